@@ -1,0 +1,1 @@
+"""All the work: pictures in, enlarged pictures out. Knows nothing of the page."""

@@ -1,0 +1,25 @@
+"""Every exception a caller can see. Each message is one plain sentence, fit for a page or a terminal as it stands."""
+
+
+class UpscaleError(Exception):
+    """Something the caller can mend. The base of all others here."""
+
+
+class BadPicture(UpscaleError):
+    """The file is not a picture that can be read, or is larger than the limits allow."""
+
+
+class BadSetting(UpscaleError):
+    """A model, scale or setting that does not exist, is out of range, or cannot be used together with the others."""
+
+
+class WeightsUnavailable(UpscaleError):
+    """The files of a model cannot be had: not here, and no source gave them."""
+
+
+class BadWeights(UpscaleError):
+    """A file of weights is there but is not what it should be: wrong hash, truncated, or of another network."""
+
+
+class OutOfMemory(UpscaleError):
+    """Even the smallest tile does not fit into the memory that is left."""

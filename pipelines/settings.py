@@ -1,0 +1,58 @@
+"""Every environment variable the project reads, in one place.
+
+Read on each call, not at import, so that a test or a notebook can change one. The Hub's own variables (HF_HOME,
+HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are read by huggingface_hub.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import BadSetting
+
+MEGA = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for. Pixels are counted as width times height."""
+
+    input_pixels: int
+    output_pixels: int
+    file_bytes: int
+
+
+def limits() -> Limits:
+    """The limits in force: UPSCALE_MAX_INPUT_MEGAPIXELS, UPSCALE_MAX_OUTPUT_MEGAPIXELS, UPSCALE_MAX_UPLOAD_MEGABYTES."""
+    return Limits(
+        input_pixels=int(_positive("UPSCALE_MAX_INPUT_MEGAPIXELS", 50) * MEGA),
+        output_pixels=int(_positive("UPSCALE_MAX_OUTPUT_MEGAPIXELS", 128) * MEGA),
+        file_bytes=int(_positive("UPSCALE_MAX_UPLOAD_MEGABYTES", 50) * MEGA),
+    )
+
+
+def queue_length() -> int:
+    """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
+    return int(_positive("UPSCALE_MAX_QUEUE", 16))
+
+
+def port() -> int:
+    """The port the page listens on: PORT, 7860 unless set."""
+    return int(_positive("PORT", 7860))
+
+
+def weights_dir() -> Path | None:
+    """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR."""
+    folder = os.environ.get("UPSCALE_WEIGHTS_DIR")
+    return Path(folder).expanduser() if folder else None
+
+
+def _positive(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise BadSetting(f"{name} must be a positive number, not {text!r}.")
+    return value

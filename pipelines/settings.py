@@ -23,7 +23,7 @@ class Limits:
 
 
 def limits() -> Limits:
-    """The limits in force: UPSCALE_MAX_INPUT_MEGAPIXELS, UPSCALE_MAX_OUTPUT_MEGAPIXELS, UPSCALE_MAX_UPLOAD_MEGABYTES."""
+    """From UPSCALE_MAX_INPUT_MEGAPIXELS, UPSCALE_MAX_OUTPUT_MEGAPIXELS and UPSCALE_MAX_UPLOAD_MEGABYTES."""
     return Limits(
         input_pixels=int(_positive("UPSCALE_MAX_INPUT_MEGAPIXELS", 50) * MEGA),
         output_pixels=int(_positive("UPSCALE_MAX_OUTPUT_MEGAPIXELS", 128) * MEGA),

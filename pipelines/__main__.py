@@ -1,0 +1,233 @@
+"""The command line: `python -m pipelines models | upscale | chain | weights`.
+
+Exit code 0; 2 for bad usage; 1 with one line on stderr for anything the caller can mend; 130 when interrupted. Never a
+traceback, never a half-written output.
+"""
+
+import argparse
+import json
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from pipelines import catalog, images, weights
+from pipelines.catalog import Model, Weights
+from pipelines.enlarge import Details, enlarge
+from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
+from pipelines.runs import Step, finish
+from pipelines.upscalers import Settings, prepare
+
+MEGABYTE = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options.command(options)
+        sys.stdout.flush()
+    except UpscaleError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("There is not enough memory for that.")
+    except KeyboardInterrupt:
+        print("Cancelled; nothing was written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away, as in `models | head`; there is nobody left to tell
+        return 1
+    except Exception as error:
+        return _fail(f"Something went wrong that should not: {type(error).__name__}: {error}")
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End by SIGTERM as by Ctrl-C: temporary files are removed on the way out."""
+    raise KeyboardInterrupt
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+def _models(options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps([catalog.as_dict(model) for model in catalog.MODELS], indent=2))
+        return
+    for model in catalog.MODELS:
+        scales = " ".join(f"x{scale}" for scale in model.scales)
+        use = "commercial use" if model.commercial else "no commercial use"
+        print(f"{model.key:<14} {model.family:<10} {scales:<12} {model.licence} ({use}). {model.note}")
+
+
+def _upscale(options: argparse.Namespace) -> None:
+    _enlarge(options, [(options.model, options.scale)], options.weights)
+
+
+def _chain(options: argparse.Namespace) -> None:
+    _enlarge(options, options.stages, None)
+
+
+def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own: Path | None) -> None:
+    """Picture in, enlarged picture out. What can be refused is refused before the long part."""
+    images.format_of(options.output)
+    for key, scale in stages:
+        catalog.weights_for(catalog.find(key), scale)
+    picture = images.read(options.input, math.prod(scale for _, scale in stages))
+    with _progress() as show:
+        enlarged = finish(enlarge(picture, finish(prepare(stages, own), show), _settings(options)), show)
+    images.write(enlarged.picture, options.output)
+    print(_summary(options.output, enlarged.details))
+
+
+def _summary(output: Path, details: Details) -> str:
+    width, height = details.size
+    tiles = f", {details.tiles} tiles" if details.tiles > 1 else ""
+    first = (
+        f"{output}: {width} x {height}, {details.model} x{details.scale}, {details.seconds:.2f} s on {details.device}"
+    )
+    return "\n".join([first + tiles, *(f"  {note}" for note in details.notes)])
+
+
+def _weights_list(options: argparse.Namespace) -> None:
+    for label, needed in _needed(catalog.MODELS):
+        found = weights.find(needed)
+        where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
+        pins = ", ".join(weights.pin(file) for file in needed.files)
+        print(f"{label:<16} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
+
+
+def _weights_pull(options: argparse.Namespace) -> None:
+    with _progress() as show:
+        for label, needed in _needed([catalog.find(key) for key in options.keys]):
+            for file in finish(weights.fetch(needed), show):
+                print(f"{label:<16} {file.path} ({file.origin}, {file.proof})")
+
+
+def _weights_verify(options: argparse.Namespace) -> None:
+    """Every file of every row, fetched and hashed; a row that fails does not stop the others."""
+    failed = 0
+    with _progress() as show:
+        for label, needed in _needed(catalog.MODELS):
+            try:
+                for file in finish(weights.fetch(needed), show):
+                    print(f"{label:<16} {file.file.name:<24} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
+            except UpscaleError as error:
+                failed += 1
+                print(f"{label:<16} failed: {error}")
+    if failed:
+        raise WeightsUnavailable(f"{failed} rows could not be verified.")
+
+
+def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
+    for model in models:
+        for scale, needed in model.scales.items():
+            if needed is not None:
+                yield f"{model.key} x{scale}", needed
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Step], None]]:
+    """A bar with an estimate of the time left, on a terminal; a new one for each kind of step."""
+    bar = None
+
+    def show(step: Step) -> None:
+        nonlocal bar
+        if bar is None or bar.desc != f"{step.note}: " or bar.total != step.total:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(desc=step.note, total=step.total, leave=False, unit_scale=True, disable=None)
+        bar.update(step.done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description="Enlarge pictures with many upscalers.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the models")
+    models.add_argument("--json", action="store_true", help="as JSON, with every field")
+    models.set_defaults(command=_models)
+
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file")
+    files.add_argument("output", type=Path, metavar="OUT", help="a .png, .webp (both lossless) or .jpg file")
+    chosen = files.add_argument_group("settings (a model refuses those that it cannot use)")
+    chosen.add_argument("--tile", type=int, metavar="N", help="side of a tile, in pixels of the input")
+    chosen.add_argument("--seed", type=int, metavar="N")
+    chosen.add_argument("--denoise", type=float, metavar="X")
+    chosen.add_argument("--prompt", metavar="TEXT")
+    chosen.add_argument("--negative", metavar="TEXT", dest="negative_prompt")
+    chosen.add_argument("--steps", type=int, metavar="N")
+    chosen.add_argument("--guidance", type=float, metavar="X")
+    chosen.add_argument("--noise-level", type=int, metavar="N")
+
+    upscale = commands.add_parser("upscale", parents=[files], help="enlarge a picture")
+    upscale.add_argument("--model", type=_key, metavar="KEY", required=True, help="see the command models")
+    upscale.add_argument("--scale", type=int, choices=catalog.SCALES, required=True)
+    upscale.add_argument("--weights", type=Path, metavar="FILE|FOLDER", help="your own file, instead of the model's")
+    upscale.set_defaults(command=_upscale)
+
+    chain = commands.add_parser("chain", parents=[files], help="enlarge by several models, one after another")
+    chain.add_argument("--stages", type=_stages, metavar="KEY:SCALE,KEY:SCALE", required=True)
+    chain.set_defaults(command=_chain)
+
+    store = commands.add_parser("weights", help="list, download or check the models' files")
+    actions = store.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="each file, its size, where it is and how it is pinned")
+    listing.set_defaults(command=_weights_list)
+    pull = actions.add_parser("pull", help="download the files of these models")
+    pull.add_argument("keys", nargs="+", type=_key, metavar="KEY")
+    pull.set_defaults(command=_weights_pull)
+    verify = actions.add_parser("verify", help="fetch and hash every file of every model")
+    verify.set_defaults(command=_weights_verify)
+    return parser
+
+
+def _key(text: str) -> str:
+    try:
+        return catalog.find(text).key
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _stages(text: str) -> list[tuple[str, int]]:
+    stages = []
+    for stage in text.split(","):
+        key, _, scale = stage.partition(":")
+        if not scale.isdecimal():
+            raise argparse.ArgumentTypeError(f"{stage!r} is not KEY:SCALE, such as lapsrn:4.")
+        stages.append((_key(key), int(scale)))
+    return stages
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(**{field.name: getattr(options, field.name, None) for field in fields(Settings)})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Stages one after another: x4 then x2 enlarges by eight."""
+
+from collections.abc import Sequence
+
+from pipelines.errors import BadSetting
+from pipelines.images import Pixels
+from pipelines.runs import Run, Step
+from pipelines.upscalers.base import Settings, Upscaled, Upscaler
+
+
+def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
+    """Enlarge by each stage in turn; the total scale is the product of theirs.
+
+    The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
+    before the second one reads it. Each stage is given those of the settings that it can use; one that no stage can
+    use is a BadSetting.
+    """
+    usable = frozenset[str]().union(*(stage.model.takes for stage in stages))
+    for name in sorted(settings.given() - usable):
+        names = " and ".join(dict.fromkeys(stage.model.name for stage in stages))
+        raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
+    done: list[Upscaled] = []
+    for number, stage in enumerate(stages, 1):
+        prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
+        run = stage.run(pixels, settings.only(stage.model.takes))
+        done.append((yield from _noted(run, f"{prefix}{stage.model.name} x{stage.scale}: ")))
+        pixels = done[-1].pixels
+    return done
+
+
+def _noted(run: Run[Upscaled], prefix: str) -> Run[Upscaled]:
+    """The same run, its steps saying which stage they belong to."""
+    try:
+        while True:
+            step = next(run)
+            yield Step(step.done, step.total, prefix + step.note)
+    except StopIteration as stop:
+        upscaled: Upscaled = stop.value
+        return upscaled
+    finally:
+        run.close()

@@ -1,0 +1,134 @@
+"""The only way from Picture to Picture: alpha, greyscale, depth and profile are looked after here, once for all.
+
+Page, API, command line, chain and benchmark all call `enlarge`.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pipelines.chain import run_chain
+from pipelines.images import Picture, Pixels
+from pipelines.runs import Run
+from pipelines.upscalers.base import Settings, Upscaled, Upscaler
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """How an enlarged picture came about, for people and for machines."""
+
+    model: str  # a key, or "first:4,second:2" for a chain
+    scale: int
+    size: tuple[int, int]  # width, height of the result
+    seconds: float  # of running; loading the model is not in it
+    device: str
+    dtype: str
+    tiles: int
+    seam: float | None  # largest difference to the whole-picture result, where tiles cannot equal it
+    weights_sha256: str | None  # of several files, joined by commas
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {**asdict(self), "size": list(self.size), "notes": list(self.notes)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enlarged:
+    """The enlarged picture and how it came about."""
+
+    picture: Picture
+    details: Details
+
+
+def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | None = None) -> Run[Enlarged]:
+    """Enlarge a picture by each stage in turn, and give it back in kind: depth, alpha, greyscale, ICC and EXIF kept.
+
+    Alpha goes through the same stages; where it is constant it stays exactly that constant. Colour under transparent
+    pixels is first replaced by that of the nearest visible one, so that it cannot bleed into the edge.
+    """
+    settings = settings or Settings()
+    started = time.perf_counter()
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None:
+        pixels = _spread_visible(pixels, alpha)
+    colour = yield from run_chain(pixels, stages, settings)
+    enlarged = colour[-1].pixels
+    runs = list(colour)
+    if picture.grey:
+        enlarged = _as_grey(enlarged)
+    if alpha is not None:
+        scale = math.prod(stage.scale for stage in stages)
+        alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings)
+        runs += alpha_runs
+    seconds = time.perf_counter() - started
+    notes = [*picture.notes, *(note for run in runs for note in run.notes)]
+    done = replace(picture, pixels=enlarged, alpha=alpha, notes=tuple(dict.fromkeys(notes)))
+    return Enlarged(done, _details(done, stages, colour, seconds))
+
+
+def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscaled], seconds: float) -> Details:
+    seams = [run.seam for run in runs if run.seam is not None]
+    hashes = [sha256 for stage in stages for sha256 in stage.weights_sha256]
+    height, width, _ = picture.pixels.shape
+    return Details(
+        model=stages[0].model.key if len(stages) == 1 else ",".join(f"{s.model.key}:{s.scale}" for s in stages),
+        scale=math.prod(stage.scale for stage in stages),
+        size=(width, height),
+        seconds=round(seconds, 3),
+        device=_joined(run.device for run in runs),
+        dtype=_joined(run.dtype for run in runs),
+        tiles=sum(run.tiles for run in runs),
+        seam=max(seams) if seams else None,
+        weights_sha256=",".join(hashes) or None,
+        notes=picture.notes,
+    )
+
+
+def _joined(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _as_grey(pixels: Pixels) -> Pixels:
+    """The mean of the three channels, in all three: a network may tint a grey picture a little."""
+    mean = pixels.mean(axis=2, keepdims=True)
+    return np.broadcast_to(mean, pixels.shape)
+
+
+def _enlarge_alpha(
+    alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings
+) -> Run[tuple[Pixels, list[Upscaled]]]:
+    """Enlarge (H, W) alpha by the same stages; it stays exact wherever it is constant over 5x5 pixels."""
+    import cv2
+
+    height, width = alpha.shape
+    if alpha.min() == alpha.max():
+        return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
+    runs = yield from run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings)
+    enlarged = runs[-1].pixels.mean(axis=2)
+    around = np.ones((5, 5), np.uint8)
+    flat = cv2.dilate(alpha, around) == cv2.erode(alpha, around)
+    size = (width * scale, height * scale)
+    kept = cv2.resize(flat.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    enlarged[kept] = cv2.resize(alpha, size, interpolation=cv2.INTER_NEAREST)[kept]
+    return enlarged, runs
+
+
+def _spread_visible(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Give each fully transparent pixel the colour of the nearest visible one."""
+    import cv2
+
+    visible = alpha > 0
+    if visible.all() or not visible.any():
+        return pixels
+    _, labels = cv2.distanceTransformWithLabels(
+        (~visible).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.empty(int(labels.max()) + 1, np.int64)
+    nearest[labels[visible]] = np.flatnonzero(visible)
+    spread: Pixels = pixels.reshape(-1, 3)[nearest[labels]]
+    return spread

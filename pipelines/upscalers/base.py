@@ -1,0 +1,90 @@
+"""What every upscaler is given, gives back, and looks like."""
+
+from collections.abc import Set
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+from pipelines.catalog import Model
+from pipelines.errors import BadSetting
+from pipelines.images import Pixels
+from pipelines.runs import Run
+
+SMALLEST_TILE, LARGEST_TILE = 16, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a caller may choose beyond model and scale. None leaves it to the model."""
+
+    tile: int | None = None  # side of what a network reads at once, in low-resolution pixels
+    seed: int | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    noise_level: int | None = None
+    denoise: float | None = None
+    cleanup: bool | None = None
+
+    def given(self) -> frozenset[str]:
+        """The names of the settings that were chosen."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) is not None)
+
+    def only(self, names: Set[str]) -> "Settings":
+        """The same settings without those not named."""
+        return replace(self, **dict.fromkeys(self.given() - names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upscaled:
+    """An enlarged picture and how it came about. `pixels` is (s*H, s*W, 3) float32 in [0, 1]."""
+
+    pixels: Pixels
+    tiles: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
+    seam: float | None = None  # largest difference to the whole-picture result, where tiles cannot equal it
+    notes: tuple[str, ...] = ()
+
+
+class Upscaler(Protocol):
+    """A model loaded at one scale, ready to run; safe to use from several threads."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """The sha256 of each file it was loaded from; empty for a model without weights."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds between runs, in bytes, about."""
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        """Enlarge (H, W, 3) float32 in [0, 1], any size from 1x1, to exactly (s*H, s*W, 3).
+
+        The same pixels, settings and seed give the same result. Raises BadSetting for a setting it cannot use.
+        """
+
+
+def check(model: Model, settings: Settings) -> None:
+    """Raise BadSetting for a setting that the model cannot use."""
+    for name in sorted(settings.given() - model.takes):
+        usable = ", ".join(sorted(model.takes)).replace("_", " ") or "no settings"
+        raise BadSetting(f"{model.name} cannot use the setting {name.replace('_', ' ')}; it takes {usable}.")
+
+
+def tile_side(model: Model, settings: Settings, default: int) -> int:
+    """The tile to use: the one asked for, or `default`. Raises BadSetting where it is out of the model's range."""
+    if settings.tile is None:
+        return default
+    smallest = max(SMALLEST_TILE, 3 * model.radius)
+    if not smallest <= settings.tile <= LARGEST_TILE:
+        raise BadSetting(
+            f"A tile for {model.name} has {smallest} to {LARGEST_TILE} pixels a side, not {settings.tile}."
+        )
+    return settings.tile

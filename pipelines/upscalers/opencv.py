@@ -1,0 +1,87 @@
+"""The OpenCV engine: the networks of `cv2.dnn_superres`, read from TensorFlow .pb files.
+
+They read and write BGR at 8 bits. All but EDSR enlarge only the luma; OpenCV enlarges the chroma by its own bicubic
+(a = -0.75).
+"""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipelines.catalog import Model
+from pipelines.errors import BadWeights
+from pipelines.images import Pixels, to_uint8
+from pipelines.runs import Run
+from pipelines.tiling import run_tiled
+from pipelines.upscalers.base import Settings, Upscaled, check, tile_side
+from pipelines.weights import Found
+
+# Side of a tile by (network, scale), in low-resolution pixels: the size that ran fastest a pixel, or half of it where
+# the network's largest layer would take more than half a gigabyte (LapSRN at x8).
+TILES = {("lapsrn", 4): 192, ("lapsrn", 8): 128, ("edsr", 2): 512, ("edsr", 3): 512, ("edsr", 4): 384}
+USUAL_TILE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCv:
+    """A network of dnn_superres. One instance gives garbage when two threads call it at once, hence the lock."""
+
+    model: Model
+    scale: int
+    network: Any  # cv2.dnn_superres.DnnSuperResImpl; cv2 is not imported before a model is loaded
+    weights_sha256: tuple[str, ...]
+    nbytes: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        """See `Upscaler.run`."""
+        check(self.model, settings)
+        side = tile_side(self.model, settings, TILES.get((self.model.arch, self.scale), USUAL_TILE))
+        tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
+        return Upscaled(tiled.pixels, tiled.tiles, dtype="float32", notes=_notes(pixels, tiled.halved_to))
+
+    def _enlarge(self, pixels: Pixels) -> Pixels:
+        import cv2
+
+        bgr = np.ascontiguousarray(to_uint8(pixels)[..., ::-1])
+        try:
+            with self.lock:
+                enlarged = self.network.upsample(bgr)
+        except cv2.error as error:
+            if error.code == cv2.Error.STS_NO_MEM:
+                raise MemoryError from error
+            raise
+        return np.multiply(enlarged[..., ::-1], np.float32(1 / 255), dtype=np.float32)
+
+
+def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
+    """Read the network from its .pb file. Raises BadWeights where OpenCV cannot, or it enlarges by another scale."""
+    import cv2
+
+    (file,) = files
+    network = cv2.dnn_superres.DnnSuperResImpl.create()
+    try:
+        network.readModel(str(file.path))
+        network.setModel(model.arch, scale)
+        fits = network.upsample(np.zeros((8, 9, 3), np.uint8)).shape == (8 * scale, 9 * scale, 3)
+    except cv2.error:
+        fits = False
+    if not fits:
+        raise BadWeights(f"{file.path.name} is not a network that OpenCV can run as {model.name} x{scale}.")
+    return OpenCv(model, scale, network, (file.sha256,), file.path.stat().st_size)
+
+
+def _notes(pixels: Pixels, halved_to: int | None) -> tuple[str, ...]:
+    notes = []
+    if not _is_8_bit(pixels):
+        notes.append("the network reads 8 bits a channel: the picture was rounded for it")
+    if halved_to is not None:
+        notes.append(f"memory ran short: tiles were cut to {halved_to} px")
+    return tuple(notes)
+
+
+def _is_8_bit(pixels: Pixels) -> bool:
+    """Whether every value is a multiple of 1/255, to float32's precision."""
+    return all(bool(np.all(np.abs(row * 255 - np.rint(row * 255)) < 1e-3)) for row in pixels)

@@ -1,0 +1,48 @@
+"""What several tests share: made pictures, tiny networks, the assets where they are at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import upscalers
+from pipelines.images import Pixels
+from tests.tiny_graph import espcn_like
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+ASSETS = os.environ.get("UPSCALE_ASSETS")
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the machine's settings or caches, or a model that another test loaded."""
+    for name in [name for name in os.environ if name.startswith(("UPSCALE_", "HF_", "PORT"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+    monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())
+
+
+@pytest.fixture
+def assets() -> Path:
+    """The folder of real weights and pictures; the test is skipped without it."""
+    if not ASSETS:
+        pytest.skip("UPSCALE_ASSETS is not set")
+    return Path(ASSETS).resolve()
+
+
+@pytest.fixture
+def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder, holding a tiny network under the name of each ESPCN file."""
+    folder = tmp_path_factory.mktemp("weights")
+    for scale in (2, 3, 4):
+        (folder / f"ESPCN_x{scale}.pb").write_bytes(espcn_like(scale))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    return folder
+
+
+def smooth(height: int, width: int) -> Pixels:
+    """A made picture with flat parts, slopes and edges: (H, W, 3), each value a multiple of 1/255."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    waves = np.stack([np.sin(rows / 5), np.cos(columns / 7), np.sign(np.sin((rows + columns) / 9))], axis=2)
+    return (np.rint((waves / 2 + 0.5) * 255) / 255).astype(np.float32)

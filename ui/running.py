@@ -1,0 +1,67 @@
+"""How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import gradio as gr
+
+from pipelines.errors import UpscaleError
+from pipelines.runs import Run, Step, T
+
+COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
+BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
+
+Shown = TypeVar("Shown")
+
+log = logging.getLogger(__name__)
+
+
+def steps(run: Run[T], show: Callable[[str], Shown]) -> Generator[Shown, None, T]:
+    """Forward a run to the page, each step as `show` makes it of its words; the result is returned.
+
+    Every forwarded step is a place where gradio can close the generator, and the run with it.
+    """
+    told, started, note = 0.0, time.monotonic(), ""
+    try:
+        while True:
+            step = next(run)
+            now = time.monotonic()
+            if step.note != note:
+                started, note = now, step.note
+            if now - told >= BETWEEN:
+                told = now
+                yield show(in_words(step, now - started))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        run.close()
+
+
+def in_words(step: Step, elapsed: float) -> str:
+    """How far a run is, and how long it may still take: "LapSRN x4: tiles: 3 of 16, about 9 s left"."""
+    percent = f"{100 * step.done // max(step.total, 1)} %"
+    left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
+    soon = f", about {left:.0f} s left" if left >= 1 else ""
+    return f"{step.note}: {percent}{soon}"
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Errors the visitor can mend are shown as they are; any other is logged here and told in one plain sentence."""
+    try:
+        yield
+    except UpscaleError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except MemoryError:
+        raise gr.Error("There is not enough memory for that; try a smaller picture.", print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception:
+        log.exception("a run failed")
+        raise gr.Error(
+            "Something went wrong here that should not; it has been logged.", print_exception=False
+        ) from None

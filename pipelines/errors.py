@@ -23,3 +23,7 @@ class BadWeights(UpscaleError):
 
 class OutOfMemory(UpscaleError):
     """Even the smallest tile does not fit into the memory that is left."""
+
+
+class CannotWrite(UpscaleError):
+    """A result cannot be saved: no such folder, no permission, or no room left."""

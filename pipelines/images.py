@@ -1,27 +1,112 @@
-"""The one door for pictures, in and out."""
+"""The one door for pictures, in and out: files and bytes to Picture, Picture to files and bytes."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from pipelines.decoding import decode
+from pipelines.encoding import Format, encode, losses
+from pipelines.errors import BadPicture, BadSetting, CannotWrite
+from pipelines.picture import Picture, Pixels, to_uint8
+from pipelines.settings import MEGA, limits
 
-Pixels: TypeAlias = npt.NDArray[np.float32]
+__all__ = ["Format", "Picture", "Pixels", "encode", "format_of", "losses", "read", "to_uint8", "write"]
+
+_SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_WHY_NOT = {
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "the folder does not exist",
+    errno.EACCES: "the folder may not be written to",
+    errno.EPERM: "the folder may not be written to",
+    errno.EROFS: "the folder may not be written to",
+    errno.ENOSPC: "no room is left",
+    errno.EDQUOT: "no room is left",
+    errno.EFBIG: "the file would be too large",
+    errno.EISDIR: "a folder has this name",
+    errno.ENAMETOOLONG: "the name is too long",
+}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A decoded picture.
+def read(source: Path | bytes, scale: int = 1) -> Picture:
+    """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
 
-    `pixels` is (H, W, 3) float32 RGB, sRGB-coded, in [0, 1]; a greyscale picture has three equal channels and `grey`
-    set, so that it is given back as greyscale. `alpha` is (H, W) float32 in [0, 1]. `depth` is 8 or 16 bits a channel.
-    `notes` tells what reading it changed ("first of 12 frames").
+    `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond the limits of
+    `settings.limits` is refused by its header alone. Raises BadPicture, with one sentence, for whatever cannot be read.
     """
+    name = _shown(source) if isinstance(source, Path) else "The picture"
+    bounds = limits()
 
-    pixels: Pixels
-    alpha: Pixels | None = None
-    grey: bool = False
-    depth: Literal[8, 16] = 8
-    icc: bytes | None = None
-    exif: bytes | None = None
-    notes: tuple[str, ...] = ()
+    def check_size(width: int, height: int) -> None:
+        if width * height > bounds.input_pixels:
+            raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
+        if width * height * scale**2 > bounds.output_pixels:
+            raise BadPicture(
+                f"{name} enlarged {scale} times would be {_size(width * scale, height * scale)}, "
+                f"and at most {_mega(bounds.output_pixels)} can be made."
+            )
+
+    data = source if isinstance(source, bytes) else _bytes_of(source, name, bounds.file_bytes)
+    if not data:
+        raise BadPicture(f"{name} is empty.")
+    if len(data) > bounds.file_bytes:
+        raise BadPicture(f"{name} is larger than {bounds.file_bytes / MEGA:g} MB, the most that can be read.")
+    return decode(data, name, check_size)
+
+
+def format_of(path: Path) -> Format:
+    """The format that `write` gives a file of this name, by its suffix. Raises BadSetting for any but those."""
+    format_ = _SUFFIXES.get(path.suffix.lower())
+    if format_ is None:
+        *most, last = _SUFFIXES
+        raise BadSetting(f"{_shown(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
+    return format_
+
+
+def write(picture: Picture, path: Path, metadata: bool = True) -> None:
+    """Write the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
+
+    Raises BadSetting for another suffix, CannotWrite if the file cannot be made.
+    """
+    data = encode(picture, format_of(path), metadata)
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        # Not tempfile: its files are readable by their owner only, whatever the umask says.
+        with unfinished.open("xb") as file:
+            file.write(data)
+        unfinished.replace(path)
+    except OSError as error:
+        why = _WHY_NOT.get(error.errno or 0) or os.strerror(error.errno or 0).lower()
+        raise CannotWrite(f"{_shown(path)} cannot be written: {why}.") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _bytes_of(path: Path, name: str, most: int) -> bytes:
+    """The file's bytes, one more than `most` at the most."""
+    try:
+        if path.exists() and not path.is_file():
+            raise BadPicture(f"{name} is not a file.")
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except FileNotFoundError as error:
+        raise BadPicture(f"{name} does not exist.") from error
+    except PermissionError as error:
+        raise BadPicture(f"{name} may not be read.") from error
+    except (OSError, ValueError) as error:
+        raise BadPicture(f"{name} cannot be read.") from error
+
+
+def _shown(path: Path) -> str:
+    """The base name, fit for one line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
+
+
+def _size(width: int, height: int) -> str:
+    return f"{width} by {height} pixels"
+
+
+def _mega(pixels: int) -> str:
+    return f"{pixels / MEGA:g} megapixels"

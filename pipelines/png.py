@@ -1,0 +1,120 @@
+"""PNG files: their checksums on the way in, and a fast lossless writer on the way out.
+
+Written here because no library at hand does it: Pillow accepts a wrong IDAT checksum, writes neither 16-bit RGB nor
+16-bit grey with alpha, and takes seconds for a 4096 × 4096 picture; OpenCV writes no grey with alpha, and needs a
+second copy of the picture in BGR order. The format is W3C's "Portable Network Graphics (PNG) Specification", third
+edition.
+"""
+
+import os
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.picture import Picture, quantise, strip_height
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # channels to the specification's code
+_AVERAGE_FILTER = 3
+_ADLER_BASE = 65521
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether each chunk is complete and has the checksum it claims, up to the one that ends the file."""
+    at = len(SIGNATURE)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data) or struct.unpack_from(">I", data, end)[0] != zlib.crc32(memoryview(data)[at + 4 : end]):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end + 4
+    return False
+
+
+def encode_png(picture: Picture, exif: bytes | None) -> bytes:
+    """The picture as a PNG file of its own depth, kind (grey or colour, with or without alpha) and ICC profile.
+
+    Strips are filtered and compressed independently, one thread for each core, as pigz does it (Mark Adler,
+    https://zlib.net/pigz): each deflate block ends on a byte boundary, so that strips can simply follow one another.
+    """
+    height, width = picture.pixels.shape[:2]
+    channels = (1 if picture.grey else 3) + (picture.alpha is not None)
+    rows = strip_height(width, channels)
+    tops = range(0, height, rows)
+    header = struct.pack(">IIBBBBB", width, height, picture.depth, _COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = [SIGNATURE, _chunk(b"IHDR", header)]
+    if picture.icc is not None:
+        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
+    if exif is not None:
+        chunks.append(_chunk(b"eXIf", exif))
+    chunks.append(_chunk(b"IDAT", b"\x78\x01"))
+    checksum = 1
+    with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
+        for chunk, adler, length in pool.map(lambda top: _compress(picture, top, top + rows), tops):
+            chunks.append(chunk)
+            checksum = _joined_adler(checksum, adler, length)
+    # An empty last block, and the checksum over all strips, end the zlib stream.
+    chunks.append(_chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", checksum)))
+    return b"".join([*chunks, _chunk(b"IEND", b"")])
+
+
+def _compress(picture: Picture, top: int, bottom: int) -> tuple[bytes, int, int]:
+    """Rows `top` to `bottom` as an IDAT chunk, with the Adler-32 checksum and the length of what was compressed."""
+    lines = _filtered(_lines(picture, max(0, top - 1), bottom), first=top == 0, step=_bytes_per_pixel(picture))
+    # Run lengths only: after the filter a longer search finds little in photographs and costs ten times the time.
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    packed = packer.compress(lines.data) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return _chunk(b"IDAT", packed), zlib.adler32(lines.data), lines.size
+
+
+def _lines(picture: Picture, top: int, bottom: int) -> npt.NDArray[np.uint8]:
+    """Rows as PNG has them before filtering, (rows, bytes): channels interleaved, 16-bit samples high byte first."""
+    colour = picture.pixels[top:bottom, :, :1] if picture.grey else picture.pixels[top:bottom]
+    parts: list[npt.NDArray[Any]] = [quantise(colour, picture.depth)]
+    if picture.alpha is not None:
+        parts.append(quantise(picture.alpha[top:bottom, :, None], picture.depth))
+    samples = np.concatenate(parts, axis=2) if len(parts) > 1 else np.ascontiguousarray(parts[0])
+    if picture.depth == 16:
+        samples = samples.astype(">u2")
+    return samples.view(np.uint8).reshape(len(samples), -1)
+
+
+def _filtered(lines: npt.NDArray[np.uint8], first: bool, step: int) -> npt.NDArray[np.uint8]:
+    """Lines after the Average filter, each with its filter byte in front.
+
+    `lines` begins with the row above the strip, unless the strip is the `first` of the picture. Average is one filter
+    for every picture: measured on photographs, enlarged and noisy, it comes within a few per cent of the best for each.
+    """
+    above = np.zeros_like(lines) if first else lines[:-1]
+    if first:
+        above[1:] = lines[:-1]
+    else:
+        lines = lines[1:]
+    left = np.zeros_like(lines)
+    left[:, step:] = lines[:, :-step]
+    result = np.empty((len(lines), 1 + lines.shape[1]), np.uint8)
+    result[:, 0] = _AVERAGE_FILTER
+    # The floor of the mean of two bytes, without leaving eight bits.
+    np.subtract(lines, (left & above) + ((left ^ above) >> 1), out=result[:, 1:])
+    return result
+
+
+def _bytes_per_pixel(picture: Picture) -> int:
+    return ((1 if picture.grey else 3) + (picture.alpha is not None)) * picture.depth // 8
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return b"".join((struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))))
+
+
+def _joined_adler(first: int, second: int, length: int) -> int:
+    """The Adler-32 checksum of two blocks in a row, of which the second has `length` bytes (RFC 1950)."""
+    low = ((first & 0xFFFF) + (second & 0xFFFF) - 1) % _ADLER_BASE
+    high = ((first >> 16) + (second >> 16) + length * ((first & 0xFFFF) - 1)) % _ADLER_BASE
+    return high << 16 | low

@@ -23,7 +23,7 @@ from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details, enlarge
 from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
 from pipelines.runs import Step, finish
-from pipelines.upscalers import Settings, prepare
+from pipelines.upscalers import Settings, check, prepare
 
 MEGABYTE = 1_000_000
 
@@ -83,30 +83,31 @@ def _chain(options: argparse.Namespace) -> None:
 
 def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own: Path | None) -> None:
     """Picture in, enlarged picture out. What can be refused is refused before the long part."""
-    images.format_of(options.output)
+    settings = _settings(options)
+    format_ = images.check_output(options.output)
     for key, scale in stages:
         catalog.weights_for(catalog.find(key), scale)
+    check([catalog.find(key) for key, _ in stages], settings)
     picture = images.read(options.input, math.prod(scale for _, scale in stages))
     with _progress() as show:
-        enlarged = finish(enlarge(picture, finish(prepare(stages, own), show), _settings(options)), show)
-    images.write(enlarged.picture, options.output)
-    print(_summary(options.output, enlarged.details))
+        done = finish(enlarge(picture, finish(prepare(stages, own), show), settings), show)
+    images.write(done.picture, options.output)
+    print(f"{options.output}: {_summary(done.details)}")
+    for note in (*done.details.notes, *images.losses(done.picture, format_)):
+        print(f"  {note}")
 
 
-def _summary(output: Path, details: Details) -> str:
+def _summary(details: Details) -> str:
     width, height = details.size
     tiles = f", {details.tiles} tiles" if details.tiles > 1 else ""
-    first = (
-        f"{output}: {width} x {height}, {details.model} x{details.scale}, {details.seconds:.2f} s on {details.device}"
-    )
-    return "\n".join([first + tiles, *(f"  {note}" for note in details.notes)])
+    return f"{width} x {height}, {details.model} x{details.scale}, {details.seconds:.2f} s on {details.device}{tiles}"
 
 
 def _weights_list(options: argparse.Namespace) -> None:
     for label, needed in _needed(catalog.MODELS):
         found = weights.find(needed)
         where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
-        pins = ", ".join(weights.pin(file) for file in needed.files)
+        pins = ", ".join(dict.fromkeys(file.pin for file in needed.files))
         print(f"{label:<16} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
 
 
@@ -122,14 +123,14 @@ def _weights_verify(options: argparse.Namespace) -> None:
     failed = 0
     with _progress() as show:
         for label, needed in _needed(catalog.MODELS):
-            try:
-                for file in finish(weights.fetch(needed), show):
-                    print(f"{label:<16} {file.file.name:<24} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
-            except UpscaleError as error:
-                failed += 1
-                print(f"{label:<16} failed: {error}")
+            for file in finish(weights.verify(needed), show):
+                if isinstance(file, UpscaleError):
+                    failed += 1
+                    print(f"{label:<16} failed: {file}")
+                else:
+                    print(f"{label:<16} {file.file.name:<20} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
     if failed:
-        raise WeightsUnavailable(f"{failed} rows could not be verified.")
+        raise WeightsUnavailable(f"{failed} files could not be verified.")
 
 
 def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
@@ -145,14 +146,15 @@ def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
 @contextmanager
 def _progress() -> Iterator[Callable[[Step], None]]:
     """A bar with an estimate of the time left, on a terminal; a new one for each kind of step."""
-    bar = None
+    bar, shown = None, ("", 0)
 
     def show(step: Step) -> None:
-        nonlocal bar
-        if bar is None or bar.desc != f"{step.note}: " or bar.total != step.total:
+        nonlocal bar, shown
+        if bar is None or shown != (step.note, step.total):
             if bar is not None:
                 bar.close()
             bar = tqdm(desc=step.note, total=step.total, leave=False, unit_scale=True, disable=None)
+            shown = (step.note, step.total)
         bar.update(step.done - bar.n)
 
     try:

@@ -33,6 +33,15 @@ class File:
         """The base name: what the file is called in a folder of the user's own."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def pin(self) -> str:
+        """By what the content is pinned: "sha256", "git blob", "sha256 prefix" or "unpinned"."""
+        if self.sha256:
+            return "sha256"
+        if self.git_blob:
+            return "git blob"
+        return "sha256 prefix" if self.sha256_prefix else "unpinned"
+
 
 @dataclass(frozen=True, slots=True)
 class Hub:

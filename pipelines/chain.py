@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from pipelines.errors import BadSetting
 from pipelines.images import Pixels
 from pipelines.runs import Run, Step
-from pipelines.upscalers.base import Settings, Upscaled, Upscaler
+from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
 
 def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
@@ -15,10 +14,7 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     before the second one reads it. Each stage is given those of the settings that it can use; one that no stage can
     use is a BadSetting.
     """
-    usable = frozenset[str]().union(*(stage.model.takes for stage in stages))
-    for name in sorted(settings.given() - usable):
-        names = " and ".join(dict.fromkeys(stage.model.name for stage in stages))
-        raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
+    check([stage.model for stage in stages], settings)
     done: list[Upscaled] = []
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""

@@ -5,6 +5,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from pipelines.decoding import decode
 from pipelines.encoding import Format, encode, losses
@@ -12,7 +13,21 @@ from pipelines.errors import BadPicture, BadSetting, CannotWrite
 from pipelines.picture import Picture, Pixels, to_uint8
 from pipelines.settings import MEGA, limits
 
-__all__ = ["Format", "Picture", "Pixels", "encode", "format_of", "losses", "read", "to_uint8", "write"]
+__all__ = [
+    "Format",
+    "Picture",
+    "Pixels",
+    "Source",
+    "check_output",
+    "encode",
+    "format_of",
+    "losses",
+    "read",
+    "to_uint8",
+    "write",
+]
+
+Source: TypeAlias = Path | bytes
 
 _SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _WHY_NOT = {
@@ -29,7 +44,7 @@ _WHY_NOT = {
 }
 
 
-def read(source: Path | bytes, scale: int = 1) -> Picture:
+def read(source: Source, scale: int = 1) -> Picture:
     """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
 
     `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond the limits of
@@ -64,6 +79,18 @@ def format_of(path: Path) -> Format:
     return format_
 
 
+def check_output(path: Path) -> Format:
+    """The format `write` would give the file, or what `write` would raise, found before there is anything to write."""
+    format_ = format_of(path)
+    if path.is_dir():
+        raise _cannot_write(path, errno.EISDIR)
+    if not path.parent.is_dir():
+        raise _cannot_write(path, errno.ENOENT)
+    if not os.access(path.parent, os.W_OK):
+        raise _cannot_write(path, errno.EACCES)
+    return format_
+
+
 def write(picture: Picture, path: Path, metadata: bool = True) -> None:
     """Write the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
 
@@ -77,11 +104,14 @@ def write(picture: Picture, path: Path, metadata: bool = True) -> None:
             file.write(data)
         unfinished.replace(path)
     except OSError as error:
-        why = _WHY_NOT.get(error.errno or 0) or os.strerror(error.errno or 0).lower()
-        raise CannotWrite(f"{_shown(path)} cannot be written: {why}.") from error
+        raise _cannot_write(path, error.errno or 0) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, code: int) -> CannotWrite:
+    return CannotWrite(f"{_shown(path)} cannot be written: {_WHY_NOT.get(code) or os.strerror(code).lower()}.")
 
 
 def _bytes_of(path: Path, name: str, most: int) -> bytes:

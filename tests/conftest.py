@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -11,6 +12,8 @@ from pipelines.images import Pixels
 from tests.tiny_graph import espcn_like
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("untimed")
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 
 

@@ -21,7 +21,8 @@ def test_strips_equal_pillow_on_the_whole(kernel: str, scale: int, monkeypatch: 
         for c in range(3)
     ]
     expected = np.stack(whole, axis=2).clip(0, 1)
-    np.testing.assert_array_equal(finish(resample.enlarge(pixels, scale, kernel)), expected)
+    # Pillow's weights depend on where its box starts by a unit in the last place.
+    np.testing.assert_allclose(finish(resample.enlarge(pixels, scale, kernel)), expected, atol=2e-7, rtol=0)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,7 +1,8 @@
 """A tiny network in TensorFlow's frozen-graph format, so that the OpenCV engine is tested on a real file.
 
-One 3x3 convolution of the luma to s*s channels, then depth-to-space: an ESPCN of a single layer, receptive radius 1. The
-few protocol-buffer messages it needs are written here (tensorflow/core/framework: graph, node_def, attr_value, tensor).
+One 3x3 convolution of the luma to s*s channels, then depth-to-space: an ESPCN of a single layer, receptive radius 1.
+The few protocol-buffer messages it needs are written here (tensorflow/core/framework: graph, node_def, attr_value,
+tensor).
 """
 
 import struct

@@ -16,7 +16,8 @@ KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 def build() -> gr.Blocks:
     """The whole page, ready to be launched."""
-    with gr.Blocks(title=TITLE, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS)) as page:
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
+    with page:
         gr.Markdown(ABOUT)
         with gr.Tab("Upscale"):
             upscale.build()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from pipelines import catalog, images
 from pipelines.enlarge import Enlarged, enlarge
@@ -64,7 +65,7 @@ def build() -> None:
         concurrency_id=COMPUTE,
         concurrency_limit=1,
     )
-    gr.api(list_models, api_name="models", queue=False)
+    api(list_models, api_name="models", queue=False)
 
 
 def list_models() -> list[dict[str, Any]]:

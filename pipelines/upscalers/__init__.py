@@ -13,9 +13,9 @@ from typing import cast
 from pipelines import weights as store
 from pipelines.catalog import find, weights_for
 from pipelines.runs import Run, finish
-from pipelines.upscalers.base import Settings, Upscaled, Upscaler
+from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
-__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "load", "prepare"]
+__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "load", "prepare"]
 
 KEPT_BYTES = 2 << 30  # memory that loaded models may hold between runs
 

@@ -1,6 +1,6 @@
 """What every upscaler is given, gives back, and looks like."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -71,11 +71,12 @@ class Upscaler(Protocol):
         """
 
 
-def check(model: Model, settings: Settings) -> None:
-    """Raise BadSetting for a setting that the model cannot use."""
-    for name in sorted(settings.given() - model.takes):
-        usable = ", ".join(sorted(model.takes)).replace("_", " ") or "no settings"
-        raise BadSetting(f"{model.name} cannot use the setting {name.replace('_', ' ')}; it takes {usable}.")
+def check(models: Sequence[Model], settings: Settings) -> None:
+    """Raise BadSetting for a setting that none of the models can use."""
+    usable = frozenset[str]().union(*(model.takes for model in models))
+    for name in sorted(settings.given() - usable):
+        names = " and ".join(dict.fromkeys(model.name for model in models))
+        raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
 
 
 def tile_side(model: Model, settings: Settings, default: int) -> int:

@@ -21,7 +21,7 @@ class Classical:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
-        check(self.model, settings)
+        check([self.model], settings)
         return Upscaled((yield from resample.enlarge(pixels, self.scale, self.model.key)))
 
 

@@ -37,7 +37,7 @@ class OpenCv:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
-        check(self.model, settings)
+        check([self.model], settings)
         side = tile_side(self.model, settings, TILES.get((self.model.arch, self.scale), USUAL_TILE))
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
         return Upscaled(tiled.pixels, tiled.tiles, dtype="float32", notes=_notes(pixels, tiled.halved_to))
@@ -53,7 +53,8 @@ class OpenCv:
             if error.code == cv2.Error.STS_NO_MEM:
                 raise MemoryError from error
             raise
-        return np.multiply(enlarged[..., ::-1], np.float32(1 / 255), dtype=np.float32)
+        rgb: Pixels = np.divide(enlarged[..., ::-1], np.float32(255), dtype=np.float32)
+        return rgb
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:

@@ -1,0 +1,139 @@
+"""From Picture to Picture: what the picture was, it is again, only larger."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import images
+from pipelines.enlarge import Enlarged, enlarge
+from pipelines.errors import BadSetting
+from pipelines.images import Picture, Pixels
+from pipelines.runs import finish
+from pipelines.upscalers import Settings, load
+from tests.conftest import smooth
+
+
+def enlarged(picture: Picture, *stages: tuple[str, int], settings: Settings | None = None) -> Enlarged:
+    return finish(enlarge(picture, [load(key, scale) for key, scale in stages], settings))
+
+
+def disc(size: int) -> tuple[Pixels, Pixels]:
+    """A white disc with a soft rim on transparent black: pixels (H, W, 3) and alpha (H, W)."""
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    alpha = np.clip(size / 3 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+    return np.repeat((alpha > 0).astype(np.float32)[..., None], 3, axis=2), alpha
+
+
+@pytest.mark.parametrize(("key", "scale"), [("nearest", 2), ("bicubic", 3), ("lanczos", 8), ("espcn", 2), ("espcn", 3)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 2), (33, 21)])
+def test_any_size_gives_exactly_s_times_it(key: str, scale: int, size: tuple[int, int], own_weights: Path) -> None:
+    done = enlarged(Picture(smooth(*size), alpha=smooth(*size)[..., 0]), (key, scale))
+    height, width = size[0] * scale, size[1] * scale
+    assert done.picture.pixels.shape == (height, width, 3)
+    assert done.picture.alpha is not None and done.picture.alpha.shape == (height, width)
+    assert done.details.size == (width, height)
+    assert done.picture.pixels.dtype == np.float32
+    assert done.picture.pixels.min() >= 0 and done.picture.pixels.max() <= 1
+
+
+@pytest.mark.parametrize("key", ["bicubic", "lanczos", "espcn"])
+def test_no_dark_fringe_around_a_transparent_edge(key: str, own_weights: Path) -> None:
+    """The black under the transparent part must not reach the white rim: wherever anything shows, it is white."""
+    pixels, alpha = disc(40)
+    done = enlarged(Picture(pixels, alpha=alpha), (key, 4))
+    assert done.picture.alpha is not None
+    shows = done.picture.alpha > 0.02
+    assert shows.any() and done.picture.pixels[shows].min() > 0.97
+
+
+def test_alpha_stays_exact_where_it_is_flat(own_weights: Path) -> None:
+    pixels, alpha = disc(40)
+    done = enlarged(Picture(pixels, alpha=alpha), ("espcn", 2))
+    assert done.picture.alpha is not None
+    assert (done.picture.alpha[38:42, 38:42] == 1).all() and (done.picture.alpha[:6, :6] == 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_constant_alpha_costs_nothing_and_stays(value: float, own_weights: Path) -> None:
+    picture = Picture(smooth(9, 9), alpha=np.full((9, 9), value, np.float32))
+    done = enlarged(picture, ("espcn", 2))
+    assert done.picture.alpha is not None and (done.picture.alpha == np.float32(value)).all()
+    assert done.details.tiles == 1
+
+
+def test_an_opaque_picture_is_not_touched_by_its_alpha() -> None:
+    picture = Picture(smooth(20, 20))
+    with_alpha = replace(picture, alpha=np.ones((20, 20), np.float32))
+    plain, opaque = enlarged(picture, ("bicubic", 2)), enlarged(with_alpha, ("bicubic", 2))
+    np.testing.assert_array_equal(plain.picture.pixels, opaque.picture.pixels)
+
+
+def test_greyscale_comes_back_grey(own_weights: Path) -> None:
+    grey = np.repeat(smooth(20, 20)[..., :1], 3, axis=2)
+    done = enlarged(Picture(grey, grey=True), ("espcn", 2)).picture
+    assert done.grey
+    np.testing.assert_array_equal(done.pixels[..., 0], done.pixels[..., 2])
+
+
+def test_depth_profile_and_exif_are_handed_on() -> None:
+    picture = Picture(smooth(8, 8), depth=16, icc=b"profile", exif=b"exif", notes=("first of 3 frames",))
+    done = enlarged(picture, ("bicubic", 2))
+    assert (done.picture.depth, done.picture.icc, done.picture.exif) == (16, b"profile", b"exif")
+    assert done.details.notes == ("first of 3 frames",)
+
+
+def test_16_bits_stay_more_than_8() -> None:
+    ramp = np.repeat(np.linspace(0, 1, 3000, dtype=np.float32).reshape(10, 300, 1), 3, axis=2)
+    done = images.read(images.encode(enlarged(Picture(ramp, depth=16), ("bicubic", 2)).picture))
+    assert done.depth == 16 and len(np.unique(done.pixels)) > 3000
+
+
+def test_rounding_to_8_bits_for_a_network_is_said(own_weights: Path) -> None:
+    fine = smooth(12, 12) * np.float32(0.999)
+    said = [
+        any("rounded" in note for note in enlarged(Picture(p), ("espcn", 2)).details.notes)
+        for p in (smooth(12, 12), fine)
+    ]
+    assert said == [False, True]
+
+
+def test_a_chain_multiplies_its_scales_and_keeps_float_between(own_weights: Path) -> None:
+    pixels = smooth(10, 7)
+    done = enlarged(Picture(pixels), ("bicubic", 4), ("bicubic", 2))
+    first = finish(load("bicubic", 4).run(pixels, Settings())).pixels
+    second = finish(load("bicubic", 2).run(first, Settings())).pixels
+    np.testing.assert_array_equal(done.picture.pixels, second)
+    assert (done.details.model, done.details.scale, done.details.size) == ("bicubic:4,bicubic:2", 8, (56, 80))
+
+
+def test_a_setting_goes_to_the_stage_that_can_use_it(own_weights: Path) -> None:
+    done = enlarged(Picture(smooth(40, 40)), ("bicubic", 2), ("espcn", 2), settings=Settings(tile=16))
+    assert done.details.tiles > 1
+
+
+def test_a_setting_that_no_stage_can_use_is_refused(own_weights: Path) -> None:
+    with pytest.raises(BadSetting, match="Bicubic cannot use the setting prompt"):
+        enlarged(Picture(smooth(4, 4)), ("bicubic", 2), settings=Settings(prompt="a cat"))
+
+
+def test_details_name_the_file_they_ran(own_weights: Path) -> None:
+    details = enlarged(Picture(smooth(8, 8)), ("espcn", 2)).details.as_dict()
+    assert len(details["weights_sha256"]) == 64
+    assert set(details) == {
+        *("model", "scale", "size", "seconds", "device", "dtype", "tiles", "seam", "weights_sha256", "notes")
+    }
+    assert enlarged(Picture(smooth(8, 8)), ("bicubic", 2)).details.weights_sha256 is None
+
+
+@pytest.mark.parametrize("name", ["children-alpha.png", "tree_alpha_16bit.png", "wolf_gray.jpg", "00017_gray.png"])
+def test_real_pictures_come_back_in_kind(
+    name: str, assets: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "opencv"))
+    before = images.read(assets / "images" / "alpha_and_grey" / name)
+    images.write(enlarged(before, ("fsrcnn", 2)).picture, tmp_path / "out.png")
+    after = images.read(tmp_path / "out.png")
+    assert (after.grey, after.depth, after.alpha is None) == (before.grey, before.depth, before.alpha is None)
+    assert after.pixels.shape == (2 * before.pixels.shape[0], 2 * before.pixels.shape[1], 3)

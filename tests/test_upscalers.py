@@ -1,0 +1,115 @@
+"""The engines: loading, tiles, threads, settings."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import catalog, upscalers
+from pipelines.errors import BadSetting, BadWeights
+from pipelines.images import Pixels
+from pipelines.runs import finish
+from pipelines.upscalers import Settings, load, prepare
+from tests.conftest import smooth
+from tests.tiny_graph import espcn_like
+
+STEP = 1 / 255
+TILED = [("espcn", s) for s in (2, 3, 4)] + [(k, s) for k in ("fsrcnn", "fsrcnn-small") for s in (2, 3, 4)]
+TILED += [("lapsrn", s) for s in (2, 4, 8)]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_opencv_tiles_equal_the_whole(scale: int, own_weights: Path) -> None:
+    network, pixels = load("espcn", scale), smooth(50, 90)
+    whole = finish(network.run(pixels, Settings(tile=100)))
+    tiled = finish(network.run(pixels, Settings(tile=24)))
+    assert (whole.tiles, tiled.tiles > 8) == (1, True)
+    assert np.abs(tiled.pixels - whole.pixels).max() <= STEP + 1e-6
+
+
+@pytest.mark.parametrize(("key", "scale"), TILED)
+def test_real_opencv_tiles_equal_the_whole(key: str, scale: int, assets: Path) -> None:
+    network, pixels = load(key, scale, assets / "weights" / "opencv"), smooth(70, 61)
+    whole = finish(network.run(pixels, Settings(tile=100)))
+    tiled = finish(network.run(pixels, Settings(tile=40)))
+    assert (whole.tiles, tiled.tiles > 1) == (1, True)
+    assert np.abs(tiled.pixels - whole.pixels).max() <= STEP + 1e-6
+
+
+def test_colours_are_not_swapped(own_weights: Path) -> None:
+    red = np.broadcast_to(np.array([0.8, 0.2, 0.1], np.float32), (12, 12, 3))
+    done = finish(load("espcn", 2).run(red, Settings())).pixels
+    np.testing.assert_allclose(done[8:16, 8:16].mean(axis=(0, 1)), red[0, 0], atol=0.02)
+
+
+@pytest.mark.parametrize("key", ["bicubic", "espcn"])
+def test_two_threads_give_what_each_alone_gives(key: str, own_weights: Path) -> None:
+    pictures = [smooth(90, 120), smooth(120, 90)[::-1], smooth(64, 64) * np.float32(0.5)]
+    settings = Settings(tile=32) if key == "espcn" else Settings()
+
+    def run(pixels: Pixels) -> Pixels:
+        return finish(load(key, 2).run(pixels, settings)).pixels
+
+    alone = [run(pixels) for pixels in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, pictures * 4))
+    for index, pixels in enumerate(together):
+        np.testing.assert_array_equal(pixels, alone[index % len(alone)])
+
+
+def test_the_same_input_gives_the_same_output(own_weights: Path) -> None:
+    first, second = (finish(load("espcn", 3).run(smooth(40, 40), Settings())).pixels for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_loaded_model_is_kept_and_memory_is_bounded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load("espcn", 2)
+    assert load("espcn", 2) is first
+    monkeypatch.setattr(upscalers, "KEPT_BYTES", first.nbytes + 1)
+    load("espcn", 3)
+    assert load("espcn", 2) is not first
+
+
+def test_the_users_own_file_is_used_and_reported(tmp_path: Path) -> None:
+    own = tmp_path / "mine.pb"
+    own.write_bytes(espcn_like(2, seed=7))
+    (sha256,) = load("espcn", 2, own).weights_sha256
+    own.write_bytes(espcn_like(2, seed=8))
+    assert load("espcn", 2, own).weights_sha256 != (sha256,)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a network" * 50, espcn_like(3), espcn_like(2)[:-40]],
+    ids=["empty", "text", "x3", "cut short"],
+)
+def test_a_file_that_is_no_such_network_is_refused(
+    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "mine.pb"
+    own.write_bytes(content)
+    with pytest.raises(BadWeights, match=r"mine\.pb is not a network that OpenCV can run as ESPCN x2\."):
+        load("espcn", 2, own)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("tile", [-1, 0, 15, 5000])
+def test_a_tile_out_of_range_is_refused(tile: int, own_weights: Path) -> None:
+    with pytest.raises(BadSetting, match=f"A tile for ESPCN has 16 to 4096 pixels a side, not {tile}"):
+        finish(load("espcn", 2).run(smooth(8, 8), Settings(tile=tile)))
+
+
+def test_a_setting_the_model_cannot_use_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"Lanczos cannot use the setting noise level\."):
+        finish(load("lanczos", 2).run(smooth(8, 8), Settings(noise_level=3)))
+
+
+@pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.key)
+def test_every_engine_exists(model: catalog.Model) -> None:
+    assert (Path(upscalers.__file__).parent / f"{model.engine}.py").exists()
+
+
+def test_prepare_loads_every_stage(own_weights: Path) -> None:
+    stages = finish(prepare([("espcn", 4), ("bicubic", 2)]))
+    assert [(stage.model.key, stage.scale) for stage in stages] == [("espcn", 4), ("bicubic", 2)]

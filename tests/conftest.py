@@ -38,10 +38,15 @@ def assets() -> Path:
 def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folder, holding a tiny network under the name of each ESPCN file."""
     folder = tmp_path_factory.mktemp("weights")
-    for scale in (2, 3, 4):
-        (folder / f"ESPCN_x{scale}.pb").write_bytes(espcn_like(scale))
+    tiny_networks(folder)
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
     return folder
+
+
+def tiny_networks(folder: Path) -> None:
+    """Put a tiny network under the name of each ESPCN file."""
+    for scale in (2, 3, 4):
+        (folder / f"ESPCN_x{scale}.pb").write_bytes(espcn_like(scale))
 
 
 def smooth(height: int, width: int) -> Pixels:

@@ -1,0 +1,228 @@
+"""The command line: right files, right exit codes, one line for whatever goes wrong, and nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines import catalog, images
+from pipelines.__main__ import main
+from pipelines.enlarge import enlarge
+from pipelines.images import Picture
+from pipelines.runs import finish
+from pipelines.upscalers import load
+from tests.conftest import smooth
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.png"
+    images.write(Picture(smooth(20, 30)), path)
+    return path
+
+
+def run(*arguments: object) -> int:
+    """The exit code, also where argparse ends the program itself."""
+    try:
+        return main([str(each) for each in arguments])
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def test_upscale_gives_the_bytes_the_core_gives(small: Path, tmp_path: Path, own_weights: Path) -> None:
+    out = tmp_path / "out.png"
+    assert run("upscale", small, out, "--model", "espcn", "--scale", 3) == 0
+    done = finish(enlarge(images.read(small, 3), [load("espcn", 3)]))
+    assert out.read_bytes() == images.encode(done.picture)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_every_output_format(suffix: str, small: Path, tmp_path: Path) -> None:
+    assert run("upscale", small, tmp_path / f"out.{suffix}", "--model", "lanczos", "--scale", 2) == 0
+    assert images.read(tmp_path / f"out.{suffix}").pixels.shape == (40, 60, 3)
+
+
+def test_chain_multiplies(small: Path, tmp_path: Path, own_weights: Path) -> None:
+    assert run("chain", small, tmp_path / "out.png", "--stages", "espcn:4,bicubic:2") == 0
+    assert images.read(tmp_path / "out.png").pixels.shape == (160, 240, 3)
+
+
+def test_weights_of_ones_own(small: Path, tmp_path: Path, own_weights: Path) -> None:
+    own = (own_weights / "ESPCN_x2.pb").rename(tmp_path / "mine.pb")
+    assert run("upscale", small, tmp_path / "a.png", "--model", "fsrcnn", "--scale", 2, "--weights", own) == 0
+    assert run("upscale", small, tmp_path / "b.png", "--model", "espcn", "--scale", 3, "--weights", own_weights) == 0
+
+
+def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [catalog.as_dict(model) for model in catalog.MODELS]
+
+
+def test_models_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [m.key for m in catalog.MODELS]
+
+
+def test_weights_list_says_what_is_where(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
+    assert run("weights", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == sum(weights is not None for model in catalog.MODELS for weights in model.scales.values())
+    (espcn,) = (line for line in lines if line.startswith("espcn x2"))
+    (edsr,) = (line for line in lines if line.startswith("edsr x2"))
+    assert "your folder" in espcn and "sha256" in espcn
+    assert "not here" in edsr and "git blob" in edsr and "40.00 MB" in edsr
+
+
+def test_weights_pull_and_verify_report_each_file(
+    capsys: pytest.CaptureFixture[str], own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert run("weights", "pull", "espcn") == 0
+    assert capsys.readouterr().out.count("ESPCN_x") == 3
+    assert run("weights", "verify") == 1
+    told = capsys.readouterr()
+    assert told.out.count("differs") == 3, "the tiny networks are not the published files"
+    assert told.out.count("failed:") == 12 and told.err == "12 files could not be verified.\n"
+
+
+WRONG_USAGE = [
+    ["upscale"],
+    ["upscale", "in.png", "out.png", "--model", "bicubik", "--scale", "2"],
+    ["upscale", "in.png", "out.png", "--model", "bicubic", "--scale", "5"],
+    ["upscale", "in.png", "out.png", "--model", "espcn", "--scale", "2", "--tile", "many"],
+    ["chain", "in.png", "out.png", "--stages", "bicubic"],
+    ["chain", "in.png", "out.png", "--stages", "bicubic:two"],
+    ["chain", "in.png", "out.png", "--stages", ""],
+    ["weights", "pull", "nothing"],
+    ["enlarge"],
+    [],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["{small}", "{out}", "--model", "espcn", "--scale", "8"], "ESPCN has no scale x8; it has x2, x3, x4."),
+        (["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--seed", "1"], "Bicubic cannot use the setting"),
+        (["{small}", "{out}", "--model", "espcn", "--scale", "2", "--tile", "3"], "A tile for ESPCN has 16 to 4096"),
+        (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
+        (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),
+        (["{small}", "{folder}/no/out.png", "--model", "bicubic", "--scale", "2"], "the folder does not exist"),
+        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is not a file"),
+        (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not a picture"),
+        (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) cannot be had"),
+        (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}.pb"], "There is no file"),
+        (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}"], "is not a network"),
+    ],
+)
+def test_what_can_be_mended_is_1_and_one_line(
+    arguments: list[str],
+    sentence: str,
+    small: Path,
+    tmp_path: Path,
+    own_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text, out = tmp_path / "text.png", tmp_path / "out.png"
+    text.write_text("print('not a picture')\n" * 20)
+    out.write_bytes(b"what was there before")
+    names = {"small": small, "out": out, "folder": tmp_path, "text": text}
+    assert run("upscale", *(each.format(**names) for each in arguments)) == 1
+    told = capsys.readouterr()
+    assert sentence in told.err and told.err.count("\n") == 1 and told.out == ""
+    assert out.read_bytes() == b"what was there before"
+    assert {each.name for each in tmp_path.iterdir()} == {"small.png", "text.png", "out.png"}
+
+
+def test_a_picture_beyond_the_limits_is_refused(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.03")
+    assert run("upscale", small, tmp_path / "out.png", "--model", "bicubic", "--scale", 8) == 1
+    assert capsys.readouterr().err == (
+        "small.png enlarged 8 times would be 240 by 160 pixels, and at most 0.03 megapixels can be made.\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_half_written(number: int, tmp_path: Path, own_weights: Path) -> None:
+    """Interrupted among the tiles: exit code 130, one line, the old output as it was."""
+    large, out = tmp_path / "large.png", tmp_path / "out.png"
+    images.write(Picture(np.tile(smooth(500, 500), (6, 6, 1))), large)
+    out.write_bytes(b"what was there before")
+    code = (
+        "import sys\nfrom pipelines import tiling, __main__ as cli\n"
+        "write = tiling._write\n"
+        "def told(*given):\n    print('tile', flush=True)\n    write(*given)\n"
+        "tiling._write = told\nsys.exit(cli.main(sys.argv[1:]))"
+    )
+    arguments = ["upscale", large, out, "--model", "espcn", "--scale", "3"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None and process.stdout.readline() == "tile\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "Cancelled; nothing was written.\n")
+    assert out.read_bytes() == b"what was there before"
+    assert {each.name for each in tmp_path.iterdir()} == {"large.png", "out.png"}
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    """As in `models | head -1`."""
+    command = f"{sys.executable} -m pipelines models --json | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("[", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "scale", "expected"),
+    [
+        *[("bicubic", 2, 33.67), ("bicubic", 3, 30.40), ("bicubic", 4, 28.43), ("bicubic", 8, 24.40)],
+        *[("espcn", 2, 34.76), ("espcn", 3, 30.53), ("espcn", 4, 28.38)],
+        *[("fsrcnn", 2, 34.85), ("fsrcnn", 3, 30.59), ("fsrcnn", 4, 28.40)],
+        *[("lapsrn", 2, 34.48), ("lapsrn", 4, 28.75), ("lapsrn", 8, 24.43)],
+    ],
+)
+def test_set5_scores(
+    key: str, scale: int, expected: float, assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mean Y PSNR over Set5 from MATLAB's low-resolution files, through the command line's own path."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "opencv"))
+    set5 = assets / "images" / "Set5"
+    scores = []
+    for high in sorted((set5 / "HR").iterdir()):
+        low = set5 / "LR_bicubic" / f"X{scale}" / f"{high.stem}x{scale}.png"
+        assert run("upscale", low, tmp_path / "out.png", "--model", key, "--scale", scale) == 0
+        scores.append(psnr_y(images.read(high), images.read(tmp_path / "out.png"), border=scale))
+    assert len(scores) == 5
+    assert np.mean(scores) == pytest.approx(expected, abs=0.02)
+
+
+def psnr_y(truth: Picture, result: Picture, border: int) -> float:
+    """PSNR in dB on BT.601 luma (16..235, unrounded), cropped to the result and by `border` on each side."""
+    height, width, _ = result.pixels.shape
+    weights = np.array([65.481, 128.553, 24.966])
+    lumas = [each.pixels[:height, :width].astype(np.float64) @ weights for each in (truth, result)]
+    inner = slice(border, -border)
+    return float(10 * np.log10(255**2 / np.mean((lumas[0] - lumas[1])[inner, inner] ** 2)))

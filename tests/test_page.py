@@ -1,0 +1,158 @@
+"""The page as a visitor and as a script meet it: a real server, a real client."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from pipelines import catalog, images
+from pipelines.__main__ import main
+from pipelines.images import Picture
+from tests.conftest import smooth, tiny_networks
+from ui import page
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page, served as `make demo` does: offline, with a tiny network in the user's folder."""
+    folder = tmp_path_factory.mktemp("served")
+    tiny_networks(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = {
+        "PORT": port,
+        "UPSCALE_WEIGHTS_DIR": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "hub"),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+    }
+    command = [sys.executable, "-u", "app.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | settings) as server:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if "http://" in line)
+        yield line[line.index("http://") :].strip()
+        server.terminate()
+        server.stdout.read()
+
+
+@pytest.fixture
+def client(served: str, tmp_path: Path) -> Iterator[Client]:
+    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    return tmp_path / "small.png"
+
+
+def test_page_api_and_command_line_give_the_same_bytes(
+    client: Client, small: Path, tmp_path: Path, own_weights: Path
+) -> None:
+    file, details = client.predict(handle_file(small), "espcn", "x3", api_name="/upscale")
+    assert main(["upscale", str(small), str(tmp_path / "out.png"), "--model", "espcn", "--scale", "3"]) == 0
+    assert Path(file).read_bytes() == (tmp_path / "out.png").read_bytes()
+    assert Path(file).name == "small_espcn_x3.png"
+    assert details["size"] == [90, 60] and details["model"] == "espcn" and len(details["weights_sha256"]) == 64
+
+
+def test_16_bits_and_alpha_survive_the_page(client: Client, tmp_path: Path) -> None:
+    """Gradio's own reading would make 8 bits of them."""
+    fine = Picture(smooth(16, 16) * np.float32(0.77), alpha=smooth(16, 16)[..., 0], depth=16)
+    images.write(fine, tmp_path / "fine.png")
+    file, _ = client.predict(handle_file(tmp_path / "fine.png"), "nearest", "x2", api_name="/upscale")
+    result, given = images.read(Path(file)), images.read(tmp_path / "fine.png")
+    assert result.depth == 16 and result.alpha is not None
+    np.testing.assert_array_equal(result.pixels[::2, ::2], given.pixels)
+
+
+def test_models_are_the_catalog(client: Client) -> None:
+    assert client.predict(api_name="/models") == [catalog.as_dict(model) for model in catalog.MODELS]
+
+
+def test_only_the_promised_names_are_public(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    parameters = {name: [each["parameter_name"] for each in info["parameters"]] for name, info in endpoints.items()}
+    assert parameters == {"/upscale": ["image", "model", "scale"], "/models": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "model", "scale", "sentence"),
+    [
+        (b"print('no picture')", "bicubic", "x2", "given.png is not a picture in a format that can be read"),
+        (b"", "bicubic", "x2", "given.png is empty"),
+        (None, "bicubic", "x2", "Choose a picture first."),
+        ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
+        ("good", "espcn", "x8", "ESPCN has no scale x8"),
+        ("good", "espcn", "huge", "There is no scale 'huge'; there are x2, x3, x4, x8."),
+        ("good", "edsr", "x2", "EDSR_x2.pb (40 MB) cannot be had: HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_bad_input_gets_our_sentence(
+    client: Client,
+    content: bytes | str | None,
+    model: str,
+    scale: str,
+    sentence: str,
+    small: Path,
+) -> None:
+    given = small.with_name("given.png")
+    given.write_bytes(small.read_bytes() if content == "good" else content if isinstance(content, bytes) else b"")
+    with pytest.raises(AppError) as error:
+        client.predict(None if content is None else handle_file(given), model, scale, api_name="/upscale")
+    assert sentence in str(error.value)
+    assert "/tmp" not in str(error.value) and "Traceback" not in str(error.value)
+    assert client.predict(handle_file(small), "nearest", "x2", api_name="/upscale"), "the page goes on"
+
+
+def test_a_data_address_is_read_like_a_file(client: Client, small: Path) -> None:
+    address = "data:image/png;base64," + base64.b64encode(small.read_bytes()).decode()
+    given = {"url": address, "meta": {"_type": "gradio.FileData"}}
+    file, _ = client.predict(given, "nearest", "x2", api_name="/upscale")
+    assert images.read(Path(file)).pixels.shape == (40, 60, 3)
+
+
+def test_cancelling_frees_the_worker(client: Client, tmp_path: Path) -> None:
+    """A long run is cancelled; the one compute slot is free at once for the next visitor."""
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    long = client.submit(handle_file(tmp_path / "large.png"), "espcn", "x4", api_name="/upscale")
+    while not long.status().code.name.startswith(("PROCESSING", "ITERATING")):
+        time.sleep(0.05)
+    long.cancel()
+    images.write(Picture(smooth(8, 8)), tmp_path / "small.png")
+    quick = client.submit(handle_file(tmp_path / "small.png"), "nearest", "x2", api_name="/upscale")
+    assert quick.result(timeout=20)
+
+
+def test_the_page_opens_before_any_heavy_library() -> None:
+    code = "import sys, app; print({'torch', 'cv2', 'diffusers', 'huggingface_hub.hf_api', 'pooch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() in ("set()", "{'huggingface_hub.hf_api'}"), "gradio itself imports huggingface_hub"
+
+
+def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
+    for path in (ROOT / "pipelines").rglob("*.py"):
+        words = path.read_text()
+        for name in ("gradio", "ui"):
+            assert f"import {name}\n" not in words and f"from {name}" not in words, path
+
+
+def test_the_page_names_no_model_by_itself() -> None:
+    """Every choice of the dropdown comes from the catalog."""
+    choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
+    assert choices == [(model.name, model.key) for model in catalog.MODELS]

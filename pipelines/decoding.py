@@ -52,9 +52,11 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     notes = _first_of(file, image)
     if file.format == "PNG" and not png.is_whole(data):
         raise file.refuse("is damaged or cut short")
-    icc = image.info.get("icc_profile")
     samples, image, more = read_samples(file, image)
     notes += more
+    if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
+        notes += ("its transparency cannot be read and was left out",)
+    icc = image.info.get("icc_profile")
     if image.mode in ("CMYK", "LAB"):
         icc = None
     if icc and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):

@@ -118,7 +118,8 @@ def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
         source = image.getexif()
         kept.update({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
         for tag in _SUBDIRECTORIES:
-            kept.get_ifd(tag).update(source.get_ifd(tag))
+            if fields := source.get_ifd(tag):
+                kept.get_ifd(tag).update(fields)
         return kept.tobytes() if len(kept) else None
     except Exception:  # Tags of the wrong type fail in Pillow in many ways: an empty block then counts as broken.
         return b""

@@ -52,9 +52,11 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     notes = _first_of(file, image)
     if file.format == "PNG" and not png.is_whole(data):
         raise file.refuse("is damaged or cut short")
-    icc = image.info.get("icc_profile")
     samples, image, more = read_samples(file, image)
     notes += more
+    if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
+        notes += ("its transparency cannot be read and was left out",)
+    icc = image.info.get("icc_profile")
     if image.mode in ("CMYK", "LAB"):
         icc = None
     if icc and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
@@ -116,7 +118,8 @@ def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
         source = image.getexif()
         kept.update({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
         for tag in _SUBDIRECTORIES:
-            kept.get_ifd(tag).update(source.get_ifd(tag))
+            if fields := source.get_ifd(tag):
+                kept.get_ifd(tag).update(fields)
         return kept.tobytes() if len(kept) else None
     except Exception:  # Tags of the wrong type fail in Pillow in many ways: an empty block then counts as broken.
         return b""

@@ -38,6 +38,12 @@ def tiff_pages(data: bytes) -> int:
     return sum(1 for _ in islice(_directories(data), MANY))
 
 
+def is_masked_bmp(data: bytes) -> bool:
+    """Whether a BMP header names bits of each pixel as alpha (BI_BITFIELDS in a header of version 3 or later)."""
+    size, compression, alpha_mask = (int.from_bytes(data[at : at + 4], "little") for at in (14, 30, 66))
+    return size >= 56 and compression == 3 and alpha_mask != 0
+
+
 def is_deep_tiff(data: bytes) -> bool:
     """Whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
     fields = next(_fields(data), {})

@@ -68,7 +68,9 @@ def _compress(picture: Picture, top: int, bottom: int) -> tuple[bytes, int, int]
     """Rows `top` to `bottom` as an IDAT chunk, with the Adler-32 checksum and the length of what was compressed."""
     lines = _filtered(_lines(picture, max(0, top - 1), bottom), first=top == 0, step=_bytes_per_pixel(picture))
     # Run lengths only: after the filter a longer search finds little in photographs and costs ten times the time.
-    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    packer = zlib.compressobj(
+        0 if _is_noise(lines) else 1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE
+    )
     packed = packer.compress(lines.data) + packer.flush(zlib.Z_SYNC_FLUSH)
     return _chunk(b"IDAT", packed), zlib.adler32(lines.data), lines.size
 
@@ -103,6 +105,13 @@ def _filtered(lines: npt.NDArray[np.uint8], first: bool, step: int) -> npt.NDArr
     # The floor of the mean of two bytes, without leaving eight bits.
     np.subtract(lines, (left & above) + ((left ^ above) >> 1), out=result[:, 1:])
     return result
+
+
+def _is_noise(lines: npt.NDArray[np.uint8]) -> bool:
+    """Whether a sample of the bytes has so much entropy (of at most 8 bits) that compressing them cannot pay."""
+    counts = np.bincount(lines.ravel()[::61])
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) > 7.95
 
 
 def _bytes_per_pixel(picture: Picture) -> int:

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from pipelines import metadata
 from pipelines.errors import BadPicture
+from pipelines.rle import decode_runs
 
 T = TypeVar("T")
 Opener: TypeAlias = Callable[[BytesIO], ImageFile.ImageFile]
@@ -48,7 +49,9 @@ class File(NamedTuple):
     def pixels(self, image: ImageFile.ImageFile) -> npt.NDArray[Any]:
         return np.asarray(self.load(image))
 
-    def load(self, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    def load(self, image: ImageFile.ImageFile) -> Image.Image:
+        if image.tile and image.tile[0].codec_name == "bmp_rle":
+            return self._trying(lambda: _run_lengths(self.data, image))
         self._trying(image.load)
         return image
 
@@ -73,11 +76,15 @@ def read_samples(file: File, image: ImageFile.ImageFile) -> tuple[Samples, Image
         return _grey16(file, image, raw), image, ()
     if match := _SIXTEEN.fullmatch(raw):
         return _colour16(file, image, *match.groups()), image, ()
-    file.load(image)
+    extents = image.tile[0].extents if file.format == "GIF" else None
+    loaded = file.load(image)
     if image.mode in ("CMYK", "LAB"):
         colour, notes = _to_srgb(image)
         return Samples(np.asarray(colour), None), image, notes
-    return _eight_bits(file, image), image, ()
+    samples = _eight_bits(file, loaded)
+    if extents is not None and extents != (0, 0, *image.size):
+        samples = samples._replace(alpha=_clear_outside(samples, extents))
+    return samples, image, ()
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -134,7 +141,7 @@ def _unmultiplied(colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16])
     return np.rint(np.minimum(straight, 65535)).astype(np.uint16)
 
 
-def _eight_bits(file: File, image: ImageFile.ImageFile) -> Samples:
+def _eight_bits(file: File, image: Image.Image) -> Samples:
     key = image.info.get("transparency")
     if image.mode in ("1", "L"):
         grey = np.asarray(image.convert("L"))
@@ -152,6 +159,27 @@ def _eight_bits(file: File, image: ImageFile.ImageFile) -> Samples:
         four = np.asarray(image.convert("RGBA"))
         return Samples(four[..., :3], four[..., 3])
     return Samples(np.asarray(image.convert("RGB")), None)
+
+
+def _run_lengths(data: bytes, image: ImageFile.ImageFile) -> Image.Image:
+    tile = image.tile[0]
+    assert isinstance(tile.args, tuple)
+    _, nibbles, direction = tile.args
+    indices = decode_runs(data, tile.offset, *image.size, nibbles)
+    result = Image.fromarray(indices[::direction])
+    palette = image.getpalette()
+    if palette is not None:
+        result.putpalette(palette)
+    return result
+
+
+def _clear_outside(samples: Samples, extents: tuple[int, int, int, int]) -> npt.NDArray[Any]:
+    """Alpha for a first frame smaller than its canvas: nothing is there around it, whatever Pillow fills in."""
+    left, top, right, bottom = extents
+    alpha = np.zeros(samples.colour.shape[:2], np.uint8)
+    inside = np.s_[top:bottom, left:right]
+    alpha[inside] = samples.white if samples.alpha is None else samples.alpha[inside]
+    return alpha
 
 
 def _keyed(

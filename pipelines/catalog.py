@@ -87,3 +87,6 @@ class Model:
     def prompt(self) -> bool:
         """Whether words steer the result."""
         return "prompt" in self.takes
+
+
+MODELS: tuple[Model, ...] = ()

@@ -1,0 +1,144 @@
+"""The places that publish weights: where their files lie once cached, and how one is had from them.
+
+A file from the Hub lies in the Hub's own cache, where every other library finds it; one from a URL in the assets
+folder beside it. HF_HOME moves both.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+from pipelines.catalog import File, Hub, Source, Url
+from pipelines.downloads import Refused, Report, Unreachable, answer, download, status_in_words
+from pipelines.runs import Run
+
+T = TypeVar("T")
+
+
+def label(source: Source) -> str:
+    """The source in words: "Hub owner/name", or the host and the first two folders of a URL."""
+    if isinstance(source, Hub):
+        return f"Hub {source.repo}"
+    address = urlsplit(source.base)
+    return "/".join([address.netloc, *address.path.strip("/").split("/")[:2]]).rstrip("/")
+
+
+def host(source: Source) -> str:
+    """The host to ask, with its port: what is unreachable for one source is so for all of the same host."""
+    from huggingface_hub import constants
+
+    return urlsplit(constants.ENDPOINT if isinstance(source, Hub) else source.base).netloc
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids downloads. It is meant for all of them, not only for the Hub's."""
+    from huggingface_hub import constants
+
+    return constants.is_offline_mode()
+
+
+def cached(file: File, source: Source) -> Path | None:
+    """Where an earlier download from `source` left the file, if it did."""
+    if isinstance(source, Url):
+        path = _url_target(file, source)
+        return path if path.is_file() else None
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.repo, file.path, constants.HF_HUB_CACHE, source.revision)
+    return Path(found) if isinstance(found, str) else None  # else None, or a mark that it is known not to exist
+
+
+def forget(path: Path) -> None:
+    """Remove a cached file; of a Hub file the snapshot's link and the blob that it points to."""
+    blob = path.parent / path.readlink() if path.is_symlink() else path
+    path.unlink(missing_ok=True)
+    blob.unlink(missing_ok=True)
+
+
+def pull(file: File, source: Source, patience: float, report: Report) -> Run[Path]:
+    """Download the file into its cache. Raises downloads.Refused, and OSError when it cannot be stored."""
+    if isinstance(source, Hub):
+        return (yield from _pull_from_hub(file, source, patience, report))
+    target = _url_target(file, source)
+    url = f"{source.base.rstrip('/')}/{quote(file.path)}"
+    yield from download(url, {}, target, target.with_name(f"{target.name}.lock"), file, patience, report)
+    return target
+
+
+def _url_target(file: File, source: Url) -> Path:
+    from huggingface_hub import constants
+
+    address = urlsplit(source.base)
+    folder = re.sub(r"[^\w.-]+", "--", address.netloc + address.path.rstrip("/"))
+    return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "weights" / folder / file.path
+
+
+def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run[Path]:
+    """Let huggingface_hub ask and keep the cache's books, and bring the bytes in between ourselves.
+
+    Its own download cannot be continued by a later one, hands over 10 MiB at a time, so that closing takes as long, and
+    asks a Hub that is down for 23 s. It finds the blob in its place and only adds it to the snapshot.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
+
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else the first request also asks for a list of programs to report
+    constants.HF_HUB_DISABLE_SYMLINKS_WARNING = True
+
+    url = hf_hub_url(hub.repo, file.path, revision=hub.revision)
+
+    def ask(job: Callable[[], T]) -> Run[T]:
+        return answer(lambda: _in_plain_words(job), patience, lambda: report(0, f"asking the Hub for {file.name}"))
+
+    head = yield from ask(lambda: get_hf_file_metadata(url, timeout=patience))
+    if head.commit_hash is None or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", head.etag or ""):
+        raise Refused("does not answer like a Hub")
+    etag = str(head.etag)
+    folder = repo_folder_name(repo_id=hub.repo, repo_type="model")
+    cache = Path(constants.HF_HUB_CACHE)
+    yield from download(
+        url,
+        build_hf_headers(),
+        cache / folder / "blobs" / etag,
+        cache / ".locks" / folder / f"{etag}.download.lock",
+        _by_etag(file, etag),
+        patience,
+        report,
+    )
+    name = yield from ask(
+        lambda: hf_hub_download(hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience)
+    )
+    return Path(name)
+
+
+def _by_etag(file: File, etag: str) -> File:
+    """The file with the hash to hold the download against: the Hub's, where the catalog has none.
+
+    The Hub's ETag is a large file's sha256 and a small file's git blob SHA-1 (huggingface_hub, hf_hub_url).
+    """
+    if file.sha256 or file.git_blob or file.sha256_prefix:
+        return file
+    return replace(file, sha256=etag) if len(etag) == 64 else replace(file, git_blob=etag)
+
+
+def _in_plain_words(job: Callable[[], T]) -> T:
+    """Do `job`, with the Hub's errors turned into Refused."""
+    import httpx2
+    from huggingface_hub import errors
+
+    try:
+        return job()
+    except errors.GatedRepoError as error:  # first: it is a RepositoryNotFoundError too
+        raise Refused("is gated: it needs HF_TOKEN and its terms accepted on the repository's page") from error
+    except errors.RepositoryNotFoundError as error:
+        raise Refused("does not exist, or is private and needs HF_TOKEN") from error
+    except errors.RevisionNotFoundError as error:
+        raise Refused("does not have the pinned revision") from error
+    except errors.HfHubHTTPError as error:
+        raise Refused(status_in_words(error.response.status_code)) from error
+    except (httpx2.RequestError, errors.LocalEntryNotFoundError) as error:
+        raise Unreachable from error

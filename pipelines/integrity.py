@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.catalog import File
-from pipelines.errors import BadWeights
+from pipelines.errors import BadWeights, WeightsUnavailable
 
 Proof = Literal["sha256", "git blob", "sha256 prefix", "unpinned", "differs"]  # "differs": only of a user's own file
 
@@ -14,7 +14,7 @@ _digests: dict[tuple[str, int, int, int, int], str] = {}
 
 
 def sha256(path: Path) -> str:
-    """The file's sha256 in lower-case hex."""
+    """The file's sha256 in lower-case hex. Raises WeightsUnavailable when it cannot be read."""
     return _digest("sha256", path, lambda size: hashlib.sha256())
 
 
@@ -52,6 +52,9 @@ def _digest(kind: str, path: Path, start: Callable[[int], "hashlib._Hash"]) -> s
     # The inode stands for the path: a download keeps its digest when it is moved to its name in the cache.
     key = (kind, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     if key not in _digests:
-        with path.open("rb") as stream:
-            _digests[key] = hashlib.file_digest(stream, lambda: start(stat.st_size)).hexdigest()
+        try:
+            with path.open("rb") as stream:
+                _digests[key] = hashlib.file_digest(stream, lambda: start(stat.st_size)).hexdigest()
+        except OSError as error:
+            raise WeightsUnavailable(f"{path.name} cannot be read ({error.strerror}).") from error
     return _digests[key]

@@ -6,7 +6,7 @@ libraries that download are imported when they are needed: most calls find their
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def find(weights: Weights) -> tuple[Found, ...] | None:
     """The files as far as they are on this machine, without any network; None when one lacks.
 
     A cached file that is not what was published is removed and counts as lacking. Raises BadWeights when a bundled file
-    is damaged, and BadSetting when UPSCALE_WEIGHTS_DIR is no folder.
+    is damaged, WeightsUnavailable when one cannot be read, BadSetting when UPSCALE_WEIGHTS_DIR is no folder.
     """
     found = []
     for file in weights.files:
@@ -61,7 +61,7 @@ def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
     """
     found: list[Found] = []
     for file in weights.files:
-        found.append((yield from _fetch_one(file, weights, sum(done.file.size for done in found))))
+        found.append((yield from _fetch_one(file, weights)))
     return tuple(found)
 
 
@@ -70,7 +70,7 @@ def verify(weights: Weights) -> Run[tuple[Found | UpscaleError, ...]]:
     results: list[Found | UpscaleError] = []
     for file in weights.files:
         try:
-            results.append((yield from _fetch_one(file, replace(weights, files=(file,)), before=0)))
+            results.append((yield from _fetch_one(file, weights)))
         except UpscaleError as error:
             results.append(error)
     return tuple(results)
@@ -146,8 +146,9 @@ def _own(file: File, path: Path, origin: str) -> Found:
     return Found(file, path, sha256(path), origin, proof)
 
 
-def _fetch_one(file: File, weights: Weights, before: int) -> Run[Found]:
-    """One of the row's files, `before` bytes of which have come already."""
+def _fetch_one(file: File, weights: Weights) -> Run[Found]:
+    """One of the row's files; steps count the files before it as done."""
+    before = sum(other.size for other in weights.files[: weights.files.index(file)])
 
     def report(done: int, note: str) -> Step:
         return Step(before + done, max(weights.size, before + done), note)
@@ -158,7 +159,7 @@ def _fetch_one(file: File, weights: Weights, before: int) -> Run[Found]:
 
 def _pull(file: File, weights: Weights, report: Report) -> Run[Found]:
     """The file from the first source that gives it."""
-    if sources.offline():
+    if weights.sources and sources.offline():
         raise _unavailable(file, "HF_HUB_OFFLINE is set, so nothing was asked")
     hosts = {sources.host(source) for source in weights.sources}
     unreachable: set[str] = set()

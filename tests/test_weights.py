@@ -86,6 +86,13 @@ def test_hub_file_is_in_the_hubs_own_cache(hub: LoopbackHub, tmp_path: Path) -> 
     assert not cache.warnings
 
 
+def test_hub_without_a_pinned_revision(hub: LoopbackHub) -> None:
+    row = Weights((FILE,), (Hub("owner/tiny", None),))
+    hub.serve(f"/owner/tiny/resolve/main/{FILE.path}", CONTENT)
+    (fetched,) = finish(fetch(row))
+    assert find(row) == (replace(fetched, origin="Hub cache"),)
+
+
 def test_the_token_stays_on_the_hub(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Hub sends large files from other hosts, which have no business with it."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -413,13 +420,16 @@ def test_own_folder_comes_first_and_is_never_refused(
     assert hub.asked == []
 
 
-def test_files_of_one_name_are_told_apart_by_path(tmp_path: Path) -> None:
+def test_files_of_one_name_are_told_apart_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = Weights((File("unet/model.safetensors", 1), File("vae/model.safetensors", 1)), ())
     for file in row.files:
         (tmp_path / file.path).parent.mkdir()
         (tmp_path / file.path).write_bytes(file.path.encode())
     (tmp_path / "model.safetensors").write_bytes(b"of neither")
     assert [found.path.read_bytes().decode() for found in from_user(row, tmp_path)] == [f.path for f in row.files]
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
+    for reported in (find(row), finish(fetch(row)), finish(verify(row))):
+        assert reported == from_user(row, tmp_path)
 
 
 def test_own_file_or_what_is_wrong_with_it(tmp_path: Path) -> None:
@@ -428,6 +438,8 @@ def test_own_file_or_what_is_wrong_with_it(tmp_path: Path) -> None:
         from_user(row, tmp_path / "lacking")
     with pytest.raises(WeightsUnavailable, match=r"has no tiny\.pth, nor nets/tiny\.pth"):
         from_user(row, tmp_path)
+    with pytest.raises(WeightsUnavailable, match=r"mem cannot be read \(Input/output error\)"):
+        from_user(row, Path("/proc/self/mem"))
     own = tmp_path / "any name.pth"
     own.write_bytes(b"trained at home")
     (found,) = from_user(row, own)

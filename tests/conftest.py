@@ -20,7 +20,9 @@ ASSETS = os.environ.get("UPSCALE_ASSETS")
 @pytest.fixture(autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the machine's settings or caches, or a model that another test loaded."""
-    for name in [name for name in os.environ if name.startswith(("UPSCALE_", "HF_", "PORT")) and name != "UPSCALE_ASSETS"]:
+    for name in [
+        name for name in os.environ if name.startswith(("UPSCALE_", "HF_", "PORT")) and name != "UPSCALE_ASSETS"
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
     monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())

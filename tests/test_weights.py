@@ -397,7 +397,7 @@ def test_full_disk_is_said(hub: LoopbackHub) -> None:
     incomplete.unlink()
     incomplete.symlink_to("/dev/full")
     hub.behaviour[path] = "ok"
-    with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth \(0\.6 MB\) cannot be had: the disk is full\.$"):
+    with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth \(0\.6 MB\) cannot be had: the disk is full;"):
         finish(fetch(row))
     assert not incomplete.is_symlink()
 

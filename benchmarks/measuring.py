@@ -1,0 +1,66 @@
+"""Seconds and peak memory, measured the same way for everything; and RESULTS.md, where they are written. Linux only."""
+
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def medians(jobs: Sequence[Callable[[], object]], repeats: int = 5) -> list[float]:
+    """Median seconds of each job after one warm-up; the jobs take turns, so that a busy machine slows all alike."""
+    for job in jobs:
+        job()
+    taken: list[list[float]] = [[] for _ in jobs]
+    for _ in range(repeats):
+        for job, times in zip(jobs, taken, strict=True):
+            start = time.perf_counter()
+            job()
+            times.append(time.perf_counter() - start)
+    return [statistics.median(times) for times in taken]
+
+
+def peak_megabytes(job: Callable[[], object]) -> float:
+    """Peak resident memory while the job runs, above what was held before, in MB of 10^6 bytes."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
+    before = _kilobytes("VmRSS")
+    job()
+    return (_kilobytes("VmHWM") - before) * 1024 / 1e6
+
+
+def _kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
+def processor() -> str:
+    """The processor's name and how many of its cores are ours."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {len(names)} cores"
+
+
+def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Put a table into RESULTS.md under its title, in place of the one of an earlier run, with date and processor."""
+    lines = [
+        f"## {title}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, Python {platform.python_version()}. {about}",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + "-|" * len(header),
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+    ]
+    text = (
+        RESULTS.read_text()
+        if RESULTS.exists()
+        else "# Measured\n\nRatios are within one run; seconds vary with the machine.\n"
+    )
+    sections = [part for part in re.split(r"(?m)^(?=## )", text) if not part.startswith(f"## {title}\n")]
+    RESULTS.write_text("\n".join(part.strip("\n") + "\n" for part in [*sections, "\n".join(lines)]))
+    print("\n".join(lines))

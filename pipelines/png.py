@@ -67,10 +67,8 @@ def encode_png(picture: Picture, exif: bytes | None) -> bytes:
 def _compress(picture: Picture, top: int, bottom: int) -> tuple[bytes, int, int]:
     """Rows `top` to `bottom` as an IDAT chunk, with the Adler-32 checksum and the length of what was compressed."""
     lines = _filtered(_lines(picture, max(0, top - 1), bottom), first=top == 0, step=_bytes_per_pixel(picture))
-    # Run lengths only: after the filter a longer search finds little in photographs and costs ten times the time.
-    packer = zlib.compressobj(
-        0 if _is_noise(lines) else 1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE
-    )
+    level, strategy = _effort(lines)
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
     packed = packer.compress(lines.data) + packer.flush(zlib.Z_SYNC_FLUSH)
     return _chunk(b"IDAT", packed), zlib.adler32(lines.data), lines.size
 
@@ -107,11 +105,16 @@ def _filtered(lines: npt.NDArray[np.uint8], first: bool, step: int) -> npt.NDArr
     return result
 
 
-def _is_noise(lines: npt.NDArray[np.uint8]) -> bool:
-    """Whether a sample of the bytes has so much entropy (of at most 8 bits) that compressing them cannot pay."""
+def _effort(lines: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Level and strategy of zlib, by the entropy of a sample of the bytes, in bits (at most 8).
+
+    After the filter a search for repetitions finds little in photographs and costs ten times the time. Run lengths pay
+    in smooth pictures only, and nothing pays in noise.
+    """
     counts = np.bincount(lines.ravel()[::61])
     shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum()) > 7.95
+    entropy = float(-(shares * np.log2(shares)).sum())
+    return (0 if entropy > 7.95 else 1), (zlib.Z_HUFFMAN_ONLY if entropy > 3 else zlib.Z_RLE)
 
 
 def _bytes_per_pixel(picture: Picture) -> int:

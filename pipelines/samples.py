@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
-from pipelines import metadata
+from pipelines import libtiff, metadata
 from pipelines.errors import BadPicture
 from pipelines.rle import decode_runs
 
@@ -52,7 +52,10 @@ class File(NamedTuple):
     def load(self, image: ImageFile.ImageFile) -> Image.Image:
         if image.tile and image.tile[0].codec_name == "bmp_rle":
             return self._trying(lambda: _run_lengths(self.data, image))
+        libtiff.forget()
         self._trying(image.load)
+        if libtiff.met_broken_pixels():
+            raise self.refuse("is damaged")
         return image
 
     def refuse(self, why: str) -> BadPicture:

@@ -295,10 +295,22 @@ FUZZED = [
     file_of(ramp(24, 20), "WEBP"),
     file_of(ramp(24, 20), "TIFF"),
     file_of(ramp(24, 20), "TIFF", compression="tiff_lzw"),
+    file_of(Image.fromarray(GREY > 7), "TIFF", compression="group4"),
     file_of(ramp(24, 20), "BMP"),
     file_of(Image.fromarray(GREY).convert("P"), "GIF"),
     file_of(ramp(24, 20), "AVIF"),
 ]
+
+
+def test_a_damaged_fax_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff prints that it met a bad code, and Pillow would show what followed as noise."""
+    bits = Image.fromarray(np.random.default_rng(0).random((64, 64)) < 0.5)
+    data = file_of(bits, "TIFF", compression="group4")
+    assert read(data).grey
+    damaged = data[:300] + b"\xff" * 30 + data[330:]
+    with pytest.raises(BadPicture):
+        read(damaged)
+    assert capfd.readouterr() == ("", "")
 
 
 @settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])

@@ -28,17 +28,19 @@ from pipelines.upscalers import Settings, load
 SCALE = 2
 SIDES = (256, 1024)
 ROOT = Path(__file__).parents[1]
-ABOUT = """Plain is Pillow's `resize` for the classical ones and `cv2.dnn_superres` on the whole picture for the networks,
-both from and to 8 bits; ours is from and to float32. Median of 5 after a warm-up, taking turns; peak memory above what
-was held before, each in a fresh process, output included."""
+ABOUT = (
+    "Plain is Pillow's `resize` for the classical ones and `cv2.dnn_superres` on the whole picture for the networks, "
+    "both from and to 8 bits; ours is from and to float32. Median of 5 after a warm-up, taking turns; peak memory "
+    "above what was held before, each in a fresh process, output included."
+)
 
 
 def scene(side: int) -> Pixels:
     """A made picture of soft shapes and noise, at 8 bits: (side, side, 3)."""
     random = np.random.default_rng(0)
     coarse = Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).resize((side, side))
-    noisy = np.asarray(coarse, np.float32) / 255 + random.normal(0, 0.05, (side, side, 3)).astype(np.float32)
-    return to_uint8(noisy).astype(np.float32) / 255
+    noisy = np.asarray(coarse, np.float32) / 255 + random.normal(0, 0.05, (side, side, 3))
+    return to_uint8(noisy.astype(np.float32)).astype(np.float32) / np.float32(255)
 
 
 def jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
@@ -111,7 +113,7 @@ def main() -> None:
     here = [model for model in MODELS if SCALE in model.scales and _is_here(model)]
     header = ["model", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB"]
     rows = [row(model, side) for side in SIDES for model in here]
-    write_section(f"Enlarging x{SCALE}", ABOUT.replace("\n", " "), header, rows)
+    write_section(f"Enlarging x{SCALE}", ABOUT, header, rows)
     seconds = sorted(first_page() for _ in range(3))[1]
     write_section(
         "First page",

@@ -1,8 +1,14 @@
 """Builds the page and launches it: `python app.py`, on 127.0.0.1 and the port in PORT (7860)."""
 
+import sys
+
+from pipelines.errors import UpscaleError
 from ui import page
 
-demo = page.build()
-
 if __name__ == "__main__":
-    demo.launch(**page.launch_options())
+    try:
+        page.build().launch(**page.launch_options())
+    except UpscaleError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"The page cannot be opened: {error}")

@@ -156,3 +156,15 @@ def test_the_page_names_no_model_by_itself() -> None:
     """Every choice of the dropdown comes from the catalog."""
     choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
     assert choices == [(model.name, model.key) for model in catalog.MODELS]
+
+
+@pytest.mark.parametrize(
+    ("port", "sentence"), [("many", "PORT must be a positive number"), ("taken", "cannot be opened")]
+)
+def test_a_page_that_cannot_open_says_why(port: str, sentence: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = os.environ | {"PORT": str(taken.getsockname()[1]) if port == "taken" else port}
+        done = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, cwd=ROOT, env=env)
+    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr

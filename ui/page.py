@@ -29,6 +29,8 @@ def launch_options() -> dict[str, Any]:
     """What `launch` needs beyond the page itself."""
     return {
         "server_port": settings.port(),
+        # Fonts of the visitor's own: the default theme fetches one from the web, which offline takes its time to fail.
+        "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         "max_file_size": settings.limits().file_bytes,
         "footer_links": ["api"],
     }

@@ -89,7 +89,7 @@ def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any
         with mendable(), tempfile.TemporaryDirectory() as folder:
             done = yield from steps(_enlarged(image, model, scale), lambda words: (words, None, None, None, *busy))
             path = str(_saved(done, image, Path(folder)))
-            yield f"Done in {done.details.seconds:.1f} s.", path, path, done.details.as_dict(), *idle
+            yield f"Done in {done.details.seconds:.2f} s.", path, path, done.details.as_dict(), *idle
     except gr.Error as error:
         yield str(error.message), None, None, None, *idle
         raise

@@ -1,0 +1,35 @@
+"""The README says what the catalog and the settings say."""
+
+import re
+from pathlib import Path
+
+from pipelines import settings
+from pipelines.catalog import MODELS, Model
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def line(model: Model) -> str:
+    """The model's line in the README's table."""
+    scales = " ".join(f"x{scale}" for scale in model.scales)
+    sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
+    download = f"{min(sizes):.2g} to {max(sizes):.2g} MB" if sizes else "none"
+    use = "yes" if model.commercial else "no"
+    return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
+
+
+def test_the_table_of_models_is_the_catalog() -> None:
+    expected = "\n".join(line(model) for model in MODELS)
+    assert expected in README, f"the table should read:\n{expected}"
+    assert README.count("\n| `") == len(MODELS) + README.count("\n| `UPSCALE") + 1
+
+
+def test_every_environment_variable_is_told() -> None:
+    read = set(re.findall(r'"(UPSCALE_[A-Z_]+|PORT)"', Path(settings.__file__).read_text()))
+    assert set(re.findall(r"^\| `([A-Z_]+)` ", README, re.MULTILINE)) == read
+
+
+def test_settings_are_read_nowhere_else() -> None:
+    for path in [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
+        assert path.name == "settings.py" or not re.search(r"UPSCALE_[A-Z_]+\"", path.read_text()), path

@@ -78,6 +78,15 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     )
 
 
+def upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
+    """Width and height of what `decode` would give, from the header alone. Raises BadPicture as far as that tells."""
+    image = _recognised(data, name).open()
+    check_size(*image.size)
+    exif = _exif(image)
+    turned = exif is not None and metadata.upright_exif(exif)[1] >= 5
+    return image.size[::-1] if turned else image.size
+
+
 def _recognised(data: bytes, name: str) -> File:
     for format_, start, opener in _FORMATS:
         if start.match(data):

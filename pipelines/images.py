@@ -3,15 +3,16 @@
 import errno
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from pipelines.decoding import decode
+from pipelines.decoding import decode, upright_size
 from pipelines.encoding import Format, encode, losses
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
 from pipelines.picture import Picture, Pixels, to_uint8
-from pipelines.settings import MEGA, limits
+from pipelines.settings import MEGA, Limits, limits
 
 __all__ = [
     "Format",
@@ -22,6 +23,7 @@ __all__ = [
     "encode",
     "format_of",
     "losses",
+    "measure",
     "read",
     "to_uint8",
     "write",
@@ -44,14 +46,23 @@ _WHY_NOT = {
 }
 
 
-def read(source: Source, scale: int = 1) -> Picture:
+def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Picture:
     """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
 
-    `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond the limits of
-    `settings.limits` is refused by its header alone. Raises BadPicture, with one sentence, for whatever cannot be read.
+    `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond `bounds` (those of
+    `settings.limits`) is refused by its header alone. Raises BadPicture, one sentence, for whatever cannot be read.
     """
+    return decode(*_checked(source, scale, bounds or limits()))
+
+
+def measure(source: Source, scale: int = 1) -> tuple[int, int]:
+    """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then."""
+    return upright_size(*_checked(source, scale, limits()))
+
+
+def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
+    """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
     name = _shown(source) if isinstance(source, Path) else "The picture"
-    bounds = limits()
 
     def check_size(width: int, height: int) -> None:
         if width * height > bounds.input_pixels:
@@ -67,7 +78,7 @@ def read(source: Source, scale: int = 1) -> Picture:
         raise BadPicture(f"{name} is empty.")
     if len(data) > bounds.file_bytes:
         raise BadPicture(f"{name} is larger than {bounds.file_bytes / MEGA:g} MB, the most that can be read.")
-    return decode(data, name, check_size)
+    return data, name, check_size
 
 
 def format_of(path: Path) -> Format:

@@ -1,6 +1,10 @@
 """What several tests share: made pictures, tiny networks, the assets where they are at hand."""
 
 import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +18,7 @@ from tests.tiny_graph import espcn_like
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("untimed")
+ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 
 
@@ -43,6 +48,30 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     tiny_networks(folder)
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page, served as `make demo` does: offline, with a tiny network in the user's folder."""
+    folder = tmp_path_factory.mktemp("served")
+    tiny_networks(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = {
+        "PORT": port,
+        "UPSCALE_WEIGHTS_DIR": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "hub"),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+    }
+    command = [sys.executable, "-u", "app.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | settings) as server:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if "http://" in line)
+        yield line[line.index("http://") :].strip()
+        server.terminate()
+        server.stdout.read()
 
 
 def tiny_networks(folder: Path) -> None:

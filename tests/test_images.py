@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
-from pipelines.images import Picture, encode, format_of, read, to_uint8, write
+from pipelines.images import Picture, encode, format_of, measure, read, to_uint8, write
 from tests.pictures import file_of, ramp
 
 ROOT = Path(__file__).parent.parent
@@ -185,3 +185,24 @@ def test_the_door_opens_without_heavy_libraries() -> None:
         "sys.exit(bool({'cv2', 'torch', 'gradio', 'scipy', 'skimage'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_measure_agrees_with_read(tmp_path: Path) -> None:
+    """By the header alone: also of a picture that lies on its side."""
+    image = Image.fromarray(np.zeros((6, 4, 3), np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=turned)
+    for name in ("plain.png", "plain.webp", "plain.gif", "plain.tif"):
+        image.save(tmp_path / name)
+    for path in tmp_path.iterdir():
+        height, width, _ = read(path).pixels.shape
+        assert measure(path) == (width, height)
+    assert measure(tmp_path / "turned.jpg") == (6, 4)
+
+
+def test_measure_refuses_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(tmp_path / "small.png")
+    monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.0001")
+    with pytest.raises(BadPicture, match="enlarged 8 times would be 32 by 48 pixels"):
+        measure(tmp_path / "small.png", 8)

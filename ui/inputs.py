@@ -6,39 +6,55 @@ answers a broken file with its own words) and refuses an unknown choice in its o
 
 import base64
 import binascii
+from abc import ABCMeta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import ImageData
 
-from pipelines.errors import BadPicture
 
-Component = TypeVar("Component", bound=gr.components.Component)
+class _NoInterfaceFile(ComponentMeta):
+    """Makes a component's subclass as Python would: gradio's own way writes a .pyi file beside the source."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
 
 
-def picture_input(**options: Any) -> gr.Image:
+class PictureInput(gr.Image, metaclass=_NoInterfaceFile):
     """A picture field that gives the uploaded file's path, or its bytes where it came as a data: address."""
-    return _handing_over(gr.Image(type="filepath", **options), _source)
+
+    is_template = True  # drawn by the browser as its base is
+
+    def preprocess(self, payload: ImageData | None) -> Path | bytes | None:  # type: ignore[override]
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return _decoded(payload.url)
+        return Path(payload.path) if payload.path else None
 
 
-def choice_input(component: Component) -> Component:
-    """A dropdown or radio that gives whatever value was sent."""
-    return _handing_over(component, lambda value: value)
+class Dropdown(gr.Dropdown, metaclass=_NoInterfaceFile):
+    """A dropdown that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
 
 
-def _handing_over(component: Component, preprocess: Any) -> Component:
-    """Replaces the method on the one instance: a subclass would make gradio write a .pyi file beside this one."""
-    component.preprocess = preprocess  # type: ignore[method-assign]
-    return component
+class Radio(gr.Radio, metaclass=_NoInterfaceFile):
+    """Radio buttons that give whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
 
 
-def _source(payload: ImageData | None) -> Path | bytes | None:
-    if payload is None:
-        return None
-    if payload.url and payload.url.startswith("data:"):
-        try:
-            return base64.b64decode(payload.url.partition(",")[2], validate=True)
-        except binascii.Error:
-            raise gr.Error(str(BadPicture("The data: address does not hold a file.")), print_exception=False) from None
-    return Path(payload.path) if payload.path else None
+def _decoded(address: str) -> bytes:
+    try:
+        return base64.b64decode(address.partition(",")[2], validate=True)
+    except binascii.Error:
+        raise gr.Error("The data: address does not hold a file.", print_exception=False) from None

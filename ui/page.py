@@ -6,11 +6,15 @@ import gradio as gr
 
 from pipelines import settings
 from ui import upscale
+from ui.examples import FOLDER, STATIC
+from ui.theme import THEME
 
 TITLE = "Upscale Bench"
-ABOUT = f"""# {TITLE}
-Enlarge a picture with any of many upscalers. OpenCV's networks were trained on pictures shrunk without antialiasing, so
-on others they do little better than bicubic."""
+HEAD = f"<h1>{TITLE}</h1><p>Enlarge a picture with any of many upscalers, and see what each one makes of it.</p>"
+NOTE = (
+    "OpenCV's networks (EDSR, ESPCN, FSRCNN, LapSRN) were trained on pictures shrunk without antialiasing; on properly "
+    "shrunk ones they score about as bicubic does."
+)
 KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 
@@ -18,9 +22,10 @@ def build() -> gr.Blocks:
     """The whole page, ready to be launched."""
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
     with page:
-        gr.Markdown(ABOUT)
+        gr.HTML(HEAD, elem_id="head")
         with gr.Tab("Upscale"):
-            upscale.build()
+            upscale.build(page)
+            gr.Markdown(NOTE)
     page.queue(max_size=settings.queue_length())
     return page
 
@@ -29,8 +34,10 @@ def launch_options() -> dict[str, Any]:
     """What `launch` needs beyond the page itself."""
     return {
         "server_port": settings.port(),
-        # Fonts of the visitor's own: the default theme fetches one from the web, which offline takes its time to fail.
-        "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         "max_file_size": settings.limits().file_bytes,
+        "allowed_paths": [str(FOLDER)],
         "footer_links": ["api"],
+        "theme": THEME,
+        "css_paths": [STATIC / "page.css"],
+        "js": (STATIC / "compare.js").read_text(),
     }

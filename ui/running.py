@@ -11,6 +11,7 @@ import gradio as gr
 
 from pipelines.errors import UpscaleError
 from pipelines.runs import Run, Step, T
+from ui.words import duration
 
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
 BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
@@ -20,10 +21,10 @@ Shown = TypeVar("Shown")
 log = logging.getLogger(__name__)
 
 
-def steps(run: Run[T], show: Callable[[str], Shown]) -> Generator[Shown, None, T]:
-    """Forward a run to the page, each step as `show` makes it of its words; the result is returned.
+def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
+    """Forward a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
 
-    Every forwarded step is a place where gradio can close the generator, and the run with it.
+    The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
     told, started, note = 0.0, time.monotonic(), ""
     try:
@@ -34,7 +35,7 @@ def steps(run: Run[T], show: Callable[[str], Shown]) -> Generator[Shown, None, T
                 started, note = now, step.note
             if now - told >= BETWEEN:
                 told = now
-                yield show(in_words(step, now - started))
+                yield show(in_words(step, now - started), step.done / max(step.total, 1))
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -43,11 +44,11 @@ def steps(run: Run[T], show: Callable[[str], Shown]) -> Generator[Shown, None, T
 
 
 def in_words(step: Step, elapsed: float) -> str:
-    """How far a run is, and how long it may still take: "LapSRN x4: tiles: 3 of 16, about 9 s left"."""
-    percent = f"{100 * step.done // max(step.total, 1)} %"
+    """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left"."""
+    count = f", {step.done} of {step.total}" if step.total < 10_000 else ""  # more than that are bytes
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
-    soon = f", about {left:.0f} s left" if left >= 1 else ""
-    return f"{step.note}: {percent}{soon}"
+    soon = f", about {duration(left)} left" if left >= 1 else ""
+    return f"{step.note}{count}{soon}"
 
 
 @contextmanager

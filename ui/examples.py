@@ -1,0 +1,33 @@
+"""The example pictures the page offers; examples/README.md says where they come from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+STATIC = Path(__file__).with_name("static")
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+class Example(NamedTuple):
+    """One picture: its name in ?example=…, what it is called on the page, and its file."""
+
+    name: str
+    title: str
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"{self.name}.png"
+
+
+EXAMPLES = (
+    Example("face", "Face"),
+    Example("page", "Page"),
+    Example("foliage", "Foliage"),
+    Example("building", "Building"),
+    Example("drawing", "Drawing"),
+    Example("night-sky", "Night sky"),
+)
+
+
+def find(name: str) -> Example | None:
+    """The example of that name, if there is one."""
+    return next((example for example in EXAMPLES if example.name == name), None)

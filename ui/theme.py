@@ -1,0 +1,43 @@
+"""The page's colours and type: calm, legible, the visitor's own fonts (none is fetched)."""
+
+import gradio as gr
+
+THEME = gr.themes.Base(
+    primary_hue="teal",
+    secondary_hue="slate",
+    neutral_hue="slate",
+    radius_size="md",
+    spacing_size="sm",
+    font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
+    font_mono=["ui-monospace", "SFMono-Regular", "monospace"],
+).set(
+    body_background_fill="*neutral_50",
+    body_background_fill_dark="*neutral_950",
+    block_background_fill="white",
+    block_background_fill_dark="*neutral_900",
+    block_border_width="1px",
+    block_shadow="none",
+    block_label_text_color="*neutral_600",
+    block_label_text_color_dark="*neutral_300",
+    input_background_fill="white",
+    input_border_color="*neutral_300",
+    input_border_color_dark="*neutral_600",
+    input_border_width="1px",
+    checkbox_label_background_fill="white",
+    checkbox_label_background_fill_dark="*neutral_900",
+    checkbox_label_border_width="1px",
+    checkbox_label_border_color="*neutral_300",
+    checkbox_label_border_color_dark="*neutral_600",
+    checkbox_background_color_selected="*primary_700",
+    checkbox_border_color_selected="*primary_700",
+    block_title_text_color="*neutral_700",
+    block_title_text_color_dark="*neutral_200",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_400",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_600",
+    button_primary_text_color="white",
+    button_primary_text_color_dark="white",
+)

@@ -1,0 +1,107 @@
+"""What the page says, as HTML: estimate, progress, facts. Everything that comes from outside is escaped here."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+from io import BytesIO
+
+from PIL import Image, ImageOps
+
+from pipelines.catalog import Model, Weights
+from pipelines.enlarge import Details
+from pipelines.estimates import Estimate
+from ui.examples import Example
+
+THUMBNAIL = 96
+FAMILIES = {"classical": "Classical", "cnn": "Network", "gan": "GAN", "diffusion": "Diffusion"}
+
+
+def choice(model: Model) -> str:
+    """The model's line in the list of models, which is in order of families."""
+    return f"{FAMILIES[model.family]} · {model.name}"
+
+
+def examples(offered: Sequence[Example]) -> str:
+    """The example pictures as buttons, each a thumbnail inside the page: nothing is fetched for them."""
+    buttons = []
+    for example in offered:
+        with Image.open(example.path) as picture:
+            small = ImageOps.fit(picture.convert("RGB"), (THUMBNAIL, THUMBNAIL))
+        stream = BytesIO()
+        small.save(stream, "JPEG", quality=85)
+        source = f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}"
+        buttons.append(
+            f'<button type="button" data-example="{example.name}" aria-label="Example: {example.title}" '
+            f'title="{example.title}"><img src="{source}" alt="" width="{THUMBNAIL}" height="{THUMBNAIL}"></button>'
+        )
+    return f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+
+
+def about(model: Model) -> str:
+    """What the model is good at, and what its licence allows."""
+    use = "commercial use" if model.commercial else "no commercial use"
+    colour = "free" if model.commercial else "restricted"
+    licence = "no licence needed" if model.engine == "classical" else model.licence
+    return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{escape(licence)} · {use}</span></p>'
+
+
+def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Weights | None) -> str:
+    """What a run would give and take, before it starts."""
+    width, height = size
+    parts = [
+        f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
+        "no time known yet" if expected.seconds is None else f"about {duration(expected.seconds)}",
+        f"{expected.megabytes:.0f} MB memory" if expected.megabytes >= 1 else "under 1 MB memory",
+    ]
+    if missing is not None:
+        parts.append(f"downloads {megabytes(missing.size)} first")
+    return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def trouble(sentence: str) -> str:
+    """What is wrong with what was chosen, in place of the plan."""
+    return f'<p class="plan trouble" role="alert">{escape(sentence)}</p>'
+
+
+def progress(words: str, share: float) -> str:
+    """How far a run is; `share` from 0 to 1."""
+    percent = round(100 * share)
+    return (
+        f'<div class="progress" role="progressbar" aria-label="Progress" aria-valuenow="{percent}">'
+        f'<div class="bar" style="width:{percent}%"></div><span>{escape(words)}</span></div>'
+    )
+
+
+def state(words: str) -> str:
+    """One quiet line in the place of the progress: nothing is running."""
+    return f'<div class="progress idle" role="status"><span>{escape(words)}</span></div>'
+
+
+def facts(details: Details, compared_with: str, shown: str) -> str:
+    """How the result came about, as a list."""
+    width, height = details.size
+    rows = [
+        ("Shown", f"left {compared_with}, right {details.model} x{details.scale}{shown}"),
+        ("Size", f"{width} × {height}"),
+        ("Time", duration(details.seconds)),
+        ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
+    ]
+    if details.weights_sha256:
+        rows.append(("Weights", f"sha256 {details.weights_sha256}"))
+    rows += [("Note", note) for note in details.notes]
+    items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
+    return f'<dl class="facts">{items}</dl>'
+
+
+def duration(seconds: float) -> str:
+    """Seconds to read: "0.03 s", "12 s", "4 min"."""
+    if seconds < 1:
+        return f"{max(seconds, 0.01):.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def megabytes(size: int) -> str:
+    """Bytes to read: "40 MB", "0.09 MB"."""
+    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.2g} MB"

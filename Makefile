@@ -35,6 +35,8 @@ format: setup
 
 benchmark: setup
 	$(BIN)/python -m benchmarks.upscale
+	$(BIN)/python -m benchmarks.pictures
+	$(BIN)/python -m benchmarks.page
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

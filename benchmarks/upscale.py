@@ -1,16 +1,12 @@
-"""Each model at x2 against the plain library it stands on, in one run: seconds and peak memory. Also the first page.
+"""Each model at x2 against the plain library it stands on, in one run: seconds and peak memory.
 
 python -m benchmarks.upscale
 
 Models whose weights are not here are left out; UPSCALE_WEIGHTS_DIR says where they lie.
 """
 
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,39 +84,12 @@ def _in_fresh_process(model: Model, side: int, who: str) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
 
 
-def first_page() -> float:
-    """Seconds from `python app.py` to the first answer of the page."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "app.py"], env=os.environ | {"PORT": str(port)}, stdout=subprocess.DEVNULL, cwd=ROOT
-    ) as server:
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
-                break
-            except OSError:
-                time.sleep(0.02)
-        seconds = time.perf_counter() - start
-        server.terminate()
-    return seconds
-
-
 def main() -> None:
     """Measure everything and write it to RESULTS.md."""
     here = [model for model in MODELS if SCALE in model.scales and _is_here(model)]
     header = ["model", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB"]
     rows = [row(model, side) for side in SIDES for model in here]
     write_section(f"Enlarging x{SCALE}", ABOUT, header, rows)
-    seconds = sorted(first_page() for _ in range(3))[1]
-    write_section(
-        "First page",
-        "From `python app.py` to the page's first whole answer, median of 3 starts.",
-        ["seconds"],
-        [[f"{seconds:.1f}"]],
-    )
 
 
 def _is_here(model: Model) -> bool:

@@ -1,13 +1,20 @@
 """Builds the page and launches it: `python app.py`, on 127.0.0.1 and the port in PORT (7860)."""
 
+import signal
 import sys
+
+if __name__ == "__main__":
+    # While the page is not open yet, Ctrl-C ends the program without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from pipelines.errors import UpscaleError
 from ui import page
 
 if __name__ == "__main__":
     try:
-        page.build().launch(**page.launch_options())
+        demo = page.build()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        demo.launch(**page.launch_options())
     except UpscaleError as error:
         sys.exit(str(error))
     except OSError as error:

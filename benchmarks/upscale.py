@@ -17,9 +17,10 @@ from PIL import Image
 from benchmarks.measuring import medians, peak_megabytes, write_section
 from pipelines import resample, weights
 from pipelines.catalog import MODELS, Model
-from pipelines.picture import Pixels, to_uint8
+from pipelines.enlarge import enlarge
+from pipelines.picture import Picture, Pixels, to_uint8
 from pipelines.runs import finish
-from pipelines.upscalers import Settings, load
+from pipelines.upscalers import load
 
 SCALE = 2
 SIDES = (256, 1024)
@@ -43,7 +44,7 @@ def jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
     """The same enlargement by us and by the plain library."""
     pixels = scene(side)
     ours = load(model.key, SCALE)
-    return {"ours": lambda: finish(ours.run(pixels, Settings())), "plain": _plain(model, to_uint8(pixels))}
+    return {"ours": lambda: finish(enlarge(Picture(pixels), [ours])), "plain": _plain(model, to_uint8(pixels))}
 
 
 def _plain(model: Model, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:

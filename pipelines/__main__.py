@@ -7,31 +7,36 @@ traceback, never a half-written output.
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from tqdm import tqdm
+if __name__ == "__main__":
+    # Until `main` can say it in a sentence, Ctrl-C ends the program without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from pipelines import catalog, images, weights
+from pipelines import catalog
 from pipelines.catalog import Model, Weights
-from pipelines.enlarge import Details, enlarge
 from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
-from pipelines.runs import Step, finish
-from pipelines.upscalers import Settings, check, prepare
+
+if TYPE_CHECKING:
+    from pipelines.enlarge import Details
+    from pipelines.runs import Step
+    from pipelines.upscalers import Settings
 
 MEGABYTE = 1_000_000
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
     try:
         options.command(options)
         sys.stdout.flush()
@@ -40,13 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("There is not enough memory for that.")
     except KeyboardInterrupt:
-        print("Cancelled; nothing was written.", file=sys.stderr)
+        _fail("Cancelled; nothing was written." if "output" in options else "Cancelled.")
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away, as in `models | head`; there is nobody left to tell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the reader went away, as in `models | head`
         return 1
+    except OSError as error:
+        return _fail(f"The terminal or file that this is printed to fails: {error.strerror}.")
     except Exception as error:
         return _fail(f"Something went wrong that should not: {type(error).__name__}: {error}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 
@@ -56,7 +66,7 @@ def _fail(sentence: str) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End by SIGTERM as by Ctrl-C: temporary files are removed on the way out."""
+    """End by any of SIGNALS alike: temporary files are removed on the way out."""
     raise KeyboardInterrupt
 
 
@@ -83,6 +93,11 @@ def _chain(options: argparse.Namespace) -> None:
 
 def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own: Path | None) -> None:
     """Picture in, enlarged picture out. What can be refused is refused before the long part."""
+    from pipelines import images
+    from pipelines.enlarge import enlarge
+    from pipelines.runs import finish
+    from pipelines.upscalers import check, prepare
+
     settings = _settings(options)
     format_ = images.check_output(options.output)
     for key, scale in stages:
@@ -97,13 +112,15 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
         print(f"  {note}")
 
 
-def _summary(details: Details) -> str:
+def _summary(details: "Details") -> str:
     width, height = details.size
     tiles = f", {details.tiles} tiles" if details.tiles > 1 else ""
     return f"{width} x {height}, {details.model} x{details.scale}, {details.seconds:.2f} s on {details.device}{tiles}"
 
 
 def _weights_list(options: argparse.Namespace) -> None:
+    from pipelines import weights
+
     for label, needed in _needed(catalog.MODELS):
         found = weights.find(needed)
         where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
@@ -112,6 +129,9 @@ def _weights_list(options: argparse.Namespace) -> None:
 
 
 def _weights_pull(options: argparse.Namespace) -> None:
+    from pipelines import weights
+    from pipelines.runs import finish
+
     with _progress() as show:
         for label, needed in _needed([catalog.find(key) for key in options.keys]):
             for file in finish(weights.fetch(needed), show):
@@ -120,6 +140,9 @@ def _weights_pull(options: argparse.Namespace) -> None:
 
 def _weights_verify(options: argparse.Namespace) -> None:
     """Every file of every row, fetched and hashed; a row that fails does not stop the others."""
+    from pipelines import weights
+    from pipelines.runs import finish
+
     failed = 0
     with _progress() as show:
         for label, needed in _needed(catalog.MODELS):
@@ -144,16 +167,19 @@ def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Step], None]]:
+def _progress() -> Iterator[Callable[["Step"], None]]:
     """A bar with an estimate of the time left, on a terminal; a new one for each kind of step."""
+    from tqdm import tqdm
+
     bar, shown = None, ("", 0)
 
-    def show(step: Step) -> None:
+    def show(step: "Step") -> None:
         nonlocal bar, shown
         if bar is None or shown != (step.note, step.total):
             if bar is not None:
                 bar.close()
-            bar = tqdm(desc=step.note, total=step.total, leave=False, unit_scale=True, disable=None)
+            large = step.total > 10_000  # bytes
+            bar = tqdm(desc=step.note, total=step.total, leave=False, unit_scale=large, disable=None)
             shown = (step.note, step.total)
         bar.update(step.done - bar.n)
 
@@ -221,15 +247,35 @@ def _stages(text: str) -> list[tuple[str, int]]:
     stages = []
     for stage in text.split(","):
         key, _, scale = stage.partition(":")
-        if not scale.isdecimal():
+        if scale not in map(str, catalog.SCALES):
             raise argparse.ArgumentTypeError(f"{stage!r} is not KEY:SCALE, such as lapsrn:4.")
         stages.append((_key(key), int(scale)))
     return stages
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace) -> "Settings":
+    from dataclasses import fields
+
+    from pipelines.upscalers import Settings
+
     return Settings(**{field.name: getattr(options, field.name, None) for field in fields(Settings)})
 
 
+def _printable() -> None:
+    """Streams that can be printed to: closed ones lead nowhere, and signs they cannot hold are spelled out."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # it lives as long as the program
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _printable()
+    code = main()
+    try:
+        sys.stdout.close()  # or the interpreter does, with a traceback where that fails
+    except OSError:
+        code = code or _fail("Not all could be printed.")
+    sys.exit(code)

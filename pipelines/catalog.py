@@ -288,7 +288,7 @@ def find(key: str) -> Model:
     keys = [model.key for model in MODELS]
     close = difflib.get_close_matches(str(key), keys, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}."
-    raise BadSetting(f"There is no model {key!r}; {hint}")
+    raise BadSetting(f"There is no model {str(key)[:60]!r}; {hint}")
 
 
 def weights_for(model: Model, scale: int) -> Weights | None:

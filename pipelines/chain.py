@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.images import Pixels
-from pipelines.runs import Run, Step
+from pipelines.runs import Run, noted
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
 
@@ -19,19 +19,6 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
         run = stage.run(pixels, settings.only(stage.model.takes))
-        done.append((yield from _noted(run, f"{prefix}{stage.model.name} x{stage.scale}: ")))
+        done.append((yield from noted(run, f"{prefix}{stage.model.name} x{stage.scale}: ")))
         pixels = done[-1].pixels
     return done
-
-
-def _noted(run: Run[Upscaled], prefix: str) -> Run[Upscaled]:
-    """The same run, its steps saying which stage they belong to."""
-    try:
-        while True:
-            step = next(run)
-            yield Step(step.done, step.total, prefix + step.note)
-    except StopIteration as stop:
-        upscaled: Upscaled = stop.value
-        return upscaled
-    finally:
-        run.close()

@@ -33,3 +33,16 @@ def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> 
         return result
     finally:
         run.close()
+
+
+def noted(run: Run[T], prefix: str) -> Run[T]:
+    """The same run, each step's note with `prefix` in front."""
+    try:
+        while True:
+            step = next(run)
+            yield Step(step.done, step.total, prefix + step.note)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        run.close()

@@ -15,7 +15,7 @@ from pipelines.errors import OutOfMemory
 from pipelines.images import Pixels
 from pipelines.runs import Run, Step
 
-SMALLEST = 32  # low-resolution pixels; out of memory with less than this is not the tile's fault
+SMALLEST = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
 
 Enlarge = Callable[[Pixels], Pixels]
 
@@ -37,7 +37,7 @@ class Tile(NamedTuple):
 
 
 class Tiled(NamedTuple):
-    """The enlarged picture, how many tiles it took, and the side they were cut to if memory ran out (else None)."""
+    """The enlarged picture, how many tiles it took, and the side they read if memory made them smaller (else None)."""
 
     pixels: Pixels
     tiles: int
@@ -88,12 +88,12 @@ def run_tiled(pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: 
                 _write(out, scale, piece, enlarge(_read(pixels, piece)))
                 done += 1
             except MemoryError as error:
-                if _written_side(piece) <= SMALLEST:
-                    raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.") from error
                 largest = (_written_side(piece) + 1) // 2
+                if largest < SMALLEST:
+                    raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.") from error
                 pending.append(piece)
         yield Step(number, len(planned), "tiles")
-    return Tiled(out, done, largest)
+    return Tiled(out, done, None if largest is None else largest + 2 * overlap)
 
 
 def _read(pixels: Pixels, tile: Tile) -> Pixels:

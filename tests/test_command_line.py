@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,7 @@ WRONG_USAGE = [
     ["upscale", "in.png", "out.png", "--model", "espcn", "--scale", "2", "--tile", "many"],
     ["chain", "in.png", "out.png", "--stages", "bicubic"],
     ["chain", "in.png", "out.png", "--stages", "bicubic:two"],
+    ["chain", "in.png", "out.png", "--stages", "bicubic:5"],
     ["chain", "in.png", "out.png", "--stages", ""],
     ["weights", "pull", "nothing"],
     ["enlarge"],
@@ -186,6 +188,53 @@ def test_an_interrupt_leaves_nothing_half_written(number: int, tmp_path: Path, o
     assert (process.returncode, err) == (130, "Cancelled; nothing was written.\n")
     assert out.read_bytes() == b"what was there before"
     assert {each.name for each in tmp_path.iterdir()} == {"large.png", "out.png"}
+
+
+@pytest.mark.parametrize("after", [0.0, 0.03, 0.08, 0.15, 0.3])
+def test_an_interrupt_while_starting_is_no_traceback(after: float, small: Path, tmp_path: Path) -> None:
+    arguments = ["upscale", small, tmp_path / "out.png", "--model", "lanczos", "--scale", "8"]
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    time.sleep(0.1 + after)  # the interpreter's own start is not ours
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, 130, 0) and "Traceback" not in err
+    assert {each.name for each in tmp_path.iterdir()} <= {"small.png", "out.png"}
+
+
+@pytest.mark.parametrize("stream", [">&-", "2>&-", ">/dev/full"])
+def test_a_stream_that_cannot_be_printed_to_is_no_traceback(stream: str, small: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m pipelines upscale {small} {tmp_path}/out.png --model bicubic --scale 2 {stream}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert "Traceback" not in done.stderr and "should not" not in done.stderr
+    assert images.read(tmp_path / "out.png").pixels.shape == (40, 60, 3)
+    assert done.returncode == (1 if stream == ">/dev/full" else 0)
+
+
+def test_what_a_format_loses_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images.write(Picture(smooth(8, 8), alpha=smooth(8, 8)[..., 0], depth=16), tmp_path / "deep.png")
+    assert run("upscale", tmp_path / "deep.png", tmp_path / "out.jpg", "--model", "bicubic", "--scale", 2) == 0
+    said = capsys.readouterr().out
+    assert "16 were rounded" in said and "laid over white" in said
+
+
+def test_a_name_that_the_terminal_cannot_show_is_spelled_out(tmp_path: Path) -> None:
+    images.write(Picture(smooth(8, 8)), tmp_path / "in.png")
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "upscale",
+        "in.png",
+        "größer.png",
+        "--model",
+        "bicubic",
+        "--scale",
+        "2",
+    ]
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "") and "gr\\xf6\\xdfer.png" in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -1,17 +1,18 @@
 """From Picture to Picture: what the picture was, it is again, only larger."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines import images
+from pipelines import catalog, images
+from pipelines.catalog import Model
 from pipelines.enlarge import Enlarged, enlarge
 from pipelines.errors import BadSetting
 from pipelines.images import Picture, Pixels
-from pipelines.runs import finish
-from pipelines.upscalers import Settings, load
+from pipelines.runs import Run, Step, finish
+from pipelines.upscalers import Settings, Upscaled, load
 from tests.conftest import smooth
 
 
@@ -38,19 +39,48 @@ def test_any_size_gives_exactly_s_times_it(key: str, scale: int, size: tuple[int
     assert done.picture.pixels.min() >= 0 and done.picture.pixels.max() <= 1
 
 
+@pytest.mark.parametrize("faint", [0, 1 / 65535, 1 / 255, 3 / 255])
 @pytest.mark.parametrize("key", ["bicubic", "lanczos", "espcn"])
-def test_no_dark_fringe_around_a_transparent_edge(key: str, own_weights: Path) -> None:
-    """The black under the transparent part must not reach the white rim: wherever anything shows, it is white."""
+def test_no_dark_fringe_around_a_transparent_edge(key: str, faint: float, own_weights: Path) -> None:
+    """Black under a part that is transparent, or nearly, must not reach the white rim: what shows is white."""
     pixels, alpha = disc(40)
-    done = enlarged(Picture(pixels, alpha=alpha), (key, 4))
+    done = enlarged(Picture(pixels, alpha=np.maximum(alpha, np.float32(faint))), (key, 4))
     assert done.picture.alpha is not None
     shows = done.picture.alpha > 0.02
     assert shows.any() and done.picture.pixels[shows].min() > 0.97
 
 
-def test_alpha_stays_exact_where_it_is_flat(own_weights: Path) -> None:
+def test_what_is_faint_but_alone_keeps_its_colour() -> None:
+    """A soft blue shadow that is nowhere more than a twentieth: nothing else is near to take a colour from."""
+    pixels = np.full((30, 30, 3), (0.1, 0.2, 0.6), np.float32)
+    done = enlarged(Picture(pixels, alpha=disc(30)[1] * np.float32(0.05)), ("bicubic", 2)).picture
+    assert done.alpha is not None
+    assert np.abs(done.pixels[done.alpha > 0.01] - pixels[0, 0]).max() < 0.01
+
+
+NEAREST = catalog.find("nearest")
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Nearest neighbour by two, with what a network may add: a tint, and ripples all over."""
+
+    model: Model = NEAREST
+    scale: int = 2
+    weights_sha256: tuple[str, ...] = ()
+    nbytes: int = 0
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        yield Step(1, 1, "faulty")
+        doubled = np.repeat(np.repeat(pixels, 2, axis=0), 2, axis=1)
+        ripples = np.float32(0.02) * np.sin(np.arange(doubled.shape[1], dtype=np.float32))[:, None]
+        tint = np.array([0.03, 0, -0.03], np.float32)
+        return Upscaled(np.clip(doubled + ripples + tint, 0, 1))
+
+
+def test_alpha_stays_exact_where_it_is_flat() -> None:
     pixels, alpha = disc(40)
-    done = enlarged(Picture(pixels, alpha=alpha), ("espcn", 2))
+    done = finish(enlarge(Picture(pixels, alpha=alpha), [Faulty()]))
     assert done.picture.alpha is not None
     assert (done.picture.alpha[38:42, 38:42] == 1).all() and (done.picture.alpha[:6, :6] == 0).all()
 
@@ -70,9 +100,9 @@ def test_an_opaque_picture_is_not_touched_by_its_alpha() -> None:
     np.testing.assert_array_equal(plain.picture.pixels, opaque.picture.pixels)
 
 
-def test_greyscale_comes_back_grey(own_weights: Path) -> None:
+def test_greyscale_comes_back_grey() -> None:
     grey = np.repeat(smooth(20, 20)[..., :1], 3, axis=2)
-    done = enlarged(Picture(grey, grey=True), ("espcn", 2)).picture
+    done = finish(enlarge(Picture(grey, grey=True), [Faulty()])).picture
     assert done.grey
     np.testing.assert_array_equal(done.pixels[..., 0], done.pixels[..., 2])
 

@@ -14,7 +14,8 @@ def line(model: Model) -> str:
     """The model's line in the README's table."""
     scales = " ".join(f"x{scale}" for scale in model.scales)
     sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
-    download = f"{min(sizes):.2g} to {max(sizes):.2g} MB" if sizes else "none"
+    each = " to ".join(dict.fromkeys(f"{size:.2g}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
+    download = f"{each} MB" if sizes else "none"
     use = "yes" if model.commercial else "no"
     return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
 

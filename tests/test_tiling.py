@@ -72,7 +72,7 @@ def test_out_of_memory_halves_the_tile_and_goes_on() -> None:
     pixels = smooth(300, 200)
     tiled = finish(run_tiled(pixels, 2, short_of_memory, 150, RADIUS))
     np.testing.assert_array_equal(tiled.pixels, box_blur_x2(pixels))
-    assert tiled.halved_to is not None and tiled.halved_to <= 70
+    assert tiled.halved_to is not None and SMALLEST + 2 * RADIUS <= tiled.halved_to <= 70
     assert sum(side > 70 for side in seen) <= 2, "the tiles after the first are cut before they are tried"
 
 

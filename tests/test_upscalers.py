@@ -1,8 +1,10 @@
 """The engines: loading, tiles, threads, settings."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from pipelines.errors import BadSetting, BadWeights
 from pipelines.images import Pixels
 from pipelines.runs import finish
 from pipelines.upscalers import Settings, load, prepare
+from pipelines.upscalers.opencv import OpenCv
 from tests.conftest import smooth
 from tests.tiny_graph import espcn_like
 
@@ -61,6 +64,27 @@ def test_two_threads_give_what_each_alone_gives(key: str, own_weights: Path) -> 
 def test_the_same_input_gives_the_same_output(own_weights: Path) -> None:
     first, second = (finish(load("espcn", 3).run(smooth(40, 40), Settings())).pixels for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("error", [cv2.error("std::bad_alloc"), cv2.error("(-4:Insufficient memory) in function")])
+def test_opencv_out_of_memory_halves_the_tile(error: cv2.error, own_weights: Path) -> None:
+    """The real network, but for tiles larger than memory is made to be."""
+    loaded = load("espcn", 2)
+    assert isinstance(loaded, OpenCv)
+    if "-4" in str(error):
+        error.code = cv2.Error.STS_NO_MEM
+
+    class Short:
+        def upsample(self, picture: np.ndarray) -> np.ndarray:
+            if max(picture.shape) > 60:
+                raise error
+            return np.asarray(loaded.network.upsample(picture))
+
+    pixels = smooth(150, 100)
+    short = finish(replace(loaded, network=Short()).run(pixels, Settings()))
+    whole = finish(loaded.run(pixels, Settings()))
+    assert np.abs(short.pixels - whole.pixels).max() <= STEP + 1e-6
+    assert short.notes == ("memory ran short: tiles were cut to 46 px",)
 
 
 def test_a_loaded_model_is_kept_and_memory_is_bounded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

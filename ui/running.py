@@ -1,6 +1,5 @@
 """How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
 
-import html
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -57,8 +56,7 @@ def mendable() -> Iterator[None]:
     try:
         yield
     except UpscaleError as error:
-        # The page shows the message as HTML, and it may hold a file's name.
-        raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from None
+        raise gr.Error(str(error), print_exception=False) from None
     except MemoryError:
         raise gr.Error("There is not enough memory for that; try a smaller picture.", print_exception=False) from None
     except gr.Error:

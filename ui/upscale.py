@@ -1,5 +1,6 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
+import html
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -155,7 +156,8 @@ def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any
             yield words.state(f"Done in {took}."), shown.pair, shown.facts, shown.file, *_buttons(running=False)
     except gr.Error as error:
         yield words.state(str(error.message)), *kept, *_buttons(running=False)
-        raise
+        # The page shows the message as HTML, and it may hold a file's name.
+        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
 
 
 def _if_asked(asked: bool, image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
@@ -259,10 +261,11 @@ def _enlarged(source: Source | None, model: str, scale: str) -> Run[Enlarged]:
 
 
 def _factor(scale: str) -> int:
-    known = {f"x{factor}": factor for factor in catalog.SCALES}
-    if scale not in known:
-        raise BadSetting(f"There is no scale {scale!r}; there are {', '.join(known)}.")
-    return known[scale]
+    for factor in catalog.SCALES:
+        if scale == f"x{factor}":
+            return factor
+    known = ", ".join(f"x{factor}" for factor in catalog.SCALES)
+    raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")
 
 
 def _scales(key: str) -> list[str]:

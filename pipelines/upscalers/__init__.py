@@ -17,7 +17,7 @@ from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
 __all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "load", "prepare"]
 
-KEPT_BYTES = 2 << 30  # memory that loaded models may hold between runs
+KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs
 
 _kept: OrderedDict[tuple[str, int, tuple[str, ...]], Upscaler] = OrderedDict()
 _lock = threading.Lock()

@@ -24,6 +24,19 @@ from pipelines.weights import Found
 TILES = {("lapsrn", 4): 192, ("lapsrn", 8): 128, ("edsr", 2): 512, ("edsr", 3): 384, ("edsr", 4): 320}
 USUAL_TILE = 256
 
+# OpenCV keeps the layers of the last tile until the next: megabytes by (network, scale), measured with those tiles
+# except EDSR's.
+HELD = {
+    ("espcn", 3): 62,
+    ("fsrcnn", 2): 77,
+    ("fsrcnn", 3): 85,
+    ("fsrcnn", 4): 94,
+    ("lapsrn", 2): 93,
+    ("lapsrn", 4): 230,
+}
+HELD |= {("lapsrn", 8): 430, ("edsr", 2): 1500, ("edsr", 3): 1500, ("edsr", 4): 1500}
+USUALLY_HELD = 60
+
 
 @dataclass(frozen=True, slots=True)
 class OpenCv:
@@ -51,7 +64,7 @@ class OpenCv:
             with self.lock:
                 enlarged = self.network.upsample(bgr)
         except cv2.error as error:
-            if error.code == cv2.Error.STS_NO_MEM:
+            if getattr(error, "code", None) == cv2.Error.STS_NO_MEM or "bad_alloc" in str(error):
                 raise MemoryError from error
             raise
         rgb: Pixels = np.divide(cv2.cvtColor(enlarged, cv2.COLOR_BGR2RGB), np.float32(255), dtype=np.float32)
@@ -72,7 +85,8 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
         fits = False
     if not fits:
         raise BadWeights(f"{file.path.name} is not a network that OpenCV can run as {model.name} x{scale}.")
-    return OpenCv(model, scale, network, (file.sha256,), file.path.stat().st_size)
+    held = HELD.get((model.arch, scale), USUALLY_HELD) * 1_000_000
+    return OpenCv(model, scale, network, (file.sha256,), held)
 
 
 def _notes(pixels: Pixels, halved_to: int | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import sys
 
+import ui.gpu  # noqa: F401 - first, because on a Space it brings in what must come before gradio and torch
 from pipelines.errors import UpscaleError
 from ui import page
 

@@ -173,8 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell(200, {"warnings": [], "errors": []})
         elif repo not in hub.spaces:
             self._refuse(404, "RepoNotFound")
-        elif path == f"/api/spaces/{repo}":
-            self._tell(200, {"id": repo})
+        elif path in (f"/api/spaces/{repo}", f"/api/spaces/{repo}/revision/main"):
+            self._tell(200, {"id": repo, "sha": REVISION})
         elif "/tree/" in path:
             files = hub.spaces[repo].items()
             self._tell(200, [{"type": "file", "path": n, "size": len(c), "oid": _git_blob(c)} for n, c in files])
@@ -191,10 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell(403, {"error": "You don't have the rights."})
 
     def _how_to_send(self, repo: str, file: dict[str, Any]) -> dict[str, Any]:
-        """Binary files go to the large file storage; a file that is there is known by its git hash."""
+        """Binary files go to the large file storage, and are known by their sha256; others by git's hash."""
+        binary = b"\0" in base64.b64decode(file["sample"])
         here = self.server.hub.spaces[repo].get(file["path"])
-        mode = "lfs" if b"\0" in base64.b64decode(file["sample"]) else "regular"
-        oid = None if here is None else _git_blob(here)
+        mode = "lfs" if binary else "regular"
+        oid = None if here is None else hashlib.sha256(here).hexdigest() if binary else _git_blob(here)
         return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
 
     def _commit(self, repo: str, operations: list[dict[str, Any]]) -> None:

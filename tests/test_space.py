@@ -104,6 +104,11 @@ def test_a_space_that_exists_is_made_equal_in_one_commit(hub: LoopbackHub, folde
     assert not hub.created, "its hardware is left alone"
 
 
+def test_a_space_that_is_equal_already_is_left_alone(hub: LoopbackHub, folder: Path) -> None:
+    assert (space.main([REPO]), space.main([REPO])) == (0, 0)
+    assert hub.commits == [REPO]
+
+
 def test_what_is_uploaded_runs(hub: LoopbackHub, tmp_path: Path) -> None:
     """The real files, in a folder of their own: nothing they need stayed behind."""
     assert space.main([REPO]) == 0

@@ -6,7 +6,7 @@ READY := .venv/ready
 export PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: setup demo test check format benchmark clean
+.PHONY: setup demo test check format benchmark space clean
 
 setup: $(READY)
 
@@ -37,6 +37,11 @@ benchmark: setup
 	$(BIN)/python -m benchmarks.upscale
 	$(BIN)/python -m benchmarks.pictures
 	$(BIN)/python -m benchmarks.page
+
+# Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
+space: setup
+	@test -n "$(REPO)" || { echo "Say where: make space REPO=owner/name"; exit 2; }
+	@HF_HUB_DISABLE_XET=1 $(BIN)/python -m tools.space "$(REPO)"
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

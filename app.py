@@ -7,6 +7,7 @@ if __name__ == "__main__":
     # While the page is not open yet, Ctrl-C ends the program without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import ui.gpu  # noqa: F401 - first, because on a Space it brings in what must come before gradio and torch
 from pipelines.errors import UpscaleError
 from ui import page
 

@@ -13,6 +13,7 @@ from pipelines.errors import BadSetting
 
 Family = Literal["classical", "cnn", "gan", "diffusion"]
 SCALES = (2, 3, 4, 8)
+CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ class Model:
     def prompt(self) -> bool:
         """Whether words steer the result."""
         return "prompt" in self.takes
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it runs on a GPU where there is one."""
+        return self.engine not in CPU_ENGINES
 
 
 def _classical(key: str, name: str, note: str, paper: str = "") -> Model:

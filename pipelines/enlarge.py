@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.chain import run_chain
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Run, Step, noted
-from pipelines.upscalers.base import Settings, Upscaled, Upscaler
+from pipelines.upscalers import Settings, Upscaled, Upscaler, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,11 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
     notes = [*picture.notes, *(note for run in runs for note in run.notes)]
     done = replace(picture, pixels=enlarged, alpha=alpha, notes=tuple(dict.fromkeys(notes)))
     return Enlarged(done, _details(done, stages, colour, seconds))
+
+
+def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
+    """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
+    return (yield from enlarge(picture, [load(key, scale) for key, scale in stages], settings))
 
 
 def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscaled], seconds: float) -> Details:

@@ -1,12 +1,15 @@
 """Long work as a generator: it yields `Step`s and returns its result.
 
 Runs compose with `result = yield from run`; closing one cancels it at its next step. Who only wants the result calls
-`finish`.
+`finish`. Where only what is yielded gets through, as to another process, a run goes as `sent` and comes back as
+`received`.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
+
+from pipelines.errors import UpscaleError
 
 T = TypeVar("T")
 
@@ -20,7 +23,22 @@ class Step:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T]):
+    """The last thing that a run sends when it returned."""
+
+    result: T
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The last thing that a run sends when it raised something the caller knows how to tell."""
+
+    error: UpscaleError | MemoryError
+
+
 Run: TypeAlias = Generator[Step, None, T]
+Sent: TypeAlias = Generator[Step | Finished[T] | Failed, None, None]
 
 
 def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> T:
@@ -46,3 +64,29 @@ def noted(run: Run[T], prefix: str) -> Run[T]:
         return result
     finally:
         run.close()
+
+
+def sent(run: Run[T]) -> Sent[T]:
+    """The run as a plain generator that returns nothing: its steps, and last how it ended."""
+    try:
+        result = yield from run
+    except (UpscaleError, MemoryError) as error:
+        yield Failed(error)
+    else:
+        yield Finished(result)
+
+
+def received(steps: Sent[T]) -> Run[T]:
+    """The run that was `sent`: returns its result or raises its error; closing it closes `steps`."""
+    end: Finished[T] | Failed | None = None
+    try:
+        for step in steps:  # to its very end: who sends it may have to tidy up after the last step
+            if isinstance(step, Step):
+                yield step
+            else:
+                end = step
+    finally:
+        steps.close()
+    if isinstance(end, Finished):
+        return end.result
+    raise end.error if end else RuntimeError("The run came to no end.")

@@ -41,6 +41,11 @@ def port() -> int:
     return int(_positive("PORT", 7860))
 
 
+def zero_gpu() -> bool:
+    """Whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which Hugging Face sets there."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
+
+
 def weights_dir() -> Path | None:
     """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR."""
     folder = os.environ.get("UPSCALE_WEIGHTS_DIR")

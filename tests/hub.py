@@ -1,22 +1,26 @@
 """A Hugging Face Hub and a plain file server on 127.0.0.1, for tests: real HTTP, and told to misbehave file by file.
 
 It answers HEAD and GET of /{repo}/resolve/{revision}/{file} as the Hub does, with ETag, X-Repo-Commit, Content-Length
-and Range, and everything that `serve` was given at its own path.
+and Range, and everything that `serve` was given at its own path. It also takes what is uploaded to a Space.
 """
 
+import base64
 import hashlib
+import json
 import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import pytest
 
 REVISION = "c0ffee" * 6 + "c0de"
 PIECE = 1 << 14  # what "slow" sends at a time
+MAY_WRITE, MAY_READ = "hf_write", "hf_read"  # the tokens it knows
 
 Behaviour = Literal[
     "ok",
@@ -45,9 +49,16 @@ class Asked:
 
 @dataclass
 class LoopbackHub:
-    """A context manager; `files` maps a path on the server to its content, `behaviour` to how it is answered."""
+    """A context manager; `files` maps a path on the server to its content, `behaviour` to how it is answered.
+
+    `spaces` has the files of each Space, `created` what each was asked for with, `commits` how many each has had.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    spaces: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    created: dict[str, dict[str, Any]] = field(default_factory=dict)
+    commits: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)  # by sha256
     behaviour: dict[str, Behaviour] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -127,7 +138,87 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_content=False)
 
     def do_GET(self) -> None:
-        self._answer(with_content=True)
+        if self.path.startswith("/api/spaces/"):
+            self._about_a_space(None)
+        else:
+            self._answer(with_content=True)
+
+    def do_POST(self) -> None:
+        self._about_a_space(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def do_PUT(self) -> None:
+        """A large file, at the address that the batch gave for it: as on the Hub no token is asked for there."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.hub.large[self.path.removeprefix("/large/")] = content
+        same = hashlib.sha256(content).hexdigest() == self.path.removeprefix("/large/")
+        self._tell(200 if same else 400, {})
+
+    def _about_a_space(self, content: bytes | None) -> None:
+        """The part of the Hub's API by which huggingface_hub 2.4 creates a Space and uploads a folder into it."""
+        hub, path = self.server.hub, urlsplit(self.path).path
+        token = (self.headers["Authorization"] or "").removeprefix("Bearer ")
+        repo = "/".join(re.sub(r"^/(api/)?spaces/", "", path).split("/")[:2]).removesuffix(".git")
+        if token not in (MAY_WRITE, MAY_READ):
+            self._tell(401, {"error": "Invalid username or password."})
+        elif path == "/api/repos/create":
+            asked = json.loads(content or b"")
+            repo = f"{asked['organization']}/{asked['name']}"
+            if token == MAY_WRITE and repo not in hub.spaces:
+                hub.created[repo], hub.spaces[repo] = asked, {".gitattributes": b"*.png filter=lfs\n"}
+                self._tell(200, {"url": f"{hub.url}/spaces/{repo}"})
+            else:
+                status = 409 if token == MAY_WRITE else 403
+                self._tell(status, {"error": "No.", "url": f"{hub.url}/spaces/{repo}"})
+        elif path == "/api/validate-yaml":
+            self._tell(200, {"warnings": [], "errors": []})
+        elif repo not in hub.spaces:
+            self._refuse(404, "RepoNotFound")
+        elif path in (f"/api/spaces/{repo}", f"/api/spaces/{repo}/revision/main"):
+            self._tell(200, {"id": repo, "sha": REVISION})
+        elif "/tree/" in path:
+            files = hub.spaces[repo].items()
+            self._tell(200, [{"type": "file", "path": n, "size": len(c), "oid": _git_blob(c)} for n, c in files])
+        elif "/preupload/" in path:
+            self._tell(200, {"files": [self._how_to_send(repo, file) for file in json.loads(content or b"")["files"]]})
+        elif path.endswith("/info/lfs/objects/batch") and token == MAY_WRITE:
+            objects = json.loads(content or b"")["objects"]
+            for each in objects:
+                each["actions"] = {"upload": {"href": f"{hub.url}/large/{each['oid']}"}}
+            self._tell(200, {"transfer": "basic", "objects": objects})
+        elif "/commit/" in path and token == MAY_WRITE:
+            self._commit(repo, [json.loads(line) for line in (content or b"").splitlines()])
+        else:
+            self._tell(403, {"error": "You don't have the rights."})
+
+    def _how_to_send(self, repo: str, file: dict[str, Any]) -> dict[str, Any]:
+        """Binary files go to the large file storage, and are known by their sha256; others by git's hash."""
+        binary = b"\0" in base64.b64decode(file["sample"])
+        here = self.server.hub.spaces[repo].get(file["path"])
+        mode = "lfs" if binary else "regular"
+        oid = None if here is None else hashlib.sha256(here).hexdigest() if binary else _git_blob(here)
+        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
+
+    def _commit(self, repo: str, operations: list[dict[str, Any]]) -> None:
+        hub = self.server.hub
+        files = hub.spaces[repo]
+        for operation in operations:
+            value = operation["value"]
+            if operation["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "lfsFile":
+                files[value["path"]] = hub.large[value["oid"]]
+            elif operation["key"] == "deletedFile":
+                del files[value["path"]]
+        hub.commits.append(repo)
+        self._tell(200, {"commitUrl": f"{hub.url}/spaces/{repo}/commit/{REVISION}", "commitOid": REVISION})
+
+    def _tell(self, status: int, answer: Any) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def _answer(self, with_content: bool) -> None:
         hub = self.server.hub
@@ -187,7 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _etag(self, content: bytes) -> str:
         if self.path.endswith(".json"):  # the Hub keeps small text files in git itself
-            return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            return _git_blob(content)
         return hashlib.sha256(content).hexdigest()
 
     def _send_body(self, body: bytes, behaviour: Behaviour) -> None:
@@ -202,3 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[begin : begin + PIECE])
             if behaviour == "slow" and self.server.hub.closing.wait(0.6 * PIECE / len(body)):
                 return
+
+
+def _git_blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

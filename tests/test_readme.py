@@ -1,13 +1,10 @@
-"""The README says what the catalog and the settings say."""
+"""The README says what the catalog says."""
 
-import re
 from pathlib import Path
 
-from pipelines import settings
 from pipelines.catalog import MODELS, Model
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def line(model: Model) -> str:
@@ -23,14 +20,4 @@ def line(model: Model) -> str:
 def test_the_table_of_models_is_the_catalog() -> None:
     expected = "\n".join(line(model) for model in MODELS)
     assert expected in README, f"the table should read:\n{expected}"
-    assert README.count("\n| `") == len(MODELS) + README.count("\n| `UPSCALE") + 1
-
-
-def test_every_environment_variable_is_told() -> None:
-    read = set(re.findall(r'"(UPSCALE_[A-Z_]+|PORT)"', Path(settings.__file__).read_text()))
-    assert set(re.findall(r"^\| `([A-Z_]+)` ", README, re.MULTILINE)) == read
-
-
-def test_settings_are_read_nowhere_else() -> None:
-    for path in [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
-        assert path.name == "settings.py" or not re.search(r"UPSCALE_[A-Z_]+\"", path.read_text()), path
+    assert README.count("\n| `") == len(MODELS)

@@ -1,8 +1,11 @@
 """Runs compose, return, and close what they run."""
 
+import pickle
+
 import pytest
 
-from pipelines.runs import Run, Step, finish
+from pipelines.errors import UpscaleError
+from pipelines.runs import Run, Sent, Step, T, finish, received, sent
 
 
 def counting(to: int, log: list[str]) -> Run[int]:
@@ -35,3 +38,44 @@ def test_an_interrupt_while_showing_closes_the_run() -> None:
     with pytest.raises(KeyboardInterrupt):
         finish(twice(log), interrupt)
     assert log == ["closed"]
+
+
+def pickled(steps: Sent[T]) -> Sent[T]:
+    """As a boundary between processes forwards them."""
+    try:
+        for step in steps:
+            yield pickle.loads(pickle.dumps(step))
+    finally:
+        steps.close()
+
+
+def test_what_is_sent_is_received() -> None:
+    seen: list[Step] = []
+    assert finish(received(pickled(sent(twice([])))), seen.append) == 5
+    assert [step.done for step in seen] == [1, 2, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [*UpscaleError.__subclasses__(), MemoryError])
+def test_an_error_that_can_be_told_is_sent_with_its_sentence(kind: type[UpscaleError | MemoryError]) -> None:
+    def failing() -> Run[int]:
+        yield Step(1, 2, "counting")
+        raise kind("There is none.")
+
+    with pytest.raises(kind, match=r"^There is none\.$"):
+        finish(received(pickled(sent(failing()))))
+
+
+def test_closing_what_is_received_closes_what_is_sent() -> None:
+    log: list[str] = []
+    run = received(pickled(sent(twice(log))))
+    next(run)
+    run.close()
+    assert log == ["closed"]
+
+
+def test_a_run_that_is_cut_off_has_no_result() -> None:
+    def cut() -> Sent[int]:
+        yield Step(1, 2, "counting")
+
+    with pytest.raises(RuntimeError, match="no end"):
+        finish(received(cut()))

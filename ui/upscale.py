@@ -12,13 +12,13 @@ import gradio as gr
 from gradio.events import api
 
 from pipelines import catalog, estimates, images, weights
-from pipelines.enlarge import Enlarged, enlarge
+from pipelines.enlarge import Enlarged, enlarge, enlarge_by
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.runs import Run, finish
 from pipelines.settings import Limits
-from pipelines.upscalers import load, prepare
-from ui import words
+from pipelines.upscalers import load
+from ui import gpu, words
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import Dropdown, PictureInput, Radio
 from ui.running import COMPUTE, mendable, steps
@@ -252,9 +252,8 @@ def _enlarged(source: Source | None, model: str, scale: str) -> Run[Enlarged]:
         raise BadPicture("Choose a picture first.")
     factor = _factor(scale)
     catalog.weights_for(catalog.find(model), factor)
-    picture = images.read(source, factor)
-    stages = yield from prepare([(model, factor)])
-    done = yield from enlarge(picture, stages)
+    picture, stages = images.read(source, factor), [(model, factor)]
+    done = yield from gpu.run(stages, enlarge_by, picture, stages)
     height, width, _ = picture.pixels.shape
     estimates.learn(model, factor, width, height, done.details.seconds)
     return done

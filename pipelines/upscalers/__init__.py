@@ -15,7 +15,7 @@ from pipelines.catalog import find, weights_for
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
-__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "load", "prepare"]
+__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "load", "prepare"]
 
 KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs
 
@@ -49,10 +49,16 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
     return upscaler
 
 
-def prepare(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> Run[list[Upscaler]]:
-    """Every (key, scale) ready to run: downloads show their progress, then each is loaded. Errors as in `load`."""
+def fetch(stages: Sequence[tuple[str, int]]) -> Run[None]:
+    """Download what the models (key, scale) lack, so that `load` needs no network. Errors as in `load`."""
     for key, scale in stages:
         needed = weights_for(find(key), scale)
-        if needed is not None and weights is None:
+        if needed is not None:
             yield from store.fetch(needed)
+
+
+def prepare(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> Run[list[Upscaler]]:
+    """Every (key, scale) ready to run: downloads show their progress, then each is loaded. Errors as in `load`."""
+    if weights is None:
+        yield from fetch(stages)
     return [load(key, scale, weights) for key, scale in stages]

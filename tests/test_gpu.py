@@ -1,0 +1,87 @@
+"""The GPU boundary: on a ZeroGPU Space, played here, and anywhere else."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipelines import catalog
+from pipelines.runs import Run, Step, finish
+from ui import gpu
+
+ROOT = Path(__file__).parents[1]
+
+
+class Lender(BaseHTTPRequestHandler):
+    """What ZeroGPU asks of the machine that lends the GPUs: always yes."""
+
+    asked: list[str]
+
+    def do_POST(self) -> None:
+        path = self.path.partition("?")[0]
+        self.asked.append(path)
+        content = json.dumps({"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "yes"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def lender() -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    handler = type("Handler", (Lender,), {"asked": asked})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_on_zero_gpu(lender: tuple[str, list[str]], tmp_path: Path) -> None:
+    """See tests/on_zero_gpu.py for what holds there."""
+    url, asked = lender
+    there = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": url, "HOME": str(tmp_path)}
+    options = ["tests/on_zero_gpu.py", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    code = f"""
+import sys
+sys.modules["torch"] = None  # which would look for the GPU
+import app, pytest
+sys.exit(pytest.main({options}))
+"""
+    python = [sys.executable, "-c", code]
+    done = subprocess.run(python, capture_output=True, text=True, cwd=ROOT, env=os.environ | there)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/startup-report" in asked
+    assert asked.count("/schedule") == asked.count("/release") > 0
+
+
+def where() -> Run[int]:
+    yield Step(0, 1, "looking")
+    return os.getpid()
+
+
+def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
+    assert finish(gpu.run([("bicubic", 2)], where)) == os.getpid()
+
+
+def test_elsewhere_the_package_spaces_is_not_needed() -> None:
+    code = "import sys; sys.modules['spaces'] = None; import app"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_classical_and_opencv_models_ask_for_no_gpu() -> None:
+    """A GPU asked for them would be taken off the visitor's quota for nothing."""
+    assert not any(model.gpu for model in catalog.MODELS if model.engine in ("classical", "opencv"))

@@ -3,6 +3,7 @@
 import html
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -113,12 +114,8 @@ def build(page: gr.Blocks) -> None:
         **QUIET,
         **ONE_AT_A_TIME,
     )
-    cancel.click(
-        lambda: (words.state(CANCELLED), *_buttons(running=False)),
-        outputs=[progress, run, cancel],
-        cancels=[running],
-        **QUIET,
-        queue=False,
+    cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
+        _cancelled, None, [progress, run, cancel], **QUIET, queue=False
     )
 
     file, details = gr.File(visible=False), gr.JSON(visible=False)
@@ -166,6 +163,12 @@ def _if_asked(asked: bool, image: Source | None, model: str, scale: str) -> Iter
         yield from _on_page(image, model, scale)
     else:
         yield (gr.skip(),) * 6
+
+
+def _cancelled() -> tuple[Any, ...]:
+    """The idle state, a moment after the cancel: steps that were on their way would show over it."""
+    time.sleep(0.3)
+    return words.state(CANCELLED), *_buttons(running=False)
 
 
 def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:

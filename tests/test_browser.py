@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipelines import images
-from pipelines.images import Picture
+from pipelines.images import Picture, to_uint8
 from tests.conftest import smooth
 
 CHROMIUM = shutil.which("chromium")
@@ -135,6 +136,26 @@ def test_a_text_file_named_png_is_our_sentence(page: Page, tmp_path: Path) -> No
     page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "<b>text.png")
     expect(page.locator(".trouble")).to_contain_text("is not a picture in a format that can be read")
+
+
+def test_a_tiff_is_shown_and_enlarged(page: Page, tmp_path: Path) -> None:
+    """No browser shows one, so the page shows it as a PNG."""
+    Image.fromarray(to_uint8(smooth(20, 30))).save(tmp_path / "small.tif")
+    give(page, tmp_path / "small.tif")
+    expect(page.locator(".plan")).to_contain_text("30 × 20")
+    page.wait_for_function("document.querySelector('#picture img').naturalWidth === 30")
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("120 × 80")
+
+
+def test_zooming_in_shows_pixels(page: Page) -> None:
+    picture = page.locator("#compare img").last
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    for _ in range(60):
+        page.mouse.wheel(0, -400)
+    expect(picture).to_have_css("image-rendering", "pixelated")
 
 
 def test_cancel_keeps_the_last_result(page: Page, tmp_path: Path) -> None:

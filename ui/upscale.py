@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +95,7 @@ def build(page: gr.Blocks) -> None:
 
     examples.click(_pick, None, image, **QUIET, queue=False)
     model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
+    image.upload(_viewable, image, image, **QUIET, **ONE_AT_A_TIME)
     gr.on([image.change, model.change, scale.change], _plan, chosen, plan, **QUIET, queue=False)
     running = run.click(
         _on_page,
@@ -193,6 +195,19 @@ def _choose(model: str, scale: str) -> tuple[Radio, str]:
     """The scales that the model has, the chosen one kept where it can be, and what the model is good at."""
     scales = _scales(model)
     return Radio(scales, value=scale if scale in scales else scales[0]), words.about(catalog.find(model))
+
+
+def _viewable(image: Source | None) -> Iterator[Any]:
+    """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
+    if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
+        with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:
+            picture = images.read(image)
+            if not picture.notes:  # what reading changes is to be said with the result, so the file itself is kept
+                path = Path(folder) / image.with_suffix(".png").name
+                images.write(picture, path)
+                yield str(path)
+                return
+    yield gr.skip()
 
 
 def _pick(event: gr.EventData) -> str:

@@ -1,6 +1,7 @@
 // The before/after slider is drawn by gradio for the mouse and touch; this gives it a name, keys and texts for the eyeless.
 () => {
     const STEP = 0.05;
+    const PIXELS_SHOW = 3; // screen pixels for one of the picture's: from here on it is shown as squares, not smoothed
 
     const drag = (handle, to) => {
         const box = handle.getBoundingClientRect();
@@ -29,6 +30,10 @@
         document.querySelectorAll("#compare .slider-wrap img").forEach((image, index) => {
             const alt = index ? "After: the result" : "Before: enlarged by the plain method";
             if (image.alt !== alt) image.alt = alt;
+            const shown = image.getBoundingClientRect();
+            const size = Math.min(shown.width / image.naturalWidth, shown.height / image.naturalHeight);
+            const drawn = size >= PIXELS_SHOW ? "pixelated" : "auto";
+            if (image.style.imageRendering !== drawn) image.style.imageRendering = drawn;
         });
         const handle = document.querySelector("#compare .inner");
         if (!handle || handle.tabIndex === 0) return;
@@ -38,6 +43,6 @@
         handle.addEventListener("keydown", onKey);
     };
 
-    new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+    new MutationObserver(name).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style"] });
     name();
 }

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pipelines.errors import BadSetting
 
 Family = Literal["classical", "cnn", "gan", "diffusion"]
+Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
 SCALES = (2, 3, 4, 8)
 CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
 
@@ -35,8 +36,8 @@ class File:
         return self.path.rpartition("/")[2]
 
     @property
-    def pin(self) -> str:
-        """By what the content is pinned: "sha256", "git blob", "sha256 prefix" or "unpinned"."""
+    def pin(self) -> Pin:
+        """By what the content is pinned: the kind of the hash that is known."""
         if self.sha256:
             return "sha256"
         if self.git_blob:

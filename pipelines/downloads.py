@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 from pipelines.catalog import File
 from pipelines.errors import BadWeights
-from pipelines.integrity import pinned, prove
+from pipelines.integrity import prove
 from pipelines.runs import Run, Step
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _complete(
     url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report
 ) -> Run[None]:
     """Fill `incomplete` until it is proven to be `file`."""
-    if not pinned(file):
+    if file.pin == "unpinned":
         incomplete.unlink(missing_ok=True)
     begun = _size(incomplete)
     try:

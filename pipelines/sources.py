@@ -120,7 +120,7 @@ def _by_etag(file: File, etag: str) -> File:
 
     The Hub's ETag is a large file's sha256 and a small file's git blob SHA-1 (huggingface_hub, hf_hub_url).
     """
-    if file.sha256 or file.git_blob or file.sha256_prefix:
+    if file.pin != "unpinned":
         return file
     return replace(file, sha256=etag) if len(etag) == 64 else replace(file, git_blob=etag)
 

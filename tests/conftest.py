@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from pipelines import upscalers
 from pipelines.images import Pixels
+from tests import hub
 from tests.tiny_graph import espcn_like
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -20,17 +22,54 @@ hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
+NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)
 
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the machine's settings or caches, or a model that another test loaded."""
-    for name in [
-        name for name in os.environ if name.startswith(("UPSCALE_", "HF_", "PORT")) and name != "UPSCALE_ASSETS"
-    ]:
+    """No test sees the machine's settings or caches, or what another test left in memory; downloads are forbidden."""
+    for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+    hub.use(NOWHERE, tmp_path_factory.mktemp("hub"), monkeypatch, offline=True)
     monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())
+
+
+@pytest.fixture(autouse=True)
+def strays(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The hosts beyond this machine that a test asked: each is refused, and the test fails, whatever it made of that.
+
+    A name that ends in ".invalid" is no stray (RFC 2606): tests ask for one to have a host that does not exist.
+    """
+    asked: list[str] = []
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def check(host: object) -> None:
+        name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+        if name in ("localhost", "::1") or name.startswith("127."):
+            return
+        if not name.endswith(".invalid"):
+            asked.append(name)
+        raise socket.gaierror(socket.EAI_NONAME, "tests have no network")
+
+    def checked_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(address[0])
+        connect(self, address)
+
+    def checked_connect_ex(self: socket.socket, address: Any) -> int:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(address[0])
+        return connect_ex(self, address)
+
+    def checked_look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        check(host)
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", checked_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", checked_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", checked_look_up)
+    yield asked
+    assert asked == [], "a test may ask this machine alone"
 
 
 @pytest.fixture
@@ -62,16 +101,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PORT": port,
         "UPSCALE_WEIGHTS_DIR": str(folder),
         "HF_HUB_OFFLINE": "1",
+        "HF_ENDPOINT": NOWHERE,
         "HF_HOME": str(folder / "hub"),
         "GRADIO_TEMP_DIR": str(folder / "gradio"),
     }
     command = [sys.executable, "-u", "app.py"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | settings) as server:
+    env = clean_environment() | settings
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)
         yield line[line.index("http://") :].strip()
         server.terminate()
         server.stdout.read()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what steers the program or the Hub's library."""
+    steering = ("UPSCALE_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "PORT")
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(steering) or name == "UPSCALE_ASSETS"
+    }
 
 
 def tiny_networks(folder: Path) -> None:

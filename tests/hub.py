@@ -98,17 +98,21 @@ class LoopbackHub:
         return [asked for asked in self.asked if asked.method == "GET" and asked.path == path]
 
 
-def use(hub_url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def use(hub_url: str, home: Path, monkeypatch: pytest.MonkeyPatch, offline: bool = False) -> None:
     """Point huggingface_hub, here and in processes started from here, at a Hub and at a home of its own.
 
-    The library reads its environment once, when it is imported, so here its constants are set as well.
+    The library reads its environment once, when it is imported, so here its constants are set as well. gradio imports
+    it, which any test module may do before the first test runs.
     """
     import huggingface_hub
     from huggingface_hub import constants
 
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_ASSETS_CACHE", "UPSCALE_WEIGHTS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"HF_HOME": str(home), "HF_ENDPOINT": hub_url, "NO_PROXY": "*"}.items():
+    for name, value in {
+        "HF_HOME": str(home),
+        "HF_ENDPOINT": hub_url,
+        "HF_HUB_OFFLINE": "1" if offline else "0",
+        "NO_PROXY": "*",
+    }.items():
         monkeypatch.setenv(name, value)
     for name, value in {
         "ENDPOINT": hub_url,
@@ -116,10 +120,14 @@ def use(hub_url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "HF_HOME": str(home),
         "HF_HUB_CACHE": str(home / "hub"),
         "HF_ASSETS_CACHE": str(home / "assets"),
+        "HF_XET_CACHE": str(home / "xet"),
         "HF_TOKEN_PATH": str(home / "token"),
+        "HF_STORED_TOKENS_PATH": str(home / "stored_tokens"),
+        "CHECK_FOR_UPDATE_DONE_PATH": str(home / ".check_for_update_done"),
+        "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
     }.items():
         monkeypatch.setattr(constants, name, value)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     huggingface_hub.close_session()  # a connection that is kept from the last test leads nowhere
 
 

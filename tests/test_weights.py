@@ -472,6 +472,23 @@ def test_verify_reports_every_file(hub: LoopbackHub) -> None:
     assert len(hub.gets(path)) == 1
 
 
+def test_a_test_asks_no_real_host(strays: list[str]) -> None:
+    """Whoever imported huggingface_hub before, and whatever a test catches: no real cache, nothing beyond loopback."""
+    from huggingface_hub import constants, hf_hub_url
+
+    assert constants.is_offline_mode() and os.environ["HF_HUB_OFFLINE"] == "1"
+    assert hf_hub_url("owner/tiny", FILE.path).startswith("http://127.0.0.1:")
+    for folder in (constants.HF_HUB_CACHE, constants.HF_ASSETS_CACHE, constants.HF_TOKEN_PATH):
+        assert Path(folder).is_relative_to(os.environ["HF_HOME"])
+    for host in ("192.0.2.1", "example.com"):  # both are for documentation (RFC 5737, 2606)
+        with pytest.raises(OSError, match="no network"):
+            socket.create_connection((host, 443), timeout=1)
+    with socket.socket() as direct, pytest.raises(OSError, match="no network"):
+        direct.connect_ex(("192.0.2.1", 443))
+    assert strays == ["192.0.2.1", "example.com", "192.0.2.1"]
+    strays.clear()
+
+
 def test_importing_loads_no_downloader() -> None:
     code = (
         "import sys; from pipelines import weights; print({'pooch', 'requests', 'huggingface_hub'} & set(sys.modules))"

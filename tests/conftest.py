@@ -1,15 +1,18 @@
 """What several tests share: made pictures, tiny networks, the assets where they are at hand."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipelines import upscalers
 from pipelines.images import Pixels
@@ -20,6 +23,8 @@ hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
+CHROMIUM = shutil.which("chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +77,33 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield line[line.index("http://") :].strip()
         server.terminate()
         server.stdout.read()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; the test is skipped without it."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[Page]:
+    """A fresh visitor's empty page. No request may go anywhere but to the allowed addresses."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=width < 500, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    strays: list[str] = []
+    page.on(
+        "request", lambda sent: None if sent.url.startswith((*allowed, "data:", "blob:")) else strays.append(sent.url)
+    )
+    yield page
+    assert strays == []
+    context.close()
 
 
 def tiny_networks(folder: Path) -> None:

@@ -92,9 +92,9 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[Page]:
-    """A fresh visitor's empty page. No request may go anywhere but to the allowed addresses."""
+    """A fresh visitor's empty page, with mouse and touch. No request may go anywhere but to the allowed addresses."""
     context = browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=width < 500, reduced_motion="reduce"
+        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True, reduced_motion="reduce"
     )
     page = context.new_page()
     strays: list[str] = []

@@ -1,16 +1,19 @@
 """What several tests share: made pictures, tiny networks, the assets where they are at hand."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipelines import upscalers
 from pipelines.images import Pixels
@@ -23,6 +26,8 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)
+CHROMIUM = shutil.which("chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +96,19 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the page, served as `make demo` does: offline, with a tiny network in the user's folder."""
-    folder = tmp_path_factory.mktemp("served")
+    """The address of the page that most tests share."""
+    with serving(tmp_path_factory.mktemp("served")) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[str]:
+    """The address of a page, served as `make demo` does: offline, with tiny networks in the user's folder."""
     tiny_networks(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    settings = {
+    own = {
         "PORT": port,
         "UPSCALE_WEIGHTS_DIR": str(folder),
         "HF_HUB_OFFLINE": "1",
@@ -105,8 +116,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "HF_HOME": str(folder / "hub"),
         "GRADIO_TEMP_DIR": str(folder / "gradio"),
     }
-    command = [sys.executable, "-u", "app.py"]
-    env = clean_environment() | settings
+    command, env = [sys.executable, "-u", "app.py"], clean_environment() | own | settings
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)
@@ -121,6 +131,33 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if not name.startswith(steering) or name == "UPSCALE_ASSETS"
     }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; the test is skipped without it."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[Page]:
+    """A fresh visitor's empty page, with mouse and touch. No request may go anywhere but to the allowed addresses."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    strays: list[str] = []
+    page.on(
+        "request", lambda sent: None if sent.url.startswith((*allowed, "data:", "blob:")) else strays.append(sent.url)
+    )
+    yield page
+    assert strays == []
+    context.close()
 
 
 def tiny_networks(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The page in a real browser: Debian's Chromium, one server, one page for each test."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,41 +7,20 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from pipelines import images
 from pipelines.images import Picture, to_uint8
-from tests.conftest import smooth
-
-CHROMIUM = shutil.which("chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
+from tests.conftest import smooth, visit
 
 
 @pytest.fixture
 def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page, opened; `parametrize` it with (width, colour scheme). No request may leave this machine."""
     width, scheme = getattr(request, "param", (1280, "light"))
-    context = browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=width < 500, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    strays: list[str] = []
-    page.on(
-        "request", lambda sent: None if sent.url.startswith((served, "data:", "blob:")) else strays.append(sent.url)
-    )
-    open_page(page, served)
-    yield page
-    assert strays == []
-    context.close()
+    with visit(browser, width, scheme, served) as page:
+        open_page(page, served)
+        yield page
 
 
 def open_page(page: Page, address: str) -> None:

@@ -6,6 +6,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, wait
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,11 @@ def test_more_than_the_limit(narrow: str, tmp_path: Path) -> None:
 
 
 def test_a_full_queue_is_said(narrow: str, tmp_path: Path) -> None:
-    images.write(Picture(np.tile(smooth(100, 100), (25, 25, 1))), tmp_path / "large.png")
+    images.write(Picture(np.zeros((2500, 2500, 3), np.float32)), tmp_path / "large.png")
     client = Client(narrow, verbose=False, download_files=tmp_path)
     jobs = [client.submit(handle_file(tmp_path / "large.png"), "espcn", "x4", api_name="/upscale") for _ in range(6)]
-    said = [str(job.exception(timeout=60)) for job in jobs[2:] if job.exception(timeout=60)]
+    done, _ = wait(jobs, timeout=60, return_when=FIRST_EXCEPTION)
+    said = [str(job.exception()) for job in done if job.exception()]
     assert said and all("queue is full" in sentence.lower() for sentence in said)
     for job in jobs:
         job.cancel()

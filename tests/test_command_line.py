@@ -115,6 +115,10 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     [
         (["{small}", "{out}", "--model", "espcn", "--scale", "8"], "ESPCN has no scale x8; it has x2, x3, x4."),
         (["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--seed", "1"], "Bicubic cannot use the setting"),
+        (
+            ["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--weights", "{text}"],
+            "Bicubic needs no weights.",
+        ),
         (["{small}", "{out}", "--model", "espcn", "--scale", "2", "--tile", "3"], "A tile for ESPCN has 16 to 4096"),
         (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
         (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),

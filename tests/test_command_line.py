@@ -2,9 +2,13 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +190,34 @@ def test_an_interrupt_leaves_nothing_half_written(number: int, tmp_path: Path, o
     assert (process.returncode, err) == (130, "Cancelled; nothing was written.\n")
     assert out.read_bytes() == b"what was there before"
     assert {each.name for each in tmp_path.iterdir()} == {"large.png", "out.png"}
+
+
+def test_progress_and_the_time_left_on_a_terminal(tmp_path: Path, own_weights: Path) -> None:
+    """How many tiles are done and of how many, and how long the rest will take."""
+    large, out = tmp_path / "large.png", tmp_path / "out.png"
+    images.write(Picture(smooth(1000, 1000)), large)
+    arguments = ["upscale", large, out, "--model", "espcn", "--scale", 3, "--tile", 48]
+    leader, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 120))
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, cwd=ROOT) as process:
+        os.close(terminal)
+        shown = read_terminal(leader)
+    os.close(leader)
+    assert process.returncode == 0, shown
+    tiles = re.search(r"\b(\d+) tiles", shown)
+    assert tiles and re.search(rf"tiles.*\b[1-9]\d*\D{{1,4}}{tiles[1]}\b", shown), "tiles that are done, of all"
+    assert re.search(r"<\d\d:\d\d|\d s left", shown), "the time that the rest will take"
+    assert out.is_file()
+
+
+def read_terminal(leader: int) -> str:
+    """All that is written to a terminal until its last writer closes it, which Linux tells as an error."""
+    shown = b""
+    with suppress(OSError):
+        while chunk := os.read(leader, 1 << 16):
+            shown += chunk
+    return shown.decode()
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -6,6 +6,7 @@ once and a server that falls silent cannot hold the run, whatever the libraries 
 
 import errno
 import os
+import re
 import shutil
 import threading
 import time
@@ -29,10 +30,18 @@ Report: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are th
 STALL_SECONDS = 10.0  # a server that has begun to send may pause for so long
 POLL_SECONDS = 0.1
 CHUNK_BYTES = 1 << 16
+AT_MOST = 4  # times the size in the catalog, which may be only about right
 
 
 class Refused(Exception):
     """A source did not give the file. The message continues a sentence that begins with the source's name."""
+
+
+class TooLarge(Refused):
+    """The source sends more than the file can be."""
+
+    def __init__(self, file: File) -> None:
+        super().__init__(f"sends more than {AT_MOST} times the {megabytes(file.size)} that were expected")
 
 
 class Unreachable(Refused):
@@ -122,8 +131,9 @@ def megabytes(size: int) -> str:
 class _Sink:
     """The growing file as pooch sees it. Counts, notes what the server answered, and can be stopped from outside."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: File) -> None:
         self.path = path
+        self.file = file
         self.done = _size(path)
         self.total = 0
         self.status = 0
@@ -143,7 +153,8 @@ class _Sink:
             return
         if self.status == 200:  # also the answer of a server that does not know Range: it begins anew
             self.done = 0
-        rest = int(response.headers.get("Content-Length", 0))
+        rest = _length(response)
+        self._raise_if_too_large(self.done + rest)
         if shutil.disk_usage(self.path.parent).free < rest:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._stream = self.path.open("ab" if self.done else "wb")
@@ -153,6 +164,7 @@ class _Sink:
 
     def write(self, chunk: bytes) -> None:
         self._raise_if_stopped()
+        self._raise_if_too_large(self.done + len(chunk))
         assert self._stream is not None, "pooch writes only what a server has answered"
         self._stream.write(chunk)
         self.done += len(chunk)
@@ -183,6 +195,10 @@ class _Sink:
         if self._stopped:
             raise InterruptedError
 
+    def _raise_if_too_large(self, size: int) -> None:
+        if size > AT_MOST * self.file.size:
+            raise TooLarge(self.file)
+
 
 def _complete(
     url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report
@@ -193,7 +209,7 @@ def _complete(
     begun = _size(incomplete)
     try:
         yield from _transfer(url, headers, incomplete, file, patience, report)
-    except OSError:
+    except (OSError, TooLarge):
         incomplete.unlink(missing_ok=True)  # a disk that is full should not stay so
         raise
     try:
@@ -213,7 +229,7 @@ def _transfer(
     """Append what is missing to `incomplete`. Raises Refused in the words of what happened."""
     import requests
 
-    sink = _Sink(incomplete)
+    sink = _Sink(incomplete, file)
     job = _pooch_job(url, headers, sink, patience)
     start = time.monotonic()
 
@@ -273,5 +289,16 @@ def _is_there(file: File, target: Path) -> bool:
         return False
 
 
+def _length(response: "requests.Response") -> int:
+    """How many bytes the server announces; 0 when it does not say. Raises Refused when that is no number (RFC 9110)."""
+    text = response.headers.get("Content-Length", "0")
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise Refused(f"announces a length that is no number ({text[:20]!r})")
+    return int(text)
+
+
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # not begun, or moved to its name in this very moment
+        return 0

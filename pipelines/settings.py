@@ -33,12 +33,12 @@ def limits() -> Limits:
 
 def queue_length() -> int:
     """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
-    return int(_positive("UPSCALE_MAX_QUEUE", 16))
+    return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)
 
 
 def port() -> int:
     """The port the page listens on: PORT, 7860 unless set."""
-    return int(_positive("PORT", 7860))
+    return _whole("PORT", 7860, 65_535)
 
 
 def zero_gpu() -> bool:
@@ -48,8 +48,28 @@ def zero_gpu() -> bool:
 
 def weights_dir() -> Path | None:
     """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR."""
-    folder = os.environ.get("UPSCALE_WEIGHTS_DIR")
-    return Path(folder).expanduser() if folder else None
+    text = os.environ.get("UPSCALE_WEIGHTS_DIR")
+    if not text:
+        return None
+    try:
+        folder = Path(text).expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError) as error:  # a name that the disk cannot have, a user that there is not
+        raise BadSetting(f"UPSCALE_WEIGHTS_DIR must be a folder, which {text!r} cannot be.") from error
+    if not is_folder:
+        raise BadSetting(f"UPSCALE_WEIGHTS_DIR must be a folder, which {text!r} is not.")
+    return folder
+
+
+def _whole(name: str, default: int, most: int) -> int:
+    text = os.environ.get(name, "")
+    try:
+        value = int(text) if text else default
+    except ValueError:
+        value = 0
+    if not 1 <= value <= most:
+        raise BadSetting(f"{name} must be a whole number from 1 to {most}, not {text!r}.")
+    return value
 
 
 def _positive(name: str, default: float) -> float:

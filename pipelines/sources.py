@@ -5,6 +5,7 @@ folder beside it. HF_HOME moves both.
 """
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,14 @@ from urllib.parse import quote, urlsplit
 
 from pipelines.catalog import File, Hub, Source, Url
 from pipelines.downloads import Refused, Report, Unreachable, answer, download, status_in_words
+from pipelines.errors import WeightsUnavailable
 from pipelines.runs import Run
 
 T = TypeVar("T")
+
+UNREACHABLE_SECONDS = 30.0  # long enough for the rows of one command, and for a visitor's clicks
+
+_unreachable: dict[str, float] = {}  # host -> the time until which it is not asked again
 
 
 def label(source: Source) -> str:
@@ -52,14 +58,36 @@ def cached(file: File, source: Source) -> Path | None:
 
 
 def forget(path: Path) -> None:
-    """Remove a cached file; of a Hub file the snapshot's link and the blob that it points to."""
-    blob = path.parent / path.readlink() if path.is_symlink() else path
-    path.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
+    """Remove a cached file that is damaged; of a Hub file the snapshot's link and the blob that it points to.
+
+    Raises WeightsUnavailable when it cannot be removed, as from a cache that is read-only.
+    """
+    try:
+        blob = path.parent / path.readlink() if path.is_symlink() else path
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsUnavailable(
+            f"{path.name} in the cache is damaged and cannot be removed ({error.strerror})."
+        ) from error
 
 
 def pull(file: File, source: Source, patience: float, report: Report) -> Run[Path]:
-    """Download the file into its cache. Raises downloads.Refused, and OSError when it cannot be stored."""
+    """Download the file into its cache. Raises downloads.Refused, and OSError when it cannot be stored.
+
+    A host that was found unreachable is taken to be so for a while, without waiting for it again.
+    """
+    name = host(source)
+    if time.monotonic() < _unreachable.get(name, 0.0):
+        raise Unreachable
+    try:
+        return (yield from _pull(file, source, patience, report))
+    except Unreachable:
+        _unreachable[name] = time.monotonic() + UNREACHABLE_SECONDS
+        raise
+
+
+def _pull(file: File, source: Source, patience: float, report: Report) -> Run[Path]:
     if isinstance(source, Hub):
         return (yield from _pull_from_hub(file, source, patience, report))
     target = _url_target(file, source)
@@ -140,5 +168,7 @@ def _in_plain_words(job: Callable[[], T]) -> T:
         raise Refused("does not have the pinned revision") from error
     except errors.HfHubHTTPError as error:
         raise Refused(status_in_words(error.response.status_code)) from error
+    except httpx2.RemoteProtocolError as error:  # first: it is a RequestError too
+        raise Refused("does not answer like a Hub") from error
     except (httpx2.RequestError, errors.LocalEntryNotFoundError) as error:
         raise Unreachable from error

@@ -6,14 +6,15 @@ libraries that download are imported when they are needed: most calls find their
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipelines import catalog, downloads, settings, sources
 from pipelines.catalog import File, Weights
-from pipelines.downloads import Refused, Report, Unreachable, megabytes
-from pipelines.errors import BadSetting, BadWeights, UpscaleError, WeightsUnavailable
+from pipelines.downloads import Refused, Report, megabytes
+from pipelines.errors import BadWeights, UpscaleError, WeightsUnavailable
 from pipelines.integrity import Proof, prove, sha256
 from pipelines.runs import Run, Step
 
@@ -82,9 +83,11 @@ def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
     A folder is searched by base name, then by the path in the repository. Own files are hashed and reported, never
     refused. Raises WeightsUnavailable when a file is not there.
     """
-    if path.is_dir():
+    with _searching(path):
+        is_folder, is_file = path.is_dir(), path.is_file()
+    if is_folder:
         return tuple(_from_folder(file, weights, path) for file in weights.files)
-    if not path.is_file():
+    if not is_file:
         raise WeightsUnavailable(f"There is no file or folder {path}.")
     if len(weights.files) != 1:
         names = ", ".join(file.path for file in weights.files)
@@ -109,12 +112,11 @@ def _places(file: File, weights: Weights) -> Iterator[tuple[Path, str]]:
     """Where the file lies on this machine, in order of preference, and what to call the place."""
     folder = settings.weights_dir()
     if folder is not None:
-        if not folder.is_dir():
-            raise BadSetting(f"UPSCALE_WEIGHTS_DIR must be a folder, which {folder} is not.")
         yield from ((path, OWN) for path in _in_folder(file, weights, folder))
     yield from ((path, "bundled") for path in _in_folder(file, weights, BUNDLED))
     for source in weights.sources:
-        path = sources.cached(file, source)
+        with _searching("the cache"):
+            path = sources.cached(file, source)
         if path is not None:
             yield path, "Hub cache" if isinstance(source, catalog.Hub) else sources.label(source)
 
@@ -123,7 +125,17 @@ def _in_folder(file: File, weights: Weights, folder: Path) -> list[Path]:
     # The parts of a diffusion model share base names ("model.safetensors"): those are told apart by their paths alone.
     unique = sum(other.name == file.name for other in weights.files) == 1
     candidates = [folder / file.name] * unique + [folder / file.path]
-    return [path for path in candidates if path.is_file()]
+    with _searching(folder):
+        return [path for path in candidates if path.is_file()]
+
+
+@contextmanager
+def _searching(place: Path | str) -> Iterator[None]:
+    """Say in a sentence that a folder may not be looked into, or that a name is too long for the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise WeightsUnavailable(f"Weights cannot be looked for in {place} ({error.strerror}).") from error
 
 
 def _from_folder(file: File, weights: Weights, folder: Path) -> Found:
@@ -162,18 +174,12 @@ def _pull(file: File, weights: Weights, report: Report) -> Run[Found]:
     if weights.sources and sources.offline():
         raise _unavailable(file, "HF_HUB_OFFLINE is set, so nothing was asked")
     hosts = {sources.host(source) for source in weights.sources}
-    unreachable: set[str] = set()
     tried: list[str] = []
     for source in weights.sources:
         try:
-            if sources.host(source) in unreachable:
-                raise Unreachable
             path = yield from sources.pull(file, source, ANSWER_SECONDS / len(hosts), report)
             known = partial(_known, file, path, sources.label(source))
             return (yield from downloads.in_thread(known, lambda: report(file.size, f"checking {file.name}")))
-        except Unreachable as error:
-            unreachable.add(sources.host(source))
-            tried.append(f"{sources.label(source)} {error}")
         except Refused as error:
             tried.append(f"{sources.label(source)} {error}")
         except OSError as error:

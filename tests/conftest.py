@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from pipelines import upscalers
+from pipelines import sources, upscalers
 from pipelines.images import Pixels
 from tests import hub
 from tests.tiny_graph import espcn_like
@@ -37,6 +37,7 @@ def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     hub.use(NOWHERE, tmp_path_factory.mktemp("hub"), monkeypatch, offline=True)
     monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())
+    monkeypatch.setattr(sources, "_unreachable", {})
 
 
 @pytest.fixture(autouse=True)

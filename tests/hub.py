@@ -33,6 +33,9 @@ Behaviour = Literal[
     "wrong",  # other bytes of the same length
     "slow",  # takes more than half a second
     "no range",  # ignores Range
+    "garbled",  # announces a length that is no number
+    "huge",  # announces five times what it has
+    "endless",  # announces nothing and sends for ever
     "elsewhere",  # redirects to another host and offers Xet, as the Hub does for large files
 ]
 
@@ -274,7 +277,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
+        lengths = {"garbled": "many", "huge": str(5 * len(content)), "endless": None}
+        length = lengths.get(behaviour, str(len(content) - start))
+        if length is not None:
+            self.send_header("Content-Length", length)
         self.send_header("ETag", f'"{self._etag(content)}"')
         self.send_header("X-Repo-Commit", REVISION)
         self.end_headers()
@@ -297,6 +303,8 @@ class _Handler(BaseHTTPRequestHandler):
             if behaviour == "stall":
                 self.server.hub.closing.wait()
             return
+        while behaviour == "endless":
+            self.wfile.write(body)
         for begin in range(0, len(body), PIECE):
             self.wfile.write(body[begin : begin + PIECE])
             if behaviour == "slow" and self.server.hub.closing.wait(0.6 * PIECE / len(body)):

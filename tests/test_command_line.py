@@ -2,10 +2,14 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +121,10 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     [
         (["{small}", "{out}", "--model", "espcn", "--scale", "8"], "ESPCN has no scale x8; it has x2, x3, x4."),
         (["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--seed", "1"], "Bicubic cannot use the setting"),
+        (
+            ["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--weights", "{text}"],
+            "Bicubic needs no weights.",
+        ),
         (["{small}", "{out}", "--model", "espcn", "--scale", "2", "--tile", "3"], "A tile for ESPCN has 16 to 4096"),
         (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
         (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),
@@ -231,6 +239,34 @@ def test_a_name_that_the_terminal_cannot_show_is_spelled_out(tmp_path: Path) -> 
     env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert (done.returncode, done.stderr) == (0, "") and "gr\\xf6\\xdfer.png" in done.stdout
+
+
+def test_progress_and_the_time_left_on_a_terminal(tmp_path: Path, own_weights: Path) -> None:
+    """How many tiles are done and of how many, and how long the rest will take."""
+    large, out = tmp_path / "large.png", tmp_path / "out.png"
+    images.write(Picture(smooth(1000, 1000)), large)
+    arguments = ["upscale", large, out, "--model", "espcn", "--scale", 3, "--tile", 48]
+    leader, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 120))
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, cwd=ROOT) as process:
+        os.close(terminal)
+        shown = read_terminal(leader)
+    os.close(leader)
+    assert process.returncode == 0, shown
+    tiles = re.search(r"\b(\d+) tiles", shown)
+    assert tiles and re.search(rf"tiles.*\b[1-9]\d*\D{{1,4}}{tiles[1]}\b", shown), "tiles that are done, of all"
+    assert re.search(r"<\d\d:\d\d|\d s left", shown), "the time that the rest will take"
+    assert out.is_file()
+
+
+def read_terminal(leader: int) -> str:
+    """All that is written to a terminal until its last writer closes it, which Linux tells as an error."""
+    shown = b""
+    with suppress(OSError):
+        while chunk := os.read(leader, 1 << 16):
+            shown += chunk
+    return shown.decode()
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

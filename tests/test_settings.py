@@ -1,9 +1,12 @@
-"""Every environment variable is read in one place, and told in docs/deploy.md."""
+"""The environment: read in one place, told in docs/deploy.md, one sentence for each value that cannot be."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 from pipelines import settings
+from pipelines.errors import BadSetting
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(settings.__file__).read_text()
@@ -11,14 +14,57 @@ TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy
 
 
 def test_every_environment_variable_is_told() -> None:
-    assert set(TOLD) == set(re.findall(r'(?:get|_positive)\("([A-Z_]+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'(?:get|_positive|_whole)\("([A-Z_]+)"', SOURCE))
 
 
 def test_the_defaults_told_are_those_that_hold() -> None:
-    defaults = dict(re.findall(r'_positive\("([A-Z_]+)", (\d+)\)', SOURCE))
+    defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
     assert {name: default for name, default in TOLD.items() if default != "none"} == defaults
 
 
 def test_settings_are_read_nowhere_else() -> None:
     for path in [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
         assert path.name == "settings.py" or not re.search(r"environ|getenv|UPSCALE_[A-Z_]+\"", path.read_text()), path
+
+
+WHOLE = {"PORT": (settings.port, 65_535), "UPSCALE_MAX_QUEUE": (settings.queue_length, 1_000_000)}
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert (settings.port(), settings.queue_length(), settings.weights_dir()) == (7860, 16, None)
+    assert settings.limits() == settings.Limits(50_000_000, 128_000_000, 50_000_000)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, most = WHOLE[name]
+    for value in (1, most):
+        monkeypatch.setenv(name, str(value))
+        assert read() == value
+    for text in ("0", "-1", "0.5", "1e3", "many", "inf", str(most + 1), "9" * 5000):
+        monkeypatch.setenv(name, text)
+        with pytest.raises(BadSetting, match=f"^{name} must be a whole number from 1 to {most}, not '{text}'\\.$"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e12", "many"])
+def test_limits_are_positive(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_INPUT_MEGAPIXELS", text)
+    with pytest.raises(BadSetting, match=f"^UPSCALE_MAX_INPUT_MEGAPIXELS must be a positive number, not '{text}'\\.$"):
+        settings.limits()
+
+
+def test_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", "~/weights")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_WEIGHTS_DIR must be a folder, which '~/weights' is not\.$"):
+        settings.weights_dir()
+    (tmp_path / "weights").mkdir()
+    assert settings.weights_dir() == tmp_path / "weights"
+
+
+@pytest.mark.parametrize("text", ["~no-such-user/weights", "x" * 300])
+def test_what_cannot_be_a_folder(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", text)
+    with pytest.raises(BadSetting, match=f"^UPSCALE_WEIGHTS_DIR must be a folder, which '{text}' cannot be\\.$"):
+        settings.weights_dir()

@@ -1,5 +1,6 @@
 """Weights from a user's folder, the caches, a Hub and a web server, all on loopback and all able to misbehave."""
 
+import errno
 import hashlib
 import os
 import random
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import catalog, downloads, weights
+from pipelines import catalog, downloads, sources, weights
 from pipelines.catalog import File, Hub, Model, Source, Url, Weights
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.integrity import git_blob, sha256
@@ -161,6 +162,9 @@ def test_hashed_once_however_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("cut", "broke off after 0.3 MB of 0.6 MB"),
         ("stall", "stopped sending after 0.3 MB of 0.6 MB"),
         ("hang", "is unreachable"),
+        ("garbled", {"hub": "does not answer like a Hub", "url": "announces a length that is no number ('many')"}),
+        ("huge", "sends more than 4 times the 0.6 MB that were expected"),
+        ("endless", "sends more than 4 times the 0.6 MB that were expected"),
         ("wrong", f"gave wrong bytes (tiny.pth is not the published file: its sha256 is "
          f"{hashlib.sha256(bytes(255 - b for b in CONTENT)).hexdigest()[:8]}…, not {str(FILE.sha256)[:8]}…)"),
     ],
@@ -175,6 +179,7 @@ def test_each_failure_has_its_sentence_and_leaves_the_cache_clean(
 ) -> None:
     monkeypatch.setattr(weights, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(sources, "UNREACHABLE_SECONDS", 0)
     row, path = put(hub, kind, behaviour)
     with pytest.raises(WeightsUnavailable) as caught:
         finish(fetch(row))
@@ -193,8 +198,8 @@ def test_the_next_source_is_asked(hub: LoopbackHub) -> None:
     row, _ = put(hub, "hub", "gated")
     url, _ = put(hub, "url", "wrong")
     hub.publish("mirror/tiny", FILE.path, CONTENT)
-    sources: tuple[Source, ...] = (*row.sources, *url.sources, Hub("mirror/tiny", REVISION))
-    assert finish(fetch(Weights((FILE,), sources)))[0].origin == "Hub mirror/tiny"
+    all_sources: tuple[Source, ...] = (*row.sources, *url.sources, Hub("mirror/tiny", REVISION))
+    assert finish(fetch(Weights((FILE,), all_sources)))[0].origin == "Hub mirror/tiny"
 
 
 def test_every_source_is_named_when_none_gives_it(hub: LoopbackHub) -> None:
@@ -367,13 +372,42 @@ def test_an_unreachable_world_is_told_within_6_seconds(
     hub_url = request.getfixturevalue(endpoint)
     mirror_url = request.getfixturevalue(mirror) if mirror else "http://no-such-host.invalid"
     use(hub_url, tmp_path / "home", monkeypatch)
-    sources = (HUB, Hub("mirror/tiny", None), Url(f"{mirror_url}/a"), Url(f"{hub_url}/b"))
+    four = (HUB, Hub("mirror/tiny", None), Url(f"{mirror_url}/a"), Url(f"{hub_url}/b"))
     start = time.monotonic()
     with pytest.raises(WeightsUnavailable) as caught:
-        finish(fetch(Weights((FILE, OTHER), sources)))
+        finish(fetch(Weights((FILE, OTHER), four)))
     assert time.monotonic() - start < 6
     assert str(caught.value).count("is unreachable") == 4
     assert whole_files(tmp_path / "home") + incompletes() == []
+
+
+def test_rows_share_what_is_unreachable(
+    full: str, silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command goes through all rows, and a visitor clicks again: each host is waited for once, then after a while."""
+    monkeypatch.setattr(weights, "ANSWER_SECONDS", 1)
+    use(full, tmp_path / "home", monkeypatch)
+    row = Weights((FILE, OTHER), (HUB, Url(f"{full}/a"), Url(f"{silent}/b")))
+    start = time.monotonic()
+    results = [each for _ in range(8) for each in finish(verify(row))]
+    assert time.monotonic() - start < 2
+    assert len(results) == 16 and all(str(each).count("is unreachable") == 3 for each in results)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unreachable_host_is_asked_again_after_a_while(
+    hub: LoopbackHub, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "ANSWER_SECONDS", 0.5)
+    row, path = put(hub, kind, "hang")
+    for _ in range(2):
+        with pytest.raises(WeightsUnavailable, match="is unreachable"):
+            finish(fetch(row))
+    assert len(hub.asked) == 1
+    hub.behaviour[path] = "ok"
+    later = time.monotonic() + sources.UNREACHABLE_SECONDS
+    monkeypatch.setattr(sources.time, "monotonic", lambda: later)
+    assert finish(fetch(row))[0].path.read_bytes() == CONTENT
 
 
 def test_a_damaged_file_leaves_the_cache(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -386,6 +420,52 @@ def test_a_damaged_file_leaves_the_cache(hub: LoopbackHub, tmp_path: Path) -> No
         assert finish(fetch(row))[0].path.read_bytes() == CONTENT
         assert len(hub.gets(path)) == 2
         finish(fetch(row))[0].path.resolve().unlink()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_that_cannot_be_removed_is_said(
+    hub: LoopbackHub, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a cache that is read-only."""
+    row, _ = put(hub, kind)
+    finish(fetch(row))[0].path.write_bytes(CONTENT[:-1])
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(
+        WeightsUnavailable,
+        match=r"^tiny\.pth in the cache is damaged and cannot be removed \(Read-only file system\)\.$",
+    ):
+        find(row)
+
+
+def test_a_file_that_goes_meanwhile_is_said(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between being found and being hashed, which is when another program may clear the cache."""
+    row, _ = put(hub, "url")
+    gone = tmp_path / "gone" / "tiny.pth"
+    monkeypatch.setattr(sources, "cached", lambda file, source: gone)
+    for look in (find, lambda row: finish(fetch(row))):
+        with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth cannot be read \(No such file or directory\)\.$"):
+            look(row)
+
+
+def test_a_place_that_cannot_be_searched_is_said(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of 300 characters, which the disk refuses as it does a folder without permission."""
+    said = r"^Weights cannot be looked for in .* \(File name too long\)\.$"
+    row = Weights((FILE,), (HUB,))
+    with pytest.raises(WeightsUnavailable, match=said):
+        from_user(row, tmp_path / ("x" * 300))
+    with pytest.raises(WeightsUnavailable, match=said):
+        from_user(Weights((File("x" * 300, 1),), ()), tmp_path)
+    row, _ = put(hub, "url")
+    finish(fetch(row))
+    monkeypatch.setattr(weights, "_in_folder", lambda *_: [])
+    with pytest.raises(WeightsUnavailable, match=r"^Weights cannot be looked for in the cache \(File name too long\)"):
+        find(Weights((File("nets/" + "x" * 300, 1),), row.sources))
 
 
 def test_full_disk_is_said(hub: LoopbackHub) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 
 from pipelines import weights as store
 from pipelines.catalog import find, weights_for
+from pipelines.errors import BadSetting
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
@@ -31,6 +32,8 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
     """
     model = find(key)
     needed = weights_for(model, scale)
+    if needed is None and weights is not None:
+        raise BadSetting(f"{model.name} needs no weights.")
     if needed is None:
         files: tuple[store.Found, ...] = ()
     elif weights is None:

@@ -6,7 +6,7 @@ READY := .venv/ready
 export PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: setup demo test check format benchmark space clean
+.PHONY: setup demo test check format benchmark screenshots space clean
 
 setup: $(READY)
 
@@ -16,6 +16,8 @@ $(READY): requirements.txt requirements-dev.txt
 		apt-get install -y python3-venv; } || { echo "Install python3-venv first: sudo apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@! command -v npm >/dev/null || npm install --silent --prefix .venv/node @gradio/client@2.7.0 || \
+		echo "@gradio/client cannot be installed: the JavaScript example stays untested."
 	touch $(READY)
 
 demo: setup
@@ -42,6 +44,9 @@ benchmark: setup
 space: setup
 	@test -n "$(REPO)" || { echo "Say where: make space REPO=owner/name"; exit 2; }
 	@HF_HUB_DISABLE_XET=1 $(BIN)/python -m tools.space "$(REPO)"
+
+screenshots: setup
+	$(BIN)/python -m docs.screenshots.make
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -62,12 +62,6 @@ def test_models_are_the_catalog(client: Client) -> None:
     assert client.predict(api_name="/models") == [catalog.as_dict(model) for model in catalog.MODELS]
 
 
-def test_only_the_promised_names_are_public(client: Client) -> None:
-    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    parameters = {name: [each["parameter_name"] for each in info["parameters"]] for name, info in endpoints.items()}
-    assert parameters == {"/upscale": ["image", "model", "scale"], "/models": []}
-
-
 @pytest.mark.parametrize(
     ("content", "model", "scale", "sentence"),
     [

@@ -120,7 +120,7 @@ def build(page: gr.Blocks) -> None:
         _cancelled, None, [progress, run, cancel], **QUIET, queue=False
     )
 
-    file, details = gr.File(visible=False), gr.JSON(visible=False)
+    file, details = gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)
     gr.Button(visible=False).click(upscale, chosen, [file, details], api_name="upscale", **ONE_AT_A_TIME)
     api(list_models, api_name="models", queue=False)
 

@@ -1,0 +1,67 @@
+"""Makes the pictures in this folder: the Upscale tab, light and dark, wide and narrow, with Debian's Chromium.
+
+python -m docs.screenshots.make
+"""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+
+HERE = Path(__file__).parent
+STATE = "?model=lanczos&scale=x4&example=drawing"
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of a page started for the pictures."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-u", "app.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PORT": port}) as server:
+        assert server.stdout is not None
+        next(line for line in server.stdout if "http://" in line)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+def shoot(browser: Browser, address: str, scheme: str, width: int) -> bytes:
+    """The page with its result, as PNG; on a narrow screen scrolled to the result."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(address + STATE)
+    expect(page.locator("#facts")).to_contain_text("1152 × 960")
+    expect(page.locator(".plan")).to_contain_text("1152 × 960")
+    if width < 640:
+        page.locator("#actions").evaluate("each => each.scrollIntoView()")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    picture = page.screenshot()
+    context.close()
+    return picture
+
+
+def main() -> None:
+    """Write each picture, with 256 colours: a page has few, and a README should load fast."""
+    with served() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            for width in (1280, 390):
+                picture = Image.open(io.BytesIO(shoot(browser, address, scheme, width))).convert("RGB")
+                few = picture.quantize(256, dither=Image.Dither.NONE)
+                few.save(HERE / f"upscale-{scheme}-{width}.png", optimize=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -47,15 +47,20 @@ def zero_gpu() -> bool:
 
 
 def weights_dir() -> Path | None:
-    """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR."""
+    """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR.
+
+    Raises BadSetting when it is no folder.
+    """
     text = os.environ.get("UPSCALE_WEIGHTS_DIR")
     if not text:
         return None
     try:
         folder = Path(text).expanduser()
         is_folder = folder.is_dir()
-    except (OSError, RuntimeError) as error:  # a name that the disk cannot have, a user that there is not
-        raise BadSetting(f"UPSCALE_WEIGHTS_DIR must be a folder, which {text!r} cannot be.") from error
+    except OSError as error:
+        raise BadSetting(f"UPSCALE_WEIGHTS_DIR cannot be {text!r} ({error.strerror}).") from error
+    except RuntimeError as error:
+        raise BadSetting(f"UPSCALE_WEIGHTS_DIR cannot be {text!r}: there is no such user.") from error
     if not is_folder:
         raise BadSetting(f"UPSCALE_WEIGHTS_DIR must be a folder, which {text!r} is not.")
     return folder

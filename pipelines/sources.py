@@ -119,10 +119,10 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
 
     url = hf_hub_url(hub.repo, file.path, revision=hub.revision)
 
-    def ask(job: Callable[[], T]) -> Run[T]:
-        return answer(lambda: _in_plain_words(job), patience, lambda: report(0, f"asking the Hub for {file.name}"))
+    def ask(job: Callable[[], T], done: int) -> Run[T]:
+        return answer(lambda: _in_plain_words(job), patience, lambda: report(done, f"asking the Hub for {file.name}"))
 
-    head = yield from ask(lambda: get_hf_file_metadata(url, timeout=patience))
+    head = yield from ask(lambda: get_hf_file_metadata(url, timeout=patience), done=0)
     if head.commit_hash is None or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", head.etag or ""):
         raise Refused("does not answer like a Hub")
     etag = str(head.etag)
@@ -138,7 +138,8 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
         report,
     )
     name = yield from ask(
-        lambda: hf_hub_download(hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience)
+        lambda: hf_hub_download(hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience),
+        done=file.size,
     )
     return Path(name)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,16 @@ def test_the_token_stays_on_the_hub(hub: LoopbackHub, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_count_the_bytes_of_all_files(hub: LoopbackHub, kind: str) -> None:
+def test_steps_count_the_bytes_of_all_files(hub: LoopbackHub, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the Hub takes its time to answer for a file that is there already."""
+    import huggingface_hub
+
+    def slowly(*given: Any, **options: Any) -> str:
+        time.sleep(3 * downloads.POLL_SECONDS)
+        return download(*given, **options)
+
+    download = huggingface_hub.hf_hub_download
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", slowly)
     first, _ = put(hub, kind, "slow")
     second, _ = put(hub, kind, "slow", OTHER, OTHER_CONTENT)
     row = Weights(first.files + second.files, first.sources)

@@ -14,7 +14,8 @@ from ui import page
 if __name__ == "__main__":
     try:
         demo = page.build()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
+            signal.signal(number, signal.default_int_handler)
         demo.launch(**page.launch_options())
     except UpscaleError as error:
         sys.exit(str(error))

@@ -38,10 +38,12 @@ def served() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}/"
     env = os.environ | {"PORT": str(port)}
     with subprocess.Popen([sys.executable, "app.py"], stdout=subprocess.DEVNULL, cwd=ROOT, env=env) as server:
-        while not _answers(address):
-            time.sleep(0.02)
-        yield address
-        server.terminate()
+        try:
+            while not _answers(address):
+                time.sleep(0.02)
+            yield address
+        finally:
+            server.terminate()
 
 
 def _answers(address: str) -> bool:

@@ -38,9 +38,10 @@ def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
 
 
 def learn(key: str, scale: int, width: int, height: int, seconds: float) -> None:
-    """Take into account that a picture of that size took so long; small pictures tell too little to count."""
+    """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count."""
     pixels = width * height
     if pixels < 10_000:
         return
     with _lock:
-        _seconds[key, scale] = seconds * MEGA / pixels
+        new = seconds * MEGA / pixels
+        _seconds[key, scale] = (_seconds.get((key, scale), new) + new) / 2

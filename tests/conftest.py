@@ -121,9 +121,11 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)
-        yield line[line.index("http://") :].strip()
-        server.terminate()
-        server.stdout.read()
+        try:
+            yield line[line.index("http://") :].strip()
+        finally:
+            server.terminate()
+            server.stdout.read()
 
 
 def clean_environment() -> dict[str, str]:

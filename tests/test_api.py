@@ -17,7 +17,7 @@ import pytest
 from pipelines import images
 from pipelines.images import Picture
 from tests.conftest import ROOT, smooth
-from ui import page
+from ui import page, upscale
 
 SIGNATURE = Path(__file__).with_name("api.json")
 NODE = ROOT / ".venv" / "node" / "node_modules"
@@ -49,6 +49,12 @@ def told(served: str, path: str) -> Any:
 def test_the_signature_is_the_promised_one(served: str) -> None:
     given = signature(told(served, "info"))
     assert given == json.loads(SIGNATURE.read_text()), "if something was only added: python -m tests.test_api"
+
+
+def test_no_default_tells_of_the_server(served: str) -> None:
+    (image, model, scale) = told(served, "info")["named_endpoints"]["/upscale"]["parameters"]
+    assert not image["parameter_has_default"] and image["parameter_default"] is None
+    assert (model["parameter_default"], scale["parameter_default"]) == (upscale.FIRST_MODEL, "x2")
 
 
 def test_the_openapi_page_lists_the_api(served: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
+
+from pipelines import settings
 
 
 class _NoInterfaceFile(ComponentMeta):
@@ -35,6 +37,15 @@ class PictureInput(gr.Image, metaclass=_NoInterfaceFile):
         return Path(payload.path) if payload.path else None
 
 
+class ResultFile(gr.File, metaclass=_NoInterfaceFile):
+    """A file that the page made: its path. Gradio's own would make an empty temporary file each time, and keep it."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> Path | None:  # type: ignore[override]
+        return None if payload is None else Path(payload.path)
+
+
 class Dropdown(gr.Dropdown, metaclass=_NoInterfaceFile):
     """A dropdown that gives whatever value was sent."""
 
@@ -54,6 +65,9 @@ class Radio(gr.Radio, metaclass=_NoInterfaceFile):
 
 
 def _decoded(address: str) -> bytes:
+    most = settings.limits().file_bytes
+    if len(address) * 3 // 4 > most + 1000:  # base64 takes four signs for three bytes
+        raise gr.Error(f"The picture is larger than {most / settings.MEGA:g} MB, the most that can be read.")
     try:
         return base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error:

@@ -18,15 +18,29 @@ NOTE = (
 KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 
+class Page(gr.Blocks):
+    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and log a traceback."""
+
+    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().preprocess_data(*arguments, **options)
+        except gr.Error:
+            raise
+        except Exception:
+            sentence = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+            raise gr.Error(sentence, print_exception=False) from None
+
+
 def build() -> gr.Blocks:
     """The whole page, ready to be launched."""
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
+    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
     with page:
         gr.HTML(HEAD, elem_id="head")
         with gr.Tab("Upscale"):
             upscale.build(page)
             gr.Markdown(NOTE)
-    page.queue(max_size=settings.queue_length())
+    # Closed, or a request could pass the queue by and run beside what has the one compute slot.
+    page.queue(api_open=False, max_size=settings.queue_length())
     return page
 
 

@@ -1,7 +1,6 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
 import html
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,36 +16,35 @@ from pipelines import catalog, estimates, images, weights
 from pipelines.enlarge import Enlarged, enlarge, enlarge_by
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.images import Picture, Source
-from pipelines.runs import Run, finish
-from pipelines.settings import Limits
+from pipelines.runs import Run, Step, finish
+from pipelines.settings import Limits, limits
 from pipelines.upscalers import load
 from ui import gpu, words
 from ui.examples import EXAMPLES, STATIC, find
-from ui.inputs import Dropdown, PictureInput, Radio
+from ui.inputs import Dropdown, PictureInput, Radio, ResultFile
 from ui.running import COMPUTE, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
 READY = "Ready."
+WAITING = "Waiting for a free place."
 CANCELLED = "Cancelled."
+PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
 BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
+BYTES_A_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-class Compared(NamedTuple):
-    """A result, and the same picture enlarged by the plain method it is shown beside."""
-
-    done: Enlarged
-    before: Picture
-    before_by: str
-
-
 def build(page: gr.Blocks) -> None:
     """Put the tab's widgets and events into the page being built."""
-    first = _first()
+    with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the widgets are made
+        _build(page, _first(Path(folder)))
+
+
+def _build(page: gr.Blocks, first: "Shown") -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             image = PictureInput(
@@ -82,46 +80,56 @@ def build(page: gr.Blocks) -> None:
                 buttons=["fullscreen"],
                 elem_id="compare",
             )
-            facts = gr.HTML(first.facts, elem_id="facts")
-            result = gr.File(value=first.file, visible=False)
+            result = ResultFile(value=first.file, visible=False)
             with gr.Group():
                 kind = gr.Radio(list(FORMATS), value="PNG", label="Download as")
                 metadata = gr.Checkbox(True, label="Keep metadata (EXIF)")
-            download = gr.DownloadButton("Download", value=first.file)
+            download = gr.DownloadButton("Download PNG", value=first.file)
+            facts = gr.HTML(first.facts, elem_id="facts")
 
-    asked = gr.State(False)
-    outputs = [progress, slider, facts, result, run, cancel]
-    chosen = [image, model, scale]
+    # Whether the page's address asked for a state. A hidden box and not a gr.State, so that the browser knows it.
+    asked = gr.Checkbox(False, visible=False)
+    chosen, buttons = [image, model, scale], [run, cancel]
 
     examples.click(_pick, None, image, **QUIET, queue=False)
     model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
-    image.upload(_viewable, image, image, **QUIET, **ONE_AT_A_TIME)
+    image.upload(_viewable, image, image, **QUIET, concurrency_id="files")
     gr.on([image.change, model.change, scale.change], _plan, chosen, plan, **QUIET, queue=False)
-    running = run.click(
+    opened = page.load(_open, None, [image, model, scale, about, asked], **QUIET, queue=False)
+    opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
+
+    waiting = run.click(
+        lambda: (words.state(WAITING), *_buttons(running=True)), None, [progress, *buttons], **QUIET, queue=False
+    )
+    running = waiting.then(
         _on_page,
         chosen,
-        outputs,
-        api_visibility="private",
-        show_progress="minimal",
-        show_progress_on=progress,
-        **ONE_AT_A_TIME,
-    )
-    opened = page.load(_open, None, [image, model, scale, about, asked], **QUIET, queue=False)
-    opened.then(_if_asked, [asked, *chosen], outputs, **QUIET, **ONE_AT_A_TIME)
-    gr.on(
-        [result.change, kind.change, metadata.change],
-        _convert,
-        [result, kind, metadata],
-        download,
+        [progress, slider, facts, result, kind, metadata, download, *buttons],
         **QUIET,
         **ONE_AT_A_TIME,
     )
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
-        _cancelled, None, [progress, run, cancel], **QUIET, queue=False
+        _cancelled, None, [progress, *buttons], **QUIET, queue=False
     )
 
-    file, details = gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)
-    gr.Button(visible=False).click(upscale, chosen, [file, details], api_name="upscale", **ONE_AT_A_TIME)
+    for choice in (kind, metadata):
+        preparing = choice.input(
+            lambda: gr.DownloadButton("Preparing", interactive=False), None, download, **QUIET, queue=False
+        )
+        preparing.then(_convert, [result, kind, metadata], download, **QUIET, concurrency_id="files")
+
+    # The API has inputs of its own: the page's hold the first example, which a call without a picture would enlarge.
+    gr.Button(visible=False).click(
+        upscale,
+        [
+            PictureInput(label="Picture", visible=False),
+            Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
+            Radio([f"x{factor}" for factor in catalog.SCALES], value="x2", label="Scale", visible=False),
+        ],
+        [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)],
+        api_name="upscale",
+        **ONE_AT_A_TIME,
+    )
     api(list_models, api_name="models", queue=False)
 
 
@@ -133,7 +141,8 @@ def list_models() -> list[dict[str, Any]]:
 def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
     """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details."""
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        done = yield from steps(_enlarged(image, model, scale), lambda said, share: (None, None))
+        picture, factor = _picture(image, model, scale)
+        done = yield from steps(_enlarged(picture, model, factor), lambda said, share: (None, None))
         yield str(_saved(done, image, Path(folder))), done.details.as_dict()
 
 
@@ -141,30 +150,23 @@ def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str 
 
 
 def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
-    """Enlarge, showing progress, then the result beside what a plain method gives."""
-    kept = (gr.skip(), gr.skip(), gr.skip())
+    """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
+    kept = (gr.skip(),) * 6
     yield words.progress("Starting", 0), *kept, *_buttons(running=True)
+    started = time.monotonic()
     try:
         with mendable(), tempfile.TemporaryDirectory() as folder:
-            compared = yield from steps(
-                _compared(image, model, scale),
+            shown = yield from steps(
+                _shown(image, model, scale, Path(folder)),
                 lambda said, share: (words.progress(said, share), *kept, *_buttons(running=True)),
             )
-            shown = _show(compared, image, Path(folder))
-            took = words.duration(compared.done.details.seconds)
-            yield words.state(f"Done in {took}."), shown.pair, shown.facts, shown.file, *_buttons(running=False)
+            took = words.state(f"Done in {words.duration(time.monotonic() - started)}.")
+            download = gr.DownloadButton("Download PNG", value=shown.file, interactive=True)
+            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *_buttons(running=False)
     except gr.Error as error:
         yield words.state(str(error.message)), *kept, *_buttons(running=False)
         # The page shows the message as HTML, and it may hold a file's name.
         raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
-
-
-def _if_asked(asked: bool, image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
-    """Enlarge at once where the page's address asked for a state of its own."""
-    if asked:
-        yield from _on_page(image, model, scale)
-    else:
-        yield (gr.skip(),) * 6
 
 
 def _cancelled() -> tuple[Any, ...]:
@@ -192,9 +194,13 @@ def _plan(image: Source | None, model: str, scale: str) -> str:
 
 
 def _choose(model: str, scale: str) -> tuple[Radio, str]:
-    """The scales that the model has, the chosen one kept where it can be, and what the model is good at."""
+    """The scales that the model has, and what it is good at. A scale is chosen only where the chosen one is lacking.
+
+    To say again what is chosen would undo a click that was made in the meantime.
+    """
     scales = _scales(model)
-    return Radio(scales, value=scale if scale in scales else scales[0]), words.about(catalog.find(model))
+    radio = Radio(scales) if scale in scales else Radio(scales, value=scales[0])
+    return radio, words.about(catalog.find(model))
 
 
 def _viewable(image: Source | None) -> Iterator[Any]:
@@ -217,32 +223,34 @@ def _pick(event: gr.EventData) -> str:
 
 
 def _open(request: gr.Request) -> tuple[Any, ...]:
-    """The state that ?model=…&scale=…&example=… asks for; what it does not name, or names wrongly, stays."""
+    """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for nothing."""
     query = dict(request.query_params)
     example = find(query.get("example", ""))
     key = query["model"] if query.get("model") in {row.key for row in catalog.MODELS} else FIRST_MODEL
-    asked_scale = f"x{query.get('scale', FIRST_SCALE).removeprefix('x')}"
-    radio, about = _choose(key, asked_scale)
+    scales, scale = _scales(key), f"x{query.get('scale', '').removeprefix('x')}"
+    asked = example is not None or key == query.get("model") or scale in scales
+    if scale not in scales:
+        scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
     image = gr.skip() if example is None else str(example.path)
-    return image, key, radio, about, bool({"model", "scale", "example"} & query.keys())
+    return image, key, Radio(scales, value=scale), words.about(catalog.find(key)), asked
 
 
-def _convert(result: str | None, kind: str, metadata: bool) -> Iterator[Any]:
+def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
     """The result in the format to download; from the lossless file, so that nothing is lost on the way."""
-    if result is None:
-        yield gr.skip()
-        return
+    ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
     suffix = FORMATS[kind]
-    if suffix == "png" and metadata:
-        yield result
+    if result is None or (suffix == "png" and metadata):
+        yield ready
         return
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        lossless = Path(result)
-        path = Path(folder) / lossless.with_suffix(f".{suffix}").name
-        # What was made here may be larger than what is accepted from outside.
-        own = Limits(input_pixels=sys.maxsize, output_pixels=sys.maxsize, file_bytes=lossless.stat().st_size)
-        images.write(images.read(lossless, bounds=own), path, metadata)
-        yield str(path)
+        if not result.is_file():
+            raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
+        path = Path(folder) / result.with_suffix(f".{suffix}").name
+        # A result may be larger than what is accepted to be enlarged, but not than what is made.
+        most = limits().output_pixels
+        made = Limits(input_pixels=most, output_pixels=most, file_bytes=BYTES_A_PIXEL * most)
+        images.write(images.read(result, bounds=made), path, metadata)
+        yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
 
 
 # --- what they have in common -------------------------------------------------------------------------------------
@@ -256,24 +264,45 @@ class Shown(NamedTuple):
     file: str
 
 
-def _compared(source: Source | None, model: str, scale: str) -> Run[Compared]:
-    done = yield from _enlarged(source, model, scale)
-    assert source is not None, "_enlarged refuses that"
-    factor = _factor(scale)
-    before_by = BEFORE if model != BEFORE else "nearest"
-    before = yield from enlarge(images.read(source, factor), [load(before_by, factor)])
-    return Compared(done, before.picture, before_by)
+def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[Shown]:
+    """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
+
+    Of a result too large for a browser both sides show the middle.
+    """
+    picture, factor = _picture(source, model, scale)
+    done = yield from _enlarged(picture, model, factor)
+    plain = BEFORE if model != BEFORE else "nearest"
+    part = _middle(picture, factor)
+    before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
+    yield Step(0, 3, "writing")
+    file = _saved(done, source, folder)
+    yield Step(1, 3, "writing")
+    left = right = folder / f"before_{plain}.png"
+    images.write(before.picture, left, metadata=False)
+    yield Step(2, 3, "writing")
+    if part is None:
+        return Shown((str(left), str(file)), words.facts(done.details, plain, ""), str(file))
+    right = folder / "middle.png"
+    images.write(_crop(done.picture, part, factor), right, metadata=False)
+    said = f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
+    return Shown((str(left), str(right)), words.facts(done.details, plain, said), str(file))
 
 
-def _enlarged(source: Source | None, model: str, scale: str) -> Run[Enlarged]:
+def _picture(source: Source | None, model: str, scale: str) -> tuple[Picture, int]:
+    """The picture read and the scale as a number, once it is known that they can be had."""
     if source is None:
         raise BadPicture("Choose a picture first.")
     factor = _factor(scale)
     catalog.weights_for(catalog.find(model), factor)
-    picture, stages = images.read(source, factor), [(model, factor)]
+    return images.read(source, factor), factor
+
+
+def _enlarged(picture: Picture, model: str, factor: int) -> Run[Enlarged]:
+    stages = [(model, factor)]
     done = yield from gpu.run(stages, enlarge_by, picture, stages)
     height, width, _ = picture.pixels.shape
-    estimates.learn(model, factor, width, height, done.details.seconds)
+    if picture.alpha is None:  # transparency is enlarged on its own, and takes as long again
+        estimates.learn(model, factor, width, height, done.details.seconds)
     return done
 
 
@@ -297,30 +326,26 @@ def _saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
     return path
 
 
-def _show(compared: Compared, source: Source | None, folder: Path) -> Shown:
-    """Write the files that the page shows. Of a result too large for a browser both sides show the middle."""
-    done = compared.done
-    file = _saved(done, source, folder)
-    before = folder / f"before_{compared.before_by}.png"
-    images.write(_middle(compared.before), before, metadata=False)
-    after, said = file, ""
-    if (middle := _middle(done.picture)) is not done.picture:
-        after = folder / "middle.png"
-        images.write(middle, after, metadata=False)
-        said = f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(before), str(after)), words.facts(done.details, compared.before_by, said), str(file))
-
-
-def _middle(picture: Picture) -> Picture:
+def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
+    """The rows and columns whose enlargement is the middle that is shown; None where all of it is."""
     height, width, _ = picture.pixels.shape
-    if height * width <= SHOWN_PIXELS:
+    if height * width * factor**2 <= SHOWN_PIXELS:
+        return None
+    side = SHOWN_SIDE // factor
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    return slice(top, min(height, top + side)), slice(left, min(width, left + side))
+
+
+def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Picture:
+    """That part of the picture, its rows and columns counted before enlarging by `factor`."""
+    if part is None:
         return picture
-    top, left = max(0, height - SHOWN_SIDE) // 2, max(0, width - SHOWN_SIDE) // 2
-    part = (slice(top, top + SHOWN_SIDE), slice(left, left + SHOWN_SIDE))
-    return replace(picture, pixels=picture.pixels[part], alpha=None if picture.alpha is None else picture.alpha[part])
+    scaled = tuple(slice(each.start * factor, each.stop * factor) for each in part)
+    return replace(
+        picture, pixels=picture.pixels[scaled], alpha=None if picture.alpha is None else picture.alpha[scaled]
+    )
 
 
-def _first() -> Shown:
+def _first(folder: Path) -> Shown:
     """The first example's result, there before anyone clicks."""
-    source = EXAMPLES[0].path
-    return _show(finish(_compared(source, FIRST_MODEL, FIRST_SCALE)), source, Path(tempfile.mkdtemp()))
+    return finish(_shown(EXAMPLES[0].path, FIRST_MODEL, FIRST_SCALE, folder))

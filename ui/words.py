@@ -39,10 +39,10 @@ def examples(offered: Sequence[Example]) -> str:
 
 def about(model: Model) -> str:
     """What the model is good at, and what its licence allows."""
-    use = "commercial use" if model.commercial else "no commercial use"
+    use = "free for commercial use" if model.commercial else "not for commercial use"
+    licence = "" if model.engine == "classical" else f"{escape(model.licence)} · "
     colour = "free" if model.commercial else "restricted"
-    licence = "no licence needed" if model.engine == "classical" else model.licence
-    return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{escape(licence)} · {use}</span></p>'
+    return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
 def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Weights | None) -> str:

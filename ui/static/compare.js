@@ -13,17 +13,20 @@
         send(window, "mouseup", to);
     };
 
+    const share = (handle) => {
+        const area = handle.closest(".slider-wrap").getBoundingClientRect();
+        const box = handle.getBoundingClientRect();
+        return Math.min(1, Math.max(0, (box.x + box.width / 2 - area.x) / area.width));
+    };
+
     const onKey = (event) => {
         const handle = event.currentTarget;
-        const area = handle.closest(".slider-wrap").querySelector("img").getBoundingClientRect();
-        const box = handle.getBoundingClientRect();
-        const share = (box.x + box.width / 2 - area.x) / area.width;
-        const moved = { ArrowLeft: share - STEP, ArrowRight: share + STEP, Home: 0, End: 1 }[event.key];
+        const at = share(handle);
+        const moved = { ArrowLeft: at - STEP, ArrowRight: at + STEP, Home: 0, End: 1 }[event.key];
         if (moved === undefined) return;
         event.preventDefault();
-        const kept = Math.min(1, Math.max(0, moved));
-        drag(handle, area.x + kept * area.width);
-        handle.setAttribute("aria-valuenow", Math.round(100 * kept));
+        const area = handle.closest(".slider-wrap").getBoundingClientRect();
+        drag(handle, area.x + Math.min(1, Math.max(0, moved)) * area.width);
     };
 
     const name = () => {
@@ -36,12 +39,22 @@
             if (image.style.imageRendering !== drawn) image.style.imageRendering = drawn;
         });
         const handle = document.querySelector("#compare .inner");
-        if (!handle || handle.tabIndex === 0) return;
-        const said = { role: "slider", "aria-label": "Before and after", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 50 };
+        if (!handle) return;
+        const now = String(Math.round(100 * share(handle)));
+        if (handle.getAttribute("aria-valuenow") !== now) handle.setAttribute("aria-valuenow", now);
+        if (handle.tabIndex === 0) return;
+        const said = { role: "slider", "aria-label": "Before and after", "aria-valuemin": 0, "aria-valuemax": 100 };
         Object.entries(said).forEach(([key, value]) => handle.setAttribute(key, value));
         handle.tabIndex = 0;
         handle.addEventListener("keydown", onKey);
     };
+
+    // On a telephone the result is below what fits: pressing the button goes there.
+    document.addEventListener("click", (event) => {
+        if (!event.target.closest("#actions button.primary") || window.innerWidth > 640) return;
+        const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        document.querySelector("#progress").scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+    });
 
     new MutationObserver(name).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style"] });
     name();

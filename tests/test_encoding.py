@@ -1,5 +1,6 @@
 """What is written is what was meant: read back by our own door, by OpenCV and by Pillow."""
 
+import time
 from io import BytesIO
 from typing import Literal
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from benchmarks.pictures import pictures
 from pipelines.errors import BadSetting
 from pipelines.images import Format, Picture, encode, losses, read, to_uint8
 from pipelines.picture import STRIP_VALUES
-from tests.pictures import asset_folder, ramp
+from tests.pictures import asset_folder, file_of, ramp
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"
@@ -104,6 +106,30 @@ def test_strips_join_without_a_seam() -> None:
     np.testing.assert_array_equal(other[..., ::-1], to_uint8(pixels))
     with Image.open(BytesIO(data)) as image:
         np.testing.assert_array_equal(np.asarray(image), to_uint8(pixels))
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_png_is_about_as_small_as_pillows(grey: bool) -> None:
+    """Of what people enlarge, and of what is all one colour but for a few lines of text."""
+    made = pictures(1024)
+    made["sign"] = np.ones_like(made["text"])
+    made["sign"][400:500] = made["text"][400:500]
+    for name, pixels in made.items():
+        kept = np.repeat(pixels[..., :1], 3, axis=2) if grey else pixels
+        values = to_uint8(kept[..., 0] if grey else kept)
+        assert len(encode(Picture(kept, grey=grey))) < 1.5 * len(file_of(values, "PNG")), name
+
+
+def test_png_takes_a_fraction_of_pillows_time() -> None:
+    """Processor time, of all threads together: half is far more than is measured, so that a busy machine may pass."""
+    made = pictures(2048)
+    for name in ("scene", "noisy", "noise"):
+        picture, values = Picture(made[name]), to_uint8(made[name])
+        start = time.process_time()
+        encode(picture)
+        middle = time.process_time()
+        file_of(values, "PNG")
+        assert middle - start <= (time.process_time() - middle) / 2, name
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -1,4 +1,4 @@
-"""PNG files: their checksums on the way in, and a fast lossless writer on the way out.
+"""PNG files: their checksums and profiles on the way in, and a fast lossless writer on the way out.
 
 Written here because no library at hand does it: Pillow accepts a wrong IDAT checksum, writes neither 16-bit RGB nor
 16-bit grey with alpha, and takes seconds for a 4096 × 4096 picture; OpenCV writes no grey with alpha, and needs a
@@ -9,6 +9,7 @@ edition.
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from pipelines.picture import Picture, quantise, strip_height
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # channels to the specification's code
 _NONE, _UP, _AVERAGE = 0, 2, 3  # the specification's filter types
+_EXIF_TEXTS = (b"Raw profile type exif\0", b"exif\0")
 _ADLER_BASE = 65521
 _BLOCK, _EVERY = 512, 31  # one block of bytes in so many is packed to choose how the whole strip is
 
@@ -55,16 +57,52 @@ _FILTERS = {way.filter for way in _WAYS}
 
 def is_whole(data: bytes) -> bool:
     """Whether each chunk is complete and has the checksum it claims, up to the one that ends the file."""
+    for name, start, end in _chunks(data):
+        if struct.unpack_from(">I", data, end)[0] != zlib.crc32(memoryview(data)[start - 4 : end]):
+            return False
+        if name == b"IEND":
+            return True
+    return False
+
+
+def profile(data: bytes, most: int) -> bytes | None:
+    """The ICC profile, of which nothing beyond `most` bytes is unpacked; empty if it cannot be, None without one."""
+    for name, start, end in _chunks(data):
+        if name == b"iCCP":
+            _, _, packed = data[start:end].partition(b"\0")
+            try:
+                return zlib.decompressobj().decompress(packed[1:], most)
+            except zlib.error:
+                return b""
+        if name == b"IDAT":
+            break
+    return None
+
+
+def without_texts(data: bytes) -> bytes:
+    """The file for Pillow: without the profile and the texts, except for EXIF blocks that are written as text.
+
+    Pillow refuses the whole picture if one of them is longer than 1 MB, and takes a text for a property of the picture
+    if it is named like one.
+    """
+    kept, at = [], 0
+    for name, start, end in _chunks(data):
+        if name in (b"iCCP", b"iTXt", b"tEXt", b"zTXt") and not data.startswith(_EXIF_TEXTS, start):
+            kept.append(data[at : start - 8])
+            at = end + 4
+    return b"".join([*kept, data[at:]]) if kept else data
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, and where the contents begin and end, of each chunk that is complete."""
     at = len(SIGNATURE)
     while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data) or struct.unpack_from(">I", data, end)[0] != zlib.crc32(memoryview(data)[at + 4 : end]):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
+        start = at + 8
+        end = start + int.from_bytes(data[at : at + 4])
+        if end + 4 > len(data):
+            return
+        yield data[at + 4 : start], start, end
         at = end + 4
-    return False
 
 
 def encode_png(picture: Picture, exif: bytes | None) -> bytes:

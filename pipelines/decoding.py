@@ -36,6 +36,8 @@ _FORMATS: tuple[tuple[str, re.Pattern[bytes], Opener], ...] = (
     ("AVIF", re.compile(rb".{4}ftyp(avif|avis|mif1|msf1)", re.DOTALL), AvifImagePlugin.AvifImageFile),
 )
 
+_LONGEST_PROFILE = 16_000_000
+
 # Without a handler of its own Pillow's logger would print to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -56,10 +58,13 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     notes += more
     if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
         notes += ("its transparency cannot be read and was left out",)
-    icc = image.info.get("icc_profile")
+    icc = png.profile(data, _LONGEST_PROFILE + 1) if file.format == "PNG" else image.info.get("icc_profile")
     if image.mode in ("CMYK", "LAB"):
         icc = None
-    if icc and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
+    if icc is not None and len(icc) > _LONGEST_PROFILE:
+        icc = None
+        notes += (f"its colour profile is longer than {_LONGEST_PROFILE // 1_000_000} MB and was left out",)
+    if icc is not None and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
         icc = None
         notes += ("its colour profile does not fit it and was left out",)
     exif, orientation = _exif(image), 1
@@ -72,7 +77,7 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
         alpha=None if samples.alpha is None else _floats(_upright(samples.alpha, orientation), samples.white, 1),
         grey=samples.colour.ndim == 2,
         depth=16 if samples.white > 255 else 8,
-        icc=icc or None,
+        icc=icc,
         exif=exif,
         notes=notes,
     )
@@ -90,7 +95,7 @@ def upright_size(data: bytes, name: str, check_size: Callable[[int, int], None])
 def _recognised(data: bytes, name: str) -> File:
     for format_, start, opener in _FORMATS:
         if start.match(data):
-            return File(name, format_, data, opener)
+            return File(name, format_, png.without_texts(data) if format_ == "PNG" else data, opener)
     *most, last = (format_ for format_, _, _ in _FORMATS)
     raise BadPicture(f"{name} is not a picture in a format that can be read: {', '.join(most)} or {last}.")
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
 Source: TypeAlias = Path | bytes
 
 _SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_LONGEST_NAME = 80
 _WHY_NOT = {
     errno.ENOENT: "the folder does not exist",
     errno.ENOTDIR: "the folder does not exist",
@@ -43,6 +45,7 @@ _WHY_NOT = {
     errno.EFBIG: "the file would be too large",
     errno.EISDIR: "a folder has this name",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "the link leads nowhere",
 }
 
 
@@ -93,11 +96,12 @@ def format_of(path: Path) -> Format:
 def check_output(path: Path) -> Format:
     """The format `write` would give the file, or what `write` would raise, found before there is anything to write."""
     format_ = format_of(path)
-    if path.is_dir():
+    target, _ = _destination(path)
+    if target.is_dir():
         raise _cannot_write(path, errno.EISDIR)
-    if not path.parent.is_dir():
+    if not target.parent.is_dir():
         raise _cannot_write(path, errno.ENOENT)
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(target.parent, os.W_OK):
         raise _cannot_write(path, errno.EACCES)
     return format_
 
@@ -105,20 +109,37 @@ def check_output(path: Path) -> Format:
 def write(picture: Picture, path: Path, metadata: bool = True) -> None:
     """Write the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
 
-    Raises BadSetting for another suffix, CannotWrite if the file cannot be made.
+    A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises BadSetting
+    for another suffix, CannotWrite if the file cannot be made.
     """
     data = encode(picture, format_of(path), metadata)
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    target, permissions = _destination(path)
+    unfinished = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         # Not tempfile: its files are readable by their owner only, whatever the umask says.
         with unfinished.open("xb") as file:
             file.write(data)
-        unfinished.replace(path)
+        if permissions is not None:
+            unfinished.chmod(permissions)
+        unfinished.replace(target)
     except OSError as error:
         raise _cannot_write(path, error.errno or 0) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _destination(path: Path) -> tuple[Path, int | None]:
+    """Where a file of this name is or would be, links followed, and the permissions of one that is there."""
+    try:
+        target = Path(os.path.realpath(path))
+        return target, stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        return target, None
+    except ValueError as error:
+        raise CannotWrite(f"{_shown(path)} cannot be written: the name is not one that a file can have.") from error
+    except OSError as error:
+        raise _cannot_write(path, error.errno or 0) from error
 
 
 def _cannot_write(path: Path, code: int) -> CannotWrite:
@@ -141,8 +162,9 @@ def _bytes_of(path: Path, name: str, most: int) -> bytes:
 
 
 def _shown(path: Path) -> str:
-    """The base name, fit for one line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
+    """The base name, fit for one line: of a long one the beginning and the end."""
+    name = "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
 
 
 def _size(width: int, height: int) -> str:

@@ -1,5 +1,6 @@
 """What a picture's file says beside its pixels: EXIF, ICC profile, how many frames. Knows bytes, not pixels."""
 
+import re
 import struct
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +12,7 @@ MANY = 1000
 _ORIENTATION, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 0x0112, 0x0102, 0x0153
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
+_AV1_CONFIGURATION = re.compile(rb"av1C\x81.(.)", re.DOTALL)
 
 
 class Field(NamedTuple):
@@ -42,6 +44,14 @@ def is_masked_bmp(data: bytes) -> bool:
     """Whether a BMP header names bits of each pixel as alpha (BI_BITFIELDS in a header of version 3 or later)."""
     size, compression, alpha_mask = (int.from_bytes(data[at : at + 4], "little") for at in (14, 30, 66))
     return size >= 56 and compression == 3 and alpha_mask != 0
+
+
+def avif_depth(data: bytes) -> int:
+    """Bits a channel: 8, 10 or 12, by the flags of the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
+    found = _AV1_CONFIGURATION.search(data)
+    if found is None or not found[1][0] & 0x40:
+        return 8
+    return 12 if found[1][0] & 0x20 else 10
 
 
 def is_deep_tiff(data: bytes) -> bool:

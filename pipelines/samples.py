@@ -64,6 +64,8 @@ class File(NamedTuple):
     def _trying(self, step: Callable[[], T]) -> T:
         try:
             return step()
+        except MemoryError:  # The machine's fault, not the file's.
+            raise
         except Exception as error:  # A decoder given hostile bytes may raise anything: each means the same here.
             if self.format == "TIFF" and metadata.is_deep_tiff(self.data):
                 raise self.refuse(_NO_PICTURE) from error
@@ -83,11 +85,18 @@ def read_samples(file: File, image: ImageFile.ImageFile) -> tuple[Samples, Image
     loaded = file.load(image)
     if image.mode in ("CMYK", "LAB"):
         colour, notes = _to_srgb(image)
+        if raw.startswith("CMYK;16"):
+            notes += _read_as_eight(16)
         return Samples(np.asarray(colour), None), image, notes
     samples = _eight_bits(file, loaded)
     if extents is not None and extents != (0, 0, *image.size):
         samples = samples._replace(alpha=_clear_outside(samples, extents))
-    return samples, image, ()
+    return samples, image, _read_as_eight(metadata.avif_depth(file.data)) if file.format == "AVIF" else ()
+
+
+def _read_as_eight(depth: int) -> tuple[str, ...]:
+    """The note for a depth that Pillow does not keep."""
+    return (f"{depth} bits a channel were read as 8",) if depth > 8 else ()
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:

@@ -1,13 +1,10 @@
-"""Small pictures and where the real ones are, shared by the tests of the picture modules."""
+"""Small pictures, shared by the tests of the picture modules."""
 
-import os
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from PIL import Image
 
 
@@ -23,11 +20,3 @@ def file_of(values: npt.NDArray[Any] | Image.Image, format_: str, **options: Any
     image = values if isinstance(values, Image.Image) else Image.fromarray(values)
     image.save(stream, format_, **options)
     return stream.getvalue()
-
-
-def asset_folder(name: str) -> Path:
-    """A folder of real pictures; skips the test where there is none."""
-    assets = os.environ.get("UPSCALE_ASSETS")
-    if not assets:
-        pytest.skip("UPSCALE_ASSETS is not set")
-    return Path(assets) / "images" / name

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
-from pipelines.images import Picture, encode, format_of, measure, read, to_uint8, write
+from pipelines.images import Picture, check_output, encode, format_of, measure, read, to_uint8, write
 from tests.pictures import file_of, ramp
 
 ROOT = Path(__file__).parent.parent
@@ -135,12 +135,48 @@ def test_says_why_it_cannot_write(tmp_path: Path) -> None:
         "none/out.png": "out.png cannot be written: the folder does not exist.",
         "file/out.png": "out.png cannot be written: the folder does not exist.",
         "folder.png": "folder.png cannot be written: a folder has this name.",
+        "loop.png": "loop.png cannot be written: the link leads nowhere.",
+        "a\0b.png": "a?b.png cannot be written: the name is not one that a file can have.",
+        "c\0d/out.png": "out.png cannot be written: the name is not one that a file can have.",
+        "x" * 296 + ".png": f"{'x' * 40}…{'x' * 35}.png cannot be written: the name is too long.",
+        "x" * 300 + "/out.png": "out.png cannot be written: the name is too long.",
     }
+    (tmp_path / "loop.png").symlink_to("loop.png")
     for place, reason in reasons.items():
-        with pytest.raises(CannotWrite) as caught:
-            write(picture, tmp_path / place)
-        assert str(caught.value) == reason
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
+        for job in (lambda path: write(picture, path), check_output):
+            with pytest.raises(CannotWrite) as caught:
+                job(tmp_path / place)
+            assert str(caught.value) == reason
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png", "loop.png"]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """Also one to a file that is yet to be; a missing folder behind it is told before there is anything to write."""
+    picture = Picture(np.zeros((2, 2, 3), np.float32))
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/there.png").touch()
+    for name in ("there.png", "new.png"):
+        link = tmp_path / f"link-to-{name}"
+        link.symlink_to(tmp_path / "far" / name)
+        assert check_output(link) == "png"
+        write(picture, link)
+        assert link.is_symlink() and read(tmp_path / "far" / name).pixels.shape == (2, 2, 3)
+    (tmp_path / "lost.png").symlink_to(tmp_path / "none/out.png")
+    with pytest.raises(CannotWrite, match=r"^lost\.png cannot be written: the folder does not exist\.$"):
+        check_output(tmp_path / "lost.png")
+
+
+def test_a_file_that_is_replaced_hands_on_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    path.touch()
+    path.chmod(0o640)
+    write(Picture(np.zeros((2, 2, 3), np.float32)), path)
+    assert path.stat().st_mode & 0o7777 == 0o640
+
+
+def test_a_long_name_is_shortened(tmp_path: Path) -> None:
+    name = "begin" + "x" * 200 + "end.png"
+    assert refusal(tmp_path / name) == f"begin{'x' * 35}…{'x' * 32}end.png does not exist."
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:

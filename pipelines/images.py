@@ -152,7 +152,7 @@ def _bytes_of(path: Path, name: str, most: int) -> bytes:
         if path.exists() and not path.is_file():
             raise BadPicture(f"{name} is not a file.")
         with path.open("rb") as file:
-            return file.read(most + 1)
+            return file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     except FileNotFoundError as error:
         raise BadPicture(f"{name} does not exist.") from error
     except PermissionError as error:

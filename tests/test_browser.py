@@ -44,14 +44,10 @@ def enlarge(page: Page) -> None:
     page.get_by_role("button", name="Enlarge", exact=True).click()
 
 
-def downloaded(page: Page, until: str) -> tuple[str, Path]:
-    """What the button gives, once it gives a file with that suffix: a conversion takes a moment."""
-    for _ in range(20):
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download", exact=True).click()
-        if download.value.suggested_filename.endswith(until):
-            break
-        page.wait_for_timeout(250)
+def downloaded(page: Page, kind: str) -> tuple[str, Path]:
+    """What the button gives at one click, once it offers that format."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Download {kind}", exact=True).click()
     return download.value.suggested_filename, Path(download.value.path())
 
 
@@ -79,7 +75,7 @@ def test_from_upload_to_download(page: Page, small: Path) -> None:
     for kind in ("PNG", "WebP", "JPEG"):
         page.get_by_label(kind).check()
         suffix = "jpg" if kind == "JPEG" else kind.lower()
-        name, path = downloaded(page, until=suffix)
+        name, path = downloaded(page, kind)
         assert name == f"small_espcn_x3.{suffix}"
         assert images.read(path).pixels.shape == (60, 90, 3)
 
@@ -201,3 +197,41 @@ def test_nothing_jumps_when_the_result_arrives(page: Page) -> None:
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text("1280 × 960")
     assert [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")] == where
+
+
+def test_opening_the_model_list_does_not_undo_the_scale(page: Page) -> None:
+    page.get_by_label("Model").click()
+    page.keyboard.press("Escape")
+    page.get_by_label("x3").check()
+    page.wait_for_timeout(500)
+    expect(page.get_by_label("x3")).to_be_checked()
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("672 × 672")
+
+
+def test_nonsense_in_the_address_changes_nothing(page: Page, served: str) -> None:
+    open_page(page, f"{served}?model=nonsense&scale=99&example=zzz")
+    expect(page.get_by_label("x4")).to_be_checked()
+    expect(page.locator("#facts")).to_contain_text("896 × 896")
+    expect(page.locator("#progress")).to_contain_text("Ready.")
+
+
+def test_a_visit_takes_no_place_and_who_waits_is_told(
+    page: Page, browser: Browser, served: str, tmp_path: Path
+) -> None:
+    """One visitor runs; a second one only looks, then waits for a place, sees so, and gives up."""
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    choose(page, "Network · ESPCN")
+    expect(page.locator(".plan")).to_contain_text("10000 × 10000")
+    enlarge(page)
+    expect(page.get_by_role("progressbar")).to_contain_text("tiles")
+    with visit(browser, 1280, "light", served) as second:
+        open_page(second, served)
+        expect(second.locator("#progress")).to_contain_text("Ready.")
+        enlarge(second)
+        expect(second.locator("#progress")).to_contain_text("Waiting for a free place.")
+        second.get_by_role("button", name="Cancel").click()
+        expect(second.locator("#progress")).to_contain_text("Cancelled.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#progress")).to_contain_text("Cancelled.")

@@ -82,10 +82,37 @@ def test_a_hostile_file(name: str, content: bytes, sentence: str, served: str) -
     assert "event: complete" in ask(served, given(good), "nearest", "x2"), "the page goes on"
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "../app.py", str(Path("/root/.ssh/id_rsa"))])
-def test_a_file_of_the_server_is_not_given_away(path: str, served: str) -> None:
-    answer = ask(served, given(path), "bicubic", "x2")
-    assert "event: error" in answer and "root:" not in answer
+MALFORMED = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [given("/etc/passwd"), given("app.py"), given("../app.py"), given("http://127.0.0.1:9/x.png"), "x", 5, [1]],
+)
+def test_what_is_no_upload_is_told_so(picture: Any, served: str) -> None:
+    answer = ask(served, picture, "bicubic", "x2")
+    assert "event: error" in answer and MALFORMED in answer
+
+
+def test_too_few_inputs_are_told_so(served: str) -> None:
+    assert "Choose a picture first." in ask(served, None) or MALFORMED in ask(served, None)
+
+
+@pytest.mark.parametrize("name", ["upscale", "_convert", "_on_page"])
+def test_nothing_passes_the_queue_by(name: str, served: str) -> None:
+    answer = httpx.post(f"{served}/gradio_api/run/{name}", json={"data": [None, "bicubic", "x2"]}, timeout=30)
+    assert answer.status_code >= 400
+
+
+def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
+    """What the page converts is named by the browser, so it may be any uploaded file."""
+    path = upload(served, "bomb.png", png(60_000, 60_000)).json()[0]
+    dependencies = httpx.get(f"{served}/config", timeout=30).json()["dependencies"]
+    convert = next(each["id"] for each in dependencies if each["api_name"] == "_convert")
+    body = {"data": [given(path), "WebP", True], "fn_index": convert, "session_hash": "bomb"}
+    httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
+    answer = httpx.get(f"{served}/gradio_api/queue/data?session_hash=bomb", timeout=30).text
+    assert "at most 128 megapixels can be read" in answer
 
 
 @pytest.mark.parametrize(

@@ -19,5 +19,9 @@ if __name__ == "__main__":
         demo.launch(**page.launch_options())
     except UpscaleError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)  # who read the output is gone, and so is the wish for a page
     except OSError as error:
         sys.exit(f"The page cannot be opened: {error}")

@@ -74,8 +74,11 @@ def run_tiled(pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: 
     are cut the same. Below SMALLEST it is `OutOfMemory`.
     """
     height, width, _ = pixels.shape
-    out = np.empty((height * scale, width * scale, 3), np.float32)
     planned = plan(height, width, side, overlap)
+    if len(planned) == 1 and (whole := _whole(pixels, enlarge)) is not None:
+        yield Step(1, 1, "tiles")
+        return Tiled(_checked(whole, height * scale, width * scale), 1, None)
+    out = np.empty((height * scale, width * scale, 3), np.float32)
     done, largest = 0, None
     for number, tile in enumerate(planned, 1):
         pending = [tile]
@@ -96,6 +99,20 @@ def run_tiled(pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: 
     return Tiled(out, done, None if largest is None else largest + 2 * overlap)
 
 
+def _whole(pixels: Pixels, enlarge: Enlarge) -> Pixels | None:
+    """The picture enlarged at once, its result needing no copy; None if there is not the memory for it."""
+    try:
+        return enlarge(np.ascontiguousarray(pixels))
+    except MemoryError:
+        return None
+
+
+def _checked(enlarged: Pixels, height: int, width: int) -> Pixels:
+    if enlarged.shape != (height, width, 3):
+        raise ValueError(f"a tile came back as {enlarged.shape}, not {(height, width, 3)}")
+    return enlarged
+
+
 def _read(pixels: Pixels, tile: Tile) -> Pixels:
     rows, columns = tile
     return np.ascontiguousarray(pixels[rows.start : rows.stop, columns.start : columns.stop])
@@ -103,9 +120,7 @@ def _read(pixels: Pixels, tile: Tile) -> Pixels:
 
 def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
     rows, columns = tile
-    shape = ((rows.stop - rows.start) * scale, (columns.stop - columns.start) * scale, 3)
-    if enlarged.shape != shape:
-        raise ValueError(f"a tile came back as {enlarged.shape}, not {shape}")
+    _checked(enlarged, (rows.stop - rows.start) * scale, (columns.stop - columns.start) * scale)
     out[rows.first * scale : rows.last * scale, columns.first * scale : columns.last * scale] = enlarged[
         (rows.first - rows.start) * scale : (rows.last - rows.start) * scale,
         (columns.first - columns.start) * scale : (columns.last - columns.start) * scale,

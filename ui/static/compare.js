@@ -51,10 +51,13 @@
 
     // On a telephone the result is below what fits: pressing the button goes there.
     document.addEventListener("click", (event) => {
-        if (!event.target.closest("#actions button.primary") || window.innerWidth > 640) return;
+        if (!event.isTrusted || !event.target.closest("#actions button.primary") || window.innerWidth > 640) return;
         const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
         document.querySelector("#progress").scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     });
+
+    // In a frame: what grows without a change to the document, as a line that wraps, is told to the post as well.
+    new ResizeObserver(() => window.parentIFrame?.size()).observe(document.body);
 
     new MutationObserver(name).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style"] });
     name();

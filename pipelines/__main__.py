@@ -4,21 +4,22 @@ Exit code 0; 2 for bad usage; 1 with one line on stderr for anything the caller 
 traceback, never a half-written output.
 """
 
+import signal
+
+if __name__ == "__main__":
+    # Until `main` can say it in a sentence, Ctrl-C ends the program without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
-
-if __name__ == "__main__":
-    # Until `main` can say it in a sentence, Ctrl-C ends the program without a word.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from pipelines import catalog
 from pipelines.catalog import Model, Weights

@@ -49,7 +49,7 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
     """Enlarge a picture by each stage in turn, and give it back in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
     Alpha goes through the same stages; where it is constant it stays exactly that constant. Colour under transparent
-    pixels is first replaced by that of the nearest visible one, so that it cannot bleed into the edge.
+    pixels is first replaced by that of the visible ones around, so that it cannot bleed into the edge.
     """
     settings = settings or Settings()
     started = time.perf_counter()

@@ -277,7 +277,7 @@ def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[S
     yield Step(0, 3, "writing")
     file = _saved(done, source, folder)
     yield Step(1, 3, "writing")
-    left = right = folder / f"before_{plain}.png"
+    left = folder / f"before_{plain}.png"
     images.write(before.picture, left, metadata=False)
     yield Step(2, 3, "writing")
     if part is None:

@@ -306,6 +306,11 @@ def weights_for(model: Model, scale: int) -> Weights | None:
     return model.scales[scale]
 
 
+def parameters(model: Model, scale: int) -> int | None:
+    """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
+    return 0 if model.scales[scale] is None else model.params.get(scale)
+
+
 def as_dict(model: Model) -> dict[str, Any]:
     """A row as JSON has it: what `models --json` and the API's `/models` list. `download` is in bytes, by scale."""
     return {

@@ -1,9 +1,10 @@
 """Stages one after another: x4 then x2 enlarges by eight."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pipelines.images import Pixels
-from pipelines.runs import Run, noted
+from pipelines.picture import Pixels
+from pipelines.runs import Run, noted, timed
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
 
@@ -19,6 +20,7 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
         run = stage.run(pixels, settings.only(stage.model.takes))
-        done.append((yield from noted(run, f"{prefix}{stage.model.name} x{stage.scale}: ")))
-        pixels = done[-1].pixels
+        upscaled, seconds = yield from timed(noted(run, f"{prefix}{stage.model.name} x{stage.scale}: "))
+        done.append(replace(upscaled, seconds=seconds))
+        pixels = upscaled.pixels
     return done

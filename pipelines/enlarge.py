@@ -4,7 +4,6 @@ Page, API, command line, chain and benchmark all call `enlarge`.
 """
 
 import math
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from pipelines.chain import run_chain
 from pipelines.images import Picture, Pixels
-from pipelines.runs import Run, Step, noted
+from pipelines.runs import Run, Step, noted, timed
 from pipelines.upscalers import Settings, Upscaled, Upscaler, load
 
 
@@ -24,7 +23,7 @@ class Details:
     model: str  # a key, or "first:4,second:2" for a chain
     scale: int
     size: tuple[int, int]  # width, height of the result
-    seconds: float  # of running; loading the model is not in it
+    seconds: float  # that it worked; loading the model is not in it
     device: str
     dtype: str
     tiles: int
@@ -34,15 +33,17 @@ class Details:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {**asdict(self), "size": list(self.size), "notes": list(self.notes)}
+        seconds = round(self.seconds, 3)
+        return {**asdict(self), "size": list(self.size), "seconds": seconds, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enlarged:
-    """The enlarged picture and how it came about."""
+    """The enlarged picture and how it came about; `stages` is what each stage made of its colours, and how long."""
 
     picture: Picture
     details: Details
+    stages: tuple[Upscaled, ...]
 
 
 def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | None = None) -> Run[Enlarged]:
@@ -51,25 +52,29 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
     Alpha goes through the same stages; where it is constant it stays exactly that constant. Colour under transparent
     pixels is first replaced by that of the visible ones around, so that it cannot bleed into the edge.
     """
-    settings = settings or Settings()
-    started = time.perf_counter()
+    (done, colour, runs), seconds = yield from timed(_enlarge(picture, stages, settings or Settings()))
+    notes = [*picture.notes, *(note for run in runs for note in run.notes)]
+    done = replace(done, notes=tuple(dict.fromkeys(notes)))
+    return Enlarged(done, _details(done, stages, colour, seconds), colour)
+
+
+def _enlarge(
+    picture: Picture, stages: Sequence[Upscaler], settings: Settings
+) -> Run[tuple[Picture, tuple[Upscaled, ...], list[Upscaled]]]:
+    """The enlarged picture, what each stage made of its colours, and all that was run, for alpha as well."""
     pixels, alpha = picture.pixels, picture.alpha
     if alpha is not None:
         yield Step(0, 1, "transparency")
         pixels = _spread_visible(pixels, alpha)
     colour = yield from run_chain(pixels, stages, settings)
-    enlarged = colour[-1].pixels
+    enlarged = _as_grey(colour[-1].pixels) if picture.grey else colour[-1].pixels
+    colour[-1] = replace(colour[-1], pixels=enlarged)
     runs = list(colour)
-    if picture.grey:
-        enlarged = _as_grey(enlarged)
     if alpha is not None:
         scale = math.prod(stage.scale for stage in stages)
         alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings)
         runs += alpha_runs
-    seconds = time.perf_counter() - started
-    notes = [*picture.notes, *(note for run in runs for note in run.notes)]
-    done = replace(picture, pixels=enlarged, alpha=alpha, notes=tuple(dict.fromkeys(notes)))
-    return Enlarged(done, _details(done, stages, colour, seconds))
+    return replace(picture, pixels=enlarged, alpha=alpha), tuple(colour), runs
 
 
 def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
@@ -85,7 +90,7 @@ def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscal
         model=stages[0].model.key if len(stages) == 1 else ",".join(f"{s.model.key}:{s.scale}" for s in stages),
         scale=math.prod(stage.scale for stage in stages),
         size=(width, height),
-        seconds=round(seconds, 3),
+        seconds=seconds,
         device=_joined(run.device for run in runs),
         dtype=_joined(run.dtype for run in runs),
         tiles=sum(run.tiles for run in runs),

@@ -5,6 +5,7 @@ Runs compose with `result = yield from run`; closing one cancels it at its next 
 `received`.
 """
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -62,6 +63,26 @@ def noted(run: Run[T], prefix: str) -> Run[T]:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        run.close()
+
+
+def timed(run: Run[T]) -> Run[tuple[T, float]]:
+    """The same run, its result together with the seconds that it worked.
+
+    What passes between a step and the next being asked for is the caller's time, and not counted.
+    """
+    seconds = 0.0
+    try:
+        while True:
+            started = time.perf_counter()
+            try:
+                step = next(run)
+            finally:
+                seconds += time.perf_counter() - started
+            yield step
+    except StopIteration as stop:
+        return stop.value, seconds
     finally:
         run.close()
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.errors import OutOfMemory
-from pipelines.images import Pixels
+from pipelines.picture import Pixels
 from pipelines.runs import Run, Step
 
 SMALLEST = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault

@@ -68,6 +68,7 @@ class Faulty:
     model: Model = NEAREST
     scale: int = 2
     weights_sha256: tuple[str, ...] = ()
+    weights_bytes: int = 0
     nbytes: int = 0
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:

@@ -46,3 +46,39 @@ def test_overshoot_is_clipped() -> None:
     edge[:, 4:] = 1
     out = finish(resample.enlarge(edge, 4, "lanczos"))
     assert out.min() == 0 and out.max() == 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kernel", ["bicubic", "lanczos"])
+def test_shrinking_in_strips_equals_pillow_on_the_whole(
+    kernel: str, scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resample, "STRIP_PIXELS", 1000)
+    pixels = smooth(16 * scale, 9 * scale)
+    whole = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize((9, 16), resample.KERNELS[kernel]))
+        for c in range(3)
+    ]
+    expected = np.stack(whole, axis=2).clip(0, 1)
+    np.testing.assert_allclose(finish(resample.shrink(pixels, scale, kernel)), expected, atol=2e-7, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", resample.SHRINKING)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shrinking_keeps_a_flat_picture_flat(kernel: str, channels: int) -> None:
+    out = finish(resample.shrink(np.full((8, 24, channels), 0.25, np.float32), 8, kernel))
+    assert out.shape == (1, 3, channels)
+    np.testing.assert_allclose(out, 0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", resample.SHRINKING)
+def test_only_antialiased_kernels_average_a_fine_pattern(kernel: str) -> None:
+    stripes = np.zeros((64, 64, 3), np.float32)
+    stripes[:, ::4] = 1
+    inner = finish(resample.shrink(stripes, 4, kernel))[2:-2, 2:-2]
+    assert (np.abs(inner - 0.25).max() < 0.01) == (kernel != "opencv-cubic")
+
+
+def test_shrinking_needs_a_multiple() -> None:
+    with pytest.raises(ValueError, match="no multiple"):
+        finish(resample.shrink(smooth(9, 8), 2, "bicubic"))

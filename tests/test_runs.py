@@ -1,11 +1,12 @@
 """Runs compose, return, and close what they run."""
 
 import pickle
+import time
 
 import pytest
 
 from pipelines.errors import UpscaleError
-from pipelines.runs import Run, Sent, Step, T, finish, received, sent
+from pipelines.runs import Run, Sent, Step, T, finish, received, sent, timed
 
 
 def counting(to: int, log: list[str]) -> Run[int]:
@@ -79,3 +80,22 @@ def test_a_run_that_is_cut_off_has_no_result() -> None:
 
     with pytest.raises(RuntimeError, match="no end"):
         finish(received(cut()))
+
+
+def test_time_between_steps_is_the_callers() -> None:
+    def working() -> Run[str]:
+        time.sleep(0.02)
+        yield Step(1, 1, "")
+        time.sleep(0.02)
+        return "done"
+
+    result, seconds = finish(timed(working()), lambda step: time.sleep(0.5))
+    assert result == "done" and 0.04 <= seconds < 0.5
+
+
+def test_closing_a_timed_run_closes_it() -> None:
+    log: list[str] = []
+    run = timed(counting(3, log))
+    next(run)
+    run.close()
+    assert log == ["closed"]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pipelines.catalog import Model
 from pipelines.errors import BadSetting
-from pipelines.images import Pixels
+from pipelines.picture import Pixels
 from pipelines.runs import Run
 
 SMALLEST_TILE, LARGEST_TILE = 16, 4096
@@ -45,6 +45,7 @@ class Upscaled:
     dtype: str = "float32"
     seam: float | None = None  # largest difference to the whole-picture result, where tiles cannot equal it
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0  # that it worked, where `run_chain` ran it
 
 
 class Upscaler(Protocol):
@@ -59,6 +60,10 @@ class Upscaler(Protocol):
     @property
     def weights_sha256(self) -> tuple[str, ...]:
         """The sha256 of each file it was loaded from; empty for a model without weights."""
+
+    @property
+    def weights_bytes(self) -> int:
+        """The size of those files together."""
 
     @property
     def nbytes(self) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipelines import resample
 from pipelines.catalog import Model
-from pipelines.images import Pixels
+from pipelines.picture import Pixels
 from pipelines.runs import Run
 from pipelines.upscalers.base import Settings, Upscaled, check
 from pipelines.weights import Found
@@ -17,6 +17,7 @@ class Classical:
     model: Model
     scale: int
     weights_sha256: tuple[str, ...] = ()
+    weights_bytes: int = 0
     nbytes: int = 0
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:

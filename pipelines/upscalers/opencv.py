@@ -46,6 +46,7 @@ class OpenCv:
     scale: int
     network: Any  # cv2.dnn_superres.DnnSuperResImpl; cv2 is not imported before a model is loaded
     weights_sha256: tuple[str, ...]
+    weights_bytes: int
     nbytes: int
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,7 +87,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
     if not fits:
         raise BadWeights(f"{file.path.name} is not a network that OpenCV can run as {model.name} x{scale}.")
     held = HELD.get((model.arch, scale), USUALLY_HELD) * 1_000_000
-    return OpenCv(model, scale, network, (file.sha256,), held)
+    return OpenCv(model, scale, network, (file.sha256,), file.path.stat().st_size, held)
 
 
 def _notes(pixels: Pixels, halved_to: int | None) -> tuple[str, ...]:

@@ -1,0 +1,160 @@
+"""Make a low-resolution picture from one at hand, and say who is to enlarge it back.
+
+round-trip shrinks by the scale and enlarges by one model; chained-8x shrinks by eight and enlarges by an x4 model and
+then an x2 model, with direct x8 models beside it. Whatever is changed on the way to a score is said in `Trial.notes`.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import catalog, resample
+from pipelines.errors import BadPicture, BadSetting
+from pipelines.picture import Picture, Pixels, to_uint8
+from pipelines.runs import Run, noted
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+PROTOCOLS = {
+    "round-trip": "the original shrunk, enlarged back by one model, and compared with the original",
+    "chained-8x": "the original shrunk by 8, enlarged back by an x4 and then an x2 model, and compared with the "
+    "original; direct x8 models beside it",
+}
+KERNELS = tuple(resample.SHRINKING)
+CHAINED_SCALE = 8
+CHAINED_STAGES = (4, 2)
+BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to enlarge: the (key, scale) of each stage in turn; one stage is a model alone."""
+
+    stages: tuple[tuple[str, int], ...]
+
+    @property
+    def key(self) -> str:
+        """What a report calls it: the model's key, or "first:4,second:2"."""
+        return self.stages[0][0] if len(self.stages) == 1 else ",".join(self.named_stages)
+
+    @property
+    def named_stages(self) -> tuple[str, ...]:
+        """Each stage as "key:scale"."""
+        return tuple(f"{key}:{scale}" for key, scale in self.stages)
+
+    @property
+    def scale(self) -> int:
+        """How many times it enlarges in all."""
+        return math.prod(scale for _, scale in self.stages)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A picture to win back, and what is left to do it from.
+
+    `reference` is (H, W, 3) uint8, of a greyscale picture (H, W), both a multiple of `scale`; `low` is it shrunk by the
+    scale and rounded to 8 bits, as a file that somebody could have.
+    """
+
+    reference: Bytes
+    low: Picture
+    scale: int
+    notes: tuple[str, ...]
+
+
+def contenders(
+    protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[tuple[str, int]]]
+) -> tuple[Contender, ...]:
+    """Who takes part: each model at the scale ("all": every one that has it), then each chain; none of them twice.
+
+    chained-8x is always by eight, its chains are an x4 and then an x2 model, and bicubic x8 is always in it. Raises
+    BadSetting for a protocol, model or scale that does not exist, a chain that does not fit, and for nobody at all.
+    """
+    if protocol not in PROTOCOLS:
+        raise BadSetting(f"There is no protocol {protocol!r}; there are {' and '.join(PROTOCOLS)}.")
+    if scale not in catalog.SCALES:
+        raise BadSetting(f"A picture can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
+    if protocol == "chained-8x":
+        if scale != CHAINED_SCALE:
+            raise BadSetting(f"The chained-8x protocol is by {CHAINED_SCALE}, not by {scale}.")
+        if not chains:
+            raise BadSetting("The chained-8x protocol needs a chain, such as lapsrn:4,espcn:2.")
+        models = ["bicubic", *models]
+    found = [*_direct(models, scale), *(_chain(protocol, chain, scale) for chain in chains)]
+    if not found:
+        raise BadSetting("Name at least one model.")
+    return tuple(dict.fromkeys(found))
+
+
+def _direct(models: Iterable[str], scale: int) -> list[Contender]:
+    found = []
+    for key in models:
+        rows = [row for row in catalog.MODELS if scale in row.scales] if key == "all" else [catalog.find(key)]
+        for row in rows:
+            catalog.weights_for(row, scale)
+            found.append(Contender(((row.key, scale),)))
+    return found
+
+
+def _chain(protocol: str, stages: Sequence[tuple[str, int]], scale: int) -> Contender:
+    chain = Contender(tuple(stages))
+    name = ",".join(chain.named_stages)
+    if protocol == "chained-8x" and tuple(scale for _, scale in stages) != CHAINED_STAGES:
+        raise BadSetting(f"The chain {name} is not an x4 and then an x2 model.")
+    if chain.scale != scale:
+        raise BadSetting(f"The chain {name} enlarges by {chain.scale}, not by {scale}.")
+    for key, each in stages:
+        catalog.weights_for(catalog.find(key), each)
+    return chain
+
+
+def check_kernel(kernel: str) -> None:
+    """Raise BadSetting for a kernel that pictures are not shrunk by here."""
+    if kernel not in KERNELS:
+        raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNELS)}.")
+
+
+def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
+    """Crop the picture to a multiple of the scale, and shrink it by the scale with the kernel.
+
+    First it is laid over white where it has transparency, and rounded to 8 bits where it has more: scores are of 8-bit
+    colours. Raises BadPicture where it is smaller than the scale.
+    """
+    check_kernel(kernel)
+    height, width, _ = picture.pixels.shape
+    rows, columns = height // scale * scale, width // scale * scale
+    if not rows or not columns:
+        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
+    notes = []
+    if picture.alpha is not None:
+        notes.append("transparency: scored over white")
+    if picture.depth != 8:
+        notes.append(f"{picture.depth} bits a channel: scored at 8")
+    if (rows, columns) != (height, width):
+        notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
+    reference = to_uint8(_opaque(picture, rows, columns))
+    pixels = np.divide(reference, np.float32(255), dtype=np.float32)
+    shrunk = yield from noted(resample.shrink(pixels, scale, kernel), f"shrinking by {scale}, ")
+    low = np.divide(to_uint8(shrunk), np.float32(255), dtype=np.float32)
+    if picture.grey:
+        low, reference = np.broadcast_to(low, (*low.shape[:2], 3)), reference[..., 0]
+    return Trial(reference, Picture(low, grey=picture.grey), scale, tuple(notes))
+
+
+def _opaque(picture: Picture, rows: int, columns: int) -> Pixels:
+    """The colours of the upper left part over BACKGROUND: (rows, columns, 3), of a greyscale picture (…, 1)."""
+    pixels = picture.pixels[:rows, :columns, : 1 if picture.grey else 3]
+    if picture.alpha is None:
+        return pixels
+    alpha = picture.alpha[:rows, :columns, None]
+    laid: Pixels = pixels * alpha + np.float32(BACKGROUND) * (1 - alpha)
+    return laid
+
+
+def as_bytes(picture: Picture) -> Bytes:
+    """What a picture's colours are scored as: (H, W, 3) uint8, of a greyscale picture (H, W); clipped and rounded."""
+    return to_uint8(picture.pixels[..., 0] if picture.grey else picture.pixels)

@@ -286,6 +286,29 @@ MODELS = (
     ),
 )
 
+METRICS: Mapping[str, Mapping[str, Weights]] = {  # key -> part -> files, of the metrics that need any
+    "lpips": {
+        "heads": Weights(
+            (
+                File(
+                    "lpips/weights/v0.1/alex.pth",
+                    6_009,
+                    sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+                ),
+            ),
+            (
+                Url(
+                    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963"
+                ),
+            ),
+        ),
+        "backbone": Weights(
+            (File("alexnet-owt-7be5be79.pth", 244_400_000, sha256_prefix="7be5be79"),),
+            (Url("https://download.pytorch.org/models"),),
+        ),
+    },
+}
+
 
 def find(key: str) -> Model:
     """The row with that key. Raises BadSetting, naming the nearest key, where there is none."""

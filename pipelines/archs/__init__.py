@@ -1,0 +1,1 @@
+"""Network definitions, one file each, readable alone. Each imports torch, so it is imported where it is loaded."""

@@ -4,10 +4,12 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import wilcoxon
 
 from pipelines.results import METRICS, Row
 from pipelines.statistics import compare, holm, interval, score, summarise
@@ -102,6 +104,22 @@ def test_no_few_pictures_can_be_told_apart() -> None:
         for gains in (np.ones(n), np.arange(n), np.arange(n) + 1.0):
             rows = several("a", 30 + gains) + several("b", np.full(n, 30.0))
             assert not any(pair["distinguishable"] for pair in compare(rows, [PSNR_Y]))
+
+
+def test_ties_among_few_give_what_scipy_gives() -> None:
+    for seed in range(5):
+        gains = np.random.default_rng(seed).integers(-2, 5, 9)
+        (pair,) = compare(several("a", 30 + gains) + several("b", np.full(9, 30)), [PSNR_Y])
+        assert pair["p"] == pytest.approx(wilcoxon(gains[gains != 0]).pvalue)
+
+
+def test_many_pairs_with_ties_take_no_time() -> None:
+    """Where a folder holds a picture twice, every pair has ties."""
+    random = np.random.default_rng(0)
+    rows = [each for n in range(8) for each in several(f"m{n}", np.resize(random.normal(30, 2, 12), 13))]
+    start = time.perf_counter()
+    assert len(compare(rows, [PSNR_Y])) == 28
+    assert time.perf_counter() - start < 20
 
 
 def test_no_difference_is_p_1() -> None:

@@ -2,8 +2,6 @@
 
 import math
 
-from pipelines.results import Metric
-
 
 def contender(model: str) -> str:
     """A row's model as one says it: "lapsrn", or "lapsrn x4 then fsrcnn x2" for the chain "lapsrn:4,fsrcnn:2"."""
@@ -15,11 +13,6 @@ def number(value: float | None, digits: int) -> str:
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
-
-
-def with_unit(value: float | None, metric: Metric) -> str:
-    """A metric's value and unit: "33.67 dB", "0.9300", "∞ dB"."""
-    return f"{number(value, metric.digits)} {metric.unit}".rstrip()
 
 
 def duration(seconds: float) -> str:

@@ -58,7 +58,7 @@ def verdict(rows: Sequence[Row]) -> str:
     sentences = [_best(standings, _where(rows, pictures)), _told_apart(rows, standings, pictures), _stray(standings)]
     if missing := [contender(model) for model in groups if model not in scored]:
         sentences.append(f"Without a result: {_listed(missing)}.")
-    if "," in standings[0].model:
+    if any("," in each.model for each in _near(standings)):
         sentences.append("A chain's score is the whole pipeline's.")
     return " ".join(filter(None, sentences))
 
@@ -72,17 +72,17 @@ def _nothing(rows: Sequence[Row]) -> str:
     return f"No method gave a result, for {len(reasons)} reasons. The first: {reasons[0]}"
 
 
-def _shared(groups: Sequence[Sequence[Row]]) -> list[Picture]:
+def _shared(groups: Sequence[Sequence[Row]]) -> frozenset[Picture]:
     """The pictures that every contender scored. Of several, only those with finite scores: infinity has no mean."""
     scores = [{picture(row): value for row in own if (value := score(row, "psnr_y")) is not None} for own in groups]
     first, *others = scores
-    shared = [each for each in first if all(each in other for other in others)]
+    shared = frozenset(first).intersection(*others)
     if len(shared) == 1:
         return shared
-    return [each for each in shared if all(math.isfinite(own[each]) for own in scores)]
+    return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
 
 
-def _standing(model: str, rows: Sequence[Row], pictures: Sequence[Picture]) -> Standing:
+def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> Standing:
     counted = [row for row in rows if picture(row) in pictures]
 
     def mean(key: str) -> float | None:
@@ -101,7 +101,7 @@ def _rank(standing: Standing) -> tuple[float, float]:
     return -standing.psnr_y, math.inf if standing.seconds is None else standing.seconds
 
 
-def _where(rows: Sequence[Row], pictures: Sequence[Picture]) -> str:
+def _where(rows: Sequence[Row], pictures: frozenset[Picture]) -> str:
     total = len({picture(row) for row in rows})
     scale = f"at x{rows[0].scale}"
     if total == 1:
@@ -178,7 +178,7 @@ def _time(standing: Standing) -> list[str]:
     return [] if standing.seconds is None else [duration(standing.seconds)]
 
 
-def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: Sequence[Picture]) -> str:
+def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: frozenset[Picture]) -> str:
     if len(standings) == 1 or len(pictures) == 1:
         return ""
     best, second = standings[:2]

@@ -114,6 +114,12 @@ def test_a_chain_is_named_readably_and_its_score_is_the_pipelines() -> None:
     )
 
 
+def test_a_chain_that_ties_is_told_of_too() -> None:
+    sentence = verdict([one("bicubic", 24.40), one("lapsrn:4,fsrcnn:2", 24.38), one("espcn:4,espcn:2", 22.0)])
+    assert "a tie of bicubic and lapsrn x4 then fsrcnn x2" in sentence and sentence.endswith("the whole pipeline's.")
+    assert "pipeline" not in verdict([one("bicubic", 24.40), one("espcn:4,espcn:2", 22.0)])
+
+
 def test_several_pictures_are_told_apart_or_not() -> None:
     base = np.linspace(28, 36, 8)
     rows = [*several("bicubic", base), *several("lapsrn", base + np.linspace(0.7, 0.9, 8))]

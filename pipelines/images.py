@@ -1,17 +1,14 @@
 """The one door for pictures, in and out: files and bytes to Picture, Picture to files and bytes."""
 
-import errno
 import os
-import secrets
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from pipelines.decoding import decode, upright_size
 from pipelines.encoding import Format, encode, losses
-from pipelines.errors import BadPicture, BadSetting, CannotWrite
+from pipelines.errors import BadPicture, BadSetting
+from pipelines.files import check_writable, shown, write_whole
 from pipelines.picture import Picture, Pixels, to_uint8
 from pipelines.settings import MEGA, Limits, limits
 
@@ -33,20 +30,6 @@ __all__ = [
 Source: TypeAlias = Path | bytes
 
 _SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
-_LONGEST_NAME = 80
-_WHY_NOT = {
-    errno.ENOENT: "the folder does not exist",
-    errno.ENOTDIR: "the folder does not exist",
-    errno.EACCES: "the folder may not be written to",
-    errno.EPERM: "the folder may not be written to",
-    errno.EROFS: "the folder may not be written to",
-    errno.ENOSPC: "no room is left",
-    errno.EDQUOT: "no room is left",
-    errno.EFBIG: "the file would be too large",
-    errno.EISDIR: "a folder has this name",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.ELOOP: "the link leads nowhere",
-}
 
 
 def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Picture:
@@ -65,7 +48,7 @@ def measure(source: Source, scale: int = 1) -> tuple[int, int]:
 
 def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
-    name = _shown(source) if isinstance(source, Path) else "The picture"
+    name = shown(source) if isinstance(source, Path) else "The picture"
 
     def check_size(width: int, height: int) -> None:
         if width * height > bounds.input_pixels:
@@ -89,20 +72,14 @@ def format_of(path: Path) -> Format:
     format_ = _SUFFIXES.get(path.suffix.lower())
     if format_ is None:
         *most, last = _SUFFIXES
-        raise BadSetting(f"{_shown(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
+        raise BadSetting(f"{shown(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
     return format_
 
 
 def check_output(path: Path) -> Format:
     """The format `write` would give the file, or what `write` would raise, found before there is anything to write."""
     format_ = format_of(path)
-    target, _ = _destination(path)
-    if target.is_dir():
-        raise _cannot_write(path, errno.EISDIR)
-    if not target.parent.is_dir():
-        raise _cannot_write(path, errno.ENOENT)
-    if not os.access(target.parent, os.W_OK):
-        raise _cannot_write(path, errno.EACCES)
+    check_writable(path)
     return format_
 
 
@@ -112,38 +89,7 @@ def write(picture: Picture, path: Path, metadata: bool = True) -> None:
     A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises BadSetting
     for another suffix, CannotWrite if the file cannot be made.
     """
-    data = encode(picture, format_of(path), metadata)
-    target, permissions = _destination(path)
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        # Not tempfile: its files are readable by their owner only, whatever the umask says.
-        with unfinished.open("xb") as file:
-            file.write(data)
-        if permissions is not None:
-            unfinished.chmod(permissions)
-        unfinished.replace(target)
-    except OSError as error:
-        raise _cannot_write(path, error.errno or 0) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def _destination(path: Path) -> tuple[Path, int | None]:
-    """Where a file of this name is or would be, links followed, and the permissions of one that is there."""
-    try:
-        target = Path(os.path.realpath(path))
-        return target, stat.S_IMODE(target.stat().st_mode)
-    except FileNotFoundError:
-        return target, None
-    except ValueError as error:
-        raise CannotWrite(f"{_shown(path)} cannot be written: the name is not one that a file can have.") from error
-    except OSError as error:
-        raise _cannot_write(path, error.errno or 0) from error
-
-
-def _cannot_write(path: Path, code: int) -> CannotWrite:
-    return CannotWrite(f"{_shown(path)} cannot be written: {_WHY_NOT.get(code) or os.strerror(code).lower()}.")
+    write_whole(path, encode(picture, format_of(path), metadata))
 
 
 def _bytes_of(path: Path, name: str, most: int) -> bytes:
@@ -159,12 +105,6 @@ def _bytes_of(path: Path, name: str, most: int) -> bytes:
         raise BadPicture(f"{name} may not be read.") from error
     except (OSError, ValueError) as error:
         raise BadPicture(f"{name} cannot be read.") from error
-
-
-def _shown(path: Path) -> str:
-    """The base name, fit for one line: of a long one the beginning and the end."""
-    name = "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
 
 
 def _size(width: int, height: int) -> str:

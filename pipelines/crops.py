@@ -1,0 +1,159 @@
+"""Where the results of several methods differ most, and those places cut out to be looked at side by side."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+SIDE = 64  # px of the original: enlarged threefold it fills half a telephone's width
+CROPS = 3
+STRIP_ROWS = 64  # converted to luma at once
+OVERVIEW = 480  # px, the longer side
+WINDOW_CELLS = 4  # how many cells of the search's grid a window's side has
+
+
+class Box(NamedTuple):
+    """A square of a picture, in its pixels from the top left."""
+
+    x: int
+    y: int
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A labelled picture, as the bytes of a PNG file."""
+
+    label: str
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One place of a picture: the original, the small picture, and each method's result there."""
+
+    box: Box
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a report shows of one picture: an overview of the original, and where the methods differ most."""
+
+    name: str
+    width: int  # px of the original
+    height: int
+    small_width: int  # px of the small picture
+    small_height: int
+    overview: bytes  # PNG, at most OVERVIEW px a side
+    crops: tuple[Crop, ...]
+
+
+def differing(outputs: Sequence[Bytes], count: int, side: int, border: int, step: int = 1) -> list[Box]:
+    """Up to `count` squares that do not overlap, those first where the outputs differ most.
+
+    The outputs are (H, W, 3) uint8 of one shape. What counts is the range of their luma in each pixel, summed over the
+    square; `border` px at each edge are left out, and corners lie at multiples of `step` px. Where the picture is too
+    small for a square of `side` px the largest that fits is taken; fewer are given where there is no room for more, or
+    nothing differs there. Beside the outputs it needs three bytes a pixel.
+    """
+    spread = _spread(outputs)
+    inner = -(-border // step) * step
+    height, width = (extent - inner - border for extent in spread.shape)
+    side = min(side, height, width) // step * step
+    if side < step:
+        return []
+    cell = max(step, side // WINDOW_CELLS // step * step)
+    side = side // cell * cell
+    cells = _cell_sums(spread[inner : inner + height, inner : inner + width], cell)
+    span = side // cell
+    sums = np.lib.stride_tricks.sliding_window_view(cells, (span, span)).sum(axis=(2, 3))
+    found = []
+    for _ in range(count):
+        row, column = np.unravel_index(np.argmax(sums), sums.shape)
+        if sums[row, column] <= 0:
+            break
+        found.append(Box(inner + int(column) * cell, inner + int(row) * cell, side))
+        sums[max(row - span + 1, 0) : row + span, max(column - span + 1, 0) : column + span] = 0
+    return found
+
+
+def shown(name: str, original: Bytes, low: Bytes, outputs: Mapping[str, Bytes]) -> Shown:
+    """What a report shows of a picture: `original` (s*H, s*W, 3), `low` (H, W, 3), outputs as the original, all uint8.
+
+    Where there is one output alone, it is where that differs from the original.
+    """
+    height, width = original.shape[:2]
+    scale = height // len(low)
+    compared = list(outputs.values()) if len(outputs) > 1 else [original, *outputs.values()]
+    boxes = differing(compared, CROPS, SIDE, border=scale, step=scale)
+    return Shown(
+        name,
+        width,
+        height,
+        low.shape[1],
+        low.shape[0],
+        _overview(original),
+        tuple(Crop(box, tuple(_views(box, scale, original, low, outputs))) for box in boxes),
+    )
+
+
+def _spread(outputs: Sequence[Bytes]) -> Bytes:
+    """The range of the outputs' luma in each pixel, (H, W) uint8."""
+    lowest = _luma(outputs[0])
+    highest = lowest.copy()
+    for output in outputs[1:]:
+        luma = _luma(output)
+        np.minimum(lowest, luma, out=lowest)
+        np.maximum(highest, luma, out=highest)
+    highest -= lowest
+    return highest
+
+
+def _luma(pixels: Bytes) -> Bytes:
+    """BT.601 luma over the full range, (H, W) uint8: only differences count here."""
+    result = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), STRIP_ROWS):
+        red, green, blue = np.moveaxis(pixels[top : top + STRIP_ROWS].astype(np.uint16), 2, 0)
+        result[top : top + STRIP_ROWS] = (77 * red + 150 * green + 29 * blue) >> 8
+    return result
+
+
+def _cell_sums(values: Bytes, cell: int) -> npt.NDArray[np.int64]:
+    """Sums over whole cells of `cell` by `cell` px: a grid small enough to try every window of."""
+    height, width = (extent // cell * cell for extent in values.shape)
+    # Row by row of cells: a sum of the whole would first widen all of it.
+    columns = [values[top : top + cell, :width].sum(axis=0, dtype=np.int64) for top in range(0, height, cell)]
+    return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
+
+
+def _views(box: Box, scale: int, original: Bytes, low: Bytes, outputs: Mapping[str, Bytes]) -> Iterable[View]:
+    x, y, side = box
+    here = slice(y, y + side), slice(x, x + side)
+    there = slice(y // scale, (y + side) // scale), slice(x // scale, (x + side) // scale)
+    yield View("original", _png(original[here]))
+    yield View("small picture", _png(low[there]))
+    for label, output in outputs.items():
+        yield View(label, _png(output[here]))
+
+
+def _overview(original: Bytes) -> bytes:
+    image = Image.fromarray(original)
+    image.thumbnail((OVERVIEW, OVERVIEW), Image.Resampling.BICUBIC)
+    return _saved(image)
+
+
+def _png(pixels: Bytes) -> bytes:
+    return _saved(Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def _saved(image: Image.Image) -> bytes:
+    stream = BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return stream.getvalue()

@@ -1,0 +1,84 @@
+"""Files that are there whole or not at all. Knows nothing of what is in them."""
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from pipelines.errors import CannotWrite
+
+_LONGEST_NAME = 80
+_WHY_NOT = {
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "the folder does not exist",
+    errno.EACCES: "the folder may not be written to",
+    errno.EPERM: "the folder may not be written to",
+    errno.EROFS: "the folder may not be written to",
+    errno.ENOSPC: "no room is left",
+    errno.EDQUOT: "no room is left",
+    errno.EFBIG: "the file would be too large",
+    errno.EISDIR: "a folder has this name",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "the link leads nowhere",
+}
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write the bytes to a file; one that is there is replaced only once the new one is whole and on the disk.
+
+    A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises CannotWrite
+    if the file cannot be made.
+    """
+    target, permissions = _destination(path)
+    unfinished = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        # Not tempfile: its files are readable by their owner only, whatever the umask says.
+        with unfinished.open("xb") as file:
+            file.write(data)
+            # Else a power cut may keep the new name and lose the bytes behind it.
+            file.flush()
+            os.fsync(file.fileno())
+        if permissions is not None:
+            unfinished.chmod(permissions)
+        unfinished.replace(target)
+    except OSError as error:
+        raise _cannot_write(path, error.errno or 0) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise what `write_whole` would raise, where that can be told before there is anything to write."""
+    target, _ = _destination(path)
+    if target.is_dir():
+        raise _cannot_write(path, errno.EISDIR)
+    if not target.parent.is_dir():
+        raise _cannot_write(path, errno.ENOENT)
+    if not os.access(target.parent, os.W_OK):
+        raise _cannot_write(path, errno.EACCES)
+
+
+def shown(path: Path) -> str:
+    """The base name, fit for one line: of a long one the beginning and the end."""
+    name = "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
+
+
+def _destination(path: Path) -> tuple[Path, int | None]:
+    """Where a file of this name is or would be, links followed, and the permissions of one that is there."""
+    try:
+        target = Path(os.path.realpath(path))
+        return target, stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        return target, None
+    except ValueError as error:
+        raise CannotWrite(f"{shown(path)} cannot be written: the name is not one that a file can have.") from error
+    except OSError as error:
+        raise _cannot_write(path, error.errno or 0) from error
+
+
+def _cannot_write(path: Path, code: int) -> CannotWrite:
+    return CannotWrite(f"{shown(path)} cannot be written: {_WHY_NOT.get(code) or os.strerror(code).lower()}.")

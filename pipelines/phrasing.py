@@ -1,0 +1,29 @@
+"""How numbers and contenders are written for a reader: the same in the verdict, the plot and the report."""
+
+import math
+
+
+def contender(model: str) -> str:
+    """A row's model as one says it: "lapsrn", or "lapsrn x4 then fsrcnn x2" for the chain "lapsrn:4,fsrcnn:2"."""
+    return " then ".join(stage.replace(":", " x") for stage in model.split(","))
+
+
+def number(value: float | None, digits: int) -> str:
+    """With so many decimals; infinity is "∞", and what could not be had "–"."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
+
+
+def duration(seconds: float) -> str:
+    """Seconds to read: "0.03 s", "2.1 s", "12 s", "4 min"."""
+    if seconds < 1:
+        return f"{max(seconds, 0.01):.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def megabytes(size: int) -> str:
+    """Bytes to read: "40 MB", "0.09 MB"."""
+    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.2g} MB"

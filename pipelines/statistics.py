@@ -1,0 +1,186 @@
+"""What the rows of several pictures say together: means with intervals, and which contenders can be told apart.
+
+Importing this module is cheap: scipy is loaded by the first call that needs it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from pipelines.results import METRICS, Metric, Row
+
+CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
+SEED = 0  # of the resampling: the same rows give the same interval
+MOST_WITH_TIES = 13  # pictures: 2^13 signs can all be tried; beyond, ties matter little to the normal approximation
+DECIMALS = 9  # differences closer than this are the same number, computed in another order
+
+PERFECT = {"psnr": "mse", "psnr_y": "mse_y"}  # a ratio that is infinite where the error beside it is 0
+
+Picture = tuple[str, str]
+
+
+def score(row: Row, key: str) -> float | None:
+    """The row's value of a metric, infinity for the ratio of a perfect result; None where it could not be had."""
+    value: float | None = getattr(row, key)
+    if value is None and key in PERFECT and getattr(row, PERFECT[key]) == 0:
+        return math.inf
+    return value
+
+
+def picture(row: Row) -> Picture:
+    """What says that two rows are of the same picture: name and content."""
+    return row.image, row.image_sha256
+
+
+def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each contender, in order of first appearance."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.model, []).append(row)
+    return groups
+
+
+def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One entry for each contender, as JSON has it, in order of first appearance.
+
+    "n" is how many pictures were scored and "failed" how many gave an error. Each metric has "mean", and "low" and
+    "high" of its 95 % interval (null for fewer than two values), over "n" finite values; "infinite" says how many were
+    left out for being perfect. "seconds" has "median" and "total" in seconds, "peak_mb" is the most of any picture.
+    """
+    return [_summary(model, own) for model, own in by_model(rows).items()]
+
+
+def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[dict[str, Any]]:
+    """For each metric, which two contenders can be told apart over the pictures that both have a finite score of.
+
+    "difference" is the mean of first - second over those "n" pictures, and "p" that of a two-sided Wilcoxon
+    signed-rank test (Wilcoxon 1945), corrected over all pairs of the metric (Holm 1979). Two contenders without a
+    picture in common make no pair. Fewer than six pictures are never enough: the smallest p of five is 0.0625.
+    """
+    return [pair for metric in metrics for pair in _pairs(rows, metric.key)]
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """The p-values of one family, each corrected for there being several (Holm 1979), in the given order."""
+    corrected = [0.0] * len(chances)
+    most = 0.0
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        most = max(most, min(1.0, chances[index] * (len(chances) - rank)))
+        corrected[index] = most
+    return corrected
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987).
+
+    None for fewer than two values. Equal values make an interval of no width, which the bootstrap cannot say.
+    """
+    if len(values) < 2:
+        return None
+    mean = fmean(values)
+    if max(values) - min(values) <= 10**-DECIMALS * abs(mean):
+        return mean, mean
+    from scipy.stats import bootstrap
+
+    # In batches: all resamples of 500 pictures at once would take 40 MB for each metric.
+    generator = np.random.default_rng(SEED)
+    found = bootstrap((values,), np.mean, confidence_level=CONFIDENCE, method="BCa", batch=500, rng=generator)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def _summary(model: str, rows: Sequence[Row]) -> dict[str, Any]:
+    scored = [row for row in rows if row.error is None]
+    metrics = {metric.key: _metric_summary(scored, metric.key) for metric in METRICS}
+    times = [row.seconds for row in scored if row.seconds is not None]
+    peaks = [row.peak_mb for row in scored if row.peak_mb is not None]
+    return {
+        "model": model,
+        "n": len(scored),
+        "failed": len(rows) - len(scored),
+        **metrics,
+        "seconds": {"median": median(times), "total": math.fsum(times)} if times else None,
+        "peak_mb": max(peaks, default=None),
+        "params": _known(rows, "params"),
+        "weights_bytes": _known(rows, "weights_bytes"),
+        "notes": [
+            f"{metric.name} is infinite for {_count(metrics[metric.key]['infinite'])}, which the mean leaves out."
+            for metric in METRICS
+            if metrics[metric.key]["infinite"]
+        ],
+    }
+
+
+def _metric_summary(rows: Sequence[Row], key: str) -> dict[str, Any]:
+    scores = [value for row in rows if (value := score(row, key)) is not None]
+    finite = [value for value in scores if math.isfinite(value)]
+    low, high = interval(finite) or (None, None)
+    return {
+        "mean": fmean(finite) if finite else None,
+        "low": low,
+        "high": high,
+        "n": len(finite),
+        "infinite": len(scores) - len(finite),
+    }
+
+
+def _known(rows: Sequence[Row], field: str) -> Any:
+    """What is the same for all pictures: from the first row that has it, as one that failed early may not."""
+    return next((getattr(row, field) for row in rows if getattr(row, field) is not None), None)
+
+
+def _count(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures} pictures"
+
+
+def _pairs(rows: Sequence[Row], key: str) -> list[dict[str, Any]]:
+    scores = {model: _finite(own, key) for model, own in by_model(rows).items()}
+    found = []
+    for first, second in combinations(scores, 2):
+        differences = _differences(scores[first], scores[second])
+        if differences:
+            found.append((first, second, differences))
+    chances = holm([_chance(differences) for *_, differences in found])
+    return [
+        {
+            "metric": key,
+            "first": first,
+            "second": second,
+            "n": len(differences),
+            "difference": fmean(differences),
+            "p": p,
+            "distinguishable": p < SIGNIFICANCE,
+        }
+        for (first, second, differences), p in zip(found, chances, strict=True)
+    ]
+
+
+def _finite(rows: Sequence[Row], key: str) -> dict[Picture, float]:
+    scores = {picture(row): score(row, key) for row in rows if row.error is None}
+    return {each: value for each, value in scores.items() if value is not None and math.isfinite(value)}
+
+
+def _differences(first: Mapping[Picture, float], second: Mapping[Picture, float]) -> list[float]:
+    """First - second, for each picture of both. Rounded: ranks must not hang on the last bit of equal differences."""
+    return [round(first[each] - second[each], DECIMALS) for each in first if each in second]
+
+
+def _chance(differences: Sequence[float]) -> float:
+    """How likely differences at least so one-sided are, were there no difference; 1 where all are zero."""
+    # Zeros are dropped here (as Wilcoxon did) and not by scipy, which would count them when it decides whether the
+    # exact distribution can be had.
+    changed = [value for value in differences if value]
+    if not changed:
+        return 1.0
+    from scipy.stats import permutation_test, rankdata, wilcoxon
+
+    ranks = rankdata(np.abs(changed))
+    if len(changed) > MOST_WITH_TIES or len(set(ranks)) == len(ranks):
+        return float(wilcoxon(changed).pvalue)
+    # What scipy's wilcoxon does with ties among so few, but for all signs at once: it takes seconds for each pair.
+    signed = ranks * np.sign(changed)
+    return float(permutation_test((signed,), np.sum, permutation_type="samples", vectorized=True).pvalue)

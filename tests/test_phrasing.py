@@ -1,0 +1,22 @@
+"""How numbers and contenders are written."""
+
+import math
+
+import pytest
+
+from pipelines.phrasing import contender, duration, megabytes, number
+
+
+def test_a_chain_is_said_in_words() -> None:
+    assert contender("lapsrn") == "lapsrn"
+    assert contender("real-esrgan:4,fsrcnn:2") == "real-esrgan x4 then fsrcnn x2"
+
+
+@pytest.mark.parametrize(("value", "text"), [(33.666, "33.67"), (None, "–"), (math.inf, "∞"), (0.0, "0.00")])
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value, 2) == text
+
+
+def test_durations_and_sizes() -> None:
+    assert [duration(s) for s in (0.0, 0.25, 2.06, 42.4, 300)] == ["0.01 s", "0.25 s", "2.1 s", "42 s", "5 min"]
+    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000)] == ["0.086 MB", "1.8 MB", "40 MB"]

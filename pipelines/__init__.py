@@ -1,1 +1,3 @@
 """All the work: pictures in, enlarged pictures out. Knows nothing of the page."""
+
+VERSION = "0.1.0"

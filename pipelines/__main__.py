@@ -1,4 +1,4 @@
-"""The command line: `python -m pipelines models | upscale | chain | weights`.
+"""The command line: `python -m pipelines models | upscale | chain | benchmark | weights`.
 
 Exit code 0; 2 for bad usage; 1 with one line on stderr for anything the caller can mend; 130 when interrupted. Never a
 traceback, never a half-written output.
@@ -21,9 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from pipelines import catalog
+from pipelines import arguments, benchmark_command, catalog
 from pipelines.catalog import Model, Weights
-from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
+from pipelines.errors import UpscaleError, WeightsUnavailable
 
 if TYPE_CHECKING:
     from pipelines.enlarge import Details
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from pipelines.upscalers import Settings
 
 MEGABYTE = 1_000_000
+NOTHING_WRITTEN = "Cancelled; nothing was written."
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(given)
     before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
     try:
         options.command(options)
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("There is not enough memory for that.")
     except KeyboardInterrupt:
-        _fail("Cancelled; nothing was written." if "output" in options else "Cancelled.")
+        _fail(options.cancelled)
         return 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the reader went away, as in `models | head`
@@ -169,19 +170,19 @@ def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[["Step"], None]]:
-    """A bar with an estimate of the time left, on a terminal; a new one for each kind of step."""
+    """A bar with an estimate of the time left, on a terminal; a new one for each total."""
     from tqdm import tqdm
 
-    bar, shown = None, ("", 0)
+    bar = None
 
     def show(step: "Step") -> None:
-        nonlocal bar, shown
-        if bar is None or shown != (step.note, step.total):
+        nonlocal bar
+        if bar is None or bar.total != step.total or bar.n > step.done:
             if bar is not None:
                 bar.close()
             large = step.total > 10_000  # bytes
-            bar = tqdm(desc=step.note, total=step.total, leave=False, unit_scale=large, disable=None)
-            shown = (step.note, step.total)
+            bar = tqdm(total=step.total, leave=False, unit_scale=large, disable=None)
+        bar.set_description(step.note, refresh=False)
         bar.update(step.done - bar.n)
 
     try:
@@ -195,7 +196,9 @@ def _progress() -> Iterator[Callable[["Step"], None]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipelines", description="Enlarge pictures with many upscalers.")
+    about = "Enlarge pictures with many upscalers, and measure which is best."
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description=about)
+    parser.set_defaults(cancelled="Cancelled.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     models = commands.add_parser("models", help="list the models")
@@ -216,42 +219,27 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--noise-level", type=int, metavar="N")
 
     upscale = commands.add_parser("upscale", parents=[files], help="enlarge a picture")
-    upscale.add_argument("--model", type=_key, metavar="KEY", required=True, help="see the command models")
+    upscale.add_argument("--model", type=arguments.key, metavar="KEY", required=True, help="see the command models")
     upscale.add_argument("--scale", type=int, choices=catalog.SCALES, required=True)
     upscale.add_argument("--weights", type=Path, metavar="FILE|FOLDER", help="your own file, instead of the model's")
-    upscale.set_defaults(command=_upscale)
+    upscale.set_defaults(command=_upscale, cancelled=NOTHING_WRITTEN)
 
     chain = commands.add_parser("chain", parents=[files], help="enlarge by several models, one after another")
-    chain.add_argument("--stages", type=_stages, metavar="KEY:SCALE,KEY:SCALE", required=True)
-    chain.set_defaults(command=_chain)
+    chain.add_argument("--stages", type=arguments.stages, metavar="KEY:SCALE,KEY:SCALE", required=True)
+    chain.set_defaults(command=_chain, cancelled=NOTHING_WRITTEN)
+
+    benchmark_command.add_to(commands, _progress)
 
     store = commands.add_parser("weights", help="list, download or check the models' files")
     actions = store.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="each file, its size, where it is and how it is pinned")
     listing.set_defaults(command=_weights_list)
     pull = actions.add_parser("pull", help="download the files of these models")
-    pull.add_argument("keys", nargs="+", type=_key, metavar="KEY")
+    pull.add_argument("keys", nargs="+", type=arguments.key, metavar="KEY")
     pull.set_defaults(command=_weights_pull)
     verify = actions.add_parser("verify", help="fetch and hash every file of every model")
     verify.set_defaults(command=_weights_verify)
     return parser
-
-
-def _key(text: str) -> str:
-    try:
-        return catalog.find(text).key
-    except BadSetting as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _stages(text: str) -> list[tuple[str, int]]:
-    stages = []
-    for stage in text.split(","):
-        key, _, scale = stage.partition(":")
-        if scale not in map(str, catalog.SCALES):
-            raise argparse.ArgumentTypeError(f"{stage!r} is not KEY:SCALE, such as lapsrn:4.")
-        stages.append((_key(key), int(scale)))
-    return stages
 
 
 def _settings(options: argparse.Namespace) -> "Settings":

@@ -2,8 +2,8 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from io import StringIO
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -36,18 +36,25 @@ class Report:
 
 def as_dict(report: Report) -> dict[str, Any]:
     """As JSON has it, with what follows from the rows."""
-    rows = report.rows
-    return _facts(report) | {"verdict": verdict(rows), "summary": summarise(rows), "pairs": compare(rows)}
+    return _facts(report) | {"rows": [row.as_dict() for row in report.rows]} | _concluded(report.rows)
 
 
 def to_json(report: Report) -> bytes:
     """The whole report as strict JSON: no NaN, no infinity."""
-    return _json(as_dict(report))
+    return _written(report, map(row_line, report.rows), _concluded(report.rows))
 
 
-def draft(report: Report) -> bytes:
-    """The report without what follows from its rows: quick to write anew after each. `from_json` reads it too."""
-    return _json(_facts(report))
+def draft(report: Report, lines: Iterable[str]) -> bytes:
+    """A report of the rows that `row_line` gave, without what follows from them; `report.rows` are not looked at.
+
+    Quick to write anew after each of thousands of rows. `from_json` reads it too.
+    """
+    return _written(report, lines, {})
+
+
+def row_line(row: Row) -> str:
+    """A row as strict JSON: no NaN, no infinity."""
+    return json.dumps(row.as_dict(), allow_nan=False)
 
 
 def from_json(data: bytes, name: str) -> Report:
@@ -93,11 +100,20 @@ def to_html(report: Report, pictures: Sequence[Shown] = ()) -> bytes:
 
 
 def _facts(report: Report) -> dict[str, Any]:
-    return {"format": FORMAT, **asdict(report), "rows": [row.as_dict() for row in report.rows]}
+    """All but the rows and what follows from them."""
+    return {"format": FORMAT, **asdict(replace(report, rows=()))}
 
 
-def _json(found: Mapping[str, Any]) -> bytes:
-    return (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
+def _concluded(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"verdict": verdict(rows), "summary": summarise(rows), "pairs": compare(rows)}
+
+
+def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:
+    """Strict JSON, each row and each conclusion on a line of its own."""
+    facts = {key: value for key, value in _facts(report).items() if key != "rows"} | dict(concluded)
+    entries = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in facts.items()]
+    rows = ",\n".join(lines)
+    return ("{\n" + ",\n".join([*entries, f'"rows": [\n{rows}\n]']) + "\n}\n").encode()
 
 
 def _row(data: Any, name: str) -> Row:

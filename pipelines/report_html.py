@@ -24,7 +24,7 @@ from pipelines.plot import Axis, Point, scatter
 from pipelines.report import Report
 from pipelines.resample import SHRINKING
 from pipelines.results import METRICS, Metric, Row
-from pipelines.statistics import by_model, compare, picture, score, summarise
+from pipelines.statistics import by_model, compare, score, summarise
 from pipelines.verdict import verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,7 +79,7 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
     rows = report.rows
     summary = summarise(rows)
     measured = [metric for metric in METRICS if any(score(row, metric.key) is not None for row in rows)]
-    count = len({picture(row) for row in rows})
+    count = len({row.picture for row in rows})
     return _template().render(
         report=report,
         verdict=verdict(rows),
@@ -232,8 +232,8 @@ def _pairs(rows: Sequence[Row]) -> list[Table]:
 
 def _by_picture(rows: Sequence[Row], measured: Sequence[Metric]) -> list[Table]:
     models = list(by_model(rows))
-    found = {(picture(row), row.model): row for row in rows}
-    pictures = list(dict.fromkeys(map(picture, rows)))
+    found = {(row.picture, row.model): row for row in rows}
+    pictures = list(dict.fromkeys(row.picture for row in rows))
     tables = []
     for metric in measured:
         if metric.key in BY_PICTURE:

@@ -68,6 +68,11 @@ class Row:
     error: str | None = None  # why there are no scores
     notes: tuple[str, ...] = ()
 
+    @property
+    def picture(self) -> tuple[str, str]:
+        """Which picture it is of: its file name and sha256."""
+        return self.image, self.image_sha256
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         lists = {"stages": self.stages, "stage_seconds": self.stage_seconds, "notes": self.notes}

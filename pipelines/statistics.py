@@ -32,11 +32,6 @@ def score(row: Row, key: str) -> float | None:
     return value
 
 
-def picture(row: Row) -> Picture:
-    """What says that two rows are of the same picture: name and content."""
-    return row.image, row.image_sha256
-
-
 def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each contender, in order of first appearance."""
     groups: dict[str, list[Row]] = {}
@@ -160,7 +155,7 @@ def _pairs(rows: Sequence[Row], key: str) -> list[dict[str, Any]]:
 
 
 def _finite(rows: Sequence[Row], key: str) -> dict[Picture, float]:
-    scores = {picture(row): score(row, key) for row in rows if row.error is None}
+    scores = {row.picture: score(row, key) for row in rows if row.error is None}
     return {each: value for each, value in scores.items() if value is not None and math.isfinite(value)}
 
 

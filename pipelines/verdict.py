@@ -17,7 +17,7 @@ from statistics import fmean, median
 
 from pipelines.phrasing import contender, duration, number
 from pipelines.results import METRICS, Row
-from pipelines.statistics import Picture, by_model, compare, picture, score
+from pipelines.statistics import Picture, by_model, compare, score
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
 LPIPS_GAP = 0.02  # two networks of one kind lie that close; from a blurred to a sharp result it is several times that
@@ -74,7 +74,7 @@ def _nothing(rows: Sequence[Row]) -> str:
 
 def _shared(groups: Sequence[Sequence[Row]]) -> frozenset[Picture]:
     """The pictures that every contender scored. Of several, only those with finite scores: infinity has no mean."""
-    scores = [{picture(row): value for row in own if (value := score(row, "psnr_y")) is not None} for own in groups]
+    scores = [{row.picture: value for row in own if (value := score(row, "psnr_y")) is not None} for own in groups]
     first, *others = scores
     shared = frozenset(first).intersection(*others)
     if len(shared) == 1:
@@ -83,7 +83,7 @@ def _shared(groups: Sequence[Sequence[Row]]) -> frozenset[Picture]:
 
 
 def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> Standing:
-    counted = [row for row in rows if picture(row) in pictures]
+    counted = [row for row in rows if row.picture in pictures]
 
     def mean(key: str) -> float | None:
         values = [score(row, key) for row in counted]
@@ -102,7 +102,7 @@ def _rank(standing: Standing) -> tuple[float, float]:
 
 
 def _where(rows: Sequence[Row], pictures: frozenset[Picture]) -> str:
-    total = len({picture(row) for row in rows})
+    total = len({row.picture for row in rows})
     scale = f"at x{rows[0].scale}"
     if total == 1:
         return f"for this picture {scale}"

@@ -1,0 +1,67 @@
+"""Which of a benchmark's pictures a report shows, and their outputs: kept while measuring, or made once more.
+
+Keeping every output of many pictures would take more memory than measuring them, so only few pictures' are kept; an
+upscaler gives the same output again when it is asked again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipelines import benchmark, protocols
+from pipelines.benchmark import Plan, Scored, Subject
+from pipelines.crops import Shown, shown
+from pipelines.enlarge import enlarge
+from pipelines.protocols import Bytes, Contender, Trial
+from pipelines.report import Report
+from pipelines.results import Row
+from pipelines.runs import Run, noted
+from pipelines.upscalers import load
+
+MOST = 3  # pictures in a report: a file to send to somebody
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The outputs of a benchmark of at most MOST pictures; of more, none are kept."""
+
+    plan: Plan
+    pictures: Sequence[Subject]
+    kept: dict[tuple[Subject, Contender], Bytes] = field(default_factory=dict)
+
+    def keep(self, scored: Scored) -> None:
+        """Take over what was scored."""
+        if len(self.pictures) <= MOST and scored.output is not None:
+            self.kept[scored.subject, scored.contender] = scored.output
+
+    def shown(self, report: Report) -> Run[list[Shown]]:
+        """The pictures on which the contenders differ most, with every output that could be had."""
+        found = []
+        for picture in _telling(self.pictures, report.rows):
+            rows = {row.model: row for row in report.rows if row.picture == picture.picture}
+            trial = yield from benchmark.trial_of(picture, self.plan)
+            outputs = {}
+            for contender in self.plan.contenders:
+                if rows[contender.key].error is None:
+                    outputs[contender.key] = yield from self._output(picture, contender, trial)
+            found.append(shown(picture.name, trial.reference, protocols.as_bytes(trial.low), outputs))
+        return found
+
+    def _output(self, picture: Subject, contender: Contender, trial: Trial) -> Run[Bytes]:
+        if (picture, contender) in self.kept:
+            return self.kept[picture, contender]
+        stages = [load(key, scale) for key, scale in contender.stages]
+        enlarged = yield from noted(enlarge(trial.low, stages), f"{picture.name}: {contender.key} once more, ")
+        return protocols.as_bytes(enlarged.picture)
+
+
+def _telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
+    """The MOST pictures whose scores are farthest apart, in the order that they were measured."""
+
+    def spread(picture: Subject) -> float:
+        of = [row for row in rows if row.picture == picture.picture]
+        scores = [row.psnr_y for row in of if row.psnr_y is not None]
+        return max(scores) - min(scores) if scores else -1.0
+
+    scored = [picture for picture in pictures if spread(picture) >= 0]
+    telling = sorted(scored, key=spread, reverse=True)[:MOST]
+    return [picture for picture in scored if picture in telling]

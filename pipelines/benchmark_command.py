@@ -245,6 +245,8 @@ def _print_summary(report: "Report") -> None:
 
     if len({row.picture for row in report.rows}) > 1:
         for entry in summarise(report.rows):
+            if not entry["n"]:
+                continue
             found = [(metric, entry[metric.key]) for metric in _printed()]
             means = [_score(metric, of["mean"], of["low"], of["high"]) for metric, of in found]
             print(f"mean of {entry['n']}  {entry['model']}  " + "  ".join(filter(None, means)))

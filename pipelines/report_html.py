@@ -93,7 +93,8 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
         plots=[Markup(plot) for plot in _plots(summary, count)],
         pairs=_pairs(rows) if count > 1 else [],
         by_picture=_by_picture(rows, measured) if count > 1 else [],
-        failed=[(contender(row.model), row.image, row.error) for row in rows if row.error is not None],
+        failed=_failed(rows),
+        made=report.made.replace("T", " ").replace("+00:00", " UTC"),
         shown=pictures,
         chains=_chains(rows, report.scale, pictures),
         notes=_notes(rows, summary),
@@ -131,19 +132,23 @@ def _cells(values: Sequence[float | None], texts: Sequence[str], higher: bool, d
 def _summary_table(
     summary: Sequence[dict[str, Any]], rows: Sequence[Row], measured: Sequence[Metric], count: int
 ) -> Table:
-    columns = [Column("Pictures")] if count > 1 else []
-    cells = [[Cell(str(entry["n"])) for entry in summary]] if count > 1 else []
-    for metric in measured:
-        means = [_mean(entry[metric.key]) for entry in summary]
-        texts = [number(mean, metric.digits) for mean in means]
-        intervals = [_interval(entry[metric.key], metric) for entry in summary]
-        columns.append(_column(metric))
-        cells.append(_cells(means, texts, metric.higher_is_better, intervals))
-    columns += [Column("Time", "↓"), Column("Memory, MB", "↓"), Column("Parameters"), Column("Weights")]
-    cells += _costs(summary, by_model(rows))
+    scores = {metric.key: (_column(metric), _score_cells(summary, metric)) for metric in measured}
+    time, *costs = _costs(summary, by_model(rows))
+    # What decides comes first: on a narrow page the rest is out of sight.
+    table = [*(scores.pop(key) for key in BY_PICTURE if key in scores), time, *scores.values(), *costs]
+    if count > 1:
+        table.append((Column("Pictures"), [Cell(str(entry["n"])) for entry in summary]))
+    columns, cells = zip(*table, strict=True)
     lines = [Line(contender(entry["model"]), own) for entry, own in zip(summary, zip(*cells, strict=True), strict=True)]
     title = "All methods" if count == 1 else f"All methods, means over {count} pictures"
     return Table(title, "Method", tuple(columns), tuple(lines))
+
+
+def _score_cells(summary: Sequence[dict[str, Any]], metric: Metric) -> list[Cell]:
+    means = [_mean(entry[metric.key]) for entry in summary]
+    texts = [number(mean, metric.digits) for mean in means]
+    intervals = [_interval(entry[metric.key], metric) for entry in summary]
+    return _cells(means, texts, metric.higher_is_better, intervals)
 
 
 def _mean(found: dict[str, Any]) -> float | None:
@@ -162,15 +167,18 @@ def _interval(found: dict[str, Any], metric: Metric) -> str:
     )
 
 
-def _costs(summary: Sequence[dict[str, Any]], groups: dict[str, list[Row]]) -> list[list[Cell]]:
+def _costs(summary: Sequence[dict[str, Any]], groups: dict[str, list[Row]]) -> list[tuple[Column, list[Cell]]]:
     times = [entry["seconds"] and entry["seconds"]["median"] for entry in summary]
     once = ["timed once" if any(row.runs == 1 for row in groups[entry["model"]]) else "" for entry in summary]
     peaks = [entry["peak_mb"] for entry in summary]
     return [
-        _cells(times, ["–" if time is None else duration(time) for time in times], False, once),
-        _cells(peaks, [number(peak, 0) for peak in peaks], False, [""] * len(peaks)),
-        [Cell("–" if entry["params"] is None else f"{entry['params']:,}") for entry in summary],
-        [Cell("–" if entry["weights_bytes"] is None else megabytes(entry["weights_bytes"])) for entry in summary],
+        (Column("Time", "↓"), _cells(times, ["–" if time is None else duration(time) for time in times], False, once)),
+        (Column("Memory, MB", "↓"), _cells(peaks, [number(peak, 0) for peak in peaks], False, [""] * len(peaks))),
+        (Column("Parameters"), [Cell("–" if entry["params"] is None else f"{entry['params']:,}") for entry in summary]),
+        (
+            Column("Weights"),
+            [Cell("–" if entry["weights_bytes"] is None else megabytes(entry["weights_bytes"])) for entry in summary],
+        ),
     ]
 
 
@@ -247,6 +255,18 @@ def _by_picture(rows: Sequence[Row], measured: Sequence[Metric]) -> list[Table]:
             title = f"{_column(metric).name} {arrow} of each picture"
             tables.append(Table(title, "Picture", tuple(Column(contender(model)) for model in models), tuple(lines)))
     return tables
+
+
+def _failed(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """Who failed on which pictures and why: once, however many pictures it is the same for."""
+    pictures: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.error is not None:
+            pictures.setdefault((contender(row.model), row.error), []).append(row.image)
+    return [
+        (model, images[0] if len(images) == 1 else f"{len(images)} pictures", error)
+        for (model, error), images in pictures.items()
+    ]
 
 
 def _chains(rows: Sequence[Row], scale: int, pictures: Sequence[Shown]) -> Table | None:

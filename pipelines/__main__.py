@@ -16,13 +16,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from pipelines import arguments, benchmark_command, catalog
-from pipelines.catalog import Model, Weights
+from pipelines.catalog import Weights
 from pipelines.errors import UpscaleError, WeightsUnavailable
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _summary(details: "Details") -> str:
 def _weights_list(options: argparse.Namespace) -> None:
     from pipelines import weights
 
-    for label, needed in _needed(catalog.MODELS):
+    for label, needed in _needed(_all_keys()):
         found = weights.find(needed)
         where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
         pins = ", ".join(dict.fromkeys(file.pin for file in needed.files))
@@ -135,7 +135,8 @@ def _weights_pull(options: argparse.Namespace) -> None:
     from pipelines.runs import finish
 
     with _progress() as show:
-        for label, needed in _needed([catalog.find(key) for key in options.keys]):
+        for label, needed in _needed(options.keys):
+            _announce(label, needed)
             for file in finish(weights.fetch(needed), show):
                 print(f"{label:<16} {file.path} ({file.origin}, {file.proof})")
 
@@ -147,7 +148,9 @@ def _weights_verify(options: argparse.Namespace) -> None:
 
     failed = 0
     with _progress() as show:
-        for label, needed in _needed(catalog.MODELS):
+        for label, needed in _needed(_all_keys()):
+            with suppress(UpscaleError):  # which `verify` tells
+                _announce(label, needed)
             for file in finish(weights.verify(needed), show):
                 if isinstance(file, UpscaleError):
                     failed += 1
@@ -158,11 +161,22 @@ def _weights_verify(options: argparse.Namespace) -> None:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
 
 
-def _needed(models: Iterable[Model]) -> Iterator[tuple[str, Weights]]:
-    for model in models:
-        for scale, needed in model.scales.items():
-            if needed is not None:
-                yield f"{model.key} x{scale}", needed
+def _announce(label: str, needed: Weights) -> None:
+    """Say how much is about to be downloaded, before it is."""
+    from pipelines import weights
+    from pipelines.downloads import megabytes
+
+    if weights.find(needed) is None:
+        print(f"{label:<16} is not here: asking for {megabytes(needed.size)}", flush=True)
+
+
+def _needed(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
+    for key in keys:
+        yield from catalog.needed_by(key).items()
+
+
+def _all_keys() -> list[str]:
+    return [*(model.key for model in catalog.MODELS), *catalog.METRICS]
 
 
 # --- progress -----------------------------------------------------------------------------------------------------
@@ -234,10 +248,10 @@ def _parser() -> argparse.ArgumentParser:
     actions = store.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="each file, its size, where it is and how it is pinned")
     listing.set_defaults(command=_weights_list)
-    pull = actions.add_parser("pull", help="download the files of these models")
-    pull.add_argument("keys", nargs="+", type=arguments.key, metavar="KEY")
+    pull = actions.add_parser("pull", help="download the files of these models, or of the metric lpips")
+    pull.add_argument("keys", nargs="+", type=arguments.key_with_files, metavar="KEY")
     pull.set_defaults(command=_weights_pull)
-    verify = actions.add_parser("verify", help="fetch and hash every file of every model")
+    verify = actions.add_parser("verify", help="fetch and hash every file of every model and metric")
     verify.set_defaults(command=_weights_verify)
     return parser
 

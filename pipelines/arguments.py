@@ -14,6 +14,11 @@ def key(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def key_with_files(text: str) -> str:
+    """The key of a model, or of a metric that needs files."""
+    return text if text in catalog.METRICS else key(text)
+
+
 def keys(text: str) -> list[str]:
     """Keys of models with commas between, or "all"."""
     return [name if name == "all" else key(name) for name in text.split(",") if name]

@@ -111,8 +111,11 @@ def _classical(key: str, name: str, note: str, paper: str = "") -> Model:
 
 
 def _opencv(repo: str, commit: str, files: Mapping[int, File]) -> Mapping[int, Weights]:
-    source = Url(f"https://raw.githubusercontent.com/{repo}/{commit}")
-    return {scale: Weights((file,), (source,)) for scale, file in files.items()}
+    return {scale: Weights((file,), (_github(repo, commit),)) for scale, file in files.items()}
+
+
+def _github(repo: str, commit: str) -> Url:
+    return Url(f"https://raw.githubusercontent.com/{repo}/{commit}")
 
 
 TILED = frozenset({"tile"})
@@ -286,7 +289,8 @@ MODELS = (
     ),
 )
 
-METRICS: Mapping[str, Mapping[str, Weights]] = {  # key -> part -> files, of the metrics that need any
+# What metrics need, by key and part: each part has a publisher of its own.
+METRICS: Mapping[str, Mapping[str, Weights]] = {
     "lpips": {
         "heads": Weights(
             (
@@ -332,6 +336,13 @@ def weights_for(model: Model, scale: int) -> Weights | None:
 def parameters(model: Model, scale: int) -> int | None:
     """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
     return 0 if model.scales[scale] is None else model.params.get(scale)
+
+
+def needed_by(key: str) -> Mapping[str, Weights]:
+    """All weights of a model or a metric, by what to call them: "espcn x2", "lpips heads". Raises as `find` does."""
+    if key in METRICS:
+        return {f"{key} {part}": needed for part, needed in METRICS[key].items()}
+    return {f"{key} x{scale}": needed for scale, needed in find(key).scales.items() if needed is not None}
 
 
 def as_dict(model: Model) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pipelines.lpips import load as load_lpips
 from pipelines.lpips import prepare as prepare_lpips
 from pipelines.picture import to_uint8
 from pipelines.resample import shrink
-from pipelines.runs import Run, finish
+from pipelines.runs import Run, finish, noted
 from pipelines.ssim import MS_SIDE, SIDE, Floats, Likeness, Values
 from pipelines.strips import by_strips
 
@@ -235,7 +235,7 @@ def _consistency_mse(output: Picture8, low: Picture8, scale: int) -> Run[float]:
     errors = []
     for channel in range(planes.shape[2]):  # one at a time: a float32 copy of the whole is four times the output
         plane = np.divide(planes[..., channel : channel + 1], np.float32(255), dtype=np.float32)
-        shrunk = yield from shrink(plane, scale, "bicubic")
+        shrunk = yield from noted(shrink(plane, scale, "bicubic"), "consistency: ")
         errors.append(mse(to_uint8(shrunk[..., 0]), small[..., channel]))
     return math.fsum(errors) / len(errors)
 

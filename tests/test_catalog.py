@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipelines import catalog
-from pipelines.catalog import MODELS, SCALES, Hub, Url
+from pipelines.catalog import METRICS, MODELS, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
 
@@ -38,8 +38,15 @@ def test_every_file_is_pinned(model: catalog.Model) -> None:
                     assert re.search(r"/[0-9a-f]{40}$", base)
 
 
+@pytest.mark.parametrize("key", METRICS)
+def test_what_a_metric_needs_is_pinned(key: str) -> None:
+    for label, weights in catalog.needed_by(key).items():
+        assert label.startswith(f"{key} ")
+        assert all(file.pin != "unpinned" and file.size > 0 for file in weights.files)
+
+
 def test_keys_are_unique() -> None:
-    assert len({model.key for model in MODELS}) == len(MODELS)
+    assert len({*METRICS, *(model.key for model in MODELS)}) == len(MODELS) + len(METRICS)
 
 
 def test_an_unknown_key_is_named_with_its_neighbour() -> None:

@@ -78,7 +78,8 @@ def test_models_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_weights_list_says_what_is_where(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
     assert run("weights", "list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == sum(weights is not None for model in catalog.MODELS for weights in model.scales.values())
+    of_models = [weights for model in catalog.MODELS for weights in model.scales.values() if weights]
+    assert len(lines) == len(of_models) + sum(map(len, catalog.METRICS.values()))
     (espcn,) = (line for line in lines if line.startswith("espcn x2"))
     (edsr,) = (line for line in lines if line.startswith("edsr x2"))
     assert "your folder" in espcn and "sha256" in espcn
@@ -91,8 +92,23 @@ def test_weights_pull_and_verify_report_each_file(capsys: pytest.CaptureFixture[
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
     assert told.out.count("differs") == 3, "the tiny networks are not the published files"
-    assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == 12
-    assert told.err == "12 files could not be verified.\n"
+    assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == 14
+    assert told.err == "14 files could not be verified.\n"
+
+
+def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("weights", "pull", "lpips") == 1
+    told = capsys.readouterr()
+    assert told.out == "lpips heads      is not here: asking for 6 kB\n"
+    assert told.err.startswith("alex.pth (6 kB) cannot be had: ")
+
+
+def test_weights_pull_announces_only_what_lacks(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
+    (own_weights / "alex.pth").write_bytes(b"heads")
+    assert run("weights", "pull", "lpips") == 1
+    heads, backbone = capsys.readouterr().out.splitlines()
+    assert heads.startswith("lpips heads") and heads.endswith("alex.pth (your folder, differs)")
+    assert backbone == "lpips backbone   is not here: asking for 244 MB"
 
 
 WRONG_USAGE = [

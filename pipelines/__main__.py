@@ -164,7 +164,7 @@ def _weights_verify(options: argparse.Namespace) -> None:
 def _announce(label: str, needed: Weights) -> None:
     """Say how much is about to be downloaded, before it is."""
     from pipelines import weights
-    from pipelines.downloads import megabytes
+    from pipelines.phrasing import megabytes
 
     if weights.find(needed) is None:
         print(f"{label:<16} is not here: asking for {megabytes(needed.size)}", flush=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 from pipelines.catalog import File
 from pipelines.errors import BadWeights
 from pipelines.integrity import prove
+from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
 if TYPE_CHECKING:
@@ -119,13 +120,6 @@ def status_in_words(status: int) -> str:
     if status == 429:
         return "is asked too often (429)"
     return f"has a server error ({status})" if status >= 500 else f"answers with HTTP status {status}"
-
-
-def megabytes(size: int) -> str:
-    """A number of bytes to read: "67 MB", "1.2 MB", "31 kB"."""
-    if size < 100_000:
-        return f"{size / 1e3:.0f} kB"
-    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"
 
 
 class _Sink:

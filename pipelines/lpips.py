@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines import catalog, weights
-from pipelines.downloads import megabytes
 from pipelines.errors import BadWeights, WeightsUnavailable
+from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
 if TYPE_CHECKING:

@@ -25,5 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def megabytes(size: int) -> str:
-    """Bytes to read: "40 MB", "0.09 MB"."""
-    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.2g} MB"
+    """A number of bytes to read: "67 MB", "1.2 MB", "31 kB"."""
+    if size < 100_000:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

@@ -5,15 +5,14 @@ lobes. Pixel centres are aligned at half pixels, and weights are renormalised at
 by the scale, which is what keeps it from aliasing; "opencv-cubic" is the one that does not.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
 
 from pipelines.picture import Pixels
 from pipelines.runs import Run, Step
+from pipelines.strips import by_strips
 
 KERNELS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -41,7 +40,7 @@ def enlarge(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
     out = np.empty((height * scale, width * scale, channels), np.float32)
     fill = _nearest(pixels, scale, out) if kernel == "nearest" else _filtered(pixels, out, KERNELS[kernel])
     rows = max(1, STRIP_PIXELS // (width * scale * scale)) * scale
-    yield from _by_strips(fill, len(out), rows)
+    yield from by_strips(fill, len(out), rows, "strips")
     return out
 
 
@@ -60,25 +59,12 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
     out = np.empty((size[1], size[0], channels), np.float32)
     if kernel in KERNELS:
         rows = max(1, STRIP_PIXELS // (width * scale))
-        yield from _by_strips(_filtered(pixels, out, KERNELS[kernel]), len(out), rows)
+        yield from by_strips(_filtered(pixels, out, KERNELS[kernel]), len(out), rows, "strips")
     else:
         flag = {"area": cv2.INTER_AREA, "opencv-cubic": cv2.INTER_CUBIC}[kernel]
         out[:] = cv2.resize(pixels, size, interpolation=flag).reshape(out.shape).clip(0, 1)
         yield Step(1, 1, "shrinking")
     return out
-
-
-def _by_strips(fill: Fill, height: int, rows: int) -> Run[None]:
-    """Call `fill(start, stop)` for every `rows` rows of the result, on all cores."""
-    starts = range(0, height, rows)
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        strips = [pool.submit(fill, start, min(start + rows, height)) for start in starts]
-        for done, strip in enumerate(strips, 1):
-            strip.result()
-            yield Step(done, len(strips), "strips")
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _nearest(pixels: Pixels, scale: int, out: Pixels) -> Fill:

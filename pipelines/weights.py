@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pipelines import catalog, downloads, settings, sources
 from pipelines.catalog import File, Weights
-from pipelines.downloads import Refused, Report, megabytes
+from pipelines.downloads import Refused, Report
 from pipelines.errors import BadWeights, UpscaleError, WeightsUnavailable
 from pipelines.integrity import Proof, prove, sha256
+from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
 BUNDLED = Path(__file__).parent / "bundled"

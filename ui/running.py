@@ -9,8 +9,8 @@ from typing import TypeVar
 import gradio as gr
 
 from pipelines.errors import UpscaleError
+from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, T
-from ui.words import duration
 
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
 BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells

@@ -16,6 +16,7 @@ from pipelines import catalog, estimates, images, weights
 from pipelines.enlarge import Enlarged, enlarge, enlarge_by
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.images import Picture, Source
+from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
 from pipelines.settings import Limits, limits
 from pipelines.upscalers import load
@@ -160,7 +161,7 @@ def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any
                 _shown(image, model, scale, Path(folder)),
                 lambda said, share: (words.progress(said, share), *kept, *_buttons(running=True)),
             )
-            took = words.state(f"Done in {words.duration(time.monotonic() - started)}.")
+            took = words.state(f"Done in {duration(time.monotonic() - started)}.")
             download = gr.DownloadButton("Download PNG", value=shown.file, interactive=True)
             yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *_buttons(running=False)
     except gr.Error as error:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
+from pipelines.phrasing import duration, megabytes
 from ui.examples import Example
 
 THUMBNAIL = 96
@@ -91,17 +92,3 @@ def facts(details: Details, compared_with: str, shown: str) -> str:
     rows += [("Note", note) for note in details.notes]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
     return f'<dl class="facts">{items}</dl>'
-
-
-def duration(seconds: float) -> str:
-    """Seconds to read: "0.03 s", "12 s", "4 min"."""
-    if seconds < 1:
-        return f"{max(seconds, 0.01):.2f} s"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def megabytes(size: int) -> str:
-    """Bytes to read: "40 MB", "0.09 MB"."""
-    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.2g} MB"

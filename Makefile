@@ -38,6 +38,7 @@ format: setup
 benchmark: setup
 	$(BIN)/python -m benchmarks.upscale
 	$(BIN)/python -m benchmarks.pictures
+	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.page
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.

@@ -17,8 +17,6 @@ from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pipelines.archs.lpips import LpipsAlex
 
 SMALLEST_SIDE = 31  # below, AlexNet's second pooling has no window left
@@ -109,20 +107,15 @@ def distance(lpips: Lpips, reference: npt.NDArray[np.uint8], output: npt.NDArray
     return float((sums / counts).sum())
 
 
-def _planes(network: "LpipsAlex", *pair: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-    """What the network gives for two strips of a picture."""
+def _planes(network: "LpipsAlex", *strips: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    """What the network gives for two strips (h, w, 3) or (h, w) of a picture."""
     import torch
 
+    pair = np.stack(strips)
+    colours = pair if pair.ndim == 4 else np.repeat(pair[..., None], 3, axis=3)
     with torch.inference_mode():  # not around a yield: it would hold in the thread of whoever drives the run
-        return [plane.numpy() for plane in network(torch.stack([_as_rgb(strip) for strip in pair]))]
-
-
-def _as_rgb(strip: npt.NDArray[np.uint8]) -> "Tensor":
-    """(h, w, 3) or (h, w) uint8 as (3, h, w) float32 in [0, 1]."""
-    import torch
-
-    planes = np.moveaxis(strip, 2, 0) if strip.ndim == 3 else np.broadcast_to(strip, (3, *strip.shape))
-    return torch.from_numpy(np.divide(planes, np.float32(255), dtype=np.float32))
+        # Permuted, not copied: torch is a fifth faster when the channels of a pixel lie together.
+        return [plane.numpy() for plane in network(torch.from_numpy(colours).permute(0, 3, 1, 2) / 255)]
 
 
 def _fill(part: Any, path: Path, names: dict[str, str]) -> None:

@@ -62,9 +62,11 @@ def score(reference: Picture8, output: Picture8, low: Picture8, scale: int, lpip
 
     A border of `scale` pixels is cropped, as in the super-resolution literature, for all but LPIPS and consistency,
     which take the whole picture. `lpips` is the loaded metric, or why it is not at hand, as a sentence for the notes.
-    Raises ValueError where shapes do not fit. Closing the run ends it within one strip.
+    Raises ValueError where shapes do not fit, or a picture is not uint8. Closing the run ends it within one strip.
     """
     _check(reference, output)
+    if not reference.dtype == output.dtype == low.dtype == np.uint8:
+        raise ValueError("pictures are scored as uint8, which is what a file would hold")
     pixelwise = yield from _pixelwise(cropped(reference, scale), cropped(output, scale))
     distant, without_lpips = yield from _lpips(reference, output, lpips)
     consistent = _decibels((yield from _consistency_mse(output, low, scale)))
@@ -150,10 +152,10 @@ def _check(reference: Values, output: Values) -> None:
 
 
 class _Difference(NamedTuple):
-    """Of two pictures, or sums over one of their strips: the squared error and, where a window fits, the likeness."""
+    """Of two pictures the means, of two strips the sums: squared error, and likeness, None where no window fits."""
 
     squares: float
-    likeness: Likeness
+    likeness: Likeness | None
 
 
 def _pixelwise(reference: Picture8, output: Picture8) -> Run[Scores]:
@@ -171,11 +173,11 @@ def _pixelwise(reference: Picture8, output: Picture8) -> Run[Scores]:
     infinite = [name for name in ("psnr", "psnr_y") if getattr(scores, name) is None]
     notes = [f"{name} is infinite: inside the border the pictures are equal" for name in infinite]
     is_small = f"pixels a side after the border is cropped; here are {smallest}"
-    if smallest >= SIDE:
+    if in_colour.likeness and in_luma.likeness:
         scores = replace(scores, ssim=in_colour.likeness.ssim, ssim_y=in_luma.likeness.ssim)
     else:
         notes.append(f"ssim and ssim_y need {SIDE} {is_small}")
-    if smallest >= MS_SIDE:
+    if smallest >= MS_SIDE and in_luma.likeness:
         scores = replace(scores, ms_ssim=(yield from structural.ms_ssim_from(in_luma.likeness.structure, *halves)))
     else:
         notes.append(f"ms_ssim needs {MS_SIDE} {is_small}")
@@ -206,15 +208,16 @@ def _differences(reference: Picture8, output: Picture8) -> Run[tuple[_Difference
 
 def _difference(x: Floats, y: Floats, own: int) -> _Difference:
     """Sums over a strip: the error of its `own` first rows, the likeness of the windows that begin in them."""
-    return _Difference(_squares(x[:own], y[:own]), structural.window_sums(x, y))
+    fits = min(x.shape[:2]) >= SIDE
+    return _Difference(_squares(x[:own], y[:own]), structural.window_sums(x, y) if fits else None)
 
 
 def _mean(strips: Sequence[_Difference], shape: Sequence[int]) -> _Difference:
-    likenesses = [strip.likeness for strip in strips]
-    fits = min(shape[:2]) >= SIDE
+    """From the sums over strips, which make pictures of that shape; a last strip may hold no window."""
+    likenesses = [strip.likeness for strip in strips if strip.likeness]
     return _Difference(
         math.fsum(strip.squares for strip in strips) / math.prod(shape),
-        structural.mean_of(likenesses, shape) if fits else Likeness(math.nan, math.nan),
+        structural.mean_of(likenesses, shape) if likenesses else None,
     )
 
 

@@ -54,12 +54,10 @@ def likeness(x: Values, y: Values) -> Run[Likeness]:
 
 
 def window_sums(x: Floats, y: Floats) -> Likeness:
-    """Sums over all windows and channels of two strips (h, w) or (h, w, C) in 0..255; zero where no window fits.
+    """Sums over all windows and channels of two strips (h, w) or (h, w, C) in 0..255, both sides at least SIDE.
 
     Float64, because a variance is the small difference of large means: with float32 a bright flat part is 7e-5 off.
     """
-    if min(x.shape[:2]) < SIDE:
-        return Likeness(0.0, 0.0)
     # In place throughout: asking for memory would take three times as long as the arithmetic.
     scratch = np.multiply(x, y)
     covariance = _blurred(scratch)

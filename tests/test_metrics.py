@@ -145,6 +145,13 @@ def test_shapes_that_do_not_fit_are_refused(
         finish(score(pictures[0], pictures[1], pictures[2], 2, NOT_HERE))
 
 
+def test_only_8_bits_are_scored() -> None:
+    """A float picture in [0, 1] would look nearly perfect."""
+    x, y = pair("random", 24, 24)
+    with pytest.raises(ValueError, match="uint8"):
+        finish(score(x / 255, y / 255, shrunk(x, 2), 2, NOT_HERE))
+
+
 @pytest.mark.parametrize("grey", [False, True])
 def test_consistency_is_the_psnr_of_the_shrunk_output(grey: bool) -> None:
     x, y = pair("shapes", 64, 48)

@@ -191,7 +191,9 @@ def _pull(file: File, weights: Weights, report: Report) -> Run[Found]:
 
 
 def _unavailable(file: File, reason: str) -> WeightsUnavailable:
-    ready = [model.key for model in catalog.MODELS if all(map(_is_ready, model.scales.values()))]
+    of_metrics = [each for needed in catalog.METRICS.values() for part in needed.values() for each in part.files]
+    models = [] if file in of_metrics else catalog.MODELS
+    ready = [model.key for model in models if all(map(_is_ready, model.scales.values()))]
     without = f"; these work without a download: {', '.join(ready[:4])}" if ready else ""
     return WeightsUnavailable(f"{file.name} ({megabytes(file.size)}) cannot be had: {reason}{without}.")
 

@@ -100,6 +100,7 @@ def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture
     assert run("weights", "pull", "lpips") == 1
     told = capsys.readouterr()
     assert told.out == "lpips heads      is not here: asking for 6 kB\n"
+    assert "these work without" not in told.err, "no model stands in for a metric"
     assert told.err.startswith("alex.pth (6 kB) cannot be had: ")
 
 

@@ -28,9 +28,9 @@ SIDE = 4096
 PICTURES = 6
 FRAMES = 300
 ABOUT = (
-    f"{PICTURES} pictures of {SIDE} x {SIDE} in panes at 1280 pixels width, headless Chromium drawing on the processor. "
-    f"A frame is the time between two calls of requestAnimationFrame, over {FRAMES} of them, with the mouse moved or "
-    "the wheel turned in each; fetching and decoding tiles included."
+    f"{PICTURES} pictures of {SIDE} x {SIDE} in panes at 1280 pixels width, headless Chromium drawing on the "
+    f"processor. A frame is the time between two calls of requestAnimationFrame, over {FRAMES} of them, with the "
+    "mouse moved or the wheel turned in each; fetching and decoding tiles included."
 )
 # One event a frame, sent from within the page: the automation's own would come unevenly.
 EACH_FRAME = """([kind, frames]) => new Promise((done) => {
@@ -102,7 +102,7 @@ def tiles() -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         jobs: list[tuple[str, Callable[[], object]]] = [
             ("tiles of one picture", lambda: finish(write_pyramid(one, Path(folder)))),
-            ("|result - original| of two", lambda: heat(one, two, ERROR_LEVELS)),
+            ("the difference of two", lambda: heat(one, two, ERROR_LEVELS)),
             ("tiles of one difference", lambda: finish(write_pyramid(difference, Path(folder)))),
         ]
         seconds = medians([job for _, job in jobs])

@@ -43,7 +43,7 @@ const keepInside = () => {
     const fit = fitZoom(shownPane());
     view.zoom = view.fitted ? fit : bounded(view.zoom, fit);
     view.fitted = view.fitted || Math.abs(view.zoom / fit - 1) < 1e-6;
-    const inside = (at, side, shown) => (side <= shown ? side / 2 : Math.min(Math.max(at, shown / 2), side - shown / 2));
+    const inside = (at, side, seen) => (side <= seen ? side / 2 : Math.min(Math.max(at, seen / 2), side - seen / 2));
     view.x = inside(view.x, size.width, canvas.width / view.zoom);
     view.y = inside(view.y, size.height, canvas.height / view.zoom);
 };
@@ -219,7 +219,8 @@ const draw = () => {
     if (view.single !== null) {
         const { canvas } = visible[0];
         const layer = other().layers.picture;
-        for (const part of inView(layer, canvas, scaleOf(layer, canvas))) tileAt(layer, part.level, part.row, part.column);
+        const scale = scaleOf(layer, canvas);
+        for (const { level, row, column } of inView(layer, canvas, scale)) tileAt(layer, level, row, column);
     }
     loadWanted();
     drawMarks(visible);
@@ -252,7 +253,8 @@ const drawMarks = (visible) => {
     const ratio = window.devicePixelRatio;
     const { spot } = view;
     const at = spot && { x: Math.floor(spot.x), y: Math.floor(spot.y) };
-    const reference = at && given.original !== null && colourAt(panes[given.original].layers.picture, spot.x, spot.y).colour;
+    const original = panes[given.original]?.layers.picture;
+    const reference = at && original && colourAt(original, spot.x, spot.y).colour;
     for (const { canvas, cursor, value, layers } of visible) {
         cursor.hidden = !at;
         if (!at) {
@@ -362,7 +364,8 @@ panesBox.addEventListener("touchstart", (event) => {
 }, { passive: false });
 
 panesBox.addEventListener("wheel", (event) => {
-    if (!event.target.matches("canvas") || (view.fitted && event.deltaY > 0)) return; // there is no farther: the page scrolls
+    if (!event.target.matches("canvas")) return;
+    if (view.fitted && event.deltaY > 0) return; // it is all in sight, so the page scrolls
     event.preventDefault();
     const { dx, dy } = fromMiddle(event.target, placeOf(event));
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
@@ -433,7 +436,9 @@ find(".other").addEventListener("change", redraw);
 
 const showLayer = (layer) => {
     view.layer = layer;
-    root.querySelectorAll("[data-layer]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.layer === layer));
+    for (const button of root.querySelectorAll("[data-layer]")) {
+        button.setAttribute("aria-pressed", button.dataset.layer === layer);
+    }
     find(".help").classList.toggle("away", layer in HEATS);
     find(".scale").classList.toggle("away", !(layer in HEATS));
     if (layer in HEATS) {
@@ -476,8 +481,8 @@ const makePane = ({ label, caption, layers }, index) => {
     const canvas = make("canvas", { role: "img", "aria-label": `${label}: ${caption}` });
     const cursor = make("i", { class: "cursor", hidden: "" });
     const name = make("span", { class: "name" }, label);
-    const only = make("button", { type: "button", class: "only", "data-only": index, "aria-pressed": false,
-        "aria-label": `Only ${label}`, title: "Only this one, larger" }, "⤢");
+    const said = { "aria-label": `Only ${label}`, title: "Only this one, larger", "aria-pressed": false };
+    const only = make("button", { type: "button", class: "only", "data-only": index, ...said }, "⤢");
     const value = make("span", { class: "value" });
     const about = make("span", { class: "about" }, caption);
     const figure = make("figure", { class: "pane" }, canvas, cursor, make("figcaption", {}, name, only, about, value));
@@ -519,8 +524,11 @@ const show = () => {
     const same = panes.findIndex(({ label }) => label === chosen);
     find(".other").value = same < 0 ? (given.original ?? 0) : same;
     find(".boxes").hidden = !given.boxes.length;
-    find(".boxes").replaceChildren("Most different", ...given.boxes.map((box, index) =>
-        make("button", { type: "button", "data-box": index, "aria-label": `Place ${index + 1} where they differ most` }, `${index + 1}`)));
+    const buttons = given.boxes.map((_, index) => {
+        const name = `Place ${index + 1} where they differ most`;
+        return make("button", { type: "button", "data-box": index, "aria-label": name, title: name }, `${index + 1}`);
+    });
+    find(".boxes").replaceChildren("Most different", ...buttons);
     root.querySelectorAll("[data-layer]").forEach((button) => {
         button.hidden = !panes.some(({ layers }) => button.dataset.layer in layers);
     });

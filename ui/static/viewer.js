@@ -140,7 +140,8 @@ const loadWanted = () => {
 const other = () => panes[Number(find(".other").value)];
 const shown = (pane) => (view.blinking ? other().layers.picture : (pane.layers[view.layer] ?? pane.layers.picture));
 
-// Each tile of the layer that is in sight, and where it lies: { level, row, column, from, to } in the layer's pixels.
+// Each tile of the layer that is in sight, at the level nearest above the screen's pixels, and which part of it, in the
+// pixels of level 0.
 function* inView(layer, canvas, scale) {
     const level = Math.min(Math.max(Math.floor(Math.log2(1 / scale.x)), 0), layer.levels - 1);
     const side = layer.tile * 2 ** level;
@@ -148,7 +149,7 @@ function* inView(layer, canvas, scale) {
     const top = Math.max(0, -scale.top / scale.y);
     const right = Math.min(layer.width, (canvas.width - scale.left) / scale.x);
     const bottom = Math.min(layer.height, (canvas.height - scale.top) / scale.y);
-    const step = 2 ** level; // only whole pixels of the level are drawn
+    const step = 2 ** level; // a pixel of the level is drawn as a whole or not at all
     for (let row = Math.floor(top / side); row * side < bottom; row++) {
         for (let column = Math.floor(left / side); column * side < right; column++) {
             yield {

@@ -40,6 +40,7 @@ benchmark: setup
 	$(BIN)/python -m benchmarks.pictures
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.viewer
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
 space: setup

@@ -17,14 +17,14 @@ from gradio.data_classes import FileData, ImageData
 from pipelines import settings
 
 
-class _NoInterfaceFile(ComponentMeta):
+class NoInterfaceFile(ComponentMeta):
     """Makes a component's subclass as Python would: gradio's own way writes a .pyi file beside the source."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
         return ABCMeta.__new__(cls, name, bases, attributes)
 
 
-class PictureInput(gr.Image, metaclass=_NoInterfaceFile):
+class PictureInput(gr.Image, metaclass=NoInterfaceFile):
     """A picture field that gives the uploaded file's path, or its bytes where it came as a data: address."""
 
     is_template = True  # drawn by the browser as its base is
@@ -37,7 +37,7 @@ class PictureInput(gr.Image, metaclass=_NoInterfaceFile):
         return Path(payload.path) if payload.path else None
 
 
-class ResultFile(gr.File, metaclass=_NoInterfaceFile):
+class ResultFile(gr.File, metaclass=NoInterfaceFile):
     """A file that the page made: its path. Gradio's own would make an empty temporary file each time, and keep it."""
 
     is_template = True
@@ -46,7 +46,7 @@ class ResultFile(gr.File, metaclass=_NoInterfaceFile):
         return None if payload is None else Path(payload.path)
 
 
-class Dropdown(gr.Dropdown, metaclass=_NoInterfaceFile):
+class Dropdown(gr.Dropdown, metaclass=NoInterfaceFile):
     """A dropdown that gives whatever value was sent."""
 
     is_template = True
@@ -55,7 +55,7 @@ class Dropdown(gr.Dropdown, metaclass=_NoInterfaceFile):
         return payload
 
 
-class Radio(gr.Radio, metaclass=_NoInterfaceFile):
+class Radio(gr.Radio, metaclass=NoInterfaceFile):
     """Radio buttons that give whatever value was sent."""
 
     is_template = True

@@ -5,7 +5,7 @@ follows the run takes each row from it as it is finished, so that nothing is los
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from pipelines import catalog, images, protocols
 from pipelines.enlarge import Enlarged, enlarge
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.memory import peak_memory
-from pipelines.metrics import Lpips, score
+from pipelines.metrics import Lpips, score, score_without_original
 from pipelines.picture import Picture
 from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.results import METRICS, Row
@@ -72,6 +72,13 @@ class Scored(Step):
     output: Bytes | None = None
 
 
+class Fetched(NamedTuple):
+    """The sha256 of a contender's files, joined by commas, or why they cannot be had."""
+
+    sha256: str
+    failure: str | None
+
+
 def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
     """The pictures that files and folders name, and the files in those folders whose names are no pictures'.
 
@@ -104,14 +111,21 @@ def _sha256(path: Path) -> str:
         return ""  # reading it as a picture will say why
 
 
-def run(plan: Plan, pictures: Sequence[Subject], lpips: Lpips | str, done: Collection[Row] = ()) -> Run[list[Row]]:
+def run(
+    plan: Plan,
+    pictures: Sequence[Subject],
+    lpips: Lpips | str,
+    done: Collection[Row] = (),
+    weights: Mapping[Contender, Fetched] | None = None,
+) -> Run[list[Row]]:
     """Measure every contender on every picture, and give the rows in that order: contenders within pictures.
 
     `lpips` is the loaded metric, or why it cannot be had. Rows of `done` with scores of the same picture, contender and
-    weights are taken over; each other row leaves as a `Scored` when it is finished. Each model's weights are asked for
-    once, before the first picture; where they cannot be had, that is the error of its rows. Steps count rows.
+    weights are taken over; each other row leaves as a `Scored` when it is finished. `weights` is what `fetch_weights`
+    gave; it is called here otherwise. Steps count rows.
     """
-    weights = yield from _fetch(plan.contenders)
+    if weights is None:
+        weights = yield from fetch_weights(plan.contenders)
     kept = {(row.picture, row.model): row for row in done if row.error is None}
     total, rows = len(pictures) * len(plan.contenders), list[Row]()
     for subject in pictures:
@@ -133,22 +147,15 @@ def run(plan: Plan, pictures: Sequence[Subject], lpips: Lpips | str, done: Colle
     return rows
 
 
-class _Fetched(NamedTuple):
-    """The sha256 of a contender's files, joined by commas, or why they cannot be had."""
-
-    sha256: str
-    failure: str | None
-
-
-def _fetch(contenders: Sequence[Contender]) -> Run[dict[Contender, _Fetched]]:
-    """Ask for each contender's weights once, downloading them where they lack."""
-    fetched: dict[Contender, _Fetched] = {}
+def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
+    """Ask for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
+    fetched: dict[Contender, Fetched] = {}
     for number, contender in enumerate(contenders):
         files = yield from _counted(_attempted(_files(contender)), number, len(contenders), "weights")
         if isinstance(files, str):
-            fetched[contender] = _Fetched("", files)
+            fetched[contender] = Fetched("", files)
         else:
-            fetched[contender] = _Fetched(",".join(file.sha256 for file in files), None)
+            fetched[contender] = Fetched(",".join(file.sha256 for file in files), None)
     return fetched
 
 
@@ -164,8 +171,12 @@ def _files(contender: Contender) -> Run[list[Found]]:
 def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:
     """The picture read, and made ready as the plan says. Raises BadPicture."""
     yield Step(0, 1, "reading")
-    picture = images.read(subject.path)
-    trial = yield from protocols.prepare(picture, plan.scale, plan.kernel)
+    if plan.protocol == "no-original":
+        picture = images.read(subject.path, plan.scale)
+        trial = protocols.as_it_is(picture, plan.scale)
+    else:
+        picture = images.read(subject.path)
+        trial = yield from protocols.prepare(picture, plan.scale, plan.kernel)
     return replace(trial, notes=(*picture.notes, *trial.notes))
 
 
@@ -191,7 +202,11 @@ def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> 
     times = yield from _times(trial.low, upscalers, again)
     seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]
     output = protocols.as_bytes(enlarged.picture)
-    scores = yield from score(trial.reference, output, protocols.as_bytes(trial.low), trial.scale, lpips)
+    low = protocols.as_bytes(trial.low)
+    if trial.reference is None:
+        scores = yield from score_without_original(output, low, trial.scale)
+    else:
+        scores = yield from score(trial.reference, output, low, trial.scale, lpips)
     once = () if times else ("timed once, without a warm-up",)
     row = replace(
         blank.row,

@@ -35,10 +35,14 @@ __all__ = [
     "prepare_lpips",
     "psnr",
     "score",
+    "score_without_original",
     "ssim",
 ]
 
 Picture8: TypeAlias = npt.NDArray[np.uint8]
+
+CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small picture"
+WITHOUT_ORIGINAL = "no original is known: nothing but consistency can be measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,16 @@ def score(reference: Picture8, output: Picture8, low: Picture8, scale: int, lpip
     pixelwise = yield from _pixelwise(cropped(reference, scale), cropped(output, scale))
     distant, without_lpips = yield from _lpips(reference, output, lpips)
     consistent = _decibels((yield from _consistency_mse(output, low, scale)))
-    equal = ("consistency_psnr is infinite: shrunk, the output equals the small picture",) * (consistent is None)
+    equal = (CONSISTENT,) * (consistent is None)
     notes = (*pixelwise.notes, *without_lpips, *equal)
     return replace(pixelwise, lpips=distant, consistency_psnr=consistent, notes=notes)
+
+
+def score_without_original(output: Picture8, low: Picture8, scale: int) -> Run[Scores]:
+    """What can be told of `output` where no original is known: how well it agrees with `low`, which it was made from."""
+    consistent = _decibels((yield from _consistency_mse(output, low, scale)))
+    equal = (CONSISTENT,) * (consistent is None)
+    return Scores(consistency_psnr=consistent, notes=(WITHOUT_ORIGINAL, *equal))
 
 
 def mse(reference: Values, output: Values) -> float:

@@ -1,7 +1,8 @@
 """Make a low-resolution picture from one at hand, and say who is to enlarge it back.
 
 round-trip shrinks by the scale and enlarges by one model; chained-8x shrinks by eight and enlarges by an x4 model and
-then an x2 model, with direct x8 models beside it. Whatever is changed on the way to a score is said in `Trial.notes`.
+then an x2 model, with direct x8 models beside it; no-original shrinks nothing, for a picture that is the small one
+already. Whatever is changed on the way to a score is said in `Trial.notes`.
 """
 
 import math
@@ -23,6 +24,7 @@ PROTOCOLS = {
     "round-trip": "the original shrunk, enlarged back by one model, and compared with the original",
     "chained-8x": "the original shrunk by 8, enlarged back by an x4 and then an x2 model, and compared with the "
     "original; direct x8 models beside it",
+    "no-original": "the picture enlarged as it is; no original is known, and consistency alone is measured",
 }
 KERNELS = tuple(resample.SHRINKING)
 CHAINED_SCALE = 8
@@ -57,10 +59,10 @@ class Trial:
     """A picture to win back, and what is left to do it from.
 
     `reference` is (H, W, 3) uint8, of a greyscale picture (H, W), both a multiple of `scale`; `low` is it shrunk by the
-    scale and rounded to 8 bits, as a file that somebody could have.
+    scale and rounded to 8 bits, as a file that somebody could have. Where no original is known there is only `low`.
     """
 
-    reference: Bytes
+    reference: Bytes | None
     low: Picture
     scale: int
     notes: tuple[str, ...]
@@ -129,30 +131,49 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     rows, columns = height // scale * scale, width // scale * scale
     if not rows or not columns:
         raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
+    notes = _changes(picture)
+    if (rows, columns) != (height, width):
+        notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
+    reference = to_uint8(_opaque(picture)[:rows, :columns])
+    shrunk = yield from noted(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
+    low = _picture(to_uint8(shrunk), picture.grey)
+    return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
+
+
+def as_it_is(picture: Picture, scale: int) -> Trial:
+    """The picture as the small one of which no original is known; over white and at 8 bits, as in `prepare`."""
+    low = _picture(to_uint8(_opaque(picture)), picture.grey)
+    return Trial(None, low, scale, tuple(_changes(picture)))
+
+
+def _changes(picture: Picture) -> list[str]:
+    """What laying a picture over white at 8 bits changes, in words."""
     notes = []
     if picture.alpha is not None:
         notes.append("transparency: scored over white")
     if picture.depth != 8:
         notes.append(f"{picture.depth} bits a channel: scored at 8")
-    if (rows, columns) != (height, width):
-        notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
-    reference = to_uint8(_opaque(picture, rows, columns))
-    pixels = np.divide(reference, np.float32(255), dtype=np.float32)
-    shrunk = yield from noted(resample.shrink(pixels, scale, kernel), f"shrinking by {scale}, ")
-    low = np.divide(to_uint8(shrunk), np.float32(255), dtype=np.float32)
-    if picture.grey:
-        low, reference = np.broadcast_to(low, (*low.shape[:2], 3)), reference[..., 0]
-    return Trial(reference, Picture(low, grey=picture.grey), scale, tuple(notes))
+    return notes
 
 
-def _opaque(picture: Picture, rows: int, columns: int) -> Pixels:
-    """The colours of the upper left part over BACKGROUND: (rows, columns, 3), of a greyscale picture (…, 1)."""
-    pixels = picture.pixels[:rows, :columns, : 1 if picture.grey else 3]
+def _opaque(picture: Picture) -> Pixels:
+    """The colours over BACKGROUND: (H, W, 3), of a greyscale picture (H, W, 1)."""
+    pixels = picture.pixels[..., : 1 if picture.grey else 3]
     if picture.alpha is None:
         return pixels
-    alpha = picture.alpha[:rows, :columns, None]
+    alpha = picture.alpha[..., None]
     laid: Pixels = pixels * alpha + np.float32(BACKGROUND) * (1 - alpha)
     return laid
+
+
+def _floats(values: Bytes) -> Pixels:
+    return np.divide(values, np.float32(255), dtype=np.float32)
+
+
+def _picture(values: Bytes, grey: bool) -> Picture:
+    """An opaque picture of (H, W, 3) uint8, or of (H, W, 1) where it is greyscale."""
+    pixels = _floats(values)
+    return Picture(np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if grey else pixels, grey=grey)
 
 
 def as_bytes(picture: Picture) -> Bytes:

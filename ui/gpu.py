@@ -24,6 +24,11 @@ def run(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.ar
     gr.Error in the words of `spaces` when no GPU can be had.
     """
     yield from fetch(stages)
+    return (yield from within(stages, job, *args, **kwargs))
+
+
+def within(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
+    """`run` for a job whose models are here as far as they can be had."""
     if any(catalog.find(key).gpu for key, _ in stages):
         return (yield from received(_on_gpu(job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))

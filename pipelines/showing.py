@@ -7,6 +7,8 @@ upscaler gives the same output again when it is asked again.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pipelines import benchmark, protocols
 from pipelines.benchmark import Plan, Scored, Subject
 from pipelines.crops import Shown, shown
@@ -42,8 +44,9 @@ class Outputs:
             outputs = {}
             for contender in self.plan.contenders:
                 if rows[contender.key].error is None:
-                    outputs[contender.key] = yield from self._output(picture, contender, trial)
-            found.append(shown(picture.name, trial.reference, protocols.as_bytes(trial.low), outputs))
+                    outputs[contender.key] = coloured((yield from self._output(picture, contender, trial)))
+            low = protocols.as_bytes(trial.low)
+            found.append(shown(picture.name, coloured(trial.reference), coloured(low), outputs))
         return found
 
     def _output(self, picture: Subject, contender: Contender, trial: Trial) -> Run[Bytes]:
@@ -52,6 +55,11 @@ class Outputs:
         stages = [load(key, scale) for key, scale in contender.stages]
         enlarged = yield from noted(enlarge(trial.low, stages), f"{picture.name}: {contender.key} once more, ")
         return protocols.as_bytes(enlarged.picture)
+
+
+def coloured(values: Bytes) -> Bytes:
+    """(H, W, 3), of a greyscale picture (H, W) three equal channels."""
+    return values if values.ndim == 3 else np.broadcast_to(values[..., None], (*values.shape, 3))
 
 
 def _telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines import benchmark, files, images, recording
@@ -219,6 +220,17 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.undo()
     assert run(*arguments) == 0
     assert len(load_json(path)["rows"]) == 4
+
+
+def test_grey_and_transparent_pictures_in_the_report(tmp_path: Path) -> None:
+    grey = np.broadcast_to(smooth(48, 64)[..., :1], (48, 64, 3))
+    images.write(Picture(grey, grey=True), tmp_path / "grey.png")
+    images.write(Picture(smooth(48, 64), smooth(48, 64)[..., 0]), tmp_path / "shaped.png")
+    page = tmp_path / "report.html"
+    pictures = [tmp_path / "grey.png", tmp_path / "shaped.png"]
+    assert run("benchmark", *pictures, "--scale", 2, "--models", "nearest,bicubic", "--html", page) == 0
+    text = page.read_text()
+    assert "grey.png" in text and "transparency: scored over white" in text
 
 
 def test_five_hundred_pictures(tmp_path: Path) -> None:

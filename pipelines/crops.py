@@ -36,7 +36,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One place of a picture: the original, the small picture, and each method's result there."""
+    """One place of a picture: the original if it is known, the small picture, and each method's result there."""
 
     box: Box
     views: tuple[View, ...]
@@ -44,10 +44,10 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a report shows of one picture: an overview of the original, and where the methods differ most."""
+    """What a report shows of one picture: an overview of it, and where the methods differ most."""
 
     name: str
-    width: int  # px of the original
+    width: int  # px of the results
     height: int
     small_width: int  # px of the small picture
     small_height: int
@@ -84,24 +84,29 @@ def differing(outputs: Sequence[Bytes], count: int, side: int, border: int, step
     return found
 
 
-def shown(name: str, original: Bytes, low: Bytes, outputs: Mapping[str, Bytes]) -> Shown:
+def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, Bytes]) -> Shown:
     """What a report shows of a picture: `original` (s*H, s*W, 3), `low` (H, W, 3), outputs as the original, all uint8.
 
-    Where there is one output alone, it is where that differs from the original.
+    There must be at least one output.
     """
-    height, width = original.shape[:2]
+    height, width = next(iter(outputs.values())).shape[:2]
     scale = height // len(low)
-    compared = list(outputs.values()) if len(outputs) > 1 else [original, *outputs.values()]
-    boxes = differing(compared, CROPS, SIDE, border=scale, step=scale)
+    boxes = places(original, list(outputs.values()), scale)
     return Shown(
         name,
         width,
         height,
         low.shape[1],
         low.shape[0],
-        _overview(original),
+        _overview(low if original is None else original),
         tuple(Crop(box, tuple(_views(box, scale, original, low, outputs))) for box in boxes),
     )
+
+
+def places(original: Bytes | None, outputs: Sequence[Bytes], scale: int) -> list[Box]:
+    """Where to look: where the outputs differ most, or where a single one does from the original if that is known."""
+    compared = outputs if len(outputs) > 1 or original is None else [original, *outputs]
+    return differing(compared, CROPS, SIDE, border=scale, step=scale)
 
 
 def _spread(outputs: Sequence[Bytes]) -> Bytes:
@@ -133,18 +138,19 @@ def _cell_sums(values: Bytes, cell: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
 
 
-def _views(box: Box, scale: int, original: Bytes, low: Bytes, outputs: Mapping[str, Bytes]) -> Iterable[View]:
+def _views(box: Box, scale: int, original: Bytes | None, low: Bytes, outputs: Mapping[str, Bytes]) -> Iterable[View]:
     x, y, side = box
     here = slice(y, y + side), slice(x, x + side)
     there = slice(y // scale, (y + side) // scale), slice(x // scale, (x + side) // scale)
-    yield View("original", _png(original[here]))
+    if original is not None:
+        yield View("original", _png(original[here]))
     yield View("small picture", _png(low[there]))
     for label, output in outputs.items():
         yield View(label, _png(output[here]))
 
 
-def _overview(original: Bytes) -> bytes:
-    image = Image.fromarray(original)
+def _overview(pixels: Bytes) -> bytes:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((OVERVIEW, OVERVIEW), Image.Resampling.BICUBIC)
     return _saved(image)
 

@@ -80,7 +80,7 @@ def score(reference: Picture8, output: Picture8, low: Picture8, scale: int, lpip
 
 
 def score_without_original(output: Picture8, low: Picture8, scale: int) -> Run[Scores]:
-    """What can be told of `output` where no original is known: how well it agrees with `low`, which it was made from."""
+    """What can be told of `output` where no original is known: how well it agrees with `low`, its input."""
     consistent = _decibels((yield from _consistency_mse(output, low, scale)))
     equal = (CONSISTENT,) * (consistent is None)
     return Scores(consistency_psnr=consistent, notes=(WITHOUT_ORIGINAL, *equal))

@@ -33,6 +33,8 @@ PROTOCOLS = {
     "compared with the original.",
     "chained-8x": "Each picture is shrunk by 8, rounded to 8 bits, enlarged 4 times, then twice, and compared with "
     "the original; methods that enlarge 8 times at once stand beside that.",
+    "no-original": "Each picture is enlarged {scale} times by each method as it is. No original is known: consistency "
+    "says how well a result, shrunk again, agrees with the picture, and not how good it looks.",
 }
 RANKED_BY = ("psnr_y", "lpips")  # compared in pairs
 BY_PICTURE = ("psnr_y", "ssim_y", "lpips")  # what is shown for each picture; JSON and CSV have the rest

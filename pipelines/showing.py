@@ -46,7 +46,8 @@ class Outputs:
                 if rows[contender.key].error is None:
                     outputs[contender.key] = coloured((yield from self._output(picture, contender, trial)))
             low = protocols.as_bytes(trial.low)
-            found.append(shown(picture.name, coloured(trial.reference), coloured(low), outputs))
+            original = None if trial.reference is None else coloured(trial.reference)
+            found.append(shown(picture.name, original, coloured(low), outputs))
         return found
 
     def _output(self, picture: Subject, contender: Contender, trial: Trial) -> Run[Bytes]:
@@ -67,8 +68,11 @@ def _telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
 
     def spread(picture: Subject) -> float:
         of = [row for row in rows if row.picture == picture.picture]
-        scores = [row.psnr_y for row in of if row.psnr_y is not None]
-        return max(scores) - min(scores) if scores else -1.0
+        if not any(row.error is None for row in of):
+            return -1.0
+        known = [row.consistency_psnr if row.mse is None else row.psnr_y for row in of]
+        scores = [score for score in known if score is not None]
+        return max(scores) - min(scores) if scores else 0.0
 
     scored = [picture for picture in pictures if spread(picture) >= 0]
     telling = sorted(scored, key=spread, reverse=True)[:MOST]

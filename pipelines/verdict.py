@@ -7,7 +7,8 @@
 4. Over several pictures it is told whether the best and the second can be told apart (`statistics.compare`).
 5. Where LPIPS finds another one closer by more than LPIPS_GAP, both are named: closeness and looks trade off (Blau and
    Michaeli 2018) and are never averaged.
-6. One that is named although it strays from the small picture (STRAY_DB, STRAY_GAP_DB) is named with that.
+6. Without a score against an original the most consistent ones are named, and that this does not make them the best.
+7. One that is named although it strays from the small picture (STRAY_DB, STRAY_GAP_DB) is named with that.
 """
 
 import math
@@ -50,7 +51,7 @@ def verdict(rows: Sequence[Row]) -> str:
     groups = by_model(rows)
     scored = {model: own for model, own in groups.items() if any(score(row, "psnr_y") is not None for row in own)}
     if not scored:
-        return _nothing(rows)
+        return _consistent(rows) or _nothing(rows)
     pictures = _shared(list(scored.values()))
     if not pictures:
         return "No picture has a finite score by every method, so none is called the best."
@@ -70,6 +71,23 @@ def _nothing(rows: Sequence[Row]) -> str:
     if len(reasons) == 1:
         return f"No method gave a result: {reasons[0]}"
     return f"No method gave a result, for {len(reasons)} reasons. The first: {reasons[0]}"
+
+
+def _consistent(rows: Sequence[Row]) -> str:
+    """Who agrees best with the small picture, of rows without an original; nothing where none has a score."""
+    scores = {
+        model: fmean(known)
+        for model, own in by_model(rows).items()
+        if (known := [row.consistency_psnr for row in own if row.consistency_psnr is not None])
+    }
+    if not scores:
+        return ""
+    best = sorted(scores, key=lambda model: -scores[model])
+    near = [contender(model) for model in best if scores[model] >= scores[best[0]] - TIE_DB]
+    return (
+        f"There is no score against an original, so nothing says which is best at x{rows[0].scale}: look at them. "
+        f"Most consistent with the small picture, {number(scores[best[0]], 1)} dB: {_listed(near)}."
+    )
 
 
 def _shared(groups: Sequence[Sequence[Row]]) -> frozenset[Picture]:

@@ -148,6 +148,26 @@ def test_between_two_stages_nothing_is_rounded(pictures: list[Subject]) -> None:
     assert np.abs(levels - np.rint(levels)).max() > 0.1
 
 
+def test_without_an_original_there_is_consistency_alone(pictures: list[Subject], own_weights: Path) -> None:
+    own = Plan("no-original", 3, "bicubic", contenders("no-original", 3, ["bicubic", "espcn"], []), repeats=0)
+    rows, seen = rows_of(own, pictures[:1])
+    for row, step in zip(rows, seen, strict=True):
+        assert row.error is None and row.psnr is None and row.mse is None and row.ssim is None
+        assert row.consistency_psnr is not None and row.consistency_psnr > 15
+        assert any("no original is known" in note for note in row.notes)
+        assert step.output is not None and step.output.shape == (153, 201, 3), "nothing is cropped"
+
+
+def test_weights_that_were_asked_for_are_not_asked_again(pictures: list[Subject]) -> None:
+    own = plan("espcn", "bicubic")
+    weights = {
+        own.contenders[0]: benchmark.Fetched("", "it is said so"),
+        own.contenders[1]: benchmark.Fetched("", None),
+    }
+    rows = finish(benchmark.run(own, pictures[:1], NO_LPIPS, weights=weights))
+    assert [row.error for row in rows] == ["it is said so", None]
+
+
 def test_what_is_done_is_taken_over(pictures: list[Subject], own_weights: Path) -> None:
     once, _ = rows_of(plan("bicubic", "espcn"), pictures)
     marked = tuple(replace(row, seconds=123.0) for row in once[:3])

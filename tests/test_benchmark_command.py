@@ -91,6 +91,15 @@ def test_chained_rows(folder: Path, tmp_path: Path, own_weights: Path) -> None:
     assert {row["scale"] for row in rows} == {8}
 
 
+def test_without_an_original(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, page = tmp_path / "report.json", tmp_path / "report.html"
+    arguments = ["--protocol", "no-original", "--scale", 2, "--models", "nearest,lanczos", "--repeats", 0]
+    assert run("benchmark", folder / "one.png", *arguments, "--json", path, "--html", page) == 0
+    assert "There is no score against an original" in capsys.readouterr().out
+    assert [row["psnr"] for row in load_json(path)["rows"]] == [None, None]
+    assert "hrunk by bicubic" not in page.read_text()
+
+
 def test_what_cannot_run_is_said_and_the_rest_goes_on(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,3 +117,11 @@ def test_what_does_not_fit_is_said(
 ) -> None:
     with pytest.raises(BadSetting, match=words):
         contenders(protocol, scale, models, chains)
+
+
+def test_without_an_original_the_picture_is_the_small_one() -> None:
+    pixels = smooth(13, 17)
+    trial = protocols.as_it_is(Picture(pixels, np.full((13, 17), 0.5, np.float32), depth=16), 4)
+    assert trial.reference is None and trial.low.alpha is None
+    np.testing.assert_array_equal(to_uint8(trial.low.pixels), to_uint8(pixels * 0.5 + 0.5))
+    assert trial.notes == ("transparency: scored over white", "16 bits a channel: scored at 8")

@@ -24,7 +24,9 @@ def test_the_defaults_told_are_those_that_hold() -> None:
 
 def test_settings_are_read_nowhere_else() -> None:
     for path in [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
-        assert path.name == "settings.py" or not re.search(r"environ\b|getenv|UPSCALE_[A-Z_]+\"", path.read_text()), path
+        assert path.name == "settings.py" or not re.search(r"environ\b|getenv|UPSCALE_[A-Z_]+\"", path.read_text()), (
+            path
+        )
 
 
 WHOLE = {"PORT": (settings.port, 65_535), "UPSCALE_MAX_QUEUE": (settings.queue_length, 1_000_000)}

@@ -149,3 +149,16 @@ def test_pictures_without_a_finite_score_by_all_do_not_count() -> None:
     assert "the 1 of 2 pictures" in verdict([*rows, row("nearest", "1.png", psnr_y=None, mse_y=0.0)])
     perfect = [row(model, name, mse_y=0.0) for model in ("a", "b") for name in ("1", "2")]
     assert verdict(perfect) == "No picture has a finite score by every method, so none is called the best."
+
+
+def test_without_an_original_none_is_called_best() -> None:
+    rows = [
+        row("nearest", consistency_psnr=38.0),
+        row("bicubic", consistency_psnr=41.0),
+        row("lanczos", consistency_psnr=41.02),
+        row("edsr", error="There is no room."),
+    ]
+    assert verdict(rows) == (
+        "There is no score against an original, so nothing says which is best at x2: look at them. "
+        "Most consistent with the small picture, 41.0 dB: lanczos and bicubic."
+    )

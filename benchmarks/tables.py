@@ -16,12 +16,10 @@ from tqdm import tqdm
 
 from benchmarks.measuring import write_section
 from pipelines import weights
-from pipelines.benchmark import Plan, subjects
+from pipelines.benchmark import Plan, run, subjects
 from pipelines.catalog import MODELS, SCALES, Model
-from pipelines.machine import machine, versions
 from pipelines.protocols import CHAINED_SCALE, contenders
-from pipelines.recording import earlier_rows, record
-from pipelines.report import Report
+from pipelines.recording import begun, earlier_rows, record
 from pipelines.results import Row
 from pipelines.runs import Step, finish
 from pipelines.statistics import summarise
@@ -77,14 +75,14 @@ def chains(pictures: Path, reports: Path) -> None:
 
 def _rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
     found, _ = subjects([folder])
-    head = Report(plan.protocol, plan.kernel, plan.scale, machine(), versions(), "", "", complete=False, rows=())
+    head = begun(plan, "")
     earlier = earlier_rows(path, head, plan, found)
     with tqdm(total=len(found) * len(plan.contenders), desc=path.stem) as bar:
 
         def show(step: Step) -> None:
             bar.update(step.done - bar.n if step.total == bar.total else 0)
 
-        report = finish(record(plan, found, NO_LPIPS, head, path, earlier), show)
+        report = finish(record(run(plan, found, NO_LPIPS, earlier), head, path, earlier), show)
     failed = [row.error for row in report.rows if row.error]
     if failed:
         raise SystemExit(f"{path.stem}: {failed[0]}")

@@ -4,7 +4,6 @@ import argparse
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,7 @@ def _measured(plan: "Plan", pictures: Sequence["Subject"], options: argparse.Nam
     from pipelines import report as reports
     from pipelines.runs import finish
 
-    head = _head(plan, _command(options))
+    head = recording.begun(plan, command_for([str(path) for path in options.images], plan, options.lpips))
     path: Path | None = options.json
     earlier = recording.earlier_rows(path, head, plan, pictures) if path else ()
     if path:
@@ -117,7 +116,8 @@ def _measured(plan: "Plan", pictures: Sequence["Subject"], options: argparse.Nam
                 if options.html:
                     outputs.keep(step)
 
-        report = finish(recording.record(plan, pictures, lpips, head, path, earlier), follow)
+        running = benchmark.run(plan, pictures, lpips, earlier)
+        report = finish(recording.record(running, head, path, earlier), follow)
         if options.csv:
             files.write_whole(options.csv, reports.to_csv(report))
         if options.html:
@@ -126,28 +126,20 @@ def _measured(plan: "Plan", pictures: Sequence["Subject"], options: argparse.Nam
     return report
 
 
-def _head(plan: "Plan", command: str) -> "Report":
-    """The report before it has rows."""
-    from pipelines.machine import machine, versions
-    from pipelines.report import Report
-
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return Report(plan.protocol, plan.kernel, plan.scale, machine(), versions(), command, made, complete=False, rows=())
-
-
-def _command(options: argparse.Namespace) -> str:
-    """The command that measures the same: what it writes is not part of it."""
-    words = [*map(str, options.images), "--protocol", options.protocol]
-    if options.scale:
-        words += ["--scale", str(options.scale)]
-    if options.models is not None:
-        words += ["--models", ",".join(options.models)]
-    for chain in options.stages:
-        words += ["--stages", ",".join(f"{key}:{scale}" for key, scale in chain)]
-    words += ["--kernel", options.kernel]
-    if options.repeats != REPEATS:
-        words += ["--repeats", str(options.repeats)]
-    if options.lpips:
+def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> str:
+    """The command that measures the plan on those pictures; what it writes is no part of it."""
+    words = [f"./{name}" if name.startswith("-") else name for name in pictures]
+    words += ["--protocol", plan.protocol, "--scale", str(plan.scale)]
+    models = [each.key for each in plan.contenders if len(each.stages) == 1]
+    if models:
+        words += ["--models", ",".join(models)]
+    for each in plan.contenders:
+        if len(each.stages) > 1:
+            words += ["--stages", each.key]
+    words += ["--kernel", plan.kernel]
+    if plan.repeats != REPEATS:
+        words += ["--repeats", str(plan.repeats)]
+    if lpips:
         words.append("--lpips")
     return f"{PROGRAM} {shlex.join(words)}"
 

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines import benchmark
 from pipelines.benchmark import Plan, Scored, Subject
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
-from pipelines.metrics import Lpips
+from pipelines.machine import machine, versions
 from pipelines.repeating import differences
 from pipelines.report import Report, draft, from_json, row_line, to_json
 from pipelines.results import Row
 from pipelines.runs import Run
+
+
+def begun(plan: Plan, command: str) -> Report:
+    """The report of the plan before it has rows; `command` is what repeats it."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return Report(plan.protocol, plan.kernel, plan.scale, machine(), versions(), command, made, complete=False, rows=())
 
 
 def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
@@ -43,12 +49,12 @@ def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subjec
     return earlier.rows
 
 
-def record(
-    plan: Plan, pictures: Sequence[Subject], lpips: Lpips | str, head: Report, path: Path | None, rows: Sequence[Row]
-) -> Run[Report]:
-    """Run the benchmark, writing the report to `path` after each row; `rows` are those of an earlier run."""
+def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
+    """Follow a benchmark that runs, writing the report to `path` after each row.
+
+    `rows` are those of an earlier run that `running` takes over.
+    """
     lines = {(row.picture, row.model): row_line(row) for row in rows if row.error is None}
-    running = benchmark.run(plan, pictures, lpips, rows)
     try:
         while True:
             step = next(running)

@@ -31,6 +31,11 @@ def limits() -> Limits:
     )
 
 
+def pictures() -> int:
+    """How many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
+    return _whole("UPSCALE_MAX_PICTURES", 12, 1_000)
+
+
 def queue_length() -> int:
     """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)

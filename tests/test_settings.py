@@ -29,7 +29,11 @@ def test_settings_are_read_nowhere_else() -> None:
         )
 
 
-WHOLE = {"PORT": (settings.port, 65_535), "UPSCALE_MAX_QUEUE": (settings.queue_length, 1_000_000)}
+WHOLE = {
+    "PORT": (settings.port, 65_535),
+    "UPSCALE_MAX_QUEUE": (settings.queue_length, 1_000_000),
+    "UPSCALE_MAX_PICTURES": (settings.pictures, 1_000),
+}
 
 
 def test_nothing_needs_to_be_set() -> None:

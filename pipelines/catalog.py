@@ -333,6 +333,15 @@ def weights_for(model: Model, scale: int) -> Weights | None:
     return model.scales[scale]
 
 
+def factor(scale: str) -> int:
+    """The number that "x2", "x3", "x4" or "x8" stands for. Raises BadSetting for anything else."""
+    for each in SCALES:
+        if scale == f"x{each}":
+            return each
+    known = ", ".join(f"x{each}" for each in SCALES)
+    raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")
+
+
 def parameters(model: Model, scale: int) -> int | None:
     """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
     return 0 if model.scales[scale] is None else model.params.get(scale)

@@ -23,11 +23,14 @@ __all__ = [
     "losses",
     "measure",
     "read",
+    "read_back",
     "to_uint8",
     "write",
 ]
 
 Source: TypeAlias = Path | bytes
+
+BYTES_A_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
 _SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 
@@ -39,6 +42,12 @@ def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Pictur
     `settings.limits`) is refused by its header alone. Raises BadPicture, one sentence, for whatever cannot be read.
     """
     return decode(*_checked(source, scale, bounds or limits()))
+
+
+def read_back(path: Path) -> Picture:
+    """Decode a PNG that `write` made: it may be larger than what is accepted from others, but not than what is made."""
+    most = limits().output_pixels
+    return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=BYTES_A_PIXEL * most))
 
 
 def measure(source: Source, scale: int = 1) -> tuple[int, int]:

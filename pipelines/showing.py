@@ -38,7 +38,7 @@ class Outputs:
     def shown(self, report: Report) -> Run[list[Shown]]:
         """The pictures on which the contenders differ most, with every output that could be had."""
         found = []
-        for picture in _telling(self.pictures, report.rows):
+        for picture in telling(self.pictures, report.rows):
             rows = {row.model: row for row in report.rows if row.picture == picture.picture}
             trial = yield from benchmark.trial_of(picture, self.plan)
             outputs = {}
@@ -63,8 +63,8 @@ def coloured(values: Bytes) -> Bytes:
     return values if values.ndim == 3 else np.broadcast_to(values[..., None], (*values.shape, 3))
 
 
-def _telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
-    """The MOST pictures whose scores are farthest apart, in the order that they were measured."""
+def telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
+    """The pictures to show: at most MOST, those whose scores are farthest apart, as they were measured."""
 
     def spread(picture: Subject) -> float:
         of = [row for row in rows if row.picture == picture.picture]
@@ -75,5 +75,5 @@ def _telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
         return max(scores) - min(scores) if scores else 0.0
 
     scored = [picture for picture in pictures if spread(picture) >= 0]
-    telling = sorted(scored, key=spread, reverse=True)[:MOST]
-    return [picture for picture in scored if picture in telling]
+    widest = sorted(scored, key=spread, reverse=True)[:MOST]
+    return [picture for picture in scored if picture in widest]

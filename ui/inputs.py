@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
-from gradio.data_classes import FileData, ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 
 from pipelines import settings
 
@@ -44,6 +44,24 @@ class ResultFile(gr.File, metaclass=NoInterfaceFile):
 
     def preprocess(self, payload: FileData | None) -> Path | None:  # type: ignore[override]
         return None if payload is None else Path(payload.path)
+
+
+class PicturesInput(gr.File, metaclass=NoInterfaceFile):
+    """A field for several pictures that gives the uploaded files' paths."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | None) -> list[Path]:  # type: ignore[override]
+        return [Path(file.path) for file in payload or ()]
+
+
+class CheckboxGroup(gr.CheckboxGroup, metaclass=NoInterfaceFile):
+    """Boxes to tick that give whatever values were sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
 
 
 class Dropdown(gr.Dropdown, metaclass=NoInterfaceFile):

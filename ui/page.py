@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines import settings
-from ui import upscale
+from ui import compare, comparing, upscale
 from ui.examples import FOLDER, STATIC
 from ui.theme import THEME
 
@@ -36,9 +36,12 @@ def build() -> gr.Blocks:
     page = Page(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
     with page:
         gr.HTML(HEAD, elem_id="head")
-        with gr.Tab("Upscale"):
+        with gr.Tab("Upscale", id="upscale"):
             upscale.build(page)
             gr.Markdown(NOTE)
+        with gr.Tab("Compare", id="compare"):
+            compare.build(page)
+    page.temp_file_sets.append(comparing.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=settings.queue_length())
     return page

@@ -25,13 +25,14 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
 
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
-    told, started, note = 0.0, time.monotonic(), ""
+    told, started, last = 0.0, time.monotonic(), Step(0, 0, "")
     try:
         while True:
             step = next(run)
             now = time.monotonic()
-            if step.note != note:
-                started, note = now, step.note
+            if step.total != last.total or step.done < last.done:  # something else begins
+                started = now
+            last = step
             if now - told >= BETWEEN:
                 told = now
                 yield show(in_words(step, now - started), step.done / max(step.total, 1))

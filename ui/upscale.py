@@ -14,11 +14,10 @@ from gradio.events import api
 
 from pipelines import catalog, estimates, images, weights
 from pipelines.enlarge import Enlarged, enlarge, enlarge_by
-from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.errors import BadPicture, UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
-from pipelines.settings import Limits, limits
 from pipelines.upscalers import load
 from ui import gpu, words
 from ui.examples import EXAMPLES, STATIC, find
@@ -33,7 +32,6 @@ PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions butto
 BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
-BYTES_A_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -185,7 +183,7 @@ def _plan(image: Source | None, model: str, scale: str) -> str:
     if image is None:
         return words.trouble("Choose a picture first.")
     try:
-        row, factor = catalog.find(model), _factor(scale)
+        row, factor = catalog.find(model), catalog.factor(scale)
         needed = catalog.weights_for(row, factor)
         size = images.measure(image, factor)
         missing = needed if needed is not None and weights.find(needed) is None else None
@@ -247,10 +245,7 @@ def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
         if not result.is_file():
             raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
         path = Path(folder) / result.with_suffix(f".{suffix}").name
-        # A result may be larger than what is accepted to be enlarged, but not than what is made.
-        most = limits().output_pixels
-        made = Limits(input_pixels=most, output_pixels=most, file_bytes=BYTES_A_PIXEL * most)
-        images.write(images.read(result, bounds=made), path, metadata)
+        images.write(images.read_back(result), path, metadata)
         yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
 
 
@@ -293,7 +288,7 @@ def _picture(source: Source | None, model: str, scale: str) -> tuple[Picture, in
     """The picture read and the scale as a number, once it is known that they can be had."""
     if source is None:
         raise BadPicture("Choose a picture first.")
-    factor = _factor(scale)
+    factor = catalog.factor(scale)
     catalog.weights_for(catalog.find(model), factor)
     return images.read(source, factor), factor
 
@@ -305,14 +300,6 @@ def _enlarged(picture: Picture, model: str, factor: int) -> Run[Enlarged]:
     if picture.alpha is None:  # transparency is enlarged on its own, and takes as long again
         estimates.learn(model, factor, width, height, done.details.seconds)
     return done
-
-
-def _factor(scale: str) -> int:
-    for factor in catalog.SCALES:
-        if scale == f"x{factor}":
-            return factor
-    known = ", ".join(f"x{factor}" for factor in catalog.SCALES)
-    raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")
 
 
 def _scales(key: str) -> list[str]:

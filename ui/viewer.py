@@ -43,14 +43,13 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
     """Shows a View, and nothing while its value is None. Tiles must lie in a folder that `tiles_folder` made."""
 
     def __init__(self, value: View | None = None, **options: Any) -> None:
-        super().__init__(
-            value,
-            html_template=(STATIC / "viewer.html").read_text(),
-            css_template=(STATIC / "viewer.css").read_text(),
-            js_on_load=(STATIC / "viewer.js").read_text(),
-            apply_default_css=False,
-            **options,
-        )
+        own: dict[str, Any] = {
+            "html_template": (STATIC / "viewer.html").read_text(),
+            "css_template": (STATIC / "viewer.css").read_text(),
+            "js_on_load": (STATIC / "viewer.js").read_text(),
+            "apply_default_css": False,
+        }
+        super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
 
     def postprocess(self, value: View | None) -> dict[str, Any] | None:  # type: ignore[override]
         if value is None:

@@ -7,6 +7,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
+from pipelines.benchmark import Plan
 from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
@@ -57,6 +58,44 @@ def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Weights
     if missing is not None:
         parts.append(f"downloads {megabytes(missing.size)} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def comparison(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
+    """What a comparison would take: seconds of each method on each picture, bytes to download."""
+    known = sum(time for time in times if time is not None)
+    parts = [
+        f"{_counted(pictures, 'picture')}, {_counted(methods, 'method')}",
+        f"about {duration(known)}{' and what was never measured' if None in times else ''}",
+    ]
+    if missing:
+        parts.append(f"downloads {megabytes(missing)} first")
+    return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def script(address: str, pictures: Sequence[str], plan: Plan) -> str:
+    """Python that asks the page at that address for the same comparison of each picture."""
+    models = [each.key for each in plan.contenders if len(each.stages) == 1]
+    chains = [each.key for each in plan.contenders if len(each.stages) > 1]
+    return "\n".join(
+        [
+            "from gradio_client import Client, handle_file",
+            "",
+            f"client = Client({address!r})",
+            f"for name in {list(pictures)!r}:",
+            "    report = client.predict(",
+            "        image=handle_file(name),",
+            f"        protocol={plan.protocol!r}, scale='x{plan.scale}', kernel={plan.kernel!r},",
+            f"        models={models!r},",
+            f"        stages={chains!r},",
+            "        api_name='/benchmark',",
+            "    )",
+            "    print(name, report['verdict'])",
+        ]
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def trouble(sentence: str) -> str:

@@ -1,0 +1,336 @@
+"""The Compare tab: many models on one or several pictures, scored, ranked, and seen side by side. Also `/benchmark`."""
+
+import html
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines import catalog, estimates, images, protocols
+from pipelines import weights as store
+from pipelines.arguments import stages
+from pipelines.benchmark import LONG, REPEATS, Scored
+from pipelines.catalog import Weights
+from pipelines.errors import UpscaleError
+from pipelines.images import Source
+from pipelines.phrasing import megabytes
+from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, Contender
+from pipelines.report import Report, as_dict
+from pipelines.results import Row
+from pipelines.runs import Run, noted
+from ui import comparing, results, words
+from ui.comparing import Comparison
+from ui.examples import EXAMPLES, STATIC, find
+from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesInput, Radio
+from ui.running import COMPUTE, mendable, steps
+from ui.viewer import View, Viewer
+
+PROTOCOLS = {
+    "round-trip": "Round trip",
+    "chained-8x": "Chained 8x",
+    "no-original": "No original: mine is the small one",
+}
+FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+GOOD_CHAINS = ("lapsrn:4,lapsrn:2", "fsrcnn:4,fsrcnn:2", "lapsrn:4,fsrcnn:2")
+KINDS = ("JSON", "CSV", "HTML", "ZIP")
+
+
+def build(page: gr.Blocks) -> None:
+    """Put the tab's widgets and events into the page being built."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            pictures = PicturesInput(
+                value=[str(EXAMPLES[0].path)],
+                label="Pictures",
+                file_count="multiple",
+                height=150,
+                elem_id="pictures",
+            )
+            examples = gr.HTML(words.examples(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
+            protocol = gr.Radio(
+                [(name, key) for key, name in PROTOCOLS.items()], value=FIRST_PROTOCOL, label="Protocol"
+            )
+            with gr.Row():
+                scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
+                kernel = Dropdown(list(protocols.KERNELS), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
+        with gr.Column(scale=3, min_width=320):
+            offered, ticked = _models(FIRST_PROTOCOL, FIRST_SCALE)
+            models = CheckboxGroup(offered, value=ticked, label="Models", elem_id="models")
+            chains = Dropdown(
+                _pairs(), value=_first_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
+            )
+            plan = gr.HTML(_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
+            with gr.Row(elem_classes="actions"):
+                run = gr.Button("Compare", variant="primary")
+                cancel = gr.Button("Cancel", interactive=False)
+            progress = gr.HTML(words.state("Ready."))
+    table = results.table()
+    which = gr.Dropdown([], label="Picture to look at", visible=False, filterable=False)
+    viewer = Viewer()
+    with gr.Row(visible=False) as files:
+        downloads = [gr.DownloadButton(f"Download {kind}", size="sm") for kind in KINDS]
+    with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
+        command = gr.Textbox(label="Command line", buttons=["copy"], interactive=False, lines=2)
+        script = gr.Textbox(label="Python, by this page's API", buttons=["copy"], interactive=False, lines=8)
+
+    comparison, offers = gr.State(None), gr.State([])
+    chosen = [pictures, protocol, scale, kernel, models, chains]
+    buttons = [run, cancel]
+    shown = [table, which, viewer, files, *downloads, elsewhere, command, script]
+
+    examples.click(_pick, None, pictures, **QUIET, queue=False)
+    gr.on(
+        [protocol.input, scale.input, page.load],
+        _offer,
+        [protocol, scale, models, offers],
+        [scale, kernel, models, chains, offers],
+        **QUIET,
+        queue=False,
+    )
+    changes = [pictures.change, protocol.change, scale.change, kernel.change, models.change, chains.change]
+    gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
+
+    waiting = run.click(
+        lambda: (words.state("Waiting for a free place."), *_buttons(running=True)),
+        None,
+        [progress, *buttons],
+        **QUIET,
+        queue=False,
+    )
+    running = waiting.then(_compare, chosen, [progress, comparison, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    stopped = cancel.click(None, cancels=[running], api_visibility="private", queue=False)
+    stopped.then(_stopped, comparison, [progress, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    which.input(_look_at, [comparison, which], [progress, viewer], **QUIET, **ONE_AT_A_TIME)
+
+    gr.Button(visible=False).click(
+        benchmark,
+        [
+            PictureInput(label="Picture", visible=False),
+            Radio(list(PROTOCOLS), value=FIRST_PROTOCOL, label="Protocol", visible=False),
+            CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
+            Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale", visible=False),
+            Dropdown(list(protocols.KERNELS), value=FIRST_KERNEL, label="Kernel", visible=False),
+            Dropdown(_pairs(), value=[], label="Chains", multiselect=True, visible=False),
+        ],
+        gr.JSON(label="report", visible=False),
+        api_name="benchmark",
+        **ONE_AT_A_TIME,
+    )
+
+
+def benchmark(
+    image: Source | None, protocol: str, models: list[str], scale: str, kernel: str, stages: list[str]
+) -> Iterator[dict[str, Any] | None]:
+    """Score models on a picture by a protocol ("round-trip", "chained-8x" or "no-original"), as the command line does.
+
+    `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
+    """
+    with mendable():
+        asked = comparing.begun([] if image is None else [image], protocol, scale, kernel, models, stages)
+        report = yield from steps(comparing.measured(asked), lambda said, share: None)
+        yield as_dict(report)
+
+
+# --- what the page's events do ------------------------------------------------------------------------------------
+
+
+def _compare(
+    sources: list[Path],
+    protocol: str,
+    scale: str,
+    kernel: str,
+    models: list[str],
+    chains: list[str],
+    request: gr.Request,
+) -> Iterator[tuple[Any, ...]]:
+    """Measure, each row shown as it is finished; then everything else that there is to see."""
+    yield words.progress("Starting", 0), None, *_buttons(running=True), *_nothing()
+    try:
+        with mendable():
+            asked = comparing.begun(sources, protocol, scale, kernel, models, chains)
+            found: list[Row] = []
+            told = 0
+
+            def show(said: str, share: float) -> tuple[Any, ...]:
+                nonlocal told
+                table = results.running(found, asked.plan) if len(found) > told else gr.skip()
+                told = len(found)
+                return words.progress(said, share), asked, *_buttons(running=True), table, *_kept()
+
+            report = yield from steps(_noticed(comparing.measured(asked), found), show)
+            shown = yield from steps(_shown(asked, report, request), show)
+            yield words.state("Done."), asked, *_buttons(running=False), *shown
+    except gr.Error as error:
+        yield words.state(str(error.message)), gr.skip(), *_buttons(running=False), gr.skip(), *_kept()
+        # The page shows the message as HTML, and it may hold a file's name.
+        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
+
+
+def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """What was finished when the visitor cancelled: all that a whole run shows, of those rows."""
+    time.sleep(0.3)  # steps that were on their way would show over it
+    report = None if asked is None else comparing.so_far(asked)
+    if asked is None or report is None:
+        yield words.state("Cancelled."), *_buttons(running=False), *_nothing()
+        return
+    with mendable():
+        shown = yield from steps(
+            _shown(asked, report, request),
+            lambda said, share: (words.progress(said, share), *_buttons(running=False), gr.skip(), *_kept()),
+        )
+        done = f"Cancelled: {len(report.rows)} of {len(asked.pictures) * len(asked.plan.contenders)} are below."
+        yield words.state(done), *_buttons(running=False), *shown
+
+
+def _look_at(asked: Comparison | None, number: int) -> Iterator[tuple[Any, ...]]:
+    """Another of the pictures in the viewer."""
+    report = None if asked is None else comparing.so_far(asked)
+    if asked is None or report is None:
+        raise gr.Error("The results are no longer kept here; compare again.", print_exception=False)
+    with mendable():
+        view = yield from steps(
+            comparing.view(asked, report, asked.pictures[number]),
+            lambda said, share: (words.progress(said, share), gr.skip()),
+        )
+        yield words.state("Done."), view
+
+
+def _pick(event: gr.EventData) -> list[str]:
+    """The example that was clicked, alone; static/examples.js sends its name."""
+    return [str((find(event.example) or EXAMPLES[0]).path)]
+
+
+def _offer(
+    protocol: str, scale: str, ticked: list[str], before: list[str]
+) -> tuple[Radio, Dropdown, CheckboxGroup, Dropdown, list[str]]:
+    """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
+    chained = protocol == "chained-8x"
+    offered, ready = _models(protocol, scale)
+    keys = [key for _, key in offered]
+    value = [key for key in keys if key in (ticked if key in before else ready)]
+    return (
+        Radio(visible=not chained),
+        Dropdown(visible=protocol != "no-original"),
+        CheckboxGroup(offered, value=value, label="Direct x8 models, beside the chains" if chained else "Models"),
+        Dropdown(visible=chained),
+        keys,
+    )
+
+
+def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> str:
+    """What a comparison would take, or what is wrong with what was chosen."""
+    try:
+        comparing.check(sources)
+        found = comparing.taking_part(protocol, scale, models, chains)
+        by = 1 if protocol == "no-original" else found[0].scale
+        sizes = [images.measure(source) for source in sources]
+    except UpscaleError as error:
+        return words.trouble(str(error))
+    small = [(width // by, height // by) for width, height in sizes]
+    times = [_seconds(each, *size) for each in found for size in small]
+    lacking = {needed for each in found for needed in _lacking(each)}
+    return words.comparison(len(sources), len(found), times, sum(needed.size for needed in lacking))
+
+
+def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:
+    return gr.Button(interactive=not running), gr.Button(interactive=running)
+
+
+# --- what they have in common -------------------------------------------------------------------------------------
+
+
+def _noticed(run: Run[Report], rows: list[Row]) -> Run[Report]:
+    """The same run; rows are added to the list as they are finished."""
+    try:
+        while True:
+            step = next(run)
+            if isinstance(step, Scored):
+                rows.append(step.row)
+            yield step
+    except StopIteration as stop:
+        report: Report = stop.value
+        return report
+    finally:
+        run.close()
+
+
+def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[Any, ...]]:
+    """What the page shows of a report, in the order of its widgets."""
+    seen = {row.picture for row in report.rows if row.error is None}
+    pictures = [(picture.name, number) for number, picture in enumerate(asked.pictures) if picture.picture in seen]
+    view = View([])
+    if pictures:
+        view = yield from noted(comparing.view(asked, report, asked.pictures[pictures[0][1]]), "to look at: ")
+    files = yield from comparing.downloads(asked, report)
+    return (
+        results.finished(report),
+        gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
+        view if pictures else None,
+        gr.Row(visible=True),
+        *(gr.DownloadButton(value=str(files[kind])) for kind in KINDS),
+        gr.Accordion(visible=True),
+        report.command,
+        words.script(_address(request), [picture.name for picture in asked.pictures], asked.plan),
+    )
+
+
+def _nothing() -> tuple[Any, ...]:
+    """The same widgets without anything to show."""
+    hidden = gr.Dropdown(visible=False), None, gr.Row(visible=False)
+    return "", *hidden, *(gr.skip() for _ in KINDS), gr.Accordion(visible=False), "", ""
+
+
+def _kept() -> tuple[Any, ...]:
+    """The widgets after the table as they are."""
+    return (gr.skip(),) * (len(_nothing()) - 1)
+
+
+def _address(request: gr.Request) -> str:
+    """Where this page is, as its visitor sees it."""
+    return str(request.headers.get("origin", "http://127.0.0.1:7860"))
+
+
+def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The models to choose from, each with what it would download, and the keys of those that are ready to run."""
+    by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
+    rows = [row for row in catalog.MODELS if by in row.scales]
+    lacking = {row.key: sum(needed.size for needed in _lacking(Contender(((row.key, by),)))) for row in rows}
+    offered = [
+        (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
+        for row in rows
+    ]
+    return offered, [key for key, size in lacking.items() if not size]
+
+
+def _lacking(each: Contender) -> list[Weights]:
+    """The weights that would be downloaded for it."""
+    needed = [catalog.weights_for(catalog.find(key), scale) for key, scale in each.stages]
+    return [weights for weights in needed if weights is not None and store.find(weights) is None]
+
+
+def _seconds(each: Contender, width: int, height: int) -> float | None:
+    """How long it will take on a picture of that size, all its timed runs together; None if it was never measured."""
+    once = 0.0
+    for key, scale in each.stages:
+        expected = estimates.estimate(key, scale, width, height).seconds
+        if expected is None:
+            return None
+        once += expected
+        width, height = width * scale, height * scale
+    return once if once > LONG else once * (1 + REPEATS)
+
+
+def _pairs() -> list[str]:
+    """Every chain of an x4 and an x2 model."""
+    first, second = ([row.key for row in catalog.MODELS if scale in row.scales] for scale in CHAINED_STAGES)
+    return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
+
+
+def _first_chains() -> list[str]:
+    """The chains that are chosen at first: of those known to be good, what needs no download."""
+    ready = [chain for chain in GOOD_CHAINS if not _lacking(Contender(tuple(stages(chain))))]
+    return ready or ["lanczos:4,lanczos:2"]

@@ -1,0 +1,249 @@
+"""A comparison on the page: measured into a folder of its own, and shown from there, whole or ended early."""
+
+import argparse
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import (
+    benchmark,
+    catalog,
+    crops,
+    images,
+    metrics,
+    pyramid,
+    recording,
+    report,
+    resample,
+    settings,
+    showing,
+)
+from pipelines.arguments import stages
+from pipelines.benchmark import Fetched, Plan, Scored, Subject
+from pipelines.benchmark_command import command_for
+from pipelines.crops import Shown
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.files import write_whole
+from pipelines.images import Picture, Source, to_uint8
+from pipelines.phrasing import contender, duration
+from pipelines.protocols import CHAINED_SCALE, Bytes, Contender, check_kernel, contenders
+from pipelines.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, Pyramid
+from pipelines.report import Report
+from pipelines.results import Row
+from pipelines.runs import Run, Step, noted
+from ui import gpu
+from ui.viewer import Pane, View, tiles_folder
+
+KEPT: set[str] = set()  # every file of every comparison; the page deletes them in their time
+REPORT = "report.json"
+ORIGINAL, SMALL = "original", "small picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a visitor asked for, and where its report, its pictures and its results lie."""
+
+    plan: Plan
+    pictures: tuple[Subject, ...]
+    folder: Path
+
+
+def check(sources: Sequence[Source]) -> None:
+    """Raise BadPicture or BadSetting where there is no picture, or more than are compared here at once."""
+    if not sources:
+        raise BadPicture("Choose a picture first.")
+    if len(sources) > (most := settings.pictures()):
+        raise BadSetting(f"At most {most} pictures can be compared at once here, not {len(sources)}.")
+
+
+def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequence[str]) -> tuple[Contender, ...]:
+    """Who takes part, by the page's values; of chained-8x the scale is always 8. Raises BadSetting."""
+    if not isinstance(models, list) or not isinstance(chains, list):
+        raise BadSetting("Models and stages must be lists.")
+    factor = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
+    return contenders(protocol, factor, models, [_stages(chain) for chain in chains])
+
+
+def begun(
+    sources: Sequence[Source], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
+) -> Comparison:
+    """A comparison that can be measured. Raises UpscaleError, one sentence, for one that cannot."""
+    check(sources)
+    check_kernel(kernel)
+    found = taking_part(protocol, scale, models, chains)
+    folder = tiles_folder()
+    paths = [_as_file(source, folder, number) for number, source in enumerate(sources, 1)]
+    pictures, _ = benchmark.subjects(paths)
+    return Comparison(Plan(protocol, found[0].scale, kernel, found), tuple(pictures), folder)
+
+
+def measured(comparison: Comparison) -> Run[Report]:
+    """Measure it; each result is kept in its folder as it is finished, and the report with the rows so far."""
+    plan, pictures = comparison.plan, comparison.pictures
+    weights = yield from benchmark.fetch_weights(plan.contenders)
+    models = [stage for each in plan.contenders for stage in each.stages]
+    running = _keeping(gpu.within(models, _measured_here, plan, pictures, weights), comparison)
+    head = recording.begun(plan, command_for([picture.name for picture in pictures], plan))
+    KEPT.add(str(comparison.folder / REPORT))
+    return (yield from recording.record(running, head, comparison.folder / REPORT))
+
+
+def so_far(comparison: Comparison) -> Report | None:
+    """The report with the rows that are finished; None before the first one."""
+    path = comparison.folder / REPORT
+    return report.from_json(path.read_bytes(), path.name) if path.is_file() else None
+
+
+def view(comparison: Comparison, found: Report, picture: Subject) -> Run[View]:
+    """The viewer's value for one of the pictures: original, small picture, and every result with its errors."""
+    rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
+    original = _read(comparison, picture, ORIGINAL)
+    small = _read(comparison, picture, SMALL)
+    results = {row.model: pixels for row in rows if (pixels := _read(comparison, picture, row.model)) is not None}
+    if small is None or not results:
+        return View([])
+    panes = [] if original is None else [Pane("Original", _size(original), (yield from _tiles(original)))]
+    for row in rows:
+        pixels = results[row.model]
+        name = contender(row.model)
+        layers = yield from noted(_layers(pixels, original, small, comparison.plan.scale), f"{name}, ")
+        panes.append(Pane(name, _caption(row), *layers))
+    panes.append(Pane("Small picture", _size(small), (yield from _tiles(small))))
+    boxes = crops.places(original, list(results.values()), comparison.plan.scale)
+    return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
+
+
+def downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
+    """The files to download, by what they are: "JSON", "CSV", "HTML" and "ZIP" (every result as a PNG, and those)."""
+    folder = comparison.folder
+    files = {kind: folder / f"report.{kind.lower()}" for kind in ("JSON", "CSV", "HTML")}
+    yield Step(0, 3, "writing the report")
+    write_whole(files["JSON"], report.to_json(found))
+    write_whole(files["CSV"], report.to_csv(found))
+    yield Step(1, 3, "writing the report")
+    write_whole(files["HTML"], report.to_html(found, list(_shown(comparison, found))))
+    yield Step(2, 3, "writing the report")
+    files["ZIP"] = folder / "comparison.zip"
+    with zipfile.ZipFile(files["ZIP"], "w", zipfile.ZIP_STORED) as archive:
+        for path in [*files.values(), *sorted(folder.glob("*.png"))]:
+            if path != files["ZIP"]:
+                archive.write(path, path.name)
+    KEPT.update(map(str, files.values()))
+    return files
+
+
+def _measured_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[list[Row]]:
+    """The benchmark, where the models are: on the GPU's side if one of them needs it."""
+    lpips: metrics.Lpips | str
+    try:
+        lpips = metrics.load_lpips()
+    except UpscaleError as error:
+        lpips = str(error)
+    return (yield from benchmark.run(plan, pictures, lpips, weights=weights))
+
+
+def _keeping(running: Run[list[Row]], comparison: Comparison) -> Run[list[Row]]:
+    """The same run; what each row is of is written into the folder."""
+    try:
+        while True:
+            step = next(running)
+            if isinstance(step, Scored):
+                _keep(step, comparison)
+            yield step
+    except StopIteration as stop:
+        rows: list[Row] = stop.value
+        return rows
+    finally:
+        running.close()
+
+
+def _keep(scored: Scored, comparison: Comparison) -> None:
+    trial, enlarged = scored.trial, scored.enlarged
+    if trial is None or enlarged is None:
+        return
+    pictures = {SMALL: trial.low, scored.contender.key: enlarged.picture}
+    if trial.reference is not None:
+        pixels = np.divide(showing.coloured(trial.reference), np.float32(255), dtype=np.float32)
+        pictures[ORIGINAL] = Picture(pixels, grey=trial.low.grey)
+    for number, stage in enumerate(enlarged.stages[:-1], 1):
+        pictures[stage_of(scored.contender.key, number)] = Picture(stage.pixels, grey=trial.low.grey)
+    for what, picture in pictures.items():
+        path = _file(comparison, scored.subject, what)
+        if not path.exists():
+            images.write(picture, path, metadata=False)
+            KEPT.add(str(path))
+
+
+def stage_of(chain: str, number: int) -> str:
+    """What the result of one of a chain's stages, counted from 1, is kept as."""
+    return f"{chain} stage {number}"
+
+
+def _file(comparison: Comparison, picture: Subject, what: str) -> Path:
+    """Where a picture's original, small picture or result lies: a name to meet in the archive."""
+    number = f"{comparison.pictures.index(picture) + 1}_" if len(comparison.pictures) > 1 else ""
+    told = what.replace(" ", "-").replace(":", "-x").replace(",", "_")
+    scale = "" if what in (ORIGINAL, SMALL) else f"_x{comparison.plan.scale}"
+    return comparison.folder / f"{number}{Path(picture.name).stem}_{told}{scale}.png"
+
+
+def _read(comparison: Comparison, picture: Subject, what: str) -> Bytes | None:
+    path = _file(comparison, picture, what)
+    return to_uint8(images.read_back(path).pixels) if path.is_file() else None
+
+
+def _layers(
+    pixels: Bytes, original: Bytes | None, small: Bytes, scale: int
+) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
+    """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
+    picture = yield from _tiles(pixels)
+    error = None if original is None else (yield from _tiles(pyramid.heat(pixels, original, ERROR_LEVELS)))
+    floats = np.divide(pixels, np.float32(255), dtype=np.float32)
+    shrunk = to_uint8((yield from resample.shrink(floats, scale, "bicubic")))
+    consistency = yield from _tiles(pyramid.heat(shrunk, small, CONSISTENCY_LEVELS))
+    return picture, error, consistency
+
+
+def _tiles(pixels: Bytes) -> Run[Pyramid]:
+    return (yield from pyramid.write_pyramid(pixels, tiles_folder()))
+
+
+def _caption(row: Row) -> str:
+    """How a result did, in a few words."""
+    scores = {"PSNR Y": row.psnr_y, "consistency": row.consistency_psnr if row.mse is None else None}
+    told = [f"{name} {score:.2f} dB" for name, score in scores.items() if score is not None]
+    return ", ".join([*told, *([] if row.seconds is None else [duration(row.seconds)])])
+
+
+def _size(pixels: Bytes) -> str:
+    return f"{pixels.shape[1]} × {pixels.shape[0]}"
+
+
+def _shown(comparison: Comparison, found: Report) -> Iterator[Shown]:
+    """The pictures that the report to read shows, from the files that were kept."""
+    for picture in showing.telling(comparison.pictures, found.rows):
+        rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
+        small = _read(comparison, picture, SMALL)
+        outputs = {row.model: pixels for row in rows if (pixels := _read(comparison, picture, row.model)) is not None}
+        if small is not None and outputs:
+            yield crops.shown(picture.name, _read(comparison, picture, ORIGINAL), small, outputs)
+
+
+def _stages(chain: str) -> list[tuple[str, int]]:
+    try:
+        return stages(str(chain))
+    except argparse.ArgumentTypeError as error:
+        raise BadSetting(str(error)) from None
+
+
+def _as_file(source: Source, folder: Path, number: int) -> Path:
+    """The picture as a file: one that came as bytes gets one of its own."""
+    if isinstance(source, Path):
+        return source
+    path = folder / f"picture{number}"
+    path.write_bytes(source)
+    KEPT.add(str(path))
+    return path

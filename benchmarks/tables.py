@@ -75,7 +75,7 @@ def chains(pictures: Path, reports: Path) -> None:
 
 def _rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
     found, _ = subjects([folder])
-    head = begun(plan, "")
+    head = begun(plan, [], "", NO_LPIPS)
     earlier = earlier_rows(path, head, plan, found)
     with tqdm(total=len(found) * len(plan.contenders), desc=path.stem) as bar:
 
@@ -109,6 +109,8 @@ def _interval(of: dict[str, float], digits: int) -> str:
 
 def main() -> None:
     """Measure every table and write it to RESULTS.md."""
+    if len(sys.argv) != 3:
+        sys.exit("Usage: python -m benchmarks.tables PICTURES REPORTS")
     pictures, reports = map(Path, sys.argv[1:])
     reports.mkdir(parents=True, exist_ok=True)
     for name, kernel in product(SETS, KERNELS):

@@ -22,7 +22,6 @@ from pipelines.runs import Run, Step, T
 from pipelines.upscalers import Upscaler, load
 from pipelines.weights import Found, fetch
 
-REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
 LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
 METRIC_NAMES = tuple(metric.key for metric in METRICS)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
@@ -39,7 +38,7 @@ class Plan:
     scale: int
     kernel: str
     contenders: tuple[Contender, ...]
-    repeats: int = REPEATS
+    repeats: int = protocols.REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Fetched(NamedTuple):
 
 
 def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
-    """The pictures that files and folders name, and the files in those folders whose names are no pictures'.
+    """The pictures that files and folders name, and what else those folders hold.
 
     A folder stands for the files in it, not in folders within, in the order of their names. The same picture under the
     same name is taken once. Raises BadPicture for a path that does not exist, or a folder that cannot be listed.
@@ -89,24 +88,26 @@ def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
     others: list[Path] = []
     for path in paths:
         try:
-            inside = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else None
+            inside = sorted(path.iterdir()) if path.is_dir() else None
         except OSError as error:
             raise BadPicture(f"The folder {path} cannot be read ({error.strerror}).") from error
         if inside is None and not path.exists():
             raise BadPicture(f"{path} does not exist.")
         for file in [path] if inside is None else inside:
-            if inside is not None and file.suffix.lower() not in SUFFIXES:
+            if inside is not None and not (file.suffix.lower() in SUFFIXES and file.is_file()):
                 others.append(file)
                 continue
             subject = Subject(file, file.name, _sha256(file))
-            found.setdefault(subject.picture, subject)
+            found.setdefault((subject.name, subject.sha256 or str(file)), subject)
     return list(found.values()), others
 
 
 def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe would never end
+        return ""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if path.is_file() else ""
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""  # reading it as a picture will say why
 
@@ -120,9 +121,9 @@ def run(
 ) -> Run[list[Row]]:
     """Measure every contender on every picture, and give the rows in that order: contenders within pictures.
 
-    `lpips` is the loaded metric, or why it cannot be had. Rows of `done` with scores of the same picture, contender and
-    weights are taken over; each other row leaves as a `Scored` when it is finished. `weights` is what `fetch_weights`
-    gave; it is called here otherwise. Steps count rows.
+    `lpips` is the loaded metric, or why it cannot be had. Rows of `done` that still hold are taken over; each other row
+    leaves as a `Scored` when it is finished. `weights` is what `fetch_weights` gave; it is called here otherwise. Steps
+    count rows.
     """
     if weights is None:
         weights = yield from fetch_weights(plan.contenders)
@@ -130,7 +131,7 @@ def run(
     total, rows = len(pictures) * len(plan.contenders), list[Row]()
     for subject in pictures:
         known = {each: kept.get((subject.picture, each.key)) for each in plan.contenders}
-        known = {each: row for each, row in known.items() if row and weights[each] == (row.weights_sha256 or "", None)}
+        known = {each: row for each, row in known.items() if row and _holds(row, weights[each], lpips)}
         trial: Trial | str = ""
         if len(known) < len(plan.contenders):
             reading = _attempted(trial_of(subject, plan))
@@ -143,29 +144,40 @@ def run(
                 scored = yield from _counted(scoring, len(rows), total, what)
                 row = scored.row
                 yield replace(scored, done=len(rows) + 1, total=total, note=what)
+                del scored  # or its pictures would be held while the next ones are made
             rows.append(row)
     return rows
 
 
 def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
     """Ask for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
-    fetched: dict[Contender, Fetched] = {}
-    for number, contender in enumerate(contenders):
-        files = yield from _counted(_attempted(_files(contender)), number, len(contenders), "weights")
-        if isinstance(files, str):
-            fetched[contender] = Fetched("", files)
-        else:
-            fetched[contender] = Fetched(",".join(file.sha256 for file in files), None)
+    models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
+    files: dict[tuple[str, int], tuple[Found, ...] | str] = {}
+    for number, stage in enumerate(models):
+        files[stage] = yield from _counted(_attempted(_files(*stage)), number, len(models), "weights")
+    fetched = {}
+    for contender in contenders:
+        found = [files[stage] for stage in contender.stages]
+        failures = [each for each in found if isinstance(each, str)]
+        hashes = [file.sha256 for each in found if not isinstance(each, str) for file in each]
+        fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None)
     return fetched
 
 
-def _files(contender: Contender) -> Run[list[Found]]:
-    files: list[Found] = []
-    for key, scale in contender.stages:
-        needed = catalog.weights_for(catalog.find(key), scale)
-        if needed is not None:
-            files += yield from fetch(needed)
-    return files
+def _files(key: str, scale: int) -> Run[tuple[Found, ...]]:
+    needed = catalog.weights_for(catalog.find(key), scale)
+    return () if needed is None else (yield from fetch(needed))
+
+
+def _holds(row: Row, weights: Fetched, lpips: Lpips | str) -> bool:
+    """Whether a row that has scores need not be measured again.
+
+    Not with other weights, nor when LPIPS was not at hand then and is now. Weights that cannot be had now change
+    nothing about scores that are there.
+    """
+    if not isinstance(lpips, str) and row.lpips is None and any(note.startswith("lpips: ") for note in row.notes):
+        return False
+    return weights.failure is not None or weights.sha256 == (row.weights_sha256 or "")
 
 
 def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:

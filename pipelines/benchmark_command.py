@@ -3,12 +3,13 @@
 import argparse
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import arguments, catalog, protocols
+from pipelines import arguments, catalog, files, protocols
 from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
+from pipelines.files import shown
 
 if TYPE_CHECKING:
     from pipelines.benchmark import Plan, Subject
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pipelines.runs import Step
 
 PROGRAM = "python -m pipelines benchmark"
-REPEATS = 3
 Progress = Callable[[], AbstractContextManager[Callable[["Step"], None]]]
 
 
@@ -34,12 +34,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", prog
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures, and folders of pictures")
-    add("--protocol", choices=protocols.PROTOCOLS, default="round-trip")
+    add("--protocol", choices=protocols.PROTOCOLS, help="round-trip unless said otherwise")
     add("--scale", type=int, choices=catalog.SCALES, help="how much to shrink by; chained-8x is always by 8")
     add("--models", type=arguments.keys, metavar="KEY,KEY|all", help="models by themselves (all, unless --stages)")
     add("--stages", type=arguments.stages, action="append", default=[], metavar="KEY:SCALE,KEY:SCALE", help="a chain")
-    add("--kernel", choices=protocols.KERNELS, default="bicubic", help="how to shrink")
-    add("--repeats", type=arguments.count, default=REPEATS, metavar="N", help="timed runs after the warm-up")
+    add("--kernel", choices=protocols.KERNELS, help="how to shrink: bicubic unless said otherwise")
+    add("--repeats", type=arguments.count, metavar="N", help="timed runs after the warm-up (3)")
     add("--lpips", action="store_true", help="download what LPIPS needs, unless it is here")
     add("--json", type=Path, metavar="FILE", help="the report; the same command with the same file goes on with it")
     add("--csv", type=Path, metavar="FILE", help="the rows as a table")
@@ -55,13 +55,14 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
         _repeat(options, progress)
         return
     plan = _plan(options)
-    _check_outputs(options)
     pictures, others = benchmark.subjects(options.images)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
+    _check_outputs(options, [picture.path for picture in pictures])
     if others:
-        print(f"Left out {len(others)} files that are not named as pictures are, such as {others[0].name}.")
-    report = _measured(plan, pictures, options, progress)
+        such = shown(others[0])
+        print(f"Not looked at, because not named as pictures are: {such}{_and_others(len(others) - 1)}.")
+    report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
     if all(row.error for row in report.rows):
         raise UpscaleError(verdict(report.rows))
@@ -70,60 +71,78 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
 def _plan(options: argparse.Namespace) -> "Plan":
     from pipelines.benchmark import Plan
 
-    chained = options.protocol == "chained-8x"
+    protocol, kernel = options.protocol or "round-trip", options.kernel or "bicubic"
+    chained = protocol == "chained-8x"
     scale = options.scale or (protocols.CHAINED_SCALE if chained else None)
     if scale is None:
         raise BadSetting("Say by how much to shrink, such as --scale 4.")
     models = options.models
     if models is None:
         models = [] if options.stages and not chained else ["all"]
-    found = protocols.contenders(options.protocol, scale, models, options.stages)
-    return Plan(options.protocol, scale, options.kernel, found, options.repeats)
+    found = protocols.contenders(protocol, scale, models, options.stages)
+    return Plan(protocol, scale, kernel, found, _repeats(options))
 
 
-def _check_outputs(options: argparse.Namespace) -> None:
-    """Refuse before the long part what could not be written after it."""
-    from pipelines import files
+def _repeats(options: argparse.Namespace) -> int:
+    return protocols.REPEATS if options.repeats is None else int(options.repeats)
 
+
+def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
+    """Refuse before the long part what could not be written after it, or would replace what is read."""
     given = [path for path in (options.json, options.csv, options.html) if path is not None]
     for path in given:
         files.check_writable(path)
+        if path.exists() and any(each.exists() and path.samefile(each) for each in read):
+            raise CannotWrite(f"{shown(path)} cannot be written: it is one of the files to read.")
     if len({path.resolve() for path in given}) < len(given):
         raise CannotWrite("The files of the report must have names of their own.")
 
 
-def _measured(plan: "Plan", pictures: Sequence["Subject"], options: argparse.Namespace, progress: Progress) -> "Report":
-    """Run the plan and write what the options ask for."""
-    from tqdm import tqdm
-
-    from pipelines import benchmark, files, recording, showing
+def _measured(
+    plan: "Plan", pictures: Sequence["Subject"], named: Sequence[str], options: argparse.Namespace, progress: Progress
+) -> "Report":
+    """Run the plan and write what the options ask for; `named` is how the pictures were named."""
+    from pipelines import benchmark, recording, showing
     from pipelines import report as reports
     from pipelines.runs import finish
 
-    head = recording.begun(plan, command_for([str(path) for path in options.images], plan, options.lpips))
     path: Path | None = options.json
-    earlier = recording.earlier_rows(path, head, plan, pictures) if path else ()
-    if path:
-        options.cancelled = f"Cancelled; what is done is in {path}, and the same command goes on from there."
-    with progress() as show:
+    with progress() as show, recording.alone(path) if path else nullcontext():
         lpips = _lpips(options, show)
+        head = recording.begun(plan, named, command_for(named, plan, options.lpips), lpips)
+        earlier = recording.earlier_rows(path, head, plan, pictures) if path else ()
         outputs = showing.Outputs(plan, pictures)
 
         def follow(step: "Step") -> None:
             show(step)
-            if isinstance(step, benchmark.Scored):
-                tqdm.write(_line(step.row))
-                if options.html:
-                    outputs.keep(step)
+            if not isinstance(step, benchmark.Scored):
+                return
+            if path:
+                options.cancelled = f"Cancelled; what is done is in {path}, and the same command goes on from there."
+            _say(_line(step.row))
+            if options.html:
+                outputs.keep(step)
 
-        running = benchmark.run(plan, pictures, lpips, earlier)
-        report = finish(recording.record(running, head, path, earlier), follow)
+        _announce(plan, earlier)
+        report = finish(recording.record(benchmark.run(plan, pictures, lpips, earlier), head, path, earlier), follow)
         if options.csv:
             files.write_whole(options.csv, reports.to_csv(report))
         if options.html:
-            shown = finish(outputs.shown(report), show)
-            files.write_whole(options.html, reports.to_html(report, shown))
+            files.write_whole(options.html, reports.to_html(report, finish(outputs.shown(report), show)))
     return report
+
+
+def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
+    """Say how much is about to be downloaded, before it is."""
+    from pipelines import weights
+    from pipelines.phrasing import megabytes
+
+    done = {row.model for row in earlier if row.error is None}
+    stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
+    for key, scale in stages:
+        needed = catalog.weights_for(catalog.find(key), scale)
+        if needed is not None and weights.find(needed) is None:
+            _say(f"{key} x{scale} is not here: asking for {megabytes(needed.size)}")
 
 
 def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> str:
@@ -137,7 +156,7 @@ def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> s
         if len(each.stages) > 1:
             words += ["--stages", each.key]
     words += ["--kernel", plan.kernel]
-    if plan.repeats != REPEATS:
+    if plan.repeats != protocols.REPEATS:
         words += ["--repeats", str(plan.repeats)]
     if lpips:
         words.append("--lpips")
@@ -146,14 +165,18 @@ def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> s
 
 def _lpips(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Lpips | str":
     """The metric, or why it is not to be had."""
-    from pipelines import metrics
+    from pipelines import metrics, weights
+    from pipelines.phrasing import megabytes
     from pipelines.runs import finish
 
     try:
-        return finish(metrics.prepare_lpips(), show) if options.lpips else metrics.load_lpips()
+        if not options.lpips:
+            return metrics.load_lpips()
+        lacking = [each for each in catalog.METRICS["lpips"].values() if weights.find(each) is None]
+        if lacking:
+            _say(f"lpips is not here: asking for {megabytes(sum(each.size for each in lacking))}")
+        return finish(metrics.prepare_lpips(), show)
     except UpscaleError as error:
-        if options.lpips:
-            raise
         return str(error)
 
 
@@ -162,48 +185,65 @@ def _lpips(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Lpip
 
 def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     """Measure what a report says once more, and print which scores are the same and why the others are not."""
-    from pipelines import benchmark, report
+    from pipelines import report
     from pipelines.repeating import compare
 
+    if options.protocol or options.scale or options.models is not None or options.stages or options.kernel:
+        raise BadSetting("--repeat takes protocol, scale, kernel, models and stages from the report.")
+    if options.json and options.json.exists():
+        raise BadSetting(f"{shown(options.json)} is there already; name a new file for the repeated report.")
     try:
         earlier = report.from_json(options.repeat.read_bytes(), options.repeat.name)
     except OSError as error:
         raise BadSetting(f"{options.repeat} cannot be read ({error.strerror}).") from error
-    named = options.images or _pictures_of(earlier)
-    pictures, _ = benchmark.subjects([path for path in named if options.images or path.exists()])
-    wanted = {row.image for row in earlier.rows}
-    pictures = [picture for picture in pictures if picture.name in wanted]
+    plan = _plan_of(earlier, options)
+    named = options.images or _pictures_of(earlier, options.repeat)
+    pictures = _wanted(named, earlier)
     if not pictures:
         raise BadPicture(f"None of the pictures of {options.repeat.name} was found; name them after the report.")
-    again = _measured(_plan_of(earlier, options.repeats), pictures, options, progress)
+    _check_outputs(options, [options.repeat, *(picture.path for picture in pictures)])
+    again = _measured(plan, pictures, [str(path) for path in named], options, progress)
     differing = 0
     for each in compare(earlier, again):
         differing += bool(each.reasons)
-        print(f"{each.row.image}  {each.row.model} x{each.row.scale}  {_compared(each)}")
+        print(f"{_name(each.row)}  {_compared(each)}")
     print(f"{len(earlier.rows) - differing} of {len(earlier.rows)} rows have the same scores.")
     if differing:
         raise UpscaleError(f"{differing} of {len(earlier.rows)} rows are not the same as in {options.repeat.name}.")
 
 
-def _pictures_of(earlier: "Report") -> list[Path]:
-    """The pictures that the report's command names."""
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    _add_options(parser)
-    try:
-        options = parser.parse_args(shlex.split(earlier.command.removeprefix(PROGRAM)))
-    except (ValueError, argparse.ArgumentError):
-        return []
-    images: list[Path] = options.images
-    return images
+def _pictures_of(earlier: "Report", path: Path) -> list[Path]:
+    """The pictures that the report names, as far as they are here or beside the report."""
+    found = []
+    for name in earlier.pictures:
+        places = (Path(name), path.parent / name, path.parent / Path(name).name)
+        found += [place for place in places if place.exists()][:1]
+    return found
 
 
-def _plan_of(earlier: "Report", repeats: int) -> "Plan":
-    """The plan that the rows of a report tell of."""
+def _wanted(named: Sequence[Path], earlier: "Report") -> list["Subject"]:
+    """Those of the pictures that the report has rows of: the same one where it is here, else what has its name."""
+    from pipelines import benchmark
+
+    pictures, _ = benchmark.subjects(named)
+    rows = {row.picture for row in earlier.rows}
+    exact = [picture for picture in pictures if picture.picture in rows]
+    names = {row.image for row in earlier.rows} - {picture.name for picture in exact}
+    return [picture for picture in pictures if picture in exact or picture.name in names]
+
+
+def _plan_of(earlier: "Report", options: argparse.Namespace) -> "Plan":
+    """The plan that the rows of a report tell of. Raises BadSetting where they tell of none that can be."""
     from pipelines.benchmark import Plan
 
-    chains = [arguments.stages(",".join(row.stages)) for row in earlier.rows if row.stages]
-    models = [row.model for row in earlier.rows if not row.stages]
+    try:
+        chains = [arguments.stages(",".join(row.stages)) for row in earlier.rows if row.stages]
+    except argparse.ArgumentTypeError as error:
+        raise BadSetting(f"{shown(options.repeat)} is damaged: {error}") from None
+    models = [catalog.find(row.model).key for row in earlier.rows if not row.stages]
+    protocols.check_kernel(earlier.kernel)
     found = protocols.contenders(earlier.protocol, earlier.scale, models, chains)
+    repeats = earlier.repeats if options.repeats is None else _repeats(options)
     return Plan(earlier.protocol, earlier.scale, earlier.kernel, found, repeats)
 
 
@@ -221,13 +261,30 @@ def _number(value: float | None) -> str:
 # --- what is printed ----------------------------------------------------------------------------------------------
 
 
+def _say(line: str) -> None:
+    """Print a line beside the progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line)
+
+
+def _and_others(count: int) -> str:
+    return f" and {count} {'other' if count == 1 else 'others'}" if count else ""
+
+
+def _name(row: "Row") -> str:
+    return f"{shown(Path(row.image))}  {row.model} x{row.scale}"
+
+
 def _line(row: "Row") -> str:
     """A finished row."""
-    what = f"{row.image}  {row.model} x{row.scale}  "
+    from pipelines.phrasing import duration
+    from pipelines.statistics import score
+
     if row.error:
-        return f"{what}failed: {row.error}"
-    scores = [_score(metric, getattr(row, metric.key)) for metric in _printed()]
-    return what + "  ".join([*filter(None, scores), f"{row.seconds:.3g} s"])
+        return f"{_name(row)}  failed: {row.error}"
+    scores = [_score(metric, score(row, metric.key)) for metric in _printed()]
+    return "  ".join([_name(row), *filter(None, scores), duration(row.seconds or 0)])
 
 
 def _print_summary(report: "Report") -> None:
@@ -253,7 +310,9 @@ def _printed() -> list["Metric"]:
 
 def _score(metric: "Metric", mean: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value as it is printed, its 95 % interval behind it; nothing for none."""
+    from pipelines.phrasing import number
+
     if mean is None:
         return ""
-    interval = "" if low is None or high is None else f" [{low:.{metric.digits}f}, {high:.{metric.digits}f}]"
-    return f"{metric.name} {mean:.{metric.digits}f}{interval}{' ' * bool(metric.unit)}{metric.unit}"
+    interval = "" if low is None else f" [{number(low, metric.digits)}, {number(high, metric.digits)}]"
+    return f"{metric.name} {number(mean, metric.digits)}{interval} {metric.unit}".rstrip()

@@ -55,6 +55,8 @@ def check_writable(path: Path) -> None:
     target, _ = _destination(path)
     if target.is_dir():
         raise _cannot_write(path, errno.EISDIR)
+    if target.exists() and not target.is_file():  # a device or a pipe would be replaced by a file
+        raise CannotWrite(f"{shown(path)} cannot be written: what has this name is not a file.")
     if not target.parent.is_dir():
         raise _cannot_write(path, errno.ENOENT)
     if not os.access(target.parent, os.W_OK):

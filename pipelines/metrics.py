@@ -239,7 +239,10 @@ def _lpips(reference: Picture8, output: Picture8, lpips: Lpips | str) -> Run[tup
         return None, (f"lpips: {lpips}",)
     if smallest < LPIPS_SIDE:
         return None, (f"lpips needs {LPIPS_SIDE} pixels a side; here are {smallest}",)
-    return (yield from distance(lpips, reference, output)), ()
+    value = yield from distance(lpips, reference, output)
+    if not math.isfinite(value):
+        return None, ("lpips came out as no number: its files are damaged",)
+    return value, ()
 
 
 def _consistency_mse(output: Picture8, low: Picture8, scale: int) -> Run[float]:

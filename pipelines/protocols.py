@@ -27,6 +27,7 @@ PROTOCOLS = {
     "no-original": "the picture enlarged as it is; no original is known, and consistency alone is measured",
 }
 KERNELS = tuple(resample.SHRINKING)
+REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
 CHAINED_SCALE = 8
 CHAINED_STAGES = (4, 2)
 BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly

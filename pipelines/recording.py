@@ -1,24 +1,42 @@
 """The report file that grows: every row is in it as soon as it is finished, and a later run goes on from there."""
 
-from collections.abc import Sequence
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pipelines.benchmark import Plan, Scored, Subject
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
 from pipelines.machine import machine, versions
+from pipelines.metrics import Lpips
 from pipelines.repeating import differences
 from pipelines.report import Report, draft, from_json, row_line, to_json
 from pipelines.results import Row
 from pipelines.runs import Run
 
 
-def begun(plan: Plan, command: str) -> Report:
-    """The report of the plan before it has rows; `command` is what repeats it."""
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return Report(plan.protocol, plan.kernel, plan.scale, machine(), versions(), command, made, complete=False, rows=())
+def begun(plan: Plan, pictures: Sequence[str], command: str, lpips: Lpips | str) -> Report:
+    """The report of the plan before it has rows: `pictures` as they were named, `command` what repeats it."""
+    return Report(
+        protocol=plan.protocol,
+        kernel=plan.kernel,
+        scale=plan.scale,
+        machine=machine(),
+        versions=versions(),
+        command=command,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=False,
+        rows=(),
+        repeats=plan.repeats,
+        pictures=tuple(pictures),
+        lpips_sha256=None if isinstance(lpips, str) else ",".join(lpips.weights_sha256),
+    )
 
 
 def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
@@ -49,6 +67,17 @@ def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subjec
     return earlier.rows
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold off other runs that would write to the same file. Raises BadSetting where one is at it."""
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{name}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise BadSetting(f"{path.name} is being written by another run; name another file.") from None
+
+
 def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
     """Follow a benchmark that runs, writing the report to `path` after each row.
 
@@ -63,6 +92,7 @@ def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Seque
                 if path is not None:
                     write_whole(path, draft(head, lines.values()))
             yield step
+            del step  # or a row's pictures would be held while the next ones are made
     except StopIteration as stop:
         report = replace(head, rows=tuple(stop.value), complete=True)
     finally:
@@ -73,4 +103,9 @@ def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Seque
 
 
 def _settings(report: Report) -> dict[str, object]:
-    return {"the protocol": report.protocol, "the scale": report.scale, "the kernel": report.kernel}
+    return {
+        "the protocol": report.protocol,
+        "the scale": report.scale,
+        "the kernel": report.kernel,
+        "the number of timed runs": report.repeats,
+    }

@@ -24,8 +24,10 @@ class Compared:
 
 def compare(earlier: Report, again: Report) -> list[Compared]:
     """Each row of the earlier report with its like, of the same picture's name and contender, in the repeated one."""
-    now = {(row.image, row.model): row for row in again.rows}
-    return [_compared(row, now.get((row.image, row.model)), earlier, again) for row in earlier.rows]
+    same = {(row.picture, row.model): row for row in again.rows}
+    named = {(row.image, row.model): row for row in again.rows}
+    found = [same.get((row.picture, row.model)) or named.get((row.image, row.model)) for row in earlier.rows]
+    return [_compared(before, now, earlier, again) for before, now in zip(earlier.rows, found, strict=True)]
 
 
 def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> Compared:
@@ -55,6 +57,11 @@ def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
     causes = []
     if before.weights_sha256 != now.weights_sha256:
         causes.append("the weights are other files")
+    if None not in (earlier.lpips_sha256, again.lpips_sha256) and earlier.lpips_sha256 != again.lpips_sha256:
+        causes.append("the files of LPIPS are others")
+    if before.lpips != now.lpips:
+        causes += [f"now {note}" for note in now.notes if note.startswith("lpips")]
+        causes += [f"then {note}" for note in before.notes if note.startswith("lpips")]
     causes += differences(earlier.versions, again.versions)
     causes += differences(earlier.machine, again.machine)
     return causes or ["for no reason that the report names"]

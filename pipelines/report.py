@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pipelines.crops import Shown
 from pipelines.errors import BadSetting
+from pipelines.protocols import REPEATS
 from pipelines.results import Row, row_from
 from pipelines.statistics import compare, summarise
 from pipelines.verdict import verdict
@@ -32,6 +33,9 @@ class Report:
     made: str  # when, in UTC: "2025-03-01T12:00:00Z"
     complete: bool  # whether every row that was asked for is here
     rows: tuple[Row, ...]
+    repeats: int = REPEATS  # timed runs after the warm-up
+    pictures: tuple[str, ...] = ()  # the files and folders, as they were named
+    lpips_sha256: str | None = None  # of its two files, joined by a comma
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -76,7 +80,8 @@ def from_json(data: bytes, name: str) -> Report:
         raise BadSetting(f"{name} is damaged: its rows are not a list.")
     rows = [_row(row, f"{name}, row {number},") for number, row in enumerate(known["rows"], 1)]
     _check(Report, known | {"rows": []}, name)
-    return Report(**known | {"rows": tuple(rows)})
+    lists = {"rows": tuple(rows), "pictures": tuple(known.get("pictures", ()))}
+    return Report(**known | lists)
 
 
 def to_csv(report: Report) -> bytes:

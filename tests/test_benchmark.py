@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from pipelines import benchmark, images, protocols
+from pipelines import benchmark, images, metrics, protocols
 from pipelines.benchmark import Plan, Scored, Subject, subjects
 from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture
@@ -116,7 +116,7 @@ def test_an_output_of_another_size_is_an_error(pictures: list[Subject], monkeypa
 
     monkeypatch.setattr(benchmark, "enlarge", larger)
     (row,) = rows_of(plan("bicubic"), pictures[:1])[0]
-    assert row.error is not None and row.psnr is None
+    assert row.error is not None and "(50, 66, 3)" in row.error and "(75, 99, 3)" in row.error
 
 
 def test_a_long_run_is_timed_once_and_marked(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +187,24 @@ def test_failed_rows_and_rows_of_other_weights_are_done_again(
     assert again[1].weights_sha256 == once[1].weights_sha256
 
 
+def test_rows_without_lpips_are_done_again_once_it_is_here(pictures: list[Subject]) -> None:
+    once, _ = rows_of(plan("bicubic"), pictures[:1])
+    network = metrics.Lpips(None, ("a", "b"))  # type: ignore[arg-type]  # it is not run: that row is the error
+    rows = finish(benchmark.run(plan("bicubic"), pictures[:1], network, once))
+    assert rows != once
+    small = replace(once[0], notes=("lpips needs 31 pixels a side; here are 20",))
+    assert finish(benchmark.run(plan("bicubic"), pictures[:1], network, [small])) == [small]
+
+
+def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    fetch = benchmark.fetch
+    monkeypatch.setattr(benchmark, "fetch", lambda needed: asked.append(needed) or fetch(needed))
+    chains = [[(first, 2), (second, 2)] for first in ("espcn", "fsrcnn") for second in ("espcn", "fsrcnn")]
+    fetched = finish(benchmark.fetch_weights(contenders("round-trip", 4, [], chains)))
+    assert len(asked) == 2 and len(fetched) == 4 and all(each.failure for each in fetched.values())
+
+
 def test_closing_ends_it(pictures: list[Subject]) -> None:
     run = benchmark.run(plan("nearest", "bicubic"), pictures, NO_LPIPS)
     assert isinstance(next(step for step in run if isinstance(step, Scored)), Scored)
@@ -215,11 +233,12 @@ def test_grey_and_transparent_pictures_are_scored(tmp_path: Path) -> None:
 
 def test_a_folder_stands_for_its_pictures(tmp_path: Path, pictures: list[Subject]) -> None:
     (tmp_path / "notes.txt").write_text("none")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "within").mkdir()
     images.write(Picture(smooth(8, 8)), tmp_path / "within" / "deep.png")
     found, others = subjects([tmp_path, tmp_path / "one.png"])
     assert [each.name for each in found] == ["one.png", "two.png"]
-    assert [each.name for each in others] == ["notes.txt"]
+    assert [each.name for each in others] == ["gone.png", "notes.txt", "within"]
 
 
 def test_the_same_name_with_other_content_is_another_picture(tmp_path: Path, pictures: list[Subject]) -> None:

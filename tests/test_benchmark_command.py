@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -111,7 +112,8 @@ def test_what_cannot_run_is_said_and_the_rest_goes_on(
     assert errors["one.png", "bicubic"] is None and "ESPCN_x2.pb" in errors["one.png", "espcn"]
     assert "broken.png" in errors["broken.png", "bicubic"]
     out = capsys.readouterr().out
-    assert "Left out 1 files that are not named as pictures are, such as notes.txt." in out
+    assert "Not looked at, because not named as pictures are: notes.txt.\n" in out
+    assert "espcn x2 is not here: asking for 86 kB\n" in out
     assert "one.png  espcn x2  failed: ESPCN_x2.pb" in out
 
 
@@ -201,8 +203,8 @@ def test_a_file_that_is_no_report(
 ) -> None:
     path = tmp_path / "report.json"
     path.write_text(content)
-    for arguments in (["--json", path, folder], ["--repeat", path]):
-        assert run("benchmark", *arguments, "--scale", 2, "--models", "bicubic") == 1
+    for arguments in (["--json", path, folder, "--scale", 2, "--models", "bicubic"], ["--repeat", path]):
+        assert run("benchmark", *arguments) == 1
         error = capsys.readouterr().err
         assert "report.json" in error and error.count("\n") == 1
     assert path.read_text() == content
@@ -258,6 +260,37 @@ def test_five_hundred_pictures(tmp_path: Path) -> None:
     assert page.stat().st_size < 3_000_000
 
 
+def test_going_on_without_the_weights_keeps_the_scores(
+    folder: Path, tmp_path: Path, own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.json"
+    arguments = ["benchmark", folder, "--scale", 2, "--models", "bicubic,espcn", "--repeats", 0, "--json", path]
+    assert run(*arguments) == 0
+    before = load_json(path)["rows"]
+    monkeypatch.delenv("UPSCALE_WEIGHTS_DIR")
+    assert run(*arguments) == 0
+    assert load_json(path)["rows"] == before
+
+
+def test_two_runs_do_not_share_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "report.json"
+    with recording.alone(path):
+        assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--json", path) == 1
+    assert "report.json is being written by another run" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_an_early_end_promises_no_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "run", interrupted)
+    assert run("benchmark", folder, "--scale", 2, "--json", tmp_path / "report.json") == 130
+    assert capsys.readouterr().err == "Cancelled.\n"
+
+
 # --- repeating ----------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +337,85 @@ def test_repeating_with_pictures_moved(
     assert "two.png  bicubic x2  no scores to compare: the picture was not found" in captured.out
 
 
+def test_repeating_does_not_believe_the_report(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edited = load_json(report)
+    edited["rows"][0]["psnr_y"] = 99.5
+    report.write_text(json.dumps(edited))
+    assert run("benchmark", "--repeat", report, "--repeats", 0) == 1
+    assert "psnr_y 99.5, now " in capsys.readouterr().out
+    before = report.read_bytes()
+    assert run("benchmark", "--repeat", report, "--json", report) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert report.read_bytes() == before
+
+
+def test_repeating_writes_a_report_that_can_be_repeated(report: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.json"
+    assert run("benchmark", "--repeat", report, "--repeats", 0, "--json", again) == 0
+    first, second = load_json(report), load_json(again)
+    assert [first[key] for key in ("command", "pictures")] == [second[key] for key in ("command", "pictures")]
+    assert run("benchmark", "--repeat", again) == 0
+
+
+def test_repeating_tells_pictures_of_one_name_apart(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        images.write(Picture(smooth(30, 30 + number)), tmp_path / folder / "one.png")
+    path = tmp_path / "report.json"
+    arguments = [tmp_path / "a", tmp_path / "b", "--scale", 2, "--models", "bicubic", "--repeats", 0]
+    assert run("benchmark", *arguments, "--json", path) == 0
+    assert run("benchmark", "--repeat", path) == 0
+
+
+def test_pictures_beside_a_report_that_moved_are_found(report: Path, folder: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    folder.rename(moved / "pictures")
+    report.rename(moved / "report.json")
+    assert run("benchmark", "--repeat", moved / "report.json") == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("kernel", "sinc", "no kernel 'sinc'"),
+        ("protocol", "x", "no protocol 'x'"),
+        ("scale", 5, "not by 5"),
+        ("model", "all", "no model 'all'"),
+        ("stages", ["foo"], "not KEY:SCALE"),
+    ],
+)
+def test_an_edited_report_is_refused_in_a_sentence(
+    key: str, value: object, words: str, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited = load_json(report)
+    (edited if key in edited else edited["rows"][0])[key] = value
+    report.write_text(json.dumps(edited))
+    capsys.readouterr()
+    assert run("benchmark", "--repeat", report) == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [["--scale", 2], ["--models", "nearest"], ["--kernel", "area"]])
+def test_a_repeat_takes_no_plan(option: list[object], report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("benchmark", "--repeat", report, *option) == 1
+    assert "from the report" in capsys.readouterr().err
+
+
+def test_names_reach_the_terminal_without_control_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images.write(Picture(smooth(20, 20)), tmp_path / "a\n\x1b[31mb.png")
+    assert run("benchmark", tmp_path, "--scale", 2, "--models", "bicubic", "--repeats", 0) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("a??[31mb.png  bicubic x2  PSNR Y")
+
+
+def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images.write(Picture(np.full((24, 24, 3), 0.5, np.float32)), tmp_path / "flat.png")
+    assert run("benchmark", tmp_path, "--scale", 2, "--models", "nearest", "--repeats", 0) == 0
+    assert "PSNR Y ∞ dB" in capsys.readouterr().out
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +447,31 @@ def test_bad_input_is_one_sentence(
     captured = capsys.readouterr()
     assert words in captured.err and "Traceback" not in captured.err
     assert code == 2 or captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+def test_what_is_read_is_not_written_over(
+    option: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, before = folder / "one.png", (folder / "one.png").read_bytes()
+    (tmp_path / "link.png").symlink_to(picture)
+    for target in (picture, tmp_path / "link.png"):
+        assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", option, target) == 1
+        assert "it is one of the files to read" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+def test_a_pipe_is_no_place_for_a_report(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--csv", tmp_path / "pipe") == 1
+    assert "is not a file" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert run("benchmark", tmp_path / "pipe.png", "--scale", 2, "--models", "bicubic") == 1
+    assert "pipe.png is not a file" in capsys.readouterr().err
 
 
 def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,3 +203,13 @@ def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: py
     loaded = finish(metrics.prepare_lpips())
     assert metrics.load_lpips() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)
+
+
+def test_damaged_numbers_are_no_score(files: Path, network: Lpips) -> None:
+    broken = lpips.read(files / HEADS, files / BACKBONE)
+    for parameter in broken.parameters():
+        parameter.data.fill_(float("nan"))
+    x, y = pair("shapes", 64, 64)
+    scores = finish(metrics.score(x, y, x[::2, ::2], 2, Lpips(broken, ())))
+    assert scores.lpips is None and "lpips came out as no number: its files are damaged" in scores.notes
+    assert scores.psnr is not None

@@ -11,12 +11,12 @@ import gradio as gr
 from pipelines import catalog, estimates, images, protocols
 from pipelines import weights as store
 from pipelines.arguments import stages
-from pipelines.benchmark import LONG, REPEATS, Scored
+from pipelines.benchmark import LONG, Scored
 from pipelines.catalog import Weights
 from pipelines.errors import UpscaleError
 from pipelines.images import Source
 from pipelines.phrasing import megabytes
-from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, Contender
+from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, REPEATS, Contender
 from pipelines.report import Report, as_dict
 from pipelines.results import Row
 from pipelines.runs import Run, noted

@@ -86,7 +86,8 @@ def measured(comparison: Comparison) -> Run[Report]:
     weights = yield from benchmark.fetch_weights(plan.contenders)
     models = [stage for each in plan.contenders for stage in each.stages]
     running = _keeping(gpu.within(models, _measured_here, plan, pictures, weights), comparison)
-    head = recording.begun(plan, command_for([picture.name for picture in pictures], plan))
+    names = [picture.name for picture in pictures]
+    head = recording.begun(plan, names, command_for(names, plan), _lpips())
     KEPT.add(str(comparison.folder / REPORT))
     return (yield from recording.record(running, head, comparison.folder / REPORT))
 
@@ -137,12 +138,15 @@ def downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
 
 def _measured_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[list[Row]]:
     """The benchmark, where the models are: on the GPU's side if one of them needs it."""
-    lpips: metrics.Lpips | str
+    return (yield from benchmark.run(plan, pictures, _lpips(), weights=weights))
+
+
+def _lpips() -> metrics.Lpips | str:
+    """The metric if its files are here; a page does not download it unasked."""
     try:
-        lpips = metrics.load_lpips()
+        return metrics.load_lpips()
     except UpscaleError as error:
-        lpips = str(error)
-    return (yield from benchmark.run(plan, pictures, lpips, weights=weights))
+        return str(error)
 
 
 def _keeping(running: Run[list[Row]], comparison: Comparison) -> Run[list[Row]]:

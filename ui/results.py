@@ -1,10 +1,12 @@
 """Stub."""
 
-from typing import Any
-import gradio as gr
 from collections.abc import Sequence
-from pipelines.results import Row
+from typing import Any
+
+import gradio as gr
+
 from pipelines.report import Report
+from pipelines.results import Row
 from pipelines.verdict import verdict
 
 

@@ -115,6 +115,14 @@ def _chain(protocol: str, stages: Sequence[tuple[str, int]], scale: int) -> Cont
     return chain
 
 
+def conditions(protocol: str, kernel: str) -> str:
+    """Under which scores were made, to stand beside them: without it they do not compare."""
+    if protocol == "no-original":
+        return "Consistency by antialiased bicubic."
+    meaning = resample.SHRINKING.get(kernel)
+    return f"Shrunk by {kernel} ({meaning})." if meaning else f"Shrunk by {kernel}."
+
+
 def check_kernel(kernel: str) -> None:
     """Raise BadSetting for a kernel that pictures are not shrunk by here."""
     if kernel not in KERNELS:

@@ -12,8 +12,8 @@ from pipelines import tables
 from pipelines.charts import charts
 from pipelines.crops import Shown
 from pipelines.phrasing import contender
+from pipelines.protocols import conditions
 from pipelines.report import Report
-from pipelines.resample import SHRINKING
 from pipelines.results import Row
 from pipelines.statistics import summarise
 from pipelines.verdict import verdict
@@ -38,7 +38,7 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
         report=report,
         verdict=verdict(rows),
         protocol=PROTOCOLS.get(report.protocol, "").format(scale=report.scale),
-        kernel=SHRINKING.get(report.kernel, ""),
+        beside=conditions(report.protocol, report.kernel),
         pictures=count,
         summary=tables.summary(rows, entries),
         metrics=tables.metric_columns(rows),

@@ -48,31 +48,35 @@ MANY = rows_of(HOSTILE, *"abcdefg")
 
 
 def test_nothing_is_known_before_the_first_row() -> None:
-    assert results([], "bicubic", running=True) == ""
-    assert "Nothing was scored." in results([], "bicubic", running=False)
+    assert results([], "round-trip", "bicubic", running=True) == ""
+    assert "Nothing was scored." in results([], "round-trip", "bicubic", running=False)
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
-    html = results([*MANY, row("bicubic", "<i>", error="<script>", notes=("<u>&",))], "bicubic", running=False)
+    html = results(
+        [*MANY, row("bicubic", "<i>", error="<script>", notes=("<u>&",))], "round-trip", "bicubic", running=False
+    )
     for hostile in ("<img", "<b>no", "<i>", "<script", "<u>"):
         assert hostile not in html
     assert "&lt;b&gt;no&lt;/b&gt; network." in html and "{{ 7*7 }}${1}?.png" in html
 
 
 def test_the_best_is_marked_by_a_word_as_well() -> None:
-    html = results([row("a", psnr_y=30.0), row("b", psnr_y=31.0)], "bicubic", running=False)
+    html = results([row("a", psnr_y=30.0), row("b", psnr_y=31.0)], "round-trip", "bicubic", running=False)
     assert '<td class="best" data-value="31.0">31.00<span class="unseen"> (best)</span></td>' in html
     assert html.count('<span class="unseen"> (best)') == 1
 
 
 def test_infinity_and_what_is_missing() -> None:
-    html = results([row("perfect", mse_y=0.0), row("other", psnr_y=30.0), row("none")], "bicubic", running=False)
+    html = results(
+        [row("perfect", mse_y=0.0), row("other", psnr_y=30.0), row("none")], "round-trip", "bicubic", running=False
+    )
     assert 'data-value="Infinity">∞' in html and "<td>–</td>" in html
     assert "PSNR Y is infinite for 1 picture, which the mean leaves out." in html
 
 
 def test_what_each_column_means_and_which_direction_is_better() -> None:
-    html = results(MANY, "bicubic", running=False)
+    html = results(MANY, "round-trip", "bicubic", running=False)
     for key in ("psnr_y", "lpips", "consistency_psnr"):
         assert escape(metric_of(key).about) in html
     assert ">LPIPS</span><small>lower is better</small>" in html
@@ -80,7 +84,7 @@ def test_what_each_column_means_and_which_direction_is_better() -> None:
 
 
 def test_several_pictures_chains_and_failures_are_told() -> None:
-    html = results(MANY, "bicubic", running=False)
+    html = results(MANY, "round-trip", "bicubic", running=False)
     for needed in (
         "Best over 8 pictures at x2", "All methods, means over 8 pictures", "95 % interval", "timed once",
         "lapsrn x4 then fsrcnn x2", "1/8 → 1/2", "not rounded to 8 bits", "on 8 pictures: EDSR_x2.pb (40 MB)",
@@ -93,20 +97,20 @@ def test_several_pictures_chains_and_failures_are_told() -> None:
 
 def test_what_is_not_distinguishable_is_told() -> None:
     rows = [*several("bicubic", [30, 31, 32]), *several("lapsrn", [30.5, 31.4, 32.3])]
-    html = results(rows, "bicubic", running=False)
+    html = results(rows, "round-trip", "bicubic", running=False)
     assert "PSNR Y, in pairs: 1 of 1 not distinguishable" in html
     assert "lapsrn and bicubic, the second, are not distinguishable over 3 pictures" in html
 
 
 def test_one_picture_has_no_statistics_of_several() -> None:
-    html = results(rows_of("one.png"), "spline", running=False)
+    html = results(rows_of("one.png"), "round-trip", "spline", running=False)
     for absent in ("Wilcoxon", "Picture by picture", "interval", "None"):
         assert absent not in html
     assert "Shrunk by spline." in html
 
 
 def test_while_running_only_what_is_quick_is_told() -> None:
-    html = results(MANY, "bicubic", running=True)
+    html = results(MANY, "round-trip", "bicubic", running=True)
     for absent in ("verdict", "Wilcoxon", "Picture by picture", " to 3"):
         assert absent not in html
     for needed in ("means over 8 pictures", "the intervals come at the end", "<svg", "1/8 → 1/2", "40 MB"):
@@ -117,10 +121,12 @@ def test_while_running_only_what_is_quick_is_told() -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page with the results, and buttons that give it others."""
     values = {
-        "First": results(MANY[:2], "bicubic", running=True),
-        "Half": results(MANY[:20], "bicubic", running=True),
-        "All": results(MANY, "bicubic", running=False),
-        "One": results([row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "area", running=False),
+        "First": results(MANY[:2], "round-trip", "bicubic", running=True),
+        "Half": results(MANY[:20], "round-trip", "bicubic", running=True),
+        "All": results(MANY, "round-trip", "bicubic", running=False),
+        "One": results(
+            [row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "round-trip", "area", running=False
+        ),
         "None": "",
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -303,3 +309,8 @@ def test_every_width_in_light_and_dark(page: Page) -> None:
     report = Axe().run(page)
     serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
     assert serious == [], report.generate_report()
+
+
+def test_without_an_original_nothing_was_shrunk() -> None:
+    html = results([row("bicubic", consistency_psnr=41.0)], "no-original", "bicubic", running=False)
+    assert "hrunk by" not in html and "Consistency by antialiased bicubic." in html

@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def build(page: gr.Blocks) -> None:
                 run = gr.Button("Compare", variant="primary")
                 cancel = gr.Button("Cancel", interactive=False)
             progress = gr.HTML(words.state("Ready."))
-    table = results.table()
+    table = results.panel()
     which = gr.Dropdown([], label="Picture to look at", visible=False, filterable=False)
     viewer = Viewer()
     with gr.Row(visible=False) as files:
@@ -157,7 +157,7 @@ def _compare(
 
             def show(said: str, share: float) -> tuple[Any, ...]:
                 nonlocal told
-                table = results.running(found, asked.plan) if len(found) > told else gr.skip()
+                table = _table(found, asked, running=True) if len(found) > told else gr.skip()
                 told = len(found)
                 return words.progress(said, share), asked, *_buttons(running=True), table, *_kept()
 
@@ -267,7 +267,7 @@ def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[
         view = yield from noted(comparing.view(asked, report, asked.pictures[pictures[0][1]]), "to look at: ")
     files = yield from comparing.downloads(asked, report)
     return (
-        results.finished(report),
+        _table(report.rows, asked, running=False),
         gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
         view if pictures else None,
         gr.Row(visible=True),
@@ -276,6 +276,10 @@ def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[
         report.command,
         words.script(_address(request), [picture.name for picture in asked.pictures], asked.plan),
     )
+
+
+def _table(rows: Sequence[Row], asked: Comparison, running: bool) -> str:
+    return results.results(rows, asked.plan.protocol, asked.plan.kernel, running)
 
 
 def _nothing() -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from pipelines import tables
 from pipelines.charts import charts
-from pipelines.resample import SHRINKING
+from pipelines.protocols import conditions
 from pipelines.results import Row
 from pipelines.statistics import summarise
 from pipelines.tables import NOT_APART, Table
@@ -33,8 +33,8 @@ def panel() -> gr.HTML:
     )
 
 
-def results(rows: Sequence[Row], kernel: str, running: bool) -> str:
-    """What is known so far, of pictures shrunk by `kernel`; "" without rows while `running`.
+def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
+    """What is known so far, by the protocol and of pictures shrunk by `kernel`; "" without rows while `running`.
 
     While rows still come in there is only what takes a few milliseconds: no verdict, no intervals, and nothing that
     compares over pictures.
@@ -45,8 +45,7 @@ def results(rows: Sequence[Row], kernel: str, running: bool) -> str:
     pictures = tables.count_pictures(rows)
     pairs = [] if running else tables.pairs(rows)
     html = _template().render(
-        kernel=kernel,
-        meaning=SHRINKING.get(kernel, ""),
+        beside=conditions(protocol, kernel),
         running=running,
         pictures=pictures,
         verdict="" if running else verdict(rows),

@@ -36,6 +36,7 @@ FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 GOOD_CHAINS = ("lapsrn:4,lapsrn:2", "fsrcnn:4,fsrcnn:2", "lapsrn:4,fsrcnn:2")
+SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
 KINDS = ("JSON", "CSV", "HTML", "ZIP")
 
 
@@ -71,6 +72,7 @@ def build(page: gr.Blocks) -> None:
     table = results.panel()
     which = gr.Dropdown([], label="Picture to look at", visible=False, filterable=False)
     viewer = Viewer()
+    more = results.panel()
     with gr.Row(visible=False) as files:
         downloads = [gr.DownloadButton(f"Download {kind}", size="sm") for kind in KINDS]
     with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
@@ -80,7 +82,7 @@ def build(page: gr.Blocks) -> None:
     comparison, offers = gr.State(None), gr.State([])
     chosen = [pictures, protocol, scale, kernel, models, chains]
     buttons = [run, cancel]
-    shown = [table, which, viewer, files, *downloads, elsewhere, command, script]
+    shown = [table, which, viewer, more, files, *downloads, elsewhere, command, script]
 
     examples.click(_pick, None, pictures, **QUIET, queue=False)
     gr.on(
@@ -151,7 +153,7 @@ def _compare(
     yield words.progress("Starting", 0), None, *_buttons(running=True), *_nothing()
     try:
         with mendable():
-            asked = comparing.begun(sources, protocol, scale, kernel, models, chains)
+            asked = comparing.begun(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
             found: list[Row] = []
             told = 0
 
@@ -225,7 +227,7 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
     """What a comparison would take, or what is wrong with what was chosen."""
     try:
         comparing.check(sources)
-        found = comparing.taking_part(protocol, scale, models, chains)
+        found = comparing.taking_part(protocol, scale, models, _shown_chains(protocol, chains))
         by = 1 if protocol == "no-original" else found[0].scale
         sizes = [images.measure(source) for source in sources]
     except UpscaleError as error:
@@ -270,6 +272,7 @@ def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[
         _table(report.rows, asked, running=False),
         gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
         view if pictures else None,
+        results.details(report.rows, report.protocol, report.kernel),
         gr.Row(visible=True),
         *(gr.DownloadButton(value=str(files[kind])) for kind in KINDS),
         gr.Accordion(visible=True),
@@ -284,7 +287,7 @@ def _table(rows: Sequence[Row], asked: Comparison, running: bool) -> str:
 
 def _nothing() -> tuple[Any, ...]:
     """The same widgets without anything to show."""
-    hidden = gr.Dropdown(visible=False), None, gr.Row(visible=False)
+    hidden = gr.Dropdown(visible=False), None, "", gr.Row(visible=False)
     return "", *hidden, *(gr.skip() for _ in KINDS), gr.Accordion(visible=False), "", ""
 
 
@@ -317,7 +320,7 @@ def _lacking(each: Contender) -> list[Weights]:
 
 
 def _seconds(each: Contender, width: int, height: int) -> float | None:
-    """How long it will take on a picture of that size, all its timed runs together; None if it was never measured."""
+    """How long it will take on a picture of that size, all its runs and scoring together; None if never measured."""
     once = 0.0
     for key, scale in each.stages:
         expected = estimates.estimate(key, scale, width, height).seconds
@@ -325,7 +328,12 @@ def _seconds(each: Contender, width: int, height: int) -> float | None:
             return None
         once += expected
         width, height = width * scale, height * scale
-    return once if once > LONG else once * (1 + REPEATS)
+    return (once if once > LONG else once * (1 + REPEATS)) + SCORING * width * height / 1e6
+
+
+def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
+    """The chains that are chosen; none where their field is out of sight."""
+    return chains if protocol == "chained-8x" else []
 
 
 def _pairs() -> list[str]:

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines import tables
@@ -25,7 +26,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def panel() -> gr.HTML:
-    """The component that shows what `results` gives."""
+    """A component that shows what `results` or `details` gives."""
     return gr.HTML(
         css_template=(STATIC / "results.css").read_text(),
         js_on_load=(STATIC / "results.js").read_text(),
@@ -34,35 +35,47 @@ def panel() -> gr.HTML:
 
 
 def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
-    """What is known so far, by the protocol and of pictures shrunk by `kernel`; "" without rows while `running`.
+    """The verdict and the scores so far, by the protocol and of pictures shrunk by `kernel`; "" before the first row.
 
-    While rows still come in there is only what takes a few milliseconds: no verdict, no intervals, and nothing that
-    compares over pictures.
+    While rows still come in there is only what takes a few milliseconds: no verdict and no intervals.
     """
     if running and not rows:
         return ""
     entries = summarise(rows, intervals=not running)
-    pictures = tables.count_pictures(rows)
-    pairs = [] if running else tables.pairs(rows)
-    html = _template().render(
+    return _made(
+        "results.html",
         beside=conditions(protocol, kernel),
         running=running,
-        pictures=pictures,
+        pictures=tables.count_pictures(rows),
         verdict="" if running else verdict(rows),
         summary=tables.summary(rows, entries),
         failed=tables.failed(rows),
-        plots=[Markup(plot) for plot in charts(entries, pictures)],
+    )
+
+
+def details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
+    """What else the rows say: plots, who can be told apart, each picture's scores, the chains' stages, and notes."""
+    entries = summarise(rows, intervals=False)
+    pairs = tables.pairs(rows)
+    return _made(
+        "details.html",
+        beside=conditions(protocol, kernel),
+        plots=[Markup(plot) for plot in charts(entries, tables.count_pictures(rows))],
         pairs=pairs,
         alike="; ".join(map(_alike, pairs)),
-        by_picture=[] if running else tables.by_picture(rows),
+        by_picture=tables.by_picture(rows),
         chains=tables.chains(rows, ()),
         notes=tables.notes(rows, entries),
     )
+
+
+def _made(template: str, **values: Any) -> str:
+    html = _templates().get_template(template).render(values)
     return html.encode(errors="replace").decode()  # a file's name may hold what no JSON can carry to the browser
 
 
 @cache
-def _template() -> Template:
+def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -71,7 +84,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = json.dumps  # infinity as JavaScript reads it
-    return environment.get_template("results.html")
+    return environment
 
 
 def _alike(pairs: Table) -> str:

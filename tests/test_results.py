@@ -53,35 +53,31 @@ def whole(rows: Sequence[Row], protocol: str, kernel: str) -> str:
 
 
 def test_nothing_is_known_before_the_first_row() -> None:
-    assert whole([], "round-trip", "bicubic", running=True) == ""
-    assert "Nothing was scored." in results([], "round-trip", "bicubic")
+    assert results([], "round-trip", "bicubic", running=True) == ""
+    assert "Nothing was scored." in whole([], "round-trip", "bicubic")
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
-    html = whole(
-        [*MANY, row("bicubic", "<i>", error="<script>", notes=("<u>&",))], "round-trip", "bicubic", running=False
-    )
+    html = whole([*MANY, row("bicubic", "<i>", error="<script>", notes=("<u>&",))], "round-trip", "bicubic")
     for hostile in ("<img", "<b>no", "<i>", "<script", "<u>"):
         assert hostile not in html
     assert "&lt;b&gt;no&lt;/b&gt; network." in html and "{{ 7*7 }}${1}?.png" in html
 
 
 def test_the_best_is_marked_by_a_word_as_well() -> None:
-    html = results([row("a", psnr_y=30.0), row("b", psnr_y=31.0)], "round-trip", "bicubic")
+    html = whole([row("a", psnr_y=30.0), row("b", psnr_y=31.0)], "round-trip", "bicubic")
     assert '<td class="best" data-value="31.0">31.00<span class="unseen"> (best)</span></td>' in html
     assert html.count('<span class="unseen"> (best)') == 1
 
 
 def test_infinity_and_what_is_missing() -> None:
-    html = whole(
-        [row("perfect", mse_y=0.0), row("other", psnr_y=30.0), row("none")], "round-trip", "bicubic", running=False
-    )
+    html = whole([row("perfect", mse_y=0.0), row("other", psnr_y=30.0), row("none")], "round-trip", "bicubic")
     assert 'data-value="Infinity">∞' in html and "<td>–</td>" in html
     assert "PSNR Y is infinite for 1 picture, which the mean leaves out." in html
 
 
 def test_what_each_column_means_and_which_direction_is_better() -> None:
-    html = results(MANY, "round-trip", "bicubic")
+    html = whole(MANY, "round-trip", "bicubic")
     for key in ("psnr_y", "lpips", "consistency_psnr"):
         assert escape(metric_of(key).about) in html
     assert ">LPIPS</span><small>lower is better</small>" in html
@@ -115,7 +111,7 @@ def test_one_picture_has_no_statistics_of_several() -> None:
 
 
 def test_while_running_only_what_is_quick_is_told() -> None:
-    html = whole(MANY, "round-trip", "bicubic", running=True)
+    html = results(MANY, "round-trip", "bicubic", running=True)
     for absent in ("verdict", "Wilcoxon", "Picture by picture", " to 3"):
         assert absent not in html
     for needed in ("means over 8 pictures", "the intervals come at the end", "40 MB"):
@@ -128,8 +124,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     values = {
         "First": results(MANY[:2], "round-trip", "bicubic", running=True),
         "Half": results(MANY[:20], "round-trip", "bicubic", running=True),
-        "All": results(MANY, "round-trip", "bicubic"),
-        "One": whole(
+        "All": whole(MANY, "round-trip", "bicubic"),
+        "One": results(
             [row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "round-trip", "area", running=False
         ),
         "None": "",
@@ -317,5 +313,5 @@ def test_every_width_in_light_and_dark(page: Page) -> None:
 
 
 def test_without_an_original_nothing_was_shrunk() -> None:
-    html = results([row("bicubic", consistency_psnr=41.0)], "no-original", "bicubic")
+    html = whole([row("bicubic", consistency_psnr=41.0)], "no-original", "bicubic")
     assert "hrunk by" not in html and "Consistency by antialiased bicubic." in html

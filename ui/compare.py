@@ -23,7 +23,7 @@ from pipelines.runs import Run, noted
 from ui import comparing, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES, STATIC, find
-from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesInput, Radio
+from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesButton, PicturesInput, Radio
 from ui.running import COMPUTE, mendable, steps
 from ui.viewer import View, Viewer
 
@@ -51,6 +51,7 @@ def build(page: gr.Blocks) -> None:
                 height=150,
                 elem_id="pictures",
             )
+            more_pictures = PicturesButton("Add pictures", file_count="multiple", size="sm")
             examples = gr.HTML(words.examples(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
             protocol = gr.Radio(
                 [(name, key) for key, name in PROTOCOLS.items()], value=FIRST_PROTOCOL, label="Protocol"
@@ -76,8 +77,10 @@ def build(page: gr.Blocks) -> None:
     with gr.Row(visible=False) as files:
         downloads = [gr.DownloadButton(f"Download {kind}", size="sm") for kind in KINDS]
     with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
-        command = gr.Textbox(label="Command line", buttons=["copy"], interactive=False, lines=2)
-        script = gr.Textbox(label="Python, by this page's API", buttons=["copy"], interactive=False, lines=8)
+        command = gr.Textbox(label="Command line", elem_id="command", buttons=["copy"], interactive=False, lines=2)
+        script = gr.Textbox(
+            label="Python, by this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
+        )
 
     comparison, offers = gr.State(None), gr.State([])
     chosen = [pictures, protocol, scale, kernel, models, chains]
@@ -85,6 +88,7 @@ def build(page: gr.Blocks) -> None:
     shown = [table, which, viewer, more, files, *downloads, elsewhere, command, script]
 
     examples.click(_pick, None, pictures, **QUIET, queue=False)
+    more_pictures.upload(_added, [pictures, more_pictures], pictures, **QUIET, queue=False)
     gr.on(
         [protocol.input, scale.input, page.load],
         _offer,
@@ -204,6 +208,10 @@ def _look_at(asked: Comparison | None, number: int) -> Iterator[tuple[Any, ...]]
 def _pick(event: gr.EventData) -> list[str]:
     """The example that was clicked, alone; static/examples.js sends its name."""
     return [str((find(event.example) or EXAMPLES[0]).path)]
+
+
+def _added(before: list[Path], new: list[Path]) -> list[str]:
+    return [*map(str, before), *map(str, new)]
 
 
 def _offer(

@@ -82,15 +82,17 @@ def build(page: gr.Blocks) -> None:
             label="Python, by this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
         )
 
-    comparison, offers = gr.State(None), gr.State([])
+    comparison, offers = gr.State(None), gr.State([key for _, key in offered])
     chosen = [pictures, protocol, scale, kernel, models, chains]
     buttons = [run, cancel]
     shown = [table, which, viewer, more, files, *downloads, elsewhere, command, script]
 
     examples.click(_pick, None, pictures, **QUIET, queue=False)
     more_pictures.upload(_added, [pictures, more_pictures], pictures, **QUIET, queue=False)
+    # What is downloaded by now. The ticks stay: to set them again would undo a click that was made in the meantime.
+    page.load(lambda: gr.CheckboxGroup(_models(FIRST_PROTOCOL, FIRST_SCALE)[0]), None, models, **QUIET, queue=False)
     gr.on(
-        [protocol.input, scale.input, page.load],
+        [protocol.input, scale.input],
         _offer,
         [protocol, scale, models, offers],
         [scale, kernel, models, chains, offers],

@@ -37,6 +37,11 @@ METRICS = (
 )
 
 
+def metric_of(key: str) -> Metric:
+    """The metric of that key, which must be one of METRICS."""
+    return next(metric for metric in METRICS if metric.key == key)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one contender did on one picture. What could not be had is None, and `notes` or `error` says why.

@@ -40,14 +40,15 @@ def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def summarise(rows: Sequence[Row], intervals: bool = True) -> list[dict[str, Any]]:
     """One entry for each contender, as JSON has it, in order of first appearance.
 
     "n" is how many pictures were scored and "failed" how many gave an error. Each metric has "mean", and "low" and
     "high" of its 95 % interval (null for fewer than two values), over "n" finite values; "infinite" says how many were
     left out for being perfect. "seconds" has "median" and "total" in seconds, "peak_mb" is the most of any picture.
+    Without `intervals`, which take most of the time, "low" and "high" are null.
     """
-    return [_summary(model, own) for model, own in by_model(rows).items()]
+    return [_summary(model, own, intervals) for model, own in by_model(rows).items()]
 
 
 def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[dict[str, Any]]:
@@ -88,9 +89,9 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def _summary(model: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _summary(model: str, rows: Sequence[Row], intervals: bool) -> dict[str, Any]:
     scored = [row for row in rows if row.error is None]
-    metrics = {metric.key: _metric_summary(scored, metric.key) for metric in METRICS}
+    metrics = {metric.key: _metric_summary(scored, metric.key, intervals) for metric in METRICS}
     times = [row.seconds for row in scored if row.seconds is not None]
     peaks = [row.peak_mb for row in scored if row.peak_mb is not None]
     return {
@@ -110,10 +111,10 @@ def _summary(model: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _metric_summary(rows: Sequence[Row], key: str) -> dict[str, Any]:
+def _metric_summary(rows: Sequence[Row], key: str, intervals: bool) -> dict[str, Any]:
     scores = [value for row in rows if (value := score(row, key)) is not None]
     finite = [value for value in scores if math.isfinite(value)]
-    low, high = interval(finite) or (None, None)
+    low, high = (interval(finite) if intervals else None) or (None, None)
     return {
         "mean": fmean(finite) if finite else None,
         "low": low,

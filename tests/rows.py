@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.report import Report
-from pipelines.results import METRICS, Row
+from pipelines.results import Row, metric_of
 
-PSNR_Y = next(metric for metric in METRICS if metric.key == "psnr_y")
+PSNR_Y = metric_of("psnr_y")
 
 
 def row(model: str, image: str = "one.png", **fields: Any) -> Row:

@@ -12,6 +12,7 @@ from pipelines import tables
 from pipelines.charts import charts
 from pipelines.crops import Shown
 from pipelines.phrasing import contender
+from pipelines.protocols import PROTOCOLS
 from pipelines.report import Report
 from pipelines.resample import SHRINKING
 from pipelines.results import Row
@@ -19,12 +20,6 @@ from pipelines.statistics import summarise
 from pipelines.verdict import verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
-PROTOCOLS = {
-    "round-trip": "Each picture is shrunk by {scale}, rounded to 8 bits, enlarged {scale} times by each method and "
-    "compared with the original.",
-    "chained-8x": "Each picture is shrunk by 8, rounded to 8 bits, enlarged 4 times, then twice, and compared with "
-    "the original; methods that enlarge 8 times at once stand beside that.",
-}
 
 
 def page(report: Report, pictures: Sequence[Shown]) -> str:
@@ -35,7 +30,7 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
     return _template().render(
         report=report,
         verdict=verdict(rows),
-        protocol=PROTOCOLS.get(report.protocol, "").format(scale=report.scale),
+        protocol=PROTOCOLS.get(report.protocol, ""),
         kernel=SHRINKING.get(report.kernel, ""),
         pictures=count,
         summary=tables.summary(rows, entries),

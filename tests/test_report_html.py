@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from pipelines.crops import Shown, shown
 from pipelines.picture import to_uint8
+from pipelines.protocols import PROTOCOLS
 from pipelines.report import to_html
 from pipelines.results import METRICS, Row
 from tests.conftest import smooth, visit
@@ -132,6 +133,12 @@ def test_infinity_and_what_is_missing() -> None:
     html = to_html(report_of([perfect, row("bicubic", psnr_y=30.0, mse_y=65.0)])).decode()
     assert "∞" in html and "<td>–</td>" in html
     assert "PSNR Y is infinite for 1 picture, which the mean leaves out." in html
+
+
+def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
+    html = to_html(report_of([row("bicubic", psnr_y=30.0)])).decode()
+    assert f"Round-trip at x2: {PROTOCOLS['round-trip']}." in html
+    assert "without a border as wide as the scale; LPIPS and consistency take the whole picture." in html
 
 
 def test_an_unfinished_report_says_so() -> None:

@@ -42,6 +42,21 @@ def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
+def shared_pictures(rows: Sequence[Row]) -> frozenset[Picture]:
+    """The pictures of which every contender that was scored at all has a finite PSNR Y: over them means compare.
+
+    Of a single picture an infinite one counts as well: only means cannot take it.
+    """
+    groups = [{row.picture: score(row, "psnr_y") for row in own} for own in by_model(rows).values()]
+    scores = [known for own in groups if (known := {each: value for each, value in own.items() if value is not None})]
+    if not scores:
+        return frozenset()
+    shared = frozenset(scores[0]).intersection(*scores[1:])
+    if len({row.picture for row in rows}) == 1:
+        return shared
+    return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
+
+
 def summarise(rows: Sequence[Row], intervals: bool = True) -> list[dict[str, Any]]:
     """One entry for each contender, as JSON has it, in order of first appearance.
 
@@ -56,11 +71,11 @@ def summarise(rows: Sequence[Row], intervals: bool = True) -> list[dict[str, Any
 def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[dict[str, Any]]:
     """For each metric, which two contenders can be told apart over the pictures that both have a finite score of.
 
-    "difference" is the mean of first - second over those "n" pictures, and "p" that of a two-sided Wilcoxon
-    signed-rank test (Wilcoxon 1945), corrected over all pairs of the metric (Holm 1979). "rank_biserial" from -1 to 1
-    says to which side the ranks lean (Kerby 2014): the test speaks for the first where it is above 0, whatever the sign
-    of "difference". Two contenders without a picture in common make no pair. Fewer than six pictures are never enough:
-    the smallest p of five is 0.0625.
+    "difference" is the mean of first - second over those "n" pictures; on "higher" of them it is above 0, on "lower"
+    below. "p" is that of a two-sided Wilcoxon signed-rank test (Wilcoxon 1945), corrected over all pairs of the metric
+    (Holm 1979), and "rank_biserial" from -1 to 1 (Kerby 2014) says which way its ranks lean: for the first where it is
+    above 0, whatever the sign of "difference". Two contenders without a picture in common make no pair. Fewer than six
+    pictures are never enough: the smallest p of five is 0.0625.
     """
     return [pair for metric in metrics for pair in _pairs(rows, metric.key)]
 
@@ -153,6 +168,8 @@ def _pairs(rows: Sequence[Row], key: str) -> list[dict[str, Any]]:
             "second": second,
             "n": len(differences),
             "difference": fmean(differences),
+            "higher": int(np.sum(differences > 0)),
+            "lower": int(np.sum(differences < 0)),
             "rank_biserial": test.rank_biserial,
             "p": p,
             "distinguishable": p < SIGNIFICANCE,

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from pipelines.results import METRICS, Row
-from pipelines.statistics import by_model, compare, holm, interval, score, summarise
+from pipelines.statistics import by_model, compare, holm, interval, score, shared_pictures, summarise
 from tests.conftest import ROOT
 from tests.rows import PSNR_Y, row, several
 
@@ -95,7 +95,8 @@ def test_a_steady_gain_is_told_apart_from_six_pictures_on() -> None:
         (pair,) = compare(rows, [PSNR_Y])
         assert pair == {
             "metric": "psnr_y", "first": "a", "second": "b", "n": n,
-            "difference": 0.5, "rank_biserial": 1.0, "p": pytest.approx(p), "distinguishable": n == 6,
+            "difference": 0.5, "higher": n, "lower": 0, "rank_biserial": 1.0,
+            "p": pytest.approx(p), "distinguishable": n == 6,
         }  # fmt: skip
 
 
@@ -138,6 +139,7 @@ def test_an_outlier_makes_the_mean_and_not_the_ranks() -> None:
     (pair,) = compare(several("a", [*np.arange(23) / 100 + 29, 70]) + several("b", [30.0] * 24), [PSNR_Y])
     assert pair["difference"] > 0 and pair["distinguishable"]
     assert pair["rank_biserial"] == pytest.approx(-0.84)
+    assert (pair["higher"], pair["lower"]) == (1, 23)
 
 
 def test_many_pairs_take_no_time() -> None:
@@ -186,3 +188,14 @@ def test_nothing_gives_nothing() -> None:
 def test_importing_it_is_cheap() -> None:
     code = "import sys, pipelines.statistics; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_pictures_are_shared_where_every_contender_has_a_finite_score() -> None:
+    rows = [*several("a", [30, 31, 32]), *several("b", [30, 31]), row("b", "2.png", error="No room.")]
+    rows.append(row("c", "0.png", error="No room."))
+    first, second = ((f"{number}.png", "0" * 64) for number in range(2))
+    assert shared_pictures(rows) == {first, second}, "c was not scored at all"
+    perfect = row("d", "0.png", mse_y=0.0)
+    assert shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == {second}
+    assert shared_pictures([perfect]) == {first} and shared_pictures([rows[-1]]) == shared_pictures([]) == frozenset()
+    assert shared_pictures([*rows, perfect]) == frozenset(), "the only one that all have has an infinite score"

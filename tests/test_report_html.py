@@ -107,7 +107,7 @@ def test_the_best_is_marked_by_more_than_colour(opened: Page) -> None:
     best = table.get_by_role("row", name="lapsrn x4 then fsrcnn x2").locator(".best")
     assert "(best)" in (best.first.text_content() or "")
     assert "★" in best.first.evaluate("each => getComputedStyle(each, '::before').content")
-    assert table.get_by_role("row", name="nearest").locator(".best").count() == 3
+    assert table.get_by_role("row", name="nearest").locator(".best").count() == 2
 
 
 def test_on_paper_nothing_is_cut_off_or_dark(opened: Page) -> None:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipelines import tables
 from pipelines.charts import charts
-from pipelines.crops import Shown
+from pipelines.crops import Shown, Unshown
 from pipelines.phrasing import contender
 from pipelines.protocols import PROTOCOLS
 from pipelines.report import Report
@@ -22,11 +22,12 @@ from pipelines.verdict import verdict
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(report: Report, pictures: Sequence[Shown]) -> str:
+def page(report: Report, pictures: Sequence[Shown | Unshown]) -> str:
     """The file's text."""
     rows = report.rows
     entries = summarise(rows)
     count = tables.count_pictures(rows)
+    shown = [each for each in pictures if isinstance(each, Shown)]
     return _template().render(
         report=report,
         verdict=verdict(rows),
@@ -40,8 +41,9 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
         by_picture=tables.by_picture(rows),
         failed=tables.failed(rows),
         made=report.made.replace("T", " ").replace("+00:00", " UTC"),
-        shown=pictures,
-        chains=tables.chains(rows, pictures),
+        shown=shown,
+        unshown=[each for each in pictures if isinstance(each, Unshown)],
+        chains=tables.chains(rows, shown),
         notes=tables.notes(rows, entries),
         hashes=list(dict.fromkeys((row.image, row.image_sha256) for row in rows)),
         weights=_weights(rows),

@@ -300,11 +300,7 @@ METRICS: Mapping[str, Mapping[str, Weights]] = {
                     sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
                 ),
             ),
-            (
-                Url(
-                    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/082bb24f84c091ea94de2867d34c4544f68e0963"
-                ),
-            ),
+            (_github("richzhang/PerceptualSimilarity", "082bb24f84c091ea94de2867d34c4544f68e0963"),),
         ),
         "backbone": Weights(
             (File("alexnet-owt-7be5be79.pth", 244_400_000, sha256_prefix="7be5be79"),),

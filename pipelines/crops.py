@@ -1,8 +1,9 @@
 """Where the results of several methods differ most, and those places cut out to be looked at side by side."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -55,13 +56,21 @@ class Shown:
     crops: tuple[Crop, ...]
 
 
-def differing(outputs: Sequence[Bytes], count: int, side: int, border: int, step: int = 1) -> list[Box]:
+@dataclass(frozen=True, slots=True)
+class Unshown:
+    """A picture that a report would show, and the sentence why it cannot."""
+
+    name: str
+    reason: str
+
+
+def differing(outputs: Iterable[Bytes], count: int, side: int, border: int, step: int = 1) -> list[Box]:
     """Up to `count` squares that do not overlap, those first where the outputs differ most.
 
     The outputs are (H, W, 3) uint8 of one shape. What counts is the range of their luma in each pixel, summed over the
     square; `border` px at each edge are left out, and corners lie at multiples of `step` px. Where the picture is too
     small for a square of `side` px the largest that fits is taken; fewer are given where there is no room for more, or
-    nothing differs there. Beside the outputs it needs three bytes a pixel.
+    nothing differs there. One output is held at a time, and beside it three bytes a pixel.
     """
     spread = _spread(outputs)
     inner = -(-border // step) * step
@@ -84,14 +93,18 @@ def differing(outputs: Sequence[Bytes], count: int, side: int, border: int, step
     return found
 
 
-def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, Bytes]) -> Shown:
+def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, Callable[[], Bytes]]) -> Shown:
     """What a report shows of a picture: `original` (s*H, s*W, 3), `low` (H, W, 3), outputs as the original, all uint8.
 
-    There must be at least one output.
+    There must be at least one output. Each is asked for again where it is needed, and held alone: all of them would
+    take more memory than making them did.
     """
-    height, width = next(iter(outputs.values())).shape[:2]
+    height, width = next(iter(outputs.values()))().shape[:2]
     scale = height // len(low)
     boxes = places(original, list(outputs.values()), scale)
+    views = [] if original is None else [_views("original", original, boxes)]
+    views.append(_views("small picture", low, boxes, scale))
+    views += [_views(label, load(), boxes) for label, load in outputs.items()]
     return Shown(
         name,
         width,
@@ -99,22 +112,23 @@ def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, B
         low.shape[1],
         low.shape[0],
         _overview(low if original is None else original),
-        tuple(Crop(box, tuple(_views(box, scale, original, low, outputs))) for box in boxes),
+        tuple(Crop(box, there) for box, there in zip(boxes, zip(*views, strict=True), strict=True)),
     )
 
 
-def places(original: Bytes | None, outputs: Sequence[Bytes], scale: int) -> list[Box]:
+def places(original: Bytes | None, outputs: Sequence[Callable[[], Bytes]], scale: int) -> list[Box]:
     """Where to look: where the outputs differ most, or where a single one does from the original if that is known."""
-    compared = outputs if len(outputs) > 1 or original is None else [original, *outputs]
+    loaded = (load() for load in outputs)
+    compared = loaded if len(outputs) > 1 or original is None else chain([original], loaded)
     return differing(compared, CROPS, SIDE, border=scale, step=scale)
 
 
-def _spread(outputs: Sequence[Bytes]) -> Bytes:
+def _spread(outputs: Iterable[Bytes]) -> Bytes:
     """The range of the outputs' luma in each pixel, (H, W) uint8."""
-    lowest = _luma(outputs[0])
+    lumas = map(_luma, outputs)
+    lowest = next(lumas)
     highest = lowest.copy()
-    for output in outputs[1:]:
-        luma = _luma(output)
+    for luma in lumas:
         np.minimum(lowest, luma, out=lowest)
         np.maximum(highest, luma, out=highest)
     highest -= lowest
@@ -138,15 +152,13 @@ def _cell_sums(values: Bytes, cell: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
 
 
-def _views(box: Box, scale: int, original: Bytes | None, low: Bytes, outputs: Mapping[str, Bytes]) -> Iterable[View]:
-    x, y, side = box
-    here = slice(y, y + side), slice(x, x + side)
-    there = slice(y // scale, (y + side) // scale), slice(x // scale, (x + side) // scale)
-    if original is not None:
-        yield View("original", _png(original[here]))
-    yield View("small picture", _png(low[there]))
-    for label, output in outputs.items():
-        yield View(label, _png(output[here]))
+def _views(label: str, pixels: Bytes, boxes: Iterable[Box], shrunk: int = 1) -> list[View]:
+    """Each box cut out of a picture, which is so many times smaller than the original."""
+    views = []
+    for box in boxes:
+        left, top, side = (extent // shrunk for extent in box)
+        views.append(View(label, _png(pixels[top : top + side, left : left + side])))
+    return views
 
 
 def _overview(pixels: Bytes) -> bytes:

@@ -8,7 +8,7 @@ from io import StringIO
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from pipelines.crops import Shown
+from pipelines.crops import Shown, Unshown
 from pipelines.errors import BadSetting
 from pipelines.protocols import REPEATS
 from pipelines.results import Row, row_from
@@ -96,7 +96,7 @@ def to_csv(report: Report) -> bytes:
     return stream.getvalue().encode(errors="replace")
 
 
-def to_html(report: Report, pictures: Sequence[Shown] = ()) -> bytes:
+def to_html(report: Report, pictures: Sequence[Shown | Unshown] = ()) -> bytes:
     """One file that shows everything, with crops of the given pictures; it needs no script and asks for nothing."""
     # Here and not above: the page is made from a Report.
     from pipelines.report_html import page

@@ -10,34 +10,27 @@ from markupsafe import Markup
 
 from pipelines import tables
 from pipelines.charts import charts
-from pipelines.crops import Shown
+from pipelines.crops import Shown, Unshown
 from pipelines.phrasing import contender
-from pipelines.protocols import conditions
+from pipelines.protocols import PROTOCOLS, conditions
 from pipelines.report import Report
 from pipelines.results import Row
 from pipelines.statistics import summarise
 from pipelines.verdict import verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
-PROTOCOLS = {
-    "round-trip": "Each picture is shrunk by {scale}, rounded to 8 bits, enlarged {scale} times by each method and "
-    "compared with the original.",
-    "chained-8x": "Each picture is shrunk by 8, rounded to 8 bits, enlarged 4 times, then twice, and compared with "
-    "the original; methods that enlarge 8 times at once stand beside that.",
-    "no-original": "Each picture is enlarged {scale} times by each method as it is. No original is known: consistency "
-    "says how well a result, shrunk again, agrees with the picture, and not how good it looks.",
-}
 
 
-def page(report: Report, pictures: Sequence[Shown]) -> str:
+def page(report: Report, pictures: Sequence[Shown | Unshown]) -> str:
     """The file's text."""
     rows = report.rows
     entries = summarise(rows)
     count = tables.count_pictures(rows)
+    shown = [each for each in pictures if isinstance(each, Shown)]
     return _template().render(
         report=report,
         verdict=verdict(rows),
-        protocol=PROTOCOLS.get(report.protocol, "").format(scale=report.scale),
+        protocol=PROTOCOLS.get(report.protocol, ""),
         beside=conditions(report.protocol, report.kernel),
         pictures=count,
         summary=tables.summary(rows, entries),
@@ -47,8 +40,9 @@ def page(report: Report, pictures: Sequence[Shown]) -> str:
         by_picture=tables.by_picture(rows),
         failed=tables.failed(rows),
         made=report.made.replace("T", " ").replace("+00:00", " UTC"),
-        shown=pictures,
-        chains=tables.chains(rows, pictures),
+        shown=shown,
+        unshown=[each for each in pictures if isinstance(each, Unshown)],
+        chains=tables.chains(rows, shown),
         notes=tables.notes(rows, entries),
         hashes=list(dict.fromkeys((row.image, row.image_sha256) for row in rows)),
         weights=_weights(rows),

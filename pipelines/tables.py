@@ -245,7 +245,8 @@ def _costs(
         ),
         (
             Column("Memory, MB", False, "The most that a run needed above what was held before."),
-            _cells(peaks, [number(peak, 0) for peak in peaks], False, [""] * len(peaks)),
+            # None is marked: small ones differ from run to run by more than from each other.
+            [Cell(number(peak, 0), peak) for peak in peaks],
         ),
         (
             Column("Parameters", about="How many learned numbers the network has."),

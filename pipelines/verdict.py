@@ -1,14 +1,15 @@
 """What a benchmark's rows say, in a few plain sentences that follow from the numbers by these rules and nothing else.
 
 1. Contenders rank by PSNR Y, the figure that papers quote; over several pictures by its mean over those that each of
-   them scored, so that nobody gains by failing on a hard one.
+   them has a finite score of (`statistics.shared_pictures`), so that nobody gains by failing on a hard one.
 2. Those within TIE_DB of the best tie with it, and the fastest of them is named.
 3. The gain is told over bicubic, which everybody has; without it, over the next.
-4. Over several pictures it is told whether the best and the second can be told apart (`statistics.compare`).
+4. Over several pictures it is told whether the best and the second can be told apart (`statistics.compare`), and where
+   the test speaks for the second although the mean does not, that.
 5. Where LPIPS finds another one closer by more than LPIPS_GAP, both are named: closeness and looks trade off (Blau and
    Michaeli 2018) and are never averaged.
 6. Without a score against an original the most consistent ones are named, and that this does not make them the best.
-7. One that is named although it strays from the small picture (STRAY_DB, STRAY_GAP_DB) is named with that.
+7. One that is named, or ties, although it strays from the small picture (STRAY_DB, STRAY_GAP_DB) is named with that.
 """
 
 import math
@@ -18,7 +19,7 @@ from statistics import fmean, median
 
 from pipelines.phrasing import contender, duration, number
 from pipelines.results import METRICS, Row
-from pipelines.statistics import Picture, by_model, compare, score
+from pipelines.statistics import Picture, by_model, compare, score, shared_pictures
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
 LPIPS_GAP = 0.02  # two networks of one kind lie that close; from a blurred to a sharp result it is several times that
@@ -52,12 +53,14 @@ def verdict(rows: Sequence[Row]) -> str:
     scored = {model: own for model, own in groups.items() if any(score(row, "psnr_y") is not None for row in own)}
     if not scored:
         return _consistent(rows) or _nothing(rows)
-    pictures = _shared(list(scored.values()))
+    pictures = shared_pictures(rows)
     if not pictures:
         return "No picture has a finite score by every method, so none is called the best."
     standings = sorted((_standing(model, own, pictures) for model, own in scored.items()), key=_rank)
-    sentences = [_best(standings, _where(rows, pictures)), _told_apart(rows, standings, pictures), _stray(standings)]
-    if missing := [contender(model) for model in groups if model not in scored]:
+    missing = [contender(model) for model in groups if model not in scored]
+    best = _best(standings, _where(rows, pictures), bool(missing))
+    sentences = [best, _told_apart(rows, standings, pictures), _stray(standings)]
+    if missing:
         sentences.append(f"Without a result: {_listed(missing)}.")
     if any("," in each.model for each in _near(standings)):
         sentences.append("A chain's score is the whole pipeline's.")
@@ -90,16 +93,6 @@ def _consistent(rows: Sequence[Row]) -> str:
     )
 
 
-def _shared(groups: Sequence[Sequence[Row]]) -> frozenset[Picture]:
-    """The pictures that every contender scored. Of several, only those with finite scores: infinity has no mean."""
-    scores = [{row.picture: value for row in own if (value := score(row, "psnr_y")) is not None} for own in groups]
-    first, *others = scores
-    shared = frozenset(first).intersection(*others)
-    if len(shared) == 1:
-        return shared
-    return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
-
-
 def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> Standing:
     counted = [row for row in rows if row.picture in pictures]
 
@@ -126,14 +119,14 @@ def _where(rows: Sequence[Row], pictures: frozenset[Picture]) -> str:
         return f"for this picture {scale}"
     if len(pictures) == total:
         return f"over {total} pictures {scale}"
-    return f"over the {len(pictures)} of {total} pictures {scale} that every method scored"
+    return f"over the {len(pictures)} of {total} pictures {scale} with a finite score by every method"
 
 
-def _best(standings: Sequence[Standing], where: str) -> str:
+def _best(standings: Sequence[Standing], where: str, others_failed: bool) -> str:
     if len(standings) == 1:
         only = standings[0]
         facts = ", ".join([only.name, f"PSNR Y {number(only.psnr_y, 2)} dB", *_time(only)])
-        return f"Only one method was measured {where}: {facts}."
+        return f"Only one method {'gave a result' if others_failed else 'was measured'} {where}: {facts}."
     sharper = _sharper(standings)
     if sharper is None:
         return f"Best {where}: {_leaders(standings)}."
@@ -203,15 +196,23 @@ def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: fr
     pairs = {frozenset((pair["first"], pair["second"])): pair for pair in compare(rows, PSNR_Y)}
     pair = pairs[frozenset((best.model, second.model))]
     chance = "p < 0.001" if pair["p"] < 0.001 else f"p = {number(pair['p'], 3)}"
+    lean, worse = pair["rank_biserial"], pair["lower"]
+    if pair["first"] != best.model:
+        lean, worse = -lean, pair["higher"]
+    if pair["distinguishable"] and lean < 0:
+        return (
+            f"{best.name} is better than {second.name}, the second, by the mean alone: it is worse on {worse} of "
+            f"{pair['n']} pictures ({chance})."
+        )
     can = "can be told apart" if pair["distinguishable"] else "are not distinguishable"
     return f"{best.name} and {second.name}, the second, {can} over {pair['n']} pictures ({chance})."
 
 
 def _stray(standings: Sequence[Standing]) -> str:
-    """Of those that are named as best, who does not keep to the small picture."""
+    """Of those that are named as best or tie with it, who does not keep to the small picture."""
     most = max((each.consistency for each in standings if each.consistency is not None), default=0)
     sharper = _sharper(standings)
-    named = [standings[0]] if sharper is None else [standings[0], sharper]
+    named = [*_near(standings), *([] if sharper is None else [sharper])]
     return " ".join(
         f"{each.name} makes up or shifts content: shrunk again it agrees with the small picture to "
         f"{number(each.consistency, 1)} dB only."

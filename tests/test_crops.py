@@ -1,6 +1,8 @@
 """Where methods differ most."""
 
 import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from itertools import combinations
 
@@ -13,6 +15,10 @@ from pipelines.crops import CROPS, OVERVIEW, Box, differing, shown
 
 def flat(height: int, width: int, level: int = 100) -> npt.NDArray[np.uint8]:
     return np.full((height, width, 3), level, np.uint8)
+
+
+def loaders(**outputs: npt.NDArray[np.uint8]) -> dict[str, Callable[[], npt.NDArray[np.uint8]]]:
+    return {label: output.copy for label, output in outputs.items()}
 
 
 def pixels(png: bytes) -> npt.NDArray[np.uint8]:
@@ -70,7 +76,7 @@ def test_shown_cuts_the_same_place_out_of_all() -> None:
     random = np.random.default_rng(2)
     original, bicubic, espcn = (random.integers(0, 256, (600, 400, 3), np.uint8) for _ in range(3))
     low = random.integers(0, 256, (150, 100, 3), np.uint8)
-    picture = shown("cat.png", original, low, {"bicubic": bicubic, "espcn": espcn})
+    picture = shown("cat.png", original, low, loaders(bicubic=bicubic, espcn=espcn))
     assert (picture.name, picture.width, picture.height) == ("cat.png", 400, 600)
     assert (picture.small_width, picture.small_height) == (100, 150)
     assert pixels(picture.overview).shape == (OVERVIEW, OVERVIEW * 2 // 3, 3)
@@ -86,6 +92,16 @@ def test_shown_cuts_the_same_place_out_of_all() -> None:
 def test_one_method_is_shown_where_it_misses_the_original() -> None:
     original, output = flat(96, 96), flat(96, 96)
     output[40:60, 40:60] = 0
-    (crop, *_) = shown("one.png", original, flat(48, 48), {"bicubic": output}).crops
+    (crop, *_) = shown("one.png", original, flat(48, 48), loaders(bicubic=output)).crops
     assert crop.box.x < 40 and crop.box.x + crop.box.side > 60
-    assert shown("same.png", original, flat(48, 48), {"bicubic": original}).crops == ()
+    assert shown("same.png", original, flat(48, 48), loaders(bicubic=original)).crops == ()
+
+
+def test_outputs_are_held_one_at_a_time() -> None:
+    original = flat(512, 512)
+    outputs = {str(number): partial(flat, 512, 512, number) for number in range(20)}
+    tracemalloc.start()
+    shown("large.png", original, flat(256, 256), outputs)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5 * original.nbytes

@@ -1,5 +1,6 @@
 """The sampled peak sees what was held for a while, also when it is let go again."""
 
+import ctypes
 import time
 
 import numpy as np
@@ -20,6 +21,17 @@ def test_nothing_held_is_nothing() -> None:
     with peak_memory() as peak:
         pass
     assert peak.megabytes < 20
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc gives back when asked")
+def test_memory_that_was_freed_before_counts_when_it_is_used_again() -> None:
+    """Blocks small enough to be cut out of the heap, with one left above them, so that the heap cannot shrink."""
+    held = [bytes([1]) * 100_000 for _ in range(500)]
+    above = held.pop()
+    held.clear()
+    with peak_memory() as peak:
+        held += [bytes([1]) * 100_000 for _ in range(500)]
+    assert peak.megabytes > 40 and above
 
 
 def test_the_sampler_ends_with_an_error() -> None:

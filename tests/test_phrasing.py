@@ -18,5 +18,9 @@ def test_numbers(value: float | None, text: str) -> None:
 
 
 def test_durations_and_sizes() -> None:
-    assert [duration(s) for s in (0.0, 0.25, 2.06, 42.4, 300)] == ["0.01 s", "0.25 s", "2.1 s", "42 s", "5 min"]
+    assert [duration(s) for s in (0.25, 2.06, 42.4, 300)] == ["0.25 s", "2.1 s", "42 s", "5 min"]
     assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000)] == ["86 kB", "1.8 MB", "40 MB"]
+
+
+def test_a_short_time_is_not_rounded_up() -> None:
+    assert [duration(s) for s in (0.0004, 0.004, 0.012)] == ["0.4 ms", "4 ms", "0.01 s"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from pipelines.crops import Shown, shown
+from pipelines.crops import Shown, Unshown, shown
 from pipelines.picture import to_uint8
+from pipelines.protocols import PROTOCOLS
 from pipelines.report import to_html
 from pipelines.results import METRICS, Row
 from tests.conftest import smooth, visit
@@ -34,7 +36,7 @@ def scored(model: str, image: str, better: float) -> Row:
 def picture(name: str) -> Shown:
     """A picture of which each method made something else."""
     original = to_uint8(smooth(160, 240))
-    outputs = {model: np.roll(original, shift, axis=1) for shift, model in enumerate(MODELS)}
+    outputs = {model: partial(np.roll, original, shift, axis=1) for shift, model in enumerate(MODELS)}
     return shown(name, original, original[::8, ::8], outputs)
 
 
@@ -106,7 +108,7 @@ def test_the_best_is_marked_by_more_than_colour(opened: Page) -> None:
     best = table.get_by_role("row", name="lapsrn x4 then fsrcnn x2").locator(".best")
     assert "(best)" in (best.first.text_content() or "")
     assert "★" in best.first.evaluate("each => getComputedStyle(each, '::before').content")
-    assert table.get_by_role("row", name="nearest").locator(".best").count() == 3
+    assert table.get_by_role("row", name="nearest").locator(".best").count() == 2
 
 
 def test_on_paper_nothing_is_cut_off_or_dark(opened: Page) -> None:
@@ -132,6 +134,19 @@ def test_infinity_and_what_is_missing() -> None:
     html = to_html(report_of([perfect, row("bicubic", psnr_y=30.0, mse_y=65.0)])).decode()
     assert "∞" in html and "<td>–</td>" in html
     assert "PSNR Y is infinite for 1 picture, which the mean leaves out." in html
+
+
+def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
+    html = to_html(report_of([row("bicubic", psnr_y=30.0)])).decode()
+    assert f"Round-trip at x2: {PROTOCOLS['round-trip']}." in html
+    assert "without a border as wide as the scale; LPIPS and consistency take the whole picture." in html
+
+
+def test_a_picture_that_cannot_be_shown_is_told_of() -> None:
+    rows = [row("bicubic", psnr_y=30.0), row("lapsrn:4,fsrcnn:2", psnr_y=31.0)]
+    html = to_html(report_of(rows), [Unshown("<one>.png", "The file was changed after it was measured.")]).decode()
+    assert "<strong>&lt;one&gt;.png</strong>: The file was changed after it was measured." in html
+    assert "Size, of the original's side" in html.replace("&#39;", "'"), "no picture gives the stages' sizes"
 
 
 def test_an_unfinished_report_says_so() -> None:

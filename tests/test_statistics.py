@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
 from pipelines.results import METRICS, Row
-from pipelines.statistics import compare, holm, interval, score, summarise
+from pipelines.statistics import by_model, compare, holm, interval, score, shared_pictures, summarise
 from tests.conftest import ROOT
 from tests.rows import PSNR_Y, row, several
 
@@ -94,7 +95,8 @@ def test_a_steady_gain_is_told_apart_from_six_pictures_on() -> None:
         (pair,) = compare(rows, [PSNR_Y])
         assert pair == {
             "metric": "psnr_y", "first": "a", "second": "b", "n": n,
-            "difference": 0.5, "p": pytest.approx(p), "distinguishable": n == 6,
+            "difference": 0.5, "higher": n, "lower": 0, "rank_biserial": 1.0,
+            "p": pytest.approx(p), "distinguishable": n == 6,
         }  # fmt: skip
 
 
@@ -111,6 +113,41 @@ def test_ties_among_few_give_what_scipy_gives() -> None:
         gains = np.random.default_rng(seed).integers(-2, 5, 9)
         (pair,) = compare(several("a", 30 + gains) + several("b", np.full(9, 30)), [PSNR_Y])
         assert pair["p"] == pytest.approx(wilcoxon(gains[gains != 0]).pvalue)
+
+
+def test_pairs_of_every_kind_give_what_scipy_gives_for_each_alone() -> None:
+    """With and without ties, zeros and missing scores, few and many: those of a kind are tested together."""
+    random = np.random.default_rng(0)
+    rows = [
+        *several("continuous", random.normal(30, 2, 60)),
+        *several("short", random.normal(30, 2, 20)),
+        *several("rounded", random.normal(30, 2, 60).round()),
+        *several("rounded-short", random.normal(30, 2, 12).round()),
+        *several("like-it", random.normal(30, 2, 9).round()),
+    ]
+    scores = [np.array([row.psnr_y for row in own]) for own in by_model(rows).values()]
+    alone = []
+    for first, second in combinations(scores, 2):
+        n = min(len(first), len(second))
+        differences = np.round(first[:n] - second[:n], 9)
+        alone.append(wilcoxon(differences[differences != 0]).pvalue)
+    assert [pair["p"] for pair in compare(rows, [PSNR_Y])] == pytest.approx(holm(alone))
+
+
+def test_an_outlier_makes_the_mean_and_not_the_ranks() -> None:
+    """Rank 24 of 1 to 24 is on one side, the others on the other: (24 - 276) / 300."""
+    (pair,) = compare(several("a", [*np.arange(23) / 100 + 29, 70]) + several("b", [30.0] * 24), [PSNR_Y])
+    assert pair["difference"] > 0 and pair["distinguishable"]
+    assert pair["rank_biserial"] == pytest.approx(-0.84)
+    assert (pair["higher"], pair["lower"]) == (1, 23)
+
+
+def test_many_pairs_take_no_time() -> None:
+    random = np.random.default_rng(0)
+    rows = [each for n in range(72) for each in several(f"m{n}", random.normal(30, 2, 24))]
+    start = time.perf_counter()
+    assert len(compare(rows, [PSNR_Y])) == 2556
+    assert time.perf_counter() - start < 1
 
 
 def test_many_pairs_with_ties_take_no_time() -> None:
@@ -151,3 +188,14 @@ def test_nothing_gives_nothing() -> None:
 def test_importing_it_is_cheap() -> None:
     code = "import sys, pipelines.statistics; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_pictures_are_shared_where_every_contender_has_a_finite_score() -> None:
+    rows = [*several("a", [30, 31, 32]), *several("b", [30, 31]), row("b", "2.png", error="No room.")]
+    rows.append(row("c", "0.png", error="No room."))
+    first, second = ((f"{number}.png", "0" * 64) for number in range(2))
+    assert shared_pictures(rows) == {first, second}, "c was not scored at all"
+    perfect = row("d", "0.png", mse_y=0.0)
+    assert shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == {second}
+    assert shared_pictures([perfect]) == {first} and shared_pictures([rows[-1]]) == shared_pictures([]) == frozenset()
+    assert shared_pictures([*rows, perfect]) == frozenset(), "the only one that all have has an infinite score"

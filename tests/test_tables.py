@@ -38,13 +38,14 @@ def test_what_decides_comes_first_and_says_what_it_is() -> None:
 
 def test_the_best_of_each_column_is_marked_in_its_own_direction() -> None:
     table = summary_of([
-        row("a", psnr_y=30.0, lpips=0.2, seconds=0.1, peak_mb=9.0, params=10),
-        row("b", psnr_y=31.0, lpips=0.3, seconds=2.0, peak_mb=9.0, params=20),
+        row("a", psnr_y=30.0, lpips=0.2, ssim_y=0.9, seconds=0.1, peak_mb=9.0, params=10),
+        row("b", psnr_y=31.0, lpips=0.3, ssim_y=0.9, seconds=2.0, peak_mb=13.0, params=20),
     ])  # fmt: skip
     assert [cell.best for cell in column(table, "PSNR Y, dB")] == [False, True]
     assert [cell.best for cell in column(table, "LPIPS")] == [True, False]
     assert [cell.best for cell in column(table, "Time")] == [True, False]
-    assert [cell.best for cell in column(table, "Memory, MB")] == [False, False], "all alike: none is better"
+    assert [cell.best for cell in column(table, "SSIM Y")] == [False, False], "all alike: none is better"
+    assert [cell.best for cell in column(table, "Memory, MB")] == [False, False]
     assert [cell.best for cell in column(table, "Parameters")] == [False, False]
 
 

@@ -58,6 +58,13 @@ def test_one_method_is_not_called_best() -> None:
     )
 
 
+def test_the_only_one_that_did_not_fail_is_not_the_only_one_measured() -> None:
+    assert verdict([BICUBIC, row("edsr", error="There is no room.")]) == (
+        "Only one method gave a result for this picture at x2: bicubic, PSNR Y 33.67 dB, 0.02 s. "
+        "Without a result: edsr."
+    )
+
+
 def test_the_reason_is_told_when_all_failed() -> None:
     assert verdict([row("edsr", error="There is no room.")]) == "No method gave a result: There is no room."
     rows = [row("edsr", error="There is no room."), row("espcn", error="ESPCN has no scale x8.")]
@@ -106,6 +113,14 @@ def test_who_is_named_and_strays_from_the_small_picture_is_told_on() -> None:
     assert "makes up" not in verdict([hard, one("srgan", 32.1, lpips=0.12, consistency_psnr=26.0)])
 
 
+def test_the_fastest_of_those_that_tie_is_told_on_too() -> None:
+    rows = [one("a", 34.48, 2.0, consistency_psnr=50.0), one("b", 34.46, 1.0, consistency_psnr=20.0)]
+    assert verdict(rows).endswith(
+        "the fastest of them is b, 1.0 s. "
+        "b makes up or shifts content: shrunk again it agrees with the small picture to 20.0 dB only."
+    )
+
+
 def test_a_chain_is_named_readably_and_its_score_is_the_pipelines() -> None:
     rows = [one("bicubic", 24.40), one("lapsrn:4,fsrcnn:2", 24.9, 3.0)]
     assert verdict(rows) == (
@@ -131,6 +146,16 @@ def test_several_pictures_are_told_apart_or_not() -> None:
     assert "lapsrn and espcn, the second, are not distinguishable over 8 pictures (p = " in verdict(rows)
 
 
+def test_a_test_that_speaks_for_the_second_is_not_quoted_for_the_best() -> None:
+    """Worse by 0.5 dB and a little on 23 pictures, better by 39.5 dB on the last."""
+    base = np.linspace(28, 36, 24)
+    rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
+    assert verdict(rows) == (
+        "Best over 24 pictures at x2: a, +1.1 dB over bicubic. "
+        "a is better than bicubic, the second, by the mean alone: it is worse on 23 of 24 pictures (p < 0.001)."
+    )
+
+
 def test_few_pictures_are_never_told_apart() -> None:
     rows = [*several("bicubic", np.arange(5) + 30.0), *several("lapsrn", np.arange(5) + 31.0)]
     assert "are not distinguishable over 5 pictures (p = 0.062)" in verdict(rows)
@@ -140,13 +165,16 @@ def test_nobody_gains_by_failing_on_a_hard_picture() -> None:
     """Over the pictures that both scored, lapsrn is better; the mean of all its own would say espcn is."""
     rows = [*several("espcn", [30.0, 31.0]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     assert verdict(rows).startswith(
-        "Best over the 2 of 3 pictures at x2 that every method scored: lapsrn, +1.0 dB over espcn, the next."
+        "Best over the 2 of 3 pictures at x2 with a finite score by every method: lapsrn, +1.0 dB over espcn, the next."
     )
 
 
 def test_pictures_without_a_finite_score_by_all_do_not_count() -> None:
     rows = [*several("espcn", [30.0, 31.0]), row("nearest", "0.png", psnr_y=30.0)]
     assert "the 1 of 2 pictures" in verdict([*rows, row("nearest", "1.png", psnr_y=None, mse_y=0.0)])
+    finite = [*several("bicubic", [28.0, 29.0]), *several("espcn", [30.0, 31.0])]
+    beside = [*finite, row("bicubic", "2.png", mse_y=0.0), row("espcn", "2.png", psnr_y=40.0)]
+    assert "over the 2 of 3 pictures at x2 with a finite score by every method: espcn" in verdict(beside)
     perfect = [row(model, name, mse_y=0.0) for model in ("a", "b") for name in ("1", "2")]
     assert verdict(perfect) == "No picture has a finite score by every method, so none is called the best."
 

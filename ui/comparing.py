@@ -2,8 +2,9 @@
 
 import argparse
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,21 +101,26 @@ def so_far(comparison: Comparison) -> Report | None:
 
 def view(comparison: Comparison, found: Report, picture: Subject) -> Run[View]:
     """The viewer's value for one of the pictures: original, small picture, and every result with its errors."""
-    rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
+    rows = _kept_rows(comparison, found, picture)
     original = _read(comparison, picture, ORIGINAL)
     small = _read(comparison, picture, SMALL)
-    results = {row.model: pixels for row in rows if (pixels := _read(comparison, picture, row.model)) is not None}
-    if small is None or not results:
+    if small is None or not rows:
         return View([])
     panes = [] if original is None else [Pane("Original", _size(original), (yield from _tiles(original)))]
-    for row in rows:
-        pixels = results[row.model]
+    for row, load in rows.items():
         name = contender(row.model)
-        layers = yield from noted(_layers(pixels, original, small, comparison.plan.scale), f"{name}, ")
+        layers = yield from noted(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
         panes.append(Pane(name, _caption(row), *layers))
     panes.append(Pane("Small picture", _size(small), (yield from _tiles(small))))
-    boxes = crops.places(original, list(results.values()), comparison.plan.scale)
+    boxes = crops.places(original, list(rows.values()), comparison.plan.scale)
     return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
+
+
+def _kept_rows(comparison: Comparison, found: Report, picture: Subject) -> dict[Row, Callable[[], Bytes]]:
+    """The picture's rows whose results are here, each with what reads it."""
+    rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
+    files = {row: _file(comparison, picture, row.model) for row in rows}
+    return {row: partial(_pixels, path) for row, path in files.items() if path.is_file()}
 
 
 def downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
@@ -196,7 +202,11 @@ def _file(comparison: Comparison, picture: Subject, what: str) -> Path:
 
 def _read(comparison: Comparison, picture: Subject, what: str) -> Bytes | None:
     path = _file(comparison, picture, what)
-    return to_uint8(images.read_back(path).pixels) if path.is_file() else None
+    return _pixels(path) if path.is_file() else None
+
+
+def _pixels(path: Path) -> Bytes:
+    return to_uint8(images.read_back(path).pixels)
 
 
 def _layers(
@@ -229,9 +239,8 @@ def _size(pixels: Bytes) -> str:
 def _shown(comparison: Comparison, found: Report) -> Iterator[Shown]:
     """The pictures that the report to read shows, from the files that were kept."""
     for picture in showing.telling(comparison.pictures, found.rows):
-        rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
         small = _read(comparison, picture, SMALL)
-        outputs = {row.model: pixels for row in rows if (pixels := _read(comparison, picture, row.model)) is not None}
+        outputs = {row.model: load for row, load in _kept_rows(comparison, found, picture).items()}
         if small is not None and outputs:
             yield crops.shown(picture.name, _read(comparison, picture, ORIGINAL), small, outputs)
 

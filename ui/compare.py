@@ -1,6 +1,5 @@
 """The Compare tab: many models on one or several pictures, scored, ranked, and seen side by side. Also `/benchmark`."""
 
-import html
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from ui import comparing, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesInput, Radio
-from ui.running import COMPUTE, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 from ui.viewer import View, Viewer
 
 PROTOCOLS = {
@@ -33,8 +32,6 @@ PROTOCOLS = {
     "no-original": "No original: mine is the small one",
 }
 FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 GOOD_CHAINS = ("lapsrn:4,lapsrn:2", "fsrcnn:4,fsrcnn:2", "lapsrn:4,fsrcnn:2")
 KINDS = ("JSON", "CSV", "HTML", "ZIP")
 
@@ -79,7 +76,7 @@ def build(page: gr.Blocks) -> None:
 
     comparison, offers = gr.State(None), gr.State([])
     chosen = [pictures, protocol, scale, kernel, models, chains]
-    buttons = [run, cancel]
+    run_and_cancel = [run, cancel]
     shown = [table, which, viewer, files, *downloads, elsewhere, command, script]
 
     examples.click(_pick, None, pictures, **QUIET, queue=False)
@@ -95,15 +92,15 @@ def build(page: gr.Blocks) -> None:
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
 
     waiting = run.click(
-        lambda: (words.state("Waiting for a free place."), *_buttons(running=True)),
+        lambda: (words.state("Waiting for a free place."), *buttons(running=True)),
         None,
-        [progress, *buttons],
+        [progress, *run_and_cancel],
         **QUIET,
         queue=False,
     )
-    running = waiting.then(_compare, chosen, [progress, comparison, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    running = waiting.then(_compare, chosen, [progress, comparison, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     stopped = cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-    stopped.then(_stopped, comparison, [progress, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    stopped.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     which.input(_look_at, [comparison, which], [progress, viewer], **QUIET, **ONE_AT_A_TIME)
 
     gr.Button(visible=False).click(
@@ -148,7 +145,7 @@ def _compare(
     request: gr.Request,
 ) -> Iterator[tuple[Any, ...]]:
     """Measure, each row shown as it is finished; then everything else that there is to see."""
-    yield words.progress("Starting", 0), None, *_buttons(running=True), *_nothing()
+    yield words.progress("Starting", 0), None, *buttons(running=True), *_nothing()
     try:
         with mendable():
             asked = comparing.begun(sources, protocol, scale, kernel, models, chains)
@@ -159,15 +156,14 @@ def _compare(
                 nonlocal told
                 table = results.running(found, asked.plan) if len(found) > told else gr.skip()
                 told = len(found)
-                return words.progress(said, share), asked, *_buttons(running=True), table, *_kept()
+                return words.progress(said, share), asked, *buttons(running=True), table, *_kept()
 
             report = yield from steps(_noticed(comparing.measured(asked), found), show)
             shown = yield from steps(_shown(asked, report, request), show)
-            yield words.state("Done."), asked, *_buttons(running=False), *shown
+            yield words.state("Done."), asked, *buttons(running=False), *shown
     except gr.Error as error:
-        yield words.state(str(error.message)), gr.skip(), *_buttons(running=False), gr.skip(), *_kept()
-        # The page shows the message as HTML, and it may hold a file's name.
-        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
+        yield words.state(str(error.message)), gr.skip(), *buttons(running=False), gr.skip(), *_kept()
+        raise for_page(error) from None
 
 
 def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -175,15 +171,15 @@ def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[An
     time.sleep(0.3)  # steps that were on their way would show over it
     report = None if asked is None else comparing.so_far(asked)
     if asked is None or report is None:
-        yield words.state("Cancelled."), *_buttons(running=False), *_nothing()
+        yield words.state("Cancelled."), *buttons(running=False), *_nothing()
         return
     with mendable():
         shown = yield from steps(
             _shown(asked, report, request),
-            lambda said, share: (words.progress(said, share), *_buttons(running=False), gr.skip(), *_kept()),
+            lambda said, share: (words.progress(said, share), *buttons(running=False), gr.skip(), *_kept()),
         )
         done = f"Cancelled: {len(report.rows)} of {len(asked.pictures) * len(asked.plan.contenders)} are below."
-        yield words.state(done), *_buttons(running=False), *shown
+        yield words.state(done), *buttons(running=False), *shown
 
 
 def _look_at(asked: Comparison | None, number: int) -> Iterator[tuple[Any, ...]]:
@@ -234,10 +230,6 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
     times = [_seconds(each, *size) for each in found for size in small]
     lacking = {needed for each in found for needed in _lacking(each)}
     return words.comparison(len(sources), len(found), times, sum(needed.size for needed in lacking))
-
-
-def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=not running), gr.Button(interactive=running)
 
 
 # --- what they have in common -------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
-import html
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from pipelines.upscalers import load
 from ui import gpu, words
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import Dropdown, PictureInput, Radio, ResultFile
-from ui.running import COMPUTE, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
 READY = "Ready."
@@ -33,8 +32,6 @@ BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighb
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(page: gr.Blocks) -> None:
@@ -88,7 +85,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
 
     # Whether the page's address asked for a state. A hidden box and not a gr.State, so that the browser knows it.
     asked = gr.Checkbox(False, visible=False)
-    chosen, buttons = [image, model, scale], [run, cancel]
+    chosen, run_and_cancel = [image, model, scale], [run, cancel]
 
     examples.click(_pick, None, image, **QUIET, queue=False)
     model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
@@ -98,17 +95,17 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
 
     waiting = run.click(
-        lambda: (words.state(WAITING), *_buttons(running=True)), None, [progress, *buttons], **QUIET, queue=False
+        lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
     )
     running = waiting.then(
         _on_page,
         chosen,
-        [progress, slider, facts, result, kind, metadata, download, *buttons],
+        [progress, slider, facts, result, kind, metadata, download, *run_and_cancel],
         **QUIET,
         **ONE_AT_A_TIME,
     )
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
-        _cancelled, None, [progress, *buttons], **QUIET, queue=False
+        _cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )
 
     for choice in (kind, metadata):
@@ -151,31 +148,26 @@ def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str 
 def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
     """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
     kept = (gr.skip(),) * 6
-    yield words.progress("Starting", 0), *kept, *_buttons(running=True)
+    yield words.progress("Starting", 0), *kept, *buttons(running=True)
     started = time.monotonic()
     try:
         with mendable(), tempfile.TemporaryDirectory() as folder:
             shown = yield from steps(
                 _shown(image, model, scale, Path(folder)),
-                lambda said, share: (words.progress(said, share), *kept, *_buttons(running=True)),
+                lambda said, share: (words.progress(said, share), *kept, *buttons(running=True)),
             )
             took = words.state(f"Done in {duration(time.monotonic() - started)}.")
             download = gr.DownloadButton("Download PNG", value=shown.file, interactive=True)
-            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *_buttons(running=False)
+            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *buttons(running=False)
     except gr.Error as error:
-        yield words.state(str(error.message)), *kept, *_buttons(running=False)
-        # The page shows the message as HTML, and it may hold a file's name.
-        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
+        yield words.state(str(error.message)), *kept, *buttons(running=False)
+        raise for_page(error) from None
 
 
 def _cancelled() -> tuple[Any, ...]:
     """The idle state, a moment after the cancel: steps that were on their way would show over it."""
     time.sleep(0.3)
-    return words.state(CANCELLED), *_buttons(running=False)
-
-
-def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=not running), gr.Button(interactive=running)
+    return words.state(CANCELLED), *buttons(running=False)
 
 
 def _plan(image: Source | None, model: str, scale: str) -> str:

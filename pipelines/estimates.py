@@ -1,6 +1,7 @@
 """How long a run will take and how much memory, told before it starts; better after each run of the same model here."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MEGA = 1_000_000
@@ -35,6 +36,18 @@ def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
         rate = _seconds.get((key, scale))
     held = pixels * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
     return Estimate(None if rate is None else rate * pixels / MEGA, held)
+
+
+def of_stages(stages: Sequence[tuple[str, int]], width: int, height: int) -> Estimate:
+    """For models (key, scale) one after another: the time of all, None if one's is unknown; the memory of the last."""
+    seconds: float | None = 0.0
+    megabytes = 0.0
+    for key, scale in stages:
+        each = estimate(key, scale, width, height)
+        seconds = None if seconds is None or each.seconds is None else seconds + each.seconds
+        megabytes = each.megabytes
+        width, height = width * scale, height * scale
+    return Estimate(seconds, megabytes)
 
 
 def learn(key: str, scale: int, width: int, height: int, seconds: float) -> None:

@@ -120,6 +120,12 @@ def check_kernel(kernel: str) -> None:
         raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNELS)}.")
 
 
+def check_size(width: int, height: int, scale: int) -> None:
+    """Raise BadPicture for a picture that shrinking by the scale leaves nothing of."""
+    if min(width, height) < scale:
+        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
+
+
 def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     """Crop the picture to a multiple of the scale, and shrink it by the scale with the kernel.
 
@@ -128,9 +134,8 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     """
     check_kernel(kernel)
     height, width, _ = picture.pixels.shape
+    check_size(width, height, scale)
     rows, columns = height // scale * scale, width // scale * scale
-    if not rows or not columns:
-        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
     notes = _changes(picture)
     if (rows, columns) != (height, width):
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")

@@ -7,11 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, estimates, images, protocols
-from pipelines import weights as store
-from pipelines.arguments import stages
-from pipelines.benchmark import LONG, REPEATS, Scored
-from pipelines.catalog import Weights
+from pipelines import catalog, images, protocols
 from pipelines.errors import UpscaleError
 from pipelines.images import Source
 from pipelines.phrasing import megabytes
@@ -32,7 +28,6 @@ PROTOCOLS = {
     "no-original": "No original: mine is the small one",
 }
 FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
-GOOD_CHAINS = ("lapsrn:4,lapsrn:2", "fsrcnn:4,fsrcnn:2", "lapsrn:4,fsrcnn:2")
 KINDS = ("JSON", "CSV", "HTML", "ZIP")
 
 
@@ -58,7 +53,7 @@ def build(page: gr.Blocks) -> None:
             offered, ticked = _models(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(offered, value=ticked, label="Models", elem_id="models")
             chains = Dropdown(
-                _pairs(), value=_first_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
+                _pairs(), value=comparing.ready_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
             )
             plan = gr.HTML(_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
             with gr.Row(elem_classes="actions"):
@@ -158,7 +153,7 @@ def _compare(
                 told = len(found)
                 return words.progress(said, share), asked, *buttons(running=True), table, *_kept()
 
-            report = yield from steps(_noticed(comparing.measured(asked), found), show)
+            report = yield from steps(comparing.noticed(comparing.measured(asked), found), show)
             shown = yield from steps(_shown(asked, report, request), show)
             yield words.state("Done."), asked, *buttons(running=False), *shown
     except gr.Error as error:
@@ -227,27 +222,12 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
     except UpscaleError as error:
         return words.trouble(str(error))
     small = [(width // by, height // by) for width, height in sizes]
-    times = [_seconds(each, *size) for each in found for size in small]
-    lacking = {needed for each in found for needed in _lacking(each)}
+    times = [comparing.seconds(each, *size) for each in found for size in small]
+    lacking = {needed for each in found for needed in comparing.lacking(each)}
     return words.comparison(len(sources), len(found), times, sum(needed.size for needed in lacking))
 
 
 # --- what they have in common -------------------------------------------------------------------------------------
-
-
-def _noticed(run: Run[Report], rows: list[Row]) -> Run[Report]:
-    """The same run; rows are added to the list as they are finished."""
-    try:
-        while True:
-            step = next(run)
-            if isinstance(step, Scored):
-                rows.append(step.row)
-            yield step
-    except StopIteration as stop:
-        report: Report = stop.value
-        return report
-    finally:
-        run.close()
 
 
 def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[Any, ...]]:
@@ -290,7 +270,7 @@ def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]
     """The models to choose from, each with what it would download, and the keys of those that are ready to run."""
     by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
     rows = [row for row in catalog.MODELS if by in row.scales]
-    lacking = {row.key: sum(needed.size for needed in _lacking(Contender(((row.key, by),)))) for row in rows}
+    lacking = {row.key: sum(needed.size for needed in comparing.lacking(Contender(((row.key, by),)))) for row in rows}
     offered = [
         (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
@@ -298,31 +278,7 @@ def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]
     return offered, [key for key, size in lacking.items() if not size]
 
 
-def _lacking(each: Contender) -> list[Weights]:
-    """The weights that would be downloaded for it."""
-    needed = [catalog.weights_for(catalog.find(key), scale) for key, scale in each.stages]
-    return [weights for weights in needed if weights is not None and store.find(weights) is None]
-
-
-def _seconds(each: Contender, width: int, height: int) -> float | None:
-    """How long it will take on a picture of that size, all its timed runs together; None if it was never measured."""
-    once = 0.0
-    for key, scale in each.stages:
-        expected = estimates.estimate(key, scale, width, height).seconds
-        if expected is None:
-            return None
-        once += expected
-        width, height = width * scale, height * scale
-    return once if once > LONG else once * (1 + REPEATS)
-
-
 def _pairs() -> list[str]:
     """Every chain of an x4 and an x2 model."""
     first, second = ([row.key for row in catalog.MODELS if scale in row.scales] for scale in CHAINED_STAGES)
     return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
-
-
-def _first_chains() -> list[str]:
-    """The chains that are chosen at first: of those known to be good, what needs no download."""
-    ready = [chain for chain in GOOD_CHAINS if not _lacking(Contender(tuple(stages(chain))))]
-    return ready or ["lanczos:4,lanczos:2"]

@@ -3,7 +3,6 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +11,16 @@ import gradio as gr
 from gradio.events import api
 
 from pipelines import catalog, estimates, images, weights
-from pipelines.enlarge import Enlarged, enlarge, enlarge_by
-from pipelines.errors import BadPicture, UpscaleError
+from pipelines.enlarge import enlarge
+from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import load
-from ui import gpu, words
-from ui.examples import EXAMPLES, STATIC, find
+from ui import enlarging, words
+from ui.examples import EXAMPLES, find
 from ui.inputs import Dropdown, PictureInput, Radio, ResultFile
+from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
@@ -43,17 +43,7 @@ def build(page: gr.Blocks) -> None:
 def _build(page: gr.Blocks, first: "Shown") -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            image = PictureInput(
-                value=str(EXAMPLES[0].path),
-                label="Picture",
-                height=220,
-                sources=["upload", "webcam", "clipboard"],
-                buttons=["fullscreen"],
-                elem_id="picture",
-                placeholder="Drop a picture here, paste one, or click to choose",
-                alt_text="The picture to enlarge",
-            )
-            examples = gr.HTML(words.examples(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
+            image = picture_field("picture")
             models = [(words.choice(model), model.key) for model in catalog.MODELS]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
@@ -87,9 +77,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     asked = gr.Checkbox(False, visible=False)
     chosen, run_and_cancel = [image, model, scale], [run, cancel]
 
-    examples.click(_pick, None, image, **QUIET, queue=False)
     model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
-    image.upload(_viewable, image, image, **QUIET, concurrency_id="files")
     gr.on([image.change, model.change, scale.change], _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, asked], **QUIET, queue=False)
     opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
@@ -137,9 +125,10 @@ def list_models() -> list[dict[str, Any]]:
 def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
     """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details."""
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        picture, factor = _picture(image, model, scale)
-        done = yield from steps(_enlarged(picture, model, factor), lambda said, share: (None, None))
-        yield str(_saved(done, image, Path(folder))), done.details.as_dict()
+        stages = [(model, catalog.factor(scale))]
+        picture = enlarging.opened(image, stages)
+        done = yield from steps(enlarging.enlarged(picture, stages), lambda said, share: (None, None))
+        yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
 
 
 # --- what the page's events do ------------------------------------------------------------------------------------
@@ -194,25 +183,6 @@ def _choose(model: str, scale: str) -> tuple[Radio, str]:
     return radio, words.about(catalog.find(model))
 
 
-def _viewable(image: Source | None) -> Iterator[Any]:
-    """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
-    if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
-        with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:
-            picture = images.read(image)
-            if not picture.notes:  # what reading changes is to be said with the result, so the file itself is kept
-                path = Path(folder) / image.with_suffix(".png").name
-                images.write(picture, path)
-                yield str(path)
-                return
-    yield gr.skip()
-
-
-def _pick(event: gr.EventData) -> str:
-    """The file of the example that was clicked; static/examples.js sends its name."""
-    example = find(event.example)
-    return str((example or EXAMPLES[0]).path)
-
-
 def _open(request: gr.Request) -> tuple[Any, ...]:
     """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for nothing."""
     query = dict(request.query_params)
@@ -257,53 +227,29 @@ def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[S
 
     Of a result too large for a browser both sides show the middle.
     """
-    picture, factor = _picture(source, model, scale)
-    done = yield from _enlarged(picture, model, factor)
+    factor = catalog.factor(scale)
+    picture = enlarging.opened(source, [(model, factor)])
+    done = yield from enlarging.enlarged(picture, [(model, factor)])
     plain = BEFORE if model != BEFORE else "nearest"
     part = _middle(picture, factor)
     before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
     yield Step(0, 3, "writing")
-    file = _saved(done, source, folder)
+    file = enlarging.saved(done, source, folder)
     yield Step(1, 3, "writing")
     left = folder / f"before_{plain}.png"
     images.write(before.picture, left, metadata=False)
     yield Step(2, 3, "writing")
+    said = f"left {plain}, right {model} x{factor}"
     if part is None:
-        return Shown((str(left), str(file)), words.facts(done.details, plain, ""), str(file))
+        return Shown((str(left), str(file)), words.facts(done.details, said), str(file))
     right = folder / "middle.png"
     images.write(_crop(done.picture, part, factor), right, metadata=False)
-    said = f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(left), str(right)), words.facts(done.details, plain, said), str(file))
-
-
-def _picture(source: Source | None, model: str, scale: str) -> tuple[Picture, int]:
-    """The picture read and the scale as a number, once it is known that they can be had."""
-    if source is None:
-        raise BadPicture("Choose a picture first.")
-    factor = catalog.factor(scale)
-    catalog.weights_for(catalog.find(model), factor)
-    return images.read(source, factor), factor
-
-
-def _enlarged(picture: Picture, model: str, factor: int) -> Run[Enlarged]:
-    stages = [(model, factor)]
-    done = yield from gpu.run(stages, enlarge_by, picture, stages)
-    height, width, _ = picture.pixels.shape
-    if picture.alpha is None:  # transparency is enlarged on its own, and takes as long again
-        estimates.learn(model, factor, width, height, done.details.seconds)
-    return done
+    said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
+    return Shown((str(left), str(right)), words.facts(done.details, said), str(file))
 
 
 def _scales(key: str) -> list[str]:
     return [f"x{scale}" for scale in catalog.find(key).scales]
-
-
-def _saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
-    """The result as a PNG, named after the picture, model and scale."""
-    stem = source.stem if isinstance(source, Path) else "picture"
-    path = folder / f"{stem}_{done.details.model}_x{done.details.scale}.png"
-    images.write(done.picture, path)
-    return path
 
 
 def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:

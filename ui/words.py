@@ -117,11 +117,11 @@ def state(words: str) -> str:
     return f'<div class="progress idle" role="status"><span>{escape(words)}</span></div>'
 
 
-def facts(details: Details, compared_with: str, shown: str) -> str:
-    """How the result came about, as a list."""
+def facts(details: Details, shown: str) -> str:
+    """How the result came about, as a list; `shown` is what there is to see of it."""
     width, height = details.size
     rows = [
-        ("Shown", f"left {compared_with}, right {details.model} x{details.scale}{shown}"),
+        ("Shown", shown),
         ("Size", f"{width} × {height}"),
         ("Time", duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),

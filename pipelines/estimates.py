@@ -38,16 +38,16 @@ def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
     return Estimate(None if rate is None else rate * pixels / MEGA, held)
 
 
-def of_stages(stages: Sequence[tuple[str, int]], width: int, height: int) -> Estimate:
-    """For models (key, scale) one after another: the time of all, None if one's is unknown; the memory of the last."""
-    seconds: float | None = 0.0
-    megabytes = 0.0
+def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> float | None:
+    """How long models (key, scale) take one after another; None if one of them was never measured."""
+    total = 0.0
     for key, scale in stages:
-        each = estimate(key, scale, width, height)
-        seconds = None if seconds is None or each.seconds is None else seconds + each.seconds
-        megabytes = each.megabytes
+        expected = estimate(key, scale, width, height).seconds
+        if expected is None:
+            return None
+        total += expected
         width, height = width * scale, height * scale
-    return Estimate(seconds, megabytes)
+    return total
 
 
 def learn(key: str, scale: int, width: int, height: int, seconds: float) -> None:

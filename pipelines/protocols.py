@@ -139,7 +139,7 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     notes = _changes(picture)
     if (rows, columns) != (height, width):
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
-    reference = to_uint8(_opaque(picture)[:rows, :columns])
+    reference = to_uint8(opaque(picture)[:rows, :columns])
     shrunk = yield from noted(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
     low = _picture(to_uint8(shrunk), picture.grey)
     return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
@@ -147,7 +147,7 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
 
 def as_it_is(picture: Picture, scale: int) -> Trial:
     """The picture as the small one of which no original is known; over white and at 8 bits, as in `prepare`."""
-    low = _picture(to_uint8(_opaque(picture)), picture.grey)
+    low = _picture(to_uint8(opaque(picture)), picture.grey)
     return Trial(None, low, scale, tuple(_changes(picture)))
 
 
@@ -161,7 +161,7 @@ def _changes(picture: Picture) -> list[str]:
     return notes
 
 
-def _opaque(picture: Picture) -> Pixels:
+def opaque(picture: Picture) -> Pixels:
     """The colours over BACKGROUND: (H, W, 3), of a greyscale picture (H, W, 1)."""
     pixels = picture.pixels[..., : 1 if picture.grey else 3]
     if picture.alpha is None:

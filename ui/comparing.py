@@ -45,7 +45,7 @@ REPORT = "report.json"
 ORIGINAL, SMALL = "original", "small picture"
 GOOD_CHAINS = {
     "All LapSRN": "lapsrn:4,lapsrn:2",
-    "FSRCNN, then FSRCNN": "fsrcnn:4,fsrcnn:2",
+    "FSRCNN twice": "fsrcnn:4,fsrcnn:2",
     "Best of each": "lapsrn:4,fsrcnn:2",  # of the networks, in benchmarks/RESULTS.md
 }
 
@@ -89,7 +89,7 @@ def lacking(each: Contender) -> list[Weights]:
 
 def seconds(each: Contender, width: int, height: int) -> float | None:
     """How long it will take on a picture of that size, all its timed runs together; None if it was never measured."""
-    once = estimates.of_stages(each.stages, width, height).seconds
+    once = estimates.seconds_of(each.stages, width, height)
     return once if once is None or once > LONG else once * (1 + REPEATS)
 
 

@@ -19,7 +19,7 @@ from pipelines.phrasing import contender, duration
 from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, Bytes, Contender
 from pipelines.report import Report
 from pipelines.results import Row
-from pipelines.runs import Run, Step
+from pipelines.runs import Run, Step, noted
 from ui import comparing, enlarging, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES
@@ -28,7 +28,10 @@ from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 from ui.viewer import Pane, View, Viewer
 
-ABOUT_SCORING = "The picture is shrunk, enlarged back, and compared with itself. Without that it is enlarged to eight times its size."
+ABOUT_SCORING = (
+    "The picture is shrunk, enlarged back, and compared with itself. "
+    "Without that it is enlarged to eight times its size."
+)
 ABOUT_SCORES = (
     "The chain's score is that of the whole pipeline: its second model is given what the first one made, flaws and "
     "all, and between the two nothing is rounded. The others enlarge by eight at once."
@@ -266,7 +269,7 @@ def _pane(label: str, pixels: Bytes, seconds: float | None = None) -> Run[Pane]:
     """A picture with its size, and with the time that it took if it was made."""
     size = comparing.size(pixels)
     caption = size if seconds is None else f"{size}, {duration(seconds)}"
-    return Pane(label, caption, (yield from comparing.tiles(pixels)))
+    return Pane(label, caption, (yield from noted(comparing.tiles(pixels), f"{label}, ")))
 
 
 def _nothing() -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """How long a run will take and how much memory, told before it starts; better after each run of the same model here."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MEGA = 1_000_000
@@ -35,6 +36,18 @@ def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
         rate = _seconds.get((key, scale))
     held = pixels * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
     return Estimate(None if rate is None else rate * pixels / MEGA, held)
+
+
+def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> float | None:
+    """How long models (key, scale) take one after another; None if one of them was never measured."""
+    total = 0.0
+    for key, scale in stages:
+        expected = estimate(key, scale, width, height).seconds
+        if expected is None:
+            return None
+        total += expected
+        width, height = width * scale, height * scale
+    return total
 
 
 def learn(key: str, scale: int, width: int, height: int, seconds: float) -> None:

@@ -8,6 +8,11 @@ def contender(model: str) -> str:
     return " then ".join(stage.replace(":", " x") for stage in model.split(","))
 
 
+def file_name(model: str) -> str:
+    """A row's model as part of a file's name: "lapsrn-x4_fsrcnn-x2" for the chain "lapsrn:4,fsrcnn:2"."""
+    return model.replace(" ", "-").replace(":", "-x").replace(",", "_")
+
+
 def number(value: float | None, digits: int) -> str:
     """With so many decimals; infinity is "∞", and what could not be had "–"."""
     if value is None:

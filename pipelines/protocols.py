@@ -129,6 +129,12 @@ def check_kernel(kernel: str) -> None:
         raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNELS)}.")
 
 
+def check_size(width: int, height: int, scale: int) -> None:
+    """Raise BadPicture for a picture that shrinking by the scale leaves nothing of."""
+    if min(width, height) < scale:
+        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
+
+
 def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     """Crop the picture to a multiple of the scale, and shrink it by the scale with the kernel.
 
@@ -137,13 +143,12 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     """
     check_kernel(kernel)
     height, width, _ = picture.pixels.shape
+    check_size(width, height, scale)
     rows, columns = height // scale * scale, width // scale * scale
-    if not rows or not columns:
-        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
     notes = _changes(picture)
     if (rows, columns) != (height, width):
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
-    reference = to_uint8(_opaque(picture)[:rows, :columns])
+    reference = to_uint8(opaque(picture)[:rows, :columns])
     shrunk = yield from noted(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
     low = _picture(to_uint8(shrunk), picture.grey)
     return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
@@ -151,7 +156,7 @@ def prepare(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
 
 def as_it_is(picture: Picture, scale: int) -> Trial:
     """The picture as the small one of which no original is known; over white and at 8 bits, as in `prepare`."""
-    low = _picture(to_uint8(_opaque(picture)), picture.grey)
+    low = _picture(to_uint8(opaque(picture)), picture.grey)
     return Trial(None, low, scale, tuple(_changes(picture)))
 
 
@@ -165,7 +170,7 @@ def _changes(picture: Picture) -> list[str]:
     return notes
 
 
-def _opaque(picture: Picture) -> Pixels:
+def opaque(picture: Picture) -> Pixels:
     """The colours over BACKGROUND: (H, W, 3), of a greyscale picture (H, W, 1)."""
     pixels = picture.pixels[..., : 1 if picture.grey else 3]
     if picture.alpha is None:

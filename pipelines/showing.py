@@ -18,6 +18,7 @@ from pipelines.benchmark import Plan, Scored, Subject
 from pipelines.crops import Shown, Unshown, shown
 from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
+from pipelines.picture import Picture, to_uint8
 from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.report import Report
 from pipelines.results import Row
@@ -111,6 +112,12 @@ def _read(file: IO[bytes]) -> Bytes:
 def coloured(values: Bytes) -> Bytes:
     """(H, W, 3), of a greyscale picture (H, W) three equal channels."""
     return values if values.ndim == 3 else np.broadcast_to(values[..., None], (*values.shape, 3))
+
+
+def as_shown(picture: Picture) -> Bytes:
+    """A picture's colours over white, (H, W, 3), whatever its depth and kind."""
+    values = to_uint8(protocols.opaque(picture))
+    return np.broadcast_to(values, (*values.shape[:2], 3))
 
 
 def telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:

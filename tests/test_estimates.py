@@ -4,7 +4,7 @@ import pytest
 
 from pipelines import estimates
 from pipelines.catalog import MODELS
-from pipelines.estimates import estimate, learn
+from pipelines.estimates import estimate, learn, seconds_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +33,13 @@ def test_a_tiny_picture_teaches_nothing() -> None:
     before = estimate("espcn", 2, 500, 500)
     learn("espcn", 2, 9, 9, 5.0)
     assert estimate("espcn", 2, 500, 500) == before
+
+
+def test_a_chain_takes_as_long_as_its_stages() -> None:
+    first, second = estimate("espcn", 4, 100, 50), estimate("fsrcnn", 2, 400, 200)
+    assert first.seconds is not None and second.seconds is not None
+    assert seconds_of([("espcn", 4), ("fsrcnn", 2)], 100, 50) == pytest.approx(first.seconds + second.seconds)
+
+
+def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
+    assert seconds_of([("edsr", 4), ("bicubic", 2)], 100, 50) is None

@@ -17,7 +17,7 @@ from pipelines.picture import Picture
 from pipelines.protocols import contenders
 from pipelines.report import Report
 from pipelines.runs import finish
-from pipelines.showing import Outputs
+from pipelines.showing import Outputs, as_shown
 from tests.conftest import smooth
 from tests.rows import report_of, row
 from tests.tiny_graph import espcn_like
@@ -116,3 +116,11 @@ def test_no_room_for_temporary_files_loses_no_scores(
     assert outputs.kept == {}
     reason = "The results cannot be kept in the temporary folder: no room is left there, or no file can be made."
     assert finish(outputs.shown(report)) == [Unshown("one.png", reason), Unshown("two.png", reason)]
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_picture_is_shown_over_white(grey: bool) -> None:
+    alpha = np.array([[0, 0.5, 1]], np.float32)
+    shown = as_shown(Picture(np.zeros((1, 3, 3), np.float32), alpha=alpha, grey=grey, depth=16))
+    assert shown.dtype == np.uint8
+    np.testing.assert_array_equal(shown, np.repeat([[[255], [128], [0]]], 3, axis=2))

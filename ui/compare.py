@@ -1,6 +1,5 @@
 """The Compare tab: many models on one or several pictures, scored, ranked, and seen side by side. Also `/benchmark`."""
 
-import html
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,15 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, estimates, images, protocols
-from pipelines import weights as store
-from pipelines.arguments import stages
-from pipelines.benchmark import LONG, Scored
-from pipelines.catalog import Weights
+from pipelines import catalog, images, protocols
 from pipelines.errors import UpscaleError
 from pipelines.images import Source
 from pipelines.phrasing import megabytes
-from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, REPEATS, Contender
+from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, Contender
 from pipelines.report import Report, as_dict
 from pipelines.results import Row
 from pipelines.runs import Run, noted
@@ -24,7 +19,7 @@ from ui import comparing, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesButton, PicturesInput, Radio
-from ui.running import COMPUTE, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 from ui.viewer import View, Viewer
 
 PROTOCOLS = {
@@ -33,10 +28,6 @@ PROTOCOLS = {
     "no-original": "No original: mine is the small one",
 }
 FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-GOOD_CHAINS = ("lapsrn:4,lapsrn:2", "fsrcnn:4,fsrcnn:2", "lapsrn:4,fsrcnn:2")
-SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
 KINDS = ("JSON", "CSV", "HTML", "ZIP")
 
 
@@ -63,7 +54,7 @@ def build(page: gr.Blocks) -> None:
             offered, ticked = _models(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(offered, value=ticked, label="Models", elem_id="models")
             chains = Dropdown(
-                _pairs(), value=_first_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
+                _pairs(), value=comparing.ready_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
             )
             plan = gr.HTML(_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
             with gr.Row(elem_classes="actions"):
@@ -84,7 +75,7 @@ def build(page: gr.Blocks) -> None:
 
     comparison, offers = gr.State(None), gr.State([key for _, key in offered])
     chosen = [pictures, protocol, scale, kernel, models, chains]
-    buttons = [run, cancel]
+    run_and_cancel = [run, cancel]
     shown = [table, which, viewer, more, files, *downloads, elsewhere, command, script]
 
     examples.click(_pick, None, pictures, **QUIET, queue=False)
@@ -103,15 +94,15 @@ def build(page: gr.Blocks) -> None:
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
 
     waiting = run.click(
-        lambda: (words.state("Waiting for a free place."), *_buttons(running=True)),
+        lambda: (words.state("Waiting for a free place."), *buttons(running=True)),
         None,
-        [progress, *buttons],
+        [progress, *run_and_cancel],
         **QUIET,
         queue=False,
     )
-    running = waiting.then(_compare, chosen, [progress, comparison, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    running = waiting.then(_compare, chosen, [progress, comparison, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     stopped = cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-    stopped.then(_stopped, comparison, [progress, *buttons, *shown], **QUIET, **ONE_AT_A_TIME)
+    stopped.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     which.input(_look_at, [comparison, which], [progress, viewer], **QUIET, **ONE_AT_A_TIME)
 
     gr.Button(visible=False).click(
@@ -156,7 +147,7 @@ def _compare(
     request: gr.Request,
 ) -> Iterator[tuple[Any, ...]]:
     """Measure, each row shown as it is finished; then everything else that there is to see."""
-    yield words.progress("Starting", 0), None, *_buttons(running=True), *_nothing()
+    yield words.progress("Starting", 0), None, *buttons(running=True), *_nothing()
     try:
         with mendable():
             asked = comparing.begun(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
@@ -167,15 +158,14 @@ def _compare(
                 nonlocal told
                 table = _table(found, asked, running=True) if len(found) > told else gr.skip()
                 told = len(found)
-                return words.progress(said, share), asked, *_buttons(running=True), table, *_kept()
+                return words.progress(said, share), asked, *buttons(running=True), table, *_kept()
 
-            report = yield from steps(_noticed(comparing.measured(asked), found), show)
+            report = yield from steps(comparing.noticed(comparing.measured(asked), found), show)
             shown = yield from steps(_shown(asked, report, request), show)
-            yield words.state("Done."), asked, *_buttons(running=False), *shown
+            yield words.state("Done."), asked, *buttons(running=False), *shown
     except gr.Error as error:
-        yield words.state(str(error.message)), gr.skip(), *_buttons(running=False), gr.skip(), *_kept()
-        # The page shows the message as HTML, and it may hold a file's name.
-        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
+        yield words.state(str(error.message)), gr.skip(), *buttons(running=False), gr.skip(), *_kept()
+        raise for_page(error) from None
 
 
 def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -183,15 +173,15 @@ def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[An
     time.sleep(0.3)  # steps that were on their way would show over it
     report = None if asked is None else comparing.so_far(asked)
     if asked is None or report is None:
-        yield words.state("Cancelled."), *_buttons(running=False), *_nothing()
+        yield words.state("Cancelled."), *buttons(running=False), *_nothing()
         return
     with mendable():
         shown = yield from steps(
             _shown(asked, report, request),
-            lambda said, share: (words.progress(said, share), *_buttons(running=False), gr.skip(), *_kept()),
+            lambda said, share: (words.progress(said, share), *buttons(running=False), gr.skip(), *_kept()),
         )
         done = f"Cancelled: {len(report.rows)} of {len(asked.pictures) * len(asked.plan.contenders)} are below."
-        yield words.state(done), *_buttons(running=False), *shown
+        yield words.state(done), *buttons(running=False), *shown
 
 
 def _look_at(asked: Comparison | None, number: int) -> Iterator[tuple[Any, ...]]:
@@ -243,31 +233,12 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
     except UpscaleError as error:
         return words.trouble(str(error))
     small = [(width // by, height // by) for width, height in sizes]
-    times = [_seconds(each, *size) for each in found for size in small]
-    lacking = {needed for each in found for needed in _lacking(each)}
+    times = [comparing.seconds(each, *size) for each in found for size in small]
+    lacking = {needed for each in found for needed in comparing.lacking(each)}
     return words.comparison(len(sources), len(found), times, sum(needed.size for needed in lacking))
 
 
-def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=not running), gr.Button(interactive=running)
-
-
 # --- what they have in common -------------------------------------------------------------------------------------
-
-
-def _noticed(run: Run[Report], rows: list[Row]) -> Run[Report]:
-    """The same run; rows are added to the list as they are finished."""
-    try:
-        while True:
-            step = next(run)
-            if isinstance(step, Scored):
-                rows.append(step.row)
-            yield step
-    except StopIteration as stop:
-        report: Report = stop.value
-        return report
-    finally:
-        run.close()
 
 
 def _shown(asked: Comparison, report: Report, request: gr.Request) -> Run[tuple[Any, ...]]:
@@ -315,30 +286,12 @@ def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]
     """The models to choose from, each with what it would download, and the keys of those that are ready to run."""
     by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
     rows = [row for row in catalog.MODELS if by in row.scales]
-    lacking = {row.key: sum(needed.size for needed in _lacking(Contender(((row.key, by),)))) for row in rows}
+    lacking = {row.key: sum(needed.size for needed in comparing.lacking(Contender(((row.key, by),)))) for row in rows}
     offered = [
         (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
     ]
     return offered, [key for key, size in lacking.items() if not size]
-
-
-def _lacking(each: Contender) -> list[Weights]:
-    """The weights that would be downloaded for it."""
-    needed = [catalog.weights_for(catalog.find(key), scale) for key, scale in each.stages]
-    return [weights for weights in needed if weights is not None and store.find(weights) is None]
-
-
-def _seconds(each: Contender, width: int, height: int) -> float | None:
-    """How long it will take on a picture of that size, all its runs and scoring together; None if never measured."""
-    once = 0.0
-    for key, scale in each.stages:
-        expected = estimates.estimate(key, scale, width, height).seconds
-        if expected is None:
-            return None
-        once += expected
-        width, height = width * scale, height * scale
-    return (once if once > LONG else once * (1 + REPEATS)) + SCORING * width * height / 1e6
 
 
 def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
@@ -350,9 +303,3 @@ def _pairs() -> list[str]:
     """Every chain of an x4 and an x2 model."""
     first, second = ([row.key for row in catalog.MODELS if scale in row.scales] for scale in CHAINED_STAGES)
     return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
-
-
-def _first_chains() -> list[str]:
-    """The chains that are chosen at first: of those known to be good, what needs no download."""
-    ready = [chain for chain in GOOD_CHAINS if not _lacking(Contender(tuple(stages(chain))))]
-    return ready or ["lanczos:4,lanczos:2"]

@@ -13,6 +13,7 @@ from pipelines import (
     benchmark,
     catalog,
     crops,
+    estimates,
     images,
     metrics,
     pyramid,
@@ -22,15 +23,17 @@ from pipelines import (
     settings,
     showing,
 )
+from pipelines import weights as store
 from pipelines.arguments import stages
-from pipelines.benchmark import Fetched, Plan, Scored, Subject
+from pipelines.benchmark import LONG, Fetched, Plan, Scored, Subject
 from pipelines.benchmark_command import command_for
+from pipelines.catalog import Weights
 from pipelines.crops import Shown
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.files import write_whole
 from pipelines.images import Picture, Source, to_uint8
-from pipelines.phrasing import contender, duration
-from pipelines.protocols import CHAINED_SCALE, Bytes, Contender, check_kernel, contenders
+from pipelines.phrasing import contender, duration, file_name
+from pipelines.protocols import CHAINED_SCALE, REPEATS, Bytes, Contender, check_kernel, contenders
 from pipelines.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, Pyramid
 from pipelines.report import Report
 from pipelines.results import Row
@@ -39,8 +42,14 @@ from ui import gpu
 from ui.viewer import Pane, View, tiles_folder
 
 KEPT: set[str] = set()  # every file of every comparison; the page deletes them in their time
+SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
 REPORT = "report.json"
 ORIGINAL, SMALL = "original", "small picture"
+GOOD_CHAINS = {
+    "All LapSRN": "lapsrn:4,lapsrn:2",
+    "FSRCNN twice": "fsrcnn:4,fsrcnn:2",
+    "Best of each": "lapsrn:4,fsrcnn:2",  # of the networks, in benchmarks/RESULTS.md
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,27 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
     return contenders(protocol, factor, models, [_stages(chain) for chain in chains])
 
 
+def ready_chains() -> list[str]:
+    """Of the chains known to be good those that need no download, or else one that never does."""
+    ready = [chain for chain in GOOD_CHAINS.values() if not lacking(Contender(tuple(stages(chain))))]
+    return ready or ["lanczos:4,lanczos:2"]
+
+
+def lacking(each: Contender) -> list[Weights]:
+    """The weights that would be downloaded for it."""
+    needed = [catalog.weights_for(catalog.find(key), scale) for key, scale in each.stages]
+    return [weights for weights in needed if weights is not None and store.find(weights) is None]
+
+
+def seconds(each: Contender, width: int, height: int) -> float | None:
+    """How long it will take on a picture of that size, all its runs and scoring together; None if never measured."""
+    once = estimates.seconds_of(each.stages, width, height)
+    if once is None:
+        return None
+    made = width * height * each.scale**2 / 1e6
+    return (once if once > LONG else once * (1 + REPEATS)) + SCORING * made
+
+
 def begun(
     sources: Sequence[Source], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
 ) -> Comparison:
@@ -93,6 +123,21 @@ def measured(comparison: Comparison) -> Run[Report]:
     return (yield from recording.record(running, head, comparison.folder / REPORT))
 
 
+def noticed(run: Run[Report], rows: list[Row]) -> Run[Report]:
+    """The same run; rows are added to the list as they are finished."""
+    try:
+        while True:
+            step = next(run)
+            if isinstance(step, Scored):
+                rows.append(step.row)
+            yield step
+    except StopIteration as stop:
+        report: Report = stop.value
+        return report
+    finally:
+        run.close()
+
+
 def so_far(comparison: Comparison) -> Report | None:
     """The report with the rows that are finished; None before the first one."""
     path = comparison.folder / REPORT
@@ -101,22 +146,22 @@ def so_far(comparison: Comparison) -> Report | None:
 
 def view(comparison: Comparison, found: Report, picture: Subject) -> Run[View]:
     """The viewer's value for one of the pictures: original, small picture, and every result with its errors."""
-    rows = _kept_rows(comparison, found, picture)
-    original = _read(comparison, picture, ORIGINAL)
-    small = _read(comparison, picture, SMALL)
+    rows = kept_rows(comparison, found, picture)
+    original = read(comparison, picture, ORIGINAL)
+    small = read(comparison, picture, SMALL)
     if small is None or not rows:
         return View([])
-    panes = [] if original is None else [Pane("Original", _size(original), (yield from _tiles(original)))]
+    panes = [] if original is None else [Pane("Original", size(original), (yield from tiles(original)))]
     for row, load in rows.items():
         name = contender(row.model)
         layers = yield from noted(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
         panes.append(Pane(name, _caption(row), *layers))
-    panes.append(Pane("Small picture", _size(small), (yield from _tiles(small))))
+    panes.append(Pane("Small picture", size(small), (yield from tiles(small))))
     boxes = crops.places(original, list(rows.values()), comparison.plan.scale)
     return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
 
 
-def _kept_rows(comparison: Comparison, found: Report, picture: Subject) -> dict[Row, Callable[[], Bytes]]:
+def kept_rows(comparison: Comparison, found: Report, picture: Subject) -> dict[Row, Callable[[], Bytes]]:
     """The picture's rows whose results are here, each with what reads it."""
     rows = [row for row in found.rows if row.picture == picture.picture and row.error is None]
     files = {row: _file(comparison, picture, row.model) for row in rows}
@@ -140,6 +185,27 @@ def downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
                 archive.write(path, path.name)
     KEPT.update(map(str, files.values()))
     return files
+
+
+def read(comparison: Comparison, picture: Subject, what: str) -> Bytes | None:
+    """A picture's original, small picture or result as it was kept; None where there is none."""
+    path = _file(comparison, picture, what)
+    return _pixels(path) if path.is_file() else None
+
+
+def stage_of(chain: str, number: int) -> str:
+    """What the result of one of a chain's stages, counted from 1, is kept as."""
+    return f"{chain} stage {number}"
+
+
+def tiles(pixels: Bytes) -> Run[Pyramid]:
+    """The picture as the viewer takes it."""
+    return (yield from pyramid.write_pyramid(pixels, tiles_folder()))
+
+
+def size(pixels: Bytes) -> str:
+    """A picture's size to read."""
+    return f"{pixels.shape[1]} × {pixels.shape[0]}"
 
 
 def _measured_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[list[Row]]:
@@ -187,22 +253,11 @@ def _keep(scored: Scored, comparison: Comparison) -> None:
             KEPT.add(str(path))
 
 
-def stage_of(chain: str, number: int) -> str:
-    """What the result of one of a chain's stages, counted from 1, is kept as."""
-    return f"{chain} stage {number}"
-
-
 def _file(comparison: Comparison, picture: Subject, what: str) -> Path:
     """Where a picture's original, small picture or result lies: a name to meet in the archive."""
     number = f"{comparison.pictures.index(picture) + 1}_" if len(comparison.pictures) > 1 else ""
-    told = what.replace(" ", "-").replace(":", "-x").replace(",", "_")
     scale = "" if what in (ORIGINAL, SMALL) else f"_x{comparison.plan.scale}"
-    return comparison.folder / f"{number}{Path(picture.name).stem}_{told}{scale}.png"
-
-
-def _read(comparison: Comparison, picture: Subject, what: str) -> Bytes | None:
-    path = _file(comparison, picture, what)
-    return _pixels(path) if path.is_file() else None
+    return comparison.folder / f"{number}{Path(picture.name).stem}_{file_name(what)}{scale}.png"
 
 
 def _pixels(path: Path) -> Bytes:
@@ -213,16 +268,12 @@ def _layers(
     pixels: Bytes, original: Bytes | None, small: Bytes, scale: int
 ) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
     """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
-    picture = yield from _tiles(pixels)
-    error = None if original is None else (yield from _tiles(pyramid.heat(pixels, original, ERROR_LEVELS)))
+    picture = yield from tiles(pixels)
+    error = None if original is None else (yield from tiles(pyramid.heat(pixels, original, ERROR_LEVELS)))
     floats = np.divide(pixels, np.float32(255), dtype=np.float32)
     shrunk = to_uint8((yield from resample.shrink(floats, scale, "bicubic")))
-    consistency = yield from _tiles(pyramid.heat(shrunk, small, CONSISTENCY_LEVELS))
+    consistency = yield from tiles(pyramid.heat(shrunk, small, CONSISTENCY_LEVELS))
     return picture, error, consistency
-
-
-def _tiles(pixels: Bytes) -> Run[Pyramid]:
-    return (yield from pyramid.write_pyramid(pixels, tiles_folder()))
 
 
 def _caption(row: Row) -> str:
@@ -232,17 +283,13 @@ def _caption(row: Row) -> str:
     return ", ".join([*told, *([] if row.seconds is None else [duration(row.seconds)])])
 
 
-def _size(pixels: Bytes) -> str:
-    return f"{pixels.shape[1]} × {pixels.shape[0]}"
-
-
 def _shown(comparison: Comparison, found: Report) -> Iterator[Shown]:
     """The pictures that the report to read shows, from the files that were kept."""
     for picture in showing.telling(comparison.pictures, found.rows):
-        small = _read(comparison, picture, SMALL)
-        outputs = {row.model: load for row, load in _kept_rows(comparison, found, picture).items()}
+        small = read(comparison, picture, SMALL)
+        outputs = {row.model: load for row, load in kept_rows(comparison, found, picture).items()}
         if small is not None and outputs:
-            yield crops.shown(picture.name, _read(comparison, picture, ORIGINAL), small, outputs)
+            yield crops.shown(picture.name, read(comparison, picture, ORIGINAL), small, outputs)
 
 
 def _stages(chain: str) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines import settings
-from ui import compare, comparing, upscale
+from ui import chained, compare, comparing, upscale
 from ui.examples import FOLDER, STATIC
 from ui.theme import THEME
 
@@ -39,6 +39,8 @@ def build() -> gr.Blocks:
         with gr.Tab("Upscale", id="upscale"):
             upscale.build(page)
             gr.Markdown(NOTE)
+        with gr.Tab("Chained 8x", id="chained"):
+            chained.build(page)
         with gr.Tab("Compare", id="compare"):
             compare.build(page)
     page.temp_file_sets.append(comparing.KEPT)

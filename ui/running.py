@@ -1,10 +1,11 @@
 """How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
 
+import html
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -13,6 +14,8 @@ from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, T
 
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
 Shown = TypeVar("Shown")
@@ -67,3 +70,13 @@ def mendable() -> Iterator[None]:
         raise gr.Error(
             "Something went wrong here that should not; it has been logged.", print_exception=False
         ) from None
+
+
+def for_page(error: gr.Error) -> gr.Error:
+    """The error for the page, which shows its message as HTML: it may hold a file's name."""
+    return gr.Error(html.escape(str(error.message), quote=False), print_exception=False)
+
+
+def buttons(running: bool) -> tuple[gr.Button, gr.Button]:
+    """A tab's button to run and the one to cancel, of which one can be pressed."""
+    return gr.Button(interactive=not running), gr.Button(interactive=running)

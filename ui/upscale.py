@@ -1,10 +1,8 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
-import html
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +11,17 @@ import gradio as gr
 from gradio.events import api
 
 from pipelines import catalog, estimates, images, weights
-from pipelines.enlarge import Enlarged, enlarge, enlarge_by
-from pipelines.errors import BadPicture, UpscaleError
+from pipelines.enlarge import enlarge
+from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import load
-from ui import gpu, words
-from ui.examples import EXAMPLES, STATIC, find
+from ui import enlarging, words
+from ui.examples import EXAMPLES, find
 from ui.inputs import Dropdown, PictureInput, Radio, ResultFile
-from ui.running import COMPUTE, mendable, steps
+from ui.picture import picture_field
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
 READY = "Ready."
@@ -33,8 +32,6 @@ BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighb
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(page: gr.Blocks) -> None:
@@ -46,17 +43,7 @@ def build(page: gr.Blocks) -> None:
 def _build(page: gr.Blocks, first: "Shown") -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            image = PictureInput(
-                value=str(EXAMPLES[0].path),
-                label="Picture",
-                height=220,
-                sources=["upload", "webcam", "clipboard"],
-                buttons=["fullscreen"],
-                elem_id="picture",
-                placeholder="Drop a picture here, paste one, or click to choose",
-                alt_text="The picture to enlarge",
-            )
-            examples = gr.HTML(words.examples(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
+            image = picture_field("picture")
             models = [(words.choice(model), model.key) for model in catalog.MODELS]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
@@ -88,27 +75,25 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
 
     # Whether the page's address asked for a state. A hidden box and not a gr.State, so that the browser knows it.
     asked = gr.Checkbox(False, visible=False)
-    chosen, buttons = [image, model, scale], [run, cancel]
+    chosen, run_and_cancel = [image, model, scale], [run, cancel]
 
-    examples.click(_pick, None, image, **QUIET, queue=False)
     model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
-    image.upload(_viewable, image, image, **QUIET, concurrency_id="files")
     gr.on([image.change, model.change, scale.change], _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, asked], **QUIET, queue=False)
     opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
 
     waiting = run.click(
-        lambda: (words.state(WAITING), *_buttons(running=True)), None, [progress, *buttons], **QUIET, queue=False
+        lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
     )
     running = waiting.then(
         _on_page,
         chosen,
-        [progress, slider, facts, result, kind, metadata, download, *buttons],
+        [progress, slider, facts, result, kind, metadata, download, *run_and_cancel],
         **QUIET,
         **ONE_AT_A_TIME,
     )
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
-        _cancelled, None, [progress, *buttons], **QUIET, queue=False
+        _cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )
 
     for choice in (kind, metadata):
@@ -140,9 +125,10 @@ def list_models() -> list[dict[str, Any]]:
 def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
     """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details."""
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        picture, factor = _picture(image, model, scale)
-        done = yield from steps(_enlarged(picture, model, factor), lambda said, share: (None, None))
-        yield str(_saved(done, image, Path(folder))), done.details.as_dict()
+        stages = [(model, catalog.factor(scale))]
+        picture = enlarging.opened(image, stages)
+        done = yield from steps(enlarging.enlarged(picture, stages), lambda said, share: (None, None))
+        yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
 
 
 # --- what the page's events do ------------------------------------------------------------------------------------
@@ -151,31 +137,26 @@ def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str 
 def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
     """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
     kept = (gr.skip(),) * 6
-    yield words.progress("Starting", 0), *kept, *_buttons(running=True)
+    yield words.progress("Starting", 0), *kept, *buttons(running=True)
     started = time.monotonic()
     try:
         with mendable(), tempfile.TemporaryDirectory() as folder:
             shown = yield from steps(
                 _shown(image, model, scale, Path(folder)),
-                lambda said, share: (words.progress(said, share), *kept, *_buttons(running=True)),
+                lambda said, share: (words.progress(said, share), *kept, *buttons(running=True)),
             )
             took = words.state(f"Done in {duration(time.monotonic() - started)}.")
             download = gr.DownloadButton("Download PNG", value=shown.file, interactive=True)
-            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *_buttons(running=False)
+            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *buttons(running=False)
     except gr.Error as error:
-        yield words.state(str(error.message)), *kept, *_buttons(running=False)
-        # The page shows the message as HTML, and it may hold a file's name.
-        raise gr.Error(html.escape(str(error.message), quote=False), print_exception=False) from None
+        yield words.state(str(error.message)), *kept, *buttons(running=False)
+        raise for_page(error) from None
 
 
 def _cancelled() -> tuple[Any, ...]:
     """The idle state, a moment after the cancel: steps that were on their way would show over it."""
     time.sleep(0.3)
-    return words.state(CANCELLED), *_buttons(running=False)
-
-
-def _buttons(running: bool) -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=not running), gr.Button(interactive=running)
+    return words.state(CANCELLED), *buttons(running=False)
 
 
 def _plan(image: Source | None, model: str, scale: str) -> str:
@@ -200,25 +181,6 @@ def _choose(model: str, scale: str) -> tuple[Radio, str]:
     scales = _scales(model)
     radio = Radio(scales) if scale in scales else Radio(scales, value=scales[0])
     return radio, words.about(catalog.find(model))
-
-
-def _viewable(image: Source | None) -> Iterator[Any]:
-    """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
-    if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
-        with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:
-            picture = images.read(image)
-            if not picture.notes:  # what reading changes is to be said with the result, so the file itself is kept
-                path = Path(folder) / image.with_suffix(".png").name
-                images.write(picture, path)
-                yield str(path)
-                return
-    yield gr.skip()
-
-
-def _pick(event: gr.EventData) -> str:
-    """The file of the example that was clicked; static/examples.js sends its name."""
-    example = find(event.example)
-    return str((example or EXAMPLES[0]).path)
 
 
 def _open(request: gr.Request) -> tuple[Any, ...]:
@@ -265,53 +227,29 @@ def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[S
 
     Of a result too large for a browser both sides show the middle.
     """
-    picture, factor = _picture(source, model, scale)
-    done = yield from _enlarged(picture, model, factor)
+    factor = catalog.factor(scale)
+    picture = enlarging.opened(source, [(model, factor)])
+    done = yield from enlarging.enlarged(picture, [(model, factor)])
     plain = BEFORE if model != BEFORE else "nearest"
     part = _middle(picture, factor)
     before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
     yield Step(0, 3, "writing")
-    file = _saved(done, source, folder)
+    file = enlarging.saved(done, source, folder)
     yield Step(1, 3, "writing")
     left = folder / f"before_{plain}.png"
     images.write(before.picture, left, metadata=False)
     yield Step(2, 3, "writing")
+    said = f"left {plain}, right {model} x{factor}"
     if part is None:
-        return Shown((str(left), str(file)), words.facts(done.details, plain, ""), str(file))
+        return Shown((str(left), str(file)), words.facts(done.details, said), str(file))
     right = folder / "middle.png"
     images.write(_crop(done.picture, part, factor), right, metadata=False)
-    said = f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(left), str(right)), words.facts(done.details, plain, said), str(file))
-
-
-def _picture(source: Source | None, model: str, scale: str) -> tuple[Picture, int]:
-    """The picture read and the scale as a number, once it is known that they can be had."""
-    if source is None:
-        raise BadPicture("Choose a picture first.")
-    factor = catalog.factor(scale)
-    catalog.weights_for(catalog.find(model), factor)
-    return images.read(source, factor), factor
-
-
-def _enlarged(picture: Picture, model: str, factor: int) -> Run[Enlarged]:
-    stages = [(model, factor)]
-    done = yield from gpu.run(stages, enlarge_by, picture, stages)
-    height, width, _ = picture.pixels.shape
-    if picture.alpha is None:  # transparency is enlarged on its own, and takes as long again
-        estimates.learn(model, factor, width, height, done.details.seconds)
-    return done
+    said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
+    return Shown((str(left), str(right)), words.facts(done.details, said), str(file))
 
 
 def _scales(key: str) -> list[str]:
     return [f"x{scale}" for scale in catalog.find(key).scales]
-
-
-def _saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
-    """The result as a PNG, named after the picture, model and scale."""
-    stem = source.stem if isinstance(source, Path) else "picture"
-    path = folder / f"{stem}_{done.details.model}_x{done.details.scale}.png"
-    images.write(done.picture, path)
-    return path
 
 
 def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:

@@ -62,14 +62,23 @@ def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Weights
 
 def comparison(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
     """What a comparison would take: seconds of each method on each picture, bytes to download."""
+    return _plan([f"{_counted(pictures, 'picture')}, {_counted(methods, 'method')}"], times, missing)
+
+
+def chain(sizes: Sequence[tuple[int, int]], beside: Sequence[str], times: Sequence[float | None], missing: int) -> str:
+    """What a chain would give, size by size, which direct models are measured beside it, and what it would take."""
+    *before, last = [f"{width} × {height}" for width, height in sizes]
+    parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
+    if beside:
+        parts.append(f"beside {' and '.join(beside)} x8")
+    return _plan(parts, times, missing)
+
+
+def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
     known = sum(time for time in times if time is not None)
-    parts = [
-        f"{_counted(pictures, 'picture')}, {_counted(methods, 'method')}",
-        f"about {duration(known)}{' and what was never measured' if None in times else ''}",
-    ]
-    if missing:
-        parts.append(f"downloads {megabytes(missing)} first")
-    return f'<p class="plan">{" · ".join(parts)}</p>'
+    never = " and what was never measured" if None in times else ""
+    download = [f"downloads {megabytes(missing)} first"] if missing else []
+    return f'<p class="plan">{" · ".join([*parts, f"about {duration(known)}{never}", *download])}</p>'
 
 
 def script(address: str, pictures: Sequence[str], plan: Plan) -> str:
@@ -98,6 +107,11 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
+def aside(sentence: str) -> str:
+    """Something to know about what is shown."""
+    return f'<p class="about">{escape(sentence)}</p>'
+
+
 def trouble(sentence: str) -> str:
     """What is wrong with what was chosen, in place of the plan."""
     return f'<p class="plan trouble" role="alert">{escape(sentence)}</p>'
@@ -117,17 +131,17 @@ def state(words: str) -> str:
     return f'<div class="progress idle" role="status"><span>{escape(words)}</span></div>'
 
 
-def facts(details: Details, compared_with: str, shown: str) -> str:
-    """How the result came about, as a list."""
+def facts(details: Details, shown: str) -> str:
+    """How the result came about, as a list; `shown` is what there is to see of it."""
     width, height = details.size
     rows = [
-        ("Shown", f"left {compared_with}, right {details.model} x{details.scale}{shown}"),
+        ("Shown", shown),
         ("Size", f"{width} × {height}"),
         ("Time", duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
     if details.weights_sha256:
-        rows.append(("Weights", f"sha256 {details.weights_sha256}"))
+        rows.append(("Weights", f"sha256 {details.weights_sha256.replace(',', ', ')}"))
     rows += [("Note", note) for note in details.notes]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
     return f'<dl class="facts">{items}</dl>'

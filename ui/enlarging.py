@@ -1,0 +1,40 @@
+"""Enlarging a visitor's picture by one or several models, for the page and the API: read, run, and saved."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines import catalog, estimates, images
+from pipelines.enlarge import Enlarged, enlarge_by
+from pipelines.errors import BadPicture
+from pipelines.images import Picture, Source
+from pipelines.phrasing import file_name
+from pipelines.runs import Run
+from ui import gpu
+
+
+def opened(source: Source | None, stages: Sequence[tuple[str, int]]) -> Picture:
+    """The picture read, once it is known that the stages (key, scale) exist and what they give is not too large."""
+    if source is None:
+        raise BadPicture("Choose a picture first.")
+    for key, scale in stages:
+        catalog.weights_for(catalog.find(key), scale)
+    return images.read(source, math.prod(scale for _, scale in stages))
+
+
+def enlarged(picture: Picture, stages: Sequence[tuple[str, int]]) -> Run[Enlarged]:
+    """The picture enlarged by each stage in turn; how long each took is learned for later estimates."""
+    done = yield from gpu.run(stages, enlarge_by, picture, stages)
+    height, width, _ = picture.pixels.shape
+    for (key, scale), stage in zip(stages, done.stages, strict=True):
+        estimates.learn(key, scale, width, height, stage.seconds)
+        width, height = width * scale, height * scale
+    return done
+
+
+def saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
+    """The result as a PNG, named after the picture, the models and the scale."""
+    stem = source.stem if isinstance(source, Path) else "picture"
+    path = folder / f"{stem}_{file_name(done.details.model)}_x{done.details.scale}.png"
+    images.write(done.picture, path)
+    return path

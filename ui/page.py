@@ -10,7 +10,7 @@ from ui.examples import FOLDER, STATIC
 from ui.theme import THEME
 
 TITLE = "Upscale Bench"
-HEAD = f"<h1>{TITLE}</h1><p>Enlarge a picture with any of many upscalers, and see what each one makes of it.</p>"
+HEAD = f"<h1>{TITLE}</h1><p>Enlarge a picture with any of many upscalers, and measure which is best for it.</p>"
 NOTE = (
     "OpenCV's networks (EDSR, ESPCN, FSRCNN, LapSRN) were trained on pictures shrunk without antialiasing; on properly "
     "shrunk ones they score about as bicubic does."

@@ -1,6 +1,6 @@
-"""Makes the pictures in this folder: the Upscale tab, light and dark, wide and narrow, with Debian's Chromium.
+"""Makes the pictures in this folder: the Upscale and Compare tabs, light and dark, wide and narrow, with Chromium.
 
-python -m docs.screenshots.make
+python -m docs.screenshots.make    with UPSCALE_WEIGHTS_DIR, or the comparison is of classical methods alone
 """
 
 import io
@@ -51,15 +51,35 @@ def shoot(browser: Browser, address: str, scheme: str, width: int) -> bytes:
     return picture
 
 
+def shoot_comparison(browser: Browser, address: str, scheme: str, width: int) -> bytes:
+    """The Compare tab after a run: the verdict, the scores and the first pictures."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 1500}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("button", name="Example: Building").last.click()
+    expect(page.locator("#pictures")).to_contain_text("building")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("button", name="Download ZIP", exact=True)).to_be_visible(timeout=120_000)
+    page.locator(".verdict").evaluate("each => each.scrollIntoView()")
+    page.wait_for_timeout(2000)  # the tiles are drawn as they come
+    picture = page.screenshot()
+    context.close()
+    return picture
+
+
 def main() -> None:
     """Write each picture, with 256 colours: a page has few, and a README should load fast."""
     with served() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             for width in (1280, 390):
-                picture = Image.open(io.BytesIO(shoot(browser, address, scheme, width))).convert("RGB")
-                few = picture.quantize(256, dither=Image.Dither.NONE)
-                few.save(HERE / f"upscale-{scheme}-{width}.png", optimize=True)
+                for tab, taken in (("upscale", shoot), ("compare", shoot_comparison)):
+                    picture = Image.open(io.BytesIO(taken(browser, address, scheme, width))).convert("RGB")
+                    few = picture.quantize(256, dither=Image.Dither.NONE)
+                    few.save(HERE / f"{tab}-{scheme}-{width}.png", optimize=True)
         browser.close()
 
 

@@ -16,7 +16,7 @@ from pipelines import tables
 from pipelines.charts import charts
 from pipelines.resample import SHRINKING
 from pipelines.results import Row
-from pipelines.statistics import summarise
+from pipelines.statistics import comparable, summarise
 from pipelines.tables import NOT_APART, Table
 from pipelines.verdict import verdict
 from ui.examples import STATIC
@@ -41,23 +41,24 @@ def results(rows: Sequence[Row], kernel: str, running: bool) -> str:
     """
     if running and not rows:
         return ""
-    entries = summarise(rows, intervals=not running)
-    pictures = tables.count_pictures(rows)
+    compared = comparable(rows)
+    entries = summarise(compared, intervals=not running)
     pairs = [] if running else tables.pairs(rows)
     html = _template().render(
         kernel=kernel,
         meaning=SHRINKING.get(kernel, ""),
         running=running,
-        pictures=pictures,
+        pictures=tables.count_pictures(rows),
+        compared=tables.count_pictures(compared),
         verdict="" if running else verdict(rows),
-        summary=tables.summary(rows, entries),
+        summary=tables.summary(compared, entries),
         failed=tables.failed(rows),
-        plots=[Markup(plot) for plot in charts(entries, pictures)],
+        plots=[Markup(plot) for plot in charts(compared, entries)],
         pairs=pairs,
         alike="; ".join(map(_alike, pairs)),
         by_picture=[] if running else tables.by_picture(rows),
         chains=tables.chains(rows, ()),
-        notes=tables.notes(rows, entries),
+        notes=tables.notes(rows, summarise(rows, intervals=False)),
     )
     return html.encode(errors="replace").decode()  # a file's name may hold what no JSON can carry to the browser
 

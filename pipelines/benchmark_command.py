@@ -49,7 +49,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     from pipelines import benchmark
-    from pipelines.verdict import verdict
+    from pipelines.conclusions import conclude
 
     if options.repeat:
         _repeat(options, progress)
@@ -65,7 +65,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
     if all(row.error for row in report.rows):
-        raise UpscaleError(verdict(report.rows))
+        raise UpscaleError(conclude(report.rows).verdict)
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
@@ -289,17 +289,16 @@ def _line(row: "Row") -> str:
 
 def _print_summary(report: "Report") -> None:
     """Over several pictures, the mean scores of each contender with their intervals; always the verdict."""
-    from pipelines.statistics import summarise
-    from pipelines.verdict import verdict
+    from pipelines.conclusions import conclude
 
+    found = conclude(report.rows)
     if len({row.picture for row in report.rows}) > 1:
-        for entry in summarise(report.rows):
-            if not entry["n"]:
-                continue
-            found = [(metric, entry[metric.key]) for metric in _printed()]
-            means = [_score(metric, of["mean"], of["low"], of["high"]) for metric, of in found]
-            print(f"mean of {entry['n']}  {entry['model']}  " + "  ".join(filter(None, means)))
-    print(verdict(report.rows))
+        for entry in found.compared:
+            means = [(metric, entry[metric.key]) for metric in _printed()]
+            told = [_score(metric, of["mean"], of["low"], of["high"]) for metric, of in means]
+            if entry["n"]:
+                print(f"mean of {entry['psnr_y']['n']}  {entry['model']}  " + "  ".join(filter(None, told)))
+    print(found.verdict)
 
 
 def _printed() -> list["Metric"]:

@@ -5,16 +5,21 @@ from typing import Any
 
 from pipelines.phrasing import contender
 from pipelines.plot import Axis, Point, scatter
-from pipelines.results import metric_of
+from pipelines.results import Row, metric_of
+from pipelines.statistics import compares
 
 SHORTEST = 0.001  # s: no clock tells less, and a logarithmic axis has no zero
 
 
-def charts(entries: Sequence[Mapping[str, Any]], pictures: int) -> Iterator[str]:
+def charts(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Quality against time, and PSNR against how it looks, or else against consistency; each where it can be had.
 
-    `entries` are what `summarise` made of the rows of that many pictures. Each plot is one `<svg>` element.
+    `entries` are what `summarise` made of the rows. What is not of the same pictures is not compared. Each plot is one
+    `<svg>` element.
     """
+    if not compares(rows, "psnr_y"):
+        return
+    pictures = len({row.picture for row in rows})
     psnr, time = _axis("psnr_y", pictures), Axis("Time", "s", False, log=True)
     timed = [
         Point(contender(entry["model"]), max(entry["seconds"]["median"], SHORTEST), entry["psnr_y"]["mean"])
@@ -29,7 +34,7 @@ def charts(entries: Sequence[Mapping[str, Any]], pictures: int) -> Iterator[str]
             for entry in entries
             if entry["psnr_y"]["mean"] is not None and entry[key]["mean"] is not None
         ]
-        if both:
+        if both and compares(rows, key):
             yield scatter(both, psnr, _axis(key, pictures), f"PSNR against {metric_of(key).name}")
             return
 

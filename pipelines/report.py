@@ -8,12 +8,11 @@ from io import StringIO
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from pipelines.conclusions import conclude
 from pipelines.crops import Shown, Unshown
 from pipelines.errors import BadSetting
 from pipelines.protocols import REPEATS
 from pipelines.results import Row, row_from
-from pipelines.statistics import compare, summarise
-from pipelines.verdict import verdict
 
 FORMAT = 1
 CONCLUDED = ("verdict", "summary", "pairs")  # what follows from the rows, and is not read back
@@ -109,8 +108,9 @@ def _facts(report: Report) -> dict[str, Any]:
     return {"format": FORMAT, **asdict(replace(report, rows=()))}
 
 
-def _concluded(rows: Sequence[Row]) -> dict[str, Any]:
-    return {"verdict": verdict(rows), "summary": summarise(rows), "pairs": compare(rows)}
+def _concluded(rows: tuple[Row, ...]) -> dict[str, Any]:
+    found = conclude(rows)
+    return {"verdict": found.verdict, "summary": found.summary, "pairs": found.pairs}
 
 
 def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:

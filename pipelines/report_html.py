@@ -10,32 +10,32 @@ from markupsafe import Markup
 
 from pipelines import tables
 from pipelines.charts import charts
+from pipelines.conclusions import conclude
 from pipelines.crops import Shown, Unshown
 from pipelines.phrasing import contender
 from pipelines.protocols import PROTOCOLS, conditions
 from pipelines.report import Report
 from pipelines.results import Row
-from pipelines.statistics import summarise
-from pipelines.verdict import verdict
+from pipelines.statistics import comparable
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(report: Report, pictures: Sequence[Shown | Unshown]) -> str:
     """The file's text."""
-    rows = report.rows
-    entries = summarise(rows)
-    count = tables.count_pictures(rows)
+    rows, found = report.rows, conclude(report.rows)
+    compared = comparable(rows)
     shown = [each for each in pictures if isinstance(each, Shown)]
     return _template().render(
         report=report,
-        verdict=verdict(rows),
+        verdict=found.verdict,
         protocol=PROTOCOLS.get(report.protocol, ""),
         beside=conditions(report.protocol, report.kernel),
-        pictures=count,
-        summary=tables.summary(rows, entries),
+        pictures=tables.count_pictures(rows),
+        compared=tables.count_pictures(compared),
+        summary=tables.summary(compared, found.compared),
         metrics=tables.metric_columns(rows),
-        plots=[Markup(plot) for plot in charts(entries, count)],
+        plots=[Markup(plot) for plot in charts(compared, found.compared)],
         pairs=tables.pairs(rows),
         by_picture=tables.by_picture(rows),
         failed=tables.failed(rows),
@@ -43,7 +43,7 @@ def page(report: Report, pictures: Sequence[Shown | Unshown]) -> str:
         shown=shown,
         unshown=[each for each in pictures if isinstance(each, Unshown)],
         chains=tables.chains(rows, shown),
-        notes=tables.notes(rows, entries),
+        notes=tables.notes(rows, found.summary),
         hashes=list(dict.fromkeys((row.image, row.image_sha256) for row in rows)),
         weights=_weights(rows),
     )

@@ -47,14 +47,36 @@ def shared_pictures(rows: Sequence[Row]) -> frozenset[Picture]:
 
     Of a single picture an infinite one counts as well: only means cannot take it.
     """
-    groups = [{row.picture: score(row, "psnr_y") for row in own} for own in by_model(rows).values()]
-    scores = [known for own in groups if (known := {each: value for each, value in own.items() if value is not None})]
+    scores = _scores(rows, "psnr_y")
     if not scores:
         return frozenset()
     shared = frozenset(scores[0]).intersection(*scores[1:])
     if len({row.picture for row in rows}) == 1:
         return shared
     return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
+
+
+def comparable(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose means compare, which are those of the shared pictures; all of them where there are none."""
+    shared = shared_pictures(rows)
+    return [row for row in rows if row.picture in shared or not shared]
+
+
+def compares(rows: Sequence[Row], key: str) -> bool:
+    """Whether all contenders that have a metric have it of the same pictures, so that their means are of one thing."""
+    scores = _scores(rows, key)
+    if any(own.keys() != scores[0].keys() for own in scores):
+        return False
+    single = len({row.picture for row in rows}) == 1
+    return single or all(math.isfinite(value) for own in scores for value in own.values())
+
+
+def _scores(rows: Sequence[Row], key: str) -> list[dict[Picture, float]]:
+    """The scores of each contender that has any, by picture."""
+    scores = [
+        {row.picture: value for row in own if (value := score(row, key)) is not None} for own in by_model(rows).values()
+    ]
+    return [own for own in scores if own]
 
 
 def summarise(rows: Sequence[Row], intervals: bool = True) -> list[dict[str, Any]]:

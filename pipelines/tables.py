@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.crops import Shown
 from pipelines.phrasing import contender, duration, megabytes, number
 from pipelines.results import METRICS, Metric, Row, metric_of
-from pipelines.statistics import by_model, compare, score
+from pipelines.statistics import Picture, by_model, compare, compares, score
 
 RANKED_BY = ("psnr_y", "lpips")  # compared in pairs
 BY_PICTURE = ("psnr_y", "ssim_y", "lpips")  # what is shown for each picture; JSON and CSV have the rest
@@ -77,10 +77,13 @@ def metric_columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def summary(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Every contender with its scores and costs; `entries` are what `summarise` made of the rows."""
+    """Every contender with its scores and costs; `entries` are what `summarise` made of the rows.
+
+    The best of a column is marked where all are of the same pictures: `statistics.comparable` gives such rows.
+    """
     count = count_pictures(rows)
-    scores = {metric.key: (_column(metric), _score_cells(entries, metric)) for metric in _measured(rows)}
-    time, *costs = _costs(entries, by_model(rows))
+    scores = {metric.key: (_column(metric), _score_cells(rows, entries, metric)) for metric in _measured(rows)}
+    time, *costs = _costs(rows, entries)
     # What decides comes first: on a narrow page the rest is out of sight.
     table = [*(scores.pop(key) for key in BY_PICTURE if key in scores), time, *scores.values(), *costs]
     if count > 1:
@@ -89,8 +92,8 @@ def summary(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Table:
         )
     columns, cells = zip(*table, strict=True)
     lines = [Line(contender(each["model"]), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
-    title = "All methods" if count == 1 else f"All methods, means over {count} pictures"
-    return Table(title, "Method", tuple(columns), tuple(lines))
+    over = f"means over {count} pictures" if compares(rows, "psnr_y") else "each over the pictures it has a score of"
+    return Table("All methods" if count == 1 else f"All methods, {over}", "Method", tuple(columns), tuple(lines))
 
 
 def pairs(rows: Sequence[Row]) -> list[Table]:
@@ -130,8 +133,9 @@ def by_picture(rows: Sequence[Row]) -> list[Table]:
             for each in pictures:
                 scores = [score(found[each, m], metric.key) if (each, m) in found else None for m in models]
                 texts = [number(value, metric.digits) for value in scores]
-                cells = _cells(scores, texts, metric.higher_is_better, [""] * len(models))
-                lines.append(Line(each[0], tuple(cells)))
+                best = _best(scores, texts, metric.higher_is_better)
+                cells = tuple(Cell(*each) for each in zip(texts, scores, best, strict=True))
+                lines.append(Line(each[0], cells))
             column = _column(metric)
             title = f"{column.name} {column.arrow} of each picture"
             tables.append(Table(title, "Picture", tuple(Column(contender(model)) for model in models), tuple(lines)))
@@ -139,14 +143,20 @@ def by_picture(rows: Sequence[Row]) -> list[Table]:
 
 
 def failed(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """Who failed on which pictures and why: once, however many pictures it is the same for."""
-    pictures: dict[tuple[str, str], list[str]] = {}
+    """Who failed on which pictures and why: once, however many pictures or methods it is the same for."""
+    methods = len(by_model(rows))
+    errors: dict[Picture, list[str | None]] = {}
+    for row in rows:
+        errors.setdefault(row.picture, []).append(row.error)
+    pictures: dict[tuple[str, str], dict[Picture, None]] = {}
     for row in rows:
         if row.error is not None:
-            pictures.setdefault((contender(row.model), row.error), []).append(row.image)
+            everyone = methods > 1 and errors[row.picture] == [row.error] * methods
+            who = "Every method" if everyone else contender(row.model)
+            pictures.setdefault((who, row.error), {})[row.picture] = None
     return [
-        (model, images[0] if len(images) == 1 else f"{len(images)} pictures", error)
-        for (model, error), images in pictures.items()
+        (who, next(iter(failing))[0] if len(failing) == 1 else f"{len(failing)} pictures", error)
+        for (who, error), failing in pictures.items()
     ]
 
 
@@ -188,15 +198,12 @@ def _column(metric: Metric) -> Column:
     return Column(metric.name + unit, metric.higher_is_better, metric.about)
 
 
-def _cells(values: Sequence[float | None], texts: Sequence[str], higher: bool, details: Sequence[str]) -> list[Cell]:
-    """A column's cells; the best is marked, and whatever reads the same, unless all do."""
+def _best(values: Sequence[float | None], shown: Sequence[object], higher: bool) -> list[bool]:
+    """Which value is the best, and which are shown as it is; none where all are."""
     known = [value for value in values if value is not None]
-    best = texts[values.index((max if higher else min)(known))] if known else ""
-    alike = len({text for value, text in zip(values, texts, strict=True) if value is not None}) < 2
-    return [
-        Cell(text, value, text == best and not alike, detail)
-        for value, text, detail in zip(values, texts, details, strict=True)
-    ]
+    best = shown[values.index((max if higher else min)(known))] if known else None
+    alike = len({each for value, each in zip(values, shown, strict=True) if value is not None}) < 2
+    return [each == best and not alike for each in shown]
 
 
 def _count(value: int) -> Cell:
@@ -207,11 +214,13 @@ def _time(seconds: float | None) -> Cell:
     return Cell("–" if seconds is None else duration(seconds), seconds)
 
 
-def _score_cells(entries: Sequence[Mapping[str, Any]], metric: Metric) -> list[Cell]:
+def _score_cells(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]], metric: Metric) -> list[Cell]:
+    count = count_pictures(rows)
     means = [_mean(entry[metric.key]) for entry in entries]
     texts = [number(mean, metric.digits) for mean in means]
-    intervals = [_interval(entry[metric.key], metric) for entry in entries]
-    return _cells(means, texts, metric.higher_is_better, intervals)
+    best = _best(means, texts, metric.higher_is_better) if compares(rows, metric.key) else [False] * len(means)
+    details = [_detail(entry[metric.key], metric, count) for entry in entries]
+    return [Cell(*each) for each in zip(texts, means, best, details, strict=True)]
 
 
 def _mean(found: Mapping[str, Any]) -> float | None:
@@ -222,18 +231,21 @@ def _mean(found: Mapping[str, Any]) -> float | None:
     return mean
 
 
-def _interval(found: Mapping[str, Any], metric: Metric) -> str:
-    return (
-        ""
-        if found["low"] is None
-        else f"{number(found['low'], metric.digits)} to {number(found['high'], metric.digits)}"
-    )
+def _detail(found: Mapping[str, Any], metric: Metric, count: int) -> str:
+    """The interval, and of how many pictures the mean is where that is not all."""
+    details = []
+    if found["low"] is not None:
+        details.append(f"{number(found['low'], metric.digits)} to {number(found['high'], metric.digits)}")
+    if found["n"] not in (0, count):
+        details.append("of 1 picture" if found["n"] == 1 else f"of {found['n']} pictures")
+    return ", ".join(details)
 
 
-def _costs(
-    entries: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence[Row]]
-) -> list[tuple[Column, list[Cell]]]:
+def _costs(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> list[tuple[Column, list[Cell]]]:
+    groups = by_model(rows)
     times = [entry["seconds"] and entry["seconds"]["median"] for entry in entries]
+    # Two times that read the same need not be: marked is the shortest alone.
+    best = _best(times, times, False) if compares(rows, "seconds") else [False] * len(times)
     once = ["timed once" if any(row.runs == 1 for row in groups[entry["model"]]) else "" for entry in entries]
     peaks = [entry["peak_mb"] for entry in entries]
     parameters = [entry["params"] for entry in entries]
@@ -241,7 +253,7 @@ def _costs(
     return [
         (
             Column("Time", False, "How long enlarging a picture took, loading apart."),
-            _cells(times, [_time(time).text for time in times], False, once),
+            [Cell(_time(each[0]).text, *each) for each in zip(times, best, once, strict=True)],
         ),
         (
             Column("Memory, MB", False, "The most that a run needed above what was held before."),
@@ -266,9 +278,15 @@ def _pair(pair: Mapping[str, Any], metric: Metric) -> Line:
             Cell(f"{pair['difference']:+.{metric.digits}f}", pair["difference"]),
             Cell("< 0.001" if pair["p"] < 0.001 else number(pair["p"], 3), pair["p"]),
             _count(pair["n"]),
-            Cell("different" if pair["distinguishable"] else NOT_APART, float(pair["distinguishable"])),
+            Cell(_result(pair), float(pair["distinguishable"])),
         ),
     )
+
+
+def _result(pair: Mapping[str, Any]) -> str:
+    if not pair["distinguishable"]:
+        return NOT_APART
+    return "different" if pair["difference"] * pair["rank_biserial"] > 0 else "different, by ranks the other way"
 
 
 def _size(step: int, whole: int, pictures: Sequence[Shown]) -> str:

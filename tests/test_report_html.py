@@ -142,6 +142,14 @@ def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
     assert "without a border as wide as the scale; LPIPS and consistency take the whole picture." in html
 
 
+def test_a_picture_that_one_failed_on_is_left_out_of_the_means_and_told() -> None:
+    rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
+    html = to_html(report_of(rows)).decode()
+    assert "All methods, means over 2 pictures" in html
+    assert "The means are over the 2 of 3 pictures with a finite PSNR Y by every method" in html
+    assert '<td class="best">31.50<span' in html and "20.00" in html, "picture by picture it is there"
+
+
 def test_a_picture_that_cannot_be_shown_is_told_of() -> None:
     rows = [row("bicubic", psnr_y=30.0), row("lapsrn:4,fsrcnn:2", psnr_y=31.0)]
     html = to_html(report_of(rows), [Unshown("<one>.png", "The file was changed after it was measured.")]).decode()

@@ -96,6 +96,12 @@ def test_several_pictures_chains_and_failures_are_told() -> None:
     assert html.count("Shrunk by bicubic (antialiased bicubic, as MATLAB&#39;s imresize).") == 1 + 1 + 2 + 3
 
 
+def test_means_are_over_the_pictures_that_all_scored() -> None:
+    rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
+    html = results(rows, "bicubic", running=False)
+    assert "All methods, means over 2 pictures" in html and "The means are over the 2 of 3 pictures" in html
+
+
 def test_what_is_not_distinguishable_is_told() -> None:
     rows = [*several("bicubic", [30, 31, 32]), *several("lapsrn", [30.5, 31.4, 32.3])]
     html = whole(rows, "round-trip", "bicubic")

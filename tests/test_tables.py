@@ -1,6 +1,7 @@
 """What the report's and the page's tables hold."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from pipelines import tables
 from pipelines.charts import charts
 from pipelines.results import METRICS, Row, metric_of
-from pipelines.statistics import summarise
+from pipelines.statistics import comparable, summarise
 from pipelines.tables import NOT_APART, Cell, Table
+from pipelines.verdict import verdict
 from tests.rows import row, several
 
 BASE = np.linspace(28, 36, 8)
@@ -54,6 +56,45 @@ def test_what_reads_the_same_as_the_best_is_marked_too() -> None:
     assert [cell.best for cell in column(table, "PSNR Y, dB")] == [True, True, False]
 
 
+def test_of_times_that_read_the_same_the_shortest_is_marked_alone() -> None:
+    table = summary_of([row(model, psnr_y=30.0, seconds=seconds) for model, seconds in (("a", 0.0042), ("b", 0.0038))])
+    times = column(table, "Time")
+    assert [cell.text for cell in times] == ["4 ms", "4 ms"] and [cell.best for cell in times] == [False, True]
+
+
+def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
+    """On a flat picture bicubic is perfect, which no mean can take: espcn must not win by its 60 dB there."""
+    rows = [*several("bicubic", [30.0, 31.0]), row("bicubic", "2.png", mse_y=0.0), *several("espcn", [29, 30, 60])]
+    compared = [replace(each, seconds=1.0) for each in comparable(rows)]
+    table = summary_of(compared)
+    assert table.title == "All methods, means over 2 pictures"
+    assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
+    assert "at x2 with a finite score by every method: bicubic itself" in verdict(rows)
+    (plot,) = charts(compared, summarise(compared))
+    assert ">29.5<" in plot and ">50<" not in plot
+
+
+def test_means_over_other_pictures_are_told_and_none_is_the_best() -> None:
+    rows = [*several("a", [30.0, 31.0]), *several("b", [20.0, 29.0, 40.0]), row("a", "2.png", error="No room.")]
+    rows = [each if each.error else replace(each, seconds=float(number)) for number, each in enumerate(rows)]
+    table = summary_of(rows)
+    assert table.title == "All methods, each over the pictures it has a score of"
+    for name in ("PSNR Y, dB", "Time"):
+        assert not any(cell.best for cell in column(table, name))
+    assert column(table, "PSNR Y, dB")[0].detail.endswith("of 2 pictures")
+    assert "pictures" not in column(table, "PSNR Y, dB")[1].detail
+    assert list(charts(rows, summarise(rows))) == []
+
+
+def test_a_metric_that_some_lack_on_some_pictures_is_not_compared() -> None:
+    rows = [*several("a", [30.0, 31.0]), *several("b", [29.0, 30.0])]
+    rows = [replace(each, lpips=each.psnr_y, seconds=1.0) for each in rows]
+    rows[0] = replace(rows[0], lpips=None)
+    cells = column(summary_of(rows), "LPIPS")
+    assert [cell.best for cell in cells] == [False, False] and cells[0].detail == "of 1 picture"
+    assert len(list(charts(rows, summarise(rows)))) == 1, "time alone"
+
+
 def test_cells_carry_the_numbers_they_are_sorted_by() -> None:
     rows = [
         row("perfect", mse_y=0.0, seconds=95.0, params=1000, weights_bytes=86_000),
@@ -95,6 +136,13 @@ def test_pairs_say_who_cannot_be_told_apart() -> None:
     assert column(table, "Difference, dB")[0].value == pytest.approx(-0.8)
 
 
+def test_a_test_against_the_mean_is_told_of() -> None:
+    base = np.linspace(28, 36, 24)
+    rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
+    (table,) = tables.pairs(rows)
+    assert column(table, "Result")[0].text == "different, by ranks the other way"
+
+
 def test_a_single_picture_has_no_tables_of_several() -> None:
     rows = [row("bicubic", psnr_y=30.0), row("lapsrn", psnr_y=31.0)]
     assert tables.pairs(rows) == tables.by_picture(rows) == []
@@ -122,6 +170,22 @@ def test_a_failure_is_told_once() -> None:
     ]
 
 
+def test_a_picture_that_all_fail_on_is_told_once() -> None:
+    rows = [
+        row(model, name, error=f"{name} is no picture.") for name in ("1.png", "2.png") for model in ("a", "b", "c")
+    ]
+    rows += [row(model, name, error="No room.") for name in ("3.png", "4.png") for model in ("a", "b", "c")]
+    rows += [row("a", "5.png", error="No room."), row("b", "5.png", error="No room."), row("c", "5.png", psnr_y=30.0)]
+    assert tables.failed(rows) == [
+        ("Every method", "1.png", "1.png is no picture."),
+        ("Every method", "2.png", "2.png is no picture."),
+        ("Every method", "2 pictures", "No room."),
+        ("a", "5.png", "No room."),
+        ("b", "5.png", "No room."),
+    ]
+    assert tables.failed([row("a", error="No room.")]) == [("a", "one.png", "No room.")], "it is the only one"
+
+
 def test_chains_show_each_stage() -> None:
     assert tables.chains([row("bicubic")], ()) is None
     table = tables.chains([row(CHAIN, stage_seconds=(0.5, 0.1)), row(CHAIN, "2.png", stage_seconds=(0.7, 0.1))], ())
@@ -142,7 +206,8 @@ def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
 
 def test_plots_are_those_that_can_be_had() -> None:
     def titles(**scores: float) -> list[str]:
-        found = charts(summarise([row("a", **scores), row("b", psnr_y=29.0)]), 1)
+        rows = [row("a", **scores), row("b", psnr_y=29.0)]
+        found = charts(rows, summarise(rows))
         return [plot.partition("<title>")[2].partition("</title>")[0] for plot in found]
 
     assert titles(psnr_y=30.0) == []

@@ -17,7 +17,7 @@ from pipelines import tables
 from pipelines.charts import charts
 from pipelines.protocols import conditions
 from pipelines.results import Row
-from pipelines.statistics import summarise
+from pipelines.statistics import comparable, summarise
 from pipelines.tables import NOT_APART, Table
 from pipelines.verdict import verdict
 from ui.examples import STATIC
@@ -41,31 +41,33 @@ def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> s
     """
     if running and not rows:
         return ""
-    entries = summarise(rows, intervals=not running)
+    compared = comparable(rows)
+    entries = summarise(compared, intervals=not running)
     return _made(
         "results.html",
         beside=conditions(protocol, kernel),
         running=running,
         pictures=tables.count_pictures(rows),
+        compared=tables.count_pictures(compared),
         verdict="" if running else verdict(rows),
-        summary=tables.summary(rows, entries),
+        summary=tables.summary(compared, entries),
         failed=tables.failed(rows),
     )
 
 
 def details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """What else the rows say: plots, who can be told apart, each picture's scores, the chains' stages, and notes."""
-    entries = summarise(rows, intervals=False)
+    compared = comparable(rows)
     pairs = tables.pairs(rows)
     return _made(
         "details.html",
         beside=conditions(protocol, kernel),
-        plots=[Markup(plot) for plot in charts(entries, tables.count_pictures(rows))],
+        plots=[Markup(plot) for plot in charts(compared, summarise(compared, intervals=False))],
         pairs=pairs,
         alike="; ".join(map(_alike, pairs)),
         by_picture=tables.by_picture(rows),
         chains=tables.chains(rows, ()),
-        notes=tables.notes(rows, entries),
+        notes=tables.notes(rows, summarise(rows, intervals=False)),
     )
 
 

@@ -98,7 +98,7 @@ def test_several_pictures_chains_and_failures_are_told() -> None:
 
 def test_means_are_over_the_pictures_that_all_scored() -> None:
     rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
-    html = results(rows, "bicubic", running=False)
+    html = whole(rows, "round-trip", "bicubic")
     assert "All methods, means over 2 pictures" in html and "The means are over the 2 of 3 pictures" in html
 
 

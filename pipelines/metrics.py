@@ -19,6 +19,7 @@ from pipelines.lpips import load as load_lpips
 from pipelines.lpips import prepare as prepare_lpips
 from pipelines.picture import to_uint8
 from pipelines.resample import shrink
+from pipelines.results import CONSISTENT
 from pipelines.runs import Run, finish, noted
 from pipelines.ssim import MS_SIDE, SIDE, Floats, Likeness, Values
 from pipelines.strips import by_strips
@@ -41,7 +42,6 @@ __all__ = [
 
 Picture8: TypeAlias = npt.NDArray[np.uint8]
 
-CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small picture"
 WITHOUT_ORIGINAL = "no original is known: nothing but consistency can be measured"
 
 

@@ -42,6 +42,10 @@ def metric_of(key: str) -> Metric:
     return next(metric for metric in METRICS if metric.key == key)
 
 
+# The note of a row whose consistency is infinite: JSON has no such number, and no error stands beside it.
+CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small picture"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one contender did on one picture. What could not be had is None, and `notes` or `error` says why.

@@ -36,6 +36,11 @@ def pictures() -> int:
     return _whole("UPSCALE_MAX_PICTURES", 12, 1_000)
 
 
+def compared_pixels() -> int:
+    """How many pixels all results of one comparison on the page may have: UPSCALE_MAX_COMPARED_MEGAPIXELS."""
+    return int(_positive("UPSCALE_MAX_COMPARED_MEGAPIXELS", 1000) * MEGA)
+
+
 def queue_length() -> int:
     """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)

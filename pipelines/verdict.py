@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from pipelines.phrasing import contender, duration, number
-from pipelines.results import METRICS, Row
+from pipelines.results import CONSISTENT, METRICS, Row
 from pipelines.statistics import Picture, by_model, compare, score, shared_pictures
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
@@ -76,12 +76,18 @@ def _nothing(rows: Sequence[Row]) -> str:
     return f"No method gave a result, for {len(reasons)} reasons. The first: {reasons[0]}"
 
 
+def _consistency(row: Row) -> float | None:
+    """In dB, infinite where the result shrinks to exactly the small picture."""
+    exact = any(note == CONSISTENT for note in row.notes)
+    return math.inf if exact else row.consistency_psnr
+
+
 def _consistent(rows: Sequence[Row]) -> str:
     """Who agrees best with the small picture, of rows without an original; nothing where none has a score."""
     scores = {
         model: fmean(known)
         for model, own in by_model(rows).items()
-        if (known := [row.consistency_psnr for row in own if row.consistency_psnr is not None])
+        if (known := [value for row in own if (value := _consistency(row)) is not None])
     }
     if not scores:
         return ""

@@ -80,6 +80,7 @@ def test_a_chain_by_the_api(served: str, pictures: list[Path]) -> None:
         ({"scale": "x5"}, "There is no scale 'x5'"),
         ({"kernel": "sinc"}, "no kernel 'sinc'"),
         ({"protocol": "x"}, "no protocol 'x'"),
+        ({"protocol": ["round-trip"]}, "The protocol must be a word."),
         ({"models": ["edsr"], "scale": "x8"}, "EDSR has no scale x8"),
         ({"protocol": "chained-8x"}, "needs a chain"),
         ({"stages": ["nonsense"]}, "not KEY:SCALE"),
@@ -164,6 +165,44 @@ def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch
         comparing.check(pictures[:1] * 30)
     with pytest.raises(BadPicture, match="Choose a picture first"):
         comparing.check([])
+
+
+def test_too_many_megapixels(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_COMPARED_MEGAPIXELS", "0.01")
+    with pytest.raises(BadSetting, match="All results together would be 0 megapixels"):
+        compared(pictures, "nearest", "bicubic")
+    monkeypatch.setenv("UPSCALE_MAX_COMPARED_MEGAPIXELS", "0.04")
+    assert compared(pictures, "nearest", "bicubic").pictures
+
+
+def test_tiles_that_are_left_early_are_known_so_that_they_are_deleted(pictures: list[Path]) -> None:
+    run = comparing.tiles(np.zeros((1100, 1100, 3), np.uint8))
+    next(run)
+    run.close()
+    (folder,) = {Path(name).parent for name in comparing.KEPT if "tiles-" in name and name.endswith("0_2_2.webp")}
+    assert {str(path) for path in folder.iterdir()} <= comparing.KEPT
+
+
+def test_long_names_and_chains_make_names_that_a_file_can_have(tmp_path: Path) -> None:
+    images.write(Picture(smooth(40, 48)), tmp_path / f"{'ä' * 100}.png")
+    chains = [",".join(["bicubic:2"] * 3)]
+    found = comparing.begun([tmp_path / f"{'ä' * 100}.png"], "round-trip", "x8", "bicubic", [], chains)
+    report = finish(comparing.measured(found))
+    assert report.rows[0].error is None
+    assert len(finish(comparing.view(found, report, found.pictures[0])).panes) == 3
+
+
+def test_the_api_keeps_no_pictures(pictures: list[Path]) -> None:
+    found = compared(pictures, "nearest")
+    finish(comparing.measured(found, keeping=False))
+    assert [path.name for path in found.folder.iterdir()] == ["report.json"]
+
+
+def test_files_can_be_gone_through_while_others_come() -> None:
+    files = comparing.Files({"a", "b"})
+    for name in files:
+        files.add(name + name)
+    assert files == {"a", "b", "aa", "bb"}
 
 
 # --- a visit ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipelines.results import Row
+from pipelines.results import CONSISTENT, Row
 from pipelines.verdict import verdict
 from tests.rows import row, several
 
@@ -190,3 +190,8 @@ def test_without_an_original_none_is_called_best() -> None:
         "There is no score against an original, so nothing says which is best at x2: look at them. "
         "Most consistent with the small picture, 41.0 dB: lanczos and bicubic."
     )
+
+
+def test_exact_consistency_is_the_most_there_is() -> None:
+    rows = [row("bicubic", notes=(CONSISTENT,)), row("espcn", consistency_psnr=47.2)]
+    assert verdict(rows).endswith("Most consistent with the small picture, ∞ dB: bicubic.")

@@ -25,7 +25,7 @@ from ui.comparing import Comparison
 from ui.examples import EXAMPLES
 from ui.inputs import Dropdown, PictureInput
 from ui.picture import picture_field
-from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, escaped, for_page, mendable, steps
 from ui.viewer import Pane, View, Viewer
 
 ABOUT_SCORING = (
@@ -73,15 +73,16 @@ def build(page: gr.Blocks) -> None:
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
 
     waiting = run.click(
-        lambda: (words.state("Waiting for a free place."), *buttons(running=True)),
+        lambda: (words.state("Waiting for a free place."), None, *buttons(running=True)),
         None,
-        [progress, *run_and_cancel],
+        [progress, comparison, *run_and_cancel],
         **QUIET,
         queue=False,
     )
     running = waiting.then(_run, chosen, [progress, comparison, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     stopped = cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-    stopped.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
+    at_once = stopped.then(cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False)
+    at_once.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
 
     # The API has inputs of its own, as `/upscale` has: the page's hold the first example.
     gr.Button(visible=False).click(
@@ -160,12 +161,11 @@ def _enlarge(source: Source | None, first: str, second: str, folder: Path) -> It
 
 def _stopped(asked: Comparison | None) -> Iterator[tuple[Any, ...]]:
     """What was finished when the visitor cancelled."""
-    time.sleep(0.3)  # steps that were on their way would show over it
     report = None if asked is None else comparing.so_far(asked)
     if asked is None or report is None:
         yield words.state("Cancelled."), *buttons(running=False), *_nothing()
         return
-    with mendable():
+    with escaped(), mendable():
         shown = yield from steps(
             _scores(asked, report),
             lambda said, share: (words.progress(said, share), *buttons(running=False), *_kept()),

@@ -1,6 +1,5 @@
 """The Compare tab: many models on one or several pictures, scored, ranked, and seen side by side. Also `/benchmark`."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ui import comparing, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesButton, PicturesInput, Radio
-from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, escaped, for_page, mendable, steps
 from ui.viewer import View, Viewer
 
 PROTOCOLS = {
@@ -94,15 +93,16 @@ def build(page: gr.Blocks) -> None:
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
 
     waiting = run.click(
-        lambda: (words.state("Waiting for a free place."), *buttons(running=True)),
+        lambda: (words.state("Waiting for a free place."), None, *buttons(running=True)),
         None,
-        [progress, *run_and_cancel],
+        [progress, comparison, *run_and_cancel],
         **QUIET,
         queue=False,
     )
     running = waiting.then(_compare, chosen, [progress, comparison, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     stopped = cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-    stopped.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
+    at_once = stopped.then(cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False)
+    at_once.then(_stopped, comparison, [progress, *run_and_cancel, *shown], **QUIET, **ONE_AT_A_TIME)
     which.input(_look_at, [comparison, which], [progress, viewer], **QUIET, **ONE_AT_A_TIME)
 
     gr.Button(visible=False).click(
@@ -130,7 +130,7 @@ def benchmark(
     """
     with mendable():
         asked = comparing.begun([] if image is None else [image], protocol, scale, kernel, models, stages)
-        report = yield from steps(comparing.measured(asked), lambda said, share: None)
+        report = yield from steps(comparing.measured(asked, keeping=False), lambda said, share: None)
         yield as_dict(report)
 
 
@@ -170,12 +170,11 @@ def _compare(
 
 def _stopped(asked: Comparison | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
     """What was finished when the visitor cancelled: all that a whole run shows, of those rows."""
-    time.sleep(0.3)  # steps that were on their way would show over it
     report = None if asked is None else comparing.so_far(asked)
     if asked is None or report is None:
         yield words.state("Cancelled."), *buttons(running=False), *_nothing()
         return
-    with mendable():
+    with escaped(), mendable():
         shown = yield from steps(
             _shown(asked, report, request),
             lambda said, share: (words.progress(said, share), *buttons(running=False), gr.skip(), *_kept()),
@@ -189,11 +188,13 @@ def _look_at(asked: Comparison | None, number: int) -> Iterator[tuple[Any, ...]]
     report = None if asked is None else comparing.so_far(asked)
     if asked is None or report is None:
         raise gr.Error("The results are no longer kept here; compare again.", print_exception=False)
-    with mendable():
+    with escaped(), mendable():
         view = yield from steps(
             comparing.view(asked, report, asked.pictures[number]),
             lambda said, share: (words.progress(said, share), gr.skip()),
         )
+        if not view.panes:
+            raise gr.Error("The results are no longer kept here; compare again.", print_exception=False)
         yield words.state("Done."), view
 
 
@@ -211,9 +212,10 @@ def _offer(
 ) -> tuple[Radio, Dropdown, CheckboxGroup, Dropdown, list[str]]:
     """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
     chained = protocol == "chained-8x"
-    offered, ready = _models(protocol, scale)
+    with mendable():
+        offered, ready = _models(protocol, scale)
     keys = [key for _, key in offered]
-    value = [key for key in keys if key in (ticked if key in before else ready)]
+    value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
     return (
         Radio(visible=not chained),
         Dropdown(visible=protocol != "no-original"),
@@ -228,8 +230,12 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
     try:
         comparing.check(sources)
         found = comparing.taking_part(protocol, scale, models, _shown_chains(protocol, chains))
-        by = 1 if protocol == "no-original" else found[0].scale
-        sizes = [images.measure(source) for source in sources]
+        shrinks = protocol != "no-original"
+        by = found[0].scale if shrinks else 1
+        sizes = [images.measure(source, 1 if shrinks else found[0].scale) for source in sources]
+        for size in sizes:
+            protocols.check_size(*size, by)
+        comparing.check_sizes(sizes, protocol, found)
     except UpscaleError as error:
         return words.trouble(str(error))
     small = [(width // by, height // by) for width, height in sizes]

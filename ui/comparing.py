@@ -1,8 +1,10 @@
 """A comparison on the page: measured into a folder of its own, and shown from there, whole or ended early."""
 
 import argparse
+import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from pipelines.benchmark import LONG, Fetched, Plan, Scored, Subject
 from pipelines.benchmark_command import command_for
 from pipelines.catalog import Weights
 from pipelines.crops import Shown
-from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
 from pipelines.files import write_whole
 from pipelines.images import Picture, Source, to_uint8
 from pipelines.phrasing import contender, duration, file_name
@@ -41,8 +43,17 @@ from pipelines.runs import Run, Step, noted
 from ui import gpu
 from ui.viewer import Pane, View, tiles_folder
 
-KEPT: set[str] = set()  # every file of every comparison; the page deletes them in their time
+
+class Files(set[str]):
+    """Names of files that one thread may go through while others add some: it goes through those at the beginning."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(set.copy(self)))
+
+
+KEPT = Files()  # every file of every comparison; the page deletes them in their time
 SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
+LONGEST = 80  # bytes of a name's parts, of which a file may have 255 in all
 REPORT = "report.json"
 ORIGINAL, SMALL = "original", "small picture"
 GOOD_CHAINS = {
@@ -69,10 +80,24 @@ def check(sources: Sequence[Source]) -> None:
         raise BadSetting(f"At most {most} pictures can be compared at once here, not {len(sources)}.")
 
 
+def check_sizes(sizes: Sequence[tuple[int, int]], protocol: str, found: Sequence[Contender]) -> None:
+    """Raise BadSetting where all results of pictures of these sizes together would be more than is made here at once."""
+    grown = found[0].scale ** 2 if protocol == "no-original" else 1
+    made = sum(width * height for width, height in sizes) * grown * len(found)
+    if made > (most := settings.compared_pixels()):
+        mega = settings.MEGA
+        raise BadSetting(
+            f"All results together would be {made / mega:.0f} megapixels, and at most {most / mega:.0f} are made at "
+            "once here: take fewer pictures or models."
+        )
+
+
 def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequence[str]) -> tuple[Contender, ...]:
     """Who takes part, by the page's values; of chained-8x the scale is always 8. Raises BadSetting."""
     if not isinstance(models, list) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")
+    if not isinstance(protocol, str):
+        raise BadSetting("The protocol must be a word.")
     factor = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
     return contenders(protocol, factor, models, [_stages(chain) for chain in chains])
 
@@ -105,18 +130,21 @@ def begun(
     check(sources)
     check_kernel(kernel)
     found = taking_part(protocol, scale, models, chains)
+    check_sizes(list(_sizes(sources)), protocol, found)
     folder = tiles_folder()
     paths = [_as_file(source, folder, number) for number, source in enumerate(sources, 1)]
     pictures, _ = benchmark.subjects(paths)
     return Comparison(Plan(protocol, found[0].scale, kernel, found), tuple(pictures), folder)
 
 
-def measured(comparison: Comparison) -> Run[Report]:
-    """Measure it; each result is kept in its folder as it is finished, and the report with the rows so far."""
+def measured(comparison: Comparison, keeping: bool = True) -> Run[Report]:
+    """Measure it; the report with the rows so far is kept in its folder, and if wanted each result as it is done."""
     plan, pictures = comparison.plan, comparison.pictures
     weights = yield from benchmark.fetch_weights(plan.contenders)
     models = [stage for each in plan.contenders for stage in each.stages]
-    running = _keeping(gpu.within(models, _measured_here, plan, pictures, weights), comparison)
+    running = gpu.within(models, _measured_here, plan, pictures, weights)
+    if keeping:
+        running = _keeping(running, comparison)
     names = [picture.name for picture in pictures]
     head = recording.begun(plan, names, command_for(names, plan), _lpips())
     KEPT.add(str(comparison.folder / REPORT))
@@ -172,18 +200,19 @@ def downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
     """The files to download, by what they are: "JSON", "CSV", "HTML" and "ZIP" (every result as a PNG, and those)."""
     folder = comparison.folder
     files = {kind: folder / f"report.{kind.lower()}" for kind in ("JSON", "CSV", "HTML")}
+    archive_file = folder / "comparison.zip"
+    KEPT.update(map(str, (*files.values(), archive_file)))  # before they are written: that may be ended at any time
     yield Step(0, 3, "writing the report")
     write_whole(files["JSON"], report.to_json(found))
     write_whole(files["CSV"], report.to_csv(found))
     yield Step(1, 3, "writing the report")
     write_whole(files["HTML"], report.to_html(found, list(_shown(comparison, found))))
     yield Step(2, 3, "writing the report")
-    files["ZIP"] = folder / "comparison.zip"
-    with zipfile.ZipFile(files["ZIP"], "w", zipfile.ZIP_STORED) as archive:
+    files["ZIP"] = archive_file
+    with zipfile.ZipFile(archive_file, "w", zipfile.ZIP_STORED) as archive:
         for path in [*files.values(), *sorted(folder.glob("*.png"))]:
             if path != files["ZIP"]:
                 archive.write(path, path.name)
-    KEPT.update(map(str, files.values()))
     return files
 
 
@@ -200,7 +229,10 @@ def stage_of(chain: str, number: int) -> str:
 
 def tiles(pixels: Bytes) -> Run[Pyramid]:
     """The picture as the viewer takes it."""
-    return (yield from pyramid.write_pyramid(pixels, tiles_folder()))
+    folder = tiles_folder()
+    # Before they are written: that may be ended at any time.
+    KEPT.update(map(str, Pyramid(folder, pixels.shape[1], pixels.shape[0]).files()))
+    return (yield from pyramid.write_pyramid(pixels, folder))
 
 
 def size(pixels: Bytes) -> str:
@@ -249,15 +281,20 @@ def _keep(scored: Scored, comparison: Comparison) -> None:
     for what, picture in pictures.items():
         path = _file(comparison, scored.subject, what)
         if not path.exists():
-            images.write(picture, path, metadata=False)
             KEPT.add(str(path))
+            with suppress(CannotWrite):  # without room a result cannot be looked at, and its row is still right
+                images.write(picture, path, metadata=False)
 
 
 def _file(comparison: Comparison, picture: Subject, what: str) -> Path:
     """Where a picture's original, small picture or result lies: a name to meet in the archive."""
     number = f"{comparison.pictures.index(picture) + 1}_" if len(comparison.pictures) > 1 else ""
     scale = "" if what in (ORIGINAL, SMALL) else f"_x{comparison.plan.scale}"
-    return comparison.folder / f"{number}{Path(picture.name).stem}_{file_name(what)}{scale}.png"
+    told = file_name(what)
+    if len(told) > LONGEST:
+        told = f"{told[:LONGEST]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    stem = Path(picture.name).stem.encode()[:LONGEST].decode(errors="ignore")
+    return comparison.folder / f"{number}{stem}_{told}{scale}.png"
 
 
 def _pixels(path: Path) -> Bytes:
@@ -290,6 +327,13 @@ def _shown(comparison: Comparison, found: Report) -> Iterator[Shown]:
         outputs = {row.model: load for row, load in kept_rows(comparison, found, picture).items()}
         if small is not None and outputs:
             yield crops.shown(picture.name, read(comparison, picture, ORIGINAL), small, outputs)
+
+
+def _sizes(sources: Sequence[Source]) -> Iterator[tuple[int, int]]:
+    """The sizes of the pictures that can be read; of the others the rows will tell."""
+    for source in sources:
+        with suppress(BadPicture):
+            yield images.measure(source)
 
 
 def _stages(chain: str) -> list[tuple[str, int]]:

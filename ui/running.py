@@ -12,6 +12,7 @@ import gradio as gr
 from pipelines.errors import UpscaleError
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, T
+from ui import words
 
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
@@ -75,6 +76,21 @@ def mendable() -> Iterator[None]:
 def for_page(error: gr.Error) -> gr.Error:
     """The error for the page, which shows its message as HTML: it may hold a file's name."""
     return gr.Error(html.escape(str(error.message), quote=False), print_exception=False)
+
+
+@contextmanager
+def escaped() -> Iterator[None]:
+    """Errors go to the page as `for_page` makes them."""
+    try:
+        yield
+    except gr.Error as error:
+        raise for_page(error) from None
+
+
+def cancelled() -> tuple[Any, ...]:
+    """A tab that was cancelled, a moment after it: steps that were on their way would show over it."""
+    time.sleep(0.3)
+    return words.state("Cancelled."), *buttons(running=False)
 
 
 def buttons(running: bool) -> tuple[gr.Button, gr.Button]:

@@ -1,7 +1,9 @@
 """The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer.js."""
 
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pipelines.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid
 from ui.inputs import NoInterfaceFile
 
 STATIC = Path(__file__).with_name("static")
+EMPTY_SECONDS = 3600  # a folder without files is one whose files were deleted, or one that is about to be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ def tiles_folder() -> Path:
     """A new folder among the files that gradio serves."""
     parent = Path(get_upload_folder())
     parent.mkdir(parents=True, exist_ok=True)
+    for old in parent.glob("tiles-*"):
+        with suppress(OSError):  # one that still holds files stays
+            if time.time() - old.stat().st_mtime > EMPTY_SECONDS:
+                old.rmdir()
     return Path(tempfile.mkdtemp(prefix="tiles-", dir=parent))
 
 

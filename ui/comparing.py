@@ -81,7 +81,7 @@ def check(sources: Sequence[Source]) -> None:
 
 
 def check_sizes(sizes: Sequence[tuple[int, int]], protocol: str, found: Sequence[Contender]) -> None:
-    """Raise BadSetting where all results of pictures of these sizes together would be more than is made here at once."""
+    """Raise BadSetting where all results of pictures of these sizes would be more than is made here at once."""
     grown = found[0].scale ** 2 if protocol == "no-original" else 1
     made = sum(width * height for width, height in sizes) * grown * len(found)
     if made > (most := settings.compared_pixels()):

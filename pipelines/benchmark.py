@@ -18,7 +18,7 @@ from pipelines.metrics import Lpips, score, score_without_original
 from pipelines.picture import Picture
 from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.results import METRICS, Row
-from pipelines.runs import Run, Step, T
+from pipelines.runs import Run, Step, T, changed
 from pipelines.upscalers import Upscaler, load
 from pipelines.weights import Found, fetch
 
@@ -266,13 +266,9 @@ def _attempted(run: Run[T]) -> Run[T | str]:
 
 def _counted(run: Run[T], done: int, total: int, what: str) -> Run[T]:
     """The same run, its steps as the part of a larger one that has `done` of `total` behind it."""
-    try:
-        while True:
-            step = next(run)
-            part = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
-            yield Step(done, total, what + part)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    finally:
-        run.close()
+
+    def part(step: Step) -> Step:
+        told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
+        return Step(done, total, what + told)
+
+    return changed(run, part)

@@ -18,7 +18,7 @@ from pipelines.metrics import Lpips
 from pipelines.repeating import differences
 from pipelines.report import Report, draft, from_json, row_line, to_json
 from pipelines.results import Row
-from pipelines.runs import Run
+from pipelines.runs import Run, Step, watched
 
 
 def begun(plan: Plan, pictures: Sequence[str], command: str, lpips: Lpips | str) -> Report:
@@ -84,19 +84,15 @@ def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Seque
     `rows` are those of an earlier run that `running` takes over.
     """
     lines = {(row.picture, row.model): row_line(row) for row in rows if row.error is None}
-    try:
-        while True:
-            step = next(running)
-            if isinstance(step, Scored):
-                lines[step.row.picture, step.row.model] = row_line(step.row)
-                if path is not None:
-                    write_whole(path, draft(head, lines.values()))
-            yield step
-            del step  # or a row's pictures would be held while the next ones are made
-    except StopIteration as stop:
-        report = replace(head, rows=tuple(stop.value), complete=True)
-    finally:
-        running.close()
+
+    def write(step: Step) -> None:
+        if isinstance(step, Scored):
+            lines[step.row.picture, step.row.model] = row_line(step.row)
+            if path is not None:
+                write_whole(path, draft(head, lines.values()))
+
+    finished = yield from watched(running, write)
+    report = replace(head, rows=tuple(finished), complete=True)
     if path is not None:
         write_whole(path, to_json(report))
     return report

@@ -54,17 +54,31 @@ def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> 
         run.close()
 
 
-def noted(run: Run[T], prefix: str) -> Run[T]:
-    """The same run, each step's note with `prefix` in front."""
+def changed(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
+    """The same run, each step as `change` makes it. No step is held here: it may hold pictures."""
     try:
         while True:
-            step = next(run)
-            yield Step(step.done, step.total, prefix + step.note)
+            yield change(next(run))
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
         run.close()
+
+
+def watched(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
+    """The same run; `see` is called with each step before it goes on."""
+
+    def seen(step: Step) -> Step:
+        see(step)
+        return step
+
+    return changed(run, seen)
+
+
+def noted(run: Run[T], prefix: str) -> Run[T]:
+    """The same run, each step's note with `prefix` in front."""
+    return changed(run, lambda step: Step(step.done, step.total, prefix + step.note))
 
 
 def timed(run: Run[T]) -> Run[tuple[T, float]]:

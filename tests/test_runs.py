@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pipelines.errors import UpscaleError
-from pipelines.runs import Run, Sent, Step, T, finish, received, sent, timed
+from pipelines.runs import Run, Sent, Step, T, changed, finish, received, sent, timed, watched
 
 
 def counting(to: int, log: list[str]) -> Run[int]:
@@ -99,3 +99,13 @@ def test_closing_a_timed_run_closes_it() -> None:
     next(run)
     run.close()
     assert log == ["closed"]
+
+
+def test_a_changed_run_returns_and_closes_as_the_run_does() -> None:
+    log: list[str] = []
+    seen: list[Step] = []
+    run = changed(watched(counting(3, log), seen.append), lambda step: Step(step.done, 9, "changed"))
+    assert next(run) == Step(1, 9, "changed")
+    run.close()
+    assert log == ["closed"] and seen == [Step(1, 3, "counting")]
+    assert finish(watched(counting(3, log), seen.append)) == 3

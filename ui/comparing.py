@@ -39,7 +39,7 @@ from pipelines.protocols import CHAINED_SCALE, REPEATS, Bytes, Contender, check_
 from pipelines.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, Pyramid
 from pipelines.report import Report
 from pipelines.results import Row
-from pipelines.runs import Run, Step, noted
+from pipelines.runs import Run, Step, noted, watched
 from ui import gpu
 from ui.viewer import Pane, View, tiles_folder
 
@@ -153,17 +153,7 @@ def measured(comparison: Comparison, keeping: bool = True) -> Run[Report]:
 
 def noticed(run: Run[Report], rows: list[Row]) -> Run[Report]:
     """The same run; rows are added to the list as they are finished."""
-    try:
-        while True:
-            step = next(run)
-            if isinstance(step, Scored):
-                rows.append(step.row)
-            yield step
-    except StopIteration as stop:
-        report: Report = stop.value
-        return report
-    finally:
-        run.close()
+    return watched(run, lambda step: rows.append(step.row) if isinstance(step, Scored) else None)
 
 
 def so_far(comparison: Comparison) -> Report | None:
@@ -255,17 +245,7 @@ def _lpips() -> metrics.Lpips | str:
 
 def _keeping(running: Run[list[Row]], comparison: Comparison) -> Run[list[Row]]:
     """The same run; what each row is of is written into the folder."""
-    try:
-        while True:
-            step = next(running)
-            if isinstance(step, Scored):
-                _keep(step, comparison)
-            yield step
-    except StopIteration as stop:
-        rows: list[Row] = stop.value
-        return rows
-    finally:
-        running.close()
+    return watched(running, lambda step: _keep(step, comparison) if isinstance(step, Scored) else None)
 
 
 def _keep(scored: Scored, comparison: Comparison) -> None:

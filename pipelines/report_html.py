@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from pipelines import tables
@@ -17,6 +17,7 @@ from pipelines.protocols import PROTOCOLS, conditions
 from pipelines.report import Report
 from pipelines.results import Row
 from pipelines.statistics import comparable
+from pipelines.templating import templates
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -51,13 +52,7 @@ def page(report: Report, pictures: Sequence[Shown | Unshown]) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(TEMPLATES)
     environment.filters |= {"contender": contender, "base64": lambda data: b64encode(data).decode()}
     return environment.get_template("report.html")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from pipelines import tables
@@ -19,6 +19,7 @@ from pipelines.protocols import conditions
 from pipelines.results import Row
 from pipelines.statistics import comparable, summarise
 from pipelines.tables import NOT_APART, Table
+from pipelines.templating import templates
 from pipelines.verdict import verdict
 from ui.examples import STATIC
 
@@ -78,13 +79,7 @@ def _made(template: str, **values: Any) -> str:
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(TEMPLATES)
     environment.filters["number"] = json.dumps  # infinity as JavaScript reads it
     return environment
 

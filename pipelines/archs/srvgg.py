@@ -1,0 +1,55 @@
+"""Real-ESRGAN's compact network: plain convolutions at low resolution, and one pixel-shuffle at the end.
+
+`SRVGGNetCompact` of github.com/xinntao/Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with its parameters' names.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+
+class SRVGGNetCompact(nn.Module):
+    """Enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
+
+    What it computes is added to the picture enlarged by nearest neighbour. `depth` counts the convolutions between the
+    first and the last one. `forward` is `head`, `trunk` and `tail` in a row, so that the trunk can work in a lower
+    precision than the two convolutions at the ends.
+    """
+
+    multiple = 1  # of which H and W must be multiples
+
+    def __init__(self, scale: int, width: int = 64, depth: int = 32) -> None:
+        super().__init__()
+        self.scale, self.width, self.depth = scale, width, depth
+        self.body = nn.ModuleList((nn.Conv2d(3, width, 3, padding=1), nn.PReLU(width)))
+        for _ in range(depth):
+            self.body.extend((nn.Conv2d(width, width, 3, padding=1), nn.PReLU(width)))
+        self.body.append(nn.Conv2d(width, 3 * scale**2, 3, padding=1))
+
+    @property
+    def radius(self) -> int:
+        """How many pixels of the input away from its own place an output pixel reads at most."""
+        return self.depth + 2
+
+    @property
+    def inner(self) -> list[nn.Module]:
+        """The modules that `trunk` runs, in their order."""
+        return list(self.body[2:-1])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.tail(self.trunk(self.head(pixels)), pixels)
+
+    def head(self, pixels: Tensor) -> Tensor:
+        """The first convolution and its PReLU: (N, 3, H, W) to features (N, width, H, W)."""
+        features: Tensor = self.body[1](self.body[0](pixels))
+        return features
+
+    def trunk(self, features: Tensor) -> Tensor:
+        """All that is between: features to features of the same shape."""
+        for layer in self.inner:
+            features = layer(features)
+        return features
+
+    def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """The last convolution, shuffled to (N, 3, scale*H, scale*W), plus the network's input `pixels`, enlarged."""
+        enlarged = F.pixel_shuffle(self.body[-1](features), self.scale)
+        return enlarged.add_(F.interpolate(pixels, scale_factor=self.scale, mode="nearest"))

@@ -1,0 +1,50 @@
+"""Parameters and pictures for the networks' tests, drawn so that they are the same on every machine."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
+    """Random parameters of these names and shapes, drawn in the order of their names.
+
+    None is left at 0 or 1, and signals keep their size from layer to layer, so that each parameter counts.
+    """
+    random, state = np.random.default_rng(seed), {}
+    for name, shape in sorted(shapes.items()):
+        values = random.standard_normal(shape)
+        if len(shape) == 4:
+            values *= (1.5 / np.prod(shape[1:])) ** 0.5
+        else:
+            values = 0.2 + 0.1 * values
+        state[name] = torch.from_numpy(values.astype(np.float32))
+    return state
+
+
+def fill(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
+    """Load drawn parameters into the network, freeze it, and give them back."""
+    state = drawn({name: tuple(value.shape) for name, value in network.state_dict().items()}, seed)
+    network.load_state_dict(state)
+    network.requires_grad_(False)
+    return state
+
+
+def noise(height: int, width: int, seed: int = 1) -> Tensor:
+    """A picture (1, 3, height, width) of uniform noise in [0, 1]."""
+    return torch.from_numpy(np.random.default_rng(seed).random((1, 3, height, width), dtype=np.float32))
+
+
+def reach(network: nn.Module, scale: int, side: int, row: int, column: int) -> int:
+    """How far, in pixels of the input, the outputs are that read this pixel of a picture (side, side).
+
+    All weights are made positive and all biases 0: then a picture of one bright pixel is bright exactly there.
+    """
+    for name, value in network.named_parameters():
+        value.data = torch.zeros_like(value) if name.endswith("bias") else torch.ones_like(value)
+    picture = torch.zeros(1, 3, side, side)
+    picture[..., row, column] = 1
+    rows, columns = (network(picture)[0, 0] != 0).nonzero().div(scale, rounding_mode="floor").unbind(1)
+    distance = torch.maximum((rows - row).abs(), (columns - column).abs()).max()
+    return int(distance)

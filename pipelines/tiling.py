@@ -1,27 +1,42 @@
 """Run a network over a picture in tiles: plan, split, merge.
 
-A tile reads more than it writes: with an overlap of at least the receptive field's radius, what a tile writes does not
-depend on where the tile ends, so the tiled result equals the whole-picture one. Knows nothing of any network: it
-is given a function from pixels to enlarged pixels.
+A tile reads more than it writes. With an overlap of at least the receptive field's radius, what a tile writes does not
+depend on where the tile ends: cropped, the tiles equal the whole picture's result. Where no affordable overlap is that
+large, neighbouring tiles are feathered: blended where both read. Knows nothing of any network: it is given a function
+from a batch of pictures to their enlarged ones.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.errors import OutOfMemory
 from pipelines.picture import Pixels
-from pipelines.runs import Run, Step
+from pipelines.runs import Run, Step, changed
 
 SMALLEST = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
 
-Enlarge = Callable[[Pixels], Pixels]
+# How far a feathered handover reaches to either side, as a share of the overlap. A tile is worst next to its border,
+# for it saw padding there: measured, blending over the whole overlap lets in more error than a hard cut has once the
+# overlap nears the receptive field's radius. A narrower ramp smooths less where the overlap is small.
+REACH = 0.4
+
+Enlarge: TypeAlias = Callable[[Pixels], Pixels]
+"""From (N, h, w, 3) float32, contiguous, to (N, s*h, s*w, 3) float32. Raises MemoryError where that is too much."""
+
+Lines: TypeAlias = dict[tuple[int, int, int], Pixels]
+"""Rows and columns of output pixels that await a neighbour to be compared with: by axis, cut, and `first` across."""
 
 
 class Span(NamedTuple):
-    """One tile along one axis, in low-resolution pixels: it reads [start, stop) and writes [first, last)."""
+    """One tile along one axis, in low-resolution pixels: it reads [start, stop) and writes [first, last).
+
+    Feathered, it fades in about `first` and out about `last` unless the picture ends there.
+    """
 
     start: int
     stop: int
@@ -37,18 +52,27 @@ class Tile(NamedTuple):
 
 
 class Tiled(NamedTuple):
-    """The enlarged picture, how many tiles it took, and the side they read if memory made them smaller (else None)."""
+    """The enlarged picture, (s*H, s*W, 3) float32, and how it came about.
+
+    `tiles` is how many were enlarged. `halved_to` is the largest side that they read in the end, in low-resolution
+    pixels, if memory made them smaller. `seam` is None where nothing was feathered; else the largest absolute
+    difference between two neighbouring tiles where one hands over to the other: along the first row (or column) of
+    output pixels that the later one writes, where both count about half, as far as both write across it.
+    """
 
     pixels: Pixels
     tiles: int
-    halved_to: int | None
+    halved_to: int | None = None
+    seam: float | None = None
 
 
 def plan(height: int, width: int, side: int, overlap: int) -> tuple[Tile, ...]:
     """Cover a picture with tiles that read at most `side` pixels a side, `overlap` of them beyond what they write.
 
-    All tiles along an axis read the same number of pixels, so that none is a sliver and a network sees one shape.
-    `side` must be larger than 2*overlap, or there would be nothing to write.
+    All tiles along an axis read the same number of pixels, so that none is a sliver and a network sees one shape. What
+    they write differs by a pixel, and the first and the last write the overlap more. `side` must be larger than
+    2*overlap, or there would be nothing to write. An overlap of less than the receptive field's radius costs quality,
+    feathered or not: each tile is enlarged as if the picture ended where it does.
     """
     rows, columns = _spans(height, side, overlap), _spans(width, side, overlap)
     return tuple(Tile(*pair) for pair in itertools.product(rows, columns))
@@ -67,78 +91,136 @@ def _spans(length: int, side: int, overlap: int) -> tuple[Span, ...]:
     )
 
 
-def run_tiled(pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: int) -> Run[Tiled]:
-    """Enlarge (H, W, 3) to (s*H, s*W, 3) tile by tile; beyond the output, memory is one tile's.
+def run_tiled(
+    pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: int, *, batch: int = 1, feather: bool = False
+) -> Run[Tiled]:
+    """Enlarge (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
 
-    Where `enlarge` raises MemoryError, that tile is cut in half and tried again, down to SMALLEST; the tiles after it
-    are cut the same. Below SMALLEST it is `OutOfMemory`.
+    Tiles are cropped, or with `feather` blended about each handover, over REACH of the overlap to either side; that
+    takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
+
+    Where `enlarge` raises MemoryError, the batch is halved and tried again, down to one tile; then that tile is
+    enlarged in tiles of half its side, as are those after it. One that is no larger than it takes to write SMALLEST
+    pixels a side is `OutOfMemory`. Raises ValueError where `enlarge` gives back another shape than it should.
     """
+    if feather and overlap < 1:
+        raise ValueError("tiles without an overlap cannot be feathered")
     height, width, _ = pixels.shape
-    planned = plan(height, width, side, overlap)
-    if len(planned) == 1 and (whole := _whole(pixels, enlarge)) is not None:
+    tiles = plan(height, width, side, overlap)
+    if len(tiles) == 1:
+        whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], scale, enlarge, overlap, feather, None)
         yield Step(1, 1, "tiles")
-        return Tiled(_checked(whole, height * scale, width * scale), 1, None)
-    out = np.empty((height * scale, width * scale, 3), np.float32)
-    done, largest = 0, None
-    for number, tile in enumerate(planned, 1):
-        pending = [tile]
-        while pending:
-            piece = pending.pop()
-            if largest is not None and _written_side(piece) > largest:
-                pending.extend(_halves(piece, overlap, height, width))
-                continue
-            try:
-                _write(out, scale, piece, enlarge(_read(pixels, piece)))
-                done += 1
-            except MemoryError as error:
-                largest = (_written_side(piece) + 1) // 2
-                if largest < SMALLEST:
-                    raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.") from error
-                pending.append(piece)
-        yield Step(number, len(planned), "tiles")
-    return Tiled(out, done, None if largest is None else largest + 2 * overlap)
+        return whole._replace(pixels=whole.pixels[0])
+    out = np.zeros((height * scale, width * scale, 3), np.float32)
+    merge = partial(_blend, out, scale, overlap, {}) if feather else partial(_write, out, scale)
+    done, count, halved_to, seams = 0, 0, None, list[float | None]()
+    while done < len(tiles):
+        group = tiles[done : done + batch]
+        run = _run_batch(_read(pixels, group), scale, enlarge, overlap, feather, halved_to)
+        try:
+            enlarged = yield from _standing(run, Step(done, len(tiles), "tiles"))
+        except MemoryError:
+            if len(group) == 1:
+                raise
+            batch = len(group) // 2
+            continue
+        done, count, halved_to = done + len(group), count + enlarged.tiles, enlarged.halved_to
+        seams += [enlarged.seam, *map(merge, group, enlarged.pixels)]
+        del enlarged  # or it would still be held while the next batch is made
+        yield Step(done, len(tiles), "tiles")
+    return Tiled(out, count, halved_to, max((seam for seam in seams if seam is not None), default=None))
 
 
-def _whole(pixels: Pixels, enlarge: Enlarge) -> Pixels | None:
-    """The picture enlarged at once, its result needing no copy; None if there is not the memory for it."""
-    try:
-        return enlarge(np.ascontiguousarray(pixels))
-    except MemoryError:
-        return None
+def _run_batch(
+    stack: Pixels, scale: int, enlarge: Enlarge, overlap: int, feather: bool, halved_to: int | None
+) -> Run[Tiled]:
+    """Enlarge tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
+
+    A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
+    tiles of its own: it ends where the tile would have ended, so nothing else changes. Several raise MemoryError.
+    """
+    number, height, width, _ = stack.shape
+    if halved_to is None:
+        try:
+            return Tiled(_checked(enlarge(stack), (number, height * scale, width * scale, 3)), number)
+        except MemoryError:
+            if number > 1:
+                raise
+        halved_to = _halved(height, width, overlap)
+    cut = yield from run_tiled(stack[0], scale, enlarge, halved_to, overlap, feather=feather)
+    return Tiled(cut.pixels[None], cut.tiles, cut.halved_to or halved_to, cut.seam)
 
 
-def _checked(enlarged: Pixels, height: int, width: int) -> Pixels:
-    if enlarged.shape != (height, width, 3):
-        raise ValueError(f"a tile came back as {enlarged.shape}, not {(height, width, 3)}")
+def _halved(height: int, width: int, overlap: int) -> int:
+    """The largest side read by the tiles that a tile is cut into.
+
+    That is half its own, or what it takes to write SMALLEST if that is more; less where the plan makes them equal.
+    """
+    smallest, side = SMALLEST + 2 * overlap, max(height, width)
+    if side <= smallest:
+        raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.")
+    first = plan(height, width, max(smallest, (side + 1) // 2), overlap)[0]
+    return max(span.stop - span.start for span in first)
+
+
+def _standing(run: Run[Tiled], step: Step) -> Run[Tiled]:
+    """The same run, each step as `step`: the tiles that a tile is cut into are none of the plan's."""
+    return changed(run, lambda _: step)
+
+
+def _checked(enlarged: Pixels, shape: tuple[int, ...]) -> Pixels:
+    if enlarged.shape != shape:
+        raise ValueError(f"tiles came back as {enlarged.shape}, not {shape}")
     return enlarged
 
 
-def _read(pixels: Pixels, tile: Tile) -> Pixels:
-    rows, columns = tile
-    return np.ascontiguousarray(pixels[rows.start : rows.stop, columns.start : columns.stop])
+def _read(pixels: Pixels, tiles: Sequence[Tile]) -> Pixels:
+    return np.stack([pixels[rows.start : rows.stop, columns.start : columns.stop] for rows, columns in tiles])
 
 
 def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
     rows, columns = tile
-    _checked(enlarged, (rows.stop - rows.start) * scale, (columns.stop - columns.start) * scale)
     out[rows.first * scale : rows.last * scale, columns.first * scale : columns.last * scale] = enlarged[
         (rows.first - rows.start) * scale : (rows.last - rows.start) * scale,
         (columns.first - columns.start) * scale : (columns.last - columns.start) * scale,
     ]
 
 
-def _written_side(tile: Tile) -> int:
-    return max(span.last - span.first for span in tile)
+def _blend(out: Pixels, scale: int, overlap: int, lines: Lines, tile: Tile, enlarged: Pixels) -> float:
+    """Add a tile, weighted, to `out`; give its largest difference to the neighbours before it (see `Tiled.seam`)."""
+    rows, columns = tile
+    weighted = enlarged * _weights(rows, scale, overlap)[:, None, None]
+    weighted *= _weights(columns, scale, overlap)[:, None]
+    out[rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale] += weighted
+    return max(_differences(lines, scale, tile, enlarged), default=0.0)
 
 
-def _halves(tile: Tile, overlap: int, height: int, width: int) -> Iterator[Tile]:
-    for rows in _halved(tile.rows, overlap, height):
-        for columns in _halved(tile.columns, overlap, width):
-            yield Tile(rows, columns)
+def _weights(span: Span, scale: int, overlap: int) -> Pixels:
+    """How much a tile counts at each output pixel along one axis, (s*(stop - start),) float32 in [0, 1].
+
+    It is the ramp about its first pixel less the ramp about the next tile's: over all tiles that makes 1, even where
+    more than two read the same pixel.
+    """
+    at = (np.arange(span.start * scale, span.stop * scale) + 0.5) / scale
+    fade_in = 1.0 if span.first == span.start else _ramp(at - span.first, overlap)
+    fade_out = 0.0 if span.last == span.stop else _ramp(at - span.last, overlap)
+    return np.broadcast_to(fade_in - fade_out, at.shape).astype(np.float32)
 
 
-def _halved(span: Span, overlap: int, length: int) -> Iterator[Span]:
-    middle = (span.first + span.last + 1) // 2
-    for first, last in ((span.first, middle), (middle, span.last)):
-        if first < last:
-            yield Span(max(0, first - overlap), min(length, last + overlap), first, last)
+def _ramp(distance: npt.NDArray[np.float64], overlap: int) -> npt.NDArray[np.float64]:
+    """From 0 to 1 over REACH * overlap to either side of a handover, level at both ends (3t^2 - 2t^3)."""
+    share = np.clip(0.5 + distance / (2 * REACH * overlap), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _differences(lines: Lines, scale: int, tile: Tile, enlarged: Pixels) -> Iterator[float]:
+    """The largest difference to each neighbour that came before; what later ones are compared with goes to `lines`."""
+    for axis, (along, across) in enumerate([(tile.rows, tile.columns), (tile.columns, tile.rows)]):
+        written = slice((across.first - across.start) * scale, (across.last - across.start) * scale)
+        for cut in {along.first, along.last} - {along.start, along.stop}:
+            line = enlarged.swapaxes(0, axis)[(cut - along.start) * scale, written]
+            neighbour = lines.pop((axis, cut, across.first), None)
+            if neighbour is None:
+                lines[axis, cut, across.first] = line.copy()
+            else:
+                yield float(np.abs(line - neighbour).max())

@@ -84,7 +84,7 @@ def test_opencv_out_of_memory_halves_the_tile(error: cv2.error, own_weights: Pat
     short = finish(replace(loaded, network=Short()).run(pixels, Settings()))
     whole = finish(loaded.run(pixels, Settings()))
     assert np.abs(short.pixels - whole.pixels).max() <= STEP + 1e-6
-    assert short.notes == ("memory ran short: tiles were cut to 46 px",)
+    assert short.notes == ("memory ran short: tiles were cut to 56 px",)
 
 
 def test_a_loaded_model_is_kept_and_memory_is_bounded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,10 @@ class OpenCv:
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
         return Upscaled(tiled.pixels, tiled.tiles, dtype="float32", notes=_notes(pixels, tiled.halved_to))
 
-    def _enlarge(self, pixels: Pixels) -> Pixels:
+    def _enlarge(self, batch: Pixels) -> Pixels:
         import cv2
 
+        (pixels,) = batch
         bgr = cv2.cvtColor(to_uint8(pixels), cv2.COLOR_RGB2BGR)
         try:
             with self.lock:
@@ -69,7 +70,7 @@ class OpenCv:
                 raise MemoryError from error
             raise
         rgb: Pixels = np.divide(cv2.cvtColor(enlarged, cv2.COLOR_BGR2RGB), np.float32(255), dtype=np.float32)
-        return rgb
+        return rgb[None]
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:

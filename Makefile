@@ -10,7 +10,7 @@ export GRADIO_ANALYTICS_ENABLED ?= False
 
 setup: $(READY)
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-cpu.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { test "$$(id -u)" = 0 && apt-get update && \
 		apt-get install -y python3-venv; } || { echo "Install python3-venv first: sudo apt-get install python3-venv"; exit 1; }

@@ -27,7 +27,7 @@ class Details:
     device: str
     dtype: str
     tiles: int
-    seam: float | None  # largest difference to the whole-picture result, where tiles cannot equal it
+    seam: float | None  # largest difference of two tiles at their seam, where tiles cannot equal the whole picture's
     weights_sha256: str | None  # of several files, joined by commas
     notes: tuple[str, ...]
 

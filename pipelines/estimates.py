@@ -1,23 +1,49 @@
-"""How long a run will take and how much memory, told before it starts; better after each run of the same model here."""
+"""How long a run will take and how much memory, told before it starts; right after the first run of a model here.
 
+What was learned is kept from one start to the next, beside the downloads; on another processor it counts for nothing.
+"""
+
+import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipelines.errors import CannotWrite
+from pipelines.files import write_whole
+from pipelines.machine import cores, processor
+from pipelines.tiling import plan
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
+TELLING = 10_000  # pixels; how long smaller pictures take says too little
 
-# Seconds for a megapixel of input, measured at 400 x 400 on two cores of an AMD EPYC: where `learn` begins.
-_seconds = {
-    **{("nearest", scale): 0.003 * scale**2 for scale in (2, 3, 4, 8)},
-    **{("bilinear", scale): 0.012 * scale**2 for scale in (2, 3, 4, 8)},
-    **{("bicubic", scale): 0.017 * scale**2 for scale in (2, 3, 4, 8)},
-    **{("lanczos", scale): 0.024 * scale**2 for scale in (2, 3, 4, 8)},
-    **{("espcn", 2): 0.48, ("espcn", 3): 0.54, ("espcn", 4): 0.62},
-    **{("fsrcnn", 2): 0.64, ("fsrcnn", 3): 0.69, ("fsrcnn", 4): 0.77},
-    **{("fsrcnn-small", 2): 0.26, ("fsrcnn-small", 3): 0.32, ("fsrcnn-small", 4): 0.42},
-    **{("lapsrn", 2): 5.9, ("lapsrn", 4): 29.0, ("lapsrn", 8): 300.0},
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do."""
+
+    seconds: float
+    side: int | None = None  # of a tile, where the model is run in tiles
+    overlap: int = 0
+
+
+# Measured at 400 x 400 on two cores of an AMD EPYC: what is believed until a model was run here.
+MEASURED = {
+    **{("nearest", scale): Rate(0.003 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("bilinear", scale): Rate(0.012 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("bicubic", scale): Rate(0.017 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("lanczos", scale): Rate(0.024 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("espcn", 2): Rate(0.48), ("espcn", 3): Rate(0.54), ("espcn", 4): Rate(0.62)},
+    **{("fsrcnn", 2): Rate(0.64), ("fsrcnn", 3): Rate(0.69), ("fsrcnn", 4): Rate(0.77)},
+    **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
+    **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
+    **{("real-esrgan", 2): Rate(48.0, 256, 16), ("real-esrgan", 4): Rate(184.0, 256, 16)},
+    **{("real-esrgan-general", scale): Rate(12.0, 256, 34 + 2 * (scale < 4)) for scale in (2, 3, 4)},
+    **{("real-esrgan-anime", scale): Rate(6.5, 256, 18 + 2 * (scale < 4)) for scale in (2, 3, 4)},
 }
+_learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
 
 
@@ -31,11 +57,10 @@ class Estimate:
 
 def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
     """For a picture of that many pixels, without loading or downloading."""
-    pixels = width * height
     with _lock:
-        rate = _seconds.get((key, scale))
-    held = pixels * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
-    return Estimate(None if rate is None else rate * pixels / MEGA, held)
+        rate = _known().get((key, scale)) or MEASURED.get((key, scale))
+    held = width * height * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
+    return Estimate(None if rate is None else rate.seconds * _read(width, height, rate) / MEGA, held)
 
 
 def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> float | None:
@@ -50,11 +75,64 @@ def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> fl
     return total
 
 
-def learn(key: str, scale: int, width: int, height: int, seconds: float) -> None:
-    """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count."""
-    pixels = width * height
-    if pixels < 10_000:
+def learn(key: str, scale: int, width: int, height: int, seconds: float, tiling: tuple[int, int] | None = None) -> None:
+    """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count.
+
+    `tiling` is the side and the overlap of the model's tiles. The first time replaces what was believed; each later
+    one counts as much as all before it.
+    """
+    if width * height < TELLING:
         return
+    side, overlap = tiling or (None, 0)
     with _lock:
-        new = seconds * MEGA / pixels
-        _seconds[key, scale] = (_seconds.get((key, scale), new) + new) / 2
+        known = _known()
+        rate = Rate(seconds, side, overlap)
+        new = seconds * MEGA / _read(width, height, rate)
+        before = known.get((key, scale))
+        known[key, scale] = Rate(new if before is None else (before.seconds + new) / 2, side, overlap)
+        with suppress(CannotWrite):  # then it is learned anew at the next start
+            _keep(known)
+
+
+def _read(width: int, height: int, rate: Rate) -> int:
+    """How many pixels are read, overlaps counted as often as they are."""
+    if rate.side is None:
+        return width * height
+    rows, columns = plan(height, width, rate.side, rate.overlap)[0]
+    tiles = len(plan(height, width, rate.side, rate.overlap))
+    return tiles * (rows.stop - rows.start) * (columns.stop - columns.start)
+
+
+def _known() -> dict[tuple[str, int], Rate]:
+    global _learned
+    if _learned is None:
+        try:
+            _learned = _parsed(_file().read_text())
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not one of ours
+            _learned = {}
+    return _learned
+
+
+def _parsed(text: str) -> dict[tuple[str, int], Rate]:
+    kept = json.loads(text)
+    if kept["machine"] != _machine():
+        return {}
+    return {(each.pop("model"), each.pop("scale")): Rate(**each) for each in kept["rates"]}
+
+
+def _keep(known: dict[tuple[str, int], Rate]) -> None:
+    path = _file()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    rates = [{"model": key, "scale": scale, **asdict(rate)} for (key, scale), rate in known.items()]
+    write_whole(path, json.dumps({"machine": _machine(), "rates": rates}, indent=1).encode())
+
+
+def _machine() -> str:
+    return f"{processor()}, {cores()} cores"
+
+
+def _file() -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "speeds.json"

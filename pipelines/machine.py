@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines import VERSION
 
-LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch")
+LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
 
 def machine() -> dict[str, str | int | float]:
@@ -21,6 +21,13 @@ def machine() -> dict[str, str | int | float]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def free_memory() -> int:
+    """Bytes of memory that the system could give, what it keeps in caches included."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def versions() -> dict[str, str]:
@@ -36,12 +43,20 @@ def versions() -> dict[str, str]:
 
 def processor() -> str:
     """The processor's name, as the system calls it."""
-    if sys.platform == "linux":
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def features() -> frozenset[str]:
+    """What the processor can do, by Linux's names ("avx2", "amx_bf16"); empty elsewhere."""
+    return frozenset(_cpuinfo("flags").split())
+
+
+def _cpuinfo(field: str) -> str:
+    """What Linux says of the first processor; empty where it says nothing."""
+    if sys.platform != "linux":
+        return ""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
 def cores() -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.picture import Pixels
-from pipelines.runs import Run, Step
+from pipelines.runs import Run, Step, finish
 from pipelines.strips import by_strips
 
 KERNELS = {
@@ -64,6 +64,14 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
         flag = {"area": cv2.INTER_AREA, "opencv-cubic": cv2.INTER_CUBIC}[kernel]
         out[:] = cv2.resize(pixels, size, interpolation=flag).reshape(out.shape).clip(0, 1)
         yield Step(1, 1, "shrinking")
+    return out
+
+
+def shrunk(pixels: Pixels, height: int, width: int) -> Pixels:
+    """(H, W, C) in [0, 1] as (height, width, C), which need not divide H and W, by the antialiased bicubic kernel."""
+    out = np.empty((height, width, pixels.shape[2]), np.float32)
+    rows = max(1, STRIP_PIXELS * height // pixels[..., 0].size)
+    finish(by_strips(_filtered(pixels, out, KERNELS["bicubic"]), height, rows, "strips"))
     return out
 
 

@@ -51,6 +51,14 @@ def port() -> int:
     return _whole("PORT", 7860, 65_535)
 
 
+def exact() -> bool:
+    """Whether networks are to run in float32 throughout: UPSCALE_PRECISION, "auto" unless set, or "exact"."""
+    text = os.environ.get("UPSCALE_PRECISION") or "auto"
+    if text not in ("auto", "exact"):
+        raise BadSetting(f"UPSCALE_PRECISION must be auto or exact, not {text!r}.")
+    return text == "exact"
+
+
 def zero_gpu() -> bool:
     """Whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which Hugging Face sets there."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it

@@ -66,16 +66,32 @@ class Tiled(NamedTuple):
     seam: float | None = None
 
 
-def plan(height: int, width: int, side: int, overlap: int) -> tuple[Tile, ...]:
+class How(NamedTuple):
+    """How a picture is enlarged in tiles, whatever their side: see `run_tiled`."""
+
+    scale: int
+    enlarge: Enlarge
+    overlap: int
+    feather: bool
+    grid: int
+
+
+def plan(height: int, width: int, side: int, overlap: int, grid: int = 1) -> tuple[Tile, ...]:
     """Cover a picture with tiles that read at most `side` pixels a side, `overlap` of them beyond what they write.
 
     All tiles along an axis read the same number of pixels, so that none is a sliver and a network sees one shape. What
     they write differs by a pixel, and the first and the last write the overlap more. `side` must be larger than
     2*overlap, or there would be nothing to write. An overlap of less than the receptive field's radius costs quality,
-    feathered or not: each tile is enlarged as if the picture ended where it does.
+    feathered or not: each tile is enlarged as if the picture ended where it does. Height and width are multiples of
+    `grid`, and tiles begin and end at its lines: a network that folds squares of pixels sees the same squares.
     """
-    rows, columns = _spans(height, side, overlap), _spans(width, side, overlap)
+    rows, columns = (_on_grid(length, side, overlap, grid) for length in (height, width))
     return tuple(Tile(*pair) for pair in itertools.product(rows, columns))
+
+
+def _on_grid(length: int, side: int, overlap: int, grid: int) -> list[Span]:
+    spans = _spans(length // grid, side // grid, -(-overlap // grid))
+    return [Span(*(grid * place for place in span)) for span in spans]
 
 
 def _spans(length: int, side: int, overlap: int) -> tuple[Span, ...]:
@@ -92,12 +108,21 @@ def _spans(length: int, side: int, overlap: int) -> tuple[Span, ...]:
 
 
 def run_tiled(
-    pixels: Pixels, scale: int, enlarge: Enlarge, side: int, overlap: int, *, batch: int = 1, feather: bool = False
+    pixels: Pixels,
+    scale: int,
+    enlarge: Enlarge,
+    side: int,
+    overlap: int,
+    *,
+    batch: int = 1,
+    feather: bool = False,
+    grid: int = 1,
 ) -> Run[Tiled]:
     """Enlarge (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
 
     Tiles are cropped, or with `feather` blended about each handover, over REACH of the overlap to either side; that
     takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
+    `grid` is as in `plan`.
 
     Where `enlarge` raises MemoryError, the batch is halved and tried again, down to one tile; then that tile is
     enlarged in tiles of half its side, as are those after it. One that is no larger than it takes to write SMALLEST
@@ -106,9 +131,10 @@ def run_tiled(
     if feather and overlap < 1:
         raise ValueError("tiles without an overlap cannot be feathered")
     height, width, _ = pixels.shape
-    tiles = plan(height, width, side, overlap)
+    tiles = plan(height, width, side, overlap, grid)
+    how = How(scale, enlarge, overlap, feather, grid)
     if len(tiles) == 1:
-        whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], scale, enlarge, overlap, feather, None)
+        whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], how, None)
         yield Step(1, 1, "tiles")
         return whole._replace(pixels=whole.pixels[0])
     out = np.zeros((height * scale, width * scale, 3), np.float32)
@@ -116,7 +142,7 @@ def run_tiled(
     done, count, halved_to, seams = 0, 0, None, list[float | None]()
     while done < len(tiles):
         group = tiles[done : done + batch]
-        run = _run_batch(_read(pixels, group), scale, enlarge, overlap, feather, halved_to)
+        run = _run_batch(_read(pixels, group), how, halved_to)
         try:
             enlarged = yield from _standing(run, Step(done, len(tiles), "tiles"))
         except MemoryError:
@@ -131,9 +157,7 @@ def run_tiled(
     return Tiled(out, count, halved_to, max((seam for seam in seams if seam is not None), default=None))
 
 
-def _run_batch(
-    stack: Pixels, scale: int, enlarge: Enlarge, overlap: int, feather: bool, halved_to: int | None
-) -> Run[Tiled]:
+def _run_batch(stack: Pixels, how: How, halved_to: int | None) -> Run[Tiled]:
     """Enlarge tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
 
     A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
@@ -142,16 +166,17 @@ def _run_batch(
     number, height, width, _ = stack.shape
     if halved_to is None:
         try:
-            return Tiled(_checked(enlarge(stack), (number, height * scale, width * scale, 3)), number)
+            shape = (number, height * how.scale, width * how.scale, 3)
+            return Tiled(_checked(how.enlarge(stack), shape), number)
         except MemoryError:
             if number > 1:
                 raise
-        halved_to = _halved(height, width, overlap)
-    cut = yield from run_tiled(stack[0], scale, enlarge, halved_to, overlap, feather=feather)
+        halved_to = _halved(height, width, how.overlap, how.grid)
+    cut = yield from run_tiled(stack[0], side=halved_to, **how._asdict())
     return Tiled(cut.pixels[None], cut.tiles, cut.halved_to or halved_to, cut.seam)
 
 
-def _halved(height: int, width: int, overlap: int) -> int:
+def _halved(height: int, width: int, overlap: int, grid: int) -> int:
     """The largest side read by the tiles that a tile is cut into.
 
     That is half its own, or what it takes to write SMALLEST if that is more; less where the plan makes them equal.
@@ -159,7 +184,7 @@ def _halved(height: int, width: int, overlap: int) -> int:
     smallest, side = SMALLEST + 2 * overlap, max(height, width)
     if side <= smallest:
         raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.")
-    first = plan(height, width, max(smallest, (side + 1) // 2), overlap)[0]
+    first = plan(height, width, max(smallest, (side + 1) // 2), overlap, grid)[0]
     return max(span.stop - span.start for span in first)
 
 

@@ -20,7 +20,7 @@ from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
 BUNDLED = Path(__file__).parent / "bundled"
-OWN = "your folder"
+OWN, OWN_FILE = "your folder", "your file"
 ANSWER_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visitor is to know within 6 s
 
 
@@ -93,7 +93,7 @@ def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
     if len(weights.files) != 1:
         names = ", ".join(file.path for file in weights.files)
         raise WeightsUnavailable(f"This model needs several files, so give a folder that has them: {names}.")
-    return (_own(weights.files[0], path, "your file"),)
+    return (_own(weights.files[0], path, OWN_FILE),)
 
 
 def _look(file: File, weights: Weights) -> Found | None:
@@ -112,9 +112,10 @@ def _look(file: File, weights: Weights) -> Found | None:
 def _places(file: File, weights: Weights) -> Iterator[tuple[Path, str]]:
     """Where the file lies on this machine, in order of preference, and what to call the place."""
     folder = settings.weights_dir()
-    if folder is not None:
+    if folder is not None and weights.anywhere:
         yield from ((path, OWN) for path in _in_folder(file, weights, folder))
-    yield from ((path, "bundled") for path in _in_folder(file, weights, BUNDLED))
+    if weights.anywhere:
+        yield from ((path, "bundled") for path in _in_folder(file, weights, BUNDLED))
     for source in weights.sources:
         with _searching("the cache"):
             path = sources.cached(file, source)

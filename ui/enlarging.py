@@ -27,7 +27,7 @@ def enlarged(picture: Picture, stages: Sequence[tuple[str, int]]) -> Run[Enlarge
     done = yield from gpu.run(stages, enlarge_by, picture, stages)
     height, width, _ = picture.pixels.shape
     for (key, scale), stage in zip(stages, done.stages, strict=True):
-        estimates.learn(key, scale, width, height, stage.seconds)
+        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling)
         width, height = width * scale, height * scale
     return done
 

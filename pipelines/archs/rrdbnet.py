@@ -77,6 +77,11 @@ class RRDBNet(nn.Module):
         return max(self._reach(place) for place in range(self.multiple))
 
     @property
+    def floats_per_pixel(self) -> int:
+        """How many numbers are held at once for each pixel of the input, about: at the end, between two layers."""
+        return int(3.5 * self.width * self.scale**2)
+
+    @property
     def inner(self) -> list[nn.Module]:
         """The modules that `trunk` runs."""
         return [module for module in self.children() if module not in (self.conv_first, self.conv_last)]

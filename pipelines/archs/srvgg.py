@@ -31,6 +31,11 @@ class SRVGGNetCompact(nn.Module):
         return self.depth + 2
 
     @property
+    def floats_per_pixel(self) -> int:
+        """How many numbers are held at once for each pixel of the input, about."""
+        return 3 * self.width + 3 * self.scale**2
+
+    @property
     def inner(self) -> list[nn.Module]:
         """The modules that `trunk` runs, in their order."""
         return list(self.body[2:-1])

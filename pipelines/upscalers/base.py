@@ -43,7 +43,8 @@ class Upscaled:
     tiles: int = 1
     device: str = "cpu"
     dtype: str = "float32"
-    seam: float | None = None  # largest difference to the whole-picture result, where tiles cannot equal it
+    seam: float | None = None  # largest difference of two tiles at their seam, where tiles cannot equal the whole
+    tiling: tuple[int, int] | None = None  # the side that a tile reads at most, and its overlap
     notes: tuple[str, ...] = ()
     seconds: float = 0.0  # that it worked, where `run_chain` ran it
 
@@ -84,11 +85,11 @@ def check(models: Sequence[Model], settings: Settings) -> None:
         raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
 
 
-def tile_side(model: Model, settings: Settings, default: int) -> int:
+def tile_side(model: Model, settings: Settings, default: int, overlap: int) -> int:
     """The tile to use: the one asked for, or `default`. Raises BadSetting where it is out of the model's range."""
     if settings.tile is None:
         return default
-    smallest = max(SMALLEST_TILE, 3 * model.radius)
+    smallest = max(SMALLEST_TILE, 3 * overlap)
     if not smallest <= settings.tile <= LARGEST_TILE:
         raise BadSetting(
             f"A tile for {model.name} has {smallest} to {LARGEST_TILE} pixels a side, not {settings.tile}."

@@ -53,9 +53,15 @@ class OpenCv:
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         check([self.model], settings)
-        side = tile_side(self.model, settings, TILES.get((self.model.arch, self.scale), USUAL_TILE))
+        side = tile_side(self.model, settings, TILES.get((self.model.arch, self.scale), USUAL_TILE), self.model.radius)
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
-        return Upscaled(tiled.pixels, tiled.tiles, dtype="float32", notes=_notes(pixels, tiled.halved_to))
+        return Upscaled(
+            tiled.pixels,
+            tiled.tiles,
+            dtype="float32",
+            tiling=(side, self.model.radius),
+            notes=_notes(pixels, tiled.halved_to),
+        )
 
     def _enlarge(self, batch: Pixels) -> Pixels:
         import cv2

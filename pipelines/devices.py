@@ -1,0 +1,82 @@
+"""Where networks run, and how: device, precision, engine. Chosen once for a process, by what is there.
+
+torch is imported where the choice is made.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pipelines import machine, settings
+
+NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
+# oneDNN's names for what a processor can do (ONEDNN_MAX_CPU_ISA) that include arithmetic with bfloat16.
+WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """How networks are run.
+
+    `dtype` is the precision of all but a network's first and last convolution, which are always in float32: what they
+    round is seen in every pixel. `batch` is how many tiles run at once.
+    """
+
+    name: Literal["cuda", "mps", "cpu"]
+    dtype: Literal["float16", "bfloat16", "float32"] = "float32"
+    engine: Literal["torch", "openvino"] = "torch"
+    batch: int = 1
+    note: str | None = None  # what would be better, where something would
+
+    @property
+    def label(self) -> str:
+        """The device's name as `details` has it, with the engine where it is not torch."""
+        return self.name if self.engine == "torch" else f"{self.name} (OpenVINO)"
+
+
+def choose() -> Device:
+    """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact."""
+    # A forked process may have been lent a GPU that its parent does not have.
+    return _chosen(settings.exact(), os.getpid())
+
+
+@cache
+def _chosen(exact: bool, process: int) -> Device:
+    import torch
+
+    if torch.cuda.is_available():
+        return Device("cuda", "float32" if exact else "float16", batch=4)
+    if torch.backends.mps.is_available():
+        return Device("mps", "float32" if exact else "float16", batch=1)
+    dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
+    if find_spec("openvino") is None:
+        return Device("cpu", dtype, note=NO_OPENVINO)
+    return Device("cpu", dtype, engine="openvino")
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices itself, and oneDNN was not told to leave that be."""
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    return bool(WITH_BF16.search(allowed)) and bool(machine.features() & {"amx_bf16", "avx512_bf16"})
+
+
+def free_bytes(device: Device) -> int:
+    """Memory that is left on the device, about; for a process in a container, what is left to the container."""
+    if device.name == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info()
+        return free
+    return min(machine.free_memory(), _left_to_container())
+
+
+def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """By the limits of cgroups, version 2; a very large number where there are none."""
+    try:
+        return int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text())
+    except (OSError, ValueError):
+        return 1 << 60

@@ -1,0 +1,94 @@
+"""A network on a device: a function from a batch of pixels to a batch of enlarged pixels.
+
+In low precision the first and the last convolution stay in float32, in torch; what is between them runs in the device's
+precision, by torch or by OpenVINO.
+"""
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipelines.checkpoints import Network
+from pipelines.devices import Device
+
+Batch: TypeAlias = npt.NDArray[np.float32]
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "failed to allocate", "out of memory")
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Forward:
+    """The network as a function: (N, h, w, 3) float32 in [0, 1] to (N, s*h, s*w, 3) float32, not clamped.
+
+    h and w must be multiples of the network's `multiple`. The network is given in float32 on the CPU, and must not
+    change afterwards. Raises MemoryError where the device has too little. Several threads may call it.
+    """
+
+    def __init__(self, network: Network, device: Device) -> None:
+        self.device = device
+        self._network = _placed(network, device)
+        self._whole = self._trunk = None
+        if device.engine == "openvino":
+            from pipelines.openvino_engine import Compiled
+
+            if device.dtype == "float32":
+                self._whole = Compiled(network, network.forward, 3, device.dtype)
+            else:
+                self._trunk = Compiled(network, network.trunk, network.width, device.dtype)
+
+    def __call__(self, batch: Batch) -> Batch:
+        try:
+            if self._whole is not None:
+                return self._whole(batch)
+            with torch.inference_mode(), _repeatable() if self.device.name == "cuda" else nullcontext():
+                return self._in_parts(batch)
+        except RuntimeError as error:
+            if any(words in str(error) for words in _NO_MEMORY):
+                raise MemoryError from error
+            raise
+
+    def release(self) -> None:
+        """Give back memory that is kept from one call to the next."""
+        for compiled in (self._whole, self._trunk):
+            if compiled is not None:
+                compiled.release()
+
+    def _in_parts(self, batch: Batch) -> Batch:
+        # Permuted, not copied: channels come last, which every engine here prefers.
+        pixels = torch.from_numpy(batch).to(self.device.name).permute(0, 3, 1, 2)
+        features = self._network.head(pixels)
+        if self._trunk is None:
+            features = self._network.trunk(features.to(_DTYPES[self.device.dtype])).float()
+        else:
+            features = torch.from_numpy(self._trunk(_as_array(features))).permute(0, 3, 1, 2)
+        return _as_array(self._network.tail(features, pixels).cpu())
+
+
+def _repeatable() -> AbstractContextManager[None]:
+    """cuDNN as it has to be for the same result each time, and for float32 that is not TensorFloat-32."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return flags
+
+
+def _placed(network: Network, device: Device) -> Network:
+    """The network on the device, its trunk in the device's precision; itself where that changes nothing."""
+    here = device.name == "cpu" and (device.engine == "openvino" or device.dtype == "float32")
+    placed = network if here else copy.deepcopy(network).to(device.name)
+    for parameter in placed.parameters():
+        if parameter.ndim == 4:  # what Module.to(memory_format=...) does, which its types do not know
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    if not here:
+        for module in placed.inner:
+            module.to(_DTYPES[device.dtype])
+    return placed
+
+
+def _as_array(tensor: Tensor) -> Batch:
+    """(N, C, h, w) as (N, h, w, C), a copy only where the channels did not come last already."""
+    array: Batch = tensor.permute(0, 2, 3, 1).contiguous().numpy()
+    return array

@@ -1,0 +1,124 @@
+"""A network, or its trunk alone, as an OpenVINO model: the same layers and weights, compiled for this processor.
+
+What torch would run is traced with torch.fx, and each of its operations written as OpenVINO's own. OpenVINO's converter
+would do it through TorchScript, which torch is giving up, and takes ten times as long. Only the operations of the
+networks in `archs` are known here.
+"""
+
+import operator
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+import torch
+from openvino import opset13 as ops
+from torch import Tensor, fx, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+Planes = npt.NDArray[np.float32]
+
+PADDING = [1, 1]
+DILATION = [1, 1]
+
+
+class Compiled:
+    """Part of a network on the CPU: planes (N, h, w, channels) float32, of any size, to planes. Several may call it.
+
+    `part` maps a tensor (N, channels, h, w) to one by the network's float32 parameters, which must not change
+    afterwards. `dtype`, "float32" or "bfloat16", is the precision it computes in; planes come and go in float32.
+    """
+
+    def __init__(self, network: nn.Module, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
+        hints = {
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[dtype],
+        }
+        self._model = openvino.Core().compile_model(_model(_Part(network, part), channels), "CPU", hints)
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, planes: Planes) -> Planes:
+        with self._lock:
+            self._running += 1
+        try:
+            # A request of its own: one that is shared may not be used by two threads, and is overwritten by the next.
+            request = self._model.create_infer_request()
+            result: Planes = request.infer(planes, share_inputs=True, share_outputs=True)[0]
+            return result
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def release(self) -> None:
+        """Give back the memory that is kept from one call to the next: as much as a call needs."""
+        with self._lock:
+            if not self._running:
+                self._model.release_memory()
+
+
+class _Part(nn.Module):
+    """What fx traces: a module whose forward is the part."""
+
+    def __init__(self, network: nn.Module, part: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.part = network, part
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return self.part(planes)
+
+
+def _model(part: _Part, channels: int) -> openvino.Model:
+    """Channels come last outside, as torch has them without a copy; OpenVINO arranges them as it likes inside."""
+    traced = fx.symbolic_trace(part)
+    planes = ops.parameter([-1, -1, -1, channels], np.float32)
+    made: dict[fx.Node, Any] = {}
+    for node in traced.graph.nodes:
+        args = fx.map_arg(node.args, made.__getitem__)
+        match node.op:
+            case "placeholder":
+                made[node] = ops.transpose(planes, [0, 3, 1, 2])
+            case "call_module":
+                made[node] = _layer(traced.get_submodule(node.target), args[0])
+            case "output":
+                return openvino.Model([ops.transpose(args[0], [0, 2, 3, 1])], [planes])
+            case _:
+                made[node] = _operation(node.target, args, node.kwargs)
+    raise ValueError("the part gives nothing")
+
+
+def _layer(layer: nn.Module, planes: Any) -> Any:
+    match layer:
+        case nn.Conv2d(bias=Tensor() as bias):
+            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], PADDING, PADDING, DILATION)
+            return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
+        case nn.PReLU():
+            return ops.prelu(planes, _constant(layer.weight))
+    raise ValueError(f"{type(layer).__name__} is not known here")
+
+
+def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    if target is torch.cat:
+        return ops.concat(args[0], options["dim"])
+    if target in (operator.add, "add", "add_"):
+        scaled = ops.multiply(args[1], np.float32(options["alpha"])) if "alpha" in options else args[1]
+        return ops.add(args[0], scaled)
+    if target is F.leaky_relu:
+        return ops.prelu(args[0], np.array([options["negative_slope"]], np.float32))
+    if target is F.pixel_shuffle:
+        return ops.depth_to_space(args[0], "depth_first", args[1])
+    if target is F.pixel_unshuffle:
+        return ops.space_to_depth(args[0], "depth_first", args[1])
+    if target is F.interpolate and options["mode"] == "nearest":
+        # As torch places pixels: the nearest one above and to the left.
+        place = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        scales = np.array([options["scale_factor"]] * 2, np.float32)
+        return ops.interpolate(args[0], scales, "nearest", "scales", axes=[2, 3], **place)
+    raise ValueError(f"{target} is not known here")
+
+
+def _constant(tensor: Tensor) -> Any:
+    return ops.constant(tensor.detach().contiguous().numpy(), shared_memory=True)

@@ -1,0 +1,227 @@
+"""The network engine: the networks of `archs`, read from PyTorch's or safetensors files and run in tiles."""
+
+import math
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import devices
+from pipelines import weights as store
+from pipelines.catalog import Model
+from pipelines.devices import Device
+from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
+from pipelines.phrasing import megabytes
+from pipelines.picture import Pixels
+from pipelines.resample import shrunk
+from pipelines.runs import Run
+from pipelines.tiling import run_tiled
+from pipelines.upscalers.base import Settings, Upscaled, check, tile_side
+from pipelines.weights import Found
+
+if TYPE_CHECKING:
+    from pipelines.checkpoints import Network, State
+    from pipelines.forward import Batch
+
+# Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
+# picture; others overlap by FEATHERED, and are blended where both have something.
+AFFORDABLE, FEATHERED = 64, 16
+BEYOND = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
+# Side of what a tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so much that
+# only the overlap counts, which is smaller in larger tiles.
+SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 256, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
+USUAL_SIDE = 256
+WORKING = 1_000_000_000  # bytes that a tile may take on a CPU
+BLACK = 5 / 255  # a tile with something lighter than this is not black
+
+
+class Forwards:
+    """A network on a device, and once more in float32 for tiles that fail in lower precision."""
+
+    def __init__(self, network: "Network", device: Device) -> None:
+        from pipelines.forward import Forward
+
+        self.network, self.device = network, device
+        self.usual = Forward(network, device)
+        self._exact = self.usual if device.dtype == "float32" else None
+        self._lock = threading.Lock()
+
+    def exact(self, batch: "Batch") -> "Batch":
+        """What the network gives in float32, at the same place."""
+        from pipelines.forward import Forward
+
+        with self._lock:
+            if self._exact is None:
+                self._exact = Forward(self.network, replace(self.device, dtype="float32"))
+        return self._exact(batch)
+
+    def release(self) -> None:
+        """Give back what was only needed while running."""
+        self.usual.release()
+        if self._exact is not None:
+            self._exact.release()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUpscaler:
+    """A network of `archs`. `mixed` keeps the last mix with the model's noisy twin, by the strength of denoising."""
+
+    model: Model
+    scale: int
+    forwards: Forwards
+    files: tuple[Found, ...]
+    mixed: dict[float, Forwards] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """See `Upscaler`."""
+        return tuple(file.sha256 for file in self.files)
+
+    @property
+    def weights_bytes(self) -> int:
+        """See `Upscaler`."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+    @property
+    def nbytes(self) -> int:
+        """See `Upscaler`: the parameters in float32, and the engine's own copy of them."""
+        return 2 * sum(parameter.nbytes for parameter in self.forwards.network.parameters())
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        """See `Upscaler.run`."""
+        check([self.model], settings)
+        forwards, notes = self._with(settings.denoise)
+        network, device = forwards.network, forwards.device
+        feather = network.radius > AFFORDABLE
+        overlap = FEATHERED if feather else network.radius + BEYOND * (network.scale != self.scale)
+        side = tile_side(self.model, settings, _side(network, device), overlap)
+        enlarge = _Guarded(forwards, self.scale, self.model.name)
+        padded = _padded(pixels, network.multiple)
+        try:
+            tiled = yield from run_tiled(
+                padded,
+                self.scale,
+                enlarge,
+                side,
+                overlap,
+                batch=device.batch,
+                feather=feather,
+                grid=network.multiple,
+            )
+        finally:
+            forwards.release()
+        if network.scale != self.scale:
+            notes.append(f"the network enlarges by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
+        if enlarge.again:
+            notes.append(f"{enlarge.again} of the tiles failed in {device.dtype} and were made again in float32")
+        if tiled.halved_to is not None:
+            notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
+        if device.note is not None:
+            notes.append(device.note)
+        height, width, _ = pixels.shape
+        whole = tiled.pixels[: height * self.scale, : width * self.scale]
+        return Upscaled(whole, tiled.tiles, device.label, device.dtype, tiled.seam, (side, overlap), tuple(notes))
+
+    def _with(self, denoise: float | None) -> tuple[Forwards, list[str]]:
+        """The network that denoises so strongly, and what there is to say of it."""
+        if denoise is None or denoise == 1:
+            return self.forwards, []
+        if not 0 <= denoise <= 1:
+            raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {denoise:g}.")
+        from pipelines.checkpoints import network_of, state_of
+
+        path, sha256 = self._twin()
+        with self.lock:
+            if denoise not in self.mixed:
+                state = _mean(dict(self.forwards.network.state_dict()), state_of(path), denoise, path.name)
+                self.mixed.clear()
+                self.mixed[denoise] = Forwards(network_of(state, path.name), self.forwards.device)
+            return self.mixed[denoise], [f"denoise {denoise:g}: mixed with {path.name} (sha256 {sha256})"]
+
+    def _twin(self) -> tuple[Path, str]:
+        """The file to mix with, and its hash. Beside a file of the user's own, it must be one of theirs as well."""
+        twin = self.model.noisy_twin
+        assert twin is not None, "only a model with a twin takes denoise"
+        (own,) = self.files
+        if own.origin == store.OWN_FILE:
+            raise BadSetting("Denoise mixes two files: give a folder that has both as your own weights.")
+        found = store.from_user(twin, own.path.parent) if own.origin == store.OWN else store.find(twin)
+        if found is None:
+            raise WeightsUnavailable(
+                f"Denoise below 1 needs {twin.files[0].name} ({megabytes(twin.size)}), which is not here: "
+                f"`python -m pipelines weights pull {self.model.key}` downloads it."
+            )
+        return found[0].path, found[0].sha256
+
+
+def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler:
+    """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
+    from pipelines.checkpoints import read
+
+    (file,) = files
+    network = read(file.path)
+    if network.scale not in (scale, model.shrunk_from):
+        raise BadWeights(f"{file.path.name} enlarges by {network.scale}, not by {scale}.")
+    return NetworkUpscaler(model, scale, Forwards(network, devices.choose()), files)
+
+
+class _Guarded:
+    """The network for tiles: what it gives clamped to [0, 1] and at the scale that is wanted, never a broken tile.
+
+    `again` counts the tiles that were broken at first.
+    """
+
+    def __init__(self, forwards: Forwards, scale: int, name: str) -> None:
+        self.forwards, self.scale, self.name = forwards, scale, name
+        self.again = 0
+
+    def __call__(self, batch: "Batch") -> "Batch":
+        made = self.forwards.usual(batch)
+        for number in np.flatnonzero(_broken(batch, made)):
+            self.again += 1
+            one = slice(number, number + 1)
+            made[one] = self.forwards.exact(batch[one])
+            if not np.isfinite(made[one]).all():
+                raise BadWeights(f"The network of {self.name} gives no finite numbers for this picture.")
+        np.clip(made, 0, 1, out=made)
+        if self.forwards.network.scale == self.scale:
+            return made
+        height, width = batch.shape[1] * self.scale, batch.shape[2] * self.scale
+        return np.stack([shrunk(each, height, width) for each in made])
+
+
+def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
+    """Which tiles have a value that is no number, or are black where the picture is not: too much for the precision."""
+    axes = (1, 2, 3)
+    black = (made.max(axes) <= 0) & (batch.max(axes) > BLACK)
+    broken: npt.NDArray[np.bool_] = ~np.isfinite(made.sum(axes, dtype=np.float64)) | black
+    return broken
+
+
+def _mean(usual: "State", noisy: "State", share: float, name: str) -> "State":
+    """`share` of one network and the rest of the other (Wang et al. 2021's repository: "denoise strength")."""
+    if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
+        raise BadWeights(f"{name} is of another network than the one it is to be mixed with.")
+    return {key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}
+
+
+def _side(network: "Network", device: Device) -> int:
+    """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left."""
+    usual = SIDES.get((device.name, device.dtype), USUAL_SIDE)
+    room = devices.free_bytes(device) // 2
+    if device.name == "cpu":
+        room = min(room, WORKING)
+    fits = math.isqrt(room // (4 * network.floats_per_pixel * device.batch))
+    return max(min(usual, fits), 3 * FEATHERED)
+
+
+def _padded(pixels: Pixels, multiple: int) -> Pixels:
+    """The picture with its last row and column repeated until both sides are multiples."""
+    height, width, _ = pixels.shape
+    if height % multiple == 0 and width % multiple == 0:
+        return pixels
+    return np.pad(pixels, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")

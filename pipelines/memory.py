@@ -1,9 +1,12 @@
-"""How much memory a piece of work takes: its peak above what was held before, sampled while it goes on."""
+"""How much memory a piece of work takes: its peak above what was held before, sampled while it goes on.
+
+What worked on a CUDA GPU is told by the memory that it took there.
+"""
 
 import ctypes
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERVAL = 0.002  # seconds between two looks: a picture of a tenth of a megapixel takes about as long
@@ -14,15 +17,20 @@ class Peak:
 
     def __init__(self, level: int) -> None:
         self._level = self._most = level
+        self._on_gpu = 0
 
     def see(self, resident: int) -> None:
         """Take note of the resident memory of this moment, in bytes."""
         self._most = max(self._most, resident)
 
+    def see_gpu(self, added: int) -> None:
+        """Take note of the bytes that were added on the GPU at most."""
+        self._on_gpu = added
+
     @property
     def megabytes(self) -> float:
-        """In MB of 10^6 bytes; 0 where nothing was added."""
-        return (self._most - self._level) / 1e6
+        """In MB of 10^6 bytes; 0 where nothing was added. On the GPU, if something was added there."""
+        return (self._on_gpu or self._most - self._level) / 1e6
 
 
 @contextmanager
@@ -45,12 +53,24 @@ def peak_memory() -> Iterator[Peak]:
 
     sampler = threading.Thread(target=sample, name="memory", daemon=True)
     sampler.start()
+    on_gpu = _gpu_peak()
     try:
         yield peak
     finally:
         done.set()
         sampler.join()
         peak.see(process.memory_info().rss)
+        peak.see_gpu(on_gpu())
+
+
+def _gpu_peak() -> Callable[[], int]:
+    """A function that tells how many bytes torch held on the GPU at most since now, above what it holds now."""
+    torch = sys.modules.get("torch")  # what has not been imported has no GPU in use, and takes seconds to import
+    if torch is None or not torch.cuda.is_initialized():
+        return lambda: 0
+    torch.cuda.reset_peak_memory_stats()
+    level = torch.cuda.memory_allocated()
+    return lambda: int(torch.cuda.max_memory_allocated() - level)
 
 
 def _give_back() -> None:

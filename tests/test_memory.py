@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from pipelines.memory import peak_memory
 
@@ -32,6 +33,18 @@ def test_memory_that_was_freed_before_counts_when_it_is_used_again() -> None:
     with peak_memory() as peak:
         held += [bytes([1]) * 100_000 for _ in range(500)]
     assert peak.megabytes > 40 and above
+
+
+def test_on_a_gpu_its_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's own counters, but for the GPU behind them."""
+    counters = iter([300_000_000, 750_000_000])
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: next(counters))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: next(counters))
+    with peak_memory() as peak:
+        pass
+    assert peak.megabytes == 450
 
 
 def test_the_sampler_ends_with_an_error() -> None:

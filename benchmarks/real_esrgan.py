@@ -1,0 +1,276 @@
+"""Real-ESRGAN's networks against the same networks run as their package runs them, in one run: ratios, memory, seams.
+
+python -m benchmarks.real_esrgan [speed] [memory] [request] [seams] [SET5]
+
+All parts, or those that are named; SET5 is a folder with HR and LR_bicubic/X4, for what precision costs. The RRDB network's parameters are random: what a convolution costs does not depend
+on them. The compact networks' are looked for in UPSCALE_WEIGHTS_DIR. With ONEDNN_MAX_CPU_ISA=AVX512_CORE a processor
+with AMX is measured as one without.
+"""
+
+import copy
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from benchmarks.measuring import medians, peak_megabytes, write_section
+from benchmarks.upscale import ROOT, scene
+from pipelines import devices, images, weights
+from pipelines.archs.rrdbnet import RRDBNet
+from pipelines.catalog import File, find, weights_for
+from pipelines.checkpoints import Network, read
+from pipelines.devices import Device
+from pipelines.enlarge import enlarge
+from pipelines.metrics import cropped, luma, psnr
+from pipelines.picture import Pixels, to_uint8
+from pipelines.runs import finish
+from pipelines.tiling import run_tiled
+from pipelines.upscalers import Settings
+from pipelines.upscalers.network import Forwards, NetworkUpscaler
+from pipelines.weights import Found
+
+PATCH, AROUND, REFLECTED, AT_ONCE = 192, 24, 15, 4  # ai-forever's package: patch, padding, border, batch
+SET5 = ("baby", "bird", "butterfly", "head", "woman")
+
+
+# --- the networks, and how they are run -----------------------------------------------------------------------------
+
+
+def rrdb(scale: int) -> Network:
+    """The RRDB network of Real-ESRGAN with random parameters, as torch draws them."""
+    torch.manual_seed(0)
+    return RRDBNet(3 if scale == 8 else 2, unshuffle=2 if scale == 2 else 1).requires_grad_(False).eval()
+
+
+def compact(key: str) -> Network:
+    """A compact network with its real parameters."""
+    needed = weights_for(find(key), 4)
+    found = weights.find(needed) if needed else None
+    assert found, f"UPSCALE_WEIGHTS_DIR has no weights of {key}"
+    return read(found[0].path)
+
+
+def ours(key: str, network: Network, device: Device) -> NetworkUpscaler:
+    """The network as the product runs it."""
+    found = Found(File("made", 0), Path("made"), "0" * 64, "made", "unpinned")
+    return NetworkUpscaler(find(key), network.scale, Forwards(network, device), (found,))
+
+
+def as_package(network: Network, pixels: Pixels, device: str = "cpu") -> Pixels:
+    """The picture enlarged as ai-forever's package does it: patches in batches, in float32 and plain NCHW."""
+    height, width, _ = pixels.shape
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
+    planes = F.pad(planes, [REFLECTED] * 4, mode="reflect")
+    below, right = (-(side + 2 * REFLECTED) % PATCH for side in (height, width))
+    planes = F.pad(planes, [AROUND, right + AROUND, AROUND, below + AROUND], mode="replicate")
+    tops, lefts = (range(0, side - 2 * AROUND, PATCH) for side in planes.shape[2:])
+    whole = PATCH + 2 * AROUND
+    patches = torch.cat([planes[..., top : top + whole, left : left + whole] for top in tops for left in lefts])
+    scale = network.scale
+    with torch.inference_mode():
+        made = torch.cat([network(some.to(device)).clamp(0, 1).cpu() for some in torch.split(patches, AT_ONCE)])
+    inner = made[..., AROUND * scale : -AROUND * scale, AROUND * scale : -AROUND * scale]
+    rows = inner.reshape(len(tops), len(lefts), 3, PATCH * scale, PATCH * scale).permute(0, 3, 1, 4, 2)
+    first = REFLECTED * scale
+    joined = rows.reshape(len(tops) * PATCH * scale, len(lefts) * PATCH * scale, 3)
+    return joined[first : first + height * scale, first : first + width * scale].numpy()
+
+
+def plain(network: Network, pixels: Pixels) -> Pixels:
+    """The whole picture at once, in float32 and plain NCHW."""
+    with torch.inference_mode():
+        made = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous())
+    return _array(made[0])
+
+
+def _array(planes: torch.Tensor) -> Pixels:
+    array: Pixels = planes.permute(1, 2, 0).numpy()
+    return array
+
+
+def engines() -> list[Device]:
+    """The device that is chosen here, and torch on the same where that is another engine."""
+    chosen = devices.choose()
+    return [chosen, *([replace(chosen, engine="torch")] if chosen.engine != "torch" else [])]
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def speed() -> None:
+    """Seconds against the package's way (RRDB), or plain torch (compact)."""
+    rows = [row for side in (256, 512) for row in _against("real-esrgan", rrdb(4), as_package, side)]
+    for key in ("real-esrgan-general", "real-esrgan-anime"):
+        rows += [row for side in (256, 512) for row in _against(key, compact(key), plain, side)]
+    about = (
+        "The peer of Real-ESRGAN is its package's way: float32, plain NCHW, patches of 192 with 24 pixels around and a "
+        "reflected border of 15, in batches of 4; that of the compact networks is the whole picture at once in float32 "
+        "and plain NCHW. One timed run each after a warm-up, taking turns."
+    )
+    header = ["model", "side, px", "engine", "precision", "tiles", "peer, s", "ours, s", "peer / ours"]
+    write_section("Real-ESRGAN x4: speed", about, header, rows)
+
+
+Peer = Callable[[Network, Pixels], Pixels]
+
+
+def _against(key: str, network: Network, peer: Peer, side: int) -> list[list[str]]:
+    # A copy: an engine may lay out anew the parameters that it is given.
+    upscalers = [ours(key, copy.deepcopy(network), device) for device in engines()]
+    pixels, tiles = scene(side), [0] * len(upscalers)
+
+    def run(number: int) -> None:
+        tiles[number] = finish(upscalers[number].run(pixels, Settings())).tiles
+
+    first, *taken = medians([partial(peer, network, pixels), *(partial(run, n) for n in range(len(tiles)))], repeats=1)
+    return [
+        [
+            key,
+            f"{side}",
+            each.forwards.device.label,
+            each.forwards.device.dtype,
+            f"{count}",
+            f"{first:.2f}",
+            f"{seconds:.2f}",
+            f"{first / seconds:.2f}",
+        ]
+        for each, count, seconds in zip(upscalers, tiles, taken, strict=True)
+    ]
+
+
+def memory() -> None:
+    """Peak memory of 1024 x 1024 by 4, each in a fresh process."""
+    rows = []
+    for key in ("real-esrgan", "real-esrgan-general"):
+        command = [sys.executable, "-m", "benchmarks.real_esrgan", "peak", key]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+        rows.append([key, *said])
+    about = "1024 x 1024 to 4096 x 4096: peak resident memory above the loaded network; the result is in it."
+    write_section("Real-ESRGAN x4: memory", about, ["model", "peak, MB"], rows)
+
+
+def peak(key: str) -> None:
+    """What `memory` runs in a process of its own."""
+    network = rrdb(4) if key == "real-esrgan" else compact(key)
+    upscaler = ours(key, network, devices.choose())
+    finish(upscaler.run(scene(32), Settings()))
+    print(f"{peak_megabytes(lambda: finish(upscaler.run(scene(1024), Settings()))):.0f}")
+
+
+def request() -> None:
+    """How much of a whole request is the network: 512 x 512 by 4, from a PNG file to a PNG file."""
+    rows = []
+    for key in ("real-esrgan", "real-esrgan-general"):
+        upscaler = ours(key, rrdb(4) if key == "real-esrgan" else compact(key), devices.choose())
+        inside = 0.0
+        usual = upscaler.forwards.usual
+
+        def timed(batch: Pixels, usual: Callable[[Pixels], Pixels] = usual) -> Pixels:
+            nonlocal inside
+            start = time.perf_counter()
+            made = usual(batch)
+            inside += time.perf_counter() - start
+            return made
+
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder) / "in.png", Path(folder) / "out.png"
+            Image.fromarray(to_uint8(scene(512))).save(source)
+            finish(upscaler.run(scene(64), Settings()))
+            upscaler.forwards.usual = timed  # type: ignore[assignment]
+            inside, start = 0.0, time.perf_counter()
+            images.write(finish(enlarge(images.read(source, 4), [upscaler])).picture, target)
+            whole = time.perf_counter() - start
+        rows.append([key, f"{whole:.2f}", f"{inside:.2f}", f"{inside / whole:.1%}"])
+    about = "512 x 512 by 4, from a PNG file to a PNG file on the chosen engine, and what of that the network took."
+    write_section("Real-ESRGAN x4: a whole request", about, ["model", "request, s", "network, s", "share"], rows)
+
+
+def precision(sets: Path) -> None:
+    """PSNR of the compact networks on Set5 in float32, in bfloat16 with float32 ends, and in bfloat16 throughout."""
+    rows = []
+    for key in ("real-esrgan-general", "real-esrgan-anime"):
+        network = compact(key)
+        ways: list[Callable[[Pixels], Pixels]] = [
+            partial(_by, ours(key, network, Device("cpu"))),
+            partial(_by, ours(key, network, Device("cpu", "bfloat16"))),
+            partial(_all_bf16, copy.deepcopy(network).bfloat16()),
+        ]
+        scores = [[_score(sets, name, way) for name in SET5] for way in ways]
+        exact, *lower = (float(np.mean(each)) for each in scores)
+        rows.append([key, f"{exact:.3f}", *(f"{score - exact:+.3f}" for score in lower)])
+    about = (
+        "Set5 x4, MATLAB's low resolution, PSNR of the luma in dB. The product runs the second where it runs bfloat16."
+    )
+    header = ["model", "float32", "bfloat16 between float32 ends", "bfloat16 throughout"]
+    write_section("Real-ESRGAN x4: what precision costs", about, header, rows)
+
+
+def _by(upscaler: NetworkUpscaler, pixels: Pixels) -> Pixels:
+    return finish(upscaler.run(pixels, Settings())).pixels
+
+
+def _all_bf16(network: Network, pixels: Pixels) -> Pixels:
+    with torch.inference_mode():
+        made = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].bfloat16())
+    return _array(made[0].float().clamp(0, 1))
+
+
+def _score(sets: Path, name: str, enlarge_by: Callable[[Pixels], Pixels]) -> float:
+    low, high = (
+        np.asarray(Image.open(sets / path).convert("RGB")) for path in (f"LR_bicubic/X4/{name}x4.png", f"HR/{name}.png")
+    )
+    made = to_uint8(enlarge_by(low.astype(np.float32) / np.float32(255)))
+    reference = high[: made.shape[0], : made.shape[1]]
+    found = psnr(luma(cropped(reference, 4)), luma(cropped(made, 4)))
+    assert found is not None, "an enlarged picture is never the original"
+    return found
+
+
+def seams() -> None:
+    """How far tiles are from the whole picture, cropped and feathered, by their overlap: RRDB, random parameters."""
+    network, pixels = rrdb(4), scene(192)
+    forwards = Forwards(network, devices.choose())
+    whole = forwards.usual(pixels[None])[0]
+    spread = float(whole.std())
+    rows = []
+    for overlap in (4, 8, 16, 24, 32):
+        cells = []
+        for feather in (False, True):
+            run = run_tiled(pixels, 4, forwards.usual, 80 + 2 * overlap, overlap, feather=feather)
+            tiled = finish(run)
+            off = np.abs(tiled.pixels - whole)
+            cells += [f"{off.max() / spread:.1e}", f"{np.sqrt(np.square(off).mean()) / spread:.1e}"]
+        rows.append([f"{overlap}", *cells, f"{(tiled.seam or 0) / spread:.1e}"])
+    about = (
+        "192 x 192 in 2 x 2 tiles against the whole picture, in units of the result's standard deviation. The "
+        "product's overlap is 16, feathered. The last column is what `details` tells: the largest difference of two tiles at a "
+        "seam. Random parameters see less far than trained ones do."
+    )
+    header = ["overlap, px", "cut: largest", "cut: RMS", "feathered: largest", "feathered: RMS", "told"]
+    write_section("Real-ESRGAN x4: seams", about, header, rows)
+
+
+def main(given: Sequence[str]) -> None:
+    """Measure the parts that are named, or all, and write them to RESULTS.md."""
+    parts: dict[str, Callable[[], None]] = {"speed": speed, "memory": memory, "request": request, "seams": seams}
+    if given[:1] == ["peak"]:
+        peak(given[1])
+        return
+    for name in given or parts:
+        if name in parts:
+            parts[name]()
+        else:  # a folder: Set5, for the cost of precision
+            precision(Path(name))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

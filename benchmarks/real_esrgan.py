@@ -245,9 +245,9 @@ def seams() -> None:
     rows = [row for name, network in networks.items() for row in _seams(name, network, scene(192))]
     about = (
         "192 x 192 in 2 x 2 tiles against the whole picture, in units of the result's standard deviation. The product "
-        "feathers RRDB's with an overlap of 16; random parameters see less far than trained ones do, so the compact "
-        "network is shown beside it, which the product cuts at its radius of 34, where nothing is left. The last column "
-        "is what `details` tells: the largest difference of two tiles at a seam."
+        "feathers RRDB's with an overlap of 24; random parameters see less far than trained ones do, so the compact "
+        "network is shown beside it, which the product cuts at its radius of 34, where nothing is left. The last "
+        "column is what `details` tells: the largest difference of two tiles at a seam."
     )
     header = ["network", "overlap, px", "cut: largest", "cut: RMS", "feathered: largest", "feathered: RMS", "told"]
     write_section("Real-ESRGAN x4: seams", about, header, rows)

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 # Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
 # picture; others overlap by FEATHERED, and are blended where both have something.
-AFFORDABLE, FEATHERED = 64, 16
+AFFORDABLE, FEATHERED = 64, 24
 BEYOND = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
 # Side of what a tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so much that
 # only the overlap counts, which is smaller in larger tiles.
-SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 256, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
+SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 288, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
 USUAL_SIDE = 256
-WORKING = 1_000_000_000  # bytes that a tile may take on a CPU
+WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
 BLACK = 5 / 255  # a tile with something lighter than this is not black
 
 

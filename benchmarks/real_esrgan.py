@@ -113,7 +113,7 @@ def engines() -> list[Device]:
 
 def speed() -> None:
     """Seconds against the package's way (RRDB), or plain torch (compact)."""
-    rows = [row for side in (256, 512) for row in _against("real-esrgan", rrdb(4), as_package, side)]
+    rows = _against("real-esrgan", rrdb(4), as_package, 256)
     for key in ("real-esrgan-general", "real-esrgan-anime"):
         rows += [row for side in (256, 512) for row in _against(key, compact(key), plain, side)]
     about = (

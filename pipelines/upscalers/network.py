@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 # picture; others overlap by FEATHERED, and are blended where both have something.
 AFFORDABLE, FEATHERED = 64, 24
 BEYOND = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
-# Side of what a tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so much that
-# only the overlap counts, which is smaller in larger tiles.
+# Side of what a feathered tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so
+# much that only the overlap counts, which is smaller in larger tiles.
 SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 288, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
 USUAL_SIDE = 256
+CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
 BLACK = 5 / 255  # a tile with something lighter than this is not black
 
@@ -211,7 +212,8 @@ def _mean(usual: "State", noisy: "State", share: float, name: str) -> "State":
 
 def _side(network: "Network", device: Device) -> int:
     """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left."""
-    usual = SIDES.get((device.name, device.dtype), USUAL_SIDE)
+    feathered = SIDES.get((device.name, device.dtype), USUAL_SIDE)
+    usual = feathered if network.radius > AFFORDABLE else CUT_SIDE
     room = devices.free_bytes(device) // 2
     if device.name == "cpu":
         room = min(room, WORKING)

@@ -17,10 +17,10 @@ from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
-from pipelines.upscalers import Settings, lacking, load
+from pipelines.upscalers import Settings, check, lacking, load
 from ui import enlarging, words
 from ui.examples import EXAMPLES, find
-from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile
+from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 
@@ -34,8 +34,7 @@ SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show t
 SHOWN_SIDE = 4096
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
-    "An ESRGAN or compact network, .safetensors or .pth, or its address there. It is used instead of the model above "
-    "for as long as it stands here."
+    "An ESRGAN or compact network, by name or address. It is used instead of the model above while it stands here."
 )
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
@@ -54,9 +53,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
                 scale = Radio(_scales(catalog.find(FIRST_MODEL)), value=FIRST_SCALE, label="Scale")
-                denoise = gr.Slider(
-                    0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE, visible=False
-                )
+                denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE, visible=False)
             plan = gr.HTML(_plan(EXAMPLES[0].path, FIRST_MODEL, "", FIRST_SCALE, None))
             with gr.Row(elem_id="actions"):
                 run = gr.Button("Enlarge", variant="primary")
@@ -192,6 +189,7 @@ def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float
     try:
         row, settings = _meant(model, own, denoise)
         factor = catalog.factor(scale)
+        check([row], settings)
         missing = lacking([(row.key, factor)], settings)
         size = images.measure(image, factor)
     except UpscaleError as error:
@@ -208,7 +206,7 @@ def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
     try:
         row, _ = _meant(model, own, None)
     except UpscaleError:  # while it is being written; the plan tells
-        return (gr.skip(),) * 3
+        return gr.skip(), "", gr.skip()
     scales = _scales(row)
     radio = Radio(scales) if scale in scales else Radio(scales, value=scales[0])
     return radio, words.about(row), _denoise(row)
@@ -260,8 +258,8 @@ def _meant(model: str, own: str, denoise: float | None) -> tuple[Model, Settings
     return row, Settings(denoise=denoise).only(row.takes)
 
 
-def _denoise(row: Model) -> gr.Slider:
-    return gr.Slider(visible="denoise" in row.takes)
+def _denoise(row: Model) -> Slider:
+    return Slider(visible="denoise" in row.takes)
 
 
 def _shown(source: Source | None, row: Model, settings: Settings, scale: str, folder: Path) -> Run[Shown]:

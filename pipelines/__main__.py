@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.upscalers import Settings
 
 MEGABYTE = 1_000_000
+LABEL = 27  # as wide as the longest name of some weights, "real-esrgan-general denoise"
 NOTHING_WRITTEN = "Cancelled; nothing was written."
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -82,7 +83,7 @@ def _models(options: argparse.Namespace) -> None:
     for model in catalog.MODELS:
         scales = " ".join(f"x{scale}" for scale in model.scales)
         use = "commercial use" if model.commercial else "no commercial use"
-        print(f"{model.key:<14} {model.family:<10} {scales:<12} {model.licence} ({use}). {model.note}")
+        print(f"{model.key:<20} {model.family:<10} {scales:<12} {model.licence} ({use}). {model.note}")
 
 
 def _upscale(options: argparse.Namespace) -> None:
@@ -107,7 +108,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
     check([catalog.find(key) for key, _ in stages], settings)
     picture = images.read(options.input, math.prod(scale for _, scale in stages))
     with _progress() as show:
-        done = finish(enlarge(picture, finish(prepare(stages, own), show), settings), show)
+        done = finish(enlarge(picture, finish(prepare(stages, own, settings), show), settings), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
     for note in (*done.details.notes, *images.losses(done.picture, format_)):
@@ -127,7 +128,7 @@ def _weights_list(options: argparse.Namespace) -> None:
         found = weights.find(needed)
         where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
         pins = ", ".join(dict.fromkeys(file.pin for file in needed.files))
-        print(f"{label:<16} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
+        print(f"{label:<{LABEL}} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
 
 
 def _weights_pull(options: argparse.Namespace) -> None:
@@ -138,7 +139,7 @@ def _weights_pull(options: argparse.Namespace) -> None:
         for label, needed in _needed(options.keys):
             _announce(label, needed)
             for file in finish(weights.fetch(needed), show):
-                print(f"{label:<16} {file.path} ({file.origin}, {file.proof})")
+                print(f"{label:<{LABEL}} {file.path} ({file.origin}, {file.proof})")
 
 
 def _weights_verify(options: argparse.Namespace) -> None:
@@ -154,9 +155,10 @@ def _weights_verify(options: argparse.Namespace) -> None:
             for file in finish(weights.verify(needed), show):
                 if isinstance(file, UpscaleError):
                     failed += 1
-                    print(f"{label:<16} failed: {file}")
+                    print(f"{label:<{LABEL}} failed: {file}")
                 else:
-                    print(f"{label:<16} {file.file.name:<20} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
+                    name = f"{label:<{LABEL}} {file.file.name:<28}"
+                    print(f"{name} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
 
@@ -164,10 +166,10 @@ def _weights_verify(options: argparse.Namespace) -> None:
 def _announce(label: str, needed: Weights) -> None:
     """Say how much is about to be downloaded, before it is."""
     from pipelines import weights
-    from pipelines.phrasing import megabytes
+    from pipelines.phrasing import download
 
     if weights.find(needed) is None:
-        print(f"{label:<16} is not here: asking for {megabytes(needed.size)}", flush=True)
+        print(f"{label:<{LABEL}} is not here: asking for {download(needed.size)}", flush=True)
 
 
 def _needed(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
@@ -225,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen = files.add_argument_group("settings (a model refuses those that it cannot use)")
     chosen.add_argument("--tile", type=int, metavar="N", help="side of a tile, in pixels of the input")
     chosen.add_argument("--seed", type=int, metavar="N")
-    chosen.add_argument("--denoise", type=float, metavar="X")
+    chosen.add_argument("--denoise", type=float, metavar="X", help="0 keeps noise, 1 removes it")
     chosen.add_argument("--prompt", metavar="TEXT")
     chosen.add_argument("--negative", metavar="TEXT", dest="negative_prompt")
     chosen.add_argument("--steps", type=int, metavar="N")
@@ -233,7 +235,13 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--noise-level", type=int, metavar="N")
 
     upscale = commands.add_parser("upscale", parents=[files], help="enlarge a picture")
-    upscale.add_argument("--model", type=arguments.key, metavar="KEY", required=True, help="see the command models")
+    upscale.add_argument(
+        "--model",
+        type=arguments.key,
+        metavar="KEY",
+        required=True,
+        help="see the command models; or owner/name/file.safetensors on the Hugging Face Hub",
+    )
     upscale.add_argument("--scale", type=int, choices=catalog.SCALES, required=True)
     upscale.add_argument("--weights", type=Path, metavar="FILE|FOLDER", help="your own file, instead of the model's")
     upscale.set_defaults(command=_upscale, cancelled=NOTHING_WRITTEN)

@@ -28,7 +28,7 @@ def stages(text: str) -> list[tuple[str, int]]:
     """A chain: KEY:SCALE,KEY:SCALE."""
     found = []
     for stage in text.split(","):
-        name, _, scale = stage.partition(":")
+        name, _, scale = stage.rpartition(":")  # the last one: an address has others
         if scale not in map(str, catalog.SCALES):
             raise argparse.ArgumentTypeError(f"{stage!r} is not KEY:SCALE, such as lapsrn:4.")
         found.append((key(name), int(scale)))

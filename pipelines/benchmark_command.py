@@ -135,14 +135,14 @@ def _measured(
 def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
     """Say how much is about to be downloaded, before it is."""
     from pipelines import weights
-    from pipelines.phrasing import megabytes
+    from pipelines.phrasing import download
 
     done = {row.model for row in earlier if row.error is None}
     stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
     for key, scale in stages:
         needed = catalog.weights_for(catalog.find(key), scale)
         if needed is not None and weights.find(needed) is None:
-            _say(f"{key} x{scale} is not here: asking for {megabytes(needed.size)}")
+            _say(f"{key} x{scale} is not here: asking for {download(needed.size)}")
 
 
 def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> str:

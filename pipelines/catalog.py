@@ -5,17 +5,16 @@ list and the README's table are all made from these rows.
 """
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipelines import hub_address
 from pipelines.errors import BadSetting
 
 Family = Literal["classical", "cnn", "gan", "diffusion"]
 Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
 SCALES = (2, 3, 4, 8)
-ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)/((?:[\w.+-]+/)*[\w.+-]+\.(?:safetensors|pth|pt))", re.ASCII)
 CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
 
 
@@ -49,10 +48,15 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A repository on the Hugging Face Hub, pinned to a 40-hex revision (None: whatever is newest)."""
+    """A repository on the Hugging Face Hub, pinned to a 40-hex revision (None: whatever is newest).
+
+    Where it is `public`, it is asked without HF_TOKEN: whoever opens a page may name such a repository, and shall not
+    read by it what only the page's owner may.
+    """
 
     repo: str
     revision: str | None
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,11 @@ class Model:
     def prompt(self) -> bool:
         """Whether words steer the result."""
         return "prompt" in self.takes
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether it is no row of MODELS, but was named by its file on the Hub."""
+        return "/" in self.key
 
     @property
     def gpu(self) -> bool:
@@ -413,26 +422,31 @@ METRICS: Mapping[str, Mapping[str, Weights]] = {
 
 
 def find(key: str) -> Model:
-    """The row with that key, or a row for the file on the Hub that it names: "owner/name/path/file.safetensors".
+    """The row with that key, or a row for the file on the Hub that it names, as `on_hub` takes it.
 
-    Raises BadSetting, naming the nearest key, where there is none.
+    Raises BadSetting where there is none, naming the nearest key.
     """
     for model in MODELS:
         if model.key == key:
             return model
-    if (match := ON_HUB.fullmatch(str(key))) and not {".", ".."} & set(str(key).split("/")):
-        return _from_hub(key, *match.groups())
+    if "/" in str(key):
+        return on_hub(str(key))
     keys = [model.key for model in MODELS]
     close = difflib.get_close_matches(str(key), keys, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}."
     raise BadSetting(f"There is no model {str(key)[:60]!r}; {hint}")
 
 
-def _from_hub(key: str, repo: str, path: str) -> Model:
-    """A row for a community model. What it enlarges by is known once it is here: any scale may be asked for."""
-    weights = Weights((File(path, 0),), (Hub(repo, None),), anywhere=False)
+def on_hub(text: str) -> Model:
+    """A row for the file of a community model: "owner/name/file.safetensors", or its address on huggingface.co.
+
+    "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
+    once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
+    """
+    repo, revision, path = hub_address.parts(text)
+    weights = Weights((File(path, 0),), (Hub(repo, revision, public=True),), anywhere=False)
     return Model(
-        key=key,
+        key=f"{repo}@{revision}/{path}" if revision else f"{repo}/{path}",
         name=path.rpartition("/")[2],
         family="gan",
         engine="network",
@@ -473,7 +487,7 @@ def needed_by(key: str) -> Mapping[str, Weights]:
     model = find(key)
     # Scales may share their files: the largest stands for all, because the others are made from its result.
     scale_of = {needed: scale for scale, needed in model.scales.items() if needed is not None}
-    own = {f"{key} x{scale}": needed for needed, scale in scale_of.items()}
+    own = {model.key if model.from_hub else f"{key} x{scale}": needed for needed, scale in scale_of.items()}
     return own | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})
 
 
@@ -486,6 +500,7 @@ def as_dict(model: Model) -> dict[str, Any]:
         "engine": model.engine,
         "arch": model.arch,
         "scales": list(model.scales),
+        "shrunk_from": model.shrunk_from,
         "prompt": model.prompt,
         "settings": sorted(model.takes),
         "licence": model.licence,

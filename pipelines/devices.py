@@ -60,8 +60,9 @@ def _chosen(exact: bool, process: int) -> Device:
 
 def _has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 matrices itself, and oneDNN was not told to leave that be."""
-    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
-    return bool(WITH_BF16.search(allowed)) and bool(machine.features() & {"amx_bf16", "avx512_bf16"})
+    return bool(WITH_BF16.search(settings.cpu_instructions())) and bool(
+        machine.features() & {"amx_bf16", "avx512_bf16"}
+    )
 
 
 def free_bytes(device: Device) -> int:

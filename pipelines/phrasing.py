@@ -10,7 +10,7 @@ def contender(model: str) -> str:
 
 def file_name(model: str) -> str:
     """A row's model as part of a file's name: "lapsrn-x4_fsrcnn-x2" for the chain "lapsrn:4,fsrcnn:2"."""
-    return model.replace(" ", "-").replace(":", "-x").replace(",", "_")
+    return model.replace(" ", "-").replace("/", "-").replace(":", "-x").replace(",", "_")
 
 
 def number(value: float | None, digits: int) -> str:
@@ -36,3 +36,8 @@ def megabytes(size: int) -> str:
     if size < 100_000:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"
+
+
+def download(size: int) -> str:
+    """What is about to be downloaded: a number of bytes, 0 where nobody has said it yet."""
+    return megabytes(size) if size else "a file of unknown size"

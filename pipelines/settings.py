@@ -41,6 +41,11 @@ def compared_pixels() -> int:
     return int(_positive("UPSCALE_MAX_COMPARED_MEGAPIXELS", 1000) * MEGA)
 
 
+def model_bytes() -> int:
+    """The largest file of weights that is downloaded because somebody named it: UPSCALE_MAX_MODEL_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_MODEL_MEGABYTES", 256) * MEGA)
+
+
 def queue_length() -> int:
     """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)
@@ -57,6 +62,11 @@ def exact() -> bool:
     if text not in ("auto", "exact"):
         raise BadSetting(f"UPSCALE_PRECISION must be auto or exact, not {text!r}.")
     return text == "exact"
+
+
+def cpu_instructions() -> str:
+    """The most that oneDNN may use of what the processor can do, in its names: ONEDNN_MAX_CPU_ISA, oneDNN's own."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "all").upper()
 
 
 def zero_gpu() -> bool:

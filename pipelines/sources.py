@@ -8,14 +8,17 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
+from pipelines import settings
 from pipelines.catalog import File, Hub, Source, Url
 from pipelines.downloads import Refused, Report, Unreachable, answer, download, status_in_words
 from pipelines.errors import WeightsUnavailable
-from pipelines.runs import Run
+from pipelines.phrasing import megabytes
+from pipelines.runs import Run, Step
 
 T = TypeVar("T")
 
@@ -118,19 +121,24 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
     constants.HF_HUB_DISABLE_SYMLINKS_WARNING = True
 
     url = hf_hub_url(hub.repo, file.path, revision=hub.revision)
+    token = False if hub.public else None  # None: whatever there is
 
     def ask(job: Callable[[], T], done: int) -> Run[T]:
-        return answer(lambda: _in_plain_words(job), patience, lambda: report(done, f"asking the Hub for {file.name}"))
+        in_words = partial(_in_plain_words, job, hub.public)
+        return answer(in_words, patience, lambda: report(done, f"asking the Hub for {file.name}"))
 
-    head = yield from ask(lambda: get_hf_file_metadata(url, timeout=patience), done=0)
+    head = yield from ask(lambda: get_hf_file_metadata(url, token=token, timeout=patience), done=0)
     if head.commit_hash is None or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", head.etag or ""):
         raise Refused("does not answer like a Hub")
     etag = str(head.etag)
+    if not file.size:
+        file = replace(file, size=_announced(head.size))
+        report = partial(_of_size, report, file.size)
     folder = repo_folder_name(repo_id=hub.repo, repo_type="model")
     cache = Path(constants.HF_HUB_CACHE)
     yield from download(
         url,
-        build_hf_headers(),
+        build_hf_headers(token=token),
         cache / folder / "blobs" / etag,
         cache / ".locks" / folder / f"{etag}.download.lock",
         _by_etag(file, etag),
@@ -138,10 +146,30 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
         report,
     )
     name = yield from ask(
-        lambda: hf_hub_download(hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience),
+        lambda: hf_hub_download(
+            hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience, token=token
+        ),
         done=file.size,
     )
     return Path(name)
+
+
+def _announced(size: int | None) -> int:
+    """The size that the Hub tells of a file whose size nobody knew. Raises Refused for one that is not wanted."""
+    most = settings.model_bytes()
+    if size is None:
+        raise Refused("does not say how large the file is")
+    if not size:
+        raise Refused("has an empty file")
+    if size > most:
+        raise Refused(f"has {megabytes(size)}, and at most {megabytes(most)} are downloaded here")
+    return size
+
+
+def _of_size(report: Report, size: int, done: int, note: str) -> Step:
+    """A step of a download that turned out to be of that many bytes."""
+    step = report(done, note)
+    return replace(step, total=max(step.total, step.done - done + size))
 
 
 def _by_etag(file: File, etag: str) -> File:
@@ -154,17 +182,21 @@ def _by_etag(file: File, etag: str) -> File:
     return replace(file, sha256=etag) if len(etag) == 64 else replace(file, git_blob=etag)
 
 
-def _in_plain_words(job: Callable[[], T]) -> T:
-    """Do `job`, with the Hub's errors turned into Refused."""
+def _in_plain_words(job: Callable[[], T], public: bool) -> T:
+    """Do `job`, with the Hub's errors turned into Refused; where it was `public` no token would have helped."""
     import httpx2
     from huggingface_hub import errors
 
     try:
         return job()
     except errors.GatedRepoError as error:  # first: it is a RepositoryNotFoundError too
-        raise Refused("is gated: it needs HF_TOKEN and its terms accepted on the repository's page") from error
+        raise Refused(
+            "is gated, and only what anybody may read is downloaded by its name"
+            if public
+            else "is gated: it needs HF_TOKEN and its terms accepted on the repository's page"
+        ) from error
     except errors.RepositoryNotFoundError as error:
-        raise Refused("does not exist, or is private and needs HF_TOKEN") from error
+        raise Refused(f"does not exist, or is private{'' if public else ' and needs HF_TOKEN'}") from error
     except errors.RevisionNotFoundError as error:
         raise Refused("does not have the pinned revision") from error
     except errors.HfHubHTTPError as error:

@@ -143,7 +143,7 @@ def _searching(place: Path | str) -> Iterator[None]:
 def _from_folder(file: File, weights: Weights, folder: Path) -> Found:
     paths = _in_folder(file, weights, folder)
     if not paths:
-        raise WeightsUnavailable(f"{folder} has no {file.name}, nor {file.path}.")
+        raise WeightsUnavailable(f"{folder} has no {', nor '.join(dict.fromkeys((file.name, file.path)))}.")
     return _own(file, paths[0], OWN)
 
 
@@ -196,7 +196,8 @@ def _unavailable(file: File, reason: str) -> WeightsUnavailable:
     models = [] if file in of_metrics else catalog.MODELS
     ready = [model.key for model in models if all(map(_is_ready, model.scales.values()))]
     without = f"; these work without a download: {', '.join(ready[:4])}" if ready else ""
-    return WeightsUnavailable(f"{file.name} ({megabytes(file.size)}) cannot be had: {reason}{without}.")
+    size = f" ({megabytes(file.size)})" if file.size else ""
+    return WeightsUnavailable(f"{file.name}{size} cannot be had: {reason}{without}.")
 
 
 def _is_ready(weights: Weights | None) -> bool:

@@ -26,6 +26,7 @@ Behaviour = Literal[
     "ok",
     "missing",  # 404
     "gated",  # 403, with the Hub's X-Error-Code
+    "gone",  # 401, as the Hub answers whoever may not know whether there is such a repository
     "error",  # 500
     "hang",  # takes the request and never answers
     "stall",  # sends half and then nothing
@@ -243,6 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "EntryNotFound")
         elif behaviour == "gated":
             self._refuse(403, "GatedRepo")
+        elif behaviour == "gone":
+            self._refuse(401, "RepoNotFound")
         elif behaviour == "error":
             self._refuse(500, None)
         elif behaviour == "elsewhere":
@@ -271,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, content: bytes, behaviour: Behaviour, with_content: bool) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
         start = int(asked[1]) if asked and behaviour != "no range" else 0
-        if start >= len(content):
+        if start and start >= len(content):
             self._refuse(416, None)
             return
         self.send_response(206 if start else 200)

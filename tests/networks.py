@@ -1,10 +1,15 @@
 """Parameters and pictures for the networks' tests, drawn so that they are the same on every machine."""
 
+import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pipelines.archs.rrdbnet import RRDBNet
+from pipelines.archs.srvgg import SRVGGNetCompact
 
 
 def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
@@ -29,6 +34,23 @@ def fill(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     network.load_state_dict(state)
     network.requires_grad_(False)
     return state
+
+
+def tiny_rrdb(seed: int = 0) -> dict[str, Tensor]:
+    """The parameters of an RRDB network that enlarges by 4."""
+    return fill(RRDBNet(upsamplings=2, unshuffle=1, width=6, depth=1, growth=4), seed)
+
+
+def tiny_compact(seed: int = 0) -> dict[str, Tensor]:
+    """The parameters of a compact network that enlarges by 4."""
+    return fill(SRVGGNetCompact(scale=4, width=5, depth=2), seed)
+
+
+def as_pth(state: Any) -> bytes:
+    """What torch.save writes."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
 
 
 def noise(height: int, width: int, seed: int = 1) -> Tensor:

@@ -10,32 +10,77 @@ from pipelines import catalog
 from pipelines.catalog import METRICS, MODELS, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
+UNPINNED = {"RealESRGAN_x8.pth"}  # nobody has published its hash
+
 
 def test_founding_models_and_scales() -> None:
     scales = {model.key: tuple(model.scales) for model in MODELS}
     assert scales == {
         **dict.fromkeys(("nearest", "bilinear", "bicubic", "lanczos"), (2, 3, 4, 8)),
         **dict.fromkeys(("edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
-        "lapsrn": (2, 4, 8),
+        **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
+        **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
     }
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
 def test_every_file_is_pinned(model: catalog.Model) -> None:
-    for scale, weights in model.scales.items():
-        assert scale in SCALES
-        for file in weights.files if weights else ():
+    assert set(model.scales) <= set(SCALES)
+    for weights in catalog.needed_by(model.key).values():
+        for file in weights.files:
             hashes = [file.sha256, file.git_blob, file.sha256_prefix]
-            assert sum(each is not None for each in hashes) == 1 and file.pin != "unpinned"
+            assert sum(each is not None for each in hashes) == (file.name not in UNPINNED)
+            assert (file.pin == "unpinned") == (file.name in UNPINNED)
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256 or "0" * 64)
             assert re.fullmatch(r"[0-9a-f]{40}", file.git_blob or "0" * 40)
-            assert f"x{scale}" in file.name and file.size > 0
-        for source in weights.sources if weights else ():
+            assert file.size > 0
+        for source in weights.sources:
             match source:
                 case Hub(_, revision):
                     assert re.fullmatch(r"[0-9a-f]{40}", revision or "")
                 case Url(base):
-                    assert re.search(r"/[0-9a-f]{40}$", base)
+                    assert re.search(r"/[0-9a-f]{40}$|/releases/download/v[0-9.]+$", base)
+
+
+@pytest.mark.parametrize("model", [each for each in MODELS if each.shrunk_from is None], ids=lambda model: model.key)
+def test_every_scale_has_a_file_of_its_own(model: catalog.Model) -> None:
+    for scale, weights in model.scales.items():
+        assert all(f"x{scale}" in file.name for file in (weights.files if weights else ()))
+
+
+@pytest.mark.parametrize("model", [each for each in MODELS if each.shrunk_from], ids=lambda model: model.key)
+def test_what_is_shrunk_has_one_file_for_all_scales(model: catalog.Model) -> None:
+    assert len(set(model.scales.values())) == 1 and max(model.scales) == model.shrunk_from
+
+
+def test_what_denoises_has_a_noisy_twin() -> None:
+    denoising = [model for model in MODELS if "denoise" in model.takes]
+    assert denoising == [model for model in MODELS if model.noisy_twin]
+    assert [*catalog.needed_by("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
+
+
+def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:
+    """For any scale, since what it enlarges by is known once it is here; public, so that no token is sent for it."""
+    row = catalog.find("owner/name/nets/4x_a.safetensors")
+    assert (row.key, row.name, row.from_hub, tuple(row.scales)) == (
+        "owner/name/nets/4x_a.safetensors",
+        "4x_a.safetensors",
+        True,
+        SCALES,
+    )
+    (weights,) = set(row.scales.values())
+    assert weights is not None and weights.sources == (Hub("owner/name", None, public=True),)
+    assert [*catalog.needed_by(row.key)] == [row.key]
+    assert not any(model.from_hub for model in MODELS)
+
+
+def test_an_address_gives_the_same_row() -> None:
+    sha = "c0ffee" * 6 + "c0de"
+    assert catalog.find("https://huggingface.co/o/n/blob/main/a.pth") == catalog.find("o/n/a.pth")
+    row = catalog.find(f"https://huggingface.co/o/n/resolve/{sha}/a.pth")
+    assert row.key == f"o/n@{sha}/a.pth" and catalog.find(row.key) == row
+    (weights,) = set(row.scales.values())
+    assert weights is not None and weights.sources == (Hub("o/n", sha, public=True),)
 
 
 @pytest.mark.parametrize("key", METRICS)

@@ -22,9 +22,10 @@ from pipelines.picture import Picture
 from pipelines.protocols import contenders
 from pipelines.results import METRICS
 from pipelines.runs import finish
-from tests.conftest import smooth, visit
+from tests.conftest import smooth, tiny_networks, visit
 from tests.test_command_line import run
-from ui import comparing
+from ui import chained, comparing
+from ui import compare as compare_tab
 
 
 @pytest.fixture
@@ -158,6 +159,19 @@ def test_grey_pictures_are_shown(tmp_path: Path) -> None:
     report = finish(comparing.measured(found))
     assert len(finish(comparing.view(found, report, found.pictures[0])).panes) == 3
     assert finish(comparing.downloads(found, report))["HTML"].is_file()
+
+
+def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its files are here: without a GPU it may take minutes."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
+    tiny_networks(tmp_path)
+    for name in ("RealESRGAN_x8.pth", "realesr-general-x4v3.pth"):
+        (tmp_path / name).write_bytes(b"a network")
+    offered, ticked = compare_tab._models("round-trip", "x4")
+    assert ("Real-ESRGAN general (compact)", "real-esrgan-general") in offered
+    assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
+    assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "espcn"]
+    assert chained._direct() == [] and "real-esrgan" not in compare_tab._models("chained-8x", "x4")[1]
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipelines import catalog
+from pipelines.catalog import File, Url, Weights
 from pipelines.runs import Run, Step, finish
+from pipelines.upscalers import Settings
+from tests.hub import LoopbackHub, use
 from ui import gpu
 
 ROOT = Path(__file__).parents[1]
@@ -74,12 +78,29 @@ def where() -> Run[int]:
 
 def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
-    assert finish(gpu.run([("bicubic", 2)], where)) == os.getpid()
+    assert finish(gpu.run([("bicubic", 2)], None, where)) == os.getpid()
 
 
 def test_elsewhere_the_package_spaces_is_not_needed() -> None:
     code = "import sys; sys.modules['spaces'] = None; import app"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the parent's process, whose time is not the visitor's quota; the noisy twin only where it is mixed in."""
+    with LoopbackHub() as hub:
+        use(hub.url, tmp_path / "home", monkeypatch)
+        for name in ("usual.pth", "twin.pth"):
+            hub.serve(f"/nets/{name}", b"net")
+        usual, twin = (Weights((File(name, 3),), (Url(f"{hub.url}/nets"),)) for name in ("usual.pth", "twin.pth"))
+        row = catalog.Model("made", "Made", "gan", "network", {2: usual}, "none needed", True, "Made for tests.")
+        monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, replace(row, noisy_twin=twin)))
+        for settings, asked in ((None, ["usual.pth"]), (Settings(denoise=1), []), (Settings(denoise=0), ["twin.pth"])):
+            hub.asked.clear()
+            assert finish(gpu.run([("made", 2)], settings, where)) == os.getpid()
+            assert [each.path.rpartition("/")[2] for each in hub.asked] == asked
 
 
 def test_classical_and_opencv_models_ask_for_no_gpu() -> None:

@@ -59,6 +59,14 @@ def given(path: str) -> dict[str, Any]:
 SMALL = images.encode(Picture(smooth(20, 30)))
 
 
+def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
+    """Three values, and four; two are too few."""
+    good = upload(served, "small.png", SMALL).json()[0]
+    for more in ((), (None,)):
+        assert "event: complete" in ask(served, given(good), "nearest", "x2", *more)
+    assert "The picture must be uploaded first" in ask(served, given(good), "nearest")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

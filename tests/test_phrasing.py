@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipelines.phrasing import contender, duration, megabytes, number
+from pipelines.phrasing import contender, download, duration, file_name, megabytes, number
 
 
 def test_a_chain_is_said_in_words() -> None:
@@ -24,3 +24,13 @@ def test_durations_and_sizes() -> None:
 
 def test_a_short_time_is_not_rounded_up() -> None:
     assert [duration(s) for s in (0.0004, 0.004, 0.012)] == ["0.4 ms", "4 ms", "0.01 s"]
+
+
+def test_a_size_that_nobody_has_said_is_not_0() -> None:
+    assert [download(size) for size in (0, 67_000_000)] == ["a file of unknown size", "67 MB"]
+
+
+def test_a_key_becomes_a_part_of_a_files_name() -> None:
+    chain = f"owner/name/nets/4x_a.pth:4,owner/name@{'c0de' * 10}/b.safetensors:2"
+    told = f"owner-name-nets-4x_a.pth-x4_owner-name@{'c0de' * 10}-b.safetensors-x2"
+    assert file_name(chain) == told and file_name("lapsrn:4,fsrcnn:2") == "lapsrn-x4_fsrcnn-x2"

@@ -19,7 +19,8 @@ def test_every_environment_variable_is_told() -> None:
 
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
-    assert {name: default for name, default in TOLD.items() if default != "none"} == defaults
+    words = {"UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
+    assert {name: default for name, default in TOLD.items() if default != "none"} == defaults | words
 
 
 def test_settings_are_read_nowhere_else() -> None:
@@ -39,6 +40,16 @@ WHOLE = {
 def test_nothing_needs_to_be_set() -> None:
     assert (settings.port(), settings.queue_length(), settings.weights_dir()) == (7860, 16, None)
     assert settings.limits() == settings.Limits(50_000_000, 128_000_000, 50_000_000)
+    assert settings.cpu_instructions() == "ALL"
+    assert settings.model_bytes() == 256_000_000 and not settings.exact()
+
+
+def test_precision_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    assert settings.exact()
+    monkeypatch.setenv("UPSCALE_PRECISION", "half")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_PRECISION must be auto or exact, not 'half'\.$"):
+        settings.exact()
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -95,6 +95,61 @@ def test_hub_without_a_pinned_revision(hub: LoopbackHub) -> None:
     assert find(row) == (replace(fetched, origin="Hub cache"),)
 
 
+def unknown(hub: LoopbackHub, content: bytes, behaviour: Behaviour = "ok") -> tuple[Weights, str]:
+    """A row of which nothing but the name is known, and the file's path on the server."""
+    path = hub.serve("/owner/tiny/resolve/main/nets/tiny.pth", content, behaviour)
+    return Weights((File("nets/tiny.pth", 0),), (Hub("owner/tiny", None, public=True),), anywhere=False), path
+
+
+def test_a_size_that_nobody_knew_is_the_one_that_the_hub_tells(hub: LoopbackHub) -> None:
+    row, _ = unknown(hub, CONTENT, "slow")
+    steps = list(fetch(row))
+    loading = [step for step in steps if step.note == "downloading tiny.pth"]
+    assert {step.total for step in loading} == {len(CONTENT)}
+    assert any(0 < step.done < len(CONTENT) for step in loading)
+    assert find(row) is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "behaviour", "said"),
+    [
+        (CONTENT, "ok", "has 0.6 MB, and at most 0.5 MB are downloaded here"),
+        (b"", "ok", "has an empty file"),
+        (CONTENT, "endless", "does not say how large the file is"),
+        (CONTENT, "missing", "has no such file"),
+        (CONTENT, "gone", "does not exist, or is private;"),
+        (CONTENT, "gated", "is gated, and only what anybody may read is downloaded by its name"),
+    ],
+)
+def test_a_file_that_somebody_named_is_refused_before_it_is_asked_for(
+    hub: LoopbackHub, content: bytes, behaviour: Behaviour, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_MODEL_MEGABYTES", "0.5")
+    row, path = unknown(hub, content, behaviour)
+    with pytest.raises(WeightsUnavailable) as error:
+        finish(fetch(row))
+    assert str(error.value).startswith(f"tiny.pth cannot be had: Hub owner/tiny {said}")
+    assert hub.gets(path) == []
+
+
+def test_no_token_is_sent_for_what_somebody_named(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    row, _ = unknown(hub, CONTENT, "elsewhere")
+    assert finish(fetch(row))[0].path.read_bytes() == CONTENT
+    assert {asked.token for asked in hub.asked} == {None}
+
+
+def test_a_file_that_somebody_named_is_not_looked_for_in_folders(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of that name there is another one."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
+    (tmp_path / "tiny.pth").write_bytes(b"another")
+    row, _ = unknown(hub, CONTENT)
+    assert find(row) is None
+    assert finish(fetch(row))[0].path.read_bytes() == CONTENT
+
+
 def test_the_token_stays_on_the_hub(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Hub sends large files from other hosts, which have no business with it."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

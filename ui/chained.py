@@ -292,9 +292,9 @@ def _models(scale: int) -> list[tuple[str, str]]:
 
 
 def _direct() -> list[str]:
-    """The networks that enlarge by eight at once, as far as their weights are here."""
+    """The networks that enlarge by eight at once, as far as their weights are here and they need no GPU."""
     rows = [row for row in catalog.MODELS if row.scales.get(CHAINED_SCALE) is not None]
-    return [row.key for row in rows if not comparing.lacking(Contender(((row.key, CHAINED_SCALE),)))]
+    return [row.key for row in rows if comparing.at_once(Contender(((row.key, CHAINED_SCALE),)))]
 
 
 def _named(first: str, second: str) -> str:

@@ -289,15 +289,16 @@ def _address(request: gr.Request) -> str:
 
 
 def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The models to choose from, each with what it would download, and the keys of those that are ready to run."""
+    """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
     by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
     rows = [row for row in catalog.MODELS if by in row.scales]
-    lacking = {row.key: sum(needed.size for needed in comparing.lacking(Contender(((row.key, by),)))) for row in rows}
+    alone = {row.key: Contender(((row.key, by),)) for row in rows}
+    lacking = {key: sum(needed.size for needed in comparing.lacking(each)) for key, each in alone.items()}
     offered = [
         (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
     ]
-    return offered, [key for key, size in lacking.items() if not size]
+    return offered, [key for key, each in alone.items() if comparing.at_once(each)]
 
 
 def _shown_chains(protocol: str, chains: list[str]) -> list[str]:

@@ -24,8 +24,8 @@ from pipelines import (
     resample,
     settings,
     showing,
+    upscalers,
 )
-from pipelines import weights as store
 from pipelines.arguments import stages
 from pipelines.benchmark import LONG, Fetched, Plan, Scored, Subject
 from pipelines.benchmark_command import command_for
@@ -110,8 +110,12 @@ def ready_chains() -> list[str]:
 
 def lacking(each: Contender) -> list[Weights]:
     """The weights that would be downloaded for it."""
-    needed = [catalog.weights_for(catalog.find(key), scale) for key, scale in each.stages]
-    return [weights for weights in needed if weights is not None and store.find(weights) is None]
+    return upscalers.lacking(each.stages)
+
+
+def at_once(each: Contender) -> bool:
+    """Whether it takes part unasked: it needs no download, nor a GPU, without which it may take minutes."""
+    return not lacking(each) and not any(catalog.find(key).gpu for key, _ in each.stages)
 
 
 def seconds(each: Contender, width: int, height: int) -> float | None:

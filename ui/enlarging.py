@@ -10,21 +10,27 @@ from pipelines.errors import BadPicture
 from pipelines.images import Picture, Source
 from pipelines.phrasing import file_name
 from pipelines.runs import Run
+from pipelines.upscalers import Settings, check
 from ui import gpu
 
+LONGEST = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
-def opened(source: Source | None, stages: Sequence[tuple[str, int]]) -> Picture:
-    """The picture read, once it is known that the stages (key, scale) exist and what they give is not too large."""
+
+def opened(source: Source | None, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Picture:
+    """The picture read, once it is known that the stages (key, scale) exist, can use the settings, and give no more
+    than is made here.
+    """
     if source is None:
         raise BadPicture("Choose a picture first.")
     for key, scale in stages:
         catalog.weights_for(catalog.find(key), scale)
+    check([catalog.find(key) for key, _ in stages], settings or Settings())
     return images.read(source, math.prod(scale for _, scale in stages))
 
 
-def enlarged(picture: Picture, stages: Sequence[tuple[str, int]]) -> Run[Enlarged]:
+def enlarged(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """The picture enlarged by each stage in turn; how long each took is learned for later estimates."""
-    done = yield from gpu.run(stages, enlarge_by, picture, stages)
+    done = yield from gpu.run(stages, settings, enlarge_by, picture, stages, settings)
     height, width, _ = picture.pixels.shape
     for (key, scale), stage in zip(stages, done.stages, strict=True):
         estimates.learn(key, scale, width, height, stage.seconds, stage.tiling)
@@ -35,6 +41,7 @@ def enlarged(picture: Picture, stages: Sequence[tuple[str, int]]) -> Run[Enlarge
 def saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
     """The result as a PNG, named after the picture, the models and the scale."""
     stem = source.stem if isinstance(source, Path) else "picture"
-    path = folder / f"{stem}_{file_name(done.details.model)}_x{done.details.scale}.png"
+    name = f"{stem}_{file_name(done.details.model)}".encode()[:LONGEST].decode(errors="ignore")
+    path = folder / f"{name}_x{done.details.scale}.png"
     images.write(done.picture, path)
     return path

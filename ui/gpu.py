@@ -8,22 +8,29 @@ and the package `spaces` need not be installed.
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
-from pipelines import catalog, settings
+from pipelines import catalog
 from pipelines.runs import Run, Sent, received, sent
-from pipelines.upscalers import fetch
+from pipelines.settings import zero_gpu
+from pipelines.upscalers import Settings, fetch
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def run(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
+def run(
+    stages: Sequence[tuple[str, int]],
+    settings: Settings | None,
+    job: Callable[P, Run[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Run[T]:
     """Do `job(*args)`, on the GPU if one of the models (key, scale) that it loads can use one.
 
     `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What the models
-    lack is downloaded first, here: time on the GPU is the visitor's quota. Raises what the job and `fetch` raise, and
-    gr.Error in the words of `spaces` when no GPU can be had.
+    lack to run with the settings is downloaded first, here: time on the GPU is the visitor's quota. Raises what the job
+    and `fetch` raise, and gr.Error in the words of `spaces` when no GPU can be had.
     """
-    yield from fetch(stages)
+    yield from fetch(stages, settings)
     return (yield from within(stages, job, *args, **kwargs))
 
 
@@ -36,7 +43,7 @@ def within(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P
 
 def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
     """The function with a GPU for each call, if this is a Space that borrows them."""
-    if not settings.zero_gpu():
+    if not zero_gpu():
         return function
     import spaces  # before gradio and torch, which it patches: app.py imports this module first
 

@@ -91,6 +91,24 @@ class Radio(gr.Radio, metaclass=NoInterfaceFile):
         return payload
 
 
+class Slider(gr.Slider, metaclass=NoInterfaceFile):
+    """A slider that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Number(gr.Number, metaclass=NoInterfaceFile):
+    """A number's field that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 def _decoded(address: str) -> bytes:
     most = settings.limits().file_bytes
     if len(address) * 3 // 4 > most + 1000:  # base64 takes four signs for three bytes

@@ -1,8 +1,10 @@
 """The page: its tabs, and how it is served."""
 
+import inspect
 from typing import Any
 
 import gradio as gr
+from gradio.block_function import BlockFunction
 
 from pipelines import settings
 from ui import chained, compare, comparing, upscale
@@ -19,16 +21,29 @@ KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 
 class Page(gr.Blocks):
-    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and log a traceback."""
+    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and log a traceback.
 
-    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+    A call that sends its values as a list may leave out the last ones, as far as they are None then: who wrote it may
+    not know of what was added since.
+    """
+
+    async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **options: Any) -> Any:
         try:
-            return await super().preprocess_data(*arguments, **options)
+            return await super().preprocess_data(block_fn, _filled(block_fn, inputs), *more, **options)
         except gr.Error:
             raise
         except Exception:
             sentence = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
             raise gr.Error(sentence, print_exception=False) from None
+
+
+def _filled(block_fn: BlockFunction, inputs: list[Any]) -> list[Any]:
+    lacking = block_fn.inputs[len(inputs) :]
+    if not lacking or block_fn.fn is None:
+        return inputs
+    parameters = [*inspect.signature(block_fn.fn).parameters.values()][len(inputs) :]
+    optional = all(each.default is None for each in parameters)
+    return [*inputs, *(None for _ in lacking)] if optional else inputs
 
 
 def build() -> gr.Blocks:

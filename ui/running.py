@@ -49,7 +49,7 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
 
 def in_words(step: Step, elapsed: float) -> str:
     """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left"."""
-    count = f", {step.done} of {step.total}" if step.total < 10_000 else ""  # more than that are bytes
+    count = f", {step.done} of {step.total}" if 0 < step.total < 10_000 else ""  # more than that are bytes
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
     soon = f", about {duration(left)} left" if left >= 1 else ""
     return f"{step.note}{count}{soon}"

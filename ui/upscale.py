@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.events import api
 
-from pipelines import catalog, estimates, images, weights
+from pipelines import catalog, estimates, hub_address, images
+from pipelines.catalog import Model
 from pipelines.enlarge import enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
-from pipelines.upscalers import load
+from pipelines.upscalers import Settings, check, lacking, load
 from ui import enlarging, words
 from ui.examples import EXAMPLES, find
-from ui.inputs import Dropdown, PictureInput, Radio, ResultFile
+from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
 
@@ -31,6 +32,10 @@ PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions butto
 BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
+ABOUT_DENOISE = "How much noise and grain is taken away."
+ABOUT_OWN = (
+    "An ESRGAN or compact network, by name or address. It is used instead of the model above while it stands here."
+)
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
 
@@ -47,12 +52,21 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
             models = [(words.choice(model), model.key) for model in catalog.MODELS]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
-                scale = Radio(_scales(FIRST_MODEL), value=FIRST_SCALE, label="Scale")
-            plan = gr.HTML(_plan(EXAMPLES[0].path, FIRST_MODEL, FIRST_SCALE))
+                scale = Radio(_scales(catalog.find(FIRST_MODEL)), value=FIRST_SCALE, label="Scale")
+                denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE, visible=False)
+            plan = gr.HTML(_plan(EXAMPLES[0].path, FIRST_MODEL, "", FIRST_SCALE, None))
             with gr.Row(elem_id="actions"):
                 run = gr.Button("Enlarge", variant="primary")
                 cancel = gr.Button("Cancel", interactive=False)
             about = gr.HTML(words.about(catalog.find(FIRST_MODEL)))
+            with gr.Accordion("Your own model", open=False):
+                own = gr.Textbox(
+                    label="A file on the Hugging Face Hub",
+                    placeholder=hub_address.EXAMPLE,
+                    info=ABOUT_OWN,
+                    max_lines=1,
+                    elem_id="own",
+                )
         with gr.Column(scale=3, min_width=320):
             progress = gr.HTML(words.state(READY), elem_id="progress")
             slider = gr.ImageSlider(
@@ -75,11 +89,12 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
 
     # Whether the page's address asked for a state. A hidden box and not a gr.State, so that the browser knows it.
     asked = gr.Checkbox(False, visible=False)
-    chosen, run_and_cancel = [image, model, scale], [run, cancel]
+    chosen, run_and_cancel = [image, model, own, scale, denoise], [run, cancel]
 
-    model.input(_choose, [model, scale], [scale, about], **QUIET, queue=False)
-    gr.on([image.change, model.change, scale.change], _plan, chosen, plan, **QUIET, queue=False)
-    opened = page.load(_open, None, [image, model, scale, about, asked], **QUIET, queue=False)
+    gr.on([model.input, own.change], _choose, [model, own, scale], [scale, about, denoise], **QUIET, queue=False)
+    changes = [image.change, model.change, own.change, scale.change, denoise.change]
+    gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
+    opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
     opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
 
     waiting = run.click(
@@ -109,6 +124,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
             PictureInput(label="Picture", visible=False),
             Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
             Radio([f"x{factor}" for factor in catalog.SCALES], value="x2", label="Scale", visible=False),
+            Number(label="Denoise", visible=False),
         ],
         [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)],
         api_name="upscale",
@@ -122,19 +138,26 @@ def list_models() -> list[dict[str, Any]]:
     return [catalog.as_dict(model) for model in catalog.MODELS]
 
 
-def upscale(image: Source | None, model: str, scale: str) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
-    """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details."""
+def upscale(
+    image: Source | None, model: str, scale: str, denoise: float | None = None
+) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
+    """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details.
+
+    `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
+    """
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        stages = [(model, catalog.factor(scale))]
-        picture = enlarging.opened(image, stages)
-        done = yield from steps(enlarging.enlarged(picture, stages), lambda said, share: (None, None))
+        stages, settings = [(model, catalog.factor(scale))], Settings(denoise=denoise)
+        picture = enlarging.opened(image, stages, settings)
+        done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda said, share: (None, None))
         yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
 
 
 # --- what the page's events do ------------------------------------------------------------------------------------
 
 
-def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any, ...]]:
+def _on_page(
+    image: Source | None, model: str, own: str, scale: str, denoise: float | None
+) -> Iterator[tuple[Any, ...]]:
     """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
     kept = (gr.skip(),) * 6
     yield words.progress("Starting", 0), *kept, *buttons(running=True)
@@ -142,7 +165,7 @@ def _on_page(image: Source | None, model: str, scale: str) -> Iterator[tuple[Any
     try:
         with mendable(), tempfile.TemporaryDirectory() as folder:
             shown = yield from steps(
-                _shown(image, model, scale, Path(folder)),
+                _shown(image, *_meant(model, own, denoise), scale, Path(folder)),
                 lambda said, share: (words.progress(said, share), *kept, *buttons(running=True)),
             )
             took = words.state(f"Done in {duration(time.monotonic() - started)}.")
@@ -159,28 +182,34 @@ def _cancelled() -> tuple[Any, ...]:
     return words.state(CANCELLED), *buttons(running=False)
 
 
-def _plan(image: Source | None, model: str, scale: str) -> str:
+def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> str:
     """What a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return words.trouble("Choose a picture first.")
     try:
-        row, factor = catalog.find(model), catalog.factor(scale)
-        needed = catalog.weights_for(row, factor)
+        row, settings = _meant(model, own, denoise)
+        factor = catalog.factor(scale)
+        check([row], settings)
+        missing = lacking([(row.key, factor)], settings)
         size = images.measure(image, factor)
-        missing = needed if needed is not None and weights.find(needed) is None else None
     except UpscaleError as error:
         return words.trouble(str(error))
-    return words.plan(size, factor, estimates.estimate(model, factor, *size), missing)
+    return words.plan(size, factor, estimates.estimate(row.key, factor, *size), missing)
 
 
-def _choose(model: str, scale: str) -> tuple[Radio, str]:
-    """The scales that the model has, and what it is good at. A scale is chosen only where the chosen one is lacking.
+def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
+    """The scales that the model has, what it is good at, and whether it denoises.
 
-    To say again what is chosen would undo a click that was made in the meantime.
+    A scale is chosen only where the chosen one is lacking: to say again what is chosen would undo a click that was made
+    in the meantime.
     """
-    scales = _scales(model)
+    try:
+        row, _ = _meant(model, own, None)
+    except UpscaleError:  # while it is being written; the plan tells
+        return gr.skip(), "", gr.skip()
+    scales = _scales(row)
     radio = Radio(scales) if scale in scales else Radio(scales, value=scales[0])
-    return radio, words.about(catalog.find(model))
+    return radio, words.about(row), _denoise(row)
 
 
 def _open(request: gr.Request) -> tuple[Any, ...]:
@@ -188,12 +217,13 @@ def _open(request: gr.Request) -> tuple[Any, ...]:
     query = dict(request.query_params)
     example = find(query.get("example", ""))
     key = query["model"] if query.get("model") in {row.key for row in catalog.MODELS} else FIRST_MODEL
-    scales, scale = _scales(key), f"x{query.get('scale', '').removeprefix('x')}"
+    row = catalog.find(key)
+    scales, scale = _scales(row), f"x{query.get('scale', '').removeprefix('x')}"
     asked = example is not None or key == query.get("model") or scale in scales
     if scale not in scales:
         scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
     image = gr.skip() if example is None else str(example.path)
-    return image, key, Radio(scales, value=scale), words.about(catalog.find(key)), asked
+    return image, key, Radio(scales, value=scale), words.about(row), _denoise(row), asked
 
 
 def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
@@ -222,14 +252,24 @@ class Shown(NamedTuple):
     file: str
 
 
-def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[Shown]:
+def _meant(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:
+    """The model that is to run, one's own where its field is filled, with those of the settings that it takes."""
+    row = catalog.on_hub(own) if own and own.strip() else catalog.find(model)
+    return row, Settings(denoise=denoise).only(row.takes)
+
+
+def _denoise(row: Model) -> Slider:
+    return Slider(visible="denoise" in row.takes)
+
+
+def _shown(source: Source | None, row: Model, settings: Settings, scale: str, folder: Path) -> Run[Shown]:
     """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
 
     Of a result too large for a browser both sides show the middle.
     """
-    factor = catalog.factor(scale)
-    picture = enlarging.opened(source, [(model, factor)])
-    done = yield from enlarging.enlarged(picture, [(model, factor)])
+    model, factor = row.key, catalog.factor(scale)
+    picture = enlarging.opened(source, [(model, factor)], settings)
+    done = yield from enlarging.enlarged(picture, [(model, factor)], settings)
     plain = BEFORE if model != BEFORE else "nearest"
     part = _middle(picture, factor)
     before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
@@ -248,8 +288,8 @@ def _shown(source: Source | None, model: str, scale: str, folder: Path) -> Run[S
     return Shown((str(left), str(right)), words.facts(done.details, said), str(file))
 
 
-def _scales(key: str) -> list[str]:
-    return [f"x{scale}" for scale in catalog.find(key).scales]
+def _scales(row: Model) -> list[str]:
+    return [f"x{scale}" for scale in row.scales]
 
 
 def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
@@ -274,4 +314,4 @@ def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Pi
 
 def _first(folder: Path) -> Shown:
     """The first example's result, there before anyone clicks."""
-    return finish(_shown(EXAMPLES[0].path, FIRST_MODEL, FIRST_SCALE, folder))
+    return finish(_shown(EXAMPLES[0].path, catalog.find(FIRST_MODEL), Settings(), FIRST_SCALE, folder))

@@ -11,7 +11,7 @@ from pipelines.benchmark import Plan
 from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
-from pipelines.phrasing import duration, megabytes
+from pipelines.phrasing import download, duration, megabytes
 from ui.examples import Example
 
 THUMBNAIL = 96
@@ -41,22 +41,25 @@ def examples(offered: Sequence[Example]) -> str:
 
 def about(model: Model) -> str:
     """What the model is good at, and what its licence allows."""
+    if model.from_hub:
+        licence = f'<span class="badge restricted">licence: {escape(model.licence)}</span>'
+        return f'<p class="about">{escape(model.note)} {licence}</p>'
     use = "free for commercial use" if model.commercial else "not for commercial use"
     licence = "" if model.engine == "classical" else f"{escape(model.licence)} · "
     colour = "free" if model.commercial else "restricted"
     return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
-def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Weights | None) -> str:
-    """What a run would give and take, before it starts."""
+def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Sequence[Weights]) -> str:
+    """What a run would give and take, and what it would download, before it starts."""
     width, height = size
     parts = [
         f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
         "no time known yet" if expected.seconds is None else f"about {duration(expected.seconds)}",
         f"{expected.megabytes:.0f} MB memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
-    if missing is not None:
-        parts.append(f"downloads {megabytes(missing.size)} first")
+    if missing:
+        parts.append(f"downloads {download(sum(each.size for each in missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
 
 
@@ -77,8 +80,8 @@ def chain(sizes: Sequence[tuple[int, int]], beside: Sequence[str], times: Sequen
 def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
     known = sum(time for time in times if time is not None)
     never = " and what was never measured" if None in times else ""
-    download = [f"downloads {megabytes(missing)} first"] if missing else []
-    return f'<p class="plan">{" · ".join([*parts, f"about {duration(known)}{never}", *download])}</p>'
+    lacking = [f"downloads {megabytes(missing)} first"] if missing else []
+    return f'<p class="plan">{" · ".join([*parts, f"about {duration(known)}{never}", *lacking])}</p>'
 
 
 def script(address: str, pictures: Sequence[str], plan: Plan) -> str:
@@ -140,6 +143,8 @@ def facts(details: Details, shown: str) -> str:
         ("Time", duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
+    if details.seam is not None:
+        rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
     if details.weights_sha256:
         rows.append(("Weights", f"sha256 {details.weights_sha256.replace(',', ', ')}"))
     rows += [("Note", note) for note in details.notes]

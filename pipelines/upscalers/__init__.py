@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import cast
 
 from pipelines import weights as store
-from pipelines.catalog import find, weights_for
-from pipelines.errors import BadSetting
+from pipelines.catalog import Weights, find, weights_for
+from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
-__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "load", "prepare"]
+__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "lacking", "load", "prepare"]
 
 KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs
 
@@ -52,16 +52,45 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
     return upscaler
 
 
-def fetch(stages: Sequence[tuple[str, int]]) -> Run[None]:
-    """Download what the models (key, scale) lack, so that `load` needs no network. Errors as in `load`."""
+def fetch(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[None]:
+    """Download what the models (key, scale) lack to run with the settings, so that then no network is needed.
+
+    Errors as in `load`.
+    """
     for key, scale in stages:
-        needed = weights_for(find(key), scale)
-        if needed is not None:
+        for needed in _needed(key, scale, settings):
             yield from store.fetch(needed)
 
 
-def prepare(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> Run[list[Upscaler]]:
-    """Every (key, scale) ready to run: downloads show their progress, then each is loaded. Errors as in `load`."""
+def lacking(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> list[Weights]:
+    """What `fetch` would download; nothing is asked of any network. Errors as in `load`."""
+    needed = dict.fromkeys(each for key, scale in stages for each in _needed(key, scale, settings))
+    return [each for each in needed if store.find(each) is None]
+
+
+def prepare(
+    stages: Sequence[tuple[str, int]], weights: Path | None = None, settings: Settings | None = None
+) -> Run[list[Upscaler]]:
+    """Every (key, scale) ready to run with the settings: downloads show their progress, then each is loaded.
+
+    Errors as in `load`.
+    """
     if weights is None:
-        yield from fetch(stages)
+        yield from fetch(stages, settings)
     return [load(key, scale, weights) for key, scale in stages]
+
+
+def _needed(key: str, scale: int, settings: Settings | None) -> list[Weights]:
+    """The weights of the model, and its noisy twin where that is mixed in."""
+    model = find(key)
+    own, twin = weights_for(model, scale), model.noisy_twin
+    if own is None:
+        return []
+    if twin is None or settings is None or settings.denoise is None or settings.denoise == 1:
+        return [own]
+    found, found_twin = store.find(own), store.find(twin)
+    # A file of the user's own is mixed with another of theirs alone, and a visitor need not know where those lie.
+    if found and found[0].origin == store.OWN and (found_twin is None or found_twin[0].origin != store.OWN):
+        name = twin.files[0].name
+        raise WeightsUnavailable(f"Denoise below 1 needs {name} too, which is not in the folder of one's own weights.")
+    return [own, twin]

@@ -78,11 +78,15 @@ class Upscaler(Protocol):
 
 
 def check(models: Sequence[Model], settings: Settings) -> None:
-    """Raise BadSetting for a setting that none of the models can use."""
+    """Raise BadSetting for a setting that none of the models can use, and for a strength that is none."""
     usable = frozenset[str]().union(*(model.takes for model in models))
     for name in sorted(settings.given() - usable):
         names = " and ".join(dict.fromkeys(model.name for model in models))
         raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
+    strength = settings.denoise
+    # Whatever a caller of the API sent: not always a number, and true is one for Python.
+    if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
+        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {str(strength)[:20]}.")
 
 
 def tile_side(model: Model, settings: Settings, default: int, overlap: int) -> int:

@@ -166,7 +166,9 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler
     (file,) = files
     network = read(file.path)
     if network.scale not in (scale, model.shrunk_from):
-        raise BadWeights(f"{file.path.name} enlarges by {network.scale}, not by {scale}.")
+        same = model.scales.get(network.scale) == model.scales[scale]  # the file serves that scale as well
+        hint = f": choose x{network.scale}" if same else ""
+        raise BadWeights(f"{file.path.name} enlarges by {network.scale}, not by {scale}{hint}.")
     return NetworkUpscaler(model, scale, Forwards(network, devices.choose()), files)
 
 

@@ -1,0 +1,63 @@
+"""What a visitor writes to name a file of weights on the Hugging Face Hub, taken apart."""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from pipelines.errors import BadSetting
+
+HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
+SUFFIXES = (".safetensors", ".pth", ".pt")
+LONGEST = 200  # signs of a key: with a picture's name before it, it becomes a file's name
+EXAMPLE = "owner/name/file.safetensors"
+SHOWN = 60
+
+_PART = r"\w(?:[\w.-]*\w)?"  # as huggingface_hub's validate_repo_id has it, with what it forbids below
+_KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}))?/((?:[\w.+-]+/)*[\w.+-]+)", re.ASCII)
+
+
+def parts(text: str) -> tuple[str, str | None, str]:
+    """The repository "owner/name", the 40-hex revision (None: the newest), and the path of the file in it.
+
+    Raises BadSetting, one sentence, for what names no file of weights there.
+    """
+    text = text.strip()
+    key = _of_address(text) if re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text) else text
+    if len(key) > LONGEST:
+        raise BadSetting(f"The name of a file on the Hub has at most {LONGEST} signs here, not {len(key)}.")
+    match = _KEY.fullmatch(key)
+    repo, revision, path = match.groups() if match else ("", None, "")
+    if not match or re.search(r"--|\.\.|\.git$", repo) or {".", ".."} & set(path.split("/")):
+        raise BadSetting(f"{_shown(text)} names no file on the Hub: write {EXAMPLE}, or the address of its page there.")
+    if not path.endswith(SUFFIXES):
+        *most, last = SUFFIXES
+        raise BadSetting(f"{_shown(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
+    return repo, revision, path
+
+
+def _of_address(address: str) -> str:
+    """The key for the address of a file, or of its page, on huggingface.co."""
+    try:
+        url = urlsplit(address if "://" in address else f"https://{address}")
+        host = url.hostname
+    except ValueError:
+        host = None
+    if host not in HOSTS:
+        raise BadSetting(f"Only files on huggingface.co can be used, not {_shown(address)}.")
+    names = unquote(url.path).strip("/").split("/")
+    if names[0] in ("spaces", "datasets"):
+        raise BadSetting(f"{_shown(address)} is the address of a {names[0][:-1]}; only a model's files can be used.")
+    if len(names) < 5 or names[2] not in ("blob", "resolve"):
+        raise BadSetting(
+            f"{_shown(address)} is not the address of a file: open the file in the repository's list, and copy that."
+        )
+    owner, name, _, revision, *path = names
+    if revision == "main":
+        return "/".join((owner, name, *path))
+    if re.fullmatch("[0-9a-f]{40}", revision):
+        return "/".join((owner, f"{name}@{revision}", *path))
+    raise BadSetting(f"A file can be used as it is on main or at a 40-digit revision, not at {_shown(revision)}.")
+
+
+def _shown(text: str) -> str:
+    """The text as it may stand in a sentence."""
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")

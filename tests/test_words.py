@@ -1,0 +1,52 @@
+"""What the page says of a result, a plan and a model."""
+
+import re
+from dataclasses import replace
+
+from pipelines import catalog
+from pipelines.catalog import File, Weights
+from pipelines.enlarge import Details
+from pipelines.estimates import Estimate
+from ui import words
+
+DETAILS = Details(
+    model="real-esrgan",
+    scale=4,
+    size=(40, 30),
+    seconds=1.0,
+    device="cpu (OpenVINO)",
+    dtype="bfloat16",
+    tiles=6,
+    seam=0.01234,
+    weights_sha256="c0ffee",
+    notes=("memory ran short: tiles were cut to 64 px",),
+)
+
+
+def text(html: str) -> str:
+    return re.sub("<[^>]+>", " ", html)
+
+
+def test_facts_tell_device_seams_and_notes() -> None:
+    told = text(words.facts(DETAILS, "left, right"))
+    assert "cpu (OpenVINO), bfloat16, 6 tiles" in told
+    assert "tiles differ by at most 0.012 where they meet" in told
+    assert "memory ran short" in told
+
+
+def test_tiles_that_equal_the_whole_have_no_seam() -> None:
+    assert "Seams" not in text(words.facts(replace(DETAILS, seam=None), ""))
+
+
+def test_a_plan_adds_up_what_it_downloads_and_says_where_a_size_is_unknown() -> None:
+    expected = Estimate(None, 0.5)
+    one, other = (Weights((File(name, 3_000_000),), ()) for name in "ab")
+    unknown = Weights((File("c", 0),), ())
+    assert "downloads" not in words.plan((9, 9), 2, expected, [])
+    assert "downloads 6.0 MB first" in words.plan((9, 9), 2, expected, [one, other])
+    assert "downloads a file of unknown size first" in words.plan((9, 9), 2, expected, [unknown])
+
+
+def test_the_licence_of_ones_own_model_is_not_guessed() -> None:
+    told = text(words.about(catalog.find("owner/name/4x.pth")))
+    assert "licence: see its page on the Hub" in told and "commercial" not in told

@@ -59,6 +59,11 @@ def exact() -> bool:
     return text == "exact"
 
 
+def cpu_isa() -> str:
+    """What oneDNN may use of the processor, by its own names: ONEDNN_MAX_CPU_ISA, which oneDNN reads itself."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA") or "ALL"
+
+
 def zero_gpu() -> bool:
     """Whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which Hugging Face sets there."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it

@@ -4,12 +4,14 @@ What was learned is kept from one start to the next, beside the downloads; on an
 """
 
 import json
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipelines import settings
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, processor
@@ -40,7 +42,8 @@ MEASURED = {
     **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
     **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
     **{("real-esrgan", 2): Rate(48.0, 256, 16), ("real-esrgan", 4): Rate(184.0, 256, 16)},
-    **{("real-esrgan-general", scale): Rate(12.0, 256, 34 + 2 * (scale < 4)) for scale in (2, 3, 4)},
+    **{("real-esrgan-general", scale): Rate(12.0, 360, 36) for scale in (2, 3)},
+    ("real-esrgan-general", 4): Rate(12.0, 340, 34),
     **{("real-esrgan-anime", scale): Rate(6.5, 256, 18 + 2 * (scale < 4)) for scale in (2, 3, 4)},
 }
 _learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
@@ -108,7 +111,7 @@ def _known() -> dict[tuple[str, int], Rate]:
     if _learned is None:
         try:
             _learned = _parsed(_file().read_text())
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not one of ours
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # none yet, or none of ours
             _learned = {}
     return _learned
 
@@ -117,7 +120,15 @@ def _parsed(text: str) -> dict[tuple[str, int], Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {(each.pop("model"), each.pop("scale")): Rate(**each) for each in kept["rates"]}
+    return {(each.pop("model"), each.pop("scale")): _checked(Rate(**each)) for each in kept["rates"]}
+
+
+def _checked(rate: Rate) -> Rate:
+    """Itself, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
+    tiling = isinstance(rate.side, int) and isinstance(rate.overlap, int) and 0 <= 2 * rate.overlap < rate.side
+    if not 0 < rate.seconds < math.inf or not (rate.side is None or tiling):
+        raise ValueError("not a rate")
+    return rate
 
 
 def _keep(known: dict[tuple[str, int], Rate]) -> None:
@@ -129,7 +140,7 @@ def _keep(known: dict[tuple[str, int], Rate]) -> None:
 
 
 def _machine() -> str:
-    return f"{processor()}, {cores()} cores"
+    return f"{processor()}, {cores()} cores{', exact' * settings.exact()}"
 
 
 def _file() -> Path:

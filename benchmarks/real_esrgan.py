@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ from pipelines.metrics import cropped, luma, psnr
 from pipelines.picture import Pixels, to_uint8
 from pipelines.runs import finish
 from pipelines.tiling import run_tiled
-from pipelines.upscalers import Settings
+from pipelines.upscalers import Settings, Upscaled
 from pipelines.upscalers.network import Forwards, NetworkUpscaler
 from pipelines.weights import Found
 
@@ -64,10 +65,16 @@ def compact(key: str) -> Network:
     return read(found[0].path)
 
 
-def ours(key: str, network: Network, device: Device) -> NetworkUpscaler:
+def ours(key: str, network: Network) -> NetworkUpscaler:
     """The network as the product runs it."""
     found = Found(File("made", 0), Path("made"), "0" * 64, "made", "unpinned")
-    return NetworkUpscaler(find(key), network.scale, Forwards(network, device), (found,))
+    return NetworkUpscaler(find(key), network.scale, network, (found,), 0)
+
+
+def run_on(device: Device, upscaler: NetworkUpscaler, pixels: Pixels) -> Upscaled:
+    """The picture enlarged on that device, whatever would be chosen."""
+    with mock.patch.object(devices, "choose", lambda: device):
+        return finish(upscaler.run(pixels, Settings()))
 
 
 def as_package(network: Network, pixels: Pixels, device: str = "cpu") -> Pixels:
@@ -129,26 +136,26 @@ Peer = Callable[[Network, Pixels], Pixels]
 
 
 def _against(key: str, network: Network, peer: Peer, side: int) -> list[list[str]]:
+    pixels, tiles = scene(side), dict[Device, int]()
     # A copy: an engine may lay out anew the parameters that it is given.
-    upscalers = [ours(key, copy.deepcopy(network), device) for device in engines()]
-    pixels, tiles = scene(side), [0] * len(upscalers)
+    upscaler, chosen = ours(key, copy.deepcopy(network)), engines()
 
-    def run(number: int) -> None:
-        tiles[number] = finish(upscalers[number].run(pixels, Settings())).tiles
+    def run(device: Device) -> None:
+        tiles[device] = run_on(device, upscaler, pixels).tiles
 
-    first, *taken = medians([partial(peer, network, pixels), *(partial(run, n) for n in range(len(tiles)))], repeats=1)
+    first, *taken = medians([partial(peer, network, pixels), *(partial(run, device) for device in chosen)], repeats=1)
     return [
         [
             key,
             f"{side}",
-            each.forwards.device.label,
-            each.forwards.device.dtype,
-            f"{count}",
+            device.label,
+            device.dtype,
+            f"{tiles[device]}",
             f"{first:.2f}",
             f"{seconds:.2f}",
             f"{first / seconds:.2f}",
         ]
-        for each, count, seconds in zip(upscalers, tiles, taken, strict=True)
+        for device, seconds in zip(chosen, taken, strict=True)
     ]
 
 
@@ -166,7 +173,7 @@ def memory() -> None:
 def peak(key: str) -> None:
     """What `memory` runs in a process of its own."""
     network = rrdb(4) if key == "real-esrgan" else compact(key)
-    upscaler = ours(key, network, devices.choose())
+    upscaler = ours(key, network)
     finish(upscaler.run(scene(32), Settings()))
     print(f"{peak_megabytes(lambda: finish(upscaler.run(scene(1024), Settings()))):.0f}")
 
@@ -175,12 +182,13 @@ def request() -> None:
     """How much of a whole request is the network: 512 x 512 by 4, from a PNG file to a PNG file."""
     rows = []
     for key in ("real-esrgan", "real-esrgan-general"):
-        upscaler = ours(key, rrdb(4) if key == "real-esrgan" else compact(key), devices.choose())
+        upscaler = ours(key, rrdb(4) if key == "real-esrgan" else compact(key))
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "in.png", Path(folder) / "out.png"
             Image.fromarray(to_uint8(scene(512))).save(source)
             finish(upscaler.run(scene(64), Settings()))
-            network = upscaler.forwards.usual = _Timed(upscaler.forwards.usual)
+            forwards, _ = upscaler.forwards()
+            network = forwards.usual = _Timed(forwards.usual)
             start = time.perf_counter()
             images.write(finish(enlarge(images.read(source, 4), [upscaler])).picture, target)
             whole = time.perf_counter() - start
@@ -210,9 +218,10 @@ def precision(sets: Path) -> None:
     rows = []
     for key in ("real-esrgan-general", "real-esrgan-anime"):
         network = compact(key)
+        upscaler = ours(key, network)
         ways: list[Callable[[Pixels], Pixels]] = [
-            partial(_by, ours(key, network, Device("cpu"))),
-            partial(_by, ours(key, network, Device("cpu", "bfloat16"))),
+            partial(_pixels, Device("cpu"), upscaler),
+            partial(_pixels, Device("cpu", "bfloat16"), upscaler),
             partial(_all_bf16, copy.deepcopy(network).bfloat16()),
         ]
         scores = [[_score(sets, name, way) for name in SET5] for way in ways]
@@ -225,8 +234,8 @@ def precision(sets: Path) -> None:
     write_section("Real-ESRGAN x4: what precision costs", about, header, rows)
 
 
-def _by(upscaler: NetworkUpscaler, pixels: Pixels) -> Pixels:
-    return finish(upscaler.run(pixels, Settings())).pixels
+def _pixels(device: Device, upscaler: NetworkUpscaler, pixels: Pixels) -> Pixels:
+    return run_on(device, upscaler, pixels).pixels
 
 
 def _all_bf16(network: Network, pixels: Pixels) -> Pixels:

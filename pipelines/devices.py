@@ -3,6 +3,7 @@
 torch is imported where the choice is made.
 """
 
+import multiprocessing
 import os
 import re
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Literal
 from pipelines import machine, settings
 
 NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
-# oneDNN's names for what a processor can do (ONEDNN_MAX_CPU_ISA) that include arithmetic with bfloat16.
+# oneDNN's names for what a processor can do that include arithmetic with bfloat16.
 WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
 
 
@@ -48,6 +49,9 @@ def choose() -> Device:
 def _chosen(exact: bool, process: int) -> Device:
     import torch
 
+    if multiprocessing.parent_process() is not None:
+        # A fork lacks the threads that OpenMP had in the parent: what shares work with them waits for ever.
+        torch.set_num_threads(1)
     if torch.cuda.is_available():
         return Device("cuda", "float32" if exact else "float16", batch=4)
     if torch.backends.mps.is_available():
@@ -60,9 +64,8 @@ def _chosen(exact: bool, process: int) -> Device:
 
 def _has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 matrices itself, and oneDNN was not told to leave that be."""
-    return bool(WITH_BF16.search(settings.cpu_instructions())) and bool(
-        machine.features() & {"amx_bf16", "avx512_bf16"}
-    )
+    allowed = WITH_BF16.search(settings.cpu_instructions())
+    return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
 def free_bytes(device: Device) -> int:
@@ -71,13 +74,19 @@ def free_bytes(device: Device) -> int:
         import torch
 
         free, _ = torch.cuda.mem_get_info()
-        return free
+        # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
+        return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return min(machine.free_memory(), _left_to_container())
 
 
 def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
-    """By the limits of cgroups, version 2; a very large number where there are none."""
+    """By the limits of cgroups, version 2; a very large number where there are none.
+
+    What is kept of files that were read counts as used there, although it makes way when memory is asked for.
+    """
     try:
-        return int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text())
-    except (OSError, ValueError):
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):
         return 1 << 60

@@ -4,12 +4,14 @@ What was learned is kept from one start to the next, beside the downloads; on an
 """
 
 import json
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipelines import settings
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, processor
@@ -108,7 +110,7 @@ def _known() -> dict[tuple[str, int], Rate]:
     if _learned is None:
         try:
             _learned = _parsed(_file().read_text())
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not one of ours
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # none yet, or none of ours
             _learned = {}
     return _learned
 
@@ -117,7 +119,15 @@ def _parsed(text: str) -> dict[tuple[str, int], Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {(each.pop("model"), each.pop("scale")): Rate(**each) for each in kept["rates"]}
+    return {(each.pop("model"), each.pop("scale")): _checked(Rate(**each)) for each in kept["rates"]}
+
+
+def _checked(rate: Rate) -> Rate:
+    """Itself, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
+    tiling = isinstance(rate.side, int) and isinstance(rate.overlap, int) and 0 <= 2 * rate.overlap < rate.side
+    if not 0 < rate.seconds < math.inf or not (rate.side is None or tiling):
+        raise ValueError("not a rate")
+    return rate
 
 
 def _keep(known: dict[tuple[str, int], Rate]) -> None:
@@ -129,7 +139,7 @@ def _keep(known: dict[tuple[str, int], Rate]) -> None:
 
 
 def _machine() -> str:
-    return f"{processor()}, {cores()} cores"
+    return f"{processor()}, {cores()} cores{', exact' * settings.exact()}"
 
 
 def _file() -> Path:

@@ -48,7 +48,7 @@ class Forward:
             with torch.inference_mode(), _repeatable() if self.device.name == "cuda" else nullcontext():
                 return self._in_parts(batch)
         except RuntimeError as error:
-            if any(words in str(error) for words in _NO_MEMORY):
+            if any(words in str(error).lower() for words in _NO_MEMORY):
                 raise MemoryError from error
             raise
 
@@ -59,8 +59,9 @@ class Forward:
                 compiled.release()
 
     def _in_parts(self, batch: Batch) -> Batch:
-        # Permuted, not copied: channels come last, which every engine here prefers.
-        pixels = torch.from_numpy(batch).to(self.device.name).permute(0, 3, 1, 2)
+        # Permuted, not copied: channels come last, which every engine here prefers. torch asks for an array that may be
+        # written, though nothing here does.
+        pixels = torch.from_numpy(np.require(batch, requirements="W")).to(self.device.name).permute(0, 3, 1, 2)
         features = self._network.head(pixels)
         if self._trunk is None:
             features = self._network.trunk(features.to(_DTYPES[self.device.dtype])).float()

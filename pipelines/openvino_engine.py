@@ -20,9 +20,6 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 Planes = npt.NDArray[np.float32]
 
-PADDING = [1, 1]
-DILATION = [1, 1]
-
 
 class Compiled:
     """Part of a network on the CPU: planes (N, h, w, channels) float32, of any size, to planes. Several may call it.
@@ -92,8 +89,8 @@ def _model(part: _Part, channels: int) -> openvino.Model:
 
 def _layer(layer: nn.Module, planes: Any) -> Any:
     match layer:
-        case nn.Conv2d(bias=Tensor() as bias):
-            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], PADDING, PADDING, DILATION)
+        case nn.Conv2d(padding=(1, 1), stride=(1, 1), dilation=(1, 1), groups=1, bias=Tensor() as bias):
+            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], [1, 1], [1, 1], [1, 1])
             return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
         case nn.PReLU():
             return ops.prelu(planes, _constant(layer.weight))

@@ -95,6 +95,15 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     return folder
 
 
+@pytest.fixture
+def own_networks(own_weights: Path) -> Path:
+    """The user's folder, holding a tiny network under the name of each file of Real-ESRGAN as well."""
+    from tests.networks import put_tiny
+
+    put_tiny(own_weights)
+    return own_weights
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page that most tests share."""

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from pipelines.archs.rrdbnet import RRDBNet
 from pipelines.archs.srvgg import SRVGGNetCompact
+
+UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
 
 
 def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
@@ -51,6 +54,32 @@ def as_pth(state: Any) -> bytes:
     stream = io.BytesIO()
     torch.save(state, stream)
     return stream.getvalue()
+
+
+def rrdb(scale: int, depth: int = 2, seed: int = 0) -> RRDBNet:
+    """A tiny RRDB network, whose outputs are about within [0, 1]. With a depth of 5 its tiles are feathered."""
+    network = RRDBNet(*UPSAMPLINGS[scale], width=8, depth=depth, growth=4)
+    fill(network, seed)
+    network.conv_last.weight.data.mul_(0.2)
+    network.conv_last.bias.data.fill_(0.4)
+    return network
+
+
+def compact(scale: int, depth: int = 2, seed: int = 0) -> SRVGGNetCompact:
+    """A tiny compact network, whose outputs are about within [0, 1] for most pictures."""
+    network = SRVGGNetCompact(scale, width=8, depth=depth)
+    fill(network, seed)
+    network.body[-1].weight.data.mul_(0.2)
+    network.body[-1].bias.data.zero_()
+    return network
+
+
+def put_tiny(folder: Path) -> None:
+    """Put a tiny network under the name of each file that the network engine runs."""
+    for scale in (2, 4, 8):
+        torch.save(rrdb(scale).state_dict(), folder / f"RealESRGAN_x{scale}.pth")
+    for seed, name in enumerate(("realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3")):
+        torch.save({"params": compact(4, seed=seed).state_dict()}, folder / f"{name}.pth")
 
 
 def noise(height: int, width: int, seed: int = 1) -> Tensor:

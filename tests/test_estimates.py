@@ -1,21 +1,52 @@
-"""What is told before a run: at once, and better after one."""
+"""What is told before a run: at once, and better after one; what was learned outlives the process."""
+
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines import estimates
 from pipelines.catalog import MODELS
 from pipelines.estimates import estimate, learn, seconds_of
+from pipelines.tiling import plan
+
+UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("real-esrgan", 8)}
 
 
 @pytest.fixture(autouse=True)
-def _unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "_seconds", dict(estimates._seconds))
+def _new_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is learned yet. The cache is the test's own: see tests/conftest.py."""
+    monkeypatch.setattr(estimates, "_learned", None)
+
+
+def restart() -> None:
+    estimates._learned = None
+
+
+def kept(tmp_path: Path) -> Path:
+    path = estimates._file()
+    assert tmp_path.parent in path.parents, "a test may not write into the real cache"
+    return path
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    restart()
+
+
+def read_pixels(width: int, height: int, side: int, overlap: int) -> int:
+    """How many pixels all tiles read, one tile after another."""
+    tiles = plan(height, width, side, overlap)
+    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
 
 
 def test_every_measured_model_has_a_time() -> None:
     for model in MODELS:
         for scale in model.scales:
-            assert (estimate(model.key, scale, 100, 100).seconds is None) == (model.key == "edsr")
+            unknown = estimate(model.key, scale, 100, 100).seconds is None
+            assert unknown == ((model.key, scale) in UNMEASURED)
 
 
 def test_time_and_memory_grow_with_the_picture() -> None:
@@ -27,6 +58,20 @@ def test_time_and_memory_grow_with_the_picture() -> None:
 def test_a_run_teaches() -> None:
     learn("edsr", 2, 1000, 500, 40.0)
     assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)
+
+
+def test_the_first_run_replaces_what_was_believed_and_later_ones_count_half() -> None:
+    for seconds, told in ((8.0, 8.0), (4.0, 6.0), (6.0, 6.0)):
+        learn("espcn", 2, 500, 500, seconds)
+        assert estimate("espcn", 2, 500, 500).seconds == pytest.approx(told)
+
+
+@pytest.mark.parametrize("tiling", [(256, 16), (340, 34), (160, 34), (128, 10)])
+@pytest.mark.parametrize("other", [(101, 99), (300, 200), (512, 512), (1920, 1080), (4000, 30)])
+def test_after_one_run_any_size_is_told_within_30_percent(other: tuple[int, int], tiling: tuple[int, int]) -> None:
+    """A network's time goes with what its tiles read: so many microseconds a pixel, here two."""
+    learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), tiling)
+    assert estimate("real-esrgan", 4, *other).seconds == pytest.approx(2e-6 * read_pixels(*other, *tiling), rel=0.3)
 
 
 def test_a_tiny_picture_teaches_nothing() -> None:
@@ -43,3 +88,90 @@ def test_a_chain_takes_as_long_as_its_stages() -> None:
 
 def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
     assert seconds_of([("edsr", 4), ("bicubic", 2)], 100, 50) is None
+
+
+# --- what outlives the process ------------------------------------------------------------------------------------
+
+
+def test_what_was_learned_outlives_the_process(tmp_path: Path) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    learn("real-esrgan", 8, 1000, 500, 70.0, (132, 16))
+    told = [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)]
+    restart()
+    assert [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)] == told
+    assert kept(tmp_path).is_file()
+
+
+def test_another_processor_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    restart()
+    monkeypatch.setattr(estimates, "processor", lambda: "another one")
+    assert estimate("edsr", 2, 500, 500).seconds is None
+
+
+def test_another_precision_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    restart()
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    assert estimate("edsr", 2, 500, 500).seconds is None
+
+
+GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "side": None, "overlap": 0}
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [GOOD | {"seconds": "fast"}],
+        [GOOD | {"seconds": None}],
+        [GOOD | {"seconds": float("nan")}],
+        [GOOD | {"seconds": float("inf")}],
+        [GOOD | {"seconds": -1}],
+        [GOOD | {"side": 0}],
+        [GOOD | {"side": 20, "overlap": 10}],
+        [GOOD | {"side": 20, "overlap": -1}],
+        [GOOD | {"side": 20.5}],
+        [GOOD | {"side": "20"}],
+        [GOOD | {"surplus": 1}],
+        [GOOD | {"model": ["edsr"]}],
+        [{"model": "edsr", "scale": 2}],
+        [{}],
+        [7],
+        7,
+        None,
+    ],
+    ids=str,
+)
+def test_a_damaged_file_counts_for_nothing(rates: Any, tmp_path: Path) -> None:
+    write(kept(tmp_path), {"machine": estimates._machine(), "rates": [GOOD]})
+    assert estimate("edsr", 2, 1000, 1000).seconds == 2.0
+    write(kept(tmp_path), {"machine": estimates._machine(), "rates": rates})
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+    learn("edsr", 2, 1000, 1000, 3.0)
+    restart()
+    assert estimate("edsr", 2, 1000, 1000).seconds == 3.0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "null", "{}", "\0\xff", "[" * 100_000])
+def test_a_file_that_is_not_ours_counts_for_nothing(content: str, tmp_path: Path) -> None:
+    write(kept(tmp_path), content)
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+
+
+def test_bytes_that_are_no_text_count_for_nothing(tmp_path: Path) -> None:
+    write(kept(tmp_path), "")
+    kept(tmp_path).write_bytes(b"\xff\xfe\x00")
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+
+
+@pytest.mark.parametrize("blocked", ["a folder has the file's name", "a file has the folder's name"])
+def test_a_cache_that_cannot_be_written_does_no_harm(blocked: str, tmp_path: Path) -> None:
+    path = kept(tmp_path)
+    if blocked.startswith("a folder"):
+        path.mkdir(parents=True)
+    else:
+        path.parent.parent.mkdir(parents=True)
+        path.parent.write_text("")
+    assert estimate("edsr", 2, 1000, 500).seconds is None
+    learn("edsr", 2, 1000, 500, 40.0)
+    assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)

@@ -2,9 +2,10 @@
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,12 @@ from pipelines.phrasing import megabytes
 from pipelines.picture import Pixels
 from pipelines.resample import shrunk
 from pipelines.runs import Run
-from pipelines.tiling import run_tiled
+from pipelines.tiling import SMALLEST, run_tiled
 from pipelines.upscalers.base import Settings, Upscaled, check, tile_side
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
-    from pipelines.checkpoints import Network, State
+    from pipelines.checkpoints import Network
     from pipelines.forward import Batch
 
 # Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
@@ -37,6 +38,10 @@ USUAL_SIDE = 256
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
 BLACK = 5 / 255  # a tile with something lighter than this is not black
+
+
+Mix: TypeAlias = tuple[float, str]
+"""The strength of denoising, and the sha256 of the twin's file."""
 
 
 class Forwards:
@@ -68,13 +73,17 @@ class Forwards:
 
 @dataclass(frozen=True, slots=True)
 class NetworkUpscaler:
-    """A network of `archs`. `mixed` keeps the last mix with the model's noisy twin, by the strength of denoising."""
+    """A network of `archs`, in float32 on the CPU.
+
+    `ready` has it as it was run last, and as it was mixed last with the model's noisy twin, by device and mix.
+    """
 
     model: Model
     scale: int
-    forwards: Forwards
+    network: "Network"
     files: tuple[Found, ...]
-    mixed: dict[float, Forwards] = field(default_factory=dict)
+    weights_bytes: int
+    ready: dict[tuple[Device, Mix | None], Forwards] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -83,23 +92,18 @@ class NetworkUpscaler:
         return tuple(file.sha256 for file in self.files)
 
     @property
-    def weights_bytes(self) -> int:
-        """See `Upscaler`."""
-        return sum(file.path.stat().st_size for file in self.files)
-
-    @property
     def nbytes(self) -> int:
-        """See `Upscaler`: the parameters in float32, and the engine's own copy of them."""
-        return 2 * sum(parameter.nbytes for parameter in self.forwards.network.parameters())
+        """See `Upscaler`: the parameters in float32, and each engine's own copy of them."""
+        return (1 + len(self.ready)) * sum(parameter.nbytes for parameter in self.network.parameters())
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         check([self.model], settings)
-        forwards, notes = self._with(settings.denoise)
+        forwards, notes = self.forwards(settings.denoise)
         network, device = forwards.network, forwards.device
         feather = network.radius > AFFORDABLE
         overlap = FEATHERED if feather else network.radius + BEYOND * (network.scale != self.scale)
-        side = tile_side(self.model, settings, _side(network, device), overlap)
+        side = tile_side(self.model, settings, _side(network, device, overlap, feather), overlap)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:
@@ -118,7 +122,8 @@ class NetworkUpscaler:
         if network.scale != self.scale:
             notes.append(f"the network enlarges by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
         if enlarge.again:
-            notes.append(f"{enlarge.again} of the tiles failed in {device.dtype} and were made again in float32")
+            failed = "1 tile was" if enlarge.again == 1 else f"{enlarge.again} tiles were"
+            notes.append(f"{failed} too much for {device.dtype} and made again in float32")
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
         if device.note is not None:
@@ -127,24 +132,37 @@ class NetworkUpscaler:
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(whole, tiled.tiles, device.label, device.dtype, tiled.seam, (side, overlap), tuple(notes))
 
-    def _with(self, denoise: float | None) -> tuple[Forwards, list[str]]:
-        """The network that denoises so strongly, and what there is to say of it."""
+    def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[str]]:
+        """The network that denoises so strongly, on the device of now, and what there is to say of it."""
+        device = devices.choose()
         if denoise is None or denoise == 1:
-            return self.forwards, []
+            return self._on(device, None, lambda: self.network), []
         if not 0 <= denoise <= 1:
             raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {denoise:g}.")
+        twin = self._twin()
+        mixed = self._on(device, (denoise, twin.sha256), lambda: self._mixed(denoise, twin.path))
+        return mixed, [f"denoise {denoise:g}: mixed with {twin.path.name} (sha256 {twin.sha256})"]
+
+    def _on(self, device: Device, mix: Mix | None, make: Callable[[], "Network"]) -> Forwards:
+        with self.lock:
+            if (device, mix) not in self.ready:
+                made = Forwards(make(), device)
+                for other in self.ready.keys() - {(device, None)}:
+                    del self.ready[other]
+                self.ready[device, mix] = made
+            return self.ready[device, mix]
+
+    def _mixed(self, share: float, path: Path) -> "Network":
+        """`share` of this network and the rest of its twin (Wang et al. 2021's repository: "denoise strength")."""
         from pipelines.checkpoints import network_of, state_of
 
-        path, sha256 = self._twin()
-        with self.lock:
-            if denoise not in self.mixed:
-                state = _mean(dict(self.forwards.network.state_dict()), state_of(path), denoise, path.name)
-                self.mixed.clear()
-                self.mixed[denoise] = Forwards(network_of(state, path.name), self.forwards.device)
-            return self.mixed[denoise], [f"denoise {denoise:g}: mixed with {path.name} (sha256 {sha256})"]
+        usual, noisy = self.network.state_dict(), state_of(path)
+        if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
+            raise BadWeights(f"{path.name} is of another network than the one it is to be mixed with.")
+        return network_of({key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}, path.name)
 
-    def _twin(self) -> tuple[Path, str]:
-        """The file to mix with, and its hash. Beside a file of the user's own, it must be one of theirs as well."""
+    def _twin(self) -> Found:
+        """The file to mix with. Beside a file of the user's own, it must be one of theirs as well."""
         twin = self.model.noisy_twin
         assert twin is not None, "only a model with a twin takes denoise"
         (own,) = self.files
@@ -156,20 +174,23 @@ class NetworkUpscaler:
                 f"Denoise below 1 needs {twin.files[0].name} ({megabytes(twin.size)}), which is not here: "
                 f"`python -m pipelines weights pull {self.model.key}` downloads it."
             )
-        return found[0].path, found[0].sha256
+        return found[0]
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler:
     """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
     from pipelines.checkpoints import read
 
+    devices.choose()  # first, because in a forked process it makes torch safe to use
     (file,) = files
     network = read(file.path)
     if network.scale not in (scale, model.shrunk_from):
         same = model.scales.get(network.scale) == model.scales[scale]  # the file serves that scale as well
         hint = f": choose x{network.scale}" if same else ""
         raise BadWeights(f"{file.path.name} enlarges by {network.scale}, not by {scale}{hint}.")
-    return NetworkUpscaler(model, scale, Forwards(network, devices.choose()), files)
+    upscaler = NetworkUpscaler(model, scale, network, files, file.path.stat().st_size)
+    upscaler.forwards()
+    return upscaler
 
 
 class _Guarded:
@@ -184,12 +205,12 @@ class _Guarded:
 
     def __call__(self, batch: "Batch") -> "Batch":
         made = self.forwards.usual(batch)
-        for number in np.flatnonzero(_broken(batch, made)):
-            self.again += 1
-            one = slice(number, number + 1)
-            made[one] = self.forwards.exact(batch[one])
-            if not np.isfinite(made[one]).all():
-                raise BadWeights(f"The network of {self.name} gives no finite numbers for this picture.")
+        if self.forwards.device.dtype != "float32":
+            for number in np.flatnonzero(_broken(batch, made)):
+                self.again += 1
+                made[number] = self.forwards.exact(batch[number : number + 1])[0]
+        if not _finite(made).all():
+            raise BadWeights(f"The network of {self.name} gives no finite numbers for this picture.")
         np.clip(made, 0, 1, out=made)
         if self.forwards.network.scale == self.scale:
             return made
@@ -200,27 +221,28 @@ class _Guarded:
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
     """Which tiles have a value that is no number, or are black where the picture is not: too much for the precision."""
     axes = (1, 2, 3)
-    black = (made.max(axes) <= 0) & (batch.max(axes) > BLACK)
-    broken: npt.NDArray[np.bool_] = ~np.isfinite(made.sum(axes, dtype=np.float64)) | black
+    broken: npt.NDArray[np.bool_] = ~_finite(made) | ((made.max(axes) <= 0) & (batch.max(axes) > BLACK))
     return broken
 
 
-def _mean(usual: "State", noisy: "State", share: float, name: str) -> "State":
-    """`share` of one network and the rest of the other (Wang et al. 2021's repository: "denoise strength")."""
-    if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
-        raise BadWeights(f"{name} is of another network than the one it is to be mixed with.")
-    return {key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}
+def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
+    """Which tiles have numbers alone: a sum of float32 cannot leave the range of float64 by itself."""
+    with np.errstate(invalid="ignore"):
+        finite: npt.NDArray[np.bool_] = np.isfinite(made.sum((1, 2, 3), dtype=np.float64))
+    return finite
 
 
-def _side(network: "Network", device: Device) -> int:
-    """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left."""
-    feathered = SIDES.get((device.name, device.dtype), USUAL_SIDE)
-    usual = feathered if network.radius > AFFORDABLE else CUT_SIDE
+def _side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
+    """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
+
+    Steps of 16 keep it the same from run to run: feathered, what a network gives depends on it.
+    """
+    usual = SIDES.get((device.name, device.dtype), USUAL_SIDE) if feather else CUT_SIDE
     room = devices.free_bytes(device) // 2
     if device.name == "cpu":
         room = min(room, WORKING)
     fits = math.isqrt(room // (4 * network.floats_per_pixel * device.batch))
-    return max(min(usual, fits), 3 * FEATHERED)
+    return max(min(usual, fits // 16 * 16), SMALLEST + 2 * overlap)
 
 
 def _padded(pixels: Pixels, multiple: int) -> Pixels:

@@ -66,7 +66,7 @@ def exact() -> bool:
 
 def cpu_instructions() -> str:
     """The most that oneDNN may use of what the processor can do, in its names: ONEDNN_MAX_CPU_ISA, oneDNN's own."""
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "all").upper()
+    return (os.environ.get("ONEDNN_MAX_CPU_ISA") or "ALL").upper()
 
 
 def zero_gpu() -> bool:

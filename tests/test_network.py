@@ -158,11 +158,13 @@ def wide(tmp_path: Path) -> Path:
     return saved(made, tmp_path / "wide.pth")
 
 
-def test_tiles_of_a_wide_rrdb_are_feathered_and_the_seam_is_told(wide: Path) -> None:
+def test_tiles_of_a_wide_rrdb_are_feathered_and_the_seam_is_told(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less overlap than the product has: a tiny network sees too little to leave a seam there."""
+    monkeypatch.setattr(network, "FEATHERED", 8)
     upscaler, pixels = load("real-esrgan", 4, wide), smooth(60, 70)
-    whole, tiled = (finish(upscaler.run(pixels, Settings(tile=tile))) for tile in (80, 48))
+    whole, tiled = (finish(upscaler.run(pixels, Settings(tile=tile))) for tile in (80, 36))
     assert (whole.tiles, whole.seam) == (1, None)
-    assert tiled.tiles == 6 and tiled.tiling == (48, network.FEATHERED)
+    assert tiled.tiles == 9 and tiled.tiling == (36, 8)
     assert tiled.seam is not None and 1e-4 < tiled.seam < 0.5
     assert np.abs(tiled.pixels - whole.pixels).mean() < 0.02
     np.testing.assert_allclose(tiled.pixels[:16, :16], whole.pixels[:16, :16], atol=0.05)
@@ -183,8 +185,8 @@ def test_a_long_strip_takes_little_memory(own_networks: Path) -> None:
         beyond = tracemalloc.get_traced_memory()[1] - done.pixels.nbytes
     finally:
         tracemalloc.stop()
-    assert done.pixels.shape == (80, 80_000, 3) and done.tiles > 50
-    assert beyond < 3_000_000
+    assert done.pixels.shape == (80, 80_000, 3) and done.tiles > 25
+    assert beyond < 8_000_000
     expected = once(compact(4, seed=2), pixels[:, 9_900:10_100])
     np.testing.assert_allclose(done.pixels[:, 39_680:40_320], expected[:, 80:-80], atol=1e-5)
 
@@ -240,7 +242,7 @@ def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> Non
     with torch.device("meta"):
         made = network_in_use = rrdb_in_use(4)
     sides = [side_with(free, made, 16, monkeypatch, feather=True) for free in (1 << 40, 1 << 30, 1 << 28, 1 << 20, 0)]
-    assert sides == sorted(sides, reverse=True) and sides[0] == 256 and sides[-1] == 64
+    assert sides == sorted(sides, reverse=True) and sides[0] == 288 and sides[-1] == 64
     for side, free in zip(sides[1:3], (1 << 30, 1 << 28), strict=True):
         assert 4 * network_in_use.floats_per_pixel * side**2 <= free // 2
 
@@ -555,7 +557,7 @@ def test_any_network_of_that_scale_may_be_the_users_own(made: Network, tmp_path:
     ids=str,
 )
 def test_weights_for_another_scale_are_refused(key: str, scale: int, made: Network, tmp_path: Path) -> None:
-    with pytest.raises(BadWeights, match=rf"^own\.pth enlarges by {made.scale}, not by {scale}\.$"):
+    with pytest.raises(BadWeights, match=rf"^own\.pth enlarges by {made.scale}, not by {scale}(: choose x2)?\.$"):
         load(key, scale, saved(made, tmp_path / "own.pth"))
 
 

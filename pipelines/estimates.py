@@ -41,7 +41,8 @@ MEASURED = {
     **{("fsrcnn", 2): Rate(0.64), ("fsrcnn", 3): Rate(0.69), ("fsrcnn", 4): Rate(0.77)},
     **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
     **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
-    **{("real-esrgan", 2): Rate(48.0, 288, 24), ("real-esrgan", 4): Rate(184.0, 288, 24)},
+    **{("real-esrgan", 2): Rate(47.0, 288, 24), ("real-esrgan", 4): Rate(184.0, 288, 24)},
+    ("real-esrgan", 8): Rate(230.0, 144, 24),
     **{("real-esrgan-general", scale): Rate(12.0, 640, 34 + 2 * (scale < 4)) for scale in (2, 3, 4)},
     **{("real-esrgan-anime", scale): Rate(6.5, 640, 18 + 2 * (scale < 4)) for scale in (2, 3, 4)},
 }

@@ -49,9 +49,7 @@ def choose() -> Device:
 def _chosen(exact: bool, process: int) -> Device:
     import torch
 
-    if multiprocessing.parent_process() is not None:
-        # A fork lacks the threads that OpenMP had in the parent: what shares work with them waits for ever.
-        torch.set_num_threads(1)
+    make_torch_safe()
     if torch.cuda.is_available():
         return Device("cuda", "float32" if exact else "float16", batch=4)
     if torch.backends.mps.is_available():
@@ -60,6 +58,17 @@ def _chosen(exact: bool, process: int) -> Device:
     if find_spec("openvino") is None:
         return Device("cpu", dtype, note=NO_OPENVINO)
     return Device("cpu", dtype, engine="openvino")
+
+
+def make_torch_safe() -> None:
+    """To be called before torch computes anything on the CPU.
+
+    A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever.
+    """
+    import torch
+
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)
 
 
 def _has_bf16() -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines import catalog, weights
+from pipelines.devices import make_torch_safe
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
@@ -76,6 +77,7 @@ def read(heads: Path, backbone: Path) -> "LpipsAlex":
 
     from pipelines.archs.lpips import LpipsAlex
 
+    make_torch_safe()
     with torch.device("meta"):
         network = LpipsAlex()
     network.to_empty(device="cpu")

@@ -96,9 +96,9 @@ def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
 def test_what_was_learned_outlives_the_process(tmp_path: Path) -> None:
     learn("edsr", 2, 1000, 500, 40.0)
     learn("real-esrgan", 8, 1000, 500, 70.0, (132, 16))
-    told = [estimate("edsr", 2, 300, 300), estimate("edsr", 4, 300, 300)]
+    told = [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)]
     restart()
-    assert [estimate("edsr", 2, 300, 300), estimate("edsr", 4, 300, 300)] == told
+    assert [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)] == told
     assert kept(tmp_path).is_file()
 
 

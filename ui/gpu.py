@@ -52,9 +52,4 @@ def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
 
 @_borrowing
 def _on_gpu(job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
-    yield from sent(_prepared(job, *args, **kwargs))
-
-
-def _prepared(job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Run[T]:
-    devices.choose()  # before anything uses torch: in a forked process it makes that safe
-    return (yield from job(*args, **kwargs))
+    yield from sent(job(*args, **kwargs))

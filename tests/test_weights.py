@@ -581,7 +581,7 @@ def test_own_file_or_what_is_wrong_with_it(tmp_path: Path) -> None:
     row = Weights((FILE,), (HUB,))
     with pytest.raises(WeightsUnavailable, match="There is no file or folder"):
         from_user(row, tmp_path / "lacking")
-    with pytest.raises(WeightsUnavailable, match=r"has no tiny\.pth and no nets/tiny\.pth"):
+    with pytest.raises(WeightsUnavailable, match=r"has no tiny\.pth, nor nets/tiny\.pth"):
         from_user(row, tmp_path)
     with pytest.raises(WeightsUnavailable, match=r"mem cannot be read \(Input/output error\)"):
         from_user(row, Path("/proc/self/mem"))

@@ -1,6 +1,6 @@
 """Real-ESRGAN's networks against the same networks run as their package runs them, in one run: ratios, memory, seams.
 
-python -m benchmarks.real_esrgan [speed] [memory] [request] [seams] [SET5]
+python -m benchmarks.real_esrgan [speed] [loading] [foretold] [memory] [request] [seams] [gpu] [SET5]
 
 All parts, or those that are named; SET5 is a folder with HR and LR_bicubic/X4, for what precision costs. The RRDB
 network's parameters are random: what a convolution costs does not depend on them. The compact networks' are looked for
@@ -25,7 +25,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from benchmarks.measuring import medians, peak_megabytes, write_section
 from benchmarks.upscale import ROOT, scene
-from pipelines import devices, images, weights
+from pipelines import devices, estimates, images, weights
 from pipelines.archs.rrdbnet import RRDBNet
 from pipelines.catalog import File, find, weights_for
 from pipelines.checkpoints import Network, read
@@ -34,12 +34,13 @@ from pipelines.enlarge import enlarge
 from pipelines.forward import Forward
 from pipelines.metrics import cropped, luma, psnr
 from pipelines.picture import Pixels, to_uint8
-from pipelines.runs import finish
+from pipelines.runs import finish, timed
 from pipelines.tiling import run_tiled
 from pipelines.upscalers import Settings, Upscaled
 from pipelines.upscalers.network import Forwards, NetworkUpscaler
 from pipelines.weights import Found
 
+FLOP_PER_PIXEL = 36e6  # of the RRDB network at x4, per pixel of its input
 PATCH, AROUND, REFLECTED, AT_ONCE = 192, 24, 15, 4  # ai-forever's package: patch, padding, border, batch
 SET5 = ("baby", "bird", "butterfly", "head", "woman")
 
@@ -121,8 +122,8 @@ def engines() -> list[Device]:
 def speed() -> None:
     """Seconds against the package's way (RRDB), or plain torch (compact)."""
     rows = _against("real-esrgan", rrdb(4), as_package, 256)
-    for key in ("real-esrgan-general", "real-esrgan-anime"):
-        rows += [row for side in (256, 512) for row in _against(key, compact(key), plain, side)]
+    for key, side in (("real-esrgan-general", 512), ("real-esrgan-general", 1024), ("real-esrgan-anime", 512)):
+        rows += _against(key, compact(key), plain, side)
     about = (
         "The peer of Real-ESRGAN is its package's way: float32, plain NCHW, patches of 192 with 24 pixels around and a "
         "reflected border of 15, in batches of 4; that of the compact networks is the whole picture at once in float32 "
@@ -157,6 +158,71 @@ def _against(key: str, network: Network, peer: Peer, side: int) -> list[list[str
         ]
         for device, seconds in zip(chosen, taken, strict=True)
     ]
+
+
+def loading() -> None:
+    """How long it takes until a network that lies on the disk can run, and whether OpenVINO's cache would help."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x4.pth"
+        torch.save(rrdb(4).state_dict(), path)
+        network = read(path)
+        taken = medians([lambda: read(path), lambda: Forward(network, devices.choose())], repeats=3)
+    about = "Real-ESRGAN x4, 67 MB: read from the disk, and made ready to run. Median of 3 after a warm-up."
+    row = [devices.choose().label, *(f"{seconds:.2f}" for seconds in taken)]
+    write_section("Real-ESRGAN x4: loading", about, ["engine", "read, s", "make ready, s"], [row])
+
+
+def foretold() -> None:
+    """How near the time is that is told before a run, after one run of another size."""
+    rows = []
+    for key, learned, others in (("real-esrgan", 128, (96, 320)), ("real-esrgan-general", 256, (128, 720))):
+        upscaler = ours(key, rrdb(4) if key == "real-esrgan" else compact(key))
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(estimates, "_file", Path(folder, "r").absolute):
+            finish(upscaler.run(scene(32), Settings()))
+            done, seconds = finish(timed(upscaler.run(scene(learned), Settings())))
+            estimates.learn(key, 4, learned, learned, seconds, done.tiling, "measured")
+            for side in others:
+                told = estimates.estimate(key, 4, side, side).seconds or 0.0
+                _, seconds = finish(timed(upscaler.run(scene(side), Settings())))
+                rows.append([key, f"{learned}", f"{side}", f"{told:.2f}", f"{seconds:.2f}", f"{told / seconds:.2f}"])
+    about = "After one run of the first size, what is told before a run of the second, and what it took."
+    header = ["model", "ran, px", "then, px", "told, s", "took, s", "told / took"]
+    write_section("Real-ESRGAN x4: the time that is told", about, header, rows)
+
+
+def gpu() -> None:
+    """1024 x 1024 on a CUDA GPU in half precision, against the package's way under autocast."""
+    title, header = "Real-ESRGAN x4: GPU", ["way", "seconds", "TFLOP/s", "share of the bfloat16 rate"]
+    if not torch.cuda.is_available():
+        write_section(title, "No GPU was at hand.", header, [])
+        return
+    network, pixels, device = rrdb(4), scene(1024), devices.choose()
+    upscaler, reference = ours("real-esrgan", network), copy.deepcopy(network).cuda()
+
+    def package() -> None:
+        with torch.autocast("cuda"):
+            as_package(reference, pixels, "cuda")
+
+    taken = medians([package, lambda: run_on(device, upscaler, pixels)], repeats=3)
+    rate = _matrix_rate()
+    speeds = [FLOP_PER_PIXEL * 1024**2 / seconds / 1e12 for seconds in taken]
+    rows = [
+        [way, f"{seconds:.2f}", f"{speed:.0f}", f"{speed / rate:.2f}"]
+        for way, seconds, speed in zip(("package, autocast", "ours"), taken, speeds, strict=True)
+    ]
+    about = f"{torch.cuda.get_device_name()}, 1024 x 1024 by 4; a matrix product of side 8192 makes {rate:.0f} TFLOP/s."
+    write_section(title, about, header, rows)
+
+
+def _matrix_rate() -> float:
+    """TFLOP/s of a bfloat16 matrix product."""
+    one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+
+    def product() -> None:
+        (one @ other).sum().item()  # the sum waits for the product
+
+    (seconds,) = medians([product], repeats=20)
+    return 2 * 8192**3 / seconds / 1e12
 
 
 def memory() -> None:
@@ -262,7 +328,8 @@ def seams() -> None:
     about = (
         "192 x 192 in 2 x 2 tiles against the whole picture, in units of the result's standard deviation. The product "
         "feathers RRDB's with an overlap of 24; random parameters see less far than trained ones do, so the compact "
-        "network is shown beside it, which the product cuts at its radius of 34, where nothing is left. The last "
+        "network is shown beside it, which the product cuts at its radius of 34, where nothing is left. Feathering "
+        "makes steps fainter; where the overlap comes near to what a network sees, a cut has the smaller RMS. The last "
         "column is what `details` tells: the largest difference of two tiles at a seam."
     )
     header = ["network", "overlap, px", "cut: largest", "cut: RMS", "feathered: largest", "feathered: RMS", "told"]
@@ -285,15 +352,18 @@ def _seams(name: str, network: Network, pixels: Pixels) -> list[list[str]]:
 
 def main(given: Sequence[str]) -> None:
     """Measure the parts that are named, or all, and write them to RESULTS.md."""
-    parts: dict[str, Callable[[], None]] = {"speed": speed, "memory": memory, "request": request, "seams": seams}
+    every = (speed, loading, foretold, memory, request, seams, gpu)
+    parts: dict[str, Callable[[], None]] = {part.__name__: part for part in every}
     if given[:1] == ["peak"]:
         peak(given[1])
         return
     for name in given or parts:
         if name in parts:
             parts[name]()
-        else:  # a folder: Set5, for the cost of precision
+        elif Path(name).is_dir():  # Set5, for the cost of precision
             precision(Path(name))
+        else:
+            sys.exit(f"{name} is neither a folder nor one of {', '.join(parts)}.")
 
 
 if __name__ == "__main__":

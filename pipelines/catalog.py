@@ -99,7 +99,7 @@ class Model:
     arch: str = ""  # the network, as its engine calls it
     params: Mapping[int, int] = field(default_factory=dict)  # scale -> learned parameters, where counted
     takes: frozenset[str] = frozenset()  # the fields of Settings this model can use
-    radius: int = 0  # receptive field's radius in low-resolution pixels; tiles overlap by this much where affordable
+    radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
 
@@ -339,7 +339,6 @@ MODELS = (
         arch="rrdb",
         params={2: 16_703_171, 4: 16_697_987, 8: 16_734_915},
         takes=TILED,
-        radius=348,
     ),
     Model(
         key="real-esrgan-general",
@@ -363,7 +362,6 @@ MODELS = (
         arch="compact",
         params=dict.fromkeys((2, 3, 4), 1_213_296),
         takes=TILED | {"denoise"},
-        radius=34,
         shrunk_from=4,
         noisy_twin=_released(
             File(
@@ -395,7 +393,6 @@ MODELS = (
         arch="compact",
         params=dict.fromkeys((2, 3, 4), 621_424),
         takes=TILED,
-        radius=18,
         shrunk_from=4,
     ),
 )

@@ -31,6 +31,7 @@ SCALES = (1, 2, 3, 4, 8, 16)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WRAPPINGS = ("params_ema", "params", "state_dict")  # the averaged parameters are those that the authors run
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
+KEYS = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
 _NAMED, _LONGEST_NAME = 3, 60  # parameters in one sentence, and signs of each
 
 # github.com/xinntao/ESRGAN renamed the parameters twice: before BasicSR's names there were these, and before these
@@ -115,7 +116,8 @@ def _loaded(path: Path, name: str) -> Any:
         # A safetensors file may begin with this sign too: its first eight bytes are a length, with zeros in it.
         if beginning.lstrip(b"\xef\xbb\xbf\t\r\n ").startswith(b"<") and b"\0" not in beginning:
             raise BadWeights(f"{name} is a web page, not a file of weights.")
-        if path.suffix.lower() == ".safetensors":
+        # By what it holds, not by its name: a blob in a cache has no suffix.
+        if beginning[8:9] == b"{" or (path.suffix.lower() == ".safetensors" and not beginning.startswith(b"PK")):
             with safe_open(path, framework="pt") as tensors:
                 return {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118 - it is no mapping
         if beginning.startswith(b"PK"):
@@ -169,7 +171,9 @@ def _tensors(loaded: Any, name: str) -> State:
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     wrong = [key for key, value in state.items() if not _plain(value)]
     if wrong:
-        raise BadWeights(f"{name} is of another network: {_few(wrong)} is no table of decimal numbers.")
+        raise BadWeights(
+            f"{name} is of another network: {_few(wrong)} is no table of decimal numbers; expected {KEYS}."
+        )
     return dict(state)
 
 
@@ -193,10 +197,7 @@ def _canonical(tensors: State, name: str) -> State:
     elif "body.0.weight" in tensors:
         return tensors
     else:
-        raise BadWeights(
-            f"{name} is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or "
-            f"body.0.weight, body.1.weight … (compact), found {_few(tensors)}."
-        )
+        raise BadWeights(f"{name} is of another network: expected {KEYS}, found {_few(tensors)}.")
     state = {names[key]: tensor for key, tensor in tensors.items()}
     if len(state) < len(tensors):
         raise BadWeights(f"{name} is not one network: it has the same parameter under two names.")

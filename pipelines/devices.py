@@ -55,15 +55,26 @@ def _chosen(exact: bool, process: int) -> Device:
     if torch.backends.mps.is_available():
         return Device("mps", "float32" if exact else "float16", batch=1)
     dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
+    lacking = _why_no_openvino()
+    return Device("cpu", dtype, note=lacking) if lacking else Device("cpu", dtype, engine="openvino")
+
+
+def _why_no_openvino() -> str | None:
+    """Why torch has to run networks on a CPU; None if OpenVINO can."""
     if find_spec("openvino") is None:
-        return Device("cpu", dtype, note=NO_OPENVINO)
-    return Device("cpu", dtype, engine="openvino")
+        return NO_OPENVINO
+    try:
+        import openvino  # noqa: F401  # whether it can be
+    except ImportError as error:
+        return f"OpenVINO cannot be loaded ({error}): torch ran the network, slower"
+    return None
 
 
 def make_torch_safe() -> None:
     """To be called before torch computes anything on the CPU.
 
-    A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever.
+    A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever. No
+    child process is asked how it began.
     """
     import torch
 

@@ -84,7 +84,8 @@ def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Se
 
 def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscaled], seconds: float) -> Details:
     seams = [run.seam for run in runs if run.seam is not None]
-    hashes = [sha256 for stage in stages for sha256 in stage.weights_sha256]
+    parts = zip(stages, runs, strict=False)  # alpha runs through the same stages once more
+    hashes = [sha256 for stage, run in parts for sha256 in (*stage.weights_sha256, *run.more_sha256)]
     height, width, _ = picture.pixels.shape
     return Details(
         model=stages[0].model.key if len(stages) == 1 else ",".join(f"{s.model.key}:{s.scale}" for s in stages),

@@ -5,6 +5,7 @@ What was learned is kept from one start to the next, beside the downloads; on an
 
 import json
 import math
+import operator
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, processor
 from pipelines.tiling import plan
+from pipelines.upscalers.base import Tiling
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
@@ -27,8 +29,8 @@ class Rate:
     """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do."""
 
     seconds: float
-    side: int | None = None  # of a tile, where the model is run in tiles
-    overlap: int = 0
+    tiling: Tiling | None = None  # where the model is run in tiles
+    device: str = "cpu"
 
 
 # Measured at 400 x 400 on two cores of an AMD EPYC: what is believed until a model was run here.
@@ -41,10 +43,11 @@ MEASURED = {
     **{("fsrcnn", 2): Rate(0.64), ("fsrcnn", 3): Rate(0.69), ("fsrcnn", 4): Rate(0.77)},
     **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
     **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
-    **{("real-esrgan", 2): Rate(47.0, 288, 24), ("real-esrgan", 4): Rate(184.0, 288, 24)},
-    ("real-esrgan", 8): Rate(230.0, 144, 24),
-    **{("real-esrgan-general", scale): Rate(12.0, 640, 34 + 2 * (scale < 4)) for scale in (2, 3, 4)},
-    **{("real-esrgan-anime", scale): Rate(6.5, 640, 18 + 2 * (scale < 4)) for scale in (2, 3, 4)},
+    ("real-esrgan", 2): Rate(47.0, Tiling(288, 24, 3_600)),
+    ("real-esrgan", 4): Rate(184.0, Tiling(288, 24, 14_000)),
+    ("real-esrgan", 8): Rate(230.0, Tiling(144, 24, 57_000)),
+    **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
+    **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
 }
 _learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
@@ -55,7 +58,7 @@ class Estimate:
     """What a run will take, about. `seconds` is None for a model that was never measured."""
 
     seconds: float | None
-    megabytes: float  # of 10^6 bytes, for the picture and its enlargement; a network's tile comes on top
+    megabytes: float  # of 10^6 bytes, for the picture, its enlargement, and one tile where its memory is known
 
 
 def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
@@ -63,7 +66,11 @@ def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
     with _lock:
         rate = _known().get((key, scale)) or MEASURED.get((key, scale))
     held = width * height * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
-    return Estimate(None if rate is None else rate.seconds * _read(width, height, rate) / MEGA, held)
+    if rate is None:
+        return Estimate(None, held)
+    tiles, pixels = _tiles(width, height, rate.tiling)
+    held += pixels * (rate.tiling.held if rate.tiling else 0) / MEGA
+    return Estimate(rate.seconds * tiles * pixels / MEGA, held)
 
 
 def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> float | None:
@@ -78,32 +85,40 @@ def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> fl
     return total
 
 
-def learn(key: str, scale: int, width: int, height: int, seconds: float, tiling: tuple[int, int] | None = None) -> None:
+def learn(
+    key: str,
+    scale: int,
+    width: int,
+    height: int,
+    seconds: float,
+    tiling: Tiling | None = None,
+    device: str = "cpu",
+) -> None:
     """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count.
 
-    `tiling` is the side and the overlap of the model's tiles. The first time replaces what was believed; each later
-    one counts as much as all before it.
+    The first time on a device replaces what was believed; each later one counts as much as all before it.
     """
     if width * height < TELLING:
         return
-    side, overlap = tiling or (None, 0)
+    tiles, pixels = _tiles(width, height, tiling)
+    new = seconds * MEGA / (tiles * pixels)
     with _lock:
         known = _known()
-        rate = Rate(seconds, side, overlap)
-        new = seconds * MEGA / _read(width, height, rate)
         before = known.get((key, scale))
-        known[key, scale] = Rate(new if before is None else (before.seconds + new) / 2, side, overlap)
+        if before is not None and before.device == device:
+            new = (before.seconds + new) / 2
+        known[key, scale] = Rate(new, tiling, device)
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
 
 
-def _read(width: int, height: int, rate: Rate) -> int:
-    """How many pixels are read, overlaps counted as often as they are."""
-    if rate.side is None:
-        return width * height
-    rows, columns = plan(height, width, rate.side, rate.overlap)[0]
-    tiles = len(plan(height, width, rate.side, rate.overlap))
-    return tiles * (rows.stop - rows.start) * (columns.stop - columns.start)
+def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
+    """How many tiles a picture is cut into, and how many pixels each reads."""
+    if tiling is None:
+        return 1, width * height
+    planned = plan(height, width, tiling.side, tiling.overlap)
+    rows, columns = planned[0]
+    return len(planned), (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 def _known() -> dict[tuple[str, int], Rate]:
@@ -120,13 +135,14 @@ def _parsed(text: str) -> dict[tuple[str, int], Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {(each.pop("model"), each.pop("scale")): _checked(Rate(**each)) for each in kept["rates"]}
+    return {(each["model"], each["scale"]): _rate(**each) for each in kept["rates"]}
 
 
-def _checked(rate: Rate) -> Rate:
-    """Itself, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
-    tiling = isinstance(rate.side, int) and isinstance(rate.overlap, int) and 0 <= 2 * rate.overlap < rate.side
-    if not 0 < rate.seconds < math.inf or not (rate.side is None or tiling):
+def _rate(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
+    """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
+    rate = Rate(seconds, None if tiling is None else Tiling(*map(operator.index, tiling)), device)
+    fits = rate.tiling is None or (0 <= 2 * rate.tiling.overlap < rate.tiling.side and rate.tiling.held >= 0)
+    if not 0 < rate.seconds < math.inf or not fits:
         raise ValueError("not a rate")
     return rate
 

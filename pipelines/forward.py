@@ -5,6 +5,7 @@ precision, by torch or by OpenVINO.
 """
 
 import copy
+import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
@@ -18,7 +19,9 @@ from pipelines.devices import Device
 
 Batch: TypeAlias = npt.NDArray[np.float32]
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "failed to allocate", "out of memory")
+_NO_MEMORY = re.compile(
+    r"(can't|cannot|failed to) allocate|not enough memory|out of memory|bad_alloc|_alloc_failed", re.IGNORECASE
+)
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -32,6 +35,7 @@ class Forward:
     def __init__(self, network: Network, device: Device) -> None:
         self.device = device
         self._network = _placed(network, device)
+        self._copied = self._network is not network
         self._whole = self._trunk = None
         if device.engine == "openvino":
             from pipelines.openvino_engine import Compiled
@@ -48,12 +52,18 @@ class Forward:
             with torch.inference_mode(), _repeatable() if self.device.name == "cuda" else nullcontext():
                 return self._in_parts(batch)
         except RuntimeError as error:
-            if any(words in str(error).lower() for words in _NO_MEMORY):
+            if _NO_MEMORY.search(str(error)):
                 raise MemoryError from error
             raise
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of its own that it holds between calls, in bytes, about: OpenVINO's and a GPU's copy of parameters."""
+        compiled = self._whole is not None or self._trunk is not None
+        return sum(p.nbytes for p in self._network.parameters()) if compiled or self._copied else 0
+
     def release(self) -> None:
-        """Give back memory that is kept from one call to the next."""
+        """Give back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""
         for compiled in (self._whole, self._trunk):
             if compiled is not None:
                 compiled.release()

@@ -10,6 +10,7 @@ from pipelines import estimates
 from pipelines.catalog import MODELS
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
+from pipelines.upscalers.base import Tiling
 
 UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
 
@@ -66,11 +67,23 @@ def test_the_first_run_replaces_what_was_believed_and_later_ones_count_half() ->
         assert estimate("espcn", 2, 500, 500).seconds == pytest.approx(told)
 
 
+def test_another_device_is_learned_at_once() -> None:
+    learn("real-esrgan", 4, 256, 256, 13.0, Tiling(288, 24, 14_000), "cpu, float32")
+    learn("real-esrgan", 4, 256, 256, 0.5, Tiling(512, 24, 14_000), "cuda, float16")
+    assert estimate("real-esrgan", 4, 256, 256).seconds == pytest.approx(0.5)
+
+
+def test_the_memory_of_a_tile_is_told() -> None:
+    bare = 1000 * 1000 * 17 * 12 / 1e6
+    learn("real-esrgan", 4, 1000, 1000, 200.0, Tiling(288, 24, 10_000), "cpu, float32")
+    assert estimate("real-esrgan", 4, 1000, 1000).megabytes == pytest.approx(bare + 239 * 239 * 10_000 / 1e6)
+
+
 @pytest.mark.parametrize("tiling", [(256, 16), (340, 34), (160, 34), (128, 10)])
 @pytest.mark.parametrize("other", [(101, 99), (300, 200), (512, 512), (1920, 1080), (4000, 30)])
 def test_after_one_run_any_size_is_told_within_30_percent(other: tuple[int, int], tiling: tuple[int, int]) -> None:
     """A network's time goes with what its tiles read: so many microseconds a pixel, here two."""
-    learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), tiling)
+    learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), Tiling(*tiling))
     assert estimate("real-esrgan", 4, *other).seconds == pytest.approx(2e-6 * read_pixels(*other, *tiling), rel=0.3)
 
 
@@ -95,7 +108,7 @@ def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
 
 def test_what_was_learned_outlives_the_process(tmp_path: Path) -> None:
     learn("edsr", 2, 1000, 500, 40.0)
-    learn("real-esrgan", 8, 1000, 500, 70.0, (132, 16))
+    learn("real-esrgan", 8, 1000, 500, 70.0, Tiling(132, 16, 1000), "cuda, float16")
     told = [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)]
     restart()
     assert [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)] == told
@@ -116,7 +129,7 @@ def test_another_precision_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) ->
     assert estimate("edsr", 2, 500, 500).seconds is None
 
 
-GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "side": None, "overlap": 0}
+GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "tiling": None, "device": "cpu"}
 
 
 @pytest.mark.parametrize(
@@ -127,11 +140,13 @@ GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "side": None, "overlap": 0}
         [GOOD | {"seconds": float("nan")}],
         [GOOD | {"seconds": float("inf")}],
         [GOOD | {"seconds": -1}],
-        [GOOD | {"side": 0}],
-        [GOOD | {"side": 20, "overlap": 10}],
-        [GOOD | {"side": 20, "overlap": -1}],
-        [GOOD | {"side": 20.5}],
-        [GOOD | {"side": "20"}],
+        [GOOD | {"tiling": [0, 0, 0]}],
+        [GOOD | {"tiling": [20, 10, 0]}],
+        [GOOD | {"tiling": [20, -1, 0]}],
+        [GOOD | {"tiling": [20.5, 1, 0]}],
+        [GOOD | {"tiling": ["20", 1, 0]}],
+        [GOOD | {"tiling": [20]}],
+        [GOOD | {"tiling": [20, 1, -5]}],
         [GOOD | {"surplus": 1}],
         [GOOD | {"model": ["edsr"]}],
         [{"model": "edsr", "scale": 2}],

@@ -454,7 +454,8 @@ def test_denoise_is_the_mean_of_the_parameters(share: float, own_networks: Path)
     np.testing.assert_allclose(done.pixels, once(mean(share), pixels), atol=1e-5)
     said = [note for note in done.notes if "mixed with" in note]
     assert (said == []) == (share == 1)
-    assert share == 1 or said[0].startswith(f"denoise {share:g}: mixed with {TWIN} (sha256 ")
+    assert share == 1 or said[0] == f"denoise {share:g}: mixed with {TWIN}"
+    assert len(done.more_sha256) == (share != 1)
 
 
 def test_none_of_it_is_the_twin_alone(own_networks: Path) -> None:

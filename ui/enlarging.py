@@ -33,7 +33,8 @@ def enlarged(picture: Picture, stages: Sequence[tuple[str, int]], settings: Sett
     done = yield from gpu.run(stages, settings, enlarge_by, picture, stages, settings)
     height, width, _ = picture.pixels.shape
     for (key, scale), stage in zip(stages, done.stages, strict=True):
-        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling)
+        on = f"{stage.device}, {stage.dtype}"
+        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on)
         width, height = width * scale, height * scale
     return done
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipelines.catalog import Model
 from pipelines.errors import BadSetting
@@ -35,6 +35,17 @@ class Settings:
         return replace(self, **dict.fromkeys(self.given() - names))
 
 
+class Tiling(NamedTuple):
+    """How a picture was cut: the side that a tile reads at most and its overlap, in low-resolution pixels.
+
+    `held` is how many bytes of memory a tile takes for each pixel that it reads, about; 0 where that is not known.
+    """
+
+    side: int
+    overlap: int
+    held: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Upscaled:
     """An enlarged picture and how it came about. `pixels` is (s*H, s*W, 3) float32 in [0, 1]."""
@@ -44,7 +55,8 @@ class Upscaled:
     device: str = "cpu"
     dtype: str = "float32"
     seam: float | None = None  # largest difference of two tiles at their seam, where tiles cannot equal the whole
-    tiling: tuple[int, int] | None = None  # the side that a tile reads at most, and its overlap
+    tiling: Tiling | None = None  # where it was run in tiles
+    more_sha256: tuple[str, ...] = ()  # of files beyond the model's own, which a setting asked for
     notes: tuple[str, ...] = ()
     seconds: float = 0.0  # that it worked, where `run_chain` ran it
 

@@ -20,7 +20,7 @@ from pipelines.picture import Pixels
 from pipelines.resample import shrunk
 from pipelines.runs import Run
 from pipelines.tiling import SMALLEST, run_tiled
-from pipelines.upscalers.base import Settings, Upscaled, check, tile_side
+from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_side
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Forwards:
                 self._exact = Forward(self.network, replace(self.device, dtype="float32"))
         return self._exact(batch)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the engines hold beside the network, in bytes, about."""
+        return sum(forward.nbytes for forward in {self.usual, self._exact} if forward is not None)
+
     def release(self) -> None:
         """Give back what was only needed while running."""
         self.usual.release()
@@ -93,13 +98,16 @@ class NetworkUpscaler:
 
     @property
     def nbytes(self) -> int:
-        """See `Upscaler`: the parameters in float32, and each engine's own copy of them."""
-        return (1 + len(self.ready)) * sum(parameter.nbytes for parameter in self.network.parameters())
+        """See `Upscaler`: the parameters in float32, and what each engine holds beside them."""
+        own = sum(parameter.nbytes for parameter in self.network.parameters())
+        mixes = sum(mix is not None for _, mix in self.ready)
+        return own * (1 + mixes) + sum(forwards.nbytes for forwards in self.ready.values())
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         check([self.model], settings)
-        forwards, notes = self.forwards(settings.denoise)
+        forwards, twins = self.forwards(settings.denoise)
+        notes = [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         network, device = forwards.network, forwards.device
         feather = network.radius > AFFORDABLE
         overlap = FEATHERED if feather else network.radius + BEYOND * (network.scale != self.scale)
@@ -130,18 +138,26 @@ class NetworkUpscaler:
             notes.append(device.note)
         height, width, _ = pixels.shape
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
-        return Upscaled(whole, tiled.tiles, device.label, device.dtype, tiled.seam, (side, overlap), tuple(notes))
+        return Upscaled(
+            whole,
+            tiled.tiles,
+            device.label,
+            device.dtype,
+            tiled.seam,
+            Tiling(side, overlap, 4 * network.floats_per_pixel),
+            tuple(twin.sha256 for twin in twins),
+            tuple(notes),
+        )
 
-    def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[str]]:
-        """The network that denoises so strongly, on the device of now, and what there is to say of it."""
+    def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
+        """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""
         device = devices.choose()
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
         if not 0 <= denoise <= 1:
             raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {denoise:g}.")
         twin = self._twin()
-        mixed = self._on(device, (denoise, twin.sha256), lambda: self._mixed(denoise, twin.path))
-        return mixed, [f"denoise {denoise:g}: mixed with {twin.path.name} (sha256 {twin.sha256})"]
+        return self._on(device, (denoise, twin.sha256), lambda: self._mixed(denoise, twin.path)), [twin]
 
     def _on(self, device: Device, mix: Mix | None, make: Callable[[], "Network"]) -> Forwards:
         with self.lock:

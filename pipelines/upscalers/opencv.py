@@ -15,7 +15,7 @@ from pipelines.errors import BadWeights
 from pipelines.picture import Pixels, strip_height, to_uint8
 from pipelines.runs import Run
 from pipelines.tiling import run_tiled
-from pipelines.upscalers.base import Settings, Upscaled, check, tile_side
+from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_side
 from pipelines.weights import Found
 
 # Side of a tile by (network, scale), in low-resolution pixels: the size that ran fastest a pixel, smaller where the
@@ -59,7 +59,7 @@ class OpenCv:
             tiled.pixels,
             tiled.tiles,
             dtype="float32",
-            tiling=(side, self.model.radius),
+            tiling=Tiling(side, self.model.radius),
             notes=_notes(pixels, tiled.halved_to),
         )
 

@@ -126,7 +126,7 @@ def test_torch_says_so_in_these_words() -> None:
     """What is really asked for is too much for any machine."""
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 55, dtype=torch.uint8)
-    assert any(words in str(caught.value).lower() for words in forward._NO_MEMORY)
+    assert forward._NO_MEMORY.search(str(caught.value))
 
 
 def test_another_error_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

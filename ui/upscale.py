@@ -146,7 +146,7 @@ def upscale(
     `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
     """
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        stages, settings = [(model, catalog.factor(scale))], Settings(denoise=denoise)
+        stages, settings = [(catalog.find(model).key, catalog.factor(scale))], Settings(denoise=denoise)
         picture = enlarging.opened(image, stages, settings)
         done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda said, share: (None, None))
         yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()

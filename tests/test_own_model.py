@@ -272,6 +272,19 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     expect(page.locator("#facts")).to_contain_text("right lanczos x2")
 
 
+def test_ones_own_model_gives_way_to_one_of_the_list(page: Page) -> None:
+    field, plan = page.get_by_label("A file on the Hugging Face Hub"), page.locator(".plan").first
+    page.get_by_label("x2", exact=True).first.check()
+    own(page, RRDB)
+    expect(plan).to_contain_text(f"by {RRDB}")
+    expect(page.get_by_label("x4", exact=True).first).to_be_checked()
+    choose(page, "Classical · Bicubic")
+    expect(field).to_have_value("")
+    expect(plan).not_to_contain_text(RRDB)
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("right bicubic x4")
+
+
 def test_what_cannot_be_ones_own_is_told_in_the_plan_and_on_the_run(page: Page) -> None:
     own(page, "../../x.pth")
     expect(page.locator(".trouble")).to_contain_text("'../../x.pth' names no file on the Hub")

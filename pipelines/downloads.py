@@ -41,8 +41,9 @@ class Refused(Exception):
 class TooLarge(Refused):
     """The source sends more than the file can be."""
 
-    def __init__(self, file: File) -> None:
-        super().__init__(f"sends more than {AT_MOST} times the {megabytes(file.size)} that were expected")
+    def __init__(self, file: File, times: int) -> None:
+        most = f"{times} times the {megabytes(file.size)}" if times > 1 else f"the {megabytes(file.size)}"
+        super().__init__(f"sends more than {most} that were expected")
 
 
 class Unreachable(Refused):
@@ -53,9 +54,16 @@ class Unreachable(Refused):
 
 
 def download(
-    url: str, headers: Mapping[str, str], target: Path, lock_path: Path, file: File, patience: float, report: Report
+    url: str,
+    headers: Mapping[str, str],
+    target: Path,
+    lock_path: Path,
+    file: File,
+    patience: float,
+    report: Report,
+    times: int = AT_MOST,
 ) -> Run[None]:
-    """Bring what `url` gives to `target`, proven to be `file`.
+    """Bring what `url` gives to `target`, proven to be `file`; not a byte more than `times` its size is written.
 
     The bytes gather in `<target>.incomplete`, which stays when the download ends early: the next one continues it
     with a Range request, if `file` has a hash that would show a bad seam. `patience` is how many seconds the server
@@ -72,7 +80,7 @@ def download(
         time.sleep(POLL_SECONDS)
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
-            yield from _complete(url, headers, incomplete, file, patience, report)
+            yield from _complete(url, headers, incomplete, file, patience, report, times)
             os.replace(incomplete, target)
     finally:
         lock.release()
@@ -125,9 +133,10 @@ def status_in_words(status: int) -> str:
 class _Sink:
     """The growing file as pooch sees it. Counts, notes what the server answered, and can be stopped from outside."""
 
-    def __init__(self, path: Path, file: File) -> None:
+    def __init__(self, path: Path, file: File, times: int) -> None:
         self.path = path
         self.file = file
+        self.times = times
         self.done = _size(path)
         self.total = 0
         self.status = 0
@@ -190,19 +199,19 @@ class _Sink:
             raise InterruptedError
 
     def _raise_if_too_large(self, size: int) -> None:
-        if size > AT_MOST * self.file.size:
-            raise TooLarge(self.file)
+        if size > self.times * self.file.size:
+            raise TooLarge(self.file, self.times)
 
 
 def _complete(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report
+    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
 ) -> Run[None]:
     """Fill `incomplete` until it is proven to be `file`."""
     if file.pin == "unpinned":
         incomplete.unlink(missing_ok=True)
     begun = _size(incomplete)
     try:
-        yield from _transfer(url, headers, incomplete, file, patience, report)
+        yield from _transfer(url, headers, incomplete, file, patience, report, times)
     except (OSError, TooLarge):
         incomplete.unlink(missing_ok=True)  # a disk that is full should not stay so
         raise
@@ -214,16 +223,16 @@ def _complete(
         incomplete.unlink()
         if not begun:
             raise Refused(f"gave wrong bytes ({str(error).removesuffix('.')})") from error
-        yield from _complete(url, headers, incomplete, file, patience, report)
+        yield from _complete(url, headers, incomplete, file, patience, report, times)
 
 
 def _transfer(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report
+    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
 ) -> Run[None]:
     """Append what is missing to `incomplete`. Raises Refused in the words of what happened."""
     import requests
 
-    sink = _Sink(incomplete, file)
+    sink = _Sink(incomplete, file, times)
     job = _pooch_job(url, headers, sink, patience)
     start = time.monotonic()
 

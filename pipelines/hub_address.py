@@ -11,8 +11,11 @@ LONGEST = 200  # signs of a key: with a picture's name before it, it becomes a f
 EXAMPLE = "owner/name/file.safetensors"
 SHOWN = 60
 
+SIGNS = "letters of English, digits, spaces and . _ - + ( ) [ ]"  # in a path: a comma separates models
+
 _PART = r"\w(?:[\w.-]*\w)?"  # as huggingface_hub's validate_repo_id has it, with what it forbids below
-_KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}))?/((?:[\w.+-]+/)*[\w.+-]+)", re.ASCII)
+_NAME = r"[\w.+()\[\]-](?:[\w.+()\[\] -]*[\w.+()\[\]-])?"
+_KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}|main))?/((?:{_NAME}/)*{_NAME})", re.ASCII)
 
 
 def parts(text: str) -> tuple[str, str | None, str]:
@@ -21,17 +24,20 @@ def parts(text: str) -> tuple[str, str | None, str]:
     Raises BadSetting, one sentence, for what names no file of weights there.
     """
     text = text.strip()
-    key = _of_address(text) if re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text) else text
+    is_address = re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text, re.IGNORECASE)
+    key = _of_address(text) if is_address else text.replace("%20", " ")
     if len(key) > LONGEST:
         raise BadSetting(f"The name of a file on the Hub has at most {LONGEST} signs here, not {len(key)}.")
     match = _KEY.fullmatch(key)
     repo, revision, path = match.groups() if match else ("", None, "")
+    if not match and re.fullmatch(rf"{_PART}/{_PART}(@\w+)?(/[^/\n]+)+", key, re.ASCII) and _odd(key):
+        raise BadSetting(f"{_shown(text)} has {_odd(key)}, and a file's path may only have {SIGNS} here.")
     if not match or re.search(r"--|\.\.|\.git$", repo) or {".", ".."} & set(path.split("/")):
         raise BadSetting(f"{_shown(text)} names no file on the Hub: write {EXAMPLE}, or the address of its page there.")
-    if not path.endswith(SUFFIXES):
+    if not path.lower().endswith(SUFFIXES):
         *most, last = SUFFIXES
         raise BadSetting(f"{_shown(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
-    return repo, revision, path
+    return repo, None if revision == "main" else revision, path
 
 
 def _of_address(address: str) -> str:
@@ -56,6 +62,13 @@ def _of_address(address: str) -> str:
     if re.fullmatch("[0-9a-f]{40}", revision):
         return "/".join((owner, f"{name}@{revision}", *path))
     raise BadSetting(f"A file can be used as it is on main or at a 40-digit revision, not at {_shown(revision)}.")
+
+
+def _odd(key: str) -> str:
+    """The first sign that a path may not have, as it may stand in a sentence; empty where there is none."""
+    path = key.split("/", 2)[2]
+    odd = re.search(r"[^\w.+()\[\] /-]", path, re.ASCII)
+    return repr(odd[0]) if odd else ""
 
 
 def _shown(text: str) -> str:

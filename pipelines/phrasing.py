@@ -1,6 +1,8 @@
 """How numbers and contenders are written for a reader: the same in the verdict, the plot and the report."""
 
+import hashlib
 import math
+import re
 
 
 def contender(model: str) -> str:
@@ -9,8 +11,19 @@ def contender(model: str) -> str:
 
 
 def file_name(model: str) -> str:
-    """A row's model as part of a file's name: "lapsrn-x4_fsrcnn-x2" for the chain "lapsrn:4,fsrcnn:2"."""
-    return model.replace(" ", "-").replace("/", "-").replace(":", "-x").replace(",", "_")
+    """A row's model as part of a file's name: "lapsrn-x4_fsrcnn-x2" for the chain "lapsrn:4,fsrcnn:2".
+
+    The key of a file on the Hub is followed by the start of its sha256: without its slashes it could be another's.
+    """
+    return "_".join(map(_stage_name, model.split(",")))
+
+
+def _stage_name(stage: str) -> str:
+    key, colon, scale = stage.partition(":")
+    if "/" in key:
+        plain = re.sub(r"[^\w.@+-]", "-", key)
+        key = f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    return f"{key}{'-x' if colon else ''}{scale}".replace(" ", "-")
 
 
 def number(value: float | None, digits: int) -> str:

@@ -104,13 +104,13 @@ def _direct(models: Iterable[str], scale: int) -> list[Contender]:
 
 
 def _chain(protocol: str, stages: Sequence[tuple[str, int]], scale: int) -> Contender:
-    chain = Contender(tuple(stages))
+    chain = Contender(tuple((catalog.find(key).key, each) for key, each in stages))  # of an address its key
     name = ",".join(chain.named_stages)
-    if protocol == "chained-8x" and tuple(scale for _, scale in stages) != CHAINED_STAGES:
+    if protocol == "chained-8x" and tuple(each for _, each in chain.stages) != CHAINED_STAGES:
         raise BadSetting(f"The chain {name} is not an x4 and then an x2 model.")
     if chain.scale != scale:
         raise BadSetting(f"The chain {name} enlarges by {chain.scale}, not by {scale}.")
-    for key, each in stages:
+    for key, each in chain.stages:
         catalog.weights_for(catalog.find(key), each)
     return chain
 

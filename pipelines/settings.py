@@ -46,6 +46,11 @@ def model_bytes() -> int:
     return int(_positive("UPSCALE_MAX_MODEL_MEGABYTES", 256) * MEGA)
 
 
+def models_bytes() -> int:
+    """How much of what visitors named is kept, all files together: UPSCALE_MAX_MODELS_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_MODELS_MEGABYTES", 2000) * MEGA)
+
+
 def queue_length() -> int:
     """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)

@@ -1,7 +1,7 @@
 """The places that publish weights: where their files lie once cached, and how one is had from them.
 
 A file from the Hub lies in the Hub's own cache, where every other library finds it; one from a URL in the assets
-folder beside it. HF_HOME moves both.
+folder beside it, and there too what somebody named (visitors.py). HF_HOME moves all.
 """
 
 import re
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from pipelines import settings
+from pipelines import settings, visitors
 from pipelines.catalog import File, Hub, Source, Url
-from pipelines.downloads import Refused, Report, Unreachable, answer, download, status_in_words
+from pipelines.downloads import AT_MOST, Refused, Report, Unreachable, answer, download, status_in_words
 from pipelines.errors import WeightsUnavailable
+from pipelines.files import write_whole
 from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
@@ -54,10 +55,14 @@ def cached(file: File, source: Source) -> Path | None:
     if isinstance(source, Url):
         path = _url_target(file, source)
         return path if path.is_file() else None
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(source.repo, file.path, constants.HF_HUB_CACHE, source.revision)
-    return Path(found) if isinstance(found, str) else None  # else None, or a mark that it is known not to exist
+    found = try_to_load_from_cache(source.repo, file.path, _hub_cache(source), source.revision)
+    if not isinstance(found, str):  # None, or a mark that it is known not to exist
+        return None
+    if source.public:
+        visitors.used(Path(found))
+    return Path(found)
 
 
 def forget(path: Path) -> None:
@@ -99,6 +104,15 @@ def _pull(file: File, source: Source, patience: float, report: Report) -> Run[Pa
     return target
 
 
+def _hub_cache(hub: Hub) -> Path:
+    """Where files of the repository are kept. What may be public only for the owner of this machine, who has a token,
+    is not looked for where a visitor names it.
+    """
+    from huggingface_hub import constants
+
+    return visitors.folder() if hub.public else Path(constants.HF_HUB_CACHE)
+
+
 def _url_target(file: File, source: Url) -> Path:
     from huggingface_hub import constants
 
@@ -111,7 +125,8 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
     """Let huggingface_hub ask and keep the cache's books, and bring the bytes in between ourselves.
 
     Its own download cannot be continued by a later one, hands over 10 MiB at a time, so that closing takes as long, and
-    asks a Hub that is down for 23 s. It finds the blob in its place and only adds it to the snapshot.
+    asks a Hub that is down for 23 s. It finds the blob in its place and only adds it to the snapshot. After the first
+    answer all is asked for at that answer's commit: the newest revision may be another by then, and larger.
     """
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name
@@ -128,30 +143,43 @@ def _pull_from_hub(file: File, hub: Hub, patience: float, report: Report) -> Run
         return answer(in_words, patience, lambda: report(done, f"asking the Hub for {file.name}"))
 
     head = yield from ask(lambda: get_hf_file_metadata(url, token=token, timeout=patience), done=0)
-    if head.commit_hash is None or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", head.etag or ""):
+    commit, etag = head.commit_hash or "", head.etag or ""
+    if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", etag):
         raise Refused("does not answer like a Hub")
-    etag = str(head.etag)
-    if not file.size:
+    known = bool(file.size)
+    if not known:
         file = replace(file, size=_announced(head.size))
         report = partial(_of_size, report, file.size)
     folder = repo_folder_name(repo_id=hub.repo, repo_type="model")
-    cache = Path(constants.HF_HUB_CACHE)
+    cache = _hub_cache(hub)
+    blob = cache / folder / "blobs" / etag
+    if hub.public:
+        visitors.make_room(blob, file.size)
     yield from download(
-        url,
+        hf_hub_url(hub.repo, file.path, revision=commit),
         build_hf_headers(token=token),
-        cache / folder / "blobs" / etag,
+        blob,
         cache / ".locks" / folder / f"{etag}.download.lock",
         _by_etag(file, etag),
         patience,
         report,
+        times=AT_MOST if known else 1,
     )
     name = yield from ask(
         lambda: hf_hub_download(
-            hub.repo, file.path, revision=hub.revision, cache_dir=cache, etag_timeout=patience, token=token
+            hub.repo, file.path, revision=commit, cache_dir=cache, etag_timeout=patience, token=token
         ),
         done=file.size,
     )
+    if hub.revision is None:
+        _remember(cache / folder / "refs" / "main", commit)
     return Path(name)
+
+
+def _remember(ref: Path, commit: str) -> None:
+    """What is newest, as huggingface_hub notes it, by which it finds the file again."""
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(ref, commit.encode())
 
 
 def _announced(size: int | None) -> int:

@@ -1,7 +1,8 @@
 """A Hugging Face Hub and a plain file server on 127.0.0.1, for tests: real HTTP, and told to misbehave file by file.
 
 It answers HEAD and GET of /{repo}/resolve/{revision}/{file} as the Hub does, with ETag, X-Repo-Commit, Content-Length
-and Range, and everything that `serve` was given at its own path. It also takes what is uploaded to a Space.
+and Range, and everything that `serve` was given at its own path; what is on main is there at main's commit as well.
+It also takes what is uploaded to a Space.
 """
 
 import base64
@@ -64,6 +65,8 @@ class LoopbackHub:
     commits: list[str] = field(default_factory=list)
     large: dict[str, bytes] = field(default_factory=dict)  # by sha256
     behaviour: dict[str, Behaviour] = field(default_factory=dict)
+    main: str = REVISION  # the commit that main is at, in all repositories
+    moves: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # path -> what main becomes once it was asked for
     asked: list[Asked] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -94,9 +97,15 @@ class LoopbackHub:
         """Put a file at any path of the server."""
         self.files[path] = content
         self.behaviour[path] = behaviour
+        if "/resolve/main/" in path:
+            self.serve(self.at_main(path), content, behaviour)
         if behaviour == "elsewhere":
             self.serve(f"/elsewhere{path}", content)
         return path
+
+    def at_main(self, path: str) -> str:
+        """The path of a file on main at the commit that main is at."""
+        return path.replace("/resolve/main/", f"/resolve/{self.main}/")
 
     def gets(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.method == "GET" and asked.path == path]
@@ -235,7 +244,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, with_content: bool) -> None:
         hub = self.server.hub
         hub.asked.append(Asked(self.command, self.path, self.headers["Range"], self.headers["Authorization"]))
+        at = re.search(r"/resolve/([0-9a-f]{40})/", self.path)
+        self.commit = at[1] if at else hub.main
         content = hub.files.get(self.path)
+        if self.path in hub.moves:
+            hub.main, after = hub.moves.pop(self.path)
+            hub.serve(self.path, after)
         behaviour = hub.behaviour.get(self.path, "missing")
         if behaviour == "hang":
             hub.closing.wait()
@@ -267,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("X-Linked-Size", str(len(content)))
         self.send_header("X-Xet-Hash", hashlib.sha256(content).hexdigest())
         self.send_header("X-Xet-Refresh-Route", f"{self.server.hub.url}/xet-token")
-        self.send_header("X-Repo-Commit", REVISION)
+        self.send_header("X-Repo-Commit", self.commit)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -285,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
         if length is not None:
             self.send_header("Content-Length", length)
         self.send_header("ETag", f'"{self._etag(content)}"')
-        self.send_header("X-Repo-Commit", REVISION)
+        self.send_header("X-Repo-Commit", self.commit)
         self.end_headers()
         if with_content:
             try:

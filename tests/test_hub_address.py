@@ -21,6 +21,11 @@ SHA = "c0ffee" * 6 + "c0de"
         ("http://www.huggingface.co/owner/name/blob/main/file.pth", ("owner/name", None, "file.pth")),
         ("https://hf.co/owner/name/blob/main/4x%2Ba.pth", ("owner/name", None, "4x+a.pth")),
         (f"https://huggingface.co/owner/name/resolve/{SHA}/file.pth", ("owner/name", SHA, "file.pth")),
+        ("owner/name/my nets/4x (new) [v2].pth", ("owner/name", None, "my nets/4x (new) [v2].pth")),
+        ("https://huggingface.co/o/n/blob/main/a%20b.pth", ("o/n", None, "a b.pth")),
+        ("o/n/a%20b.pth", ("o/n", None, "a b.pth")),
+        ("HTTPS://HuggingFace.co/o/n/blob/main/X.PTH", ("o/n", None, "X.PTH")),
+        ("owner/name@main/x.pth", ("owner/name", None, "x.pth")),
     ],
 )
 def test_what_names_a_file(text: str, expected: tuple[str, str | None, str]) -> None:
@@ -45,11 +50,15 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
         ("-owner/name/x.pth", NAMES_NONE),
         ("/owner/name/x.pth", NAMES_NONE),
         ("owner//name/x.pth", NAMES_NONE),
-        ("owner/name/my file.pth", NAMES_NONE),
+        ("owner/name/ x.pth", NAMES_NONE),
+        ("owner/name/a /x.pth", NAMES_NONE),
+        ("owner/name/a,b.pth", "'owner/name/a,b.pth' has ',', and a file's path may only have letters of English,"),
+        ("owner/name/a:4.pth", "has ':', and a file's path may only have"),
+        ("owner/name/<b>.pth", "has '<', and a file's path may only have"),
         ("owner/name/file.pth\nand/another/one.pth", NAMES_NONE),
         ("owner/näme/x.pth", NAMES_NONE),
-        ("owner/name/\N{CYRILLIC SMALL LETTER A}.pth", NAMES_NONE),
-        ("owner/name@main/x.pth", NAMES_NONE),
+        ("owner/name/\N{CYRILLIC SMALL LETTER A}.pth", "has '\N{CYRILLIC SMALL LETTER A}', and a file's path may only"),
+        ("owner/name@v1/x.pth", NAMES_NONE),
         ("C:\\models\\x.pth", NAMES_NONE),
         ("owner/name/x.bin", "'x.bin' is no file of weights: it must end in .safetensors, .pth or .pt."),
         ("owner/name/x.pth.zip", "it must end in .safetensors, .pth or .pt."),
@@ -64,7 +73,6 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
         ("https://huggingface.co/owner/name/tree/main/nets", "is not the address of a file"),
         ("https://huggingface.co/o/n/blob/v1.0/x.pth", "as it is on main or at a 40-digit revision, not at 'v1.0'."),
         ("https://huggingface.co/o/n/blob/main/%2e%2e/x.pth", NAMES_NONE),
-        ("https://huggingface.co/o/n/blob/main/a%20b.pth", NAMES_NONE),
     ],
 )
 def test_what_names_none_is_one_sentence(text: str, sentence: str) -> None:

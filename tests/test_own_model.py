@@ -3,6 +3,7 @@
 The Hub is on loopback, the networks are tiny, and all between them is real.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -16,12 +17,15 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save
 
-from pipelines import images
+from pipelines import estimates, images
 from pipelines.__main__ import main
 from pipelines.images import Picture
+from pipelines.protocols import contenders
 from tests.conftest import serving, smooth, visit
 from tests.hub import Behaviour, LoopbackHub, use
 from tests.networks import as_pth, tiny_compact, tiny_rrdb
+from ui.chained import chain
+from ui.upscale import upscale
 
 GENERAL, TWIN = "realesr-general-x4v3.pth", "realesr-general-wdn-x4v3.pth"
 RRDB, COMPACT = "owner/tiny/nets/4x_rrdb.safetensors", "owner/tiny/4x_compact.pth"
@@ -106,16 +110,17 @@ def small(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        (RRDB, "small_owner-tiny-nets-4x_rrdb.safetensors_x4.png"),
-        ("https://huggingface.co/owner/tiny/blob/main/4x_compact.pth", "small_owner-tiny-4x_compact.pth_x4.png"),
+        (RRDB, "small_owner-tiny-nets-4x_rrdb.safetensors-HASH_x4.png"),
+        ("https://huggingface.co/owner/tiny/blob/main/4x_compact.pth", "small_owner-tiny-4x_compact.pth-HASH_x4.png"),
     ],
 )
 def test_a_file_on_the_hub_runs_by_its_name(
     client: Client, small: Path, given: str, name: str, hub: LoopbackHub
 ) -> None:
     file, details = client.predict(handle_file(small), given, "x4", api_name="/upscale")
-    assert images.read(Path(file)).pixels.shape == (80, 120, 3) and Path(file).name == name
     key = given.removeprefix("https://huggingface.co/").replace("/blob/main", "")
+    name = name.replace("HASH", hashlib.sha256(key.encode()).hexdigest()[:8])
+    assert images.read(Path(file)).pixels.shape == (80, 120, 3) and Path(file).name == name
     assert details["model"] == key and len(details["weights_sha256"]) == 64
     hub.asked.clear()
     client.predict(handle_file(small), given, "x4", api_name="/upscale")
@@ -147,7 +152,30 @@ def test_the_pages_token_is_not_for_what_a_visitor_names(client: Client, small: 
 def test_a_file_that_is_too_large_is_not_begun(client: Client, small: Path, hub: LoopbackHub) -> None:
     with pytest.raises(AppError, match="at most"):
         client.predict(handle_file(small), "owner/large/x.pth", "x4", api_name="/upscale")
-    assert hub.gets("/owner/large/resolve/main/x.pth") == []
+    assert not any(asked.method == "GET" and "/large/" in asked.path for asked in hub.asked)
+
+
+def test_no_more_than_four_are_compared_in_one_call(client: Client, small: Path, hub: LoopbackHub) -> None:
+    hub.asked.clear()
+    five = [f"owner/n{number}/x.pth" for number in range(5)]
+    for models, stages in ((five, []), (five[:3], [f"{five[3]}:2,{five[4]}:2"])):
+        with pytest.raises(AppError, match="At most 4 models from the Hub can be compared at once here, not 5"):
+            client.predict(handle_file(small), "round-trip", models, "x4", "bicubic", stages, api_name="/benchmark")
+    assert hub.asked == []
+
+
+@pytest.mark.usefixtures("online")
+def test_an_address_is_learned_as_the_key_that_it_stands_for(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[str] = []
+    monkeypatch.setattr(estimates, "learn", lambda key, *_: learned.append(key))
+    address = "https://huggingface.co/owner/tiny/blob/main/4x_compact.pth"
+    *_, (_, details) = upscale(small, address, "x4")
+    assert details is not None and details["model"] == COMPACT
+    *_, (_, details) = chain(small, address, "nearest")
+    assert details is not None and details["model"] == f"{COMPACT}:4,nearest:2"
+    assert learned == [COMPACT, COMPACT, "nearest"]
+    chained = contenders("chained-8x", 8, [], [[(address, 4), ("nearest", 2)], [(COMPACT, 4), ("nearest", 2)]])
+    assert [each.key for each in chained] == ["bicubic", f"{COMPACT}:4,nearest:2"]
 
 
 # --- denoise ------------------------------------------------------------------------------------------------------
@@ -242,6 +270,19 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     expect(page.locator(".plan").first).not_to_contain_text("no time known yet")
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text("right lanczos x2")
+
+
+def test_ones_own_model_gives_way_to_one_of_the_list(page: Page) -> None:
+    field, plan = page.get_by_label("A file on the Hugging Face Hub"), page.locator(".plan").first
+    page.get_by_label("x2", exact=True).first.check()
+    own(page, RRDB)
+    expect(plan).to_contain_text(f"by {RRDB}")
+    expect(page.get_by_label("x4", exact=True).first).to_be_checked()
+    choose(page, "Classical · Bicubic")
+    expect(field).to_have_value("")
+    expect(plan).not_to_contain_text(RRDB)
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("right bicubic x4")
 
 
 def test_what_cannot_be_ones_own_is_told_in_the_plan_and_on_the_run(page: Page) -> None:

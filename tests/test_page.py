@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -30,6 +31,18 @@ def client(served: str, tmp_path: Path) -> Iterator[Client]:
     client = Client(served, verbose=False, download_files=tmp_path / "downloads")
     yield client
     client.close()
+
+
+@pytest.mark.filterwarnings("ignore:Expected .*1 arguments")  # gradio says it, and goes on
+def test_only_arguments_that_may_be_none_are_filled_in() -> None:
+    def filled(function: Callable[..., None]) -> list[Any]:
+        with gr.Blocks() as blocks:
+            gr.Button().click(function, [gr.Text(), gr.Text()], None)
+        return page._filled(next(iter(blocks.fns.values())), ["given"])
+
+    assert filled(lambda one, two=None: None) == ["given", None]
+    assert filled(lambda one, two: None) == filled(lambda one, two=3: None) == ["given"]
+    assert filled(lambda one: None) == ["given"], "it takes no second one"
 
 
 @pytest.fixture

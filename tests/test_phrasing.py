@@ -1,5 +1,6 @@
 """How numbers and contenders are written."""
 
+import hashlib
 import math
 
 import pytest
@@ -32,5 +33,13 @@ def test_a_size_that_nobody_has_said_is_not_0() -> None:
 
 def test_a_key_becomes_a_part_of_a_files_name() -> None:
     chain = f"owner/name/nets/4x_a.pth:4,owner/name@{'c0de' * 10}/b.safetensors:2"
-    told = f"owner-name-nets-4x_a.pth-x4_owner-name@{'c0de' * 10}-b.safetensors-x2"
+    first, second = (hashlib.sha256(stage.rpartition(":")[0].encode()).hexdigest()[:8] for stage in chain.split(","))
+    told = f"owner-name-nets-4x_a.pth-{first}-x4_owner-name@{'c0de' * 10}-b.safetensors-{second}-x2"
     assert file_name(chain) == told and file_name("lapsrn:4,fsrcnn:2") == "lapsrn-x4_fsrcnn-x2"
+    assert file_name("lapsrn:4,fsrcnn:2 stage 1") == "lapsrn-x4_fsrcnn-x2-stage-1"
+
+
+def test_no_two_files_on_the_hub_have_one_name() -> None:
+    keys = ["a-b/c/x.pth", "a/b-c/x.pth", "a/b/c-x.pth", "a/b/c/x.pth", "a/b/c x.pth", "a/b/c(x.pth"]
+    names = {file_name(key) for key in keys}
+    assert len(names) == len(keys) and not any(set(name) & set("/ (:,") for name in names)

@@ -41,7 +41,8 @@ def test_nothing_needs_to_be_set() -> None:
     assert (settings.port(), settings.queue_length(), settings.weights_dir()) == (7860, 16, None)
     assert settings.limits() == settings.Limits(50_000_000, 128_000_000, 50_000_000)
     assert settings.cpu_instructions() == "ALL"
-    assert settings.model_bytes() == 256_000_000 and not settings.exact()
+    assert settings.model_bytes() == 256_000_000 and settings.models_bytes() == 2_000_000_000
+    assert not settings.exact()
 
 
 def test_precision_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,11 +125,56 @@ def test_a_file_that_somebody_named_is_refused_before_it_is_asked_for(
     hub: LoopbackHub, content: bytes, behaviour: Behaviour, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPSCALE_MAX_MODEL_MEGABYTES", "0.5")
-    row, path = unknown(hub, content, behaviour)
+    row, _ = unknown(hub, content, behaviour)
     with pytest.raises(WeightsUnavailable) as error:
         finish(fetch(row))
     assert str(error.value).startswith(f"tiny.pth cannot be had: Hub owner/tiny {said}")
-    assert hub.gets(path) == []
+    assert {asked.method for asked in hub.asked} == {"HEAD"}
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_all_is_of_the_first_answers_commit(
+    hub: LoopbackHub, public: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Main moves to a file beyond the limit between the question and the download."""
+    monkeypatch.setenv("UPSCALE_MAX_MODEL_MEGABYTES", "0.7")
+    row, path = unknown(hub, CONTENT)
+    row = replace(row, sources=(Hub("owner/tiny", None, public=public),))
+    hub.moves[path] = "beef" * 10, bytes(2_000_000)
+    (fetched,) = finish(fetch(row))
+    assert fetched.path.read_bytes() == CONTENT and REVISION in str(fetched.path)
+    assert find(row) == (replace(fetched, origin="Hub cache"),)
+    files = [each for each in (tmp_path / "home").rglob("*") if each.is_file()]
+    assert max(each.stat().st_size for each in files) == len(CONTENT)
+    assert [asked.path for asked in hub.asked if asked.method == "GET"] == [path.replace("main", REVISION)]
+
+
+@pytest.mark.parametrize("behaviour", ["huge", "endless"])
+def test_no_more_is_written_than_was_announced(hub: LoopbackHub, behaviour: Behaviour) -> None:
+    row, path = unknown(hub, CONTENT)
+    at_commit = hub.at_main(path)
+    hub.serve(at_commit, CONTENT * 2)  # as a server may that does not keep its word
+    with pytest.raises(WeightsUnavailable, match=r"sends more than the 0\.6 MB that were expected"):
+        finish(fetch(row))
+    hub.behaviour[at_commit] = behaviour
+    with pytest.raises(WeightsUnavailable, match=r"sends more than the 0\.6 MB that were expected"):
+        finish(fetch(row))
+    assert incompletes() == []
+
+
+def test_what_the_owners_token_brought_is_not_for_visitors(hub: LoopbackHub) -> None:
+    """A private file that the owner of the machine has in the cache, which a visitor names."""
+    mine, _ = put(hub, "hub")
+    hub.serve(f"/owner/tiny/resolve/main/{FILE.path}", CONTENT)
+    finish(fetch(mine))
+    finish(fetch(replace(mine, sources=(Hub("owner/tiny", None),))))
+    for revision in (REVISION, None):
+        hub.serve(f"/owner/tiny/resolve/{revision or 'main'}/{FILE.path}", CONTENT, "gone")
+        theirs = Weights((File(FILE.path, 0),), (Hub("owner/tiny", revision, public=True),), anywhere=False)
+        assert find(theirs) is None
+        with pytest.raises(WeightsUnavailable, match="does not exist, or is private"):
+            finish(fetch(theirs))
+    assert find(mine) is not None
 
 
 def test_no_token_is_sent_for_what_somebody_named(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

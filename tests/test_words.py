@@ -41,10 +41,16 @@ def test_tiles_that_equal_the_whole_have_no_seam() -> None:
 def test_a_plan_adds_up_what_it_downloads_and_says_where_a_size_is_unknown() -> None:
     expected = Estimate(None, 0.5)
     one, other = (Weights((File(name, 3_000_000),), ()) for name in "ab")
-    unknown = Weights((File("c", 0),), ())
-    assert "downloads" not in words.plan((9, 9), 2, expected, [])
-    assert "downloads 6.0 MB first" in words.plan((9, 9), 2, expected, [one, other])
-    assert "downloads a file of unknown size first" in words.plan((9, 9), 2, expected, [unknown])
+    unknown, bicubic = Weights((File("c", 0),), ()), catalog.find("bicubic")
+    assert "downloads" not in words.plan(bicubic, (9, 9), 2, expected, [])
+    assert "downloads 6.0 MB first" in words.plan(bicubic, (9, 9), 2, expected, [one, other])
+    assert "downloads a file of unknown size first" in words.plan(bicubic, (9, 9), 2, expected, [unknown])
+
+
+def test_a_plan_names_ones_own_model() -> None:
+    key, expected = "owner/name/4x (new).pth", Estimate(None, 0.5)
+    assert f"by {key} · 9 × 9" in text(words.plan(catalog.find(key), (9, 9), 2, expected, []))
+    assert "by " not in words.plan(catalog.find("bicubic"), (9, 9), 2, expected, [])
 
 
 def test_the_licence_of_ones_own_model_is_not_guessed() -> None:

@@ -303,7 +303,7 @@ def _named(first: str, second: str) -> str:
 
 
 def _stages(first: str, second: str) -> tuple[tuple[str, int], ...]:
-    return tuple(zip((first, second), CHAINED_STAGES, strict=True))
+    return tuple(zip((catalog.find(first).key, catalog.find(second).key), CHAINED_STAGES, strict=True))
 
 
 def _sizes(small: tuple[int, int]) -> list[tuple[int, int]]:

@@ -53,6 +53,7 @@ class Files(set[str]):
 
 KEPT = Files()  # every file of every comparison; the page deletes them in their time
 SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
+MOST_NAMED = 4  # models that somebody named by their files, each of which may be a large download
 LONGEST = 80  # bytes of a name's parts, of which a file may have 255 in all
 REPORT = "report.json"
 ORIGINAL, SMALL = "original", "small picture"
@@ -99,7 +100,11 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
     factor = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
-    return contenders(protocol, factor, models, [_stages(chain) for chain in chains])
+    found = contenders(protocol, factor, models, [_stages(chain) for chain in chains])
+    named = {key for each in found for key, _ in each.stages if catalog.find(key).from_hub}
+    if len(named) > MOST_NAMED:
+        raise BadSetting(f"At most {MOST_NAMED} models from the Hub can be compared at once here, not {len(named)}.")
+    return found
 
 
 def ready_chains() -> list[str]:

@@ -42,7 +42,7 @@ def _filled(block_fn: BlockFunction, inputs: list[Any]) -> list[Any]:
     if not lacking or block_fn.fn is None:
         return inputs
     parameters = [*inspect.signature(block_fn.fn).parameters.values()][len(inputs) :]
-    optional = all(each.default is None for each in parameters)
+    optional = len(parameters) == len(lacking) and all(each.default is None for each in parameters)
     return [*inputs, *(None for _ in lacking)] if optional else inputs
 
 

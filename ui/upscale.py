@@ -34,7 +34,7 @@ SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show t
 SHOWN_SIDE = 4096
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
-    "An ESRGAN or compact network, by name or address. It is used instead of the model above while it stands here."
+    "An ESRGAN or compact network, by name or address. It is used instead of the model above until one is chosen there."
 )
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
@@ -91,7 +91,8 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     asked = gr.Checkbox(False, visible=False)
     chosen, run_and_cancel = [image, model, own, scale, denoise], [run, cancel]
 
-    gr.on([model.input, own.change], _choose, [model, own, scale], [scale, about, denoise], **QUIET, queue=False)
+    model.input(_pick, [model, own, scale], [own, scale, about, denoise], **QUIET, queue=False)
+    own.change(_choose, [model, own, scale], [scale, about, denoise], **QUIET, queue=False)
     changes = [image.change, model.change, own.change, scale.change, denoise.change]
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
@@ -146,7 +147,7 @@ def upscale(
     `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
     """
     with mendable(), tempfile.TemporaryDirectory() as folder:
-        stages, settings = [(model, catalog.factor(scale))], Settings(denoise=denoise)
+        stages, settings = [(catalog.find(model).key, catalog.factor(scale))], Settings(denoise=denoise)
         picture = enlarging.opened(image, stages, settings)
         done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda said, share: (None, None))
         yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
@@ -194,21 +195,27 @@ def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float
         size = images.measure(image, factor)
     except UpscaleError as error:
         return words.trouble(str(error))
-    return words.plan(size, factor, estimates.estimate(row.key, factor, *size), missing)
+    return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size), missing)
+
+
+def _pick(model: str, own: str, scale: str) -> tuple[Any, ...]:
+    """A model picked from the list: one's own, if there is one, gives way to it."""
+    return "" if own else gr.skip(), *_choose(model, "", scale)
 
 
 def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
     """The scales that the model has, what it is good at, and whether it denoises.
 
     A scale is chosen only where the chosen one is lacking: to say again what is chosen would undo a click that was made
-    in the meantime.
+    in the meantime. One's own model most likely enlarges by four, which is known only once it is loaded.
     """
     try:
         row, _ = _meant(model, own, None)
     except UpscaleError:  # while it is being written; the plan tells
         return gr.skip(), "", gr.skip()
     scales = _scales(row)
-    radio = Radio(scales) if scale in scales else Radio(scales, value=scales[0])
+    wanted = FIRST_SCALE if row.from_hub else scale if scale in scales else scales[0]
+    radio = Radio(scales) if scale == wanted else Radio(scales, value=wanted)
     return radio, words.about(row), _denoise(row)
 
 

@@ -50,10 +50,14 @@ def about(model: Model) -> str:
     return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
-def plan(size: tuple[int, int], scale: int, expected: Estimate, missing: Sequence[Weights]) -> str:
-    """What a run would give and take, and what it would download, before it starts."""
+def plan(model: Model, size: tuple[int, int], scale: int, expected: Estimate, missing: Sequence[Weights]) -> str:
+    """What a run would give and take, and what it would download, before it starts.
+
+    A model that was named by its file is named here too: the list of models still shows another one.
+    """
     width, height = size
     parts = [
+        *([f"by {escape(model.key)}"] if model.from_hub else []),
         f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
         "no time known yet" if expected.seconds is None else f"about {duration(expected.seconds)}",
         f"{expected.megabytes:.0f} MB memory" if expected.megabytes >= 1 else "under 1 MB memory",

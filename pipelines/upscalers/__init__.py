@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from pipelines import visitors
 from pipelines import weights as store
-from pipelines.catalog import Weights, find, weights_for
-from pipelines.errors import BadSetting, WeightsUnavailable
+from pipelines.catalog import Model, Weights, find, weights_for
+from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
@@ -40,16 +41,39 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
         files = finish(store.fetch(needed))
     else:
         files = store.from_user(needed, weights)
-    kept_as = (key, scale, tuple(file.sha256 for file in files))
+    kept_as = (model.key, scale, tuple(file.sha256 for file in files))
     with _lock:
         if kept_as not in _kept:
-            engine = importlib.import_module(f"pipelines.upscalers.{model.engine}")
-            _kept[kept_as] = cast(Upscaler, engine.build(model, scale, files))
+            _kept[kept_as] = _built(model, scale, files, downloaded=weights is None)
         _kept.move_to_end(kept_as)
         upscaler = _kept[kept_as]
         while len(_kept) > 1 and sum(each.nbytes for each in _kept.values()) > KEPT_BYTES:
             _kept.popitem(last=False)
     return upscaler
+
+
+def _built(model: Model, scale: int, files: tuple[store.Found, ...], downloaded: bool) -> Upscaler:
+    """The model from its files. One that was downloaded because somebody named it goes again if it is no network."""
+    engine = importlib.import_module(f"pipelines.upscalers.{model.engine}")
+    try:
+        return cast(Upscaler, engine.build(model, scale, files))
+    except BadWeights:
+        if model.from_hub and downloaded:
+            for file in files:
+                if not _readable(file.path):
+                    visitors.forget(file.path)
+        raise
+
+
+def _readable(path: Path) -> bool:
+    """Whether the file holds a network at all: it may only have been asked for another scale than its own."""
+    from pipelines.checkpoints import read
+
+    try:
+        read(path)
+    except BadWeights:
+        return False
+    return True
 
 
 def fetch(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[None]:

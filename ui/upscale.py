@@ -22,12 +22,11 @@ from ui import enlarging, words
 from ui.examples import EXAMPLES, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
-from ui.running import ONE_AT_A_TIME, QUIET, buttons, for_page, mendable, steps
+from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
 READY = "Ready."
 WAITING = "Waiting for a free place."
-CANCELLED = "Cancelled."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
 BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
@@ -109,7 +108,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
         **ONE_AT_A_TIME,
     )
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
-        _cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
+        cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )
 
     for choice in (kind, metadata):
@@ -175,12 +174,6 @@ def _on_page(
     except gr.Error as error:
         yield words.state(str(error.message)), *kept, *buttons(running=False)
         raise for_page(error) from None
-
-
-def _cancelled() -> tuple[Any, ...]:
-    """The idle state, a moment after the cancel: steps that were on their way would show over it."""
-    time.sleep(0.3)
-    return words.state(CANCELLED), *buttons(running=False)
 
 
 def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> str:

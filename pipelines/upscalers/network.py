@@ -154,8 +154,6 @@ class NetworkUpscaler:
         device = devices.choose()
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
-        if not 0 <= denoise <= 1:
-            raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {denoise:g}.")
         twin = self._twin()
         return self._on(device, (denoise, twin.sha256), lambda: self._mixed(denoise, twin.path)), [twin]
 

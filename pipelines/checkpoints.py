@@ -1,6 +1,6 @@
 """Files of weights: reads one safely, in any of the ways such files are written, and builds the network it is of.
 
-Knows RRDBNet and SRVGGNetCompact. Nothing about a network is taken from anywhere but the names and shapes in the file.
+Knows the networks of `archs` that enlarge. Nothing about one is taken from anywhere but the names and shapes in it.
 Imports torch: import it where a model is loaded.
 """
 
@@ -18,11 +18,13 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipelines.archs.rrdbnet import RRDBNet
+from pipelines.archs.srcnn import Srcnn
 from pipelines.archs.srvgg import SRVGGNetCompact
+from pipelines.archs.swift import Swift
 from pipelines.errors import BadWeights
 from pipelines.files import shown
 
-Network = RRDBNet | SRVGGNetCompact
+Network = RRDBNet | SRVGGNetCompact | Swift | Srcnn
 State = dict[str, Tensor]
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
@@ -78,7 +80,7 @@ def network_of(state: Mapping[str, Tensor], name: str) -> Network:
     `name` stands for them in the sentence of the BadWeights that is raised where they are not those of one network.
     """
     with torch.device("meta"):
-        network = _rrdb(state, name) if "conv_first.weight" in state else _compact(state, name)
+        network = _built(state, name)
     expected = network.state_dict()
     lacking, surplus = expected.keys() - state.keys(), state.keys() - expected.keys()
     if lacking:
@@ -92,6 +94,15 @@ def network_of(state: Mapping[str, Tensor], name: str) -> Network:
             )
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _built(state: Mapping[str, Tensor], name: str) -> Network:
+    """An empty network of the state's kind and sizes."""
+    if "conv_first.weight" in state:
+        return _rrdb(state, name)
+    if "first.weight" in state:
+        return _swift(state, name)
+    return _srcnn(state, name) if "extract.weight" in state else _compact(state, name)
 
 
 def _size(path: Path, name: str) -> int:
@@ -194,7 +205,7 @@ def _canonical(tensors: State, name: str) -> State:
         names = _by_position(tensors)
     elif "conv_first.weight" in tensors:
         names = {key: _renamed(key) for key in tensors}
-    elif "body.0.weight" in tensors:
+    elif not tensors.keys().isdisjoint(("body.0.weight", "extract.weight")):
         return tensors
     else:
         raise BadWeights(f"{name} is of another network: expected {KEYS}, found {_few(tensors)}.")
@@ -259,6 +270,23 @@ def _compact(state: Mapping[str, Tensor], name: str) -> SRVGGNetCompact:
     scale = (outputs / 3) ** 0.5
     _check(scale, (last - 2) // 2, name)
     return SRVGGNetCompact(int(scale), width, (last - 2) // 2)
+
+
+def _swift(state: Mapping[str, Tensor], name: str) -> Swift:
+    """A network of swift's kind, of the state's sizes."""
+    depth = 1 + _largest(r"body\.(\d+)\.weight", state)
+    width, _ = _kernel(state, "body.0.weight", name)
+    outputs, _ = _kernel(state, "last.weight", name, channels=width)
+    scale = (outputs / 3) ** 0.5
+    _check(scale, depth, name)
+    return Swift(int(scale), width, depth)
+
+
+def _srcnn(state: Mapping[str, Tensor], name: str) -> Srcnn:
+    """SRCNN, whose sizes are always the same; what it enlarges by stands in the file."""
+    scale = state.get("enlarges", torch.zeros(1))
+    _check(float(scale.sum()), 1, name)
+    return Srcnn(int(scale.sum()))
 
 
 def _kernel(state: Mapping[str, Tensor], key: str, name: str, channels: int | None = None) -> tuple[int, int]:

@@ -27,3 +27,7 @@ class OutOfMemory(UpscaleError):
 
 class CannotWrite(UpscaleError):
     """A result cannot be saved: no such folder, no permission, or no room left."""
+
+
+class TrainingStopped(UpscaleError):
+    """A training run cannot go on: its loss is no longer a number. The last good checkpoint is kept."""

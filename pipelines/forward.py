@@ -40,7 +40,7 @@ class Forward:
         if device.engine == "openvino":
             from pipelines.openvino_engine import Compiled
 
-            if device.dtype == "float32":
+            if device.dtype == "float32" and network.compiles_whole:
                 self._whole = Compiled(network, network.forward, 3, device.dtype)
             else:
                 self._trunk = Compiled(network, network.trunk, network.width, device.dtype)

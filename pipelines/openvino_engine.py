@@ -89,8 +89,16 @@ def _model(part: _Part, channels: int) -> openvino.Model:
 
 def _layer(layer: nn.Module, planes: Any) -> Any:
     match layer:
-        case nn.Conv2d(padding=(1, 1), stride=(1, 1), dilation=(1, 1), groups=1, bias=Tensor() as bias):
-            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], [1, 1], [1, 1], [1, 1])
+        case nn.Conv2d(
+            padding=(int(), int()) as padding,
+            padding_mode="zeros",
+            stride=(1, 1),
+            dilation=(1, 1),
+            groups=1,
+            bias=Tensor() as bias,
+        ):
+            border = list(padding)
+            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], border, border, [1, 1])
             return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
         case nn.PReLU():
             return ops.prelu(planes, _constant(layer.weight))
@@ -105,6 +113,11 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
         return ops.add(args[0], scaled)
     if target is F.leaky_relu:
         return ops.prelu(args[0], np.array([options["negative_slope"]], np.float32))
+    if target is F.relu:
+        return ops.relu(args[0])
+    if target is F.pad and options["mode"] == "replicate":
+        left, right, top, bottom = args[1]
+        return ops.pad(args[0], [0, 0, top, left], [0, 0, bottom, right], "edge")
     if target is F.pixel_shuffle:
         return ops.depth_to_space(args[0], "depth_first", args[1])
     if target is F.pixel_unshuffle:

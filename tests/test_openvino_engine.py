@@ -153,7 +153,7 @@ class Foreign(nn.Module):
         (None, "softmax"),
         (nn.BatchNorm2d(3), "BatchNorm2d"),
         (nn.Conv2d(3, 3, 3, padding=1, bias=False), "Conv2d"),
-        (nn.Conv2d(3, 3, 3), "Conv2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"), "Conv2d"),
         (nn.Conv2d(3, 3, 3, padding=1, stride=2), "Conv2d"),
         (nn.Conv2d(3, 3, 3, padding=1, dilation=2), "Conv2d"),
         (nn.Conv2d(3, 3, 3, padding=1, groups=3), "Conv2d"),

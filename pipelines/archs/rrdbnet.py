@@ -52,6 +52,8 @@ class RRDBNet(nn.Module):
     that the trunk can work in a lower precision than the two convolutions at the ends.
     """
 
+    compiles_whole = True  # and not its trunk alone
+
     def __init__(
         self, upsamplings: int, unshuffle: int = 1, width: int = 64, depth: int = 23, growth: int = 32
     ) -> None:

@@ -1,0 +1,73 @@
+"""Swift: this project's own fast network, a short stack of plain convolutions.
+
+All of them run at low resolution; one pixel-shuffle makes the picture large, and the picture itself, repeated, is
+added, so that the network only learns what a nearest-neighbour enlargement lacks. What helps training (branches beside
+each convolution, see training/branches.py) is collapsed into these kernels before a file is written, after SESR
+(Bhardwaj et al., MLSys 2022) and ECBSR (Zhang et al., ACM MM 2021).
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+MakeConv: TypeAlias = Callable[[int, int, int], nn.Module]
+
+
+def plain(inputs: int, outputs: int, size: int) -> nn.Module:
+    """A convolution that keeps height and width."""
+    return nn.Conv2d(inputs, outputs, size, padding=size // 2)
+
+
+class Swift(nn.Module):
+    """Enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
+
+    `depth` counts the 3x3 convolutions between the first, of 5x5, and the last one. `conv` makes each from inputs,
+    outputs and kernel size; training passes another one than `plain`. `forward` is `head`, `trunk` and `tail` in a row,
+    so that the trunk can work in a lower precision than the two convolutions at the ends.
+    """
+
+    multiple = 1  # of which H and W must be multiples
+    compiles_whole = True  # and not its trunk alone
+
+    def __init__(self, scale: int, width: int, depth: int, conv: MakeConv = plain) -> None:
+        super().__init__()
+        self.scale, self.width, self.depth = scale, width, depth
+        self.first = conv(3, width, 5)
+        self.body = nn.ModuleList(conv(width, width, 3) for _ in range(depth))
+        self.last = conv(width, 3 * scale**2, 3)
+
+    @property
+    def radius(self) -> int:
+        """How many pixels of the input away an output pixel reads at most: 2 of the first convolution, 1 of others."""
+        return 2 + self.depth + 1
+
+    @property
+    def floats_per_pixel(self) -> int:
+        """How many numbers are held at once for each pixel of the input, about."""
+        return 4 * self.width + 3 * self.scale**2
+
+    @property
+    def inner(self) -> list[nn.Module]:
+        """The modules that `trunk` runs."""
+        return list(self.body)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.tail(self.trunk(self.head(pixels)), pixels)
+
+    def head(self, pixels: Tensor) -> Tensor:
+        """The first convolution: (N, 3, H, W) to features (N, width, H, W)."""
+        return F.relu(self.first(pixels), inplace=True)
+
+    def trunk(self, features: Tensor) -> Tensor:
+        """All that is between: features to features of the same shape."""
+        inner = features
+        for layer in self.body:
+            inner = F.relu(layer(inner), inplace=True)
+        return inner + features
+
+    def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """The last convolution, shuffled to (N, 3, scale*H, scale*W), plus the network's input `pixels`, enlarged."""
+        enlarged = F.pixel_shuffle(self.last(features), self.scale)
+        return enlarged + F.interpolate(pixels, scale_factor=self.scale, mode="nearest")

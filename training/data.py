@@ -1,0 +1,162 @@
+"""Training pictures: files -> pairs of 8-bit pictures -> random patches.
+
+The small picture is the large one shrunk by Pillow's antialiased bicubic and rounded to 8 bits, a file that somebody
+could have; so the network learns what the benchmark asks. All pairs stay in memory (on the GPU, if there is one) and a
+batch is cut by index arithmetic, so no worker process is needed.
+
+Knows nothing of networks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipelines.errors import BadPicture, BadSetting
+
+ENDINGS = {".png", ".bmp", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+SHRINKS = (1.0, 0.8, 0.6)  # each picture is also used smaller: sharper per pixel, and free of its file's JPEG traces
+HELD_OUT = 40  # every 40th picture is for validation and never trained on
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """uint8 RGB, (3, h, w) and (3, scale*h, scale*w)."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """All training pairs as one long row of pixels each, and where in it each picture lies."""
+
+    low: torch.Tensor  # (pixels, 3) uint8
+    high: torch.Tensor
+    size: torch.Tensor  # (pictures, 2): height and width of the small picture
+    start: torch.Tensor  # (pictures,): index of its first pixel in `low`; times scale**2 in `high`
+    scale: int
+
+    @property
+    def largest(self) -> int:
+        """The side of the largest square patch that some picture has room for, in low-resolution pixels."""
+        return int(self.size.amin(1).max())
+
+    def to(self, device: torch.device) -> "Patches":
+        """The same, with the pixels on another device."""
+        return replace(self, low=self.low.to(device), high=self.high.to(device))
+
+    def batch(self, count: int, patch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`count` random patches, float in [0, 1]: (count, 3, patch, patch) and the same scale times larger.
+
+        Each is one of the eight turns and flips of its picture. The same seed gives the same batch.
+        """
+        random = torch.Generator().manual_seed(seed)
+        fits = (self.size.amin(1) >= patch).nonzero().squeeze(1)
+        picture = fits[torch.randint(len(fits), (count,), generator=random)]
+        corner = (torch.rand(count, 2, generator=random) * (self.size[picture] - patch + 1)).long()
+        turn = torch.randint(2, (count, 3), generator=random)
+        return (
+            self._cut(self.low, picture, corner, turn, patch, 1),
+            self._cut(self.high, picture, corner, turn, patch, self.scale),
+        )
+
+    def _cut(
+        self, row: torch.Tensor, picture: torch.Tensor, corner: torch.Tensor, turn: torch.Tensor, patch: int, scale: int
+    ) -> torch.Tensor:
+        along = torch.arange(patch * scale)
+        down, across = torch.meshgrid(along, along, indexing="ij")
+        flip_down, flip_across, transpose = turn[:, :, None, None].bool().unbind(1)
+        down, across = torch.where(transpose, across, down), torch.where(transpose, down, across)
+        down = torch.where(flip_down, patch * scale - 1 - down, down)
+        across = torch.where(flip_across, patch * scale - 1 - across, across)
+        top, left = (corner * scale)[:, :, None, None].unbind(1)
+        width = (self.size[picture, 1] * scale)[:, None, None]
+        start = (self.start[picture] * scale**2)[:, None, None]
+        index = start + (top + down) * width + left + across
+        return row[index.to(row.device)].permute(0, 3, 1, 2).float() / 255
+
+
+def find(folders: Sequence[Path]) -> list[Path]:
+    """Every picture file under the folders, sorted. BadSetting if there is none."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadSetting(f"There is no folder {folder}.")
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    if not files:
+        raise BadSetting(f"No pictures in {', '.join(map(str, folders))}.")
+    return files
+
+
+def read(path: Path) -> Image.Image:
+    """An RGB picture. BadPicture if the file is broken."""
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadPicture(f"{path.name} cannot be read as a picture.") from error
+
+
+def pair(picture: Image.Image, scale: int) -> Pair:
+    """The picture, cropped to a multiple of the scale, and its antialiased bicubic shrink."""
+    low_size = (picture.width // scale, picture.height // scale)
+    high = picture.crop((0, 0, low_size[0] * scale, low_size[1] * scale))
+    return Pair(pixels_of(high.resize(low_size, Image.Resampling.BICUBIC)), pixels_of(high))
+
+
+def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[Pair], list[str]]:
+    """Patches to train on, held-out pairs to validate on, and one line for each kind of file left out.
+
+    BadSetting if nothing is left to train on or to validate on.
+    """
+    broken: list[str] = []
+    small: list[str] = []
+    train: list[Pair] = []
+    held_out: list[Pair] = []
+    good = 0
+    for path in files:
+        try:
+            picture = read(path)
+        except BadPicture:
+            broken.append(path.name)
+            continue
+        if min(picture.size) < patch * scale:
+            small.append(path.name)
+            continue
+        good += 1
+        if good % HELD_OUT == 1:  # the first one too, so that a handful of pictures can be tried
+            held_out.append(pair(picture, scale))
+        else:
+            train.extend(pair(smaller, scale) for smaller in _smaller(picture, patch * scale))
+    notes = [
+        f"left out {len(names)} {what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+        for names, what in ((broken, "broken"), (small, f"smaller than a patch of {patch * scale} pixels"))
+        if names
+    ]
+    if not train:
+        raise BadSetting("; ".join(["Too few pictures to train on: at least two must be large enough", *notes]) + ".")
+    sizes = torch.tensor([each.low.shape[1:] for each in train])
+    areas = sizes.prod(1)
+    patches = Patches(
+        torch.cat([each.low.flatten(1).T for each in train]),
+        torch.cat([each.high.flatten(1).T for each in train]),
+        sizes,
+        areas.cumsum(0) - areas,
+        scale,
+    )
+    return patches, held_out, notes
+
+
+def _smaller(picture: Image.Image, least: int) -> Iterator[Image.Image]:
+    for shrink in SHRINKS:
+        size = (round(picture.width * shrink), round(picture.height * shrink))
+        if min(size) >= least:
+            yield picture if shrink == 1 else picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def pixels_of(picture: Image.Image) -> torch.Tensor:
+    """uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)

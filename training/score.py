@@ -1,0 +1,62 @@
+"""Scores of written files on the benchmark sets, for their model cards: looked at once, after all choices are made.
+
+A set is a folder of pictures, or one with HR and LR_bicubic/X<scale> (the small pictures as MATLAB made them, named
+`<name>x<scale>.png`); without those, Pillow's antialiased bicubic makes them.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipelines.checkpoints import read
+from pipelines.errors import BadSetting
+from training.data import Pair, find, pair, pixels_of
+from training.data import read as read_picture
+from training.trainer import validate
+
+HEADING = "## Scores"
+
+
+class Bicubic(nn.Module):
+    """What every network is compared with: Pillow's kernel."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(picture, scale_factor=self.scale, mode="bicubic", antialias=True)
+
+
+def score(files: Sequence[Path], sets: Sequence[Path]) -> None:
+    """Print PSNR-Y of each file on each set, and put the table into the model card beside the file."""
+    for path in files:
+        network = read(path)
+        lines = ["| set | bicubic | this network |", "|-|-|-|"]
+        for folder in sets:
+            pairs = list(benchmark_pairs(folder, network.scale))
+            ours, plain = (validate(each, pairs, torch.device("cpu")) for each in (network, Bicubic(network.scale)))
+            lines.append(f"| {folder.name} ({len(pairs)}) | {plain:.2f} | {ours:.2f} |")
+        table = "\n".join(lines)
+        print(f"{path.name}\n{table}", flush=True)
+        note = f"PSNR of luma in dB, border crop {network.scale}, output rounded to 8 bits."
+        document = path.with_suffix(".md")
+        text = document.read_text().partition(HEADING)[0].rstrip() if document.exists() else f"# {path.stem}"
+        document.write_text(f"{text}\n\n{HEADING}\n\n{note}\n\n{table}\n")
+
+
+def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
+    """The pairs of a set at this scale. BadSetting if it has none."""
+    given = folder / "LR_bicubic" / f"X{scale}"
+    if not given.is_dir():
+        for path in find([folder]):
+            yield pair(read_picture(path), scale)
+        return
+    for path in find([folder / "HR"]):
+        low = given / f"{path.stem}x{scale}.png"
+        if not low.exists():
+            raise BadSetting(f"{folder.name} has no {low.name} for {path.name}.")
+        small, high = pixels_of(read_picture(low)), pixels_of(read_picture(path))
+        yield Pair(small, high[:, : small.shape[1] * scale, : small.shape[2] * scale])

@@ -12,21 +12,28 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines import settings
+from pipelines import catalog, settings
+from pipelines.diffusion.options import chosen
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
-from pipelines.machine import cores, processor
+from pipelines.machine import cores, has_nvidia, processor
 from pipelines.tiling import plan
-from pipelines.upscalers.base import Tiling
+from pipelines.upscalers.base import Settings, Tiling
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
 TELLING = 10_000  # pixels; how long smaller pictures take says too little
+DECODING = (
+    3  # passes of Stable Diffusion x4's network that its decoder is worth, by their operations: 3.1 to 1.1 * 10^12
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do."""
+    """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do.
+
+    Of a diffusion model it is for each pass of its network: how many there are is a matter of settings.
+    """
 
     seconds: float
     tiling: Tiling | None = None  # where the model is run in tiles
@@ -49,6 +56,10 @@ MEASURED = {
     **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
     **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
 }
+# Of diffusion models, by what is there. Stable Diffusion x4: 69 * 10^12 operations for a megapixel and pass, of which
+# two cores do 0.2 * 10^12 a second and a GPU of a data centre 35 * 10^12.
+ON_CPU = {("sd-x4", 4): Rate(350.0, Tiling(128, 16, 120_000))}
+ON_GPU = {("sd-x4", 4): Rate(2.0, Tiling(128, 16, 120_000), "cuda, float16")}
 _learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
 
@@ -59,25 +70,28 @@ class Estimate:
 
     seconds: float | None
     megabytes: float  # of 10^6 bytes, for the picture, its enlargement, and one tile where its memory is known
+    on_cpu: bool = True  # whether the seconds are those of a processor
 
 
-def estimate(key: str, scale: int, width: int, height: int) -> Estimate:
+def estimate(key: str, scale: int, width: int, height: int, given: Settings | None = None) -> Estimate:
     """For a picture of that many pixels, without loading or downloading."""
-    with _lock:
-        rate = _known().get((key, scale)) or MEASURED.get((key, scale))
+    rate = _rate(key, scale)
     held = width * height * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
     if rate is None:
         return Estimate(None, held)
-    tiles, pixels = _tiles(width, height, rate.tiling)
+    tiles, pixels = _tiles(width, height, _tiling(rate, given))
     held += pixels * (rate.tiling.held if rate.tiling else 0) / MEGA
-    return Estimate(rate.seconds * tiles * pixels / MEGA, held)
+    seconds = rate.seconds * tiles * pixels * _passes(key, given) / MEGA
+    return Estimate(seconds, held, rate.device.startswith("cpu"))
 
 
-def seconds_of(stages: Sequence[tuple[str, int]], width: int, height: int) -> float | None:
+def seconds_of(
+    stages: Sequence[tuple[str, int]], width: int, height: int, given: Settings | None = None
+) -> float | None:
     """How long models (key, scale) take one after another; None if one of them was never measured."""
     total = 0.0
     for key, scale in stages:
-        expected = estimate(key, scale, width, height).seconds
+        expected = estimate(key, scale, width, height, given).seconds
         if expected is None:
             return None
         total += expected
@@ -93,6 +107,7 @@ def learn(
     seconds: float,
     tiling: Tiling | None = None,
     device: str = "cpu",
+    given: Settings | None = None,
 ) -> None:
     """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count.
 
@@ -101,7 +116,7 @@ def learn(
     if width * height < TELLING:
         return
     tiles, pixels = _tiles(width, height, tiling)
-    new = seconds * MEGA / (tiles * pixels)
+    new = seconds * MEGA / (tiles * pixels * _passes(key, given))
     with _lock:
         known = _known()
         before = known.get((key, scale))
@@ -110,6 +125,30 @@ def learn(
         known[key, scale] = Rate(new, tiling, device)
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
+
+
+def _rate(key: str, scale: int) -> Rate | None:
+    with _lock:
+        learned = _known().get((key, scale))
+    believed = ON_GPU if settings.zero_gpu() or has_nvidia() else ON_CPU
+    return learned or believed.get((key, scale)) or MEASURED.get((key, scale))
+
+
+def _tiling(rate: Rate, given: Settings | None) -> Tiling | None:
+    """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write."""
+    tile = given.tile if given else None
+    if rate.tiling is None or tile is None or tile <= 2 * rate.tiling.overlap:
+        return rate.tiling
+    return rate.tiling._replace(side=tile)
+
+
+def _passes(key: str, given: Settings | None) -> int:
+    """How often a diffusion model's network runs over each tile, its decoder counted as so many; 1 for all others."""
+    row = next((row for row in catalog.MODELS if row.key == key), None)
+    if row is None or "steps" not in row.takes:
+        return 1
+    options = chosen((given or Settings()).only(row.takes))
+    return options.steps * (2 if options.guided else 1) + DECODING
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
@@ -135,10 +174,10 @@ def _parsed(text: str) -> dict[tuple[str, int], Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {(each["model"], each["scale"]): _rate(**each) for each in kept["rates"]}
+    return {(each["model"], each["scale"]): _checked(**each) for each in kept["rates"]}
 
 
-def _rate(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
+def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
     """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
     rate = Rate(seconds, None if tiling is None else Tiling(*map(operator.index, tiling)), device)
     fits = rate.tiling is None or (0 <= 2 * rate.tiling.overlap < rate.tiling.side and rate.tiling.held >= 0)

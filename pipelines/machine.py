@@ -46,6 +46,11 @@ def processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
+def has_nvidia() -> bool:
+    """Whether there is a GPU from Nvidia, by its driver's file: to know it from torch takes seconds."""
+    return Path("/dev/nvidia0").exists()
+
+
 def features() -> frozenset[str]:
     """What the processor can do, by Linux's names ("avx2", "amx_bf16"); empty elsewhere."""
     return frozenset(_cpuinfo("flags").split())

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipelines import estimates
-from pipelines.catalog import MODELS
+from pipelines import catalog, estimates
+from pipelines.catalog import MODELS, Model
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
-from pipelines.upscalers.base import Tiling
+from pipelines.upscalers.base import Settings, Tiling
 
 UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
 
@@ -101,6 +101,55 @@ def test_a_chain_takes_as_long_as_its_stages() -> None:
 
 def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
     assert seconds_of([("edsr", 4), ("bicubic", 2)], 100, 50) is None
+
+
+# --- diffusion: a network that runs many times over each tile -----------------------------------------------------
+
+STEERED = frozenset({"prompt", "negative_prompt", "steps", "guidance", "tile"})
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of a made diffusion model, of which 100 by 100 pixels took 23 s without words: 1 s for each pass."""
+    row = Model("painted", "Painted", "diffusion", "none", {4: None}, "none", True, "Made.", takes=STEERED)
+    monkeypatch.setattr(catalog, "MODELS", (*MODELS, row))
+    learn("painted", 4, 100, 100, 23.0, Tiling(128, 16), "cpu, float32")
+    return "painted"
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        (None, 20),
+        (Settings(prompt=" "), 20),
+        (Settings(prompt="a cat"), 40),
+        (Settings(negative_prompt="blurred"), 40),
+        (Settings(prompt="a cat", guidance=1), 20),
+        (Settings(steps=5), 5),
+        (Settings(prompt="a cat", steps=75, denoise=0.5), 150),
+    ],
+)
+def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings | None, passes: int) -> None:
+    told = estimate(painted, 4, 100, 100, given).seconds
+    assert told == pytest.approx(passes + estimates.DECODING)
+    learn(painted, 4, 100, 100, 2.0 * (passes + estimates.DECODING), Tiling(128, 16), "cuda, float16", given)
+    assert estimate(painted, 4, 100, 100).seconds == pytest.approx(2 * 23)
+
+
+def test_smaller_tiles_read_more(painted: str) -> None:
+    whole, cut, nonsense = (estimate(painted, 4, 100, 100, Settings(tile=tile)).seconds for tile in (128, 64, 32))
+    assert whole == nonsense == pytest.approx(23)
+    assert cut == pytest.approx(23 * read_pixels(100, 100, 64, 16) / 10_000)
+
+
+def test_a_processor_is_told_from_a_gpu(painted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "has_nvidia", lambda: False)
+    on_cpu = estimate("sd-x4", 4, 128, 128)
+    monkeypatch.setattr(estimates, "has_nvidia", lambda: True)
+    on_gpu = estimate("sd-x4", 4, 128, 128)
+    assert on_cpu.on_cpu and not on_gpu.on_cpu
+    assert on_cpu.seconds is not None and on_gpu.seconds is not None and on_cpu.seconds > 50 * on_gpu.seconds
+    assert estimate(painted, 4, 128, 128).on_cpu, "what was measured here counts"
 
 
 # --- what outlives the process ------------------------------------------------------------------------------------

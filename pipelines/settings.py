@@ -74,6 +74,12 @@ def cpu_instructions() -> str:
     return (os.environ.get("ONEDNN_MAX_CPU_ISA") or "ALL").upper()
 
 
+def preloaded() -> tuple[str, ...]:
+    """The models that are loaded before the page opens, each as KEY:SCALE: UPSCALE_PRELOAD, with commas between."""
+    given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", "").split(","))
+    return tuple(text for text in given if text)
+
+
 def zero_gpu() -> bool:
     """Whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which Hugging Face sets there."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it

@@ -38,6 +38,7 @@ def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     hub.use(NOWHERE, tmp_path_factory.mktemp("hub"), monkeypatch, offline=True)
     monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())
+    monkeypatch.setattr(upscalers, "_pinned", set())
     monkeypatch.setattr(sources, "_unreachable", {})
 
 

@@ -6,17 +6,23 @@ package leaves that out and does all the rest.
 
 import multiprocessing
 import os
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import gradio as gr
 import numpy as np
 import pytest
 
-from pipelines import catalog, errors
+from pipelines import catalog, errors, estimates
+from pipelines.catalog import Model
 from pipelines.enlarge import enlarge_by
 from pipelines.images import Picture, Pixels
-from pipelines.runs import Run, Step, finish
+from pipelines.runs import Preview, Run, Step, finish
+from pipelines.upscalers import Settings, Upscaled
 from tests.conftest import smooth
 from ui import gpu, page
 
@@ -30,8 +36,49 @@ ON_GPU = [("made", 2)]
 
 @pytest.fixture(autouse=True)
 def _a_model_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = catalog.Model("made", "Made", "gan", "network", {2: None}, "none needed", True, "Made for tests.")
+    row = Model("made", "Made", "gan", "network", {2: None}, "none needed", True, "Made for tests.")
     monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, row))
+
+
+@pytest.fixture
+def fresh() -> None:
+    """No process of an earlier call is left: it would not know of what is made now."""
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+
+
+@dataclass(frozen=True)
+class Painter:
+    """A diffusion model for tests: it tells in its notes which process loaded it, and shows what it has so far."""
+
+    model: Model
+    scale: int
+    loaded_by: int
+    weights_sha256: tuple[str, ...] = ()
+    weights_bytes: int = 0
+    nbytes: int = 1 << 40  # more than is kept
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        for done in range(3):
+            yield Preview(done, 3, "painting", np.full((4, 6, 3), 50 * done, np.uint8))
+        return Upscaled(
+            pixels.repeat(4, 0).repeat(4, 1), notes=(f"loaded by {self.loaded_by}", f"run by {os.getpid()}")
+        )
+
+
+@pytest.fixture
+def painted(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """A row for the painter, which takes a second for each pass over 100 by 100 pixels."""
+    takes = frozenset({"prompt", "steps"})
+    row = Model("painted", "Painted", "diffusion", "painter", {4: None}, "none", True, "Made.", takes=takes)
+    engine = ModuleType("painter")
+    engine.build = lambda model, scale, files: Painter(model, scale, os.getpid())  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipelines.upscalers.painter", engine)
+    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, row))
+    monkeypatch.setattr(estimates, "_learned", None)
+    estimates.learn("painted", 4, 100, 100, 7.0, given=Settings(steps=4))
+    yield [("painted", 4)]
 
 
 def halved(pixels: Pixels, log: Path) -> Run[tuple[int, Pixels]]:
@@ -60,53 +107,76 @@ def failing(error: BaseException) -> Run[None]:
 
 def test_steps_and_result_come_from_another_process(tmp_path: Path) -> None:
     steps: list[Step] = []
-    process, pixels = finish(gpu.run(ON_GPU, None, halved, smooth(30, 20), tmp_path / "log"), steps.append)
+    process, pixels = finish(gpu.run(ON_GPU, None, None, halved, smooth(30, 20), tmp_path / "log"), steps.append)
     assert process != os.getpid()
     np.testing.assert_array_equal(pixels, smooth(30, 20) / 2)
     assert steps == [Step(done, STEPS, "halving") for done in range(STEPS)]
 
 
 def test_the_process_serves_the_next_call_too(tmp_path: Path) -> None:
-    first, second = (finish(gpu.run(ON_GPU, None, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
+    first, second = (finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
     assert first == second != os.getpid()
 
 
 @pytest.mark.parametrize("kind", [*errors.UpscaleError.__subclasses__(), MemoryError])
 def test_an_error_comes_with_its_sentence(kind: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(kind, match=r"^That cannot be done\.$"):
-        finish(gpu.run(ON_GPU, None, failing, kind("That cannot be done.")))
-    assert finish(gpu.run(ON_GPU, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+        finish(gpu.run(ON_GPU, None, None, failing, kind("That cannot be done.")))
+    assert finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_mistake_of_ours_is_an_error_for_the_page() -> None:
     with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        finish(gpu.run(ON_GPU, None, failing, ZeroDivisionError()))
+        finish(gpu.run(ON_GPU, None, None, failing, ZeroDivisionError()))
 
 
 def test_closing_ends_the_run_there(tmp_path: Path) -> None:
-    run = gpu.run(ON_GPU, None, endless, tmp_path / "log")
+    run = gpu.run(ON_GPU, None, None, endless, tmp_path / "log")
     next(run)
     run.close()
     assert (tmp_path / "log").read_text() == "ended"
-    assert finish(gpu.run(ON_GPU, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+    assert finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_model_without_use_for_a_gpu_stays_here(tmp_path: Path) -> None:
-    process, _ = finish(gpu.run([("bicubic", 2)], None, halved, smooth(3, 3), tmp_path / "log"))
+    process, _ = finish(gpu.run([("bicubic", 2)], None, None, halved, smooth(3, 3), tmp_path / "log"))
     assert process == os.getpid()
 
 
-def test_a_picture_crosses_and_the_model_is_loaded_there(monkeypatch: pytest.MonkeyPatch, own_weights: Path) -> None:
-    for process in multiprocessing.active_children():
-        process.kill()  # it was forked before own_weights was made
-        process.join()
+def test_a_picture_crosses_and_the_model_is_loaded_there(
+    own_weights: Path, fresh: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
     picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 0], depth=16, icc=b"profile", notes=("made",))
-    there = finish(gpu.run([("espcn", 2)], None, enlarge_by, picture, [("espcn", 2)]))
+    there = finish(gpu.run([("espcn", 2)], None, None, enlarge_by, picture, [("espcn", 2)]))
     here = finish(enlarge_by(picture, [("espcn", 2)]))
     np.testing.assert_array_equal(there.picture.pixels, here.picture.pixels)
     assert there.picture.depth == 16 and there.picture.icc == b"profile"
     assert there.details.weights_sha256 == here.details.weights_sha256
+
+
+def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[tuple[str, int]]) -> None:
+    """For how long is seen by tests/test_gpu.py, which plays the lender."""
+    steps: list[Step] = []
+    picture, settings = Picture(smooth(100, 100)), Settings(prompt="", steps=4)
+    done = finish(gpu.run(painted, settings, (100, 100), enlarge_by, picture, painted, settings), steps.append)
+    assert f"run by {os.getpid()}" not in done.details.notes
+    previews = [step for step in steps if isinstance(step, Preview)]
+    assert [int(each.picture.max()) for each in previews] == [0, 50, 100]
+    assert done.picture.pixels.shape == (400, 400, 3)
+
+
+def test_what_is_preloaded_here_is_there_already(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSCALE_PRELOAD", "painted:4,made:2,espcn:2")
+    engine = ModuleType("network")
+    engine.build = sys.modules["pipelines.upscalers.painter"].build  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipelines.upscalers.network", engine)
+    gpu.preload()  # the made one takes more memory than is kept, and of ESPCN there are no files
+    done = finish(gpu.run(painted, None, (9, 9), enlarge_by, Picture(smooth(9, 9)), painted, None))
+    assert done.details.notes[0] == f"loaded by {os.getpid()}"
+    assert done.details.notes[1] != f"run by {os.getpid()}"
 
 
 def test_the_page_starts() -> None:

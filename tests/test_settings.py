@@ -43,6 +43,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.cpu_instructions() == "ALL"
     assert settings.model_bytes() == 256_000_000 and settings.models_bytes() == 2_000_000_000
     assert not settings.exact()
+    assert settings.preloaded() == ()
 
 
 def test_precision_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pipelines import catalog, upscalers
 from pipelines.errors import BadSetting, BadWeights
 from pipelines.images import Pixels
 from pipelines.runs import finish
-from pipelines.upscalers import Settings, load, prepare
+from pipelines.upscalers import Settings, load, pin, prepare
 from pipelines.upscalers.opencv import OpenCv
 from tests.conftest import smooth
 from tests.tiny_graph import espcn_like
@@ -93,6 +93,15 @@ def test_a_loaded_model_is_kept_and_memory_is_bounded(own_weights: Path, monkeyp
     monkeypatch.setattr(upscalers, "KEPT_BYTES", first.nbytes + 1)
     load("espcn", 3)
     assert load("espcn", 2) is not first
+
+
+def test_a_pinned_model_stays(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = pin("espcn", 2)
+    monkeypatch.setattr(upscalers, "KEPT_BYTES", 1)
+    for scale in (3, 4):
+        load("espcn", scale)
+    assert load("espcn", 2) is pinned
+    assert [scale for _, scale, _ in upscalers._kept] == [4, 2]
 
 
 def test_the_users_own_file_is_used_and_reported(tmp_path: Path) -> None:

@@ -30,11 +30,11 @@ def opened(source: Source | None, stages: Sequence[tuple[str, int]], settings: S
 
 def enlarged(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """The picture enlarged by each stage in turn; how long each took is learned for later estimates."""
-    done = yield from gpu.run(stages, settings, enlarge_by, picture, stages, settings)
     height, width, _ = picture.pixels.shape
+    done = yield from gpu.run(stages, settings, (width, height), enlarge_by, picture, stages, settings)
     for (key, scale), stage in zip(stages, done.stages, strict=True):
         on = f"{stage.device}, {stage.dtype}"
-        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on)
+        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on, settings)
         width, height = width * scale, height * scale
     return done
 

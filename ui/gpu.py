@@ -5,21 +5,33 @@ it is given, and gives back, only what can be pickled, and only by yielding. Any
 and the package `spaces` need not be installed.
 """
 
+import argparse
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
-from pipelines import catalog
-from pipelines.runs import Run, Sent, received, sent
-from pipelines.settings import zero_gpu
-from pipelines.upscalers import Settings, fetch
+from pipelines import arguments, catalog, devices, estimates
+from pipelines.errors import BadSetting, UpscaleError
+from pipelines.phrasing import duration
+from pipelines.runs import Run, Sent, finish, received, sent
+from pipelines.settings import preloaded, zero_gpu
+from pipelines.upscalers import Settings, fetch, pin
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+USUAL = 60  # seconds for which a GPU is lent where nobody says how long
+LOADING = 20  # seconds that a diffusion model may take until it begins
+SLACK = 1.5  # how much longer than estimated a run may take
+LONGEST = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
+
+log = logging.getLogger(__name__)
 
 
 def run(
     stages: Sequence[tuple[str, int]],
     settings: Settings | None,
+    size: tuple[int, int] | None,
     job: Callable[P, Run[T]],
     *args: P.args,
     **kwargs: P.kwargs,
@@ -27,29 +39,75 @@ def run(
     """Do `job(*args)`, on the GPU if one of the models (key, scale) that it loads can use one.
 
     `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What the models
-    lack to run with the settings is downloaded first, here: time on the GPU is the visitor's quota. Raises what the job
-    and `fetch` raise, and gr.Error in the words of `spaces` when no GPU can be had.
+    lack to run with the settings is downloaded first, here: time on the GPU is the visitor's quota. It is lent for as
+    long as `seconds` says of a picture of that size, width and height. Raises what the job, `seconds` and `fetch`
+    raise, and gr.Error in the words of `spaces` when no GPU can be had.
     """
+    lent = seconds(stages, settings, size)
     yield from fetch(stages, settings)
-    return (yield from within(stages, job, *args, **kwargs))
+    if _wanted(stages):
+        return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
+    return (yield from job(*args, **kwargs))
 
 
 def within(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
     """`run` for a job whose models are here as far as they can be had."""
-    if any(catalog.find(key).gpu for key, _ in stages):
-        return (yield from received(_on_gpu(job, *args, **kwargs)))
+    if _wanted(stages):
+        return (yield from received(_on_gpu(seconds(stages, None, None), job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))
 
 
+def seconds(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int] | None) -> int:
+    """For how long a GPU is to be lent for a picture of that size: by tiles and steps where a diffusion model runs.
+
+    Raises BadSetting where that is longer than one is lent, and where this matters: it would end half-way.
+    """
+    diffusion = any(catalog.find(key).family == "diffusion" for key, _ in stages)
+    expected = estimates.seconds_of(stages, *size, settings) if size and diffusion else None
+    if expected is None:
+        return LONGEST if diffusion else USUAL
+    if zero_gpu() and expected > LONGEST:
+        raise BadSetting(
+            f"That would take about {duration(expected)}, and a GPU is lent for {duration(LONGEST)} at the most: "
+            "take a smaller picture, or fewer steps."
+        )
+    return min(LONGEST, round(LOADING + SLACK * expected))
+
+
+def preload() -> None:
+    """Load what UPSCALE_PRELOAD names, if there is a GPU or one is lent: what is forked from here has it at once.
+
+    What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
+    """
+    try:
+        stages = [stage for named in preloaded() for stage in arguments.stages(named)]
+    except argparse.ArgumentTypeError as error:
+        raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
+    for key, scale in stages:
+        catalog.weights_for(catalog.find(key), scale)
+    if not stages or not (zero_gpu() or devices.choose().name == "cuda"):
+        return
+    for key, scale in stages:
+        try:
+            finish(fetch([(key, scale)]))
+            pin(key, scale)
+        except UpscaleError as error:
+            log.warning("%s x%d is not preloaded: %s", key, scale, error)
+
+
+def _wanted(stages: Sequence[tuple[str, int]]) -> bool:
+    return any(catalog.find(key).gpu for key, _ in stages)
+
+
 def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
-    """The function with a GPU for each call, if this is a Space that borrows them."""
+    """The function with a GPU for each call, if this is a Space that borrows them; its first argument says how long."""
     if not zero_gpu():
         return function
     import spaces  # before gradio and torch, which it patches: app.py imports this module first
 
-    return cast(Callable[P, Sent[T]], spaces.GPU(function))
+    return cast(Callable[P, Sent[T]], spaces.GPU(function, duration=lambda lent, *args, **kwargs: lent))
 
 
 @_borrowing
-def _on_gpu(job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
+def _on_gpu(lent: int, job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
     yield from sent(job(*args, **kwargs))

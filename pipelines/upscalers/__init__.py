@@ -17,11 +17,12 @@ from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
-__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "lacking", "load", "prepare"]
+__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "lacking", "load", "pin", "prepare"]
 
-KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs
+KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs, pinned ones aside
 
 _kept: OrderedDict[tuple[str, int, tuple[str, ...]], Upscaler] = OrderedDict()
+_pinned: set[tuple[str, int]] = set()
 _lock = threading.Lock()
 
 
@@ -47,9 +48,16 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
             _kept[kept_as] = _built(model, scale, files, downloaded=weights is None)
         _kept.move_to_end(kept_as)
         upscaler = _kept[kept_as]
-        while len(_kept) > 1 and sum(each.nbytes for each in _kept.values()) > KEPT_BYTES:
-            _kept.popitem(last=False)
+        loose = [each for each in _kept if each[:2] not in _pinned]
+        while len(loose) > 1 and sum(_kept[each].nbytes for each in loose) > KEPT_BYTES:
+            del _kept[loose.pop(0)]
     return upscaler
+
+
+def pin(key: str, scale: int) -> Upscaler:
+    """`load` a model that stays loaded from now on, whatever else is run."""
+    _pinned.add((find(key).key, scale))
+    return load(key, scale)
 
 
 def _built(model: Model, scale: int, files: tuple[store.Found, ...], downloaded: bool) -> Upscaler:

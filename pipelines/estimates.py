@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines import catalog, settings
+from pipelines.catalog import Model
 from pipelines.diffusion.options import chosen
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
@@ -69,14 +70,16 @@ class Estimate:
     """What a run will take, about. `seconds` is None for a model that was never measured."""
 
     seconds: float | None
-    megabytes: float  # of 10^6 bytes, for the picture, its enlargement, and one tile where its memory is known
+    # Of 10^6 bytes, for the picture, its enlargement, one tile where its memory is known, and a diffusion model itself.
+    megabytes: float
     on_cpu: bool = True  # whether the seconds are those of a processor
 
 
 def estimate(key: str, scale: int, width: int, height: int, given: Settings | None = None) -> Estimate:
     """For a picture of that many pixels, without loading or downloading."""
-    rate = _rate(key, scale)
-    held = width * height * (1 + scale**2) * BYTES_PER_PIXEL / MEGA
+    rate, row = _rate(key, scale), _diffusion(key)
+    network = row.scales[scale] if row else None
+    held = (width * height * (1 + scale**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
     if rate is None:
         return Estimate(None, held)
     tiles, pixels = _tiles(width, height, _tiling(rate, given))
@@ -137,15 +140,20 @@ def _rate(key: str, scale: int) -> Rate | None:
 def _tiling(rate: Rate, given: Settings | None) -> Tiling | None:
     """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write."""
     tile = given.tile if given else None
-    if rate.tiling is None or tile is None or tile <= 2 * rate.tiling.overlap:
+    if rate.tiling is None or not isinstance(tile, int) or tile <= 2 * rate.tiling.overlap:
         return rate.tiling
     return rate.tiling._replace(side=tile)
 
 
+def _diffusion(key: str) -> Model | None:
+    """The model's row, if it is one that runs in steps."""
+    return next((row for row in catalog.MODELS if row.key == key and "steps" in row.takes), None)
+
+
 def _passes(key: str, given: Settings | None) -> int:
     """How often a diffusion model's network runs over each tile, its decoder counted as so many; 1 for all others."""
-    row = next((row for row in catalog.MODELS if row.key == key), None)
-    if row is None or "steps" not in row.takes:
+    row = _diffusion(key)
+    if row is None:
         return 1
     options = chosen((given or Settings()).only(row.takes))
     return options.steps * (2 if options.guided else 1) + DECODING

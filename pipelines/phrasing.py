@@ -34,14 +34,16 @@ def number(value: float | None, digits: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds to read: "0.4 ms", "4 ms", "0.03 s", "2.1 s", "12 s", "4 min"."""
+    """Seconds to read: "0.4 ms", "4 ms", "0.03 s", "2.1 s", "12 s", "4 min", "2.5 h"."""
     if seconds < 0.01:
         return f"{1000 * seconds:.{1 if seconds < 0.001 else 0}f} ms"
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    if seconds < 7200:
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def megabytes(size: int) -> str:

@@ -6,23 +6,20 @@ package leaves that out and does all the rest.
 
 import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import gradio as gr
 import numpy as np
 import pytest
 
-from pipelines import catalog, errors, estimates
+from pipelines import catalog, errors
 from pipelines.catalog import Model
 from pipelines.enlarge import enlarge_by
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Preview, Run, Step, finish
-from pipelines.upscalers import Settings, Upscaled
+from pipelines.upscalers import Settings
+from tests import painter
 from tests.conftest import smooth
 from ui import gpu, page
 
@@ -48,37 +45,10 @@ def fresh() -> None:
         process.join()
 
 
-@dataclass(frozen=True)
-class Painter:
-    """A diffusion model for tests: it tells in its notes which process loaded it, and shows what it has so far."""
-
-    model: Model
-    scale: int
-    loaded_by: int
-    weights_sha256: tuple[str, ...] = ()
-    weights_bytes: int = 0
-    nbytes: int = 1 << 40  # more than is kept
-
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
-        for done in range(3):
-            yield Preview(done, 3, "painting", np.full((4, 6, 3), 50 * done, np.uint8))
-        return Upscaled(
-            pixels.repeat(4, 0).repeat(4, 1), notes=(f"loaded by {self.loaded_by}", f"run by {os.getpid()}")
-        )
-
-
 @pytest.fixture
-def painted(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
-    """A row for the painter, which takes a second for each pass over 100 by 100 pixels."""
-    takes = frozenset({"prompt", "steps"})
-    row = Model("painted", "Painted", "diffusion", "painter", {4: None}, "none", True, "Made.", takes=takes)
-    engine = ModuleType("painter")
-    engine.build = lambda model, scale, files: Painter(model, scale, os.getpid())  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipelines.upscalers.painter", engine)
-    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, row))
-    monkeypatch.setattr(estimates, "_learned", None)
-    estimates.learn("painted", 4, 100, 100, 7.0, given=Settings(steps=4))
-    yield [("painted", 4)]
+def painted(fresh: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    painter.use(monkeypatch)
+    return [("painted", 4)]
 
 
 def halved(pixels: Pixels, log: Path) -> Run[tuple[int, Pixels]]:
@@ -162,17 +132,15 @@ def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[tup
     done = finish(gpu.run(painted, settings, (100, 100), enlarge_by, picture, painted, settings), steps.append)
     assert f"run by {os.getpid()}" not in done.details.notes
     previews = [step for step in steps if isinstance(step, Preview)]
-    assert [int(each.picture.max()) for each in previews] == [0, 50, 100]
+    assert [int(each.picture.max()) for each in previews] == [127, 255]
     assert done.picture.pixels.shape == (400, 400, 3)
 
 
 def test_what_is_preloaded_here_is_there_already(
     painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    painter.use(monkeypatch, engine="network")
     monkeypatch.setenv("UPSCALE_PRELOAD", "painted:4,made:2,espcn:2")
-    engine = ModuleType("network")
-    engine.build = sys.modules["pipelines.upscalers.painter"].build  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipelines.upscalers.network", engine)
     gpu.preload()  # the made one takes more memory than is kept, and of ESPCN there are no files
     done = finish(gpu.run(painted, None, (9, 9), enlarge_by, Picture(smooth(9, 9)), painted, None))
     assert done.details.notes[0] == f"loaded by {os.getpid()}"

@@ -13,12 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipelines import catalog, devices, estimates, upscalers
-from pipelines.catalog import File, Model, Url, Weights
+from pipelines import catalog, devices, upscalers
+from pipelines.catalog import File, Url, Weights
 from pipelines.devices import Device
 from pipelines.errors import BadSetting
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import Settings
+from tests import painter
 from tests.hub import LoopbackHub, use
 from ui import gpu
 
@@ -115,15 +116,11 @@ def test_classical_and_opencv_models_ask_for_no_gpu() -> None:
 
 # --- for how long -------------------------------------------------------------------------------------------------
 
-PAINTED = Model("painted", "Painted", "diffusion", "made", {4: None}, "none", True, "Made.", takes=frozenset({"steps"}))
-
 
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """A made diffusion model that takes a second for each pass over 100 by 100 pixels."""
-    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, PAINTED))
-    monkeypatch.setattr(estimates, "_learned", None)
-    estimates.learn("painted", 4, 100, 100, 7.0, given=Settings(steps=4))
+    """A diffusion model that takes a second for each pass over 100 by 100 pixels."""
+    painter.use(monkeypatch)
     return [("painted", 4)]
 
 

@@ -100,6 +100,15 @@ class Slider(gr.Slider, metaclass=NoInterfaceFile):
         return payload
 
 
+class Textbox(gr.Textbox, metaclass=NoInterfaceFile):
+    """A field for words that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 class Number(gr.Number, metaclass=NoInterfaceFile):
     """A number's field that gives whatever value was sent."""
 

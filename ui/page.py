@@ -7,8 +7,9 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 
 from pipelines import settings
-from ui import chained, compare, comparing, upscale
+from ui import chained, compare, comparing, prompt, upscale
 from ui.examples import FOLDER, STATIC
+from ui.running import QUIET
 from ui.theme import THEME
 
 TITLE = "Upscale Bench"
@@ -51,13 +52,19 @@ def build() -> gr.Blocks:
     page = Page(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
     with page:
         gr.HTML(HEAD, elem_id="head")
-        with gr.Tab("Upscale", id="upscale"):
-            upscale.build(page)
-            gr.Markdown(NOTE)
-        with gr.Tab("Chained 8x", id="chained"):
-            chained.build(page)
-        with gr.Tab("Compare", id="compare"):
-            compare.build(page)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Upscale", id="upscale"):
+                choice = upscale.build(page)
+                gr.Markdown(NOTE)
+            with gr.Tab("Chained 8x", id="chained"):
+                chained.build(page)
+            if prompt.rows():
+                with gr.Tab("Prompt", id="prompt"):
+                    instead, picture = prompt.build(page)
+                to_upscale = instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
+                to_upscale.then(upscale.instead, picture, choice, **QUIET, queue=False)
+            with gr.Tab("Compare", id="compare"):
+                compare.build(page)
     page.temp_file_sets.append(comparing.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=settings.queue_length())

@@ -11,7 +11,7 @@ import gradio as gr
 
 from pipelines.errors import UpscaleError
 from pipelines.phrasing import duration
-from pipelines.runs import Run, Step, T
+from pipelines.runs import Preview, Run, Step, T
 from ui import words
 
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
     """Forward a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
 
+    Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
     told, started, last = 0.0, time.monotonic(), Step(0, 0, "")
@@ -37,7 +38,7 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
             if step.total != last.total or step.done < last.done:  # something else begins
                 started = now
             last = step
-            if now - told >= BETWEEN:
+            if now - told >= BETWEEN or isinstance(step, Preview):
                 told = now
                 yield show(in_words(step, now - started), step.done / max(step.total, 1))
     except StopIteration as stop:

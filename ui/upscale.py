@@ -3,22 +3,21 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.events import api
 
 from pipelines import catalog, estimates, hub_address, images
 from pipelines.catalog import Model
-from pipelines.enlarge import enlarge
 from pipelines.errors import UpscaleError
-from pipelines.images import Picture, Source
+from pipelines.images import Source
 from pipelines.phrasing import duration
-from pipelines.runs import Run, Step, finish
-from pipelines.upscalers import Settings, check, lacking, load
-from ui import enlarging, words
+from pipelines.runs import finish
+from pipelines.upscalers import Settings, check, lacking
+from ui import before_after, enlarging, words
+from ui.before_after import Shown
 from ui.examples import EXAMPLES, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
@@ -28,9 +27,6 @@ FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
 READY = "Ready."
 WAITING = "Waiting for a free place."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
-BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
-SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
-SHOWN_SIDE = 4096
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
     "An ESRGAN or compact network, by name or address. It is used instead of the model above until one is chosen there."
@@ -38,13 +34,13 @@ ABOUT_OWN = (
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
 
-def build(page: gr.Blocks) -> None:
-    """Put the tab's widgets and events into the page being built."""
+def build(page: gr.Blocks) -> list[gr.Component]:
+    """Put the tab's widgets and events into the page being built; returns those that `instead` is for."""
     with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the widgets are made
-        _build(page, _first(Path(folder)))
+        return _build(page, _first(Path(folder)))
 
 
-def _build(page: gr.Blocks, first: "Shown") -> None:
+def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             image = picture_field("picture")
@@ -68,17 +64,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
                 )
         with gr.Column(scale=3, min_width=320):
             progress = gr.HTML(words.state(READY), elem_id="progress")
-            slider = gr.ImageSlider(
-                value=first.pair,
-                label="Before and after",
-                format="png",
-                type="filepath",
-                interactive=False,
-                height=460,
-                max_height=460,
-                buttons=["fullscreen"],
-                elem_id="compare",
-            )
+            slider = before_after.slider("compare", first.pair)
             result = ResultFile(value=first.file, visible=False)
             with gr.Group():
                 kind = gr.Radio(list(FORMATS), value="PNG", label="Download as")
@@ -131,6 +117,14 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
         **ONE_AT_A_TIME,
     )
     api(list_models, api_name="models", queue=False)
+    return [image, model, own, scale, about, denoise]
+
+
+def instead(image: Source | None) -> tuple[Any, ...]:
+    """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
+    row = catalog.find("real-esrgan")
+    path = str(image) if isinstance(image, Path) else None
+    return path, row.key, "", Radio(_scales(row), value="x4"), words.about(row), _denoise(row)
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -165,7 +159,7 @@ def _on_page(
     try:
         with mendable(), tempfile.TemporaryDirectory() as folder:
             shown = yield from steps(
-                _shown(image, *_meant(model, own, denoise), scale, Path(folder)),
+                before_after.shown(image, *_meant(model, own, denoise), catalog.factor(scale), Path(folder)),
                 lambda said, share: (words.progress(said, share), *kept, *buttons(running=True)),
             )
             took = words.state(f"Done in {duration(time.monotonic() - started)}.")
@@ -244,14 +238,6 @@ def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
 # --- what they have in common -------------------------------------------------------------------------------------
 
 
-class Shown(NamedTuple):
-    """A result as the page shows it: two files to compare, the facts, and the file to download."""
-
-    pair: tuple[str, str]
-    facts: str
-    file: str
-
-
 def _meant(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:
     """The model that is to run, one's own where its field is filled, with those of the settings that it takes."""
     row = catalog.on_hub(own) if own and own.strip() else catalog.find(model)
@@ -262,56 +248,11 @@ def _denoise(row: Model) -> Slider:
     return Slider(visible="denoise" in row.takes)
 
 
-def _shown(source: Source | None, row: Model, settings: Settings, scale: str, folder: Path) -> Run[Shown]:
-    """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
-
-    Of a result too large for a browser both sides show the middle.
-    """
-    model, factor = row.key, catalog.factor(scale)
-    picture = enlarging.opened(source, [(model, factor)], settings)
-    done = yield from enlarging.enlarged(picture, [(model, factor)], settings)
-    plain = BEFORE if model != BEFORE else "nearest"
-    part = _middle(picture, factor)
-    before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
-    yield Step(0, 3, "writing")
-    file = enlarging.saved(done, source, folder)
-    yield Step(1, 3, "writing")
-    left = folder / f"before_{plain}.png"
-    images.write(before.picture, left, metadata=False)
-    yield Step(2, 3, "writing")
-    said = f"left {plain}, right {model} x{factor}"
-    if part is None:
-        return Shown((str(left), str(file)), words.facts(done.details, said), str(file))
-    right = folder / "middle.png"
-    images.write(_crop(done.picture, part, factor), right, metadata=False)
-    said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(left), str(right)), words.facts(done.details, said), str(file))
-
-
 def _scales(row: Model) -> list[str]:
     return [f"x{scale}" for scale in row.scales]
 
 
-def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
-    """The rows and columns whose enlargement is the middle that is shown; None where all of it is."""
-    height, width, _ = picture.pixels.shape
-    if height * width * factor**2 <= SHOWN_PIXELS:
-        return None
-    side = SHOWN_SIDE // factor
-    top, left = max(0, height - side) // 2, max(0, width - side) // 2
-    return slice(top, min(height, top + side)), slice(left, min(width, left + side))
-
-
-def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Picture:
-    """That part of the picture, its rows and columns counted before enlarging by `factor`."""
-    if part is None:
-        return picture
-    scaled = tuple(slice(each.start * factor, each.stop * factor) for each in part)
-    return replace(
-        picture, pixels=picture.pixels[scaled], alpha=None if picture.alpha is None else picture.alpha[scaled]
-    )
-
-
 def _first(folder: Path) -> Shown:
     """The first example's result, there before anyone clicks."""
-    return finish(_shown(EXAMPLES[0].path, catalog.find(FIRST_MODEL), Settings(), FIRST_SCALE, folder))
+    row, scale = catalog.find(FIRST_MODEL), catalog.factor(FIRST_SCALE)
+    return finish(before_after.shown(EXAMPLES[0].path, row, Settings(), scale, folder))

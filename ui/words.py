@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import fields
 from html import escape
 from io import BytesIO
 
@@ -12,6 +13,7 @@ from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
 from pipelines.phrasing import download, duration, megabytes
+from pipelines.upscalers import Settings
 from ui.examples import Example
 
 THUMBNAIL = 96
@@ -50,7 +52,14 @@ def about(model: Model) -> str:
     return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
-def plan(model: Model, size: tuple[int, int], scale: int, expected: Estimate, missing: Sequence[Weights]) -> str:
+def plan(
+    model: Model,
+    size: tuple[int, int],
+    scale: int,
+    expected: Estimate,
+    missing: Sequence[Weights],
+    settings: Settings | None = None,
+) -> str:
     """What a run would give and take, and what it would download, before it starts.
 
     A model that was named by its file is named here too: the list of models still shows another one.
@@ -59,12 +68,22 @@ def plan(model: Model, size: tuple[int, int], scale: int, expected: Estimate, mi
     parts = [
         *([f"by {escape(model.key)}"] if model.from_hub else []),
         f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
-        "no time known yet" if expected.seconds is None else f"about {duration(expected.seconds)}",
+        _time(model, expected),
         f"{expected.megabytes:.0f} MB memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
+    if model.prompt and settings is not None and not (settings.prompt or settings.negative_prompt or "").strip():
+        parts.append("guidance off: the prompt is empty, twice as fast")
     if missing:
         parts.append(f"downloads {download(sum(each.size for each in missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def _time(model: Model, expected: Estimate) -> str:
+    """How long it will take. A diffusion model on a processor is for the patient, who are to know why."""
+    if expected.seconds is None:
+        return "no time known yet"
+    slow = model.family == "diffusion" and expected.on_cpu
+    return f"about {duration(expected.seconds)}{' without a GPU' * slow}"
 
 
 def comparison(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
@@ -136,6 +155,13 @@ def progress(words: str, share: float) -> str:
 def state(words: str) -> str:
     """One quiet line in the place of the progress: nothing is running."""
     return f'<div class="progress idle" role="status"><span>{escape(words)}</span></div>'
+
+
+def steered(model: str, scale: int, settings: Settings) -> str:
+    """What a result was made with, a line for each setting: to be copied, and read."""
+    given = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    lines = {"model": model, "scale": f"x{scale}"} | {name: value for name, value in given.items() if value is not None}
+    return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in lines.items())
 
 
 def facts(details: Details, shown: str) -> str:

@@ -29,8 +29,8 @@
         drag(handle, area.x + Math.min(1, Math.max(0, moved)) * area.width);
     };
 
-    const name = () => {
-        document.querySelectorAll("#compare .slider-wrap img").forEach((image, index) => {
+    const name = (place) => {
+        place.querySelectorAll(".slider-wrap img").forEach((image, index) => {
             const alt = index ? "After: the result" : "Before: enlarged by the plain method";
             if (image.alt !== alt) image.alt = alt;
             const shown = image.getBoundingClientRect();
@@ -38,7 +38,7 @@
             const drawn = size >= PIXELS_SHOW ? "pixelated" : "auto";
             if (image.style.imageRendering !== drawn) image.style.imageRendering = drawn;
         });
-        const handle = document.querySelector("#compare .inner");
+        const handle = place.querySelector(".inner");
         if (!handle) return;
         const now = String(Math.round(100 * share(handle)));
         if (handle.getAttribute("aria-valuenow") !== now) handle.setAttribute("aria-valuenow", now);
@@ -48,17 +48,19 @@
         handle.tabIndex = 0;
         handle.addEventListener("keydown", onKey);
     };
+    const nameAll = () => document.querySelectorAll(".before-after").forEach(name);
 
     // On a telephone the result is below what fits: pressing the button goes there.
     document.addEventListener("click", (event) => {
-        if (!event.isTrusted || !event.target.closest("#actions button.primary") || window.innerWidth > 640) return;
+        const pressed = event.target.closest(":is(#actions, #prompt-actions) button.primary");
+        if (!event.isTrusted || !pressed || window.innerWidth > 640) return;
         const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        document.querySelector("#progress").scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+        pressed.closest("[role=tabpanel]").querySelector(".progress").scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     });
 
     // In a frame: what grows without a change to the document, as a line that wraps, is told to the post as well.
     new ResizeObserver(() => window.parentIFrame?.size()).observe(document.body);
 
-    new MutationObserver(name).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style"] });
-    name();
+    new MutationObserver(nameAll).observe(document.body, { subtree: true, childList: true, attributeFilter: ["style"] });
+    nameAll();
 }

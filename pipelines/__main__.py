@@ -152,12 +152,14 @@ def _weights_verify(options: argparse.Namespace) -> None:
         for label, needed in _needed(_all_keys()):
             with suppress(UpscaleError):  # which `verify` tells
                 _announce(label, needed)
-            for file in finish(weights.verify(needed), show):
+            results = finish(weights.verify(needed), show)
+            failed += sum(isinstance(file, UpscaleError) for file in results)
+            for file in dict.fromkeys(results):  # what a source refuses, it refuses for all files alike
                 if isinstance(file, UpscaleError):
-                    failed += 1
                     print(f"{label:<{LABEL}} failed: {file}")
                 else:
-                    name = f"{label:<{LABEL}} {file.file.name:<28}"
+                    named = file.file.name if len(needed.files) == 1 else file.file.path
+                    name = f"{label:<{LABEL}} {named:<28}"
                     print(f"{name} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
@@ -233,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--steps", type=int, metavar="N")
     chosen.add_argument("--guidance", type=float, metavar="X")
     chosen.add_argument("--noise-level", type=int, metavar="N")
+    chosen.add_argument("--colour-fix", choices=catalog.COLOUR_FIXES, help="how the picture's colours are kept")
 
     upscale = commands.add_parser("upscale", parents=[files], help="enlarge a picture")
     upscale.add_argument(

@@ -45,7 +45,9 @@ def duration(seconds: float) -> str:
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes to read: "67 MB", "1.2 MB", "31 kB"."""
+    """A number of bytes to read: "3.5 GB", "67 MB", "1.2 MB", "31 kB"."""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
     if size < 100_000:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

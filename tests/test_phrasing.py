@@ -20,7 +20,9 @@ def test_numbers(value: float | None, text: str) -> None:
 
 def test_durations_and_sizes() -> None:
     assert [duration(s) for s in (0.25, 2.06, 42.4, 300)] == ["0.25 s", "2.1 s", "42 s", "5 min"]
-    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000)] == ["86 kB", "1.8 MB", "40 MB"]
+    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
+        *["86 kB", "1.8 MB", "40 MB", "3.5 GB"]
+    ]
 
 
 def test_a_short_time_is_not_rounded_up() -> None:

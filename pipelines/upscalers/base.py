@@ -23,6 +23,7 @@ class Settings:
     steps: int | None = None
     guidance: float | None = None
     noise_level: int | None = None
+    colour_fix: str | None = None  # one of catalog.COLOUR_FIXES
     denoise: float | None = None
     cleanup: bool | None = None
 

@@ -98,6 +98,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
     """Picture in, enlarged picture out. What can be refused is refused before the long part."""
     from pipelines import images
     from pipelines.enlarge import enlarge
+    from pipelines.phrasing import chosen
     from pipelines.runs import finish
     from pipelines.upscalers import check, prepare
 
@@ -111,6 +112,8 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
         done = finish(enlarge(picture, finish(prepare(stages, own, settings), show), settings), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
+    if done.details.settings:
+        print(f"  {chosen(done.details.settings)}")
     for note in (*done.details.notes, *images.losses(done.picture, format_)):
         print(f"  {note}")
 

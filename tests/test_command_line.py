@@ -65,6 +65,11 @@ def test_weights_of_ones_own(small: Path, tmp_path: Path, own_weights: Path) -> 
     assert run("upscale", small, tmp_path / "b.png", "--model", "espcn", "--scale", 3, "--weights", own_weights) == 0
 
 
+def test_settings_are_told(small: Path, tmp_path: Path, own_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale", small, tmp_path / "out.png", "--model", "espcn", "--scale", 2, "--tile", 64) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  tile 64"]
+
+
 def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [catalog.as_dict(model) for model in catalog.MODELS]

@@ -98,6 +98,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
     """Picture in, enlarged picture out. What can be refused is refused before the long part."""
     from pipelines import images
     from pipelines.enlarge import enlarge
+    from pipelines.phrasing import chosen
     from pipelines.runs import finish
     from pipelines.upscalers import check, prepare
 
@@ -111,6 +112,8 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own
         done = finish(enlarge(picture, finish(prepare(stages, own, settings), show), settings), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
+    if done.details.settings:
+        print(f"  {chosen(done.details.settings)}")
     for note in (*done.details.notes, *images.losses(done.picture, format_)):
         print(f"  {note}")
 
@@ -152,12 +155,14 @@ def _weights_verify(options: argparse.Namespace) -> None:
         for label, needed in _needed(_all_keys()):
             with suppress(UpscaleError):  # which `verify` tells
                 _announce(label, needed)
-            for file in finish(weights.verify(needed), show):
+            results = finish(weights.verify(needed), show)
+            failed += sum(isinstance(file, UpscaleError) for file in results)
+            for file in dict.fromkeys(results):  # what a source refuses, it refuses for all files alike
                 if isinstance(file, UpscaleError):
-                    failed += 1
                     print(f"{label:<{LABEL}} failed: {file}")
                 else:
-                    name = f"{label:<{LABEL}} {file.file.name:<28}"
+                    named = file.file.name if len(needed.files) == 1 else file.file.path
+                    name = f"{label:<{LABEL}} {named:<28}"
                     print(f"{name} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
@@ -233,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--steps", type=int, metavar="N")
     chosen.add_argument("--guidance", type=float, metavar="X")
     chosen.add_argument("--noise-level", type=int, metavar="N")
+    chosen.add_argument("--colour-fix", choices=catalog.COLOUR_FIXES, help="how the picture's colours are kept")
 
     upscale = commands.add_parser("upscale", parents=[files], help="enlarge a picture")
     upscale.add_argument(

@@ -36,7 +36,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures, and folders of pictures")
     add("--protocol", choices=protocols.PROTOCOLS, help="round-trip unless said otherwise")
     add("--scale", type=int, choices=catalog.SCALES, help="how much to shrink by; chained-8x is always by 8")
-    add("--models", type=arguments.keys, metavar="KEY,KEY|all", help="models by themselves (all, unless --stages)")
+    add("--models", type=arguments.keys, metavar="KEY,KEY|all", help="models (all but diffusion, unless --stages)")
     add("--stages", type=arguments.stages, action="append", default=[], metavar="KEY:SCALE,KEY:SCALE", help="a chain")
     add("--kernel", choices=protocols.KERNELS, help="how to shrink: bicubic unless said otherwise")
     add("--repeats", type=arguments.count, metavar="N", help="timed runs after the warm-up (3)")

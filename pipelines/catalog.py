@@ -16,6 +16,7 @@ Family = Literal["classical", "cnn", "gan", "diffusion"]
 Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
 SCALES = (2, 3, 4, 8)
 CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
+COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class File:
     sha256: str | None = None
     git_blob: str | None = None  # SHA-1 of git's blob object, for files known only through a repository's tree
     sha256_prefix: str | None = None  # the published start of the sha256, as torch's model zoo puts into file names
+    or_else: str = ""  # the path of what a folder of the user's own may have in its place
 
     @property
     def name(self) -> str:
@@ -76,6 +78,7 @@ class Weights:
     files: tuple[File, ...]
     sources: tuple[Source, ...]
     anywhere: bool = True  # whether a file of that name in the user's folder, or among the bundled ones, is meant too
+    pipeline: str = ""  # of a folder that diffusers saved the class, as its model_index.json names it
 
     @property
     def size(self) -> int:
@@ -102,6 +105,7 @@ class Model:
     radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
+    steps: int = 0  # of denoising, unless told otherwise; 0 for what does not denoise step by step
 
     @property
     def prompt(self) -> bool:
@@ -139,6 +143,28 @@ def _hub(repo: str, revision: str, files: Mapping[int, File]) -> Mapping[int, We
 def _released(file: File) -> Weights:
     """A file of Real-ESRGAN's release that has the compact networks."""
     return Weights((file,), (Url("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0"),))
+
+
+def _saved_text_encoder(config: int, weights: int, tokenizer: tuple[int, int]) -> tuple[File, ...]:
+    """The folders of CLIP's text encoder and tokenizer; the sizes are of two configurations and the weights.
+
+    Where transformers 5 saves a tokenizer, one file holds what used to be three.
+    """
+    whole = "tokenizer/tokenizer.json"
+    special, settings = tokenizer
+    return (
+        File("text_encoder/config.json", config),
+        File("text_encoder/model.safetensors", weights),
+        File("tokenizer/vocab.json", 1_059_962, or_else=whole),
+        File("tokenizer/merges.txt", 524_619, or_else=whole),
+        File("tokenizer/special_tokens_map.json", special, or_else=whole),
+        File("tokenizer/tokenizer_config.json", settings),
+    )
+
+
+def _saved(folder: str, config: int, weights: int) -> tuple[File, File]:
+    """A network's folder as diffusers saves it."""
+    return File(f"{folder}/config.json", config), File(f"{folder}/diffusion_pytorch_model.safetensors", weights)
 
 
 TILED = frozenset({"tile"})
@@ -395,6 +421,90 @@ MODELS = (
         takes=TILED,
         shrunk_from=4,
     ),
+    # Of the diffusion models' files nobody has published hashes in a place that could be read: they are checked against
+    # those that the Hub tells. Sizes of networks are counted from their parameters.
+    Model(
+        key="sd-x4",
+        name="Stable Diffusion x4",
+        family="diffusion",
+        engine="diffusion",
+        scales={
+            4: Weights(
+                (
+                    File("model_index.json", 485),
+                    File("scheduler/scheduler_config.json", 348),
+                    File("low_res_scheduler/scheduler_config.json", 300),
+                    *_saved_text_encoder(634, 1_361_600_000, tokenizer=(460, 825)),
+                    *_saved("unet", 982, 1_893_800_000),
+                    *_saved("vae", 587, 221_300_000),
+                ),
+                (
+                    Hub("stabilityai/stable-diffusion-x4-upscaler", "572c99286543a273bfd17fac263db5a77be12c4c"),
+                    Hub("g8nz/stable-diffusion-x4-upscaler", None),
+                ),
+                pipeline="StableDiffusionUpscalePipeline",
+            )
+        },
+        licence="OpenRAIL++-M",
+        commercial=True,
+        note="Invents detail that your words ask for. Slow without a GPU; its licence forbids some uses.",
+        paper="Rombach et al. 2022, arXiv:2112.10752",
+        arch="sd-x4",
+        takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix"},
+        steps=20,
+    ),
+    Model(
+        key="sd-x2",
+        name="Stable Diffusion x2 (latent)",
+        family="diffusion",
+        engine="diffusion",
+        scales={
+            2: Weights(
+                (
+                    File("model_index.json", 465),
+                    File("scheduler/scheduler_config.json", 332),
+                    *_saved_text_encoder(719, 492_300_000, tokenizer=(389, 874)),
+                    *_saved("unet", 1_400, 1_500_000_000),
+                    *_saved("vae", 836, 334_700_000),
+                ),
+                (Hub("stabilityai/sd-x2-latent-upscaler", None),),
+                pipeline="StableDiffusionLatentUpscalePipeline",
+            )
+        },
+        licence="OpenRAIL++-M",
+        commercial=True,
+        note="Smooths what another diffusion model made, as the second of a chain. Its licence forbids some uses.",
+        paper="Rombach et al. 2022, arXiv:2112.10752",
+        arch="sd-x2",
+        takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "seed"},
+        steps=20,
+    ),
+    Model(
+        key="ldm-x4",
+        name="Latent diffusion x4",
+        family="diffusion",
+        engine="diffusion",
+        scales={
+            # CompVis/ldm-super-resolution-4x-openimages has these as pickles alone, which are not loaded here.
+            4: Weights(
+                (
+                    File("model_index.json", 256),
+                    File("scheduler/scheduler_config.json", 288),
+                    *_saved("unet", 703, 454_600_000),
+                    *_saved("vqvae", 518, 221_400_000),
+                ),
+                (),
+                pipeline="LDMSuperResolutionPipeline",
+            )
+        },
+        licence="see its page on the Hub",
+        commercial=False,
+        note="Latent diffusion without words. Its publisher has no safetensors: give a folder that diffusers saved.",
+        paper="Rombach et al. 2022, arXiv:2112.10752",
+        arch="ldm-x4",
+        takes=TILED | {"steps", "seed"},
+        steps=100,
+    ),
 )
 
 # What metrics need, by key and part: each part has a publisher of its own.
@@ -455,6 +565,15 @@ def on_hub(text: str) -> Model:
     )
 
 
+def owner(weights: Weights) -> tuple[Model, int] | None:
+    """The row that needs these weights and the first scale at which it does; None where none does."""
+    for model in MODELS:
+        for scale, needed in model.scales.items():
+            if needed == weights:
+                return model, scale
+    return None
+
+
 def weights_for(model: Model, scale: int) -> Weights | None:
     """What the model needs at that scale. Raises BadSetting for a scale it does not have."""
     if scale not in model.scales:
@@ -500,6 +619,7 @@ def as_dict(model: Model) -> dict[str, Any]:
         "shrunk_from": model.shrunk_from,
         "prompt": model.prompt,
         "settings": sorted(model.takes),
+        "steps": model.steps,
         "licence": model.licence,
         "commercial": model.commercial,
         "params": {str(scale): count for scale, count in model.params.items()},

@@ -38,6 +38,13 @@ class Refused(Exception):
     """A source did not give the file. The message continues a sentence that begins with the source's name."""
 
 
+class Lacking(Refused):
+    """The source has no such file."""
+
+    def __init__(self) -> None:
+        super().__init__("has no such file")
+
+
 class TooLarge(Refused):
     """The source sends more than the file can be."""
 
@@ -73,17 +80,22 @@ def download(
 
     for folder in (target.parent, lock_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    incomplete = target.with_name(f"{target.name}.incomplete")
+    unfinished = incomplete(target)
     lock = FileLock(lock_path, thread_local=False)  # a page may drive one run from several threads
     while not _acquired(lock):
-        yield report(_size(incomplete), f"waiting for another download of {file.name}")
+        yield report(_size(unfinished), f"waiting for another download of {file.name}")
         time.sleep(POLL_SECONDS)
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
-            yield from _complete(url, headers, incomplete, file, patience, report, times)
-            os.replace(incomplete, target)
+            yield from _complete(url, headers, unfinished, file, patience, report, times)
+            os.replace(unfinished, target)
     finally:
         lock.release()
+
+
+def incomplete(target: Path) -> Path:
+    """Where what has come of a download gathers."""
+    return target.with_name(f"{target.name}.incomplete")
 
 
 def in_thread(job: Callable[[], T], step: Callable[[], Step], late: Callable[[], bool] = lambda: False) -> Run[T]:

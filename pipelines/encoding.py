@@ -22,8 +22,9 @@ _EXIF_MARK = b"Exif\0\0"
 def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> bytes:
     """The picture as a file, rounded to its depth, with its ICC profile and, if `metadata`, its EXIF block.
 
-    PNG keeps everything. WebP (lossless, colour under full transparency included) and JPEG (quality 95, no chroma
-    subsampling) lose what `losses` tells. Raises BadSetting if the format cannot hold a picture this large.
+    PNG keeps everything, and tells as `metadata` too how the picture was made. WebP (lossless, colour under full
+    transparency included) and JPEG (quality 95, no chroma subsampling) lose what `losses` tells. Raises BadSetting if
+    the format cannot hold a picture this large.
     """
     height, width = picture.pixels.shape[:2]
     if max(height, width) > _LONGEST_SIDE[format]:
@@ -33,7 +34,7 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
         )
     exif = picture.exif if metadata else None
     if format == "png":
-        return encode_png(picture, exif)
+        return encode_png(picture, exif, picture.about if metadata else None)
     options: dict[str, Any] = {"icc_profile": _kept_icc(picture, format)}
     if exif is not None and (format == "webp" or len(exif) <= _JPEG_SEGMENT - len(_EXIF_MARK)):
         options["exif"] = _EXIF_MARK + exif

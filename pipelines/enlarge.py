@@ -3,9 +3,10 @@
 Page, API, command line, chain and benchmark all call `enlarge`.
 """
 
+import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,24 @@ class Details:
     seam: float | None  # largest difference of two tiles at their seam, where tiles cannot equal the whole picture's
     weights_sha256: str | None  # of several files, joined by commas
     notes: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)  # those that were chosen, by name
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         seconds = round(self.seconds, 3)
         return {**asdict(self), "size": list(self.size), "seconds": seconds, "notes": list(self.notes)}
+
+    def about(self) -> str:
+        """What it takes to make the picture again, as JSON; nothing that differs from one time to the next."""
+        told = {
+            "model": self.model,
+            "scale": self.scale,
+            "settings": self.settings,
+            "device": self.device,
+            "dtype": self.dtype,
+            "weights_sha256": self.weights_sha256,
+        }
+        return json.dumps(told, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +66,12 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
     Alpha goes through the same stages; where it is constant it stays exactly that constant. Colour under transparent
     pixels is first replaced by that of the visible ones around, so that it cannot bleed into the edge.
     """
-    (done, colour, runs), seconds = yield from timed(_enlarge(picture, stages, settings or Settings()))
+    settings = settings or Settings()
+    (done, colour, runs), seconds = yield from timed(_enlarge(picture, stages, settings))
     notes = [*picture.notes, *(note for run in runs for note in run.notes)]
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
-    return Enlarged(done, _details(done, stages, colour, seconds), colour)
+    details = _details(done, stages, settings, colour, seconds)
+    return Enlarged(replace(done, about=details.about()), details, colour)
 
 
 def _enlarge(
@@ -82,7 +98,9 @@ def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Se
     return (yield from enlarge(picture, [load(key, scale) for key, scale in stages], settings))
 
 
-def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscaled], seconds: float) -> Details:
+def _details(
+    picture: Picture, stages: Sequence[Upscaler], settings: Settings, runs: Sequence[Upscaled], seconds: float
+) -> Details:
     seams = [run.seam for run in runs if run.seam is not None]
     parts = zip(stages, runs, strict=False)  # alpha runs through the same stages once more
     hashes = [sha256 for stage, run in parts for sha256 in (*stage.weights_sha256, *run.more_sha256)]
@@ -98,6 +116,9 @@ def _details(picture: Picture, stages: Sequence[Upscaler], runs: Sequence[Upscal
         seam=max(seams) if seams else None,
         weights_sha256=",".join(hashes) or None,
         notes=picture.notes,
+        settings={
+            each.name: getattr(settings, each.name) for each in fields(settings) if each.name in settings.given()
+        },
     )
 
 

@@ -3,6 +3,10 @@
 import hashlib
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST = 200  # signs of a prompt that are shown
 
 
 def contender(model: str) -> str:
@@ -47,7 +51,9 @@ def duration(seconds: float) -> str:
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes to read: "67 MB", "1.2 MB", "31 kB"."""
+    """A number of bytes to read: "3.5 GB", "67 MB", "1.2 MB", "31 kB"."""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
     if size < 100_000:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"
@@ -56,3 +62,15 @@ def megabytes(size: int) -> str:
 def download(size: int) -> str:
     """What is about to be downloaded: a number of bytes, 0 where nobody has said it yet."""
     return megabytes(size) if size else "a file of unknown size"
+
+
+def chosen(settings: Mapping[str, Any]) -> str:
+    """Settings to read: "tile 64, prompt “a face”, noise level 20"; of a long prompt the beginning."""
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items())
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, str) or value.isalpha():
+        return str(value)
+    line = " ".join(value.split())
+    return f"“{line if len(line) <= LONGEST else line[:LONGEST] + '…'}”"

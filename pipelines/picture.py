@@ -20,8 +20,8 @@ class Picture:
     `pixels` is (H, W, 3) float32 RGB, sRGB-coded, in [0, 1]; a greyscale picture has three equal channels and `grey`
     set, so that it is given back as greyscale. `alpha` is (H, W) float32 in [0, 1], not multiplied into the pixels.
     `depth` is 8 or 16 bits a channel. `icc` is an ICC profile that fits the pixels (RGB, or grey for a greyscale
-    picture); `exif` an EXIF block from its TIFF header on, its orientation 1. `notes` tells what reading it changed
-    ("first of 12 frames").
+    picture); `exif` an EXIF block from its TIFF header on, its orientation 1. `about` tells as JSON how it was made
+    here; reading a file does not bring it back. `notes` tells what reading it changed ("first of 12 frames").
     """
 
     pixels: Pixels
@@ -30,6 +30,7 @@ class Picture:
     depth: Depth = 8
     icc: bytes | None = None
     exif: bytes | None = None
+    about: str | None = None
     notes: tuple[str, ...] = ()
 
 

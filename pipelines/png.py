@@ -21,6 +21,7 @@ from pipelines.picture import Picture, quantise, strip_height
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # channels to the specification's code
 _NONE, _UP, _AVERAGE = 0, 2, 3  # the specification's filter types
+ABOUT = "upscale-bench"  # the keyword of the text that tells how a picture was made
 _EXIF_TEXTS = (b"Raw profile type exif\0", b"exif\0")
 _ADLER_BASE = 65521
 _BLOCK, _EVERY = 512, 31  # one block of bytes in so many is packed to choose how the whole strip is
@@ -105,8 +106,10 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end + 4
 
 
-def encode_png(picture: Picture, exif: bytes | None) -> bytes:
+def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -> bytes:
     """The picture as a PNG file of its own depth, kind (grey or colour, with or without alpha) and ICC profile.
+
+    `about` becomes a text of the keyword ABOUT, in UTF-8.
 
     Strips are filtered and compressed independently, one thread for each core, as pigz does it (Mark Adler,
     https://zlib.net/pigz): each deflate block ends on a byte boundary, so that strips can simply follow one another.
@@ -121,6 +124,10 @@ def encode_png(picture: Picture, exif: bytes | None) -> bytes:
         chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
     if exif is not None:
         chunks.append(_chunk(b"eXIf", exif))
+    if about is not None:
+        # iTXt, not compressed, of no language: tEXt has no sign beyond Latin-1.
+        text = about.encode(errors="replace")  # half a surrogate pair, as JSON from outside may hold, has no bytes
+        chunks.append(_chunk(b"iTXt", b"%s\0\0\0\0\0%s" % (ABOUT.encode(), text)))
     chunks.append(_chunk(b"IDAT", b"\x78\x01"))
     checksum = 1
     with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:

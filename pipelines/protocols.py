@@ -72,7 +72,8 @@ class Trial:
 def contenders(
     protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[tuple[str, int]]]
 ) -> tuple[Contender, ...]:
-    """Who takes part: each model at the scale ("all": every one that has it), then each chain; none of them twice.
+    """Who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
+    gigabytes and minutes and are named one by one), then each chain; none of them twice.
 
     chained-8x is always by eight, its chains are an x4 and then an x2 model, and bicubic x8 is always in it. Raises
     BadSetting for a protocol, model or scale that does not exist, a chain that does not fit, and for nobody at all.
@@ -96,8 +97,8 @@ def contenders(
 def _direct(models: Iterable[str], scale: int) -> list[Contender]:
     found = []
     for key in models:
-        rows = [row for row in catalog.MODELS if scale in row.scales] if key == "all" else [catalog.find(key)]
-        for row in rows:
+        everyone = (row for row in catalog.MODELS if scale in row.scales and row.family != "diffusion")
+        for row in everyone if key == "all" else [catalog.find(key)]:
             catalog.weights_for(row, scale)
             found.append(Contender(((row.key, scale),)))
     return found

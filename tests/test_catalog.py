@@ -11,6 +11,8 @@ from pipelines.catalog import METRICS, MODELS, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
 UNPINNED = {"RealESRGAN_x8.pth"}  # nobody has published its hash
+UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler", "stabilityai/sd-x2-latent-upscaler"}
+DIFFUSION = [model for model in MODELS if model.family == "diffusion"]
 
 
 def test_founding_models_and_scales() -> None:
@@ -20,6 +22,7 @@ def test_founding_models_and_scales() -> None:
         **dict.fromkeys(("edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
         **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
+        **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},
     }
 
 
@@ -29,20 +32,26 @@ def test_every_file_is_pinned(model: catalog.Model) -> None:
     for weights in catalog.needed_by(model.key).values():
         for file in weights.files:
             hashes = [file.sha256, file.git_blob, file.sha256_prefix]
-            assert sum(each is not None for each in hashes) == (file.name not in UNPINNED)
-            assert (file.pin == "unpinned") == (file.name in UNPINNED)
+            unpinned = file.name in UNPINNED or model.family == "diffusion"
+            assert sum(each is not None for each in hashes) == (not unpinned)
+            assert (file.pin == "unpinned") == unpinned
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256 or "0" * 64)
             assert re.fullmatch(r"[0-9a-f]{40}", file.git_blob or "0" * 40)
             assert file.size > 0
         for source in weights.sources:
             match source:
+                case Hub(repo, None):
+                    assert repo in UNPINNED_REPOSITORIES
                 case Hub(_, revision):
                     assert re.fullmatch(r"[0-9a-f]{40}", revision or "")
                 case Url(base):
                     assert re.search(r"/[0-9a-f]{40}$|/releases/download/v[0-9.]+$", base)
 
 
-@pytest.mark.parametrize("model", [each for each in MODELS if each.shrunk_from is None], ids=lambda model: model.key)
+NAMED_BY_SCALE = [each for each in MODELS if each.shrunk_from is None and each not in DIFFUSION]
+
+
+@pytest.mark.parametrize("model", NAMED_BY_SCALE, ids=lambda model: model.key)
 def test_every_scale_has_a_file_of_its_own(model: catalog.Model) -> None:
     for scale, weights in model.scales.items():
         assert all(f"x{scale}" in file.name for file in (weights.files if weights else ()))
@@ -57,6 +66,20 @@ def test_what_denoises_has_a_noisy_twin() -> None:
     denoising = [model for model in MODELS if "denoise" in model.takes]
     assert denoising == [model for model in MODELS if model.noisy_twin]
     assert [*catalog.needed_by("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
+
+
+@pytest.mark.parametrize("model", DIFFUSION, ids=lambda model: model.key)
+def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog.Model) -> None:
+    """Nothing that could hold code, each named by its path, the index first; a GPU keeps it from running unasked."""
+    for scale, needed in model.scales.items():
+        assert needed is not None and catalog.owner(needed) == (model, scale)
+        paths = [file.path for file in needed.files]
+        assert paths[0] == "model_index.json" and len(set(paths)) == len(paths)
+        assert {path.rpartition(".")[2] for path in paths} <= {"json", "txt", "safetensors"}
+        assert {"unet/config.json", "unet/diffusion_pytorch_model.safetensors"} <= set(paths)
+        assert needed.pipeline and needed.size > 100_000_000
+    assert model.gpu and model.steps and model.arch == model.key
+    assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
 
 
 def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:

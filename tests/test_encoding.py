@@ -1,6 +1,7 @@
 """What is written is what was meant: read back by our own door, by OpenCV and by Pillow."""
 
 import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 
 from benchmarks.pictures import pictures
 from pipelines.errors import BadSetting
 from pipelines.images import Format, Picture, encode, losses, read, to_uint8
 from pipelines.picture import STRIP_VALUES
+from pipelines.png import ABOUT
 from tests.pictures import file_of, ramp
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -149,6 +151,22 @@ def test_profile_and_exif_are_kept_and_exif_can_be_left_out(format_: Format) -> 
     assert (kept.icc, kept.exif) == (SRGB, EXIF)
     without = read(encode(picture, format_, metadata=False))
     assert (without.icc, without.exif) == (SRGB, None)
+
+
+@pytest.mark.parametrize("about", ["{}", "ein größerer Fuchs", "🦊 狐 ثعلب", "x" * 100_000, "\ud83d alone"])
+def test_how_it_was_made_is_a_text_apart_from_exif(about: str) -> None:
+    """Pillow, OpenCV and our own door read the file as before; who keeps no metadata keeps none of it."""
+    picture = Picture(ramp(8, 8).astype(np.float32) / 255, icc=SRGB, exif=EXIF, about=about)
+    data = encode(picture)
+    with Image.open(BytesIO(data)) as image:
+        assert isinstance(image, PngImagePlugin.PngImageFile)
+        image.load()
+        assert image.text == {ABOUT: about.replace("\ud83d", "?")}
+    assert_same(read(data), picture)
+    assert read(data).about is None and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
+    for bare in (encode(picture, metadata=False), encode(replace(picture, about=None))):
+        with Image.open(BytesIO(bare)) as image:
+            assert isinstance(image, PngImagePlugin.PngImageFile) and image.text == {}
 
 
 def test_a_long_profile_is_kept() -> None:

@@ -1,10 +1,12 @@
 """From Picture to Picture: what the picture was, it is again, only larger."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
 from pipelines import catalog, images
 from pipelines.catalog import Model
@@ -153,9 +155,25 @@ def test_details_name_the_file_they_ran(own_weights: Path) -> None:
     details = enlarged(Picture(smooth(8, 8)), ("espcn", 2)).details.as_dict()
     assert len(details["weights_sha256"]) == 64
     assert set(details) == {
-        *("model", "scale", "size", "seconds", "device", "dtype", "tiles", "seam", "weights_sha256", "notes")
+        *("model", "scale", "size", "seconds", "device", "dtype", "tiles", "seam", "weights_sha256", "notes"),
+        "settings",
     }
     assert enlarged(Picture(smooth(8, 8)), ("bicubic", 2)).details.weights_sha256 is None
+
+
+def test_the_picture_tells_how_it_was_made(own_weights: Path, tmp_path: Path) -> None:
+    """For every model, with the settings that were chosen; the same each time, so that the same run gives one file."""
+    for key, settings in (("bicubic", Settings()), ("espcn", Settings(tile=64))):
+        once, again = (enlarged(Picture(smooth(9, 8)), (key, 2), settings=settings) for _ in range(2))
+        images.write(once.picture, tmp_path / "out.png")
+        assert (tmp_path / "out.png").read_bytes() == images.encode(again.picture)
+        with Image.open(tmp_path / "out.png") as image:
+            assert isinstance(image, PngImagePlugin.PngImageFile)
+            told = json.loads(image.text["upscale-bench"])
+        details = once.details.as_dict()
+        assert told == {name: details[name] for name in told} and (told["model"], told["scale"]) == (key, 2)
+        assert told["settings"] == {name: getattr(settings, name) for name in settings.given()}
+        assert "seconds" not in told
 
 
 @pytest.mark.parametrize("name", ["children-alpha.png", "tree_alpha_16bit.png", "wolf_gray.jpg", "00017_gray.png"])

@@ -12,7 +12,7 @@ from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
 from pipelines.upscalers.base import Settings, Tiling
 
-UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
+UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("sd-x4", 4), ("sd-x2", 2), ("ldm-x4", 4)}
 
 
 @pytest.fixture(autouse=True)

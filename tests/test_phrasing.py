@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from pipelines.phrasing import contender, download, duration, file_name, megabytes, number
+from pipelines.phrasing import chosen, contender, download, duration, file_name, megabytes, number
 
 
 def test_a_chain_is_said_in_words() -> None:
@@ -20,7 +20,9 @@ def test_numbers(value: float | None, text: str) -> None:
 
 def test_durations_and_sizes() -> None:
     assert [duration(s) for s in (0.25, 2.06, 42.4, 300)] == ["0.25 s", "2.1 s", "42 s", "5 min"]
-    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000)] == ["86 kB", "1.8 MB", "40 MB"]
+    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
+        *["86 kB", "1.8 MB", "40 MB", "3.5 GB"]
+    ]
 
 
 def test_a_short_time_is_not_rounded_up() -> None:
@@ -29,6 +31,13 @@ def test_a_short_time_is_not_rounded_up() -> None:
 
 def test_a_size_that_nobody_has_said_is_not_0() -> None:
     assert [download(size) for size in (0, 67_000_000)] == ["a file of unknown size", "67 MB"]
+
+
+def test_settings_are_one_line() -> None:
+    """A word such as adain stands by itself, and prompts, which may be anything, in quotes."""
+    told = chosen({"tile": 64, "prompt": "a\nface", "colour_fix": "adain", "negative_prompt": "x " * 5000})
+    assert told.startswith("tile 64, prompt “a face”, colour fix adain, negative prompt “x x") and len(told) < 300
+    assert chosen({"prompt": ""}) == "prompt “”" and chosen({}) == ""
 
 
 def test_a_key_becomes_a_part_of_a_files_name() -> None:

@@ -11,8 +11,10 @@ def line(model: Model) -> str:
     """The model's line in the README's table."""
     scales = " ".join(f"x{scale}" for scale in model.scales)
     sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
-    each = " to ".join(dict.fromkeys(f"{size:.2g}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
-    download = f"{each} MB" if sizes else "none"
+    unit, of = ("GB", 1000) if sizes and min(sizes) > 1000 else ("MB", 1)
+    digits = ".0f" if 100 < max(sizes, default=0) < 1000 else ".2g"
+    each = " to ".join(dict.fromkeys(f"{size / of:{digits}}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
+    download = f"{each} {unit}" if sizes else "none"
     use = "yes" if model.commercial else "no"
     return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
 

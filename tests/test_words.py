@@ -34,6 +34,12 @@ def test_facts_tell_device_seams_and_notes() -> None:
     assert "memory ran short" in told
 
 
+def test_facts_tell_the_settings_and_escape_them() -> None:
+    told = words.facts(replace(DETAILS, settings={"prompt": "<b>bold", "noise_level": 20}), "")
+    assert "<dt>Settings</dt><dd>prompt “&lt;b&gt;bold”, noise level 20</dd>" in told
+    assert "Settings" not in words.facts(DETAILS, "")
+
+
 def test_tiles_that_equal_the_whole_have_no_seam() -> None:
     assert "Seams" not in text(words.facts(replace(DETAILS, seam=None), ""))
 

@@ -12,7 +12,7 @@ from pipelines.benchmark import Plan
 from pipelines.catalog import Model, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
-from pipelines.phrasing import download, duration, megabytes
+from pipelines.phrasing import chosen, download, duration, megabytes
 from pipelines.upscalers import Settings
 from ui.examples import Example
 
@@ -173,6 +173,8 @@ def facts(details: Details, shown: str) -> str:
         ("Time", duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
+    if details.settings:
+        rows.append(("Settings", chosen(details.settings)))
     if details.seam is not None:
         rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
     if details.weights_sha256:

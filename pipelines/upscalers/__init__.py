@@ -97,7 +97,7 @@ def fetch(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -
 def lacking(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> list[Weights]:
     """What `fetch` would download; nothing is asked of any network. Errors as in `load`."""
     needed = dict.fromkeys(each for key, scale in stages for each in _needed(key, scale, settings))
-    return [each for each in needed if store.find(each) is None]
+    return [each for each in needed if not store.is_here(each)]
 
 
 def prepare(

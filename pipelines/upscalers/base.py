@@ -24,9 +24,9 @@ class Settings:
     steps: int | None = None
     guidance: float | None = None
     noise_level: int | None = None
+    colour_fix: str | None = None  # one of catalog.COLOUR_FIXES
     denoise: float | None = None
     cleanup: bool | None = None
-    colour_fix: str | None = None  # how a diffusion model's colours are brought back: see pipelines.diffusion.colour
 
     def given(self) -> frozenset[str]:
         """The names of the settings that were chosen."""

@@ -7,10 +7,14 @@ Runs compose with `result = yield from run`; closing one cancels it at its next 
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from pipelines.errors import UpscaleError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 T = TypeVar("T")
 
@@ -22,6 +26,13 @@ class Step:
     done: int
     total: int
     note: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview(Step):
+    """A step with what the result looks like so far: a small picture, (h, w, 3) uint8 RGB."""
+
+    picture: "npt.NDArray[np.uint8]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ def watched(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
 
 def noted(run: Run[T], prefix: str) -> Run[T]:
     """The same run, each step's note with `prefix` in front."""
-    return changed(run, lambda step: Step(step.done, step.total, prefix + step.note))
+    return changed(run, lambda step: replace(step, note=prefix + step.note))
 
 
 def timed(run: Run[T]) -> Run[tuple[T, float]]:

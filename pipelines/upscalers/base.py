@@ -8,6 +8,7 @@ from pipelines.catalog import Model
 from pipelines.errors import BadSetting
 from pipelines.picture import Pixels
 from pipelines.runs import Run
+from pipelines.upscalers.ranges import check_ranges
 
 SMALLEST_TILE, LARGEST_TILE = 16, 4096
 
@@ -25,6 +26,7 @@ class Settings:
     noise_level: int | None = None
     denoise: float | None = None
     cleanup: bool | None = None
+    colour_fix: str | None = None  # how a diffusion model's colours are brought back: see pipelines.diffusion.colour
 
     def given(self) -> frozenset[str]:
         """The names of the settings that were chosen."""
@@ -90,7 +92,7 @@ class Upscaler(Protocol):
 
 
 def check(models: Sequence[Model], settings: Settings) -> None:
-    """Raise BadSetting for a setting that none of the models can use, and for a strength that is none."""
+    """Raise BadSetting for a setting that none of the models can use, or that is out of its range."""
     usable = frozenset[str]().union(*(model.takes for model in models))
     for name in sorted(settings.given() - usable):
         names = " and ".join(dict.fromkeys(model.name for model in models))
@@ -99,15 +101,19 @@ def check(models: Sequence[Model], settings: Settings) -> None:
     # Whatever a caller of the API sent: not always a number, and true is one for Python.
     if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
         raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {str(strength)[:20]}.")
+    check_ranges(settings)
 
 
 def tile_side(model: Model, settings: Settings, default: int, overlap: int) -> int:
     """The tile to use: the one asked for, or `default`. Raises BadSetting where it is out of the model's range."""
-    if settings.tile is None:
+    return tile_between(model, settings, default, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
+
+
+def tile_between(model: Model, settings: Settings, default: int, least: int, most: int) -> int:
+    """The tile to use: the one asked for, or `default`. Raises BadSetting where it is not in that range."""
+    tile = settings.tile
+    if tile is None:
         return default
-    smallest = max(SMALLEST_TILE, 3 * overlap)
-    if not smallest <= settings.tile <= LARGEST_TILE:
-        raise BadSetting(
-            f"A tile for {model.name} has {smallest} to {LARGEST_TILE} pixels a side, not {settings.tile}."
-        )
-    return settings.tile
+    if type(tile) is not int or not least <= tile <= most:
+        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {str(tile)[:20]}.")
+    return tile

@@ -6,7 +6,8 @@ precision, by torch or by OpenVINO.
 
 import copy
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ Batch: TypeAlias = npt.NDArray[np.float32]
 _NO_MEMORY = re.compile(
     r"(can't|cannot|failed to) allocate|not enough memory|out of memory|bad_alloc|_alloc_failed", re.IGNORECASE
 )
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Forward:
@@ -46,15 +47,8 @@ class Forward:
                 self._trunk = Compiled(network, network.trunk, network.width, device.dtype)
 
     def __call__(self, batch: Batch) -> Batch:
-        try:
-            if self._whole is not None:
-                return self._whole(batch)
-            with torch.inference_mode(), _repeatable() if self.device.name == "cuda" else nullcontext():
-                return self._in_parts(batch)
-        except RuntimeError as error:
-            if _NO_MEMORY.search(str(error)):
-                raise MemoryError from error
-            raise
+        with computing(self.device):
+            return self._in_parts(batch) if self._whole is None else self._whole(batch)
 
     @property
     def nbytes(self) -> int:
@@ -74,10 +68,22 @@ class Forward:
         pixels = torch.from_numpy(np.require(batch, requirements="W")).to(self.device.name).permute(0, 3, 1, 2)
         features = self._network.head(pixels)
         if self._trunk is None:
-            features = self._network.trunk(features.to(_DTYPES[self.device.dtype])).float()
+            features = self._network.trunk(features.to(DTYPES[self.device.dtype])).float()
         else:
             features = torch.from_numpy(self._trunk(_as_array(features))).permute(0, 3, 1, 2)
         return _as_array(self._network.tail(features, pixels).cpu())
+
+
+@contextmanager
+def computing(device: Device) -> Iterator[None]:
+    """torch without gradients, repeatable on a GPU; MemoryError where the device has too little memory."""
+    try:
+        with torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
+            yield
+    except RuntimeError as error:
+        if _NO_MEMORY.search(str(error)):
+            raise MemoryError from error
+        raise
 
 
 def _repeatable() -> AbstractContextManager[None]:
@@ -95,7 +101,7 @@ def _placed(network: Network, device: Device) -> Network:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if not here:
         for module in placed.inner:
-            module.to(_DTYPES[device.dtype])
+            module.to(DTYPES[device.dtype])
     return placed
 
 

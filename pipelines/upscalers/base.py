@@ -104,13 +104,16 @@ def check(models: Sequence[Model], settings: Settings) -> None:
     check_ranges(settings)
 
 
-def tile_side(model: Model, settings: Settings, default: int, overlap: int, largest: int = LARGEST_TILE) -> int:
+def tile_side(model: Model, settings: Settings, default: int, overlap: int) -> int:
     """The tile to use: the one asked for, or `default`. Raises BadSetting where it is out of the model's range."""
-    if settings.tile is None:
+    return tile_between(model, settings, default, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
+
+
+def tile_between(model: Model, settings: Settings, default: int, least: int, most: int) -> int:
+    """The tile to use: the one asked for, or `default`. Raises BadSetting where it is not in that range."""
+    tile = settings.tile
+    if tile is None:
         return default
-    smallest = max(SMALLEST_TILE, 3 * overlap)
-    if type(settings.tile) is not int or not smallest <= settings.tile <= largest:
-        raise BadSetting(
-            f"A tile for {model.name} has {smallest} to {largest} pixels a side, not {str(settings.tile)[:20]}."
-        )
-    return settings.tile
+    if type(tile) is not int or not least <= tile <= most:
+        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {str(tile)[:20]}.")
+    return tile

@@ -5,6 +5,7 @@ Plain data and plain tests: importing this module loads no network library.
 
 from typing import TYPE_CHECKING, cast
 
+from pipelines.catalog import COLOUR_FIXES
 from pipelines.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ GUIDANCE = (1, 30)
 NOISE_LEVEL = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
 SEED = (0, 2**32 - 1)
 LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
-COLOUR_FIXES = ("wavelet", "adain", "none")
 
 
 def check_ranges(settings: "Settings") -> None:

@@ -1,0 +1,44 @@
+"""From words to what the network attends to."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipelines.diffusion.options import Options
+from pipelines.diffusion.parts import Parts
+
+
+class Words(NamedTuple):
+    """`embedding` is (1, tokens, width), or (2, tokens, width) with guidance: what to keep away from, what to follow.
+
+    `notes` tells of words that were not read.
+    """
+
+    embedding: Tensor
+    notes: tuple[str, ...]
+
+
+def embed(parts: Parts, options: Options) -> Words:
+    """The words of a run, read by the model's text encoder."""
+    texts = {"negative prompt": options.negative_prompt, "prompt": options.prompt}
+    if not options.guided:
+        del texts["negative prompt"]
+    notes = [note for name, text in texts.items() for note in _cut(parts, name, text)]
+    tokens = parts.tokenizer(
+        list(texts.values()), padding="max_length", max_length=_room(parts), truncation=True, return_tensors="pt"
+    )
+    mask = tokens.attention_mask if getattr(parts.text_encoder.config, "use_attention_mask", False) else None
+    with torch.inference_mode():
+        return Words(parts.text_encoder(tokens.input_ids, attention_mask=mask)[0], tuple(notes))
+
+
+def _room(parts: Parts) -> int:
+    """How many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
+    most: Any = min(parts.tokenizer.model_max_length, parts.text_encoder.config.max_position_embeddings)
+    return int(most)
+
+
+def _cut(parts: Parts, name: str, text: str) -> list[str]:
+    count, room = len(parts.tokenizer.tokenize(text)), _room(parts) - 2
+    return [f"the {name} was cut: {room} of its {count} tokens were read"] if count > room else []

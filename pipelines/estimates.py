@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines import catalog, settings
+from pipelines import catalog
+from pipelines import settings as environment
 from pipelines.catalog import Model
 from pipelines.diffusion.options import chosen
 from pipelines.errors import CannotWrite
@@ -75,26 +76,26 @@ class Estimate:
     on_cpu: bool = True  # whether the seconds are those of a processor
 
 
-def estimate(key: str, scale: int, width: int, height: int, given: Settings | None = None) -> Estimate:
+def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
     """For a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
     network = row.scales[scale] if row else None
     held = (width * height * (1 + scale**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
     if rate is None:
         return Estimate(None, held)
-    tiles, pixels = _tiles(width, height, _tiling(rate, given))
+    tiles, pixels = _tiles(width, height, _tiling(rate, settings))
     held += pixels * (rate.tiling.held if rate.tiling else 0) / MEGA
-    seconds = rate.seconds * tiles * pixels * _passes(key, given) / MEGA
+    seconds = rate.seconds * tiles * pixels * _passes(key, settings) / MEGA
     return Estimate(seconds, held, rate.device.startswith("cpu"))
 
 
 def seconds_of(
-    stages: Sequence[tuple[str, int]], width: int, height: int, given: Settings | None = None
+    stages: Sequence[tuple[str, int]], width: int, height: int, settings: Settings | None = None
 ) -> float | None:
     """How long models (key, scale) take one after another; None if one of them was never measured."""
     total = 0.0
     for key, scale in stages:
-        expected = estimate(key, scale, width, height, given).seconds
+        expected = estimate(key, scale, width, height, settings).seconds
         if expected is None:
             return None
         total += expected
@@ -110,7 +111,7 @@ def learn(
     seconds: float,
     tiling: Tiling | None = None,
     device: str = "cpu",
-    given: Settings | None = None,
+    settings: Settings | None = None,
 ) -> None:
     """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count.
 
@@ -119,7 +120,7 @@ def learn(
     if width * height < TELLING:
         return
     tiles, pixels = _tiles(width, height, tiling)
-    new = seconds * MEGA / (tiles * pixels * _passes(key, given))
+    new = seconds * MEGA / (tiles * pixels * _passes(key, settings))
     with _lock:
         known = _known()
         before = known.get((key, scale))
@@ -133,13 +134,13 @@ def learn(
 def _rate(key: str, scale: int) -> Rate | None:
     with _lock:
         learned = _known().get((key, scale))
-    believed = ON_GPU if settings.zero_gpu() or has_nvidia() else ON_CPU
+    believed = ON_GPU if environment.zero_gpu() or has_nvidia() else ON_CPU
     return learned or believed.get((key, scale)) or MEASURED.get((key, scale))
 
 
-def _tiling(rate: Rate, given: Settings | None) -> Tiling | None:
+def _tiling(rate: Rate, settings: Settings | None) -> Tiling | None:
     """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write."""
-    tile = given.tile if given else None
+    tile = settings.tile if settings else None
     if rate.tiling is None or not isinstance(tile, int) or tile <= 2 * rate.tiling.overlap:
         return rate.tiling
     return rate.tiling._replace(side=tile)
@@ -147,16 +148,17 @@ def _tiling(rate: Rate, given: Settings | None) -> Tiling | None:
 
 def _diffusion(key: str) -> Model | None:
     """The model's row, if it is one that runs in steps."""
-    return next((row for row in catalog.MODELS if row.key == key and "steps" in row.takes), None)
+    return next((row for row in catalog.MODELS if row.key == key and row.steps), None)
 
 
-def _passes(key: str, given: Settings | None) -> int:
+def _passes(key: str, settings: Settings | None) -> int:
     """How often a diffusion model's network runs over each tile, its decoder counted as so many; 1 for all others."""
     row = _diffusion(key)
     if row is None:
         return 1
-    options = chosen((given or Settings()).only(row.takes))
-    return options.steps * (2 if options.guided else 1) + DECODING
+    options = chosen((settings or Settings()).only(row.takes))
+    steps = settings.steps if settings and settings.steps else row.steps
+    return steps * (2 if options.guided else 1) + DECODING
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
@@ -203,7 +205,7 @@ def _keep(known: dict[tuple[str, int], Rate]) -> None:
 
 
 def _machine() -> str:
-    return f"{processor()}, {cores()} cores{', exact' * settings.exact()}"
+    return f"{processor()}, {cores()} cores{', exact' * environment.exact()}"
 
 
 def _file() -> Path:

@@ -24,6 +24,7 @@ PAINTED = Model(
     licence="none needed",
     commercial=True,
     note="Made for tests.",
+    steps=20,
     takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"}),
 )
 
@@ -41,7 +42,7 @@ class Painter:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """Two tiles a step, and a preview after every second one."""
-        steps = settings.steps or 4
+        steps = settings.steps or self.model.steps
         for step in range(steps):
             for tile in range(2):
                 yield Step(2 * step + tile, 2 * steps, f"step {step + 1} of {steps}, tile {tile + 1} of 2")
@@ -69,4 +70,4 @@ def use(monkeypatch: pytest.MonkeyPatch, *rows: Model, engine: str = "painter") 
     others = (row for row in catalog.MODELS if row.key not in {each.key for each in rows})
     monkeypatch.setattr(catalog, "MODELS", (*others, *rows))
     monkeypatch.setattr(estimates, "_learned", None)
-    estimates.learn("painted", 4, 100, 100, 7.0, given=Settings(steps=4))
+    estimates.learn("painted", 4, 100, 100, 7.0, settings=Settings(steps=4))

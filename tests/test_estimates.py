@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipelines import catalog, estimates
-from pipelines.catalog import MODELS, Model
+from pipelines import estimates
+from pipelines.catalog import MODELS
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
 from pipelines.upscalers.base import Settings, Tiling
+from tests import painter
 
-UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("sd-x4", 4), ("sd-x2", 2), ("ldm-x4", 4)}
+UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("sd-x2", 2), ("ldm-x4", 4)}
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +106,11 @@ def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
 
 # --- diffusion: a network that runs many times over each tile -----------------------------------------------------
 
-STEERED = frozenset({"prompt", "negative_prompt", "steps", "guidance", "tile"})
-
 
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The key of a made diffusion model, of which 100 by 100 pixels took 23 s without words: 1 s for each pass."""
-    row = Model("painted", "Painted", "diffusion", "none", {4: None}, "none", True, "Made.", takes=STEERED)
-    monkeypatch.setattr(catalog, "MODELS", (*MODELS, row))
+    """The key of a diffusion model of 20 steps, of which each pass over 100 by 100 pixels takes 1 s."""
+    painter.use(monkeypatch)
     learn("painted", 4, 100, 100, 23.0, Tiling(128, 16), "cpu, float32")
     return "painted"
 

@@ -1,5 +1,6 @@
 """The Prompt tab and `/prompt`: what their events do, with a painter in the place of a diffusion model."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,11 +72,10 @@ def test_steps_previews_and_the_result_are_shown(small: Path) -> None:
 
 def test_the_settings_can_be_copied_and_reach_the_model(small: Path) -> None:
     *_, last = seen(prompt._on_page(small, "painted", *STEERING, True))
-    assert last["settings"].value == (
-        "model: painted\nscale: x4\nseed: 7\nprompt: a cat\nnegative prompt: blurred\nsteps: 4\nguidance: 9\n"
-        "noise level: 20\ncolour fix: wavelet"
-    )
     names = dict(zip(prompt.STEERING, STEERING, strict=True))
+    told = json.loads(last["settings"].value)
+    assert (told["model"], told["scale"]) == ("painted", 4)
+    assert told["settings"] == {name: value for name, value in names.items() if value is not None}
     assert f"with {Settings(**names)}" in text(last["facts"]).replace("&#x27;", "'")
 
 
@@ -83,8 +83,9 @@ def test_a_locked_seed_is_kept_and_another_one_is_drawn_without(small: Path) -> 
     def seed(given: int | None, locked: bool) -> int:
         steering = [*STEERING[:5], given, *STEERING[6:]]
         first, *_, last = seen(prompt._on_page(small, "painted", *steering, locked))
-        assert f"seed: {first['seed']}\n" in last["settings"].value
-        return first["seed"]
+        used: int = json.loads(last["settings"].value)["settings"]["seed"]
+        assert used == first["seed"]
+        return used
 
     assert seed(7, True) == 7 and seed(0, True) == 0
     drawn = {seed(7, False), seed(7, False), seed(None, True)}
@@ -149,7 +150,7 @@ def test_no_picture_is_our_sentence() -> None:
 def test_where_weights_cannot_be_had_another_model_is_offered(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needed = Weights((File("unet/model.safetensors", 1_900_000_000),), ())
     painter.use(monkeypatch, replace(painter.PAINTED, key="far", scales={4: needed}))
-    assert "downloads 1900 MB first" in prompt._plan(small, "far", *STEERING)
+    assert "downloads 1.9 GB first" in prompt._plan(small, "far", *STEERING)
     events, told = prompt._on_page(small, "far", *STEERING, True), []
     with pytest.raises(gr.Error, match=r"model\.safetensors .*cannot be had"):
         for each in events:
@@ -173,7 +174,7 @@ def test_the_other_model_is_real_esrgan_with_the_same_picture(small: Path) -> No
 def test_the_plan_tells_size_time_memory_and_that_guidance_is_off(tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 100)), tmp_path / "hundred.png")
     told = text(prompt._plan(tmp_path / "hundred.png", "painted", *STEERING))
-    assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU · \d+ MB memory", told)
+    assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU · [\d.]+ MB memory", told)
     assert "guidance off" not in told
     told = text(prompt._plan(tmp_path / "hundred.png", "painted", " ", "", *STEERING[2:]))
     assert "about 7.0 s without a GPU" in told and "guidance off: the prompt is empty, twice as fast" in told
@@ -204,7 +205,8 @@ def test_only_what_a_model_takes_is_asked_for(small: Path, monkeypatch: pytest.M
     _, *fields = prompt._choose("painted")
     assert all(each["visible"] for each in fields)
     *_, last = seen(prompt._on_page(small, "twice", *STEERING, True))
-    assert last["settings"].value == "model: twice\nscale: x2\nseed: 7\nprompt: a cat\nsteps: 4"
+    told = json.loads(last["settings"].value)
+    assert told["scale"] == 2 and told["settings"] == {"seed": 7, "prompt": "a cat", "steps": 4}
 
 
 def test_the_defaults_are_those_that_the_fields_begin_with() -> None:

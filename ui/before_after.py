@@ -22,11 +22,14 @@ SHOWN_SIDE = 4096
 
 
 class Shown(NamedTuple):
-    """A result as the page shows it: two files to compare, the facts, and the file to download."""
+    """A result as the page shows it: two files to compare, the facts, the file to download, and what is written there
+    of how it was made.
+    """
 
     pair: tuple[str, str]
     facts: str
     file: str
+    about: str
 
 
 def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
@@ -67,11 +70,11 @@ def shown(source: Source | None, row: Model, settings: Settings, factor: int, fo
     yield Step(2, 3, "writing")
     said = f"left {plain}, right {model} x{factor}"
     if part is None:
-        return Shown((str(left), str(file)), words.facts(done.details, said), str(file))
+        return Shown((str(left), str(file)), words.facts(done.details, said), str(file), done.details.about())
     right = folder / "middle.png"
     images.write(_crop(done.picture, part, factor), right, metadata=False)
     said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(left), str(right)), words.facts(done.details, said), str(file))
+    return Shown((str(left), str(right)), words.facts(done.details, said), str(file), done.details.about())
 
 
 def previewed(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:

@@ -58,13 +58,12 @@ def build() -> gr.Blocks:
                 gr.Markdown(NOTE)
             with gr.Tab("Chained 8x", id="chained"):
                 chained.build(page)
-            if prompt.rows():
-                with gr.Tab("Prompt", id="prompt"):
-                    instead, picture = prompt.build(page)
-                to_upscale = instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
-                to_upscale.then(upscale.instead, picture, choice, **QUIET, queue=False)
+            with gr.Tab("Prompt", id="prompt"):
+                instead, picture = prompt.build(page)
             with gr.Tab("Compare", id="compare"):
                 compare.build(page)
+        to_upscale = instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
+        to_upscale.then(upscale.instead, picture, choice, **QUIET, queue=False)
     page.temp_file_sets.append(comparing.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=settings.queue_length())

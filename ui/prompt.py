@@ -16,7 +16,7 @@ from pipelines.errors import BadPicture, UpscaleError, WeightsUnavailable
 from pipelines.images import Source
 from pipelines.phrasing import duration
 from pipelines.upscalers import Settings, check, lacking
-from pipelines.upscalers.ranges import COLOUR_FIXES, GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS
+from pipelines.upscalers.ranges import GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS
 from ui import before_after, enlarging, gpu, words
 from ui.examples import EXAMPLES
 from ui.inputs import Dropdown, Number, PictureInput, Slider, Textbox
@@ -80,7 +80,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                     with gr.Column(min_width=120):
                         roll = gr.Button("🎲 Another seed", size="sm")
                         lock = gr.Checkbox(False, label="Lock: keep it for the next run")
-                fix = Dropdown(list(COLOUR_FIXES), value=USUAL.colour_fix, label="Colour fix", info=ABOUT_FIX)
+                fix = Dropdown(list(catalog.COLOUR_FIXES), value=USUAL.colour_fix, label="Colour fix", info=ABOUT_FIX)
                 tile = Number(None, label="Tile", info=ABOUT_TILE, precision=0)
                 reset = gr.Button("Reset to defaults", size="sm")
         with gr.Column(scale=3, min_width=320):
@@ -90,7 +90,12 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
             download = gr.DownloadButton("Download PNG", visible=False)
             facts = gr.HTML("", elem_id="prompt-facts")
             told = gr.Textbox(
-                label="Settings", elem_id="prompt-settings", buttons=["copy"], interactive=False, lines=3, visible=False
+                label="To make it again",
+                elem_id="prompt-settings",
+                buttons=["copy"],
+                interactive=False,
+                lines=3,
+                visible=False,
             )
 
     steering = [prompt, negative, count, guidance, noise, seed, fix, tile]
@@ -212,7 +217,7 @@ def _enlarge(source: Source | None, row: Model, settings: Settings, folder: Path
     made = yield from forwarded(run, show)
     took = words.state(f"Done in {duration(time.monotonic() - started)}.")
     download = gr.DownloadButton(value=made.file, visible=True)
-    told = gr.Textbox(words.steered(row.key, _scale(row), settings), visible=True)
+    told = gr.Textbox(made.about, visible=True)
     yield took, *buttons(running=False), gr.skip(), gr.skip(), made.pair, download, made.facts, told
 
 

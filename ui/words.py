@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import fields
 from html import escape
 from io import BytesIO
 
@@ -69,7 +68,7 @@ def plan(
         *([f"by {escape(model.key)}"] if model.from_hub else []),
         f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
         _time(model, expected),
-        f"{expected.megabytes:.0f} MB memory" if expected.megabytes >= 1 else "under 1 MB memory",
+        f"{megabytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
     if model.prompt and settings is not None and not (settings.prompt or settings.negative_prompt or "").strip():
         parts.append("guidance off: the prompt is empty, twice as fast")
@@ -155,13 +154,6 @@ def progress(words: str, share: float) -> str:
 def state(words: str) -> str:
     """One quiet line in the place of the progress: nothing is running."""
     return f'<div class="progress idle" role="status"><span>{escape(words)}</span></div>'
-
-
-def steered(model: str, scale: int, settings: Settings) -> str:
-    """What a result was made with, a line for each setting: to be copied, and read."""
-    given = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    lines = {"model": model, "scale": f"x{scale}"} | {name: value for name, value in given.items() if value is not None}
-    return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in lines.items())
 
 
 def facts(details: Details, shown: str) -> str:

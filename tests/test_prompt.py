@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 from pipelines import catalog, images
 from pipelines.catalog import File, Weights
@@ -272,6 +274,20 @@ def test_nonsense_for_the_api_is_one_sentence(
     with pytest.raises(gr.Error) as error:
         called(small, **given)
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_served_page_answers_by_name(served: str, small: Path, tmp_path: Path) -> None:
+    """It has no weights and may not download any: what is said of that is all there is to get."""
+    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
+    for given, sentence in (
+        ({"image": handle_file(small)}, "cannot be had: HF_HUB_OFFLINE is set"),
+        ({"image": handle_file(small), "seed": "abc"}, "The seed is a whole number from 0 to 4294967295, not abc."),
+        ({"image": None}, "Choose a picture first."),
+    ):
+        with pytest.raises(AppError) as error:
+            client.predict(**given, api_name="/prompt")
+        assert sentence in str(error.value)
+    client.close()
 
 
 @pytest.mark.parametrize("words", ["", "🦊 in snow", "雪の中の狐", "ثعلب", "x" * 2000])

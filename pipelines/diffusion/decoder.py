@@ -13,7 +13,7 @@ result is `AutoencoderKL.decode`'s. Memory is a tile's, and the picture's.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -121,11 +121,11 @@ class _Decoder:
         """The sample of the whole, made when a tile first asks for it."""
         if self._shared is None:
             height, width, _ = self.whole.shape
-            tall, wide = (min(length, INSIDE + 2 * HALO) for length in (height, width))
+            tall, wide = _window(height), _window(width)
             windows = np.stack(
                 [self.whole[y : y + tall, x : x + wide] for y in _starts(height) for x in _starts(width)]
             )
-            sample = _Sample(windows[..., -1])
+            sample = _Sample(windows[..., -1], (_inside(height), _inside(width)))
             _walk(self.vae, self._tensor(windows), sample.norm, sample.attend)
             self._shared = sample.shared
         return self._shared
@@ -138,10 +138,9 @@ class _Decoder:
 class _Sample:
     """What the layers are given while windows go through them, to fill a `Shared`; `numbers` is (N, h, w)."""
 
-    def __init__(self, numbers: Pixels) -> None:
+    def __init__(self, numbers: Pixels, inside: Sequence[tuple[int, int]]) -> None:
         self.shared = Shared()
-        self._tall = numbers.shape[1]
-        self._inside = tuple(_inside(length) for length in numbers.shape[1:])
+        self._tall, self._inside = numbers.shape[1], inside
         places, self._once = np.unique(self._cut(numbers), return_index=True)  # windows may overlap
         self.shared.places = places
 
@@ -168,14 +167,21 @@ class _Sample:
         return values[..., rows, columns]
 
 
+def _window(length: int) -> int:
+    """How far a window reaches along a side: all along a short one, of which else too much would be left out."""
+    reach = INSIDE + 2 * HALO
+    return reach if length > 2 * reach else length
+
+
 def _inside(length: int) -> tuple[int, int]:
-    """The inside of a window's side: all of it where the picture is no larger than a window."""
-    return (HALO, HALO + INSIDE) if length == INSIDE + 2 * HALO else (0, length)
+    """From where to where the inside of a window reaches along a side of the picture."""
+    window = _window(length)
+    return (0, window) if window == length else (HALO, window - HALO)
 
 
 def _starts(length: int) -> list[int]:
     """Where windows begin along a side: WINDOWS of them, evenly spread, or fewer where they already cover it."""
-    last = max(0, length - INSIDE - 2 * HALO)
+    last = length - _window(length)
     count = min(WINDOWS, -(-last // INSIDE) + 1)
     return [index * last // max(1, count - 1) for index in range(count)]
 

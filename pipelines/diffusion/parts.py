@@ -126,9 +126,21 @@ def _check(parts: Parts) -> None:
         raise BadWeights("scheduler/scheduler_config.json names a prediction that is neither of noise nor of velocity.")
     if low_res_scheduler(parts).config.num_train_timesteps <= NOISE_LEVEL[1]:
         raise BadWeights("low_res_scheduler/scheduler_config.json knows too few levels of noise.")
+    if len(parts.tokenizer) > parts.text_encoder.config.vocab_size:
+        raise BadWeights("tokenizer and text_encoder do not fit together: it has more words than the encoder knows.")
     decoder.check(parts.vae)
     scheduler(parts, own=False)
     scheduler(parts, own=True)
+    _tried(lambda: _once(parts), "unet/config.json")
+
+
+def _once(parts: Parts) -> None:
+    """Run the network on as little as it takes: it may want what it is not given here."""
+    unet = parts.unet
+    tile = torch.zeros((1, unet.config.in_channels, parts.folds, parts.folds), device=unet.device, dtype=unet.dtype)
+    words = torch.zeros((1, 1, unet.config.cross_attention_dim), device=unet.device, dtype=unet.dtype)
+    with torch.inference_mode():
+        unet(tile, 1, encoder_hidden_states=words, class_labels=torch.zeros(1, dtype=torch.int64, device=unet.device))
 
 
 def _network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
@@ -178,7 +190,6 @@ def _filled(network: Any, files: Files, part: str, dtype: torch.dtype, rename: C
         raise BadWeights(f"{part} has no file of weights in safetensors.")
     needed = network.state_dict()
     state = {rename(key): tensor for key, tensor in _state(_path(files, name), name, dtype).items()}
-    state.pop("embeddings.position_ids", None)
     lacking, unknown = needed.keys() - state.keys(), state.keys() - needed.keys()
     if lacking or unknown:
         which = f"lacks {_few(lacking)}" if lacking else f"has {_few(unknown)} too"
@@ -197,11 +208,11 @@ def _state(path: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
         with safe_open(path, framework="pt", device="cpu") as file:
             for key in file.keys():  # noqa: SIM118  # it has no iterator
                 tensor = file.get_tensor(key)
-                if tensor.is_floating_point():
-                    if not bool(torch.isfinite(tensor).all()):
-                        raise BadWeights(f"{name} holds values that are no numbers or too large, in {_few([key])}.")
-                    tensor = tensor.to(dtype, copy=True)
-                state[key] = tensor
+                if not tensor.is_floating_point():  # positions, which are counted anew
+                    continue
+                state[key] = tensor.to(dtype, copy=True)
+                if not bool(torch.isfinite(state[key]).all()):
+                    raise BadWeights(f"{name} holds values that are no numbers or too large, in {_few([key])}.")
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"{name} is damaged, or not in safetensors.") from error
     return state

@@ -5,6 +5,7 @@ they would need to see of the whole (`decoder`), and its colours are brought bac
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,7 @@ from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_bet
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from pipelines.diffusion.denoising import Cut
@@ -115,14 +117,13 @@ class DiffusionUpscaler:
         grid = self.scale if max(pixels.shape[:2]) <= side else max(self.scale, parts.folds)
         padded = _padded(pixels, grid)
         height, width, _ = padded.shape
-        # Drawn on the processor, and in this order: the same seed is the same noise on every device, and diffusers'.
         generator = torch.Generator().manual_seed(options.seed)
+        channels = (3, parts.vae.config.latent_channels)
+        noise, latents = _drawn(generator, channels, _padded(pixels, self.scale).shape, padded.shape)
         low = torch.from_numpy(padded).permute(2, 0, 1)[None] * 2 - 1
-        noise = torch.randn(low.shape, generator=generator)
         low = low_res_scheduler(parts).add_noise(low, noise, torch.tensor([options.noise_level])).to(device.name)
         stepping = scheduler(parts, self.own_scheduler)
         stepping.set_timesteps(options.steps, device=device.name)
-        latents = torch.randn((1, parts.vae.config.latent_channels, height, width), generator=generator)
         latents = (latents * stepping.init_noise_sigma).to(device.name)
         predict = Predictor(parts.unet, device, words.embedding, options.guidance, options.noise_level)
         cut = Cut(height, width, side, grid, device.batch)
@@ -183,6 +184,25 @@ def _padded(pixels: Pixels, multiple: int) -> Pixels:
     height, width, _ = pixels.shape
     padded: Pixels = np.pad(pixels, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="symmetric")
     return padded
+
+
+def _drawn(
+    generator: "torch.Generator", channels: Sequence[int], least: Sequence[int], size: Sequence[int]
+) -> list["Tensor"]:
+    """Noise of `size` (H, W) for each number of channels, (1, C, H, W), on the processor.
+
+    What diffusers would draw, which pads to `least`, is drawn first and in its order, and the rest about it afterwards:
+    so the same seed is the same noise on every device, in tiles of any size, and in diffusers.
+    """
+    import torch
+
+    inner = [torch.randn((1, count, *least[:2]), generator=generator) for count in channels]
+    whole = []
+    for noise in inner:
+        around = torch.randn((1, noise.shape[1], *size[:2]), generator=generator)
+        around[:, :, : least[0], : least[1]] = noise
+        whole.append(around)
+    return whole
 
 
 def _told(options: Options, scheduler: str) -> list[str]:

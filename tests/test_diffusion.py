@@ -1,0 +1,402 @@
+"""The diffusion engine with a tiny network: diffusers' own pipeline's results, in tiles, at any size."""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionUpscalePipeline
+
+from pipelines import devices
+from pipelines.devices import Device
+from pipelines.diffusion import denoising, parts
+from pipelines.diffusion.options import Options, chosen
+from pipelines.errors import BadSetting, BadWeights, OutOfMemory
+from pipelines.picture import Pixels
+from pipelines.resample import enlarge
+from pipelines.runs import Preview, Step, finish, noted
+from pipelines.upscalers import Settings, Upscaled
+from pipelines.upscalers.diffusion import DiffusionUpscaler
+from tests.conftest import smooth
+from tests.diffusion_parts import loaded, saved
+
+EXACT = Settings(steps=4, seed=11, colour_fix="none")
+SIZES = [(24, 32), (20, 12), (4, 36)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tiny(folder: Path) -> DiffusionUpscaler:
+    return loaded(folder)
+
+
+@pytest.fixture(autouse=True)
+def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Device("cpu"), monkeypatch)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """So little work takes longer in several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "choose", lambda: device)
+
+
+def run(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:
+    return finish(upscaler.run(pixels, replace(EXACT, **changes)))
+
+
+def stock(folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
+    """What diffusers' pipeline makes of it, with the scheduler of the files."""
+    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    generator = torch.Generator().manual_seed(11)
+    made: Pixels = pipeline(
+        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
+    ).images[0]
+    return made
+
+
+# --- diffusers' own result ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("prompt", "negative", "guidance"), [("a cat", "", 9.0), ("a cat", "dog", 3.0), ("", "", 1.0)])
+def test_one_tile_equals_diffusers(
+    prompt: str, negative: str, guidance: float, size: tuple[int, int], folder: Path, tiny: DiffusionUpscaler
+) -> None:
+    pixels, own = smooth(*size), replace(tiny, own_scheduler=True)
+    done = run(own, pixels, prompt=prompt, negative_prompt=negative, guidance=guidance, noise_level=40)
+    words = {"prompt": prompt, "negative_prompt": negative, "guidance_scale": guidance}
+    np.testing.assert_allclose(done.pixels, stock(folder, pixels, noise_level=40, **words), atol=1e-4)
+    assert done.pixels.std() > 0.1 and done.tiles == 1
+    assert done.notes[0] == "4 steps of DDIMScheduler"
+
+
+def test_a_network_that_predicts_noise_equals_diffusers(tmp_path: Path) -> None:
+    folder, pixels = saved(tmp_path, prediction="epsilon"), smooth(24, 20)
+    done = run(loaded(folder, own_scheduler=True), pixels, prompt="a cat")
+    np.testing.assert_allclose(done.pixels, stock(folder, pixels, prompt="a cat"), atol=1e-4)
+
+
+def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: DiffusionUpscaler) -> None:
+    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = parts.scheduler(tiny.parts(Device("cpu")), own=False)
+    assert type(pipeline.scheduler).__name__ == "DPMSolverMultistepScheduler"
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    image = torch.from_numpy(smooth(16, 24)).permute(2, 0, 1)[None]
+    generator = torch.Generator().manual_seed(11)
+    expected = pipeline(
+        prompt="a cat", image=image, num_inference_steps=4, generator=generator, output_type="np"
+    ).images[0]
+    done = run(tiny, smooth(16, 24), prompt="a cat")
+    np.testing.assert_allclose(done.pixels, expected, atol=1e-4)
+    assert done.notes[0] == "4 steps of DPM++ 2M"
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_the_models_own() -> None:
+    assert chosen(Settings()) == Options("", "", 20, 9.0, 20, 0, "wavelet")
+    assert chosen(Settings(prompt=" a cat\n", guidance=3)) == Options(prompt="a cat", guidance=3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 12},
+        {"prompt": "a cow"},
+        {"negative_prompt": "dog"},
+        {"guidance": 3.0},
+        {"noise_level": 350},
+        {"steps": 5},
+        {"colour_fix": "wavelet"},
+        {"colour_fix": "adain"},
+    ],
+    ids=str,
+)
+def test_each_setting_counts(change: dict[str, Any], tiny: DiffusionUpscaler) -> None:
+    before, after = (run(tiny, smooth(12, 16), **{"prompt": "a cat", **changes}) for changes in ({}, change))
+    assert np.abs(after.pixels - before.pixels).mean() > 2e-3
+    assert before.notes != after.notes or "prompt" in str(change)
+
+
+def test_the_same_seed_gives_the_same_picture(tiny: DiffusionUpscaler, folder: Path) -> None:
+    """Whatever ran before, here or elsewhere; without one the seed is 0."""
+    first = run(tiny, smooth(12, 16), prompt="a cat").pixels
+    torch.rand(5)
+    np.testing.assert_array_equal(run(loaded(folder), smooth(12, 16), prompt="a cat").pixels, first)
+    unseeded, zero = (run(tiny, smooth(12, 16), seed=seed).pixels for seed in (None, 0))
+    np.testing.assert_array_equal(unseeded, zero)
+
+
+def test_it_leaves_the_global_generator_alone(tiny: DiffusionUpscaler) -> None:
+    state = torch.get_rng_state()
+    run(tiny, smooth(4, 4))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("given", "passes", "said"),
+    [
+        ({}, 1, "no words, so no guidance"),
+        ({"prompt": "  ", "guidance": 9.0}, 1, "no words, so no guidance"),
+        ({"prompt": "a cat", "guidance": 1}, 1, "no guidance"),
+        ({"prompt": "a cat"}, 2, "guidance 9"),
+        ({"negative_prompt": "dog", "guidance": 2.5}, 2, "guidance 2.5"),
+    ],
+    ids=str,
+)
+def test_without_words_the_network_runs_once(
+    given: dict[str, Any], passes: int, said: str, tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    unet = tiny.parts(Device("cpu")).unet
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda tiles, *a, **k: sizes.append(len(tiles)) or forward(tiles, *a, **k))
+    done = run(tiny, smooth(8, 8), **given)
+    assert sizes == [passes] * 4
+    assert done.notes == ("4 steps of DPM++ 2M", said, "noise level 20", "seed 11", "colour fix none")
+
+
+def test_words_beyond_what_is_read_are_told(tiny: DiffusionUpscaler) -> None:
+    """Fourteen tokens, which are letters here."""
+    fits, cut = (run(tiny, smooth(8, 8), prompt=prompt) for prompt in ("a " * 14, "a " * 14 + "b c"))
+    assert cut.notes[-1] == "the prompt was cut: 14 of its 16 tokens were read"
+    assert len(fits.notes) == 5
+    np.testing.assert_array_equal(cut.pixels, fits.pixels)
+
+
+@pytest.mark.parametrize("prompt", ["犬 🐕‍🦺", "\x00\x1b[31m", "<|endoftext|> <|startoftext|>", "​", "x " * 1000])
+def test_any_words_may_be_asked_for(prompt: str, tiny: DiffusionUpscaler) -> None:
+    assert np.isfinite(run(tiny, smooth(4, 4), prompt=prompt, steps=1).pixels).all()
+
+
+@pytest.mark.parametrize("tile", [31, 513, 0, True, "64", 64.0])
+def test_a_tile_out_of_range_is_refused(tile: Any, tiny: DiffusionUpscaler) -> None:
+    with pytest.raises(BadSetting, match=rf"^A tile for Tiny x4 has 32 to 512 pixels a side, not {tile}\.$"):
+        run(tiny, smooth(4, 4), tile=tile)
+
+
+def test_a_setting_out_of_range_is_refused_before_anything_is_run(tiny: DiffusionUpscaler) -> None:
+    with pytest.raises(BadSetting, match="Steps are a whole number"):
+        next(tiny.run(smooth(4, 4), Settings(steps=0)))
+
+
+# --- sizes and tiles ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 41), (2, 5), (37, 70)])
+def test_any_size_gives_exactly_four_times_it(size: tuple[int, int], tiny: DiffusionUpscaler) -> None:
+    done = run(tiny, smooth(*size), steps=1, tile=64, colour_fix="wavelet")
+    assert done.pixels.shape == (4 * size[0], 4 * size[1], 3) and done.pixels.dtype == np.float32
+    assert done.pixels.min() >= 0 and done.pixels.max() <= 1
+    assert done.tiles == (2 if size[1] == 70 else 1)
+
+
+def test_tiles_are_near_the_whole(tiny: DiffusionUpscaler) -> None:
+    """Of another plan and so another padding too, but of the same noise."""
+    for size in ((96, 80), (90, 75)):
+        whole, tiled = (run(tiny, smooth(*size), prompt="a cat", tile=tile) for tile in (128, 64))
+        assert (whole.tiles, tiled.tiles) == (1, 4)
+        error = np.sqrt(np.square(tiled.pixels - whole.pixels).mean())
+        assert error < 0.3 * whole.pixels.std()
+        assert tiled.seam is not None and tiled.seam < 0.01
+
+
+def test_a_flat_picture_shows_no_grid(tiny: DiffusionUpscaler) -> None:
+    """Neighbouring columns differ no more where one tile hands over to the next than elsewhere."""
+    done = run(tiny, np.full((40, 150, 3), 0.5, np.float32), tile=64, steps=8).pixels
+    differences = np.abs(np.diff(done, axis=1)).mean(axis=(0, 2))
+    cut = denoising.Cut(40, 152, 64, 8, 1)
+    handovers = {tile.columns.first for tile in cut.tiles} - {0}
+    assert len(handovers) >= 2
+    for place in handovers:
+        near = differences[4 * place - 8 : 4 * place + 8]
+        assert near.mean() < 1.15 * differences.mean() and near.max() < 1.1 * np.percentile(differences, 99.5)
+
+
+def test_weights_add_up_to_one_and_fade_at_the_border() -> None:
+    cut = denoising.Cut(128, 264, 128, 8, 4)
+    whole = torch.zeros(128, 264)
+    for tile, weights in cut.weights().items():
+        whole[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop] += weights
+        assert tile.columns.stop == 264 or weights[64, -1] < 0.02
+    torch.testing.assert_close(whole, torch.ones_like(whole))
+    assert len({(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in cut.tiles}) == 1
+    first, second, *_ = cut.tiles
+    assert first.columns.stop - second.columns.start >= 32
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_the_batch_does_not_count_and_keeps_its_shape(
+    batch: int, tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = smooth(70, 150)
+    alone = run(tiny, pixels, prompt="a cat", tile=64, steps=2)
+    shapes = set()
+    unet = tiny.parts(Device("cpu")).unet
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda tiles, *a, **k: shapes.add(tiles.shape) or forward(tiles, *a, **k))
+    use(Device("cpu", batch=batch), monkeypatch)
+    together = replace(tiny, placed={Device("cpu", batch=batch): tiny.parts(Device("cpu"))})
+    done = run(together, pixels, prompt="a cat", tile=64, steps=2)
+    np.testing.assert_allclose(done.pixels, alone.pixels, atol=1e-4)
+    assert len(shapes) == 1
+
+
+def test_colours_are_brought_back(tiny: DiffusionUpscaler) -> None:
+    pixels = smooth(40, 40)
+    plain = finish(enlarge(pixels, 4, "bicubic"))
+    errors = {}
+    for how in ("none", "wavelet", "adain"):
+        made = run(tiny, pixels, colour_fix=how).pixels
+        errors[how] = np.abs(made.mean((0, 1)) - plain.mean((0, 1))).max()
+    assert errors["wavelet"] < 0.3 * errors["none"] and errors["adain"] < 0.3 * errors["none"]
+
+
+def test_pixels_that_may_not_be_written(tiny: DiffusionUpscaler) -> None:
+    pixels = smooth(8, 8)
+    pixels.flags.writeable = False
+    before = pixels.copy()
+    run(tiny, pixels, colour_fix="adain")
+    np.testing.assert_array_equal(pixels, before)
+
+
+# --- steps, previews, cancelling ----------------------------------------------------------------------------------
+
+
+def test_steps_count_every_tile_of_every_step(tiny: DiffusionUpscaler) -> None:
+    steps: list[Step] = []
+    done = finish(tiny.run(smooth(40, 90), replace(EXACT, tile=64, prompt="a cat")), steps.append)
+    counted = steps[1:]
+    assert done.tiles == 2 and {step.total for step in counted} == {2 * 2 * 4 + 3 * 2}
+    assert [step.done for step in counted] == sorted(step.done for step in counted)
+    assert counted[-1].done == counted[-1].total and counted[-1].note == "decoding, tile 2 of 2"
+    notes = list(dict.fromkeys(step.note for step in counted))
+    assert notes[:3] == ["step 1 of 4, tile 1 of 2", "step 1 of 4, tile 2 of 2", "step 2 of 4, tile 1 of 2"]
+
+
+def test_a_run_ends_within_one_pass_of_the_network(tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    unet = tiny.parts(Device("cpu")).unet
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda *a, **k: passes.append(1) or forward(*a, **k))
+    before = 0
+    steps = tiny.run(smooth(70, 150), replace(EXACT, tile=64))
+    for _ in range(9):
+        next(steps)
+        assert len(passes) - before <= 1
+        before = len(passes)
+    steps.close()
+    assert len(passes) == before and before > 2
+    np.testing.assert_array_equal(run(tiny, smooth(8, 8)).pixels, run(tiny, smooth(8, 8)).pixels)
+
+
+def test_previews_look_like_the_picture_and_cross_a_pipe(tiny: DiffusionUpscaler) -> None:
+    """Those of the last steps; the map is fitted to the small picture, so a latent of it has about its colour."""
+    previews: list[Preview] = []
+    pixels = smooth(33, 300)
+    finish(
+        noted(tiny.run(pixels, replace(EXACT, steps=16)), "Tiny: "),
+        lambda s: isinstance(s, Preview) and previews.append(s),
+    )
+    assert 5 <= len(previews) <= 9
+    last = pickle.loads(pickle.dumps(previews[-1]))
+    assert last.note.startswith("Tiny: step") and last.picture.dtype == np.uint8
+    assert last.picture.shape == (20, 152, 3)  # of 40 by 304 latents, two by two
+    assert not np.array_equal(previews[0].picture, previews[-1].picture)
+
+
+def test_the_map_to_colours_is_the_best_linear_one(tiny: DiffusionUpscaler) -> None:
+    from pipelines.diffusion.preview import fitted
+
+    everything = tiny.parts(Device("cpu"))
+    pixels = smooth(32, 24)
+    plain = torch.from_numpy(finish(enlarge(pixels, 4, "bicubic"))).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        colours = fitted(everything, pixels)
+        latents = everything.vae.encode(2 * plain - 1).latent_dist.mode() * 0.08333
+        painted = colours.paint(latents) / 255
+    assert painted.shape == pixels.shape
+    assert np.abs(painted - pixels).mean() < 0.8 * np.abs(pixels - pixels.mean((0, 1))).mean()
+
+
+# --- precision and memory -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float16", 0.01), ("bfloat16", 0.03)])
+def test_low_precision_is_near(
+    dtype: Any, bound: float, tiny: DiffusionUpscaler, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = run(tiny, smooth(24, 24), prompt="a cat")
+    use(Device("cpu", dtype), monkeypatch)
+    low = loaded(folder)
+    done = run(low, smooth(24, 24), prompt="a cat")
+    placed = low.parts(Device("cpu", dtype))
+    assert done.dtype == dtype and str(placed.unet.dtype).endswith(dtype) and placed.vae.dtype == torch.float32
+    assert 0 < np.sqrt(np.square(done.pixels - exact.pixels).mean()) < bound
+
+
+def test_what_overflows_in_half_precision_comes_out_right(
+    folder: Path, tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = run(tiny, smooth(12, 12))
+    use(Device("cpu", "float16"), monkeypatch)
+    low = loaded(folder)
+    passes: list[torch.dtype] = []
+
+    def overflow(unet: Any, tiles: Any, made: tuple[torch.Tensor]) -> Any:
+        passes.append(unet.dtype)
+        return (made[0] * torch.inf,) if len(passes) == 2 else made
+
+    low.parts(Device("cpu", "float16")).unet.register_forward_hook(overflow)
+    done = run(low, smooth(12, 12))
+    assert done.notes[-1] == "a tile was too much for float16: float32 from there on"
+    assert passes == [torch.float16] * 2 + [torch.float32] * 3
+    assert np.sqrt(np.square(done.pixels - exact.pixels).mean()) < 0.01
+
+
+def test_what_is_no_number_in_float32_is_said(folder: Path) -> None:
+    broken = loaded(folder)
+    broken.parts(Device("cpu")).unet.conv_in.weight.data[0, 0, 0, 0] = torch.nan
+    with pytest.raises(BadWeights, match=r"^The network gives no finite numbers for this picture\.$"):
+        run(broken, smooth(8, 8))
+
+
+def test_too_little_memory_is_smaller_tiles_and_then_said(
+    tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tiny, smooth(96, 80), prompt="a cat")
+    unet = tiny.parts(Device("cpu")).unet
+    forward, largest = unet.forward, 60
+
+    def short(tiles: torch.Tensor, *a: Any, **k: Any) -> Any:
+        if max(tiles.shape) > largest:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(tiles, *a, **k)
+
+    monkeypatch.setattr(unet, "forward", short)
+    done = run(tiny, smooth(96, 80), prompt="a cat")
+    assert done.notes[-1] == "memory ran short: tiles were cut to 48 px" and done.tiles > 4
+    assert np.sqrt(np.square(done.pixels - whole.pixels).mean()) < 0.5 * whole.pixels.std()
+    largest = 20
+    with pytest.raises(OutOfMemory, match=r"^Not enough memory even for a tile of 32 pixels a side\.$"):
+        run(tiny, smooth(96, 80))

@@ -10,7 +10,7 @@ from pipelines import estimates
 from pipelines.catalog import MODELS
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
-from pipelines.upscalers.base import Tiling
+from pipelines.upscalers.base import Settings, Tiling
 
 UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("sd-x4", 4), ("sd-x2", 2), ("ldm-x4", 4)}
 
@@ -85,6 +85,23 @@ def test_after_one_run_any_size_is_told_within_30_percent(other: tuple[int, int]
     """A network's time goes with what its tiles read: so many microseconds a pixel, here two."""
     learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), Tiling(*tiling))
     assert estimate("real-esrgan", 4, *other).seconds == pytest.approx(2e-6 * read_pixels(*other, *tiling), rel=0.3)
+
+
+def test_the_time_of_denoising_grows_with_its_steps() -> None:
+    """Guidance by words is a second reading at each step; decoding comes once."""
+    learn("sd-x4", 4, 256, 256, 46.0, Tiling(128, 32), "cuda, float16", Settings(steps=20))
+    assert estimate("sd-x4", 4, 256, 256).seconds == pytest.approx(46), "20 is what it takes unless told otherwise"
+    for settings, steps in (
+        (Settings(steps=40), 40),
+        (Settings(prompt="a fox"), 40),
+        (Settings(negative_prompt="blur", steps=75), 150),
+        (Settings(prompt="a fox", guidance=1), 20),
+        (Settings(prompt="", steps=1), 1),
+    ):
+        expected = 46 * (steps + estimates.DECODING) / (20 + estimates.DECODING)
+        assert estimate("sd-x4", 4, 256, 256, settings).seconds == pytest.approx(expected)
+    restart()
+    assert estimate("sd-x4", 4, 256, 256).seconds == pytest.approx(46)
 
 
 def test_a_tiny_picture_teaches_nothing() -> None:

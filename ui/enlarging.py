@@ -34,7 +34,7 @@ def enlarged(picture: Picture, stages: Sequence[tuple[str, int]], settings: Sett
     height, width, _ = picture.pixels.shape
     for (key, scale), stage in zip(stages, done.stages, strict=True):
         on = f"{stage.device}, {stage.dtype}"
-        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on)
+        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on, settings)
         width, height = width * scale, height * scale
     return done
 

@@ -188,7 +188,7 @@ def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float
         size = images.measure(image, factor)
     except UpscaleError as error:
         return words.trouble(str(error))
-    return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size), missing)
+    return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
 
 
 def _pick(model: str, own: str, scale: str) -> tuple[Any, ...]:

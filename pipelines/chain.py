@@ -20,7 +20,13 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
         run = stage.run(pixels, settings.only(stage.model.takes))
-        upscaled, seconds = yield from timed(noted(run, f"{prefix}{stage.model.name} x{stage.scale}: "))
+        upscaled, seconds = yield from timed(noted(run, f"{prefix}{_name(stage)}: "))
         done.append(replace(upscaled, seconds=seconds))
         pixels = upscaled.pixels
     return done
+
+
+def _name(stage: Upscaler) -> str:
+    """The model and its scale, unless its name has that already."""
+    name, scale = stage.model.name, f"x{stage.scale}"
+    return name if scale in name.split() else f"{name} {scale}"

@@ -17,7 +17,7 @@ from pipelines.upscalers import Settings, Upscaled
 
 PAINTED = Model(
     key="painted",
-    name="Painted",
+    name="Painted x4",
     family="diffusion",
     engine="painter",
     scales={4: None},

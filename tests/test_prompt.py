@@ -62,7 +62,7 @@ def test_steps_previews_and_the_result_are_shown(small: Path) -> None:
         events.append(event)
     first, *between, last = events
     assert "Starting" in first["progress"] and first["slider"] is None and first["facts"] == ""
-    assert any("step 1 of 4, tile 1 of 2, 0 of 8" in each["progress"] for each in between)
+    assert any(">step 1 of 4, tile 1 of 2<" in each["progress"] for each in between)
     *previews, (before, after) = pairs
     assert len(previews) == 2 and all(picture.shape == (20, 30, 3) for pair in previews for picture in pair)
     assert [round(float(preview.max()), 2) for _, preview in previews] == [0.5, 1.0]
@@ -207,6 +207,7 @@ def test_only_what_a_model_takes_is_asked_for(small: Path, monkeypatch: pytest.M
     _, *fields = prompt._choose("painted")
     assert all(each["visible"] for each in fields)
     *_, last = seen(prompt._on_page(small, "twice", *STEERING, True))
+    assert STEERING[1] not in last["facts"]
     told = json.loads(last["settings"].value)
     assert told["scale"] == 2 and told["settings"] == {"seed": 7, "prompt": "a cat", "steps": 4}
 

@@ -212,6 +212,7 @@ def _enlarge(source: Source | None, row: Model, settings: Settings, folder: Path
 
     def show(said: str, share: float) -> tuple[Any, ...]:
         rest = (gr.skip(),) * (len(_nothing()) - 1)
+        said = said.partition(f"{row.name}: ")[2] or said  # there is but one, and on a telephone little room
         return words.progress(said, share), *buttons(running=True), gr.skip(), gr.skip(), preview(), *rest
 
     made = yield from forwarded(run, show)
@@ -261,9 +262,10 @@ def _nothing() -> tuple[Any, ...]:
 
 
 def _meant(model: str, *steering: Any) -> tuple[Model, Settings]:
-    """The model that is to run, with those of the settings that it takes."""
+    """The model that is to run, with those of the settings that it takes; an empty field is none."""
     row = catalog.find(model)
-    return row, Settings(**dict(zip(STEERING, map(_whole, steering), strict=True))).only(row.takes)
+    given = (None if value == "" else _whole(value) for value in steering)
+    return row, Settings(**dict(zip(STEERING, given, strict=True))).only(row.takes)
 
 
 def _whole(value: Any) -> Any:

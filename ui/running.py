@@ -2,6 +2,7 @@
 
 import html
 import logging
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ui import words
 COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+COUNTED = re.compile(r" \d+ of \d+$")
 BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
 Shown = TypeVar("Shown")
@@ -49,8 +51,12 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
 
 
 def in_words(step: Step, elapsed: float) -> str:
-    """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left"."""
-    count = f", {step.done} of {step.total}" if 0 < step.total < 10_000 else ""  # more than that are bytes
+    """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left".
+
+    A note that counts by itself is left as it is: "step 3 of 20, tile 2 of 6, about 9 s left".
+    """
+    counted = COUNTED.search(step.note) or not 0 < step.total < 10_000  # more than that are bytes
+    count = "" if counted else f", {step.done} of {step.total}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
     soon = f", about {duration(left)} left" if left >= 1 else ""
     return f"{step.note}{count}{soon}"

@@ -57,11 +57,11 @@ def test_steps_previews_and_the_result_are_shown(small: Path) -> None:
     events, pairs = [], []
     for each in prompt._on_page(small, "painted", *STEERING, True):
         (event,) = seen(iter([each]))
-        if event.get("slider"):
-            pairs.append([images.read(Path(path)).pixels for path in event["slider"]])
+        if event.get("slider", {}).get("value"):
+            pairs.append([images.read(Path(path)).pixels for path in event["slider"]["value"]])
         events.append(event)
     first, *between, last = events
-    assert "Starting" in first["progress"] and first["slider"] is None and first["facts"] == ""
+    assert "Starting" in first["progress"] and not first["slider"]["visible"] and first["facts"] == ""
     assert any(">step 1 of 4, tile 1 of 2<" in each["progress"] for each in between)
     *previews, (before, after) = pairs
     assert len(previews) == 2 and all(picture.shape == (20, 30, 3) for pair in previews for picture in pair)

@@ -157,7 +157,7 @@ def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -
     advanced(page)
     lock, seed = page.get_by_label("Lock"), field(page, "Seed")
     expect(lock).not_to_be_checked()
-    button(page, "🎲 Another seed").click()
+    button(page, "⚄ Another seed").click()
     expect(lock).to_be_checked()
     expect(seed).not_to_have_value("0")
     seed.fill("42")
@@ -172,12 +172,11 @@ def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -
     expect(seed).not_to_have_value("42")
 
 
-def test_nonsense_is_told_before_a_run(page: Page) -> None:
-    advanced(page)
-    field(page, "Tile").fill("5")
-    field(page, "Tile").press("Tab")
+def test_no_picture_is_our_sentence(page: Page) -> None:
+    page.locator("#prompt-picture").get_by_label("Remove Image").click()
+    expect(plan(page)).to_have_text("Choose a picture first.")
     button(page, "Enlarge").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("A tile for Stable Diffusion x4 has 32 to 512 pixels")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
     expect(button(page, "Enlarge")).to_be_enabled()
 
 
@@ -244,7 +243,7 @@ def test_without_weights_real_esrgan_is_a_click_away(browser: Browser, served: s
         expect(page.get_by_test_id("toast-body")).to_contain_text("Stable Diffusion x4 (3.5 GB) cannot be had")
         button(page, "Use Real-ESRGAN instead").click()
         expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
-        expect(page.get_by_label("Model")).to_have_value("GAN · Real-ESRGAN")
+        expect(field(page, "Model")).to_have_value("GAN · Real-ESRGAN")
         expect(page.get_by_label("x4")).to_be_checked()
         expect(page.locator(".plan:visible")).to_contain_text("30 × 20 → 120 × 80")
 

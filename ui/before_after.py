@@ -35,7 +35,7 @@ class Shown(NamedTuple):
 def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
     """Put the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
 
-    `name` is its id there.
+    `name` is its id there. Without a pair it is out of sight: gradio's own sign for that has a name that none may have.
     """
     return gr.ImageSlider(
         value=value,
@@ -48,6 +48,7 @@ def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
         buttons=["fullscreen"],
         elem_id=name,
         elem_classes="before-after",
+        visible=value is not None,
     )
 
 
@@ -90,7 +91,7 @@ def previewed(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T],
             images.write(Picture(np.divide(step.picture, 255, dtype=np.float32)), path)
             newest[:] = [(str(source), str(path))]
 
-    return watched(run, see), lambda: newest.pop() if newest else gr.skip()
+    return watched(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
 
 
 def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:

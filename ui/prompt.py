@@ -34,8 +34,12 @@ ABOUT_STEPS = (
 )
 ABOUT_GUIDANCE = "How closely the words are followed."
 ABOUT_FIX = "Where the colours come from: the picture's own large areas, its mean and contrast, or the model."
-ABOUT_TILE = "Side in pixels of the picture; empty for the model's own."
+ABOUT_TILE = "How much of the picture the network sees at once, in pixels a side."
 ABOUT_SEED = "The same seed and settings give the same result."
+TILES = [("The model's own", ""), *((str(side), side) for side in (64, 128, 192, 256, 384, 512))]
+ABOUT_RESULT = (
+    "The result comes here, beside what a plain method makes of the picture; until then, what there is of it."
+)
 # Both sliders are one value; a seed that somebody rolled or wrote is meant to be used.
 SAME = "(value) => value"
 ROLL = f"() => [Math.floor(Math.random() * {SEED[1] + 1}), true]"
@@ -78,17 +82,23 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                         USUAL.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120
                     )
                     with gr.Column(min_width=120):
-                        roll = gr.Button("🎲 Another seed", size="sm")
+                        roll = gr.Button("⚄ Another seed", size="sm")
                         lock = gr.Checkbox(False, label="Lock: keep it for the next run")
-                fix = Dropdown(list(catalog.COLOUR_FIXES), value=USUAL.colour_fix, label="Colour fix", info=ABOUT_FIX)
-                tile = Number(None, label="Tile", info=ABOUT_TILE, precision=0)
+                fix = Dropdown(
+                    list(catalog.COLOUR_FIXES),
+                    value=USUAL.colour_fix,
+                    label="Colour fix",
+                    info=ABOUT_FIX,
+                    filterable=False,
+                )
+                tile = Dropdown(TILES, value="", label="Tile", info=ABOUT_TILE, filterable=False)
                 reset = gr.Button("Reset to defaults", size="sm")
         with gr.Column(scale=3, min_width=320):
             progress = gr.HTML(words.state("Ready."), elem_id="prompt-progress")
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
             slider = before_after.slider("prompt-compare")
             download = gr.DownloadButton("Download PNG", visible=False)
-            facts = gr.HTML("", elem_id="prompt-facts")
+            facts = gr.HTML(words.aside(ABOUT_RESULT), elem_id="prompt-facts")
             told = gr.Textbox(
                 label="To make it again",
                 elem_id="prompt-settings",
@@ -112,7 +122,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
     reset.click(_defaults, None, defaults, **QUIET, queue=False)
     usable = [prompt, creative, negative, count, guidance, noise, fix, tile]
     model.input(_choose, model, [about, *usable], **QUIET, queue=False)
-    gr.on([page.load, *(each.change for each in chosen)], _plan, chosen, plan, **QUIET, queue=False)
+    gr.on([*(each.change for each in chosen), page.load], _plan, chosen, plan, **QUIET, queue=False)
 
     waiting = run.click(
         lambda: (words.state("Waiting for a free place."), *buttons(running=True)),
@@ -219,7 +229,8 @@ def _enlarge(source: Source | None, row: Model, settings: Settings, folder: Path
     took = words.state(f"Done in {duration(time.monotonic() - started)}.")
     download = gr.DownloadButton(value=made.file, visible=True)
     told = gr.Textbox(made.about, visible=True)
-    yield took, *buttons(running=False), gr.skip(), gr.skip(), made.pair, download, made.facts, told
+    slider = gr.update(value=made.pair, visible=True)
+    yield took, *buttons(running=False), gr.skip(), gr.skip(), slider, download, made.facts, told
 
 
 def _plan(source: Source | None, model: str, *steering: Any) -> str:
@@ -250,7 +261,7 @@ def _choose(model: str) -> tuple[Any, ...]:
 def _defaults() -> tuple[Any, ...]:
     """What stands in the fields before anyone changes them; the words in the first one and the seed are left alone."""
     noise = USUAL.noise_level
-    return "", USUAL.steps, USUAL.guidance, noise, noise, False, USUAL.colour_fix, None
+    return "", USUAL.steps, USUAL.guidance, noise, noise, False, USUAL.colour_fix, ""
 
 
 # --- what they have in common -------------------------------------------------------------------------------------
@@ -258,7 +269,7 @@ def _defaults() -> tuple[Any, ...]:
 
 def _nothing() -> tuple[Any, ...]:
     """The widgets for what was made without anything to show."""
-    return None, gr.DownloadButton(visible=False), "", gr.Textbox(visible=False)
+    return gr.update(visible=False), gr.DownloadButton(visible=False), "", gr.Textbox(visible=False)
 
 
 def _meant(model: str, *steering: Any) -> tuple[Model, Settings]:

@@ -19,7 +19,14 @@ def test_numbers(value: float | None, text: str) -> None:
 
 
 def test_durations_and_sizes() -> None:
-    assert [duration(s) for s in (0.25, 2.06, 42.4, 300)] == ["0.25 s", "2.1 s", "42 s", "5 min"]
+    assert [duration(s) for s in (0.25, 2.06, 42.4, 300, 7150, 9000)] == [
+        "0.25 s",
+        "2.1 s",
+        "42 s",
+        "5 min",
+        "119 min",
+        "2.5 h",
+    ]
     assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
         *["86 kB", "1.8 MB", "40 MB", "3.5 GB"]
     ]

@@ -7,6 +7,7 @@ from pipelines import catalog
 from pipelines.catalog import File, Weights
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
+from pipelines.upscalers import Settings
 from ui import words
 
 DETAILS = Details(
@@ -42,6 +43,29 @@ def test_facts_tell_the_settings_and_escape_them() -> None:
 
 def test_tiles_that_equal_the_whole_have_no_seam() -> None:
     assert "Seams" not in text(words.facts(replace(DETAILS, seam=None), ""))
+
+
+def test_of_many_files_the_hashes_are_cut() -> None:
+    two, many = ",".join(["c0ffee" * 10, "beef" * 16]), ",".join(["c0ffee" * 10] * 13)
+    assert f"sha256 {two.replace(',', ', ')}" in text(words.facts(replace(DETAILS, weights_sha256=two), ""))
+    told = text(words.facts(replace(DETAILS, weights_sha256=many), ""))
+    assert f"13 files, sha256 {', '.join(['c0ffeec0…'] * 13)}" in told
+
+
+def test_a_plan_of_diffusion_says_that_there_is_no_gpu_and_that_words_cost_time() -> None:
+    row = catalog.find("sd-x4")
+    for on_cpu, settings, said, unsaid in (
+        (True, Settings(prompt="a cat"), "about 9.0 h without a GPU · 3.5 GB memory", "guidance off"),
+        (
+            False,
+            Settings(prompt=" "),
+            "about 9.0 h · 3.5 GB memory · guidance off: the prompt is empty",
+            "without a GPU",
+        ),
+        (True, None, "about 9.0 h without a GPU", "guidance off"),
+    ):
+        told = text(words.plan(row, (9, 9), 4, Estimate(32_400, 3_500, on_cpu), [], settings))
+        assert said in told and unsaid not in told
 
 
 def test_a_plan_adds_up_what_it_downloads_and_says_where_a_size_is_unknown() -> None:

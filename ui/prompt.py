@@ -105,6 +105,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                 buttons=["copy"],
                 interactive=False,
                 lines=3,
+                max_lines=5,
                 visible=False,
             )
 

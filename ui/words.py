@@ -170,7 +170,14 @@ def facts(details: Details, shown: str) -> str:
     if details.seam is not None:
         rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
     if details.weights_sha256:
-        rows.append(("Weights", f"sha256 {details.weights_sha256.replace(',', ', ')}"))
+        rows.append(("Weights", _hashes(details.weights_sha256.split(","))))
     rows += [("Note", note) for note in details.notes]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
     return f'<dl class="facts">{items}</dl>'
+
+
+def _hashes(sha256: Sequence[str]) -> str:
+    """The hashes of the files; of many their beginnings, by which one tells them apart."""
+    if len(sha256) <= 2:
+        return f"sha256 {', '.join(sha256)}"
+    return f"{len(sha256)} files, sha256 {', '.join(f'{each[:8]}…' for each in sha256)}"

@@ -11,7 +11,7 @@ from pipelines.catalog import METRICS, MODELS, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
 UNPINNED = {"RealESRGAN_x8.pth"}  # nobody has published its hash
-UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler", "stabilityai/sd-x2-latent-upscaler"}
+UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler"}
 DIFFUSION = [model for model in MODELS if model.family == "diffusion"]
 
 
@@ -32,9 +32,9 @@ def test_every_file_is_pinned(model: catalog.Model) -> None:
     for weights in catalog.needed_by(model.key).values():
         for file in weights.files:
             hashes = [file.sha256, file.git_blob, file.sha256_prefix]
-            unpinned = file.name in UNPINNED or model.family == "diffusion"
-            assert sum(each is not None for each in hashes) == (not unpinned)
-            assert (file.pin == "unpinned") == unpinned
+            may_be_unpinned = file.name in UNPINNED or model in DIFFUSION
+            assert sum(each is not None for each in hashes) == (file.pin != "unpinned")
+            assert file.pin != "unpinned" or may_be_unpinned
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256 or "0" * 64)
             assert re.fullmatch(r"[0-9a-f]{40}", file.git_blob or "0" * 40)
             assert file.size > 0
@@ -78,6 +78,11 @@ def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog
         assert {path.rpartition(".")[2] for path in paths} <= {"json", "txt", "safetensors"}
         assert {"unet/config.json", "unet/diffusion_pytorch_model.safetensors"} <= set(paths)
         assert needed.pipeline and needed.size > 100_000_000
+        networks = {file.path for file in needed.files if file.path.endswith(".safetensors")}
+        pinned = {file.path for file in needed.files if file.pin == "sha256"}
+        assert pinned == {"sd-x4": networks, "sd-x2": {"unet/diffusion_pytorch_model.safetensors"}}.get(
+            model.key, set()
+        )
     assert model.gpu and model.steps and model.arch == model.key
     assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
 

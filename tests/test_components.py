@@ -1,5 +1,6 @@
 """Rows of many files, as diffusion models have them: all from one place, at one commit, below one root."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -156,6 +157,19 @@ def test_each_file_is_continued(hub: LoopbackHub) -> None:
     assert below(finish(fetch(ROW))) == CONTENTS
     (get,) = (asked for asked in hub.asked if asked.method == "GET")
     assert get.path == last and get.range is not None
+
+
+def test_a_damaged_file_beside_one_that_lacks_comes_again(hub: LoopbackHub, tmp_path: Path) -> None:
+    there = publish(hub, "owner/tiny-x4")
+    hub.behaviour[there["vae/model.safetensors"]] = "cut"
+    pinned = {file.path: hashlib.sha256(CONTENTS[file.path]).hexdigest() for file in ROW.files}
+    row = replace(ROW, files=tuple(replace(file, sha256=pinned[file.path]) for file in ROW.files))
+    with pytest.raises(WeightsUnavailable):
+        finish(fetch(row))
+    (unet,) = (tmp_path / "home").rglob("unet/model.safetensors")
+    unet.write_bytes(b"damaged")
+    hub.behaviour[there["vae/model.safetensors"]] = "ok"
+    assert below(finish(fetch(row))) == CONTENTS
 
 
 def test_the_disk_is_looked_at_before_the_first_byte(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import catalog, downloads, sources, weights
+from pipelines import catalog, downloads, found, sources, weights
 from pipelines.catalog import File, Hub, Model, Source, Url, Weights
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.integrity import git_blob, sha256
@@ -36,7 +36,7 @@ KINDS = ("hub", "url")
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     with LoopbackHub() as server:
         use(server.url, tmp_path / "home", monkeypatch)
-        monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
+        monkeypatch.setattr(found, "BUNDLED", tmp_path / "bundled")
         yield server
 
 
@@ -573,7 +573,7 @@ def test_a_place_that_cannot_be_searched_is_said(
         from_user(Weights((File("x" * 300, 1),), ()), tmp_path)
     row, _ = put(hub, "url")
     finish(fetch(row))
-    monkeypatch.setattr(weights, "_in_folder", lambda *_: [])
+    monkeypatch.setattr(found, "_in_folder", lambda *_: [])
     with pytest.raises(WeightsUnavailable, match=r"^Weights cannot be looked for in the cache \(File name too long\)"):
         find(Weights((File("nets/" + "x" * 300, 1),), row.sources))
 

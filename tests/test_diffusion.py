@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionUpscalePipeline
+from diffusers import DDIMScheduler, StableDiffusionUpscalePipeline
 
 from pipelines import devices
 from pipelines.devices import Device
 from pipelines.diffusion import denoising, parts
 from pipelines.diffusion.options import Options, chosen
+from pipelines.diffusion.preview import fitted
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory
 from pipelines.picture import Pixels
 from pipelines.resample import enlarge
@@ -92,6 +93,23 @@ def test_a_network_that_predicts_noise_equals_diffusers(tmp_path: Path) -> None:
     folder, pixels = saved(tmp_path, prediction="epsilon"), smooth(24, 20)
     done = run(loaded(folder, own_scheduler=True), pixels, prompt="a cat")
     np.testing.assert_allclose(done.pixels, stock(folder, pixels, prompt="a cat"), atol=1e-4)
+
+
+def test_a_scheduler_that_draws_noise_equals_diffusers(folder: Path, tiny: DiffusionUpscaler) -> None:
+    """DDPM adds noise at each step, from the run's own generator."""
+    everything = tiny.parts(Device("cpu"))
+    drawing = replace(everything, scheduler={**everything.scheduler, "_class_name": "DDPMScheduler"})
+    own = replace(tiny, own_scheduler=True, placed={Device("cpu"): drawing})
+    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = parts.scheduler(drawing, own=True)
+    image, generator = torch.from_numpy(smooth(12, 16)).permute(2, 0, 1)[None], torch.Generator().manual_seed(11)
+    expected = pipeline(
+        prompt="a cat", image=image, num_inference_steps=4, generator=generator, output_type="np"
+    ).images[0]
+    done = run(own, smooth(12, 16), prompt="a cat")
+    assert done.notes[0] == "4 steps of DDPMScheduler"
+    np.testing.assert_allclose(done.pixels, expected, atol=1e-4)
 
 
 def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: DiffusionUpscaler) -> None:
@@ -325,9 +343,18 @@ def test_previews_look_like_the_picture_and_cross_a_pipe(tiny: DiffusionUpscaler
     assert not np.array_equal(previews[0].picture, previews[-1].picture)
 
 
-def test_the_map_to_colours_is_the_best_linear_one(tiny: DiffusionUpscaler) -> None:
-    from pipelines.diffusion.preview import fitted
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_a_preview_is_of_the_picture_without_its_noise(prediction: str) -> None:
+    """From what the network predicts when it is right."""
+    scheduler = DDIMScheduler(prediction_type=prediction)
+    picture, noise = torch.rand(1, 4, 5, 6), torch.randn(1, 4, 5, 6)
+    time = torch.tensor(400)
+    predicted = scheduler.get_velocity(picture, noise, time) if prediction == "v_prediction" else noise
+    clean = denoising._clean(scheduler, predicted, time, scheduler.add_noise(picture, noise, time))
+    torch.testing.assert_close(clean, picture, atol=1e-4, rtol=0)
 
+
+def test_the_map_to_colours_is_the_best_linear_one(tiny: DiffusionUpscaler) -> None:
     everything = tiny.parts(Device("cpu"))
     pixels = smooth(32, 24)
     plain = torch.from_numpy(finish(enlarge(pixels, 4, "bicubic"))).permute(2, 0, 1)[None]

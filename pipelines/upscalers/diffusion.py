@@ -197,6 +197,8 @@ def _drawn(
     import torch
 
     inner = [torch.randn((1, count, *least[:2]), generator=generator) for count in channels]
+    if least == size:  # nothing else is drawn: a scheduler may draw too, what comes next in diffusers
+        return inner
     whole = []
     for noise in inner:
         around = torch.randn((1, noise.shape[1], *size[:2]), generator=generator)

@@ -66,7 +66,7 @@ def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
 def test_from_upload_to_download(page: Page, small: Path) -> None:
     give(page, small)
     choose(page, "Network · ESPCN")
-    page.get_by_label("x3").check()
+    page.get_by_role("radio", name="x3").check()
     expect(page.locator(".plan")).to_contain_text("30 × 20 → 90 × 60")
     enlarge(page)
     expect(page.locator("#progress")).to_contain_text("Done in")
@@ -83,10 +83,10 @@ def test_from_upload_to_download(page: Page, small: Path) -> None:
 def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
     page.get_by_role("button", name="Example: Drawing").click()
     expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
-    page.get_by_label("x8").check()
+    page.get_by_role("radio", name="x8").check()
     choose(page, "Network · ESPCN")
-    expect(page.get_by_label("x8")).to_have_count(0)
-    expect(page.get_by_label("x2")).to_be_checked()
+    expect(page.get_by_role("radio", name="x8")).to_have_count(0)
+    expect(page.get_by_role("radio", name="x2")).to_be_checked()
     expect(page.locator(".plan")).to_contain_text("576 × 480")
 
 
@@ -176,7 +176,7 @@ def test_the_slider_moves_by_keys(page: Page) -> None:
 def test_an_address_opens_its_state(page: Page, served: str) -> None:
     open_page(page, f"{served}?model=espcn&scale=x3&example=drawing")
     expect(page.locator("#facts")).to_contain_text("864 × 720")
-    expect(page.get_by_label("x3")).to_be_checked()
+    expect(page.get_by_role("radio", name="x3")).to_be_checked()
     expect(page.get_by_label("Model")).to_have_value("Network · ESPCN")
 
 
@@ -202,16 +202,16 @@ def test_nothing_jumps_when_the_result_arrives(page: Page) -> None:
 def test_opening_the_model_list_does_not_undo_the_scale(page: Page) -> None:
     page.get_by_label("Model").click()
     page.keyboard.press("Escape")
-    page.get_by_label("x3").check()
+    page.get_by_role("radio", name="x3").check()
     page.wait_for_timeout(500)
-    expect(page.get_by_label("x3")).to_be_checked()
+    expect(page.get_by_role("radio", name="x3")).to_be_checked()
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text("672 × 672")
 
 
 def test_nonsense_in_the_address_changes_nothing(page: Page, served: str) -> None:
     open_page(page, f"{served}?model=nonsense&scale=99&example=zzz")
-    expect(page.get_by_label("x4")).to_be_checked()
+    expect(page.get_by_role("radio", name="x4")).to_be_checked()
     expect(page.locator("#facts")).to_contain_text("896 × 896")
     expect(page.locator("#progress")).to_contain_text("Ready.")
 

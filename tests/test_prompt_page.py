@@ -244,7 +244,7 @@ def test_without_weights_real_esrgan_is_a_click_away(browser: Browser, served: s
         button(page, "Use Real-ESRGAN instead").click()
         expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
         expect(field(page, "Model")).to_have_value("GAN · Real-ESRGAN")
-        expect(page.get_by_label("x4")).to_be_checked()
+        expect(page.get_by_role("radio", name="x4")).to_be_checked()
         expect(page.locator(".plan:visible")).to_contain_text("30 × 20 → 120 × 80")
 
 

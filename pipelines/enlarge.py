@@ -6,7 +6,7 @@ Page, API, command line, chain and benchmark all call `enlarge`.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Details:
         """As JSON has it."""
         seconds = round(self.seconds, 3)
         return {**asdict(self), "size": list(self.size), "seconds": seconds, "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, details: dict[str, Any]) -> Self:
+        """What `as_dict` gave."""
+        return cls(**details | {"size": tuple(details["size"]), "notes": tuple(details["notes"])})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,7 +48,7 @@ def chosen_anew() -> Iterator[None]:
 
 
 def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda: device)
+    monkeypatch.setattr(devices, "choose", lambda light=False: device)
 
 
 def loaded(key: str, scale: int, weights: Path | None = None) -> NetworkUpscaler:

@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -19,9 +20,12 @@ from gradio_client.exceptions import AppError
 
 from pipelines import catalog, images
 from pipelines.__main__ import main
+from pipelines.enlarge import enlarge_by
 from pipelines.images import Picture
+from pipelines.runs import finish
 from tests.conftest import smooth
-from ui import page
+from ui import page, upscale
+from ui.examples import EXAMPLES, RESULT
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,6 +134,17 @@ page.build().launch(**(page.launch_options() | {"server_port": None}), prevent_t
 print({"torch", "cv2", "diffusers", "pooch"} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was made beforehand, by the very weights that come along."""
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    details = json.loads(RESULT.with_suffix(".json").read_text())
+    stages = [(upscale.FIRST_MODEL, catalog.factor(upscale.FIRST_SCALE))]
+    done = finish(enlarge_by(images.read(EXAMPLES[0].path), stages))
+    assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
+    assert tuple(details["size"]) == done.details.size
+    np.testing.assert_allclose(images.read(RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
 
 
 def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:

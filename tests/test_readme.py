@@ -13,6 +13,8 @@ def line(model: Model) -> str:
     sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
     each = " to ".join(dict.fromkeys(f"{size:.2g}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
     download = f"{each} MB" if sizes else "none"
+    if any(weights and weights.bundled for weights in model.scales.values()):
+        download = "comes along"
     use = "yes" if model.commercial else "no"
     return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
 

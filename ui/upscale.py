@@ -1,8 +1,10 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,19 +14,20 @@ from gradio.events import api
 
 from pipelines import catalog, estimates, hub_address, images
 from pipelines.catalog import Model
-from pipelines.enlarge import enlarge
+from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
+from pipelines.settings import zero_gpu
 from pipelines.upscalers import Settings, check, lacking, load
 from ui import enlarging, words
-from ui.examples import EXAMPLES, find
+from ui.examples import EXAMPLES, RESULT, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
 
-FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
+FIRST_MODEL, FIRST_SCALE = "swift", "x4"
 READY = "Ready."
 WAITING = "Waiting for a free place."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
@@ -96,6 +99,10 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
     opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
+    if zero_gpu():
+        _warm()  # a process that is forked while a thread loads would inherit locks that nobody opens
+    else:
+        page.load(_warm, None, None, **QUIET, queue=False)
 
     waiting = run.click(
         lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
@@ -226,6 +233,12 @@ def _open(request: gr.Request) -> tuple[Any, ...]:
     return image, key, Radio(scales, value=scale), words.about(row), _denoise(row), asked
 
 
+def _warm() -> None:
+    """Have the first model ready by the time somebody clicks; what is wrong with it is told then."""
+    with suppress(Exception):
+        load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
+
+
 def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
     """The result in the format to download; from the lossless file, so that nothing is lost on the way."""
     ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
@@ -313,5 +326,10 @@ def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Pi
 
 
 def _first(folder: Path) -> Shown:
-    """The first example's result, there before anyone clicks."""
-    return finish(_shown(EXAMPLES[0].path, catalog.find(FIRST_MODEL), Settings(), FIRST_SCALE, folder))
+    """The first example's result, there before anyone clicks: made beforehand, since the page opens without torch."""
+    details = Details.from_dict(json.loads(RESULT.with_suffix(".json").read_text()))
+    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(BEFORE, details.scale)]))
+    left = folder / f"before_{BEFORE}.png"
+    images.write(before.picture, left, metadata=False)
+    said = f"left {BEFORE}, right {details.model} x{details.scale}, made beforehand"
+    return Shown((str(left), str(RESULT)), words.facts(details, said), str(RESULT))

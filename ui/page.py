@@ -15,7 +15,8 @@ TITLE = "Upscale Bench"
 HEAD = f"<h1>{TITLE}</h1><p>Enlarge a picture with any of many upscalers, and measure which is best for it.</p>"
 NOTE = (
     "OpenCV's networks (EDSR, ESPCN, FSRCNN, LapSRN) were trained on pictures shrunk without antialiasing; on properly "
-    "shrunk ones they score about as bicubic does. Swift was made for those."
+    "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
+    "others."
 )
 KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 

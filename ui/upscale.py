@@ -28,6 +28,7 @@ from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
+STATE = ("model", "scale", "example")  # what the page's address may ask for
 READY = "Ready."
 WAITING = "Waiting for a free place."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
@@ -98,11 +99,11 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     changes = [image.change, model.change, own.change, scale.change, denoise.change]
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
-    opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
+    ready = opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
     if zero_gpu():
         _warm()  # a process that is forked while a thread loads would inherit locks that nobody opens
     else:
-        page.load(_warm, None, None, **QUIET, queue=False)
+        ready.then(_warm, None, None, **QUIET, queue=False)
 
     waiting = run.click(
         lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
@@ -222,6 +223,8 @@ def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
 def _open(request: gr.Request) -> tuple[Any, ...]:
     """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for nothing."""
     query = dict(request.query_params)
+    if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
+        return (*(gr.skip(),) * 5, False)
     example = find(query.get("example", ""))
     key = query["model"] if query.get("model") in {row.key for row in catalog.MODELS} else FIRST_MODEL
     row = catalog.find(key)

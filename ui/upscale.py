@@ -19,7 +19,6 @@ from pipelines.errors import UpscaleError
 from pipelines.images import Picture, Source
 from pipelines.phrasing import duration
 from pipelines.runs import Run, Step, finish
-from pipelines.settings import zero_gpu
 from pipelines.upscalers import Settings, check, lacking, load
 from ui import enlarging, words
 from ui.examples import EXAMPLES, RESULT, find
@@ -99,11 +98,7 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
     changes = [image.change, model.change, own.change, scale.change, denoise.change]
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
-    ready = opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
-    if zero_gpu():
-        _warm()  # a process that is forked while a thread loads would inherit locks that nobody opens
-    else:
-        ready.then(_warm, None, None, **QUIET, queue=False)
+    opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
 
     waiting = run.click(
         lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
@@ -139,6 +134,12 @@ def _build(page: gr.Blocks, first: "Shown") -> None:
         **ONE_AT_A_TIME,
     )
     api(list_models, api_name="models", queue=False)
+
+
+def warm() -> None:
+    """Have the first model ready by the time somebody clicks; what is wrong with it is told then."""
+    with suppress(Exception):
+        load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -234,12 +235,6 @@ def _open(request: gr.Request) -> tuple[Any, ...]:
         scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
     image = gr.skip() if example is None else str(example.path)
     return image, key, Radio(scales, value=scale), words.about(row), _denoise(row), asked
-
-
-def _warm() -> None:
-    """Have the first model ready by the time somebody clicks; what is wrong with it is told then."""
-    with suppress(Exception):
-        load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
 
 
 def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:

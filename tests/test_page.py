@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,6 +135,28 @@ page.build().launch(**(page.launch_options() | {"server_port": None}), prevent_t
 print({"torch", "cv2", "diffusers", "pooch"} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the page once it is open; before it where GPUs are lent, since processes are forked there."""
+    loaded = threading.Event()
+    monkeypatch.setattr(upscale, "warm", loaded.set)
+    if lent:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    blocks = gr.Blocks()
+    page.warm_up(blocks)
+    assert loaded.wait(0.3) == lent, "not while it opens"
+    blocks.is_running = True
+    assert loaded.wait(20)
+
+
+def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
+    """Its answer may come after a click."""
+    for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
+        request = gr.Request(query_params=dict([query.split("=")] if query else []))
+        *fields, asked = upscale._open(request)
+        assert all(each == gr.skip() for each in fields) == kept and asked != kept
 
 
 def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,17 +57,15 @@ class Checkpoint:
 
 def write(path: Path, state: Checkpoint) -> None:
     """Write so that a kill leaves either the old file or the new one. Raises CannotWrite."""
+    # torch reads no class of ours back: those become plain dictionaries.
+    plain = {"config": asdict(state.config), "rounds": [asdict(each) for each in state.rounds]}
     stream = io.BytesIO()
-    torch.save({name: getattr(state, name) for name in Checkpoint.__slots__} | _plain(state), stream)
+    torch.save({name: getattr(state, name) for name in Checkpoint.__slots__} | plain, stream)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotWrite(f"The folder {path.parent} cannot be made ({error.strerror}).") from error
     write_whole(path, stream.getvalue())
-
-
-def _plain(state: Checkpoint) -> dict[str, Any]:
-    return {"config": asdict(state.config), "rounds": [asdict(each) for each in state.rounds]}
 
 
 def read(path: Path) -> Checkpoint:

@@ -5,7 +5,6 @@ another configuration is refused. Knows nothing of how files are exported.
 """
 
 import math
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pipelines import machine
 from pipelines.archs.srcnn import Srcnn
 from pipelines.archs.swift import Swift
 from pipelines.errors import BadSetting, TrainingStopped
@@ -141,13 +141,11 @@ def all_finite(*networks: nn.Module) -> bool:
 def processor(exact: bool = False) -> str:
     """What trains: the GPU's name, or the processor's with its threads and precision."""
     device, dtype = device_and_dtype(exact)
+    precision = str(dtype).removeprefix("torch.")
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name()}, {dtype}".replace("torch.", "")
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+        return f"{torch.cuda.get_device_name()}, {precision}"
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    return f"{name} ({capability}), {threads} thread{'s' if threads > 1 else ''}, {dtype}".replace("torch.", "")
+    return f"{machine.processor()} ({capability}), {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
 def rate_at(config: Config, step: int) -> float:

@@ -41,6 +41,7 @@ benchmark: setup
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.viewer
+	$(BIN)/python -m benchmarks.swift
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
 space: setup

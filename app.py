@@ -15,6 +15,7 @@ if __name__ == "__main__":
     try:
         ui.gpu.preload()
         demo = page.build()
+        page.warm_up(demo)
         for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
             signal.signal(number, signal.default_int_handler)
         demo.launch(**page.launch_options())

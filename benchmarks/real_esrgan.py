@@ -74,7 +74,7 @@ def ours(key: str, network: Network) -> NetworkUpscaler:
 
 def run_on(device: Device, upscaler: NetworkUpscaler, pixels: Pixels) -> Upscaled:
     """The picture enlarged on that device, whatever would be chosen."""
-    with mock.patch.object(devices, "choose", lambda: device):
+    with mock.patch.object(devices, "choose", lambda light=False: device):
         return finish(upscaler.run(pixels, Settings()))
 
 

@@ -1,4 +1,4 @@
-"""Each model at x2 against the plain library it stands on, in one run: seconds and peak memory.
+"""Classical and OpenCV's models at x2 against the plain library they stand on, in one run: seconds and peak memory.
 
 python -m benchmarks.upscale
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.measuring import medians, peak_megabytes, write_section
 from pipelines import resample, weights
-from pipelines.catalog import MODELS, Model
+from pipelines.catalog import CPU_ENGINES, MODELS, Model
 from pipelines.enlarge import enlarge
 from pipelines.picture import Picture, Pixels, to_uint8
 from pipelines.runs import finish
@@ -52,14 +52,19 @@ def _plain(model: Model, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:
         image, size = Image.fromarray(rgb), (rgb.shape[1] * SCALE, rgb.shape[0] * SCALE)
         kernel = resample.KERNELS.get(model.key, Image.Resampling.NEAREST)
         return lambda: image.resize(size, kernel)
+    return dnn_superres(model, SCALE, rgb)
+
+
+def dnn_superres(model: Model, scale: int, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:
+    """The picture enlarged by OpenCV alone."""
     import cv2
 
-    needed = model.scales[SCALE]
+    needed = model.scales[scale]
     found = weights.find(needed) if needed else None
     assert found, "only models whose weights are here are measured"
     network = cv2.dnn_superres.DnnSuperResImpl.create()
     network.readModel(str(found[0].path))
-    network.setModel(model.arch, SCALE)
+    network.setModel(model.arch, scale)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     return lambda: network.upsample(bgr)
 
@@ -95,7 +100,7 @@ def main() -> None:
 
 def _is_here(model: Model) -> bool:
     needed = model.scales[SCALE]
-    return needed is None or weights.find(needed) is not None
+    return model.engine in CPU_ENGINES and (needed is None or weights.find(needed) is not None)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Weights:
     """The files one model needs at one scale, and where to ask for them, in order."""
 
     files: tuple[File, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...]  # none for files that come with the program
     anywhere: bool = True  # whether a file of that name in the user's folder, or among the bundled ones, is meant too
     pipeline: str = ""  # of a folder that diffusers saved the class, as its model_index.json names it
 
@@ -84,6 +84,11 @@ class Weights:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the files come with the program: nobody else has them."""
+        return not self.sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Model:
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
     steps: int = 0  # of denoising, unless told otherwise; 0 for what does not denoise step by step
+    light: bool = False  # so little work that no GPU is borrowed for it
 
     @property
     def prompt(self) -> bool:
@@ -119,8 +125,8 @@ class Model:
 
     @property
     def gpu(self) -> bool:
-        """Whether it runs on a GPU where there is one."""
-        return self.engine not in CPU_ENGINES
+        """Whether it is worth borrowing a GPU for."""
+        return self.engine not in CPU_ENGINES and not self.light
 
 
 def _classical(key: str, name: str, note: str, paper: str = "") -> Model:
@@ -170,6 +176,10 @@ def _network(folder: str, config: int, weights: int, sha256: str | None = None) 
     )
 
 
+def _bundled(files: Mapping[int, File]) -> Mapping[int, Weights]:
+    return {scale: Weights((file,), ()) for scale, file in files.items()}
+
+
 TILED = frozenset({"tile"})
 
 MODELS = (
@@ -177,6 +187,70 @@ MODELS = (
     _classical("bilinear", "Bilinear", "The quickest smooth one; soft."),
     _classical("bicubic", "Bicubic", "The usual baseline: what every other method must beat.", "Keys 1981"),
     _classical("lanczos", "Lanczos", "A little sharper than bicubic, with faint halos at edges.", "Duchon 1979"),
+    Model(
+        key="swift",
+        name="Swift",
+        family="cnn",
+        engine="network",
+        scales=_bundled(
+            {
+                2: File(
+                    "swift-x2.safetensors",
+                    124_072,
+                    sha256="741540ce27c37b038225076e317825e4288cfceb9b668ec09c855e0a966e6efd",
+                ),
+                3: File(
+                    "swift-x3.safetensors",
+                    319_286,
+                    sha256="3afbaba9dc7fa564f3b694ad3ca12ef3e3d551bb3264135e08f4fbb5e62ee400",
+                ),
+                4: File(
+                    "swift-x4.safetensors",
+                    331_424,
+                    sha256="520ead90d189ff377a5a4894c8c7919686a76a21000fff120ef21783cf592e9e",
+                ),
+            }
+        ),
+        licence="Apache-2.0",
+        commercial=True,
+        note="This project's own: faithful and quick, and it comes along. Trained on pictures published for research.",
+        arch="swift",
+        params={2: 61_388, 3: 158_203, 4: 164_272},
+        takes=TILED,
+        light=True,
+    ),
+    Model(
+        key="srcnn",
+        name="SRCNN",
+        family="cnn",
+        engine="network",
+        scales=_bundled(
+            {
+                2: File(
+                    "srcnn-x2.safetensors",
+                    115_156,
+                    sha256="f593a1e14c0b440ca5e68ce324114143831663aa79f063d1b8a81d0694199d06",
+                ),
+                3: File(
+                    "srcnn-x3.safetensors",
+                    115_156,
+                    sha256="66cdc10afb978973343597b07db1acbbee3fe73c806b88f3b129d411fed37662",
+                ),
+                4: File(
+                    "srcnn-x4.safetensors",
+                    115_156,
+                    sha256="668c5967dad5dada2d30a836c072bf00cac70be55be70552816c6bca002a422e",
+                ),
+            }
+        ),
+        licence="Apache-2.0",
+        commercial=True,
+        note="The first network for this, trained anew on pictures published for research: what ten years brought.",
+        paper="Dong et al. 2016, arXiv:1501.00092",
+        arch="srcnn",
+        params=dict.fromkeys((2, 3, 4), 57_281),
+        takes=TILED,
+    ),
     Model(
         key="edsr",
         name="EDSR",
@@ -646,7 +720,7 @@ def as_dict(model: Model) -> dict[str, Any]:
         "licence": model.licence,
         "commercial": model.commercial,
         "params": {str(scale): count for scale, count in model.params.items()},
-        "download": {str(scale): weights.size for scale, weights in model.scales.items() if weights},
+        "download": {str(at): 0 if each.bundled else each.size for at, each in model.scales.items() if each},
         "paper": model.paper,
         "note": model.note,
     }

@@ -1,6 +1,7 @@
 """Files of weights: reads one safely, in any of the ways such files are written, and builds the network it is of.
 
-Knows the networks of `archs` that enlarge. Nothing about one is taken from anywhere but the names and shapes in it.
+Knows the networks of `archs` that enlarge. All about one is taken from the names and shapes in its file, but for the
+scale of SRCNN, which is a number there.
 Imports torch: import it where a model is loaded.
 """
 
@@ -200,7 +201,7 @@ def _plain(value: Any) -> bool:
 
 
 def _canonical(tensors: State, name: str) -> State:
-    """The same tensors under BasicSR's names. Raises BadWeights where they are of neither network."""
+    """The same tensors under BasicSR's names. Raises BadWeights where they are of no network here."""
     if "model.0.weight" in tensors:
         names = _by_position(tensors)
     elif "conv_first.weight" in tensors:
@@ -284,9 +285,9 @@ def _swift(state: Mapping[str, Tensor], name: str) -> Swift:
 
 def _srcnn(state: Mapping[str, Tensor], name: str) -> Srcnn:
     """SRCNN, whose sizes are always the same; what it enlarges by stands in the file."""
-    scale = state.get("enlarges", torch.zeros(1))
-    _check(float(scale.sum()), 1, name)
-    return Srcnn(int(scale.sum()))
+    scale = float(state["enlarges"].sum()) if "enlarges" in state else 0.0
+    _check(scale, 1, name)
+    return Srcnn(int(scale))
 
 
 def _kernel(state: Mapping[str, Tensor], key: str, name: str, channels: int | None = None) -> tuple[int, int]:

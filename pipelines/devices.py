@@ -39,24 +39,30 @@ class Device:
         return self.name if self.engine == "torch" else f"{self.name} (OpenVINO)"
 
 
-def choose() -> Device:
-    """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact."""
-    # A forked process may have been lent a GPU that its parent does not have.
-    return _chosen(settings.exact(), os.getpid())
+def choose(light: bool = False) -> Device:
+    """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact.
+
+    For a `light` model no GPU is borrowed: it takes one only where that is there anyhow.
+    """
+    # Where GPUs are lent, a forked process has one. Its parent has none, although torch says that it had.
+    lacking = light and settings.zero_gpu() and multiprocessing.parent_process() is None
+    return _chosen(settings.exact(), not lacking, os.getpid())
 
 
 @cache
-def _chosen(exact: bool, process: int) -> Device:
+def _chosen(exact: bool, with_gpu: bool, process: int) -> Device:
     import torch
 
     make_torch_safe()
-    if torch.cuda.is_available():
+    if with_gpu and torch.cuda.is_available():
         return Device("cuda", "float32" if exact else "float16", batch=4)
     if torch.backends.mps.is_available():
         return Device("mps", "float32" if exact else "float16", batch=1)
     dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
-    lacking = _why_no_openvino()
-    return Device("cpu", dtype, note=lacking) if lacking else Device("cpu", dtype, engine="openvino")
+    if (lacking := _why_no_openvino()) is None:
+        return Device("cpu", dtype, engine="openvino")
+    # Where GPUs are lent, the CPU is for light models, which are quick enough without.
+    return Device("cpu", dtype, note=lacking if with_gpu else None)
 
 
 def _why_no_openvino() -> str | None:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,6 +49,11 @@ class Details:
             "weights_sha256": self.weights_sha256,
         }
         return json.dumps(told, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, details: dict[str, Any]) -> Self:
+        """What `as_dict` gave."""
+        return cls(**details | {"size": tuple(details["size"]), "notes": tuple(details["notes"])})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

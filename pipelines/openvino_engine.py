@@ -108,6 +108,9 @@ def _layer(layer: nn.Module, planes: Any) -> Any:
 def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     if target is torch.cat:
         return ops.concat(args[0], options["dim"])
+    if target is torch.repeat_interleave:
+        channels = args[0].get_output_partial_shape(0)[options["dim"]].get_length()
+        return ops.gather(args[0], np.repeat(np.arange(channels), args[1]), options["dim"])
     if target in (operator.add, "add", "add_"):
         scaled = ops.multiply(args[1], np.float32(options["alpha"])) if "alpha" in options else args[1]
         return ops.add(args[0], scaled)
@@ -115,7 +118,7 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
         return ops.prelu(args[0], np.array([options["negative_slope"]], np.float32))
     if target is F.relu:
         return ops.relu(args[0])
-    if target is F.pad and options["mode"] == "replicate":
+    if target is F.pad and options.get("mode") == "replicate":
         left, right, top, bottom = args[1]
         return ops.pad(args[0], [0, 0, top, left], [0, 0, bottom, right], "edge")
     if target is F.pixel_shuffle:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.archs.rrdbnet import RRDBNet
+from pipelines.archs.srcnn import Srcnn
 from pipelines.archs.srvgg import SRVGGNetCompact
+from pipelines.archs.swift import Swift
 
 UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
 
@@ -71,6 +73,25 @@ def compact(scale: int, depth: int = 2, seed: int = 0) -> SRVGGNetCompact:
     fill(network, seed)
     network.body[-1].weight.data.mul_(0.2)
     network.body[-1].bias.data.zero_()
+    return network
+
+
+def swift(scale: int, depth: int = 2, seed: int = 0) -> Swift:
+    """A tiny network of swift's kind, whose outputs are about within [0, 1] for most pictures."""
+    network = Swift(scale, width=8, depth=depth)
+    fill(network, seed)
+    network.last.weight.data.mul_(0.2)
+    network.last.bias.data.zero_()
+    return network
+
+
+def srcnn(scale: int, seed: int = 0) -> Srcnn:
+    """SRCNN with drawn parameters, whose outputs are about within [0, 1] for most pictures."""
+    network = Srcnn(scale)
+    fill(network, seed)
+    network.enlarges.fill_(scale)
+    network.rebuild.weight.data.mul_(0.2)
+    network.rebuild.bias.data.zero_()
     return network
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from pipelines import images
 from pipelines.images import Picture, to_uint8
 from tests.conftest import smooth, visit
+from ui.examples import RESULT
 
 
 @pytest.fixture
@@ -61,6 +62,18 @@ def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
     widths = page.locator("#compare img").evaluate_all("all => all.map(each => each.naturalWidth)")
     assert widths == [896, 896]
     expect(page.locator("#facts")).to_contain_text("896 × 896")
+    expect(page.locator("#facts")).to_contain_text("left bicubic, right swift x4, made beforehand")
+    name, path = downloaded(page, "PNG")
+    assert (name, path.read_bytes()) == (RESULT.name, RESULT.read_bytes())
+
+
+def test_a_learned_result_without_any_network(page: Page) -> None:
+    """Swift comes along: nothing is chosen, nothing downloaded."""
+    page.get_by_role("button", name="Example: Drawing").click()
+    expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("right swift x4")
+    expect(page.locator("#facts")).to_contain_text("1152 × 960")
 
 
 def test_from_upload_to_download(page: Page, small: Path) -> None:
@@ -83,6 +96,7 @@ def test_from_upload_to_download(page: Page, small: Path) -> None:
 def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
     page.get_by_role("button", name="Example: Drawing").click()
     expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
+    choose(page, "Classical · Lanczos")
     page.get_by_role("radio", name="x8").check()
     choose(page, "Network · ESPCN")
     expect(page.get_by_role("radio", name="x8")).to_have_count(0)

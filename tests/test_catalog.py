@@ -19,7 +19,7 @@ def test_founding_models_and_scales() -> None:
     scales = {model.key: tuple(model.scales) for model in MODELS}
     assert scales == {
         **dict.fromkeys(("nearest", "bilinear", "bicubic", "lanczos"), (2, 3, 4, 8)),
-        **dict.fromkeys(("edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
+        **dict.fromkeys(("swift", "srcnn", "edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
         **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
         **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},

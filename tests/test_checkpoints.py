@@ -19,7 +19,7 @@ from pipelines import checkpoints
 from pipelines.archs.rrdbnet import RRDBNet
 from pipelines.archs.srvgg import SRVGGNetCompact
 from pipelines.errors import BadWeights
-from tests.networks import fill, noise
+from tests.networks import fill, noise, srcnn, swift
 
 State = dict[str, Tensor]
 KINDS = [(1, 1), (2, 1), (3, 1), (2, 2), (2, 4), (3, 2)]  # upsamplings, unshuffle
@@ -228,6 +228,15 @@ WRONG: dict[str, tuple[Any, str]] = {
         r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\) or body.0.weight, "
         r"body.1.weight … \(compact\), found block0.weight, block1.weight, block2.weight and 6 more",
     ),
+    "no scale": (changed(srcnn(2), enlarges=None), "cannot be used: it enlarges 0 times"),
+    "odd scale": (changed(srcnn(2), enlarges=torch.tensor([2.5])), "cannot be used: it enlarges 2.5 times"),
+    "no number": (changed(srcnn(2), enlarges=torch.tensor([torch.nan])), "holds values that are no numbers"),
+    "two scales": (changed(srcnn(2), enlarges=torch.ones(2)), "does not fit together: enlarges is 2 and should be 1"),
+    "half of srcnn": ({"extract.weight": torch.ones(64, 1, 9, 9)}, "cannot be used: it enlarges 0 times"),
+    "other srcnn": (changed(srcnn(2), map__weight=torch.ones(32, 64, 1, 1)), "does not fit together: map.weight is"),
+    "half of swift": ({"first.weight": torch.ones(8, 3, 5, 5)}, "is of another network"),
+    "odd swift": (changed(swift(2), last__weight=torch.ones(7, 8, 3, 3)), "cannot be used: it enlarges 1.528 times"),
+    "swift without a bias": (changed(swift(2), last__bias=None), "is not a whole network: it lacks last.bias"),
     "strange name": ({"a\n" + 99 * "b": torch.ones(1)}, rf"is of another network: .*, found a\?{58 * 'b'}"),
     "lacks one": (changed(rrdb(), conv_hr__bias=None), "is not a whole network: it lacks conv_hr.bias"),
     "lacks its blocks": (

@@ -98,7 +98,7 @@ def test_weights_pull_and_verify_report_each_file(capsys: pytest.CaptureFixture[
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
     assert told.out.count("differs") == 3, "the tiny networks are not the published files"
-    lacking = [needed for label, needed in _needed(_all_keys()) if not label.startswith("espcn ")]
+    lacking = [needed for label, needed in _needed(_all_keys()) if not (needed.bundled or label.startswith("espcn "))]
     online = sum(bool(needed.sources) for needed in lacking)
     assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == online
     assert told.out.count("failed: ") == len(lacking), "one line for all files that fail alike"
@@ -320,6 +320,8 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         *[("espcn", 2, 34.76), ("espcn", 3, 30.53), ("espcn", 4, 28.38)],
         *[("fsrcnn", 2, 34.85), ("fsrcnn", 3, 30.59), ("fsrcnn", 4, 28.40)],
         *[("lapsrn", 2, 34.48), ("lapsrn", 4, 28.75), ("lapsrn", 8, 24.43)],
+        *[("swift", 2, 37.37), ("swift", 3, 33.56), ("swift", 4, 31.29)],
+        *[("srcnn", 2, 36.70), ("srcnn", 3, 32.65), ("srcnn", 4, 30.27)],
     ],
 )
 def test_set5_scores(

@@ -170,7 +170,7 @@ def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch
     offered, ticked = compare_tab._models("round-trip", "x4")
     assert ("Real-ESRGAN general (compact)", "real-esrgan-general") in offered
     assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
-    assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "espcn"]
+    assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "swift", "espcn"]
     assert chained._direct() == [] and "real-esrgan" not in compare_tab._models("chained-8x", "x4")[1]
 
 

@@ -101,6 +101,17 @@ def test_cuda_comes_first(have: Have) -> None:
     assert choose() == Device("cuda", "float16", batch=4)
 
 
+def test_a_light_model_borrows_no_gpu(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GPUs are lent, torch says that the page's own process had one; the forked process really has it."""
+    have(cuda=True)
+    assert choose(light=True).name == "cuda", "one that is there anyhow"
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert (choose(light=True).name, choose().name) == ("cpu", "cuda")
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    assert choose(light=True).name == "cuda"
+
+
 def test_apples_comes_before_the_processor(have: Have) -> None:
     have(mps=True)
     assert choose() == Device("mps", "float16")

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from pipelines import forward
+from pipelines.archs.srcnn import Srcnn
 from pipelines.checkpoints import Network
 from pipelines.devices import Device
 from pipelines.forward import Forward
-from tests.networks import compact, rrdb
+from tests.networks import compact, rrdb, srcnn, swift
 
 Batch = npt.NDArray[np.float32]
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (2, 4, 8)}
 NETWORKS |= {f"compact x{s}": lambda s=s: compact(s) for s in (2, 4)}
+NETWORKS |= {"swift x3": lambda: swift(3), "srcnn x2": lambda: srcnn(2)}
 CPU, LOW = Device("cpu"), Device("cpu", "bfloat16")
 OPENVINO = [Device("cpu", "float32", "openvino"), Device("cpu", "bfloat16", "openvino")]
 
@@ -52,6 +54,8 @@ def test_torch_in_float32_is_the_network(network: Network, shape: tuple[int, ...
 
 def test_low_precision_is_near_and_nearer_than_all_in_it(network: Network) -> None:
     """The two convolutions at the ends stay in float32: what they round would be seen in every pixel."""
+    if isinstance(network, Srcnn):
+        pytest.skip("what it begins with, torch does in float32 alone")
     batch = pixels(2, 16, 20, 3)
     exact = given_by(network, batch)
     throughout = given_by(copy.deepcopy(network).bfloat16(), batch, torch.bfloat16)

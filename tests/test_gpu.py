@@ -109,9 +109,10 @@ def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
             assert [each.path.rpartition("/")[2] for each in hub.asked] == asked
 
 
-def test_classical_and_opencv_models_ask_for_no_gpu() -> None:
-    """A GPU asked for them would be taken off the visitor's quota for nothing."""
-    assert not any(model.gpu for model in catalog.MODELS if model.engine in ("classical", "opencv"))
+def test_what_is_quick_without_a_gpu_asks_for_none() -> None:
+    """One asked for these would be taken off the visitor's quota for nothing."""
+    quick = [model for model in catalog.MODELS if model.engine in ("classical", "opencv") or model.key == "swift"]
+    assert len(quick) > 5 and not any(model.gpu for model in quick)
 
 
 # --- for how long -------------------------------------------------------------------------------------------------

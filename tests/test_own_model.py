@@ -269,7 +269,7 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     own(page, "")
     expect(page.locator(".plan").first).not_to_contain_text("no time known yet")
     enlarge(page)
-    expect(page.locator("#facts")).to_contain_text("right lanczos x2")
+    expect(page.locator("#facts")).to_contain_text("right swift x2")
 
 
 def test_ones_own_model_gives_way_to_one_of_the_list(page: Page) -> None:

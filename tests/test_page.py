@@ -2,10 +2,12 @@
 
 import ast
 import base64
+import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +21,12 @@ from gradio_client.exceptions import AppError
 
 from pipelines import catalog, images
 from pipelines.__main__ import main
+from pipelines.enlarge import enlarge_by
 from pipelines.images import Picture
+from pipelines.runs import finish
 from tests.conftest import smooth
-from ui import page
+from ui import page, upscale
+from ui.examples import EXAMPLES, RESULT
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,6 +135,39 @@ page.build().launch(**(page.launch_options() | {"server_port": None}), prevent_t
 print({"torch", "cv2", "diffusers", "pooch"} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the page once it is open; before it where GPUs are lent, since processes are forked there."""
+    loaded = threading.Event()
+    monkeypatch.setattr(upscale, "warm", loaded.set)
+    if lent:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    blocks = gr.Blocks()
+    page.warm_up(blocks)
+    assert loaded.wait(0.3) == lent, "not while it opens"
+    blocks.is_running = True
+    assert loaded.wait(20)
+
+
+def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
+    """Its answer may come after a click."""
+    for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
+        request = gr.Request(query_params=dict([query.split("=")] if query else []))
+        *fields, asked = upscale._open(request)
+        assert all(each == gr.skip() for each in fields) == kept and asked != kept
+
+
+def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was made beforehand, by the very weights that come along."""
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    details = json.loads(RESULT.with_suffix(".json").read_text())
+    stages = [(upscale.FIRST_MODEL, catalog.factor(upscale.FIRST_SCALE))]
+    done = finish(enlarge_by(images.read(EXAMPLES[0].path), stages))
+    assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
+    assert tuple(details["size"]) == done.details.size
+    np.testing.assert_allclose(images.read(RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
 
 
 def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:

@@ -15,6 +15,8 @@ def line(model: Model) -> str:
     digits = ".0f" if 100 < max(sizes, default=0) < 1000 else ".2g"
     each = " to ".join(dict.fromkeys(f"{size / of:{digits}}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
     download = f"{each} {unit}" if sizes else "none"
+    if any(weights and weights.bundled for weights in model.scales.values()):
+        download = "comes along"
     use = "yes" if model.commercial else "no"
     return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
 

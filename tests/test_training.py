@@ -3,6 +3,7 @@
 # ruff: noqa: E402 -- torch comes first: without it there is nothing to test
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,19 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 load_file = pytest.importorskip("safetensors.torch").load_file
 
-from pipelines.archs.srcnn import Srcnn
 from pipelines.archs.swift import Swift
 from pipelines.checkpoints import network_of, read
 from pipelines.errors import BadSetting, BadWeights, TrainingStopped
-from training import data
+from training import checkpoint, data
 from training.__main__ import main
 from training.branches import BranchedConv, collapsed
+from training.checkpoint import Config
 from training.export import Story, export
 from training.losses import psnr_y
 from training.score import score
-from training.trainer import Config, Trained, build, rate_at, read_checkpoint, train
+from training.trainer import Trained, build, rate_at, train
 
-TINY = Config("swift", 2, width=8, depth=2, steps=20, batch=4, patch=8, rate=3e-3, seed=1, pictures=4)
+TINY = Config("swift", 2, width=8, depth=2, steps=20, batch=4, patch=8, rate=3e-3, seed=1, data="4 files")
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_killed_run_goes_on_to_the_same_result(
 
     with pytest.raises(KeyboardInterrupt):
         train(TINY, patches, held_out, tmp_path / "killed.pt", every=5, log=killed)
-    assert read_checkpoint(tmp_path / "killed.pt", TINY)["step"] == 10
+    assert checkpoint.read(tmp_path / "killed.pt").step == 10
     resumed = train(TINY, patches, held_out, tmp_path / "killed.pt", every=5)
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -89,25 +90,6 @@ def test_branches_collapse_to_the_same_function() -> None:
     picture = torch.rand(2, 3, 20, 17)
     with torch.no_grad():
         torch.testing.assert_close(network_of(collapsed(trained), "made")(picture), trained(picture), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("network", [Swift(2, 8, 3), Swift(4, 8, 1), Srcnn(3)])
-@torch.no_grad()
-def test_radius_bounds_what_a_pixel_sees(network: Swift | Srcnn) -> None:
-    """So a tile with an overlap of the radius equals the whole picture."""
-    picture = torch.rand(1, 3, 40, 41)
-    changed = picture.clone()
-    changed[:, :, 20, 20] = 9
-    touched = (network(picture) != network(changed)).any(1)[0].nonzero() // network.scale
-    assert (touched - 20).abs().max() <= network.radius
-
-
-def test_srcnn_state_round_trip() -> None:
-    network = Srcnn(4)
-    state = network.state_dict()
-    assert sum(value.numel() for value in state.values()) == 57_282
-    picture = torch.rand(1, 3, 9, 8)
-    torch.testing.assert_close(network_of(state, "made")(picture), network(picture))
 
 
 def test_patches_are_where_they_should_be(folder: Path) -> None:
@@ -125,7 +107,7 @@ def test_psnr_of_a_constant_error() -> None:
 
 
 def test_rate_warms_up_and_falls() -> None:
-    long = Config("swift", 2, 8, 2, 10_000, 4, 8, 1e-3, 1, 4)
+    long = replace(TINY, steps=10_000)
     assert rate_at(long, 0) < rate_at(long, 150) < rate_at(long, 250) > rate_at(long, 9_999)
 
 
@@ -159,7 +141,19 @@ def test_start_takes_equal_layers(folder: Path, capsys: pytest.CaptureFixture[st
     assert "12 of 16 tensors taken" in capsys.readouterr().out
     start.write_bytes(b"no checkpoint")
     assert main(command(folder, "--scale", "4", "--start", str(start))) == 1
-    assert "is not a checkpoint" in capsys.readouterr().err
+    assert "not a checkpoint" in capsys.readouterr().err
+
+
+def test_what_starts_from_another_scale_keeps_its_own(folder: Path) -> None:
+    """Nothing but a number in SRCNN's file tells its scale."""
+    places = ["--data", str(folder), "--runs", str(folder.parent / "runs"), "--out", str(folder.parent / "out")]
+    small = ["--steps", "2", "--batch", "2", "--patch", "8", *places]
+    assert main(["srcnn", "--scale", "2", *small]) == 0
+    start = str(folder.parent / "runs" / "srcnn-x2.pt")
+    assert main(["srcnn", "--scale", "3", "--start", start, *small]) == 0
+    assert read(folder.parent / "out" / "srcnn-x3.safetensors").scale == 3
+    card = (folder.parent / "out" / "srcnn-x3.md").read_text()
+    assert "Round 1" in card and "Round 2" in card and card.count("python -m training srcnn --scale 2") == 1
 
 
 def test_loss_that_is_no_number_keeps_the_last_checkpoint(
@@ -175,20 +169,119 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(
     monkeypatch.setattr(data.Patches, "batch", poisoned)
     with pytest.raises(TrainingStopped, match="before step 15"):
         train(TINY, patches, held_out, tmp_path / "run.pt", every=5)
-    saved = read_checkpoint(tmp_path / "run.pt", TINY)
-    assert saved["step"] == 10
-    assert all(value.isfinite().all() for value in saved["network"].values())
+    saved = checkpoint.read(tmp_path / "run.pt")
+    assert saved.step == 10
+    assert all(value.isfinite().all() for value in saved.network.values())
+
+
+def test_weights_that_are_no_numbers_are_neither_kept_nor_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last loss was still one: it is measured before the step that breaks the network."""
+    assert main(command(folder, "--steps", "1", "--rate", "1e38")) == 1
+    assert capsys.readouterr().err.startswith(
+        "The loss or the network stopped being numbers before step 1. Try a lower"
+    )
+    assert not list((folder.parent / "runs").iterdir()) and not list((folder.parent / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["--steps", "0"], ["--steps", "-5"], ["--steps", "many"], ["--every", "0"], ["--batch", "0"]),
+        *(["--patch", "-4"], ["--rate", "0"], ["--rate", "nan"], ["--rate", "inf"], ["--rate", "-1"], ["--seed", "-1"]),
+        *(["--seed", "9" * 20], ["--width", "0"], ["--depth", "0"], ["--depth", "257"], ["--batch", "1000000"]),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_is_refused_at_once(folder: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(command(folder, *wrong))
+    assert left.value.code == 2 and f"argument {wrong[0]}" in capsys.readouterr().err
+    assert not (folder.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("place", ["--out", "--runs"])
+def test_a_folder_that_cannot_be_written_is_told_before_training(
+    folder: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "file").write_bytes(b"")
+    assert main(command(folder, place, str(folder.parent / "file" / "below"))) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Nothing can be written to ") and shown.err.count("\n") == 1 and "step" not in shown.out
+
+
+DAMAGED = {
+    "config": {"config": [1]},
+    "steps": {"step": "some"},
+    "rounds": {"rounds": [{"hours": 1}]},
+    "network": {"network": {"first.bias": 3}},
+    "shapes": {"average": {"first.bias": torch.ones(3)}},
+    "optimizer": {"optimizer": {"state": {}}},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_checkpoint_is_one_sentence(folder: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(folder)) == 0
+    path = folder.parent / "runs" / "swift-x2.pt"
+    torch.save(torch.load(path, weights_only=True) | DAMAGED[damage], path)
+    capsys.readouterr()
+    assert main(command(folder)) == 1
+    shown = capsys.readouterr().err
+    assert "swift-x2.pt is damaged" in shown and shown.count("\n") == 1
+
+
+def test_rounds_are_remembered(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that is gone on with still tells what it started from, which need not be there any more."""
+    assert main(command(folder)) == 0
+    start = folder.parent / "runs" / "swift-x2.pt"
+    again = command(folder, "--start", str(start), "--seed", "3", "--runs", str(folder.parent / "second"))
+    assert main(again) == 0
+    start.unlink()
+    card = folder.parent / "out" / "swift-x2.md"
+    first = card.read_text()
+    assert main(again) == 0
+    assert "going on from step 20" in capsys.readouterr().out
+    assert card.read_text() == first and first.count("python -m training swift") == 2
+    assert "started from | swift-x2" in first and "--seed 3 --start swift-x2.pt --data made" in first
+
+
+def test_a_start_that_is_not_there_or_of_another_kind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(folder, "--start", str(folder / "nothing.pt"))) == 1
+    assert "There is no checkpoint" in capsys.readouterr().err
+    assert main(command(folder)) == 0
+    start = folder.parent / "runs" / "swift-x2.pt"
+    assert (
+        main(["srcnn", *command(folder, "--start", str(start))[1:3], *command(folder, "--start", str(start))[7:]]) == 1
+    )
+    assert "has no layer that this network could take over" in capsys.readouterr().err
+
+
+def test_pictures_are_read_as_everywhere_here(tmp_path: Path) -> None:
+    """Sixteen bits as what they mean, turned upright, transparency left out; each file once."""
+    ramp = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "fine.png")
+    assert np.abs(np.asarray(data.read(tmp_path / "fine.png"))[..., 0] - ramp / 257).max() <= 0.51
+    turned = Image.new("RGBA", (30, 40), (10, 20, 30, 0))
+    turned.getexif()[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=turned.getexif())
+    picture = data.read(tmp_path / "turned.png")
+    assert picture.size == (40, 30) and picture.getpixel((3, 3)) == (10, 20, 30)
+    (tmp_path / "below").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "below" / "small.png")
+    assert len(data.find([tmp_path, tmp_path / "below", tmp_path])) == 3
 
 
 def test_half_precision_only_where_it_costs_nothing(folder: Path, tmp_path: Path) -> None:
     """A kernel too large for float16 makes the file float32; an ordinary one is halved."""
     _, held_out, _ = data.load(data.find([folder]), 2, 8)
-    story = Story("made", "made", "random weights")
+    story = Story("made", "")
     network = build(TINY)
-    assert read_type(export(Trained(network, 0), TINY, held_out, story, tmp_path)) == torch.float16
+    assert read_type(export(Trained(network, ()), TINY, held_out, story, tmp_path)) == torch.float16
     with torch.no_grad():
         network.first.bias.fill_(1e5)
-    assert read_type(export(Trained(network, 0), TINY, held_out, story, tmp_path)) == torch.float32
+    assert read_type(export(Trained(network, ()), TINY, held_out, story, tmp_path)) == torch.float32
 
 
 def read_type(path: Path) -> torch.dtype:
@@ -202,5 +295,6 @@ def test_not_a_network_of_ours(tmp_path: Path) -> None:
 
 
 def test_seed_decides_the_start() -> None:
-    one, other = build(TINY).state_dict(), build(TINY).state_dict()
+    one, other, third = (build(replace(TINY, seed=seed)).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[key], other[key]) for key in one)
+    assert not torch.equal(one["first.straight"], third["first.straight"])

@@ -27,6 +27,7 @@ CARRIED = [
     "examples/*",
     "docs/*",
     "benchmarks/RESULTS.md",
+    "training/README.md",
 ]
 BYTECODE = ["*.pyc"]
 

@@ -1,19 +1,44 @@
 """The command line: `swift` and `srcnn` train and export a network, `score` measures written files."""
 
 import argparse
+import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipelines.errors import UpscaleError
+from pipelines.errors import CannotWrite, UpscaleError
 
-BUNDLED = Path(__file__).parent.parent / "pipelines" / "bundled"
+OUT = Path("trained")
 RUNS = Path.home() / ".cache" / "upscale-bench" / "training"
+DEEPEST, WIDEST = 256, 1024
+MOST = 1 << 40  # of steps, and of a seed
+LARGEST = 4096  # batch, and side of a patch
+
+
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """What reads a whole number within these bounds."""
+
+    def read(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}, not {number}")
+        return number
+
+    read.__name__ = "whole number"
+    return read
+
+
+def rate(text: str) -> float:
+    """A learning rate."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every option, with the defaults that made the bundled files."""
+    """Every option."""
     top = argparse.ArgumentParser(prog="python -m training", description="Trains the networks in pipelines/bundled.")
     verbs = top.add_subparsers(dest="verb", required=True)
     for name in ("swift", "srcnn"):
@@ -21,19 +46,19 @@ def parser() -> argparse.ArgumentParser:
         run.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
         run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training pictures")
         run.add_argument("--data-note", default="", help="where they come from and their licence, for the model card")
-        run.add_argument("--steps", type=int, default=20_000)
-        run.add_argument("--batch", type=int, default=16)
-        run.add_argument("--patch", type=int, default=32, help="side of a patch in low-resolution pixels")
-        run.add_argument("--rate", type=float, default=2.5e-3)
-        run.add_argument("--seed", type=int, default=0)
+        run.add_argument("--steps", type=whole(1), default=20_000)
+        run.add_argument("--batch", type=whole(1, LARGEST), default=16)
+        run.add_argument("--patch", type=whole(1, LARGEST), default=32, help="side of a patch in low-resolution pixels")
+        run.add_argument("--rate", type=rate, default=2.5e-3)
+        run.add_argument("--seed", type=whole(0), default=0)
         run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
         run.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
-        run.add_argument("--every", type=int, default=500, help="steps between log lines and checkpoints")
+        run.add_argument("--every", type=whole(1), default=500, help="steps between log lines and checkpoints")
         run.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="checkpoints; not the repository")
-        run.add_argument("--out", type=Path, default=BUNDLED, metavar="FOLDER")
+        run.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="for the file and its card")
         if name == "swift":
-            run.add_argument("--width", type=int, default=32)
-            run.add_argument("--depth", type=int, default=6)
+            run.add_argument("--width", type=whole(1, WIDEST), default=32)
+            run.add_argument("--depth", type=whole(1, DEEPEST), default=6)
     score = verbs.add_parser("score", help="measure written files on benchmark sets and put the table into their cards")
     score.add_argument("files", type=Path, nargs="+", metavar="FILE")
     score.add_argument("--sets", type=Path, nargs="+", required=True, metavar="FOLDER", help="Set5, Set14, Kodak24")
@@ -41,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 0, or 1 with one line on stderr."""
+    """Exit code 0; 1 with one line on stderr; 130 when interrupted."""
     options = parser().parse_args(arguments)
     try:
         if options.verb == "score":
@@ -49,19 +74,25 @@ def main(arguments: Sequence[str]) -> int:
 
             score(options.files, options.sets)
         else:
-            run(options, arguments)
+            run(options)
     except UpscaleError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
     return 0
 
 
-def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+def run(options: argparse.Namespace) -> None:
     """Train and export one network."""
     from training import data
+    from training.checkpoint import Config
     from training.export import Story, export
-    from training.trainer import Config, train
+    from training.trainer import batch_at, train
 
+    for folder in (options.runs, options.out):
+        ready(folder)
     files = data.find(options.data)
     patches, held_out, notes = data.load(files, options.scale, options.patch)
     for note in notes:
@@ -76,7 +107,9 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         patch=options.patch,
         rate=options.rate,
         seed=options.seed,
-        pictures=len(files),
+        data=data.digest(files),
+        start=options.start.stem if options.start else "",
+        exact=options.exact,
     )
     trained = train(
         config,
@@ -84,27 +117,39 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         held_out,
         options.runs / f"{options.verb}-x{options.scale}.pt",
         options.start,
-        options.exact,
         options.every,
         log=lambda line: print(line, flush=True),
+        command=command(options),
     )
     names = ", ".join(folder.name for folder in options.data)
+    count, side = batch_at(config, patches, config.steps - 1)
     story = Story(
         data=options.data_note or f"{len(files)} pictures ({names}); their licence was not given",
-        command=command(arguments),
-        start=options.start.stem if options.start else "random weights",
+        late="" if side == config.patch else f" (last quarter: {count} of {side} px)",
     )
     print(f"wrote {export(trained, config, held_out, story, options.out)}")
 
 
-def command(arguments: Sequence[str]) -> str:
-    """What to type for the same result: without the places that only this machine has."""
-    kept = list(arguments)
-    for place in ("--out", "--runs"):
-        if place in kept:
-            at = kept.index(place)
-            del kept[at : at + 2]
-    return shlex.join(["python", "-m", "training", *kept]).replace(str(Path.home()), "~")
+def ready(folder: Path) -> None:
+    """Make the folder, and see that a file can be written there: hours later would be too late. Raises CannotWrite."""
+    probe = folder / ".probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise CannotWrite(f"Nothing can be written to {folder} ({error.strerror}).") from error
+
+
+def command(options: argparse.Namespace) -> str:
+    """What to type for the same result; folders and checkpoints by their names, without where they lie here."""
+    words = ["python", "-m", "training", options.verb, "--scale", options.scale, "--steps", options.steps]
+    words += ["--batch", options.batch, "--patch", options.patch, "--rate", f"{options.rate:g}"]
+    if options.verb == "swift":
+        words += ["--width", options.width, "--depth", options.depth]
+    words += ["--seed", options.seed] * (options.seed != 0) + ["--exact"] * options.exact
+    words += ["--start", options.start.name] if options.start else []
+    return shlex.join(map(str, [*words, "--data", *(folder.resolve().name for folder in options.data)]))
 
 
 if __name__ == "__main__":

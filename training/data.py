@@ -7,6 +7,7 @@ batch is cut by index arithmetic, so no worker process is needed.
 Knows nothing of networks.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipelines import images
 from pipelines.errors import BadPicture, BadSetting
+from pipelines.picture import to_uint8
+from pipelines.settings import Limits
 
 ENDINGS = {".png", ".bmp", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+ANY_SIZE = Limits(input_pixels=1 << 30, output_pixels=1 << 30, file_bytes=1 << 32)
 SHRINKS = (1.0, 0.8, 0.6)  # each picture is also used smaller: sharper per pixel, and free of its file's JPEG traces
 HELD_OUT = 40  # every 40th picture is for validation and never trained on
 
@@ -81,23 +86,26 @@ class Patches:
 
 
 def find(folders: Sequence[Path]) -> list[Path]:
-    """Every picture file under the folders, sorted. BadSetting if there is none."""
+    """Every picture file under the folders, each once, sorted. BadSetting if there is none."""
     for folder in folders:
         if not folder.is_dir():
             raise BadSetting(f"There is no folder {folder}.")
-    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    found = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    files = sorted({path.resolve(): path for path in found}.values())
     if not files:
         raise BadSetting(f"No pictures in {', '.join(map(str, folders))}.")
     return files
 
 
+def digest(files: Sequence[Path]) -> str:
+    """How many files these are, and eight digits that others would not have: of their names and sizes."""
+    text = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+    return f"{len(files)} files {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
 def read(path: Path) -> Image.Image:
-    """An RGB picture. BadPicture if the file is broken."""
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadPicture(f"{path.name} cannot be read as a picture.") from error
+    """An RGB picture of 8 bits, upright, without what makes it transparent. BadPicture if the file is broken."""
+    return Image.fromarray(to_uint8(images.read(path, bounds=ANY_SIZE).pixels))
 
 
 def pair(picture: Image.Image, scale: int) -> Pair:

@@ -3,48 +3,48 @@
 Half precision is used where it costs at most 0.01 dB on the held-out pictures.
 """
 
-import hashlib
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pipelines.checkpoints import network_of
+from pipelines.files import write_whole
+from pipelines.integrity import sha256
 from training.branches import collapsed
+from training.checkpoint import Config
 from training.data import SHRINKS, Pair
-from training.trainer import EMA, Config, Trained, device_and_dtype, validate
+from training.trainer import EMA, Trained, validate
 
 HALF_MAY_COST = 0.01  # dB
 ABOUT = {
-    "swift": "A short stack of plain 3x3 convolutions at low resolution (pipelines/archs/swift.py).",
-    "srcnn": "SRCNN 9-5-5 of Dong et al., TPAMI 2015, on bicubic-enlarged luma (pipelines/archs/srcnn.py).",
+    "swift": "A short stack of plain convolutions at low resolution (pipelines/archs/swift.py).",
+    "srcnn": "SRCNN 9-5-5 of Dong et al., TPAMI 2016, on bicubic-enlarged luma (pipelines/archs/srcnn.py).",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the model card tells beyond the configuration."""
+    """What the model card tells beyond the configuration and the rounds."""
 
     data: str
-    command: str
-    start: str
+    late: str  # how many patches the last steps had, and of which size
 
 
 def export(trained: Trained, config: Config, held_out: list[Pair], story: Story, folder: Path) -> Path:
-    """Write `<network>-x<scale>.safetensors` and `.md` into the folder; the path of the first."""
+    """Write `<network>-x<scale>.safetensors` and `.md` into the folder; the path of the first. Raises CannotWrite."""
     state = {key: value.contiguous() for key, value in collapsed(trained.network).items()}
     cpu = torch.device("cpu")
     half = {key: value.half() for key, value in state.items()}
     exact, rounded = (validate(network_of(_float(each), config.network), held_out, cpu) for each in (state, half))
     use_half = exact - rounded <= HALF_MAY_COST
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{config.network}-x{config.scale}.safetensors"
-    about = {"network": config.network, "scale": str(config.scale), "validation_psnr_y": f"{exact:.3f}"}
-    save_file(half if use_half else state, path, metadata=about)
+    # One entry: of several the order would differ from run to run, and with it the file's hash.
+    about = {"about": f"{config.network} x{config.scale}, {exact:.3f} dB on held-out pictures"}
+    write_whole(path, save(half if use_half else state, metadata=about))
     cost = f"float16 (costs {exact - rounded:.4f} dB)" if use_half else "float32 (float16 would cost more than 0.01 dB)"
-    path.with_suffix(".md").write_text(card(path, state, trained, config, story, cost, exact))
+    write_whole(path.with_suffix(".md"), card(path, state, trained, config, story, cost, exact).encode())
     return path
 
 
@@ -64,36 +64,29 @@ def card(
 | | |
 |-|-|
 | scale | {config.scale} |
-| parameters | {sum(value.numel() for value in state.values()):,} |
+| parameters | {sum(each.numel() for each in network.parameters()):,} |
 | receptive field's radius | {network.radius} low-resolution pixels |
 | file | {path.name}, {path.stat().st_size:,} bytes, {cost} |
-| sha256 | {hashlib.sha256(path.read_bytes()).hexdigest()} |
+| sha256 | {sha256(path)} |
 | weights' licence | Apache-2.0, as the code; mind the training pictures' terms below |
 | training pictures | {story.data} |
 | of which held out | every 40th picture, for validation |
 | low resolution made by | Pillow's antialiased bicubic, rounded to 8 bits |
 | also shrunk by | {", ".join(map(str, SHRINKS[1:]))} |
-| steps | {config.steps:,} of {config.batch} patches of {config.patch} px (last quarter: half as many, twice as large) |
-| started from | {story.start} |
+| steps | {config.steps:,} of {config.batch} patches of {config.patch} px{story.late} |
+| started from | {config.start or "random weights"} |
 | schedule | Adam, rate {config.rate:g}, cosine; weights averaged with {EMA} |
 | seed | {config.seed} |
-| processor | {processor()} |
-| hours | {trained.hours:.2f} |
+| loss | L1, mostly of luma |
 | validation PSNR-Y | {psnr:.3f} dB |
 
-```
-{story.command}
-```
+{rounds(trained)}
 """
 
 
-def processor() -> str:
-    """What trained it: the GPU's name, or the processor's with its cores and precision."""
-    device, dtype = device_and_dtype()
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name()}, {dtype}".replace("torch.", "")
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{name} ({capability}), {torch.get_num_threads()} thread(s), {dtype}".replace("torch.", "")
+def rounds(trained: Trained) -> str:
+    """Each round's command, processor and hours, in order: a round starts from the checkpoint of the one before."""
+    return "\n\n".join(
+        f"Round {number}, {each.hours:.2f} h on {each.processor}:\n\n```\n{each.command}\n```"
+        for number, each in enumerate(trained.rounds, 1)
+    )

@@ -12,6 +12,7 @@ from torch import nn
 
 from pipelines.checkpoints import read
 from pipelines.errors import BadSetting
+from pipelines.files import write_whole
 from training.data import Pair, find, pair, pixels_of
 from training.data import read as read_picture
 from training.trainer import validate
@@ -44,7 +45,7 @@ def score(files: Sequence[Path], sets: Sequence[Path]) -> None:
         note = f"PSNR of luma in dB, border crop {network.scale}, output rounded to 8 bits."
         document = path.with_suffix(".md")
         text = document.read_text().partition(HEADING)[0].rstrip() if document.exists() else f"# {path.stem}"
-        document.write_text(f"{text}\n\n{HEADING}\n\n{note}\n\n{table}\n")
+        write_whole(document, f"{text}\n\n{HEADING}\n\n{note}\n\n{table}\n".encode())
 
 
 def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
@@ -59,4 +60,7 @@ def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
         if not low.exists():
             raise BadSetting(f"{folder.name} has no {low.name} for {path.name}.")
         small, high = pixels_of(read_picture(low)), pixels_of(read_picture(path))
-        yield Pair(small, high[:, : small.shape[1] * scale, : small.shape[2] * scale])
+        height, width = small.shape[1] * scale, small.shape[2] * scale
+        if high.shape[1] < height or high.shape[2] < width:
+            raise BadSetting(f"{path.name} is smaller than {low.name} enlarged by {scale}.")
+        yield Pair(small, high[:, :height, :width])

@@ -5,50 +5,36 @@ another configuration is refused. Knows nothing of how files are exported.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from pipelines import machine
 from pipelines.archs.srcnn import Srcnn
 from pipelines.archs.swift import Swift
 from pipelines.errors import BadSetting, TrainingStopped
+from training import checkpoint
 from training.branches import BranchedConv
+from training.checkpoint import Checkpoint, Config, Round
 from training.data import Pair, Patches
 from training.losses import luma_weighted_l1, psnr_y
 
 EMA = 0.999
 WARM_UP = 200  # steps
+SEEDS = 1_000_003  # a step's seed is its number after so many for each run's
 LATE = 0.75  # from this part of the run on, patches are twice as large and half as many
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """All that decides the result, apart from the processor's rounding."""
-
-    network: str  # swift or srcnn
-    scale: int
-    width: int
-    depth: int
-    steps: int
-    batch: int
-    patch: int  # low-resolution pixels
-    rate: float
-    seed: int
-    pictures: int
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
-    """The averaged network in its training form, on the CPU, and what it took."""
+    """The averaged network in its training form, on the CPU, and the rounds it took, the last one last."""
 
     network: nn.Module
-    hours: float
+    rounds: tuple[Round, ...]
 
 
 def build(config: Config) -> nn.Module:
@@ -71,39 +57,36 @@ def train(
     config: Config,
     patches: Patches,
     held_out: list[Pair],
-    checkpoint: Path,
+    path: Path,
     start: Path | None = None,
-    exact: bool = False,
     every: int = 500,
     log: Callable[[str], None] = print,
+    command: str = "",
 ) -> Trained:
-    """Train, or go on from `checkpoint` if it exists; `start` is another run's checkpoint to take equal layers from.
+    """Train, or go on from the checkpoint at `path` if there is one; `start` is another run's, to begin with.
 
-    A line is logged, and the checkpoint written, every `every` steps. BadSetting if the checkpoint is of another
-    configuration, TrainingStopped if the loss stops being a number.
+    `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. BadSetting if a
+    checkpoint is of another configuration, CannotWrite, TrainingStopped if anything stops being a number.
     """
-    device, dtype = device_and_dtype(exact)
-    network = build(config).to(device)
-    if start is not None:
-        log(take_layers(network, start))
-    average = build(config).to(device)
-    average.load_state_dict(network.state_dict())
+    device, dtype = device_and_dtype(config.exact)
+    network, average = build(config).to(device), build(config).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
     done, seconds = 0, 0.0
-    if checkpoint.exists():
-        saved = read_checkpoint(checkpoint, config)
-        network.load_state_dict(saved["network"])
-        average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        done, seconds = saved["step"], saved["seconds"]
-        log(f"going on from step {done} of {checkpoint}")
+    rounds: tuple[Round, ...] = ()
+    if path.exists():
+        done, seconds, rounds = resume(path, config, network, average, optimizer)
+        log(f"going on from step {done} of {path}")
+    elif start is not None:
+        taken, rounds = take_layers(network, start)
+        average.load_state_dict(network.state_dict())
+        log(taken)
     patches = patches.to(device)
     losses: list[torch.Tensor] = []
     began = time.monotonic() - seconds
     while done < config.steps:
         for group in optimizer.param_groups:
             group["lr"] = rate_at(config, done)
-        low, high = patches.batch(*batch_at(config, patches, done), seed=config.seed * 1_000_003 + done)
+        low, high = patches.batch(*batch_at(config, patches, done), seed=config.seed * SEEDS + done)
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             output = network(low.contiguous(memory_format=torch.channels_last))
         loss = luma_weighted_l1(output.float(), high)
@@ -116,29 +99,53 @@ def train(
         if done % every == 0 or done == config.steps:
             mean = torch.stack(losses).mean().item()
             losses.clear()
-            if not math.isfinite(mean):
-                raise TrainingStopped(
-                    f"The loss stopped being a number before step {done}; {checkpoint} keeps the last good state. "
-                    "Try a lower --rate."
-                )
             score = validate(average, held_out, device)
+            if not math.isfinite(mean + score) or not all_finite(network, average):
+                kept = f"; {path} keeps the last good state" if path.exists() else ""
+                raise TrainingStopped(
+                    f"The loss or the network stopped being numbers before step {done}{kept}. "
+                    "Try a lower --rate, with another --runs folder."
+                )
             seconds = time.monotonic() - began
             log(
                 f"step {done}/{config.steps}  loss {mean:.5f}  PSNR-Y {score:.3f} dB  "
                 f"rate {rate_at(config, done - 1):.1e}  {seconds / 60:.1f} min"
             )
-            write_checkpoint(
-                checkpoint,
-                {
-                    "config": asdict(config),
-                    "step": done,
-                    "seconds": seconds,
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                },
-            )
-    return Trained(average.cpu(), seconds / 3600)
+            seen = (*rounds, Round(command, processor(config.exact), seconds / 3600))
+            state = (network.state_dict(), average.state_dict(), optimizer.state_dict())
+            checkpoint.write(path, Checkpoint(config, done, seconds, seen, *state))
+    return Trained(average.cpu(), (*rounds, Round(command, processor(config.exact), seconds / 3600)))
+
+
+def resume(
+    path: Path, config: Config, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float, tuple[Round, ...]]:
+    """Fill all three from the checkpoint; its step, its seconds, and the rounds before it. Raises BadSetting."""
+    saved = checkpoint.read(path)
+    checkpoint.check(path, saved.config, config)
+    try:
+        network.load_state_dict(saved.network)
+        average.load_state_dict(saved.average)
+        optimizer.load_state_dict(saved.optimizer)
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BadSetting(f"{path} is damaged: what it holds does not fit its own configuration.") from error
+    return saved.step, saved.seconds, saved.rounds[:-1]
+
+
+@torch.no_grad()
+def all_finite(*networks: nn.Module) -> bool:
+    """Whether every parameter is a number."""
+    return all(bool(value.isfinite().all()) for network in networks for value in network.parameters())
+
+
+def processor(exact: bool = False) -> str:
+    """What trains: the GPU's name, or the processor's with its threads and precision."""
+    device, dtype = device_and_dtype(exact)
+    precision = str(dtype).removeprefix("torch.")
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name()}, {precision}"
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"{machine.processor()} ({capability}), {threads} thread{'s' if threads > 1 else ''}, {precision}"
 
 
 def rate_at(config: Config, step: int) -> float:
@@ -172,36 +179,18 @@ def validate(network: nn.Module, pairs: list[Pair], device: torch.device) -> flo
     return total / len(pairs)
 
 
-def take_layers(network: nn.Module, start: Path) -> str:
-    """Copy every layer of equal name and shape from another run's averaged network; says how many."""
-    saved = read_checkpoint(start)["average"]
-    state = network.state_dict()
-    equal = {key: value for key, value in saved.items() if key in state and state[key].shape == value.shape}
-    network.load_state_dict(state | equal)
-    return f"{len(equal)} of {len(state)} tensors taken from {start.name}"
+@torch.no_grad()
+def take_layers(network: nn.Module, start: Path) -> tuple[str, tuple[Round, ...]]:
+    """Copy every parameter of equal name and shape from another run's averaged network; says how many.
 
-
-def read_checkpoint(path: Path, config: Config | None = None) -> dict[str, Any]:
-    """A checkpoint's contents. BadSetting if it cannot be read or is of another configuration than the one given."""
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        found = saved["config"]
-    except Exception as error:  # torch.load raises many kinds
-        raise BadSetting(f"{path} is not a checkpoint of this project.") from error
-    wanted = found if config is None else asdict(config)
-    differences = [
-        f"{key} {found.get(key)} there, {wanted[key]} here" for key in wanted if found.get(key) != wanted[key]
-    ]
-    if differences:
-        raise BadSetting(
-            f"{path} is of another configuration ({'; '.join(differences)}): remove it or name another --runs folder."
-        )
-    return saved
-
-
-def write_checkpoint(path: Path, contents: dict[str, Any]) -> None:
-    """Write so that a kill leaves either the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(contents, part)
-    os.replace(part, path)
+    Also the rounds that those have seen. A buffer is not learned: it says what the network is, as its scale, and stays.
+    Raises BadSetting where nothing fits.
+    """
+    saved = checkpoint.read(start)
+    own = dict(network.named_parameters())
+    equal = [name for name in own if name in saved.average and saved.average[name].shape == own[name].shape]
+    if not equal:
+        raise BadSetting(f"{start} has no layer that this network could take over.")
+    for name in equal:
+        own[name].copy_(saved.average[name])
+    return f"{len(equal)} of {len(own)} tensors taken from {start.name}", saved.rounds

@@ -89,8 +89,8 @@ def build(page: gr.Blocks) -> None:
         chain,
         [
             PictureInput(label="Picture", visible=False),
-            Dropdown([key for _, key in _models(4)], value="lanczos", label="First", visible=False),
-            Dropdown([key for _, key in _models(2)], value="lanczos", label="Second", visible=False),
+            Dropdown([key for _, key in _models(4)], value="swift", label="First", visible=False),
+            Dropdown([key for _, key in _models(2)], value="swift", label="Second", visible=False),
         ],
         [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)],
         api_name="chain",

@@ -27,6 +27,9 @@ EXAMPLES = (
     Example("night-sky", "Night sky"),
 )
 
+# What the page shows before anyone clicks: the first example as the first model enlarges it, and its details as JSON.
+RESULT = FOLDER / "face_swift_x4.png"
+
 
 def find(name: str) -> Example | None:
     """The example of that name, if there is one."""

@@ -1,8 +1,10 @@
 """The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,21 @@ from gradio.events import api
 
 from pipelines import catalog, estimates, hub_address, images
 from pipelines.catalog import Model
+from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import Source
 from pipelines.phrasing import duration
 from pipelines.runs import finish
-from pipelines.upscalers import Settings, check, lacking
+from pipelines.upscalers import Settings, check, lacking, load
 from ui import before_after, enlarging, words
-from ui.before_after import Shown
-from ui.examples import EXAMPLES, find
+from ui.before_after import BEFORE, Shown
+from ui.examples import EXAMPLES, RESULT, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
 
-FIRST_MODEL, FIRST_SCALE = "lanczos", "x4"
+FIRST_MODEL, FIRST_SCALE = "swift", "x4"
+STATE = ("model", "scale", "example")  # what the page's address may ask for
 READY = "Ready."
 WAITING = "Waiting for a free place."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
@@ -127,6 +131,12 @@ def instead(image: Source | None) -> tuple[Any, ...]:
     return path, row.key, "", Radio(_scales(row), value="x4"), words.about(row), _denoise(row)
 
 
+def warm() -> None:
+    """Have the first model ready by the time somebody clicks; what is wrong with it is told then."""
+    with suppress(Exception):
+        load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
+
+
 def list_models() -> list[dict[str, Any]]:
     """Every model: key, name, family, scales, licence, download sizes in bytes."""
     return [catalog.as_dict(model) for model in catalog.MODELS]
@@ -209,6 +219,8 @@ def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
 def _open(request: gr.Request) -> tuple[Any, ...]:
     """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for nothing."""
     query = dict(request.query_params)
+    if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
+        return (*(gr.skip(),) * 5, False)
     example = find(query.get("example", ""))
     key = query["model"] if query.get("model") in {row.key for row in catalog.MODELS} else FIRST_MODEL
     row = catalog.find(key)
@@ -253,6 +265,10 @@ def _scales(row: Model) -> list[str]:
 
 
 def _first(folder: Path) -> Shown:
-    """The first example's result, there before anyone clicks."""
-    row, scale = catalog.find(FIRST_MODEL), catalog.factor(FIRST_SCALE)
-    return finish(before_after.shown(EXAMPLES[0].path, row, Settings(), scale, folder))
+    """The first example's result, there before anyone clicks: made beforehand, since the page opens without torch."""
+    details = Details.from_dict(json.loads(RESULT.with_suffix(".json").read_text()))
+    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(BEFORE, details.scale)]))
+    left = folder / f"before_{BEFORE}.png"
+    images.write(before.picture, left, metadata=False)
+    said = f"left {BEFORE}, right {details.model} x{details.scale}, made beforehand"
+    return Shown((str(left), str(RESULT)), words.facts(details, said), str(RESULT), details.about())

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
 HERE = Path(__file__).parent
-STATE = "?model=lanczos&scale=x4&example=drawing"
+STATE = "?model=swift&scale=x4&example=drawing"
 
 
 @contextmanager

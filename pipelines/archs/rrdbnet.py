@@ -52,7 +52,7 @@ class RRDBNet(nn.Module):
     that the trunk can work in a lower precision than the two convolutions at the ends.
     """
 
-    compiles_whole = True  # and not its trunk alone
+    compiles_whole = True  # where all of it is in float32
 
     def __init__(
         self, upsamplings: int, unshuffle: int = 1, width: int = 64, depth: int = 23, growth: int = 32

@@ -20,7 +20,7 @@ class Srcnn(nn.Module):
     """
 
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = False  # the bicubic kernel at its beginning is torch's own
+    compiles_whole = False  # the bicubic kernel at its beginning is torch's own: only the trunk is compiled
     width = WIDTH
 
     def __init__(self, scale: int) -> None:

@@ -16,7 +16,7 @@ class SRVGGNetCompact(nn.Module):
     """
 
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # and not its trunk alone
+    compiles_whole = True  # where all of it is in float32
 
     def __init__(self, scale: int, width: int = 64, depth: int = 32) -> None:
         super().__init__()

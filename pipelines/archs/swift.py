@@ -9,6 +9,7 @@ each convolution, see training/branches.py) is collapsed into these kernels befo
 from collections.abc import Callable
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
@@ -29,7 +30,7 @@ class Swift(nn.Module):
     """
 
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # and not its trunk alone
+    compiles_whole = True  # where all of it is in float32
 
     def __init__(self, scale: int, width: int, depth: int, conv: MakeConv = plain) -> None:
         super().__init__()
@@ -68,6 +69,7 @@ class Swift(nn.Module):
         return inner + features
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
-        """The last convolution, shuffled to (N, 3, scale*H, scale*W), plus the network's input `pixels`, enlarged."""
-        enlarged = F.pixel_shuffle(self.last(features), self.scale)
-        return enlarged + F.interpolate(pixels, scale_factor=self.scale, mode="nearest")
+        """The last convolution, plus the network's input `pixels`, shuffled to (N, 3, scale*H, scale*W)."""
+        # Repeated before it is shuffled, each pixel becomes a square of itself.
+        repeated = torch.repeat_interleave(pixels, self.scale**2, dim=1)
+        return F.pixel_shuffle(self.last(features) + repeated, self.scale)

@@ -151,7 +151,7 @@ class NetworkUpscaler:
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
         """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""
-        device = devices.choose()
+        device = devices.choose(self.model.light)
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
         twin = self._twin()
@@ -195,7 +195,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler
     """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
     from pipelines.checkpoints import read
 
-    devices.choose()  # first, because in a forked process it makes torch safe to use
+    devices.choose(model.light)  # first, because in a forked process it makes torch safe to use
     (file,) = files
     network = read(file.path)
     if network.scale not in (scale, model.shrunk_from):

@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from pipelines import benchmark, catalog
 from pipelines.benchmark import Plan, subjects
 from pipelines.catalog import Weights
+from pipelines.found import BUNDLED
 from pipelines.protocols import contenders
 from pipelines.runs import finish
 from pipelines.upscalers import Settings, load
-from pipelines.weights import BUNDLED, Found, find
+from pipelines.weights import Found, find
 from tests.conftest import smooth
 from ui.examples import EXAMPLES
 

@@ -114,8 +114,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[str]:
-    """The address of a page, served as `make demo` does: offline, with tiny networks in the user's folder."""
+def serving(folder: Path, *program: str, **settings: str) -> Iterator[str]:
+    """The address of a page, served as `make demo` does: offline, with tiny networks in the user's folder.
+
+    `program` is what Python runs instead of app.py.
+    """
     tiny_networks(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -128,7 +131,7 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
         "HF_HOME": str(folder / "hub"),
         "GRADIO_TEMP_DIR": str(folder / "gradio"),
     }
-    command, env = [sys.executable, "-u", "app.py"], clean_environment() | own | settings
+    command, env = [sys.executable, "-u", *(program or ("app.py",))], clean_environment() | own | settings
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env) as server:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)

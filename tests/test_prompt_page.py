@@ -14,10 +14,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from pipelines import images
 from pipelines.enlarge import enlarge_by
 from pipelines.images import Picture
+from pipelines.picture import to_uint8
 from pipelines.runs import finish
 from pipelines.upscalers import Settings
+from tests import published
 from tests.conftest import serving, smooth, visit
 from tests.diffusion_parts import saved
+from tests.hub import LoopbackHub
 
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
 
@@ -29,6 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(folder / "sd-x4")
     (folder / "sd-x4" / "tokenizer" / "special_tokens_map.json").write_text("{}")
     return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +255,39 @@ def test_without_weights_real_esrgan_is_a_click_away(browser: Browser, served: s
         expect(field(page, "Model")).to_have_value("GAN · Real-ESRGAN")
         expect(page.get_by_role("radio", name="x4")).to_be_checked()
         expect(page.locator(".plan:visible")).to_contain_text("30 × 20 → 120 × 80")
+
+
+def test_what_lacks_comes_from_the_hub_and_is_run(
+    browser: Browser, folder: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a fresh machine to a picture: what is to come is told, comes while one sees it come, and comes once."""
+    published.publish(hub, folder / "sd-x4", "slow")
+    program = "-m", "tests.published", str(folder / "sd-x4")
+    online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+    (served := tmp_path / "served").mkdir()
+    with serving(served, *program, **online) as address, visit(browser, 1280, "light", address) as page:
+        open_tab(page, address)
+        give(page, 20, 30, tmp_path / "small.png")
+        expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
+        field(page, "Prompt").fill("a cat")
+        button(page, "Enlarge").click()
+        expect(state(page)).to_contain_text(re.compile(r"ownload.* of 1\.\d MB"))
+        expect(state(page)).to_contain_text("Done in")
+        told = json.loads(page.locator("#prompt-settings textarea").input_value())
+        expect(plan(page)).not_to_contain_text("downloads")
+        button(page, "Enlarge").click()
+        expect(state(page)).not_to_contain_text("Done in")
+        expect(state(page)).to_contain_text("Done in")
+        with page.expect_download() as download:
+            button(page, "Download PNG").click()
+        made = images.read(download.value.path())
+        again = json.loads(page.locator("#prompt-settings textarea").input_value())
+    network = [each for each in hub.asked if each.method == "GET" and each.path.endswith("unet/config.json")]
+    assert len(network) == 1 and told["weights_sha256"] == again["weights_sha256"]
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    settings = Settings(**again["settings"])
+    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
+    np.testing.assert_array_equal(to_uint8(made.pixels), to_uint8(done.picture.pixels))
 
 
 def test_page_and_api_and_library_give_the_same_bytes(

@@ -135,6 +135,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
     running = waiting.then(
         _on_page, [*chosen, lock], [progress, *run_and_cancel, instead, seed, *shown], **QUIET, **ONE_AT_A_TIME
     )
+    running.then(_plan, chosen, plan, **QUIET, queue=False)  # what was downloaded is here now
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
         cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )

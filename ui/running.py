@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from pipelines.errors import UpscaleError
-from pipelines.phrasing import duration
+from pipelines.phrasing import duration, megabytes
 from pipelines.runs import Preview, Run, Step, T
 from ui import words
 
@@ -55,11 +55,16 @@ def in_words(step: Step, elapsed: float) -> str:
 
     A note that counts by itself is left as it is: "step 3 of 20, tile 2 of 6, about 9 s left".
     """
-    counted = COUNTED.search(step.note) or not 0 < step.total < 10_000  # more than that are bytes
-    count = "" if counted else f", {step.done} of {step.total}"
+    counted = COUNTED.search(step.note) or not step.total
+    count = "" if counted else f", {_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
     soon = f", about {duration(left)} left" if left >= 1 else ""
     return f"{step.note}{count}{soon}"
+
+
+def _amount(number: int, of: int) -> str:
+    """More than a few thousand are bytes."""
+    return str(number) if of < 10_000 else megabytes(number)
 
 
 @contextmanager

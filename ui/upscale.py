@@ -97,6 +97,7 @@ def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
         **QUIET,
         **ONE_AT_A_TIME,
     )
+    running.then(_plan, chosen, plan, **QUIET, queue=False)  # what was downloaded is here now
     cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
         cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )

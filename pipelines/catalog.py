@@ -76,7 +76,7 @@ class Weights:
     """The files one model needs at one scale, and where to ask for them, in order."""
 
     files: tuple[File, ...]
-    sources: tuple[Source, ...]  # none for files that come with the program
+    sources: tuple[Source, ...]  # none for files that come with the program, and for those that nobody offers
     anywhere: bool = True  # whether a file of that name in the user's folder, or among the bundled ones, is meant too
     pipeline: str = ""  # of a folder that diffusers saved the class, as its model_index.json names it
 
@@ -87,8 +87,8 @@ class Weights:
 
     @property
     def bundled(self) -> bool:
-        """Whether the files come with the program: nobody else has them."""
-        return not self.sources
+        """Whether the files come with the program."""
+        return not (self.sources or self.pipeline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,8 @@ def _looked_for(weights: Weights) -> Run[tuple[Found, ...] | None]:
 def _sources(weights: Weights) -> tuple[Source, ...]:
     """Where to ask. Raises WeightsUnavailable where nobody may be, or there is nobody."""
     if not weights.sources:
-        row = catalog.owner(weights)
-        bundled = row is None or row[0].family != "diffusion"
-        why = "it should have come with the program" if bundled else "nobody offers them as safetensors; give a folder"
+        came = "it should have come with the program"
+        why = came if weights.bundled else "nobody offers them as safetensors; give a folder"
         raise _unavailable(weights, why)
     if sources.offline():
         raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked")

@@ -270,6 +270,7 @@ def downloaded(page: Page, kind: str) -> Path:
 def test_three_models_on_two_pictures(page: Page, pictures: list[Path]) -> None:
     give(page, *pictures)
     page.get_by_label("x2", exact=True).last.check()
+    expect(page.locator("#models")).to_contain_text("x2 (latent)")  # the models of that scale
     tick(page, "Nearest neighbour", "Bicubic", "ESPCN")
     expect(page.locator(".plan:visible")).to_contain_text("2 pictures, 3 methods")
     compare(page)

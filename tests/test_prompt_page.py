@@ -97,8 +97,10 @@ def give(page: Page, height: int, width: int, path: Path) -> None:
 
 
 def shown(page: Page) -> list[int]:
-    """The widths of the two pictures of the slider."""
-    widths: list[int] = page.locator("#prompt-compare img").evaluate_all("all => all.map(each => each.naturalWidth)")
+    """The widths of the two pictures of the slider, once they are there."""
+    widths: list[int] = page.locator("#prompt-compare img").evaluate_all(
+        "(all) => Promise.all(all.map((each) => each.decode().then(() => each.naturalWidth)))"
+    )
     return widths
 
 

@@ -27,6 +27,7 @@ from pipelines.runs import finish
 from tests.conftest import smooth
 from ui import page, upscale
 from ui.examples import EXAMPLES, RESULT
+from ui.offered import offered
 
 ROOT = Path(__file__).parents[1]
 
@@ -181,7 +182,7 @@ def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
 def test_the_page_names_no_model_by_itself() -> None:
     """Every choice of the dropdown comes from the catalog."""
     choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
-    assert [key for _, key in choices] == [model.key for model in catalog.MODELS]
+    assert [key for _, key in choices] == [model.key for model in offered()]
 
 
 @pytest.mark.parametrize(("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "cannot be opened")])

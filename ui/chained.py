@@ -24,6 +24,7 @@ from ui import comparing, enlarging, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES
 from ui.inputs import Dropdown, PictureInput
+from ui.offered import offered
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, escaped, for_page, mendable, steps
 from ui.viewer import Pane, View, Viewer
@@ -89,8 +90,8 @@ def build(page: gr.Blocks) -> None:
         chain,
         [
             PictureInput(label="Picture", visible=False),
-            Dropdown([key for _, key in _models(4)], value="swift", label="First", visible=False),
-            Dropdown([key for _, key in _models(2)], value="swift", label="Second", visible=False),
+            Dropdown(_keys(4), value="swift", label="First", visible=False),
+            Dropdown(_keys(2), value="swift", label="Second", visible=False),
         ],
         [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)],
         api_name="chain",
@@ -288,7 +289,11 @@ def _kept() -> tuple[Any, ...]:
 
 
 def _models(scale: int) -> list[tuple[str, str]]:
-    return [(words.choice(model), model.key) for model in catalog.MODELS if scale in model.scales]
+    return [(words.choice(model), model.key) for model in offered(scale)]
+
+
+def _keys(scale: int) -> list[str]:
+    return [model.key for model in catalog.MODELS if scale in model.scales]
 
 
 def _direct() -> list[str]:

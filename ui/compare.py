@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines import catalog, images, protocols
+from pipelines.catalog import Model
 from pipelines.errors import UpscaleError
 from pipelines.images import Source
 from pipelines.phrasing import megabytes
@@ -18,6 +19,7 @@ from ui import comparing, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES, STATIC, find
 from ui.inputs import CheckboxGroup, Dropdown, PictureInput, PicturesButton, PicturesInput, Radio
+from ui.offered import offered
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, escaped, for_page, mendable, steps
 from ui.viewer import View, Viewer
 
@@ -50,10 +52,14 @@ def build(page: gr.Blocks) -> None:
                 scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
                 kernel = Dropdown(list(protocols.KERNELS), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
         with gr.Column(scale=3, min_width=320):
-            offered, ticked = _models(FIRST_PROTOCOL, FIRST_SCALE)
-            models = CheckboxGroup(offered, value=ticked, label="Models", elem_id="models")
+            choices, ticked = _models(FIRST_PROTOCOL, FIRST_SCALE)
+            models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
             chains = Dropdown(
-                _pairs(), value=comparing.ready_chains(), label="Chains: x4, then x2", multiselect=True, visible=False
+                _pairs(offered()),
+                value=comparing.ready_chains(),
+                label="Chains: x4, then x2",
+                multiselect=True,
+                visible=False,
             )
             plan = gr.HTML(_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
             with gr.Row(elem_classes="actions"):
@@ -72,7 +78,7 @@ def build(page: gr.Blocks) -> None:
             label="Python, by this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
         )
 
-    comparison, offers = gr.State(None), gr.State([key for _, key in offered])
+    comparison, offers = gr.State(None), gr.State([key for _, key in choices])
     chosen = [pictures, protocol, scale, kernel, models, chains]
     run_and_cancel = [run, cancel]
     shown = [table, which, viewer, more, files, *downloads, elsewhere, command, script]
@@ -113,7 +119,7 @@ def build(page: gr.Blocks) -> None:
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
             Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale", visible=False),
             Dropdown(list(protocols.KERNELS), value=FIRST_KERNEL, label="Kernel", visible=False),
-            Dropdown(_pairs(), value=[], label="Chains", multiselect=True, visible=False),
+            Dropdown(_pairs(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
         ],
         gr.JSON(label="report", visible=False),
         api_name="benchmark",
@@ -213,13 +219,13 @@ def _offer(
     """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
     chained = protocol == "chained-8x"
     with mendable():
-        offered, ready = _models(protocol, scale)
-    keys = [key for _, key in offered]
+        choices, ready = _models(protocol, scale)
+    keys = [key for _, key in choices]
     value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
     return (
         Radio(visible=not chained),
         Dropdown(visible=protocol != "no-original"),
-        CheckboxGroup(offered, value=value, label="Direct x8 models, beside the chains" if chained else "Models"),
+        CheckboxGroup(choices, value=value, label="Direct x8 models, beside the chains" if chained else "Models"),
         Dropdown(visible=chained),
         keys,
     )
@@ -291,14 +297,14 @@ def _address(request: gr.Request) -> str:
 def _models(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
     """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
     by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
-    rows = [row for row in catalog.MODELS if by in row.scales]
+    rows = offered(by)
     alone = {row.key: Contender(((row.key, by),)) for row in rows}
     lacking = {key: sum(needed.size for needed in comparing.lacking(each)) for key, each in alone.items()}
-    offered = [
+    choices = [
         (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
     ]
-    return offered, [key for key, each in alone.items() if comparing.at_once(each)]
+    return choices, [key for key, each in alone.items() if comparing.at_once(each)]
 
 
 def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
@@ -306,7 +312,7 @@ def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
     return chains if protocol == "chained-8x" else []
 
 
-def _pairs() -> list[str]:
-    """Every chain of an x4 and an x2 model."""
-    first, second = ([row.key for row in catalog.MODELS if scale in row.scales] for scale in CHAINED_STAGES)
+def _pairs(models: Sequence[Model]) -> list[str]:
+    """Every chain of an x4 and an x2 model among these."""
+    first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_STAGES)
     return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]

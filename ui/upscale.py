@@ -23,6 +23,7 @@ from ui import before_after, enlarging, words
 from ui.before_after import BEFORE, Shown
 from ui.examples import EXAMPLES, RESULT, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
+from ui.offered import offered
 from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
 
@@ -48,7 +49,7 @@ def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             image = picture_field("picture")
-            models = [(words.choice(model), model.key) for model in catalog.MODELS]
+            models = [(words.choice(model), model.key) for model in offered()]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
                 scale = Radio(_scales(catalog.find(FIRST_MODEL)), value=FIRST_SCALE, label="Scale")
@@ -223,7 +224,7 @@ def _open(request: gr.Request) -> tuple[Any, ...]:
     if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
         return (*(gr.skip(),) * 5, False)
     example = find(query.get("example", ""))
-    key = query["model"] if query.get("model") in {row.key for row in catalog.MODELS} else FIRST_MODEL
+    key = query["model"] if query.get("model") in {row.key for row in offered()} else FIRST_MODEL
     row = catalog.find(key)
     scales, scale = _scales(row), f"x{query.get('scale', '').removeprefix('x')}"
     asked = example is not None or key == query.get("model") or scale in scales

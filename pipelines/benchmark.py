@@ -19,7 +19,7 @@ from pipelines.picture import Picture
 from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.results import METRICS, Row
 from pipelines.runs import Run, Step, T, changed
-from pipelines.upscalers import Upscaler, load
+from pipelines.upscalers import Upscaler, load_all
 from pipelines.weights import Found, fetch
 
 LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
@@ -207,7 +207,7 @@ def _scored(plan: Plan, subject: Subject, contender: Contender, trial: Trial | s
 
 def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> Run[Scored]:
     """`blank` with scores, times and memory, and with what they are of."""
-    upscalers = [load(key, scale) for key, scale in blank.contender.stages]
+    upscalers = load_all(blank.contender.stages)
     with peak_memory() as peak:
         enlarged = yield from enlarge(trial.low, upscalers)
     again = 0 if enlarged.details.seconds > LONG else repeats

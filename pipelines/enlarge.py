@@ -15,7 +15,7 @@ from pipelines import resample
 from pipelines.chain import run_chain
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Run, Step, noted, timed
-from pipelines.upscalers import Settings, Upscaled, Upscaler, load
+from pipelines.upscalers import Settings, Upscaled, Upscaler, load_all
 
 PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
 
@@ -106,7 +106,7 @@ def _enlarge(
 
 def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
-    return (yield from enlarge(picture, [load(key, scale) for key, scale in stages], settings))
+    return (yield from enlarge(picture, load_all(stages), settings))
 
 
 def _details(

@@ -83,7 +83,8 @@ def _check_unchanged(picture: Subject) -> None:
 def _made_again(contender: Contender, trial: Trial, row: Row) -> Run[Bytes]:
     """The output that the row is of. Raises BadWeights where the files of the model are others by now."""
     stages = load_all(contender.stages)
-    enlarged = yield from noted(enlarge(trial.low, stages), f"{row.image}: {contender.key} once more, ")
+    once_more = enlarge(trial.low, stages, contender.settings)
+    enlarged = yield from noted(once_more, f"{row.image}: {contender.key} once more, ")
     if enlarged.details.weights_sha256 != row.weights_sha256:
         raise BadWeights(f"The weights of {contender.key} were changed after they were measured.")
     return protocols.as_bytes(enlarged.picture)

@@ -15,11 +15,12 @@ from pipelines.enlarge import Enlarged, enlarge
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.memory import peak_memory
 from pipelines.metrics import Lpips, score, score_without_original
+from pipelines.phrasing import chosen
 from pipelines.picture import Picture
 from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.results import METRICS, Row
 from pipelines.runs import Run, Step, T, changed
-from pipelines.upscalers import Upscaler, load
+from pipelines.upscalers import Settings, Upscaler, load_all
 from pipelines.weights import Found, fetch
 
 LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
@@ -207,11 +208,11 @@ def _scored(plan: Plan, subject: Subject, contender: Contender, trial: Trial | s
 
 def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> Run[Scored]:
     """`blank` with scores, times and memory, and with what they are of."""
-    upscalers = [load(key, scale) for key, scale in blank.contender.stages]
+    upscalers, settings = load_all(blank.contender.stages), blank.contender.settings
     with peak_memory() as peak:
-        enlarged = yield from enlarge(trial.low, upscalers)
+        enlarged = yield from enlarge(trial.low, upscalers, settings)
     again = 0 if enlarged.details.seconds > LONG else repeats
-    times = yield from _times(trial.low, upscalers, again)
+    times = yield from _times(trial.low, upscalers, settings, again)
     seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]
     output = protocols.as_bytes(enlarged.picture)
     low = protocols.as_bytes(trial.low)
@@ -230,16 +231,23 @@ def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> 
         params=_summed(catalog.parameters(each.model, each.scale) for each in upscalers),
         weights_bytes=sum(each.weights_bytes for each in upscalers),
         weights_sha256=enlarged.details.weights_sha256,
-        notes=tuple(dict.fromkeys((*trial.notes, *enlarged.details.notes, *once, *scores.notes))),
+        notes=tuple(dict.fromkeys((*trial.notes, *_by(enlarged), *enlarged.details.notes, *once, *scores.notes))),
     )
     return replace(blank, row=row, trial=trial, enlarged=enlarged, output=output)
 
 
-def _times(low: Picture, upscalers: Sequence[Upscaler], repeats: int) -> Run[list[tuple[float, tuple[float, ...]]]]:
+def _by(enlarged: Enlarged) -> list[str]:
+    """The settings of a model that has some, the seed above all; that there were no words the model tells itself."""
+    return [f"settings: {chosen(enlarged.details.settings)}"] if enlarged.details.settings else []
+
+
+def _times(
+    low: Picture, upscalers: Sequence[Upscaler], settings: Settings, repeats: int
+) -> Run[list[tuple[float, tuple[float, ...]]]]:
     """Seconds in all and of each stage, for each of so many runs."""
     times = []
     for _ in range(repeats):
-        times.append(_seconds((yield from enlarge(low, upscalers))))
+        times.append(_seconds((yield from enlarge(low, upscalers, settings))))
     return times
 
 
@@ -265,7 +273,10 @@ def _attempted(run: Run[T]) -> Run[T | str]:
 
 
 def _counted(run: Run[T], done: int, total: int, what: str) -> Run[T]:
-    """The same run, its steps as the part of a larger one that has `done` of `total` behind it."""
+    """The same run, its steps as the part of a larger one that has `done` of `total` behind it.
+
+    All are plain steps: a preview of one row of many is shown nowhere, and its picture need not cross to the page.
+    """
 
     def part(step: Step) -> Step:
         told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""

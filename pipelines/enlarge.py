@@ -11,10 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from pipelines import resample
 from pipelines.chain import run_chain
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Run, Step, noted, timed
-from pipelines.upscalers import Settings, Upscaled, Upscaler, load
+from pipelines.upscalers import Settings, Upscaled, Upscaler, load_all
+
+PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,9 @@ class Details:
     seam: float | None  # largest difference of two tiles at their seam, where tiles cannot equal the whole picture's
     weights_sha256: str | None  # of several files, joined by commas
     notes: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict)  # those that were chosen, by name
+    # By name, those that were chosen and those that a diffusion model chose itself: with them the same comes out again.
+    # Of a chain by stage: {"sd-x4:4": {"seed": 0}}.
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -68,8 +73,9 @@ class Enlarged:
 def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | None = None) -> Run[Enlarged]:
     """Enlarge a picture by each stage in turn, and give it back in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
-    Alpha goes through the same stages; where it is constant it stays exactly that constant. Colour under transparent
-    pixels is first replaced by that of the visible ones around, so that it cannot bleed into the edge.
+    Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
+    Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
+    the visible ones around, so that it cannot bleed into the edge.
     """
     settings = settings or Settings()
     (done, colour, runs), seconds = yield from timed(_enlarge(picture, stages, settings))
@@ -100,18 +106,20 @@ def _enlarge(
 
 def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
-    return (yield from enlarge(picture, [load(key, scale) for key, scale in stages], settings))
+    return (yield from enlarge(picture, load_all(stages), settings))
 
 
 def _details(
     picture: Picture, stages: Sequence[Upscaler], settings: Settings, runs: Sequence[Upscaled], seconds: float
 ) -> Details:
     seams = [run.seam for run in runs if run.seam is not None]
-    parts = zip(stages, runs, strict=False)  # alpha runs through the same stages once more
+    parts = zip(stages, runs, strict=True)
     hashes = [sha256 for stage, run in parts for sha256 in (*stage.weights_sha256, *run.more_sha256)]
+    # Two stages by the same model are run with the same settings.
+    used = {_named(stage): _used(stage, settings, run) for stage, run in zip(stages, runs, strict=True)}
     height, width, _ = picture.pixels.shape
     return Details(
-        model=stages[0].model.key if len(stages) == 1 else ",".join(f"{s.model.key}:{s.scale}" for s in stages),
+        model=stages[0].model.key if len(stages) == 1 else ",".join(map(_named, stages)),
         scale=math.prod(stage.scale for stage in stages),
         size=(width, height),
         seconds=seconds,
@@ -121,10 +129,19 @@ def _details(
         seam=max(seams) if seams else None,
         weights_sha256=",".join(hashes) or None,
         notes=picture.notes,
-        settings={
-            each.name: getattr(settings, each.name) for each in fields(settings) if each.name in settings.given()
-        },
+        settings=used[_named(stages[0])] if len(stages) == 1 else {name: each for name, each in used.items() if each},
     )
+
+
+def _used(stage: Upscaler, settings: Settings, run: Upscaled) -> dict[str, Any]:
+    """The settings that one stage was run with, in the order of Settings; what is none of those comes last."""
+    chosen = settings.only(stage.model.takes)
+    found = {each.name: getattr(chosen, each.name) for each in fields(chosen)} | dict(run.settings)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _named(stage: Upscaler) -> str:
+    return f"{stage.model.key}:{stage.scale}"
 
 
 def _joined(words: Iterable[str]) -> str:
@@ -140,14 +157,18 @@ def _as_grey(pixels: Pixels) -> Pixels:
 def _enlarge_alpha(
     alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
-    """Enlarge (H, W) alpha by the same stages; it stays exact wherever it is constant over 5x5 pixels."""
+    """Enlarge (H, W) alpha by the same stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
     import cv2
 
     height, width = alpha.shape
     if alpha.min() == alpha.max():
         return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
-    run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings)
-    runs = yield from noted(run, "transparency, ")
+    if any(stage.model.family == "diffusion" for stage in stages):
+        made = yield from noted(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
+        runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
+    else:
+        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings)
+        runs = yield from noted(run, "transparency, ")
     enlarged = runs[-1].pixels.mean(axis=2)
     around = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(alpha, around) == cv2.erode(alpha, around)

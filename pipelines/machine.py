@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def free_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of memory that this process may have at most: the machine's, or its container's by either version of
+    Linux's cgroups.
+    """
+    import psutil
+
+    limits = [int(psutil.virtual_memory().total)]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # the other version, another system, or "max", which is no limit
+            limits.append(int((groups / name).read_text()))
+    return min(limits)
 
 
 def versions() -> dict[str, str]:

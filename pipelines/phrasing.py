@@ -65,12 +65,20 @@ def download(size: int) -> str:
 
 
 def chosen(settings: Mapping[str, Any]) -> str:
-    """Settings to read: "tile 64, prompt “a face”, noise level 20"; of a long prompt the beginning."""
-    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items())
+    """Settings to read: "tile 64, prompt “a face”, noise level 20"; of a long prompt the beginning, of none nothing.
+
+    Those of a chain are told by stage: "sd-x4 x4: seed 7; espcn x2: tile 64".
+    """
+    if any(isinstance(value, Mapping) for value in settings.values()):
+        return "; ".join(f"{contender(stage)}: {chosen(values)}" for stage, values in settings.items())
+    told = {name: value for name, value in settings.items() if value != ""}
+    return ", ".join(f"{name.replace('_', ' ')} {_value(name, value)}" for name, value in told.items())
 
 
-def _value(value: Any) -> str:
-    if not isinstance(value, str) or value.isalpha():
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if not isinstance(value, str) or not name.endswith("prompt"):
         return str(value)
     line = " ".join(value.split())
     return f"“{line if len(line) <= LONGEST else line[:LONGEST] + '…'}”"

@@ -17,6 +17,7 @@ from pipelines import catalog, resample
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.picture import Picture, Pixels, to_uint8
 from pipelines.runs import Run, noted
+from pipelines.upscalers.base import Settings
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
@@ -31,6 +32,7 @@ REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
 CHAINED_SCALE = 8
 CHAINED_STAGES = (4, 2)
 BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly
+MEASURED_WITH = Settings(seed=0, prompt="", negative_prompt="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Contender:
     def scale(self) -> int:
         """How many times it enlarges in all."""
         return math.prod(scale for _, scale in self.stages)
+
+    @property
+    def settings(self) -> Settings:
+        """What it is measured with: as far as one of its stages takes that, one seed for all and no words."""
+        return MEASURED_WITH.only(frozenset[str]().union(*(catalog.find(key).takes for key, _ in self.stages)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

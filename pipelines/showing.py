@@ -23,7 +23,7 @@ from pipelines.protocols import Bytes, Contender, Trial
 from pipelines.report import Report
 from pipelines.results import Row
 from pipelines.runs import Run, noted
-from pipelines.upscalers import load
+from pipelines.upscalers import load_all
 
 MOST = 3  # pictures in a report: a file to send to somebody
 
@@ -82,8 +82,9 @@ def _check_unchanged(picture: Subject) -> None:
 
 def _made_again(contender: Contender, trial: Trial, row: Row) -> Run[Bytes]:
     """The output that the row is of. Raises BadWeights where the files of the model are others by now."""
-    stages = [load(key, scale) for key, scale in contender.stages]
-    enlarged = yield from noted(enlarge(trial.low, stages), f"{row.image}: {contender.key} once more, ")
+    stages = load_all(contender.stages)
+    once_more = enlarge(trial.low, stages, contender.settings)
+    enlarged = yield from noted(once_more, f"{row.image}: {contender.key} once more, ")
     if enlarged.details.weights_sha256 != row.weights_sha256:
         raise BadWeights(f"The weights of {contender.key} were changed after they were measured.")
     return protocols.as_bytes(enlarged.picture)

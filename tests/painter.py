@@ -50,7 +50,8 @@ class Painter:
                 grey = np.full(pixels.shape, 255 * (step + 1) // steps, np.uint8)
                 yield Preview(2 * step + 2, 2 * steps, "preview", grey)
         notes = f"loaded by {self.loaded_by}", f"run by {os.getpid()}", f"with {settings}"
-        return Upscaled(pixels.repeat(self.scale, 0).repeat(self.scale, 1), notes=notes)
+        used = {"seed": settings.seed or 0, "prompt": settings.prompt or "", "steps": steps}
+        return Upscaled(pixels.repeat(self.scale, 0).repeat(self.scale, 1), notes=notes, settings=used)
 
 
 def build(model: Model, scale: int, files: Any) -> Painter:

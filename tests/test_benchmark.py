@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from pipelines import benchmark, images, metrics, protocols
+from pipelines import benchmark, images, metrics, protocols, recording, report
 from pipelines.benchmark import Plan, Scored, Subject, subjects
 from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture
 from pipelines.picture import Picture, to_uint8
 from pipelines.protocols import contenders, prepare
 from pipelines.results import Row, row_from
-from pipelines.runs import Run, finish
-from pipelines.upscalers import load
+from pipelines.runs import Preview, Run, Step, finish
+from pipelines.upscalers import Settings, load
+from tests import painter
 from tests.conftest import smooth
 
 NO_LPIPS = "lpips is left out"
@@ -98,19 +99,19 @@ def test_a_picture_that_cannot_be_read_is_a_row_for_each_model(tmp_path: Path, p
 def test_whatever_a_model_raises_is_a_row(
     error: Exception, words: str, pictures: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(key: str, scale: int) -> object:
-        if key == "nearest":
+    def failing(stages: tuple[tuple[str, int], ...]) -> list[object]:
+        if stages == (("nearest", 2),):
             raise error
-        return load(key, scale)
+        return [load(key, scale) for key, scale in stages]
 
-    monkeypatch.setattr(benchmark, "load", failing)
+    monkeypatch.setattr(benchmark, "load_all", failing)
     first, second = rows_of(plan("nearest", "bicubic"), pictures[:1])[0]
     assert first.error is not None and words in first.error and "\n" not in first.error
     assert second.error is None
 
 
 def test_an_output_of_another_size_is_an_error(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
-    def larger(low: Picture, stages: list[object]) -> Run[object]:
+    def larger(low: Picture, stages: list[object], settings: Settings) -> Run[object]:
         done = yield from enlarge(low, [load("bicubic", 3)])
         return done
 
@@ -312,3 +313,42 @@ def test_our_low_resolution_pictures_are_as_good_as_matlabs(assets: Path) -> Non
                     b = protocols.as_bytes(output)[scale:-scale, scale:-scale]
                     scores.append(peak_signal_noise_ratio(a, b))
             assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.02)
+
+
+# --- diffusion models ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a chain"])
+def test_a_diffusion_model_has_one_seed_and_no_words_which_its_row_tells(
+    alone: bool, pictures: list[Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In JSON, CSV and HTML alike; the other models' rows have no settings to tell."""
+    painter.use(monkeypatch)
+    found = contenders("round-trip", 4, ["painted", "bicubic"], [])
+    if not alone:
+        found = contenders("chained-8x", 8, [], [[("painted", 4), ("bicubic", 2)]])
+    compared = Plan("round-trip" if alone else "chained-8x", found[0].scale, "bicubic", found, repeats=1)
+    rows, _ = rows_of(compared, pictures[:1])
+    (told,) = (row for row in rows if "painted" in row.model)
+    (plain,) = (row for row in rows if "painted" not in row.model)
+    assert told.error is None and told.psnr is not None
+    note = "settings: seed 0, steps 20" if alone else "settings: painted x4: seed 0, steps 20"
+    assert note in told.notes and f"with {Settings(seed=0, prompt='', negative_prompt='')}" in told.notes
+    assert not any("settings" in each or "seed" in each for each in plain.notes)
+    head = recording.begun(compared, ["one.png"], "", NO_LPIPS)
+    for write in (report.to_json, report.to_csv, report.to_html):
+        assert note in write(replace(head, rows=tuple(rows))).decode()
+
+
+def test_a_benchmark_has_no_previews(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model makes some: of one row among many they are shown nowhere."""
+    painter.use(monkeypatch)
+    steps: list[Step] = []
+    finish(benchmark.run(plan("painted", scale=4), pictures, NO_LPIPS), steps.append)
+    assert not any(isinstance(step, Preview) for step in steps)
+    assert any("painted x4, Painted x4: step 3 of 20" in step.note for step in steps)
+
+
+def test_a_setting_goes_to_who_takes_it() -> None:
+    by = {each.key: each.settings.given() for each in contenders("round-trip", 4, ["sd-x4", "ldm-x4", "swift"], [])}
+    assert by == {"sd-x4": {"seed", "prompt", "negative_prompt"}, "ldm-x4": {"seed"}, "swift": set()}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipelines import catalog, images
+from pipelines import catalog, images, resample
 from pipelines.catalog import Model
-from pipelines.enlarge import Enlarged, enlarge
+from pipelines.enlarge import PLAIN_ALPHA, Enlarged, enlarge
 from pipelines.errors import BadSetting
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Run, Step, finish
@@ -61,6 +61,7 @@ def test_what_is_faint_but_alone_keeps_its_colour() -> None:
 
 
 NEAREST = catalog.find("nearest")
+INVENTIVE = replace(NEAREST, family="diffusion")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,35 @@ def test_constant_alpha_costs_nothing_and_stays(value: float, own_weights: Path)
     done = enlarged(picture, ("espcn", 2))
     assert done.picture.alpha is not None and (done.picture.alpha == np.float32(value)).all()
     assert done.details.tiles == 1
+
+
+@dataclass(frozen=True)
+class Inventing(Faulty):
+    """What makes something else of all that it is given, in the family of those that do."""
+
+    model: Model = INVENTIVE
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        return (yield from Faulty.run(self, 1 - pixels, settings))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_no_opacity_is_invented(depth: int) -> None:
+    """It is bicubic's at the scale of all stages together, and exact where it is flat; the colours are the models'."""
+    pixels, alpha = disc(40)
+    done = finish(enlarge(Picture(pixels, alpha=alpha, depth=depth), [Inventing(), Faulty()]))
+    assert done.picture.alpha is not None
+    expected = finish(resample.enlarge(alpha[..., None], 4, "bicubic"))[..., 0]
+    assert np.abs(done.picture.alpha - expected).max() < 0.02, "but for where it was flat"
+    assert (done.picture.alpha[76:84, 76:84] == 1).all() and (done.picture.alpha[:12, :12] == 0).all()
+    assert done.picture.pixels.mean() < 0.1, "white became black"
+    assert PLAIN_ALPHA in done.details.notes
+
+
+def test_a_model_that_invents_leaves_constant_opacity_alone() -> None:
+    done = finish(enlarge(Picture(smooth(9, 9), alpha=np.full((9, 9), 0.4, np.float32)), [Inventing()]))
+    assert done.picture.alpha is not None and (done.picture.alpha == np.float32(0.4)).all()
+    assert done.details.notes == ()
 
 
 def test_an_opaque_picture_is_not_touched_by_its_alpha() -> None:

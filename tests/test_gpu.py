@@ -5,23 +5,27 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import gradio as gr
+import numpy as np
 import pytest
 
-from pipelines import catalog, devices, upscalers
+from pipelines import catalog, devices, estimates, images, upscalers
 from pipelines.catalog import File, Url, Weights
 from pipelines.devices import Device
 from pipelines.errors import BadSetting
-from pipelines.runs import Run, Step, finish
+from pipelines.picture import Picture
+from pipelines.runs import Run, Step, finish, sent
 from pipelines.upscalers import Settings
 from tests import painter
+from tests.conftest import smooth
 from tests.hub import LoopbackHub, use
-from ui import gpu
+from ui import chained, compare, comparing, gpu, upscale
 
 ROOT = Path(__file__).parents[1]
 
@@ -142,6 +146,118 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
     ):
         gpu.seconds(painted, Settings(steps=200), (300, 300))
     assert gpu.seconds(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST
+
+
+def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one reads sixteen times the pixels."""
+    twice = replace(painter.PAINTED, key="twice", scales={2: None})
+    painter.use(monkeypatch, painter.PAINTED, twice)
+    estimates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
+    chain, settings = [*painted, ("twice", 2)], Settings(steps=4)
+    taken = 7 + 16 * 0.07
+    assert gpu.seconds(chain, settings, (100, 100)) == round(2 * gpu.LOADING + gpu.SLACK * taken)
+
+
+def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real-ESRGAN on 1600 x 1600 takes minutes on a processor, by which the chain would be refused."""
+    chain = [*painted, ("real-esrgan", 2)]
+    alone = estimates.estimate("real-esrgan", 2, 1600, 1600).seconds
+    assert alone is not None and alone > 100
+    here = gpu.expected(chain, Settings(steps=4), 400, 400)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    there = gpu.expected(chain, Settings(steps=4), 400, 400)
+    assert here is not None and there is not None
+    assert here - there == pytest.approx(alone * (1 - 1 / gpu.QUICKER))
+    assert gpu.seconds(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST
+    classical = [("lapsrn", 4)]
+    assert gpu.expected(classical, None, 400, 400) == estimates.seconds_of(classical, 400, 400), "it has no use for one"
+
+
+# --- for how long, to compare -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def square(tmp_path: Path) -> Path:
+    """A picture that is 100 by 100 when it has been shrunk by 4: the painter takes 23 s, so it is timed once."""
+    images.write(Picture(smooth(400, 400)), tmp_path / "square.png")
+    return tmp_path / "square.png"
+
+
+def lent_to_compare(source: Path | list[Path], *models: str, protocol: str = "round-trip") -> int:
+    """For how long a GPU would be lent."""
+    asked = comparing.begun(
+        source if isinstance(source, list) else [source], protocol, "x4", "bicubic", list(models), []
+    )
+    return comparing.lent(asked.plan.contenders, [(100, 100)] * len(asked.pictures))
+
+
+def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
+    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = round(gpu.LOADING + gpu.SLACK * (23 + comparing.SCORING * 0.16))
+    assert lent_to_compare(square, "painted") == alone
+    assert alone <= lent_to_compare(square, "painted", "bicubic") <= alone + 1
+    assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL, "no model of diffusion"
+    asked: list[int] = []
+    monkeypatch.setattr(gpu, "_wanted", lambda stages: True)
+    monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or sent(job(*rest)))
+    told = finish(comparing.measured(comparing.begun([square], "round-trip", "x4", "bicubic", ["painted"], [])))
+    assert asked == [alone] and told.rows[0].error is None and told.complete
+
+
+@pytest.mark.parametrize(
+    ("pictures", "models", "instead"),
+    [
+        (1, ["painted"], "take a smaller picture."),
+        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or take a smaller picture."),
+        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or take smaller pictures, or fewer."),
+    ],
+)
+def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
+    pictures: int,
+    models: list[str],
+    instead: str,
+    painted: list[tuple[str, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the page before the run, and by the API; elsewhere than on a Space it takes its time."""
+    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))  # half of that, with the 7 s before
+    paths = [tmp_path / f"{number}.png" for number in range(pictures)]
+    for number, path in enumerate(paths):
+        images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
+    asked = "round-trip", "x4", "bicubic", models, []
+    assert "would take" not in compare._plan(paths, *asked)
+    comparing.begun(paths, *asked)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    for refused in (lambda: compare._plan(paths, *asked), lambda: _error(lambda: comparing.begun(paths, *asked))):
+        told = refused()
+        assert "and a GPU is lent for 4 min at the most: " + instead in told
+
+
+def test_a_chain_that_would_end_half_way_is_refused_before(
+    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scored or not, on the page and by `/chain`."""
+    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
+    assert "would take" not in chained._plan(square, "painted", "bicubic", True)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    lent = "and a GPU is lent for 4 min at the most: "
+    assert f"{lent}take a smaller picture" in chained._plan(square, "painted", "bicubic", False)
+    assert f"{lent}leave out painted x4 then bicubic x2" in chained._plan(square, "painted", "bicubic", True)
+    assert f"{lent}take a smaller picture" in upscale._plan(square, "painted", "", "x4", None)
+    with pytest.raises(gr.Error, match=lent):
+        list(chained.chain(square, "painted", "bicubic"))
+
+
+def _error(call: Callable[[], object]) -> str:
+    with pytest.raises(BadSetting) as error:
+        call()
+    return str(error.value)
 
 
 # --- what is loaded before the page opens -------------------------------------------------------------------------

@@ -312,7 +312,7 @@ def test_models_used_lately_stay_loaded(own_networks: Path, monkeypatch: pytest.
     first = load("real-esrgan", 2)
     run("real-esrgan", 2, smooth(9, 9))
     assert load("real-esrgan", 2) is first
-    monkeypatch.setattr(upscalers, "KEPT_BYTES", first.nbytes + 1)
+    monkeypatch.setattr(upscalers, "kept_bytes", lambda: first.nbytes + 1)
     load("real-esrgan", 4)
     assert load("real-esrgan", 2) is not first
 

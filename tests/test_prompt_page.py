@@ -124,6 +124,7 @@ def test_words_in_a_larger_picture_out(
         button(page, "Download PNG").click()
     assert download.value.suggested_filename == "small_sd-x4_x4.png"
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    assert told["settings"].pop("scheduler") == "DPM++ 2M"
     settings = Settings(**told["settings"])
     done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
     assert download.value.path().read_bytes() == images.encode(done.picture, "png")
@@ -307,4 +308,7 @@ def test_page_and_api_and_library_give_the_same_bytes(
         done = finish(enlarge_by(source, [("sd-x4", 4)], settings))
         assert Path(path).read_bytes() == images.encode(done.picture, "png")
     np.testing.assert_array_equal(images.read(Path(again)).pixels, images.read(Path(file)).pixels)
-    assert details["settings"] == {"seed": 3, "prompt": "a cat"}
+    assert details["settings"] == {
+        **{"tile": 128, "seed": 3, "prompt": "a cat", "negative_prompt": "", "steps": 20, "guidance": 9.0},
+        **{"noise_level": 20, "colour_fix": "wavelet", "scheduler": "DPM++ 2M"},
+    }

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines import catalog, upscalers
+from pipelines import catalog, machine, upscalers
+from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadSetting, BadWeights
-from pipelines.images import Pixels
+from pipelines.images import Picture, Pixels
 from pipelines.runs import finish
 from pipelines.upscalers import Settings, load, pin, prepare
 from pipelines.upscalers.opencv import OpenCv
+from tests import painter
 from tests.conftest import smooth
 from tests.tiny_graph import espcn_like
 
@@ -90,18 +92,53 @@ def test_opencv_out_of_memory_halves_the_tile(error: cv2.error, own_weights: Pat
 def test_a_loaded_model_is_kept_and_memory_is_bounded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load("espcn", 2)
     assert load("espcn", 2) is first
-    monkeypatch.setattr(upscalers, "KEPT_BYTES", first.nbytes + 1)
+    monkeypatch.setattr(upscalers, "kept_bytes", lambda: first.nbytes + 1)
     load("espcn", 3)
     assert load("espcn", 2) is not first
 
 
 def test_a_pinned_model_stays(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = pin("espcn", 2)
-    monkeypatch.setattr(upscalers, "KEPT_BYTES", 1)
+    monkeypatch.setattr(upscalers, "kept_bytes", lambda: 1)
     for scale in (3, 4):
         load("espcn", scale)
     assert load("espcn", 2) is pinned
     assert [scale for _, scale, _ in upscalers._kept] == [4, 2]
+
+
+def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a chain of two large ones would read each anew in every run, though the run holds both anyway."""
+    monkeypatch.setattr(upscalers, "kept_bytes", lambda: 1)
+    chain = [("espcn", 4), ("espcn", 2)]
+    first = finish(prepare(chain))
+    assert all(again is before for again, before in zip(finish(prepare(chain)), first, strict=True))
+    done = finish(enlarge_by(Picture(smooth(5, 5)), chain))
+    assert done.details.scale == 8 and list(upscalers._kept.values()) == first
+    load("espcn", 3)
+    assert [scale for _, scale, _ in upscalers._kept] == [3]
+
+
+@pytest.mark.parametrize(("memory", "kept"), [(1, 1), (4, 4 / 3), (24, 8), (0.5, 1)], ids=str)
+def test_what_is_kept_grows_with_the_machine(memory: float, kept: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "memory", lambda: int(memory * 2**30))
+    assert upscalers.kept_bytes() == int(kept * 2**30)
+
+
+def test_a_diffusion_model_and_the_network_after_it_are_both_kept(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine of 16 GB; and one model at the same scale from the same file is there, and counts, once."""
+    monkeypatch.setattr(machine, "memory", lambda: 16 * 10**9)
+    build = painter.build
+    monkeypatch.setattr(painter, "build", lambda *given: replace(build(*given), nbytes=3_480_000_000))
+    painter.use(monkeypatch)
+    network, painted = load("espcn", 2), load("painted", 4)
+    assert load("espcn", 2) is network and load("painted", 4) is painted and len(upscalers._kept) == 2
+    monkeypatch.setattr(machine, "memory", lambda: 8 * 10**9)
+    load("painted", 4)
+    assert list(upscalers._kept.values()) == [painted]
+    load("bicubic", 4)
+    assert load("painted", 4) is painted, "what takes no memory drives nothing out"
 
 
 def test_the_users_own_file_is_used_and_reported(tmp_path: Path) -> None:

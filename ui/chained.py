@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, estimates, images, protocols, resample, showing
+from pipelines import catalog, images, protocols, resample, showing
 from pipelines.arguments import stages
 from pipelines.enlarge import Enlarged
 from pipelines.errors import BadPicture, UpscaleError
@@ -20,7 +20,7 @@ from pipelines.protocols import CHAINED_SCALE, CHAINED_STAGES, Bytes, Contender
 from pipelines.report import Report
 from pipelines.results import Row
 from pipelines.runs import Run, Step, noted
-from ui import comparing, enlarging, results, words
+from ui import comparing, enlarging, gpu, results, words
 from ui.comparing import Comparison
 from ui.examples import EXAMPLES
 from ui.inputs import Dropdown, PictureInput
@@ -192,6 +192,7 @@ def _plan_to_measure(source: Source, first: str, second: str) -> str:
     width, height = images.measure(source)
     protocols.check_size(width, height, CHAINED_SCALE)
     small = width // CHAINED_SCALE, height // CHAINED_SCALE
+    comparing.lent(taking_part, [small])
     times = [comparing.seconds(each, *small) for each in taking_part]
     lacking = {needed for each in taking_part for needed in comparing.lacking(each)}
     beside = [catalog.find(each.key).name for each in taking_part if len(each.stages) == 1]
@@ -202,7 +203,8 @@ def _plan_to_enlarge(source: Source, first: str, second: str) -> str:
     found = Contender(_stages(first, second))
     missing = sum(needed.size for needed in comparing.lacking(found))
     size = images.measure(source, CHAINED_SCALE)
-    return words.chain(_sizes(size), [], [estimates.seconds_of(found.stages, *size)], missing)
+    gpu.seconds(found.stages, None, size)
+    return words.chain(_sizes(size), [], [gpu.expected(found.stages, None, *size)], missing)
 
 
 # --- what they have in common -------------------------------------------------------------------------------------

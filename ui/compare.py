@@ -242,9 +242,10 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
         for size in sizes:
             protocols.check_size(*size, by)
         comparing.check_sizes(sizes, protocol, found)
+        small = comparing.small_sizes(sizes, protocol, found[0].scale)
+        comparing.lent(found, small)
     except UpscaleError as error:
         return words.trouble(str(error))
-    small = [(width // by, height // by) for width, height in sizes]
     times = [comparing.seconds(each, *size) for each in found for size in small]
     lacking = {needed for each in found for needed in comparing.lacking(each)}
     return words.comparison(len(sources), len(found), times, sum(needed.size for needed in lacking))

@@ -15,7 +15,6 @@ from pipelines import (
     benchmark,
     catalog,
     crops,
-    estimates,
     images,
     metrics,
     pyramid,
@@ -122,9 +121,30 @@ def at_once(each: Contender) -> bool:
     return not lacking(each) and not any(catalog.find(key).gpu for key, _ in each.stages)
 
 
+def lent(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> int:
+    """For how many seconds a GPU is to be lent to measure them all on small pictures of these sizes.
+
+    Raises BadSetting where that is longer than one is lent, with what to leave out.
+    """
+    times = {each: [seconds(each, *size) for size in sizes] for each in found}
+    known = {each: sum(time or 0 for time in taken) for each, taken in times.items()}
+    slowest = max(known, key=lambda each: known[each])
+    instead = "take smaller pictures, or fewer" if len(sizes) > 1 else "take a smaller picture"
+    if len(found) > 1:
+        instead = f"leave out {contender(slowest.key)}, which takes {duration(known[slowest])} of it, or {instead}"
+    total = None if any(None in taken for taken in times.values()) else sum(known.values())
+    return gpu.lent([stage for each in found for stage in each.stages], total, instead)
+
+
+def small_sizes(sizes: Sequence[tuple[int, int]], protocol: str, scale: int) -> list[tuple[int, int]]:
+    """How large what is enlarged will be of pictures of these sizes."""
+    by = 1 if protocol == "no-original" else scale
+    return [(max(1, width // by), max(1, height // by)) for width, height in sizes]
+
+
 def seconds(each: Contender, width: int, height: int) -> float | None:
     """How long it will take on a picture of that size, all its runs and scoring together; None if never measured."""
-    once = estimates.seconds_of(each.stages, width, height)
+    once = gpu.expected(each.stages, each.settings, width, height)
     if once is None:
         return None
     made = width * height * each.scale**2 / 1e6
@@ -138,7 +158,9 @@ def begun(
     check(sources)
     check_kernel(kernel)
     found = taking_part(protocol, scale, models, chains)
-    check_sizes(list(_sizes(sources)), protocol, found)
+    sizes = list(_sizes(sources))
+    check_sizes(sizes, protocol, found)
+    lent(found, small_sizes(sizes, protocol, found[0].scale))
     folder = tiles_folder()
     paths = [_as_file(source, folder, number) for number, source in enumerate(sources, 1)]
     pictures, _ = benchmark.subjects(paths)
@@ -150,7 +172,8 @@ def measured(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     plan, pictures = comparison.plan, comparison.pictures
     weights = yield from benchmark.fetch_weights(plan.contenders)
     models = [stage for each in plan.contenders for stage in each.stages]
-    running = gpu.within(models, _measured_here, plan, pictures, weights)
+    sizes = small_sizes(list(_sizes([each.path for each in pictures])), plan.protocol, plan.scale)
+    running = gpu.within(lent(plan.contenders, sizes), models, _measured_here, plan, pictures, weights)
     if keeping:
         running = _keeping(running, comparison)
     names = [picture.name for picture in pictures]

@@ -23,6 +23,7 @@ T = TypeVar("T")
 USUAL = 60  # seconds for which a GPU is lent where nobody says how long
 LOADING = 20  # seconds that a diffusion model may take until it begins
 SLACK = 1.5  # how much longer than estimated a run may take
+QUICKER = 20  # times, a GPU than two cores of a processor; by its operations a hundred and more
 LONGEST = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,12 @@ def run(
     return (yield from job(*args, **kwargs))
 
 
-def within(stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
-    """`run` for a job whose models are here as far as they can be had."""
+def within(
+    lent: int, stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs
+) -> Run[T]:
+    """`run` for a job whose models are here as far as they can be had, with a GPU for so many seconds."""
     if _wanted(stages):
-        return (yield from received(_on_gpu(seconds(stages, None, None), job, *args, **kwargs)))
+        return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))
 
 
@@ -62,16 +65,35 @@ def seconds(stages: Sequence[tuple[str, int]], settings: Settings | None, size: 
 
     Raises BadSetting where that is longer than one is lent, and where this matters: it would end half-way.
     """
-    diffusion = any(catalog.find(key).family == "diffusion" for key, _ in stages)
-    expected = estimates.seconds_of(stages, *size, settings) if size and diffusion else None
-    if expected is None:
+    taken = expected(stages, settings, *size) if size else None
+    return lent(stages, taken, "take a smaller picture, or fewer steps")
+
+
+def lent(stages: Sequence[tuple[str, int]], taken: float | None, instead: str) -> int:
+    """For how long a GPU is to be lent for a job that takes so many seconds, None where nobody knows, by these models.
+
+    Raises as `seconds`; `instead` says how the job would be shorter.
+    """
+    diffusion = len({stage for stage in stages if catalog.find(stage[0]).family == "diffusion"})
+    if taken is None or not diffusion:
         return LONGEST if diffusion else USUAL
-    if zero_gpu() and expected > LONGEST:
-        raise BadSetting(
-            f"That would take about {duration(expected)}, and a GPU is lent for {duration(LONGEST)} at the most: "
-            "take a smaller picture, or fewer steps."
-        )
-    return min(LONGEST, round(LOADING + SLACK * expected))
+    if zero_gpu() and taken > LONGEST:
+        most = f"a GPU is lent for {duration(LONGEST)} at the most"
+        raise BadSetting(f"That would take about {duration(taken)}, and {most}: {instead}.")
+    return min(LONGEST, round(LOADING * diffusion + SLACK * taken))
+
+
+def expected(stages: Sequence[tuple[str, int]], settings: Settings | None, width: int, height: int) -> float | None:
+    """`estimates.seconds_of`; where a GPU is lent, networks that were measured on a processor alone are quicker."""
+    total = 0.0
+    for key, scale in stages:
+        row, told = catalog.find(key), estimates.estimate(key, scale, width, height, settings)
+        if told.seconds is None:
+            return None
+        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and told.on_cpu
+        total += told.seconds / (QUICKER if by_gpu else 1)
+        width, height = width * scale, height * scale
+    return total
 
 
 def preload() -> None:

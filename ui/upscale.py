@@ -19,7 +19,7 @@ from pipelines.images import Source
 from pipelines.phrasing import duration
 from pipelines.runs import finish
 from pipelines.upscalers import Settings, check, lacking, load
-from ui import before_after, enlarging, words
+from ui import before_after, enlarging, gpu, words
 from ui.before_after import BEFORE, Shown
 from ui.examples import EXAMPLES, RESULT, find
 from ui.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
@@ -192,6 +192,7 @@ def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float
         check([row], settings)
         missing = lacking([(row.key, factor)], settings)
         size = images.measure(image, factor)
+        gpu.seconds([(row.key, factor)], settings, size)
     except UpscaleError as error:
         return words.trouble(str(error))
     return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)

@@ -10,16 +10,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from pipelines import visitors
+from pipelines import machine, visitors
 from pipelines import weights as store
 from pipelines.catalog import Model, Weights, find, weights_for
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
-__all__ = ["KEPT_BYTES", "Settings", "Upscaled", "Upscaler", "check", "fetch", "lacking", "load", "pin", "prepare"]
+__all__ = [
+    "Settings",
+    "Upscaled",
+    "Upscaler",
+    "check",
+    "fetch",
+    "kept_bytes",
+    "lacking",
+    "load",
+    "load_all",
+    "pin",
+    "prepare",
+]
 
-KEPT_BYTES = 1 << 30  # memory that loaded models may hold between runs, pinned ones aside
+LEAST_KEPT = 1 << 30  # bytes; see `kept_bytes`
+KEPT_SHARE = 3  # the two of Stable Diffusion together take 5.8 GB, a third of what many a machine has
 
 _kept: OrderedDict[tuple[str, int, tuple[str, ...]], Upscaler] = OrderedDict()
 _pinned: set[tuple[str, int]] = set()
@@ -27,11 +40,40 @@ _lock = threading.Lock()
 
 
 def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
-    """The model `key` at `scale`, ready to run; models used lately stay loaded, up to KEPT_BYTES together.
+    """The model `key` at `scale`, ready to run; models used lately stay loaded, up to `kept_bytes` together.
 
     `weights` is the user's own file or folder, used as it is; without it the row's files are found, or downloaded as
     `pipelines.weights.fetch` does. Raises BadSetting for an unknown key or scale, WeightsUnavailable, BadWeights.
     """
+    [upscaler] = load_all([(key, scale)], weights)
+    return upscaler
+
+
+def load_all(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> list[Upscaler]:
+    """`load` for each model (key, scale) of one run.
+
+    They stay loaded together, whatever they take: the run holds them all in any case, so to drop one of them would free
+    nothing, and the next run would read it anew. Only the others have to make way.
+    """
+    found = [_loaded(key, scale, weights) for key, scale in stages]
+    with _lock:
+        loose = [name for name, each in _kept.items() if each.nbytes and name[:2] not in _pinned]
+        most, others = kept_bytes(), [name for name in loose if not any(_kept[name] is each for each in found)]
+        while others and len(loose) > 1 and sum(_kept[name].nbytes for name in loose) > most:
+            loose.remove(others[0])
+            del _kept[others.pop(0)]
+    return found
+
+
+def kept_bytes() -> int:
+    """How much memory loaded models may hold between runs, pinned ones aside: a third of what this process may have, or
+    a little where that is less.
+    """
+    return max(LEAST_KEPT, machine.memory() // KEPT_SHARE)
+
+
+def _loaded(key: str, scale: int, weights: Path | None) -> Upscaler:
+    """The model, from memory or from its files, as the one that was used last."""
     model = find(key)
     needed = weights_for(model, scale)
     if needed is None and weights is not None:
@@ -47,11 +89,7 @@ def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
         if kept_as not in _kept:
             _kept[kept_as] = _built(model, scale, files, downloaded=weights is None)
         _kept.move_to_end(kept_as)
-        upscaler = _kept[kept_as]
-        loose = [each for each in _kept if each[:2] not in _pinned]
-        while len(loose) > 1 and sum(_kept[each].nbytes for each in loose) > KEPT_BYTES:
-            del _kept[loose.pop(0)]
-    return upscaler
+        return _kept[kept_as]
 
 
 def pin(key: str, scale: int) -> Upscaler:
@@ -109,7 +147,7 @@ def prepare(
     """
     if weights is None:
         yield from fetch(stages, settings)
-    return [load(key, scale, weights) for key, scale in stages]
+    return load_all(stages, weights)
 
 
 def _needed(key: str, scale: int, settings: Settings | None) -> list[Weights]:

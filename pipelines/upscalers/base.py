@@ -1,8 +1,8 @@
 """What every upscaler is given, gives back, and looks like."""
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple, Protocol
 
 from pipelines.catalog import Model
 from pipelines.errors import BadSetting
@@ -30,7 +30,7 @@ class Settings:
 
     def given(self) -> frozenset[str]:
         """The names of the settings that were chosen."""
-        return frozenset(field.name for field in fields(self) if getattr(self, field.name) is not None)
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
     def only(self, names: Set[str]) -> "Settings":
         """The same settings without those not named."""
@@ -60,6 +60,7 @@ class Upscaled:
     tiling: Tiling | None = None  # where it was run in tiles
     more_sha256: tuple[str, ...] = ()  # of files beyond the model's own, which a setting asked for
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of a diffusion model all that it was made by
     seconds: float = 0.0  # that it worked, where `run_chain` ran it
 
 

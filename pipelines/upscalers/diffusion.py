@@ -6,8 +6,8 @@ they would need to see of the whole (`decoder`), and its colours are brought bac
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class DiffusionUpscaler:
         return sum(parts.nbytes for parts in self.placed.values())
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
-        """See `Upscaler.run`. Every few steps is a `Preview`. The notes tell what would make the same picture again."""
+        """See `Upscaler.run`. Every few steps is a `Preview`."""
         check([self.model], settings)
         options = chosen(settings)
         side = tile_between(self.model, settings, SIDE, SMALLEST_SIDE, LARGEST_SIDE) // 8 * 8
@@ -85,8 +85,15 @@ class DiffusionUpscaler:
             device.dtype,
             decoded.seam,
             Tiling(side, denoised.cut.overlap),
-            notes=(*_told(options, denoised.scheduler), *denoised.notes, *short),
+            notes=(*denoised.notes, *short),
+            settings=self._used(options, side, denoised.scheduler),
         )
+
+    def _used(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
+        """What would make the same picture again."""
+        used = {name: value for name, value in asdict(options).items() if name in self.model.takes}
+        name = "DPM++ 2M" if scheduler == "DPMSolverMultistepScheduler" else scheduler
+        return {**used, "tile": side, "scheduler": name}
 
     def parts(self, device: Device) -> "Parts":
         """The parts on that device. Where they were on another they are read anew: what was rounded stays rounded."""
@@ -132,7 +139,9 @@ class DiffusionUpscaler:
         after = _decoding(height, width, side)
         latents = yield from denoise(predict, low, latents, stepping, generator, cut, colours, after)
         total = options.steps * predict.passes * len(cut.tiles) + after
-        return Denoised(latents, cut, total, type(stepping).__name__, (*words.notes, *predict.notes))
+        wordless = ["no words, so no guidance"] * (not options.prompt and not options.negative_prompt)
+        notes = (*wordless, *words.notes, *predict.notes)
+        return Denoised(latents, cut, total, type(stepping).__name__, notes)
 
 
 class Denoised(NamedTuple):
@@ -205,16 +214,3 @@ def _drawn(
         around[:, :, : least[0], : least[1]] = noise
         whole.append(around)
     return whole
-
-
-def _told(options: Options, scheduler: str) -> list[str]:
-    """What would make the same picture again."""
-    name = "DPM++ 2M" if scheduler == "DPMSolverMultistepScheduler" else scheduler
-    unguided = "no guidance" if options.prompt or options.negative_prompt else "no words, so no guidance"
-    return [
-        f"{options.steps} steps of {name}",
-        f"guidance {options.guidance:g}" if options.guided else unguided,
-        f"noise level {options.noise_level}",
-        f"seed {options.seed}",
-        f"colour fix {options.colour_fix}",
-    ]

@@ -44,7 +44,15 @@ NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
 
 
 def saved(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
-    """Put the parts into a folder, in diffusers' layout."""
+    """Put the parts into a folder, in diffusers' layout; the tokenizer in several files, as the published one's."""
+    saved_as_of_now(folder, prediction, **vae)
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    put_tokenizer(folder / "tokenizer")
+    return folder
+
+
+def saved_as_of_now(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
+    """The same, all as save_pretrained leaves it: the tokenizer is one file, as transformers 5 has it."""
     torch.manual_seed(7)
     text = CLIPTextModel(text_config())
     pipeline = StableDiffusionUpscalePipeline(
@@ -62,9 +70,9 @@ def saved(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
             steps_offset=1,
         ),
     )
+    for file in (folder / "tokenizer").iterdir():
+        file.unlink()
     pipeline.save_pretrained(folder)
-    (folder / "tokenizer" / "tokenizer.json").unlink()
-    put_tokenizer(folder / "tokenizer")
     return folder
 
 

@@ -30,6 +30,7 @@ Files: TypeAlias = Mapping[str, Path]
 SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler)}
 PREDICTIONS = ("epsilon", "v_prediction")
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+WHOLE_TOKENIZER = "tokenizer.json"
 _TOKENIZER_NEEDS = TOKENIZER[:3]
 # As diffusers called an autoencoder's attention until version 0.18: the published files still do.
 _OLD_NAMES = (
@@ -167,12 +168,16 @@ def _text_encoder(files: Files) -> CLIPTextModel:
 
 
 def _tokenizer(files: Files) -> CLIPTokenizer:
-    """The tokenizer, read from copies of its small files in one folder, which is all that its class reads."""
+    """The tokenizer, read from copies of its small files in one folder, which is all that its class reads.
+
+    Where transformers 5 saved it, one file stands in the place of three, and must have the name that it has there.
+    """
     with TemporaryDirectory() as folder:
         for name in TOKENIZER:
             path = f"tokenizer/{name}"
             if path in files or name in _TOKENIZER_NEEDS:
-                _copied(_path(files, path), Path(folder, name), path)
+                source = _path(files, path)
+                _copied(source, Path(folder, WHOLE_TOKENIZER if source.name == WHOLE_TOKENIZER else name), path)
         return _tried(lambda: CLIPTokenizer.from_pretrained(folder, local_files_only=True), "tokenizer")
 
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 SIDE = 128  # latents a side that a tile reads: what the networks were trained with
 SMALLEST_SIDE, LARGEST_SIDE = 32, 512
 GRID = 8  # latents: a tile's side is a multiple
-DECODED = 512  # pixels a side that a tile of the autoencoder has, where the network's has SIDE
-SMALLEST_DECODED = 64  # latents: such tiles overlap by a fixed width, and smaller ones would be little else
+SMALLEST_DECODED = 64  # latents: the autoencoder's tiles overlap by a fixed width, smaller ones would be little else
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class DiffusionUpscaler:
             return replace(step, done=around[0] * len(cut.tiles) * step.done // step.total, total=total)
 
         generator = torch.Generator().manual_seed(options.seed)
-        run = parts.task(pixels, padded, options, generator, device, _autoencoder_side(parts, side))
+        run = parts.task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
         task = yield from changed(run, counted)
         stepping = parts.stepping(self.own_scheduler)
         stepping.set_timesteps(options.steps, device=device.name)
@@ -174,11 +173,6 @@ def _device() -> Device:
     return replace(devices.choose(), engine="torch", note=None)
 
 
-def _autoencoder_side(parts: "Parts", side: int) -> int:
-    """How many latents a side its tiles have: what it makes of them takes the same memory whatever it enlarges by."""
-    return max(side * DECODED // (SIDE * parts.enlarges), SMALLEST_DECODED)
-
-
 def _decoded(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Run[Tiled]:
     """The picture; steps go on counting where denoising left off."""
     from pipelines.diffusion.decoder import decode
@@ -188,7 +182,7 @@ def _decoded(denoised: Denoised, parts: "Parts", device: Device, side: int) -> R
         return Step(denoised.total - left, denoised.total, f"decoding, tile {step.done} of {step.total}")
 
     latents = denoised.latents / parts.scaling
-    return (yield from changed(decode(parts.vae, latents, device, _autoencoder_side(parts, side)), counted))
+    return (yield from changed(decode(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))
 
 
 def _padded(pixels: Pixels, multiple: int, least: int) -> Pixels:

@@ -54,7 +54,7 @@ class DiffusionUpscaler:
     @property
     def weights_sha256(self) -> tuple[str, ...]:
         """See `Upscaler`."""
-        return tuple(found.sha256 for found in _networks(self.files))
+        return tuple(found.sha256 for found in self.files if found.file.learned)
 
     @property
     def nbytes(self) -> int:
@@ -155,17 +155,12 @@ class Denoised(NamedTuple):
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscaler:
     """Read the parts from their files. Raises BadWeights where they are not those of such a model at that scale."""
     device = _device()  # first, because in a forked process it makes torch safe to use
-    weights_bytes = sum(found.path.stat().st_size for found in _networks(files))
+    weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
     parts = upscaler.parts(device)
     if parts.enlarges != scale * parts.pixels:
         raise BadWeights(f"The decoder of {model.name} enlarges by {parts.enlarges}, not by {scale * parts.pixels}.")
     return upscaler
-
-
-def _networks(files: tuple[Found, ...]) -> list[Found]:
-    """The files that hold what was learned."""
-    return [found for found in files if found.file.path.endswith(".safetensors")]
 
 
 def _device() -> Device:

@@ -15,7 +15,9 @@ from pipelines.catalog import find
 from pipelines.devices import Device
 from pipelines.diffusion import denoising
 from pipelines.diffusion.options import Options, chosen
-from pipelines.errors import BadSetting, BadWeights, UpscaleError
+from pipelines.diffusion.parts import Worded
+from pipelines.diffusion.words import embed
+from pipelines.errors import BadSetting, BadWeights, OutOfMemory, UpscaleError
 from pipelines.picture import Pixels
 from pipelines.upscalers import Settings
 from pipelines.upscalers.diffusion import DiffusionUpscaler
@@ -72,6 +74,16 @@ def test_one_tile_equals_diffusers(
     done = run(tiny, smooth(*size), **given)
     np.testing.assert_allclose(done.pixels, stock(folder, smooth(*size), **words), atol=1e-4)
     assert done.pixels.std() > 0.1 and done.tiles == 1
+
+
+def test_words_are_those_before_the_last_norm(tiny: DiffusionUpscaler) -> None:
+    """Which this network learned from; whatever a later version of transformers calls the last of the hidden states."""
+    parts = tiny.parts(Device("cpu"))
+    assert isinstance(parts, Worded)
+    words = embed(parts, Options(prompt="a cat"))
+    assert (words.before_norm - words.embedding).abs().mean() > 0.01
+    norm = parts.text_encoder.final_layer_norm
+    torch.testing.assert_close(norm(words.before_norm), words.embedding)
 
 
 def test_what_it_does_by_itself(monkeypatch: pytest.MonkeyPatch, tiny: DiffusionUpscaler) -> None:
@@ -136,6 +148,26 @@ def test_half_precision_is_near(tiny: DiffusionUpscaler, folder: Path, monkeypat
     use(Device("cpu", "float16"), monkeypatch)
     done = run(loaded(folder, model=MODEL_X2), smooth(24, 24), prompt="a cat")
     assert done.dtype == "float16" and 0 < np.sqrt(np.square(done.pixels - exact.pixels).mean()) < 0.01
+
+
+def test_too_little_memory_is_smaller_tiles_and_then_said(
+    tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pixels of the picture both."""
+    unet = tiny.parts(Device("cpu")).unet
+    forward, largest = unet.forward, 60
+
+    def short(tiles: torch.Tensor, *a: Any, **k: Any) -> Any:
+        if max(tiles.shape) > largest:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(tiles, *a, **k)
+
+    monkeypatch.setattr(unet, "forward", short)
+    done = run(tiny, smooth(200, 300))
+    assert done.notes[-1] == "memory ran short: tiles were cut to 160 px" and done.tiles > 1
+    largest = 20
+    with pytest.raises(OutOfMemory, match=r"^Not enough memory even for a tile of 128 pixels a side\.$"):
+        run(tiny, smooth(200, 300))
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,11 @@ class Cut:
     """A picture of so many latents cut into tiles of one shape that overlap, of which some are looked at together.
 
     `grid` divides both sides, and tiles begin and end at its lines. `halved_to` is the side of the tiles if memory made
-    them smaller.
+    them smaller. `pixels` is how many of the small picture a side each latent stands for.
     """
 
-    def __init__(self, height: int, width: int, side: int, grid: int, batch: int) -> None:
-        self.size, self.grid, self.batch = (height, width), grid, batch
+    def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
+        self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
         self.overlap = side // OVERLAP
         self.tiles = plan(height, width, side, self.overlap, grid)
         self.halved_to: int | None = None
@@ -99,7 +99,7 @@ class Cut:
         rows, columns = self.tiles[0]
         side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
         if side < SMALLEST:
-            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.")
+            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST * self.pixels} pixels a side.")
         self.halved_to, self.overlap = side, side // OVERLAP
         self.tiles = plan(*self.size, side, self.overlap, self.grid)
 

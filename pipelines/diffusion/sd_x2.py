@@ -7,7 +7,7 @@ the result, the rest being the noisy latents themselves (Karras et al. 2022, arX
 Facts: diffusers' StableDiffusionLatentUpscalePipeline, whose results these are where one tile is enough.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +24,7 @@ from pipelines.diffusion.task import Task
 from pipelines.diffusion.words import embed
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
-from pipelines.runs import Run, Step, noted
+from pipelines.runs import Run, Step, changed
 
 PREDICTIONS = ("sample", "original_sample")  # two names for the picture without its noise
 LEVEL = 64  # values, twice, that tell of the noise in the small latents: ones and zeros where there is none
@@ -52,7 +52,7 @@ class StableDiffusionX2(Worded):
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
         words = embed(self, options)
-        seen = yield from noted(encoder.encode(self.vae, padded, device, side), "encoding, ")
+        seen = yield from changed(encoder.encode(self.vae, padded, device, side), _encoding)
         noise = torch.randn(seen.mean.shape, generator=generator)
         small = (seen.mean + seen.std * noise) * self.scaling
         beside = interpolate(small, scale_factor=2.0, mode="nearest")
@@ -84,6 +84,10 @@ def read(files: Files, device: str, dtype: torch.dtype) -> StableDiffusionX2:
     encoder.check(parts.vae)
     check(parts, 2 * latents, latents + 1, _told(torch.zeros(1, 1, width), torch.zeros(1, width)))
     return parts
+
+
+def _encoding(step: Step) -> Step:
+    return replace(step, note=f"encoding, tile {step.done} of {step.total}")
 
 
 def _told(embedding: Tensor, pooled: Tensor) -> dict[str, Tensor]:

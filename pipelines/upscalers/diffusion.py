@@ -119,7 +119,7 @@ class DiffusionUpscaler:
         grid = parts.grid(tiled=max(pixels.shape[:2]) > side * parts.pixels)
         padded = _padded(pixels, grid * parts.pixels, parts.least * parts.pixels)
         height, width = (length // parts.pixels for length in padded.shape[:2])
-        cut = Cut(height, width, side, grid, device.batch)
+        cut = Cut(height, width, side, grid, device.batch, parts.pixels)
         around = ENCODING[self.model.arch], DECODING[self.model.arch]
         passes = options.steps * (2 if options.guided else 1)
         total = (sum(around) + passes) * len(cut.tiles)

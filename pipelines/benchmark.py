@@ -73,7 +73,7 @@ class Scored(Step):
 
 
 class Fetched(NamedTuple):
-    """The sha256 of a contender's files, joined by commas, or why they cannot be had."""
+    """The sha256 of a contender's files of parameters, joined by commas, or why they cannot be had."""
 
     sha256: str
     failure: str | None
@@ -160,7 +160,8 @@ def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetche
     for contender in contenders:
         found = [files[stage] for stage in contender.stages]
         failures = [each for each in found if isinstance(each, str)]
-        hashes = [file.sha256 for each in found if not isinstance(each, str) for file in each]
+        files_found = (file for each in found if not isinstance(each, str) for file in each)
+        hashes = [file.sha256 for file in files_found if file.file.learned]
         fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None)
     return fetched
 

@@ -39,6 +39,11 @@ class File:
         return self.path.rpartition("/")[2]
 
     @property
+    def learned(self) -> bool:
+        """Whether it holds parameters, not settings or a vocabulary."""
+        return not self.name.endswith((".json", ".txt"))
+
+    @property
     def pin(self) -> Pin:
         """By what the content is pinned: the kind of the hash that is known."""
         if self.sha256:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipelines import catalog
 from pipelines import settings as environment
 from pipelines.catalog import Model
-from pipelines.diffusion.options import chosen
+from pipelines.diffusion.options import DECODING, ENCODING, chosen
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
@@ -25,9 +25,6 @@ from pipelines.upscalers.base import Settings, Tiling
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
 TELLING = 10_000  # pixels; how long smaller pictures take says too little
-DECODING = (
-    3  # passes of Stable Diffusion x4's network that its decoder is worth, by their operations: 3.1 to 1.1 * 10^12
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +155,12 @@ def _diffusion(key: str) -> Model | None:
 
 
 def _passes(key: str, settings: Settings | None) -> int:
-    """How often a diffusion model's network runs over each tile, its decoder counted as so many; 1 for all others."""
+    """How often a diffusion model's network runs over each tile, its autoencoder counted as so many; 1 for others."""
     row = _diffusion(key)
     if row is None:
         return 1
-    options = chosen((settings or Settings()).only(row.takes))
-    steps = settings.steps if settings and settings.steps else row.steps
-    return steps * (2 if options.guided else 1) + DECODING
+    options = chosen(row, (settings or Settings()).only(row.takes))
+    return ENCODING[row.arch] + options.steps * (2 if options.guided else 1) + DECODING[row.arch]
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:

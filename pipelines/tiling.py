@@ -74,6 +74,7 @@ class How(NamedTuple):
     overlap: int
     feather: bool
     grid: int
+    channels: int
 
 
 def plan(height: int, width: int, side: int, overlap: int, grid: int = 1) -> tuple[Tile, ...]:
@@ -117,8 +118,11 @@ def run_tiled(
     batch: int = 1,
     feather: bool = False,
     grid: int = 1,
+    channels: int = 3,
 ) -> Run[Tiled]:
     """Enlarge (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
+
+    What is no picture may have any number of channels, and `channels` of them in the result.
 
     Tiles are cropped, or with `feather` blended about each handover, over REACH of the overlap to either side; that
     takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
@@ -132,12 +136,12 @@ def run_tiled(
         raise ValueError("tiles without an overlap cannot be feathered")
     height, width, _ = pixels.shape
     tiles = plan(height, width, side, overlap, grid)
-    how = How(scale, enlarge, overlap, feather, grid)
+    how = How(scale, enlarge, overlap, feather, grid, channels)
     if len(tiles) == 1:
         whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], how, None)
         yield Step(1, 1, "tiles")
         return whole._replace(pixels=whole.pixels[0])
-    out = np.zeros((height * scale, width * scale, 3), np.float32)
+    out = np.zeros((height * scale, width * scale, channels), np.float32)
     merge = partial(_blend, out, scale, overlap, {}) if feather else partial(_write, out, scale)
     done, count, halved_to, seams = 0, 0, None, list[float | None]()
     while done < len(tiles):
@@ -166,7 +170,7 @@ def _run_batch(stack: Pixels, how: How, halved_to: int | None) -> Run[Tiled]:
     number, height, width, _ = stack.shape
     if halved_to is None:
         try:
-            shape = (number, height * how.scale, width * how.scale, 3)
+            shape = (number, height * how.scale, width * how.scale, how.channels)
             return Tiled(_checked(how.enlarge(stack), shape), number)
         except MemoryError:
             if number > 1:

@@ -1,17 +1,30 @@
-"""A tiny Stable Diffusion x4 with random parameters: every part of its real class, saved as diffusers saves it."""
+"""Tiny latent diffusion models with random parameters: every part of its real class, saved as diffusers saves it."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    LDMSuperResolutionPipeline,
+    StableDiffusionLatentUpscalePipeline,
+    StableDiffusionUpscalePipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+    VQModel,
+)
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipelines import weights as store
-from pipelines.catalog import File, Model, Weights
+from pipelines.catalog import File, Model, Weights, find
 from pipelines.upscalers.diffusion import DiffusionUpscaler, build
 
 FILES = (
@@ -38,17 +51,46 @@ MODEL = Model(
     licence="none",
     commercial=True,
     note="",
+    arch="sd-x4",
     takes=frozenset(TAKES),
+)
+MODEL_X2 = Model(
+    key="tiny-x2",
+    name="Tiny x2",
+    family="diffusion",
+    engine="diffusion",
+    scales={2: Weights(tuple(File(path, 0) for path in FILES if "low_res" not in path), ())},
+    licence="none",
+    commercial=True,
+    note="",
+    arch="sd-x2",
+    takes=find("sd-x2").takes,
+)
+FILES_LDM = (
+    "scheduler/scheduler_config.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vqvae/config.json",
+    "vqvae/diffusion_pytorch_model.safetensors",
+)
+MODEL_LDM = Model(
+    key="tiny-ldm",
+    name="Tiny latent x4",
+    family="diffusion",
+    engine="diffusion",
+    scales={4: Weights(tuple(File(path, 0) for path in FILES_LDM), ())},
+    licence="none",
+    commercial=True,
+    note="",
+    arch="ldm-x4",
+    takes=find("ldm-x4").takes,
 )
 NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
 
 
 def saved(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
     """Put the parts into a folder, in diffusers' layout; the tokenizer in several files, as the published one's."""
-    saved_as_of_now(folder, prediction, **vae)
-    (folder / "tokenizer" / "tokenizer.json").unlink()
-    put_tokenizer(folder / "tokenizer")
-    return folder
+    return _with_old_tokenizer(saved_as_of_now(folder, prediction, **vae))
 
 
 def saved_as_of_now(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
@@ -70,9 +112,46 @@ def saved_as_of_now(folder: Path, prediction: str = "v_prediction", **vae: Any) 
             steps_offset=1,
         ),
     )
+    return _saved(pipeline, folder)
+
+
+def saved_x2(folder: Path) -> Path:
+    """The same of a tiny Stable Diffusion x2."""
+    torch.manual_seed(7)
+    text = CLIPTextModel(text_config())
+    pipeline = StableDiffusionLatentUpscalePipeline(
+        vae=drawn(tiny_vae_x8()),
+        text_encoder=drawn(text),
+        tokenizer=put_tokenizer(folder / "tokenizer"),
+        unet=drawn(tiny_k_unet()),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="original_sample"
+        ),
+    )
+    return _with_old_tokenizer(_saved(pipeline, folder))
+
+
+def saved_ldm(folder: Path) -> Path:
+    """The same of a tiny latent diffusion x4."""
+    torch.manual_seed(7)
+    autoencoder = drawn(tiny_vq())
+    autoencoder.quantize.embedding.weight.data.normal_()  # entries that differ, and so count
+    scheduler = DDIMScheduler(beta_start=0.0015, beta_end=0.0155, beta_schedule="scaled_linear", clip_sample=False)
+    pipeline = LDMSuperResolutionPipeline(vqvae=autoencoder, unet=drawn(tiny_plain_unet()), scheduler=scheduler)
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _saved(pipeline: DiffusionPipeline, folder: Path) -> Path:
     for file in (folder / "tokenizer").iterdir():
         file.unlink()
     pipeline.save_pretrained(folder)
+    return folder
+
+
+def _with_old_tokenizer(folder: Path) -> Path:
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    put_tokenizer(folder / "tokenizer")
     return folder
 
 
@@ -105,6 +184,66 @@ def tiny_vae(**settings: Any) -> AutoencoderKL:
         norm_num_groups=4,
         scaling_factor=0.08333,
         **settings,
+    )
+
+
+def tiny_k_unet() -> UNet2DConditionModel:
+    """Four levels and attention as the real one's, to itself at the deepest; its groups are of 32 channels."""
+    return UNet2DConditionModel(
+        in_channels=8,
+        out_channels=5,
+        block_out_channels=(32, 32, 64, 64),
+        down_block_types=("KDownBlock2D", *("KCrossAttnDownBlock2D",) * 3),
+        up_block_types=(*("KCrossAttnUpBlock2D",) * 3, "KUpBlock2D"),
+        mid_block_type=None,
+        act_fn="gelu",
+        attention_head_dim=8,
+        cross_attention_dim=16,
+        norm_num_groups=None,
+        time_embedding_type="fourier",
+        time_cond_proj_dim=144,
+        timestep_post_act="gelu",
+        resnet_time_scale_shift="scale_shift",
+        conv_in_kernel=1,
+        conv_out_kernel=1,
+    )
+
+
+def tiny_vae_x8() -> AutoencoderKL:
+    """Four levels and attention in the middle, as the real one's."""
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=4,
+    )
+
+
+def tiny_plain_unet() -> UNet2DModel:
+    """Four levels, and attention at the deeper ones, as the real one's."""
+    return UNet2DModel(
+        in_channels=6,
+        out_channels=3,
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+
+
+def tiny_vq() -> VQModel:
+    """Three levels and attention in the middle, as the real one's."""
+    return VQModel(
+        block_out_channels=(8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        norm_num_groups=4,
+        num_vq_embeddings=64,
     )
 
 
@@ -147,14 +286,11 @@ def drawn(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def loaded(folder: Path, own_scheduler: bool = False) -> DiffusionUpscaler:
+def loaded(folder: Path, own_scheduler: bool = False, model: Model = MODEL) -> DiffusionUpscaler:
     """The upscaler of the folder's parts, found as a user's own are."""
-    weights = MODEL.scales[4]
+    ((scale, weights),) = model.scales.items()
     assert weights is not None
-    upscaler = build(MODEL, 4, store.from_user(weights, folder))
-    return DiffusionUpscaler(
-        upscaler.model, 4, upscaler.files, upscaler.weights_bytes, own_scheduler, placed=upscaler.placed
-    )
+    return replace(build(model, scale, store.from_user(weights, folder)), own_scheduler=own_scheduler)
 
 
 def changed_json(path: Path, changes: Mapping[str, Any]) -> None:

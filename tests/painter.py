@@ -24,6 +24,7 @@ PAINTED = Model(
     licence="none needed",
     commercial=True,
     note="Made for tests.",
+    arch="sd-x4",
     steps=20,
     takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"}),
 )

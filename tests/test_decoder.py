@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from pipelines.devices import Device
-from pipelines.diffusion import decoder
+from pipelines.diffusion import decoder, sharing
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
 from pipelines.runs import finish
@@ -46,7 +46,7 @@ def alone(vae: AutoencoderKL, latents: Tensor, side: int) -> Pixels:
     def each(batch: Pixels) -> Pixels:
         return at_once(vae, torch.from_numpy(batch).permute(0, 3, 1, 2))[None]
 
-    return finish(run_tiled(array, 4, each, side, decoder.OVERLAP, feather=True)).pixels
+    return finish(run_tiled(array, 4, each, side, sharing.OVERLAP, feather=True)).pixels
 
 
 def rms(difference: Pixels) -> float:
@@ -82,12 +82,12 @@ def test_with_the_wholes_own_statistics_the_convolutions_are_exact(monkeypatch: 
     torch.manual_seed(0)
     vae, latents = drawn(tiny_vae(mid_block_add_attention=False)), uneven(100, 90)
 
-    def windows(self: Any) -> decoder.Shared:
-        sample = decoder._Sample(self.whole[None, ..., -1], [(0, length) for length in self.whole.shape[:2]])
-        decoder._walk(self.vae, self._tensor(self.whole[None]), sample.norm, sample.attend)
+    def windows(self: Any) -> sharing.Shared:
+        sample = sharing._Sample(self.whole[None, ..., -1], [(0, length) for length in self.whole.shape[:2]])
+        self.walk(self._tensor(self.whole[None]), sample.norm, sample.attend)
         return sample.shared
 
-    monkeypatch.setattr(decoder._Decoder, "_sample", windows)
+    monkeypatch.setattr(sharing._Tiles, "_sample", windows)
     done = finish(decoder.decode(vae, latents, CPU, 64))
     assert done.tiles > 1
     np.testing.assert_allclose(done.pixels, at_once(vae, latents), atol=5e-3)

@@ -13,7 +13,7 @@ from diffusers import DDIMScheduler, StableDiffusionUpscalePipeline
 
 from pipelines import devices
 from pipelines.devices import Device
-from pipelines.diffusion import denoising, parts
+from pipelines.diffusion import denoising
 from pipelines.diffusion.options import Options, chosen
 from pipelines.diffusion.preview import fitted
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory
@@ -23,7 +23,7 @@ from pipelines.runs import Preview, Step, finish, noted
 from pipelines.upscalers import Settings, Upscaled
 from pipelines.upscalers.diffusion import DiffusionUpscaler
 from tests.conftest import smooth
-from tests.diffusion_parts import loaded, saved
+from tests.diffusion_parts import MODEL, loaded, saved
 
 EXACT = Settings(steps=4, seed=11, colour_fix="none")
 SIZES = [(24, 32), (20, 12), (4, 36)]
@@ -102,7 +102,7 @@ def test_a_scheduler_that_draws_noise_equals_diffusers(folder: Path, tiny: Diffu
     own = replace(tiny, own_scheduler=True, placed={Device("cpu"): drawing})
     pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = parts.scheduler(drawing, own=True)
+    pipeline.scheduler = own.parts(Device("cpu")).stepping(own=True)
     image, generator = torch.from_numpy(smooth(12, 16)).permute(2, 0, 1)[None], torch.Generator().manual_seed(11)
     expected = pipeline(
         prompt="a cat", image=image, num_inference_steps=4, generator=generator, output_type="np"
@@ -115,7 +115,7 @@ def test_a_scheduler_that_draws_noise_equals_diffusers(folder: Path, tiny: Diffu
 def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: DiffusionUpscaler) -> None:
     pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = parts.scheduler(tiny.parts(Device("cpu")), own=False)
+    pipeline.scheduler = tiny.parts(Device("cpu")).stepping(own=False)
     assert type(pipeline.scheduler).__name__ == "DPMSolverMultistepScheduler"
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     image = torch.from_numpy(smooth(16, 24)).permute(2, 0, 1)[None]
@@ -132,8 +132,8 @@ def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: Dif
 
 
 def test_the_defaults_are_the_models_own() -> None:
-    assert chosen(Settings()) == Options("", "", 20, 9.0, 20, 0, "wavelet")
-    assert chosen(Settings(prompt=" a cat\n", guidance=3)) == Options(prompt="a cat", guidance=3)
+    assert chosen(MODEL, Settings()) == Options("", "", 20, 9.0, 20, 0, "wavelet")
+    assert chosen(MODEL, Settings(prompt=" a cat\n", guidance=3)) == Options(prompt="a cat", guidance=3)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines import estimates
 from pipelines.catalog import MODELS
+from pipelines.diffusion.options import DECODING
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.tiling import plan
 from pipelines.upscalers.base import Settings, Tiling
@@ -129,8 +130,8 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> str:
 )
 def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings | None, passes: int) -> None:
     told = estimate(painted, 4, 100, 100, given).seconds
-    assert told == pytest.approx(passes + estimates.DECODING)
-    learn(painted, 4, 100, 100, 2.0 * (passes + estimates.DECODING), Tiling(128, 16), "cuda, float16", given)
+    assert told == pytest.approx(passes + DECODING["sd-x4"])
+    learn(painted, 4, 100, 100, 2.0 * (passes + DECODING["sd-x4"]), Tiling(128, 16), "cuda, float16", given)
     assert estimate(painted, 4, 100, 100).seconds == pytest.approx(2 * 23)
 
 

@@ -14,9 +14,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from pipelines import catalog, images
-from pipelines.catalog import File, Weights
+from pipelines.catalog import File, Model, Weights
 from pipelines.images import Picture
 from pipelines.upscalers import Settings
+from pipelines.upscalers.base import tile_between
+from pipelines.upscalers.diffusion import LARGEST_SIDE, SIDE, SMALLEST_SIDE
 from tests import painter
 from tests.conftest import smooth
 from ui import gpu, page, prompt, upscale
@@ -203,7 +205,7 @@ def test_only_what_a_model_takes_is_asked_for(small: Path, monkeypatch: pytest.M
     twice = replace(painter.PAINTED, key="twice", scales={2: None}, takes=frozenset({"prompt", "steps", "seed"}))
     painter.use(monkeypatch, twice, painter.PAINTED)
     _, *fields = prompt._choose("twice")
-    assert [each["visible"] for each in fields] == [True, False, False, True, False, False, False, False]
+    assert [each["visible"] for each in fields] == [False, False, True, False, False, False, False]
     _, *fields = prompt._choose("painted")
     assert all(each["visible"] for each in fields)
     *_, last = seen(prompt._on_page(small, "twice", *STEERING, True))
@@ -215,11 +217,22 @@ def test_only_what_a_model_takes_is_asked_for(small: Path, monkeypatch: pytest.M
 def test_the_defaults_are_those_that_the_fields_begin_with() -> None:
     built = page.build()
     values = {each.label: each.value for each in built.blocks.values() if isinstance(each, gr.components.Component)}
-    negative, steps, guidance, noise, creative, lock, fix, tile = prompt._defaults()
+    *fields, lock = prompt._defaults("sd-x4")
+    creative, negative, steps, guidance, noise, fix, tile = (each["value"] for each in fields)
     assert (steps, guidance, noise, fix) == (20, 9.0, 20, "wavelet")
     assert values["Steps"] is None or values["Steps"] == steps  # the API's field has none
     names = {"Lock: keep it for the next run": lock, "Colour fix": fix, "Tile": tile, "Faithful to creative": creative}
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
+
+
+@pytest.mark.parametrize("row", prompt.rows(), ids=lambda row: row.key)
+def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(row: Model) -> None:
+    _, _, _, steps, guidance, _, _, tile = prompt._choose(row.key)
+    assert (steps["value"], guidance["value"]) == {"sd-x4": (20, 9.0), "sd-x2": (20, 1.0)}[row.key]
+    per_latent = {"sd-x4": 1, "sd-x2": 4}[row.key]
+    for _, side in tile["choices"][1:]:
+        sides = (latents * per_latent for latents in (SIDE, SMALLEST_SIDE, LARGEST_SIDE))
+        assert tile_between(row, Settings(tile=side), *sides) == side
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import gradio as gr
 
 from pipelines import catalog, estimates, images
 from pipelines.catalog import Model
-from pipelines.diffusion.options import Options
+from pipelines.diffusion.options import USUAL
 from pipelines.errors import BadPicture, UpscaleError, WeightsUnavailable
 from pipelines.images import Source
 from pipelines.phrasing import duration
@@ -24,19 +24,16 @@ from ui.picture import picture_field
 from ui.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable
 from ui.running import steps as forwarded
 
-USUAL = Options()
 STEERING = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
 PLACEHOLDER = "What is in the picture; may be empty"
 ABOUT_CREATIVE = "How much noise is added to the picture, and how much is invented in its place."
 ABOUT_NEGATIVE = "What shall not be in it."
-ABOUT_STEPS = (
-    f"More take longer and rarely show; the original's are 75, with another scheduler than the {USUAL.steps} here."
-)
+ABOUT_STEPS = "More take longer and rarely show; the original's are 75."
 ABOUT_GUIDANCE = "How closely the words are followed."
 ABOUT_FIX = "Where the colours come from: the picture's own large areas, its mean and contrast, or the model."
 ABOUT_TILE = "How much of the picture the network sees at once, in pixels a side."
 ABOUT_SEED = "The same seed and settings give the same result."
-TILES = [("The model's own", ""), *((str(side), side) for side in (64, 128, 192, 256, 384, 512))]
+TILES = {4: (64, 128, 192, 256, 384, 512), 2: (256, 512, 768, 1024, 1536, 2048)}  # by scale, in the range of each model
 ABOUT_RESULT = (
     "The result comes here, beside what a plain method makes of the picture; until then, what there is of it."
 )
@@ -52,6 +49,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
     Returns the button that offers another model where the files of this one cannot be had, and the picture's field.
     """
     first = rows()[0]
+    usual = USUAL[first.arch]
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             picture = picture_field("prompt-picture")
@@ -65,7 +63,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                 )
                 prompt = Textbox(label="Prompt", placeholder=PLACEHOLDER, max_length=LONGEST_PROMPT, elem_id="prompt")
                 creative = Slider(
-                    *NOISE_LEVEL, value=USUAL.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE
+                    *NOISE_LEVEL, value=usual.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE
                 )
             plan = gr.HTML(elem_id="prompt-plan")
             with gr.Row(elem_id="prompt-actions", elem_classes="actions"):
@@ -74,24 +72,24 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
             about = gr.HTML(words.about(first))
             with gr.Accordion("Advanced", open=False):
                 negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
-                count = Slider(*STEPS, value=USUAL.steps, step=1, label="Steps", info=ABOUT_STEPS)
-                guidance = Slider(*GUIDANCE, value=USUAL.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
-                noise = Slider(*NOISE_LEVEL, value=USUAL.noise_level, step=1, label="Noise level")
+                count = Slider(*STEPS, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
+                guidance = Slider(*GUIDANCE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
+                noise = Slider(*NOISE_LEVEL, value=usual.noise_level, step=1, label="Noise level")
                 with gr.Row(equal_height=True, elem_classes="seed"):
                     seed = Number(
-                        USUAL.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120
+                        usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120
                     )
                     with gr.Column(min_width=120):
                         roll = gr.Button("⚄ Another seed", size="sm")
                         lock = gr.Checkbox(False, label="Lock: keep it for the next run")
                 fix = Dropdown(
                     list(catalog.COLOUR_FIXES),
-                    value=USUAL.colour_fix,
+                    value=usual.colour_fix,
                     label="Colour fix",
                     info=ABOUT_FIX,
                     filterable=False,
                 )
-                tile = Dropdown(TILES, value="", label="Tile", info=ABOUT_TILE, filterable=False)
+                tile = Dropdown(_tiles(first), value="", label="Tile", info=ABOUT_TILE, filterable=False)
                 reset = gr.Button("Reset to defaults", size="sm")
         with gr.Column(scale=3, min_width=320):
             progress = gr.HTML(words.state("Ready."), elem_id="prompt-progress")
@@ -119,9 +117,8 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
     noise.input(None, noise, creative, js=SAME, **QUIET, queue=False)
     roll.click(None, None, [seed, lock], js=ROLL, **QUIET, queue=False)
     seed.input(None, None, lock, js=LOCK, **QUIET, queue=False)
-    defaults = [negative, count, guidance, noise, creative, lock, fix, tile]
-    reset.click(_defaults, None, defaults, **QUIET, queue=False)
-    usable = [prompt, creative, negative, count, guidance, noise, fix, tile]
+    usable = [creative, negative, count, guidance, noise, fix, tile]
+    reset.click(_defaults, model, [*usable, lock], **QUIET, queue=False)
     model.input(_choose, model, [about, *usable], **QUIET, queue=False)
     gr.on([*(each.change for each in chosen), page.load], _plan, chosen, plan, **QUIET, queue=False)
 
@@ -253,17 +250,29 @@ def _plan(source: Source | None, model: str, *steering: Any) -> str:
 
 
 def _choose(model: str) -> tuple[Any, ...]:
-    """What the model is good at, and which of the fields it can use."""
+    """What the model is good at; and the fields, those that it can use, with what it does unless told otherwise.
+
+    The words and the seed are left alone.
+    """
     with mendable():
         row = catalog.find(model)
-    fields = ["prompt", "noise_level", *(name for name in STEERING if name not in ("prompt", "seed"))]
-    return words.about(row), *(gr.update(visible=name in row.takes) for name in fields)
+    usual = USUAL[row.arch]
+    noise, takes = usual.noise_level, row.takes
+    return (
+        words.about(row),
+        gr.update(value=noise, visible="noise_level" in takes),
+        gr.update(value="", visible="negative_prompt" in takes),
+        gr.update(value=usual.steps, visible="steps" in takes),
+        gr.update(value=usual.guidance, visible="guidance" in takes),
+        gr.update(value=noise, visible="noise_level" in takes),
+        gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
+        gr.update(choices=_tiles(row), value="", visible="tile" in takes),
+    )
 
 
-def _defaults() -> tuple[Any, ...]:
-    """What stands in the fields before anyone changes them; the words in the first one and the seed are left alone."""
-    noise = USUAL.noise_level
-    return "", USUAL.steps, USUAL.guidance, noise, noise, False, USUAL.colour_fix, ""
+def _defaults(model: str) -> tuple[Any, ...]:
+    """The same fields, and a seed that is drawn anew."""
+    return *_choose(model)[1:], False
 
 
 # --- what they have in common -------------------------------------------------------------------------------------
@@ -284,6 +293,10 @@ def _meant(model: str, *steering: Any) -> tuple[Model, Settings]:
 def _whole(value: Any) -> Any:
     """A whole number as one, however JSON wrote it; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _tiles(row: Model) -> list[tuple[str, str | int]]:
+    return [("The model's own", ""), *((str(side), side) for side in TILES[_scale(row)])]
 
 
 def _scale(row: Model) -> int:

@@ -9,7 +9,7 @@ and a few arrays as large as the latents. A step is yielded after each batch: cl
 import copy
 import inspect
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipelines.devices import Device
 from pipelines.diffusion.preview import Colours
+from pipelines.diffusion.task import Task, fit
 from pipelines.errors import BadWeights, OutOfMemory
 from pipelines.forward import DTYPES, computing
 from pipelines.runs import Preview, Run, Step
@@ -30,22 +31,21 @@ PREVIEWS = 8  # in a run, about
 
 
 class Predictor:
-    """The network with everything that stays the same during a run: words, guidance, the level of noise.
+    """The network with everything that stays the same during a run: what it is told, and the guidance.
 
     Gives (N, C, h, w) float32, the words' pull included. What is no number in the device's precision is computed once
     more in float32, and so is all that follows. Raises BadWeights for what is none there either.
     """
 
-    def __init__(self, unet: Any, device: Device, embedding: Tensor, guidance: float, noise_level: int) -> None:
-        self.device, self.unet = device, unet
-        self.guidance, self.noise_level = guidance, noise_level
-        self.embedding = embedding.to(device.name)
+    def __init__(self, unet: Any, device: Device, told: Mapping[str, Tensor], guidance: float) -> None:
+        self.device, self.unet, self.guidance = device, unet, guidance
+        self.told = {name: each.to(device.name) for name, each in told.items()}
         self.exact = device.dtype == "float32"
 
     @property
     def passes(self) -> int:
         """How often the network runs for a tile: twice with guidance."""
-        return len(self.embedding)
+        return max((len(each) for each in self.told.values()), default=1)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -67,16 +67,14 @@ class Predictor:
         number = len(tiles)
         dtype = torch.float32 if self.exact else DTYPES[self.device.dtype]
         with computing(self.device):
-            predicted: Tensor = self.unet(
-                tiles.to(dtype).repeat(self.passes, 1, 1, 1),
-                time,
-                encoder_hidden_states=self.embedding.to(dtype).repeat_interleave(number, 0),
-                class_labels=torch.full((number * self.passes,), self.noise_level, device=self.device.name),
-                return_dict=False,
-            )[0].float()
+            told = {
+                name: fit(each, each.device, dtype).repeat_interleave(number, 0) for name, each in self.told.items()
+            }
+            given: Tensor = self.unet(tiles.to(dtype).repeat(self.passes, 1, 1, 1), time, **told, return_dict=False)[0]
+            given = given.float()
             if self.passes == 1:
-                return predicted
-            away, along = predicted.chunk(2)
+                return given
+            away, along = given.chunk(2)
             return away + self.guidance * (along - away)
 
 
@@ -84,11 +82,11 @@ class Cut:
     """A picture of so many latents cut into tiles of one shape that overlap, of which some are looked at together.
 
     `grid` divides both sides, and tiles begin and end at its lines. `halved_to` is the side of the tiles if memory made
-    them smaller.
+    them smaller. `pixels` is how many of the small picture a side each latent stands for.
     """
 
-    def __init__(self, height: int, width: int, side: int, grid: int, batch: int) -> None:
-        self.size, self.grid, self.batch = (height, width), grid, batch
+    def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
+        self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
         self.overlap = side // OVERLAP
         self.tiles = plan(height, width, side, self.overlap, grid)
         self.halved_to: int | None = None
@@ -101,7 +99,7 @@ class Cut:
         rows, columns = self.tiles[0]
         side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
         if side < SMALLEST:
-            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.")
+            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST * self.pixels} pixels a side.")
         self.halved_to, self.overlap = side, side // OVERLAP
         self.tiles = plan(*self.size, side, self.overlap, self.grid)
 
@@ -121,45 +119,48 @@ class Cut:
 class Progress:
     """Which of how many steps is being made; units of work are passes of the network for a tile.
 
-    `after` units come when all steps are made.
+    `around` is what comes before the first and after the last step, in such units for each tile.
     """
 
     step: int
     steps: int
     passes: int
-    after: int
+    around: tuple[int, int]
 
     def at(self, tile: int, tiles: int) -> Step:
         """With so many of the step's tiles done."""
-        done, total = (self.passes * tiles * steps for steps in (self.step, self.steps))
+        before, after = self.around
+        done = before * tiles + self.passes * (self.step * tiles + tile)
         note = f"step {self.step + 1} of {self.steps}, tile {max(1, tile)} of {tiles}"
-        return Step(done + self.passes * tile, total + self.after, note)
+        return Step(done, (before + self.passes * self.steps + after) * tiles, note)
 
 
 def denoise(
     predict: Predictor,
-    low: Tensor,
-    latents: Tensor,
+    task: Task,
     scheduler: Any,
     generator: torch.Generator,
     cut: Cut,
     colours: Colours,
-    after: int,
+    around: tuple[int, int],
 ) -> Run[Tensor]:
-    """Latents (1, C, H, W) that are noise alone become those of a picture like `low` (1, 3, H, W), enlarged.
+    """Latents (1, C, H, W) that are noise alone become those of the picture that the task is about, enlarged.
 
-    `low` is in [-1, 1], with the noise in it that `predict` was told; `scheduler` has its timesteps set. Every few
-    steps there is a `Preview`. `after` is as in `Progress`.
+    `scheduler` has its timesteps set. Every few steps there is a `Preview`. `around` is as in `Progress`.
     """
     times, device = scheduler.timesteps, predict.device
     extra = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     every = max(1, round(len(times) / PREVIEWS))
+    beside = task.beside.to(device.name)
+    latents: Tensor = (task.latents * scheduler.init_noise_sigma).to(device.name)
     for number, time in enumerate(times):
-        progress = Progress(number, len(times), predict.passes, after)
+        progress = Progress(number, len(times), predict.passes, around)
         with computing(device):
-            seen = torch.cat([scheduler.scale_model_input(latents, time), low], dim=1)
-        predicted = yield from _whole(predict, seen, time, cut, progress)
+            seen = torch.cat([scheduler.scale_model_input(latents, time), beside], dim=1)
+            told = task.clock(scheduler, time)
+        given = yield from _whole(predict, seen, told, cut, progress)
         with computing(device):
+            predicted = task.reading(scheduler, latents, given)
             picture = colours.paint(_clean(scheduler, predicted, time, latents)) if number % every == 0 else None
             latents = scheduler.step(predicted, time, latents, **extra, return_dict=False)[0]
         if picture is not None:
@@ -215,7 +216,9 @@ def _shares(spans: Set[Span]) -> dict[Span, Tensor]:
 
 
 def _clean(scheduler: Any, predicted: Tensor, time: Tensor, latents: Tensor) -> Tensor:
-    """What the latents will be in the end, as far as this step's prediction of velocity or of noise knows."""
+    """What the latents will be in the end, as far as this step's prediction knows: of that, of velocity or of noise."""
+    if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
+        return predicted
     signal = scheduler.alphas_cumprod[int(time)].sqrt().item()
     noise = math.sqrt(max(0.0, 1 - signal**2))
     velocity = scheduler.config.prediction_type == "v_prediction"

@@ -1,69 +1,46 @@
-"""The parts of Stable Diffusion x4, read from the files of a repository in diffusers' layout.
+"""What every latent diffusion model is made of. What each has of its own: `sd_x4`, `sd_x2` and `ldm_x4`."""
 
-Every part is read by the file that holds it, wherever that lies: nothing is asked of a network, nothing is unpickled,
-and no more memory is taken than the parts need. What is wrong with a file is a BadWeights with its name.
-"""
-
-import inspect
-import json
-import re
-import shutil
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any, ClassVar
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel, VQModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
+from pipelines.devices import Device
 from pipelines.diffusion import decoder
+from pipelines.diffusion.options import Options
+from pipelines.diffusion.reading import tried
+from pipelines.diffusion.task import Task, fit
 from pipelines.errors import BadWeights
-from pipelines.upscalers.ranges import NOISE_LEVEL
-
-Files: TypeAlias = Mapping[str, Path]
-"""Where each file lies, by its path in the repository."""
-
-SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler)}
-PREDICTIONS = ("epsilon", "v_prediction")
-TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
-WHOLE_TOKENIZER = "tokenizer.json"
-_TOKENIZER_NEEDS = TOKENIZER[:3]
-# As diffusers called an autoencoder's attention until version 0.18: the published files still do.
-_OLD_NAMES = (
-    (re.compile(r"(\.attentions\.\d+)\.query\."), r"\1.to_q."),
-    (re.compile(r"(\.attentions\.\d+)\.key\."), r"\1.to_k."),
-    (re.compile(r"(\.attentions\.\d+)\.value\."), r"\1.to_v."),
-    (re.compile(r"(\.attentions\.\d+)\.proj_attn\."), r"\1.to_out.0."),
-)
-_NAMED = 3  # parameters in one sentence
+from pipelines.picture import Pixels
+from pipelines.runs import Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Parts(ABC):
     """A model's parts, ready to run.
 
-    `unet` is on the device, in its precision, `vae` beside it in float32; the text encoder stays on the processor in
-    float32. The schedulers are configurations: each run makes its own, because they count steps.
+    `unet` is on the device, in its precision, `vae` beside it in float32. The scheduler is a configuration: each run
+    makes its own, because it counts steps.
     """
 
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
-    text_encoder: CLIPTextModel
-    tokenizer: CLIPTokenizer
-    low_res: Mapping[str, Any]
+    unet: UNet2DConditionModel | UNet2DModel
+    vae: AutoencoderKL | VQModel
     scheduler: Mapping[str, Any]
 
-    @property
-    def scaling(self) -> float:
-        """What the network's latents are of the autoencoder's: a constant, whatever a file says, as in diffusers.
+    # What the network's latents are of the autoencoder's: a constant, whatever a file says, as the published files were
+    # made before an autoencoder's configuration had it, and would get another's.
+    scaling: ClassVar[float]
+    pixels: ClassVar[int] = 1  # of the small picture a side, for each latent
 
-        The published files were made before an autoencoder's configuration had it, and would get another's.
-        """
-        return 0.08333
+    @property
+    def least(self) -> int:
+        """How many latents a side the network needs."""
+        return 1
 
     @property
     def enlarges(self) -> int:
@@ -78,195 +55,72 @@ class Parts:
     @property
     def nbytes(self) -> int:
         """Memory of the parameters."""
-        networks = (self.unet, self.vae, self.text_encoder)
-        return sum(parameter.nbytes for network in networks for parameter in network.parameters())
+        return sum(parameter.nbytes for network in self.networks() for parameter in network.parameters())
+
+    def networks(self) -> tuple[Any, ...]:
+        """All that has parameters."""
+        return self.unet, self.vae
+
+    def grid(self, tiled: bool) -> int:
+        """Both sides of what is denoised are multiples of so many latents, and tiles begin and end there."""
+        return self.folds
+
+    @abstractmethod
+    def stepping(self, own: bool) -> Any:
+        """A scheduler for one run; with `own` the one that the files name, where another is better."""
+
+    @abstractmethod
+    def task(
+        self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
+    ) -> Run[Task]:
+        """What the network is to do with a picture (H, W, 3), of which `padded` fills the grid.
+
+        `side` is how many latents a tile of the autoencoder has; a step tells each such tile done.
+        """
 
 
-def read(files: Files, device: str, dtype: torch.dtype) -> Parts:
-    """All parts. Raises BadWeights where a file lacks, is damaged, is of another kind, or does not fit the others."""
-    parts = Parts(
-        _network(UNet2DConditionModel, files, "unet", dtype).to(device),
-        _network(AutoencoderKL, files, "vae", torch.float32).to(device),
-        _text_encoder(files),
-        _tokenizer(files),
-        _configuration(files, "low_res_scheduler/scheduler_config.json", ("DDPMScheduler",)),
-        _configuration(files, "scheduler/scheduler_config.json", tuple(SCHEDULERS)),
-    )
-    _check(parts)
-    return parts
+@dataclass(frozen=True, slots=True, eq=False)
+class Worded(Parts):
+    """A model that reads words too, by an encoder that stays on the processor in float32."""
+
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+
+    def networks(self) -> tuple[Any, ...]:
+        """See `Parts`."""
+        return self.unet, self.vae, self.text_encoder
 
 
-def low_res_scheduler(parts: Parts) -> DDPMScheduler:
-    """What adds noise to the small picture."""
-    return _made(DDPMScheduler, parts.low_res, "low_res_scheduler/scheduler_config.json")
+def check(parts: Parts, seen: int, given: int, told: Mapping[str, Tensor]) -> None:
+    """Raise BadWeights where parts do not fit together.
 
-
-def scheduler(parts: Parts, own: bool) -> Any:
-    """DPM++ 2M (Lu et al. 2022, arXiv:2211.01095) over the model's noise; or the scheduler that its files name."""
-    name = "scheduler/scheduler_config.json"
-    if own:
-        return _made(SCHEDULERS[parts.scheduler["_class_name"]], parts.scheduler, name)
-    noise = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
-    known = {key: parts.scheduler[key] for key in noise if parts.scheduler.get(key) is not None}
-    return _made(DPMSolverMultistepScheduler, known, name)
-
-
-def _check(parts: Parts) -> None:
-    unet, latents = parts.unet.config, parts.vae.config.latent_channels
-    width = parts.text_encoder.config.hidden_size
-    if unet.in_channels != latents + 3 or unet.out_channels != latents:
+    The network should read `seen` channels and give `given`; `told` is what else it is told, for one tile.
+    """
+    unet = parts.unet
+    if (unet.config.in_channels, unet.config.out_channels) != (seen, given):
         raise BadWeights(
-            f"unet and vae do not fit together: the network reads {unet.in_channels} channels and gives "
-            f"{unet.out_channels}, and the latents have {latents}."
+            f"unet and vae do not fit together: the network reads {unet.config.in_channels} channels and gives "
+            f"{unet.config.out_channels}, and the latents have {parts.vae.config.latent_channels}."
         )
-    if unet.cross_attention_dim != width:
-        raise BadWeights(f"unet and text_encoder do not fit together: {unet.cross_attention_dim} and {width} values.")
-    if not isinstance(unet.num_class_embeds, int) or unet.num_class_embeds <= NOISE_LEVEL[1]:
-        raise BadWeights("unet is of another kind: it does not take the level of the noise in the small picture.")
-    if parts.scheduler.get("prediction_type", "epsilon") not in PREDICTIONS:
-        raise BadWeights("scheduler/scheduler_config.json names a prediction that is neither of noise nor of velocity.")
-    if low_res_scheduler(parts).config.num_train_timesteps <= NOISE_LEVEL[1]:
-        raise BadWeights("low_res_scheduler/scheduler_config.json knows too few levels of noise.")
+    if isinstance(parts, Worded):
+        _check_words(parts)
+    decoder.check(parts.vae)
+    parts.stepping(own=False)
+    parts.stepping(own=True)
+    tried(lambda: _once(parts, told), "unet/config.json")
+
+
+def _check_words(parts: Worded) -> None:
+    wide, width = parts.unet.config.cross_attention_dim, parts.text_encoder.config.hidden_size
+    if wide != width:
+        raise BadWeights(f"unet and text_encoder do not fit together: {wide} and {width} values.")
     if len(parts.tokenizer) > parts.text_encoder.config.vocab_size:
         raise BadWeights("tokenizer and text_encoder do not fit together: it has more words than the encoder knows.")
-    decoder.check(parts.vae)
-    scheduler(parts, own=False)
-    scheduler(parts, own=True)
-    _tried(lambda: _once(parts), "unet/config.json")
 
 
-def _once(parts: Parts) -> None:
+def _once(parts: Parts, told: Mapping[str, Tensor]) -> None:
     """Run the network on as little as it takes: it may want what it is not given here."""
-    unet = parts.unet
-    tile = torch.zeros((1, unet.config.in_channels, parts.folds, parts.folds), device=unet.device, dtype=unet.dtype)
-    words = torch.zeros((1, 1, unet.config.cross_attention_dim), device=unet.device, dtype=unet.dtype)
+    unet, side = parts.unet, max(parts.folds, parts.least)
+    tile = torch.zeros((1, unet.config.in_channels, side, side), device=unet.device, dtype=unet.dtype)
     with torch.inference_mode():
-        unet(tile, 1, encoder_hidden_states=words, class_labels=torch.zeros(1, dtype=torch.int64, device=unet.device))
-
-
-def _network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
-    config = f"{part}/config.json"
-    settings = _configuration(files, config, (kind.__name__,))
-    with torch.device("meta"):  # shapes alone, until the file's numbers are put in their place
-        network = _made(kind, settings, config)
-    return _filled(network, files, part, dtype, _renamed)
-
-
-def _text_encoder(files: Files) -> CLIPTextModel:
-    config = "text_encoder/config.json"
-    settings = _json(files, config)
-    if settings.get("model_type") not in ("clip_text_model", "clip"):
-        raise BadWeights(f"{config} is not that of a CLIP text encoder.")
-    with torch.device("meta"):
-        made = _tried(lambda: CLIPTextModel(CLIPTextConfig.from_dict(settings)), config)
-    encoder = _filled(made, files, "text_encoder", torch.float32, lambda key: key.removeprefix("text_model."))
-    for module in encoder.modules():  # positions are not in every file, but counted
-        if "position_ids" in module._buffers:
-            places = torch.arange(encoder.config.max_position_embeddings)[None]
-            module.register_buffer("position_ids", places, persistent=False)
-    return encoder
-
-
-def _tokenizer(files: Files) -> CLIPTokenizer:
-    """The tokenizer, read from copies of its small files in one folder, which is all that its class reads.
-
-    Where transformers 5 saved it, one file stands in the place of three, and must have the name that it has there.
-    """
-    with TemporaryDirectory() as folder:
-        for name in TOKENIZER:
-            path = f"tokenizer/{name}"
-            if path in files or name in _TOKENIZER_NEEDS:
-                source = _path(files, path)
-                _copied(source, Path(folder, WHOLE_TOKENIZER if source.name == WHOLE_TOKENIZER else name), path)
-        return _tried(lambda: CLIPTokenizer.from_pretrained(folder, local_files_only=True), "tokenizer")
-
-
-def _copied(source: Path, target: Path, name: str) -> None:
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise BadWeights(f"{name} cannot be read ({error.strerror}).") from error
-
-
-def _filled(network: Any, files: Files, part: str, dtype: torch.dtype, rename: Callable[[str], str]) -> Any:
-    """The network with the numbers of its file: frozen, every parameter from there and of the right shape."""
-    name = next((name for name in files if name.startswith(f"{part}/") and name.endswith(".safetensors")), None)
-    if name is None:
-        raise BadWeights(f"{part} has no file of weights in safetensors.")
-    needed = network.state_dict()
-    state = {rename(key): tensor for key, tensor in _state(_path(files, name), name, dtype).items()}
-    lacking, unknown = needed.keys() - state.keys(), state.keys() - needed.keys()
-    if lacking or unknown:
-        which = f"lacks {_few(lacking)}" if lacking else f"has {_few(unknown)} too"
-        raise BadWeights(f"{name} is not of the network that {part}/config.json describes: it {which}.")
-    wrong = {key for key, tensor in state.items() if tensor.shape != needed[key].shape}
-    if wrong:
-        raise BadWeights(f"{name} is not of the network that {part}/config.json describes: {_few(wrong)} differs.")
-    network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False).eval()
-
-
-def _state(path: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The file's numbers in memory of their own, one after another in the precision asked for."""
-    state = {}
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            for key in file.keys():  # noqa: SIM118  # it has no iterator
-                tensor = file.get_tensor(key)
-                if not tensor.is_floating_point():  # positions, which are counted anew
-                    continue
-                state[key] = tensor.to(dtype, copy=True)
-                if not bool(torch.isfinite(state[key]).all()):
-                    raise BadWeights(f"{name} holds values that are no numbers or too large, in {_few([key])}.")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadWeights(f"{name} is damaged, or not in safetensors.") from error
-    return state
-
-
-def _renamed(key: str) -> str:
-    for pattern, replacement in _OLD_NAMES:
-        key = pattern.sub(replacement, key)
-    return key
-
-
-def _configuration(files: Files, name: str, kinds: tuple[str, ...]) -> Mapping[str, Any]:
-    settings = _json(files, name)
-    if settings.get("_class_name") not in kinds:
-        raise BadWeights(f"{name} is of another kind: it does not describe {' or '.join(kinds)}.")
-    return settings
-
-
-def _json(files: Files, name: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(_path(files, name).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadWeights(f"{name} is damaged, or not JSON.") from error
-    if not isinstance(settings, dict):
-        raise BadWeights(f"{name} is damaged: it holds no settings.")
-    return settings
-
-
-def _path(files: Files, name: str) -> Path:
-    if name not in files:
-        raise BadWeights(f"The model is not whole: it lacks {name}.")
-    return files[name]
-
-
-def _made(kind: Any, settings: Mapping[str, Any], name: str) -> Any:
-    """An object of that kind with those of the settings that its version here knows."""
-    known = inspect.signature(kind.__init__).parameters
-    return _tried(lambda: kind(**{key: value for key, value in settings.items() if key in known}), name)
-
-
-def _tried(make: Callable[[], Any], name: str) -> Any:
-    try:
-        return make()
-    except Exception as error:  # whatever a class makes of settings that were never meant for it
-        raise BadWeights(f"{name} is not one that can be used ({type(error).__name__}).") from error
-
-
-def _few(keys: Any) -> str:
-    """Some names, fit for one line."""
-    names = sorted(keys)
-    named = ", ".join("".join(sign if sign.isprintable() else "?" for sign in key[:60]) for key in names[:_NAMED])
-    return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named
+        unet(tile, 1, **{name: fit(each, unet.device, unet.dtype) for name, each in told.items()})

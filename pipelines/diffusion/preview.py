@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from diffusers import VQModel
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -40,8 +41,9 @@ def fitted(parts: Parts, pixels: Pixels) -> Colours:
     share = min(1, SAMPLE / max(height, width))
     small = shrunk(pixels, max(1, round(share * height)), max(1, round(share * width)))
     plain = torch.from_numpy(finish(enlarge(small, parts.enlarges, "bicubic"))).permute(2, 0, 1)[None]
-    encoded = parts.vae.encode(plain.to(parts.vae.device) * 2 - 1).latent_dist.mode() * parts.scaling
-    latents = encoded[0].flatten(1).T.cpu().numpy()
+    encoded = parts.vae.encode(plain.to(parts.vae.device) * 2 - 1)
+    encoded = encoded.latents if isinstance(parts.vae, VQModel) else encoded.latent_dist.mode()
+    latents = (encoded * parts.scaling)[0].flatten(1).T.cpu().numpy()
     known = np.column_stack([latents, np.ones(len(latents), np.float32)])
     weights, *_ = np.linalg.lstsq(known, small.reshape(-1, 3), rcond=1e-4)
     return Colours(weights.astype(np.float32))

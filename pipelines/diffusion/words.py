@@ -6,20 +6,23 @@ import torch
 from torch import Tensor
 
 from pipelines.diffusion.options import Options
-from pipelines.diffusion.parts import Parts
+from pipelines.diffusion.parts import Worded
 
 
 class Words(NamedTuple):
-    """`embedding` is (1, tokens, width), or (2, tokens, width) with guidance: what to keep away from, what to follow.
+    """Each with a first axis of 1, or of 2 with guidance: what to keep away from, what to follow.
 
-    `notes` tells of words that were not read.
+    `embedding` is (n, tokens, width), `before_norm` the same before the encoder's last norm, and `pooled` (n, width)
+    what stands for all of them. `notes` tells of words that were not read.
     """
 
     embedding: Tensor
+    before_norm: Tensor
+    pooled: Tensor
     notes: tuple[str, ...]
 
 
-def embed(parts: Parts, options: Options) -> Words:
+def embed(parts: Worded, options: Options) -> Words:
     """The words of a run, read by the model's text encoder."""
     texts = {"negative prompt": options.negative_prompt, "prompt": options.prompt}
     if not options.guided:
@@ -30,15 +33,16 @@ def embed(parts: Parts, options: Options) -> Words:
     )
     mask = tokens.attention_mask if getattr(parts.text_encoder.config, "use_attention_mask", False) else None
     with torch.inference_mode():
-        return Words(parts.text_encoder(tokens.input_ids, attention_mask=mask)[0], tuple(notes))
+        read = parts.text_encoder(tokens.input_ids, attention_mask=mask, output_hidden_states=True)
+    return Words(read.last_hidden_state, read.hidden_states[-1], read.pooler_output, tuple(notes))
 
 
-def _room(parts: Parts) -> int:
+def _room(parts: Worded) -> int:
     """How many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
     most: Any = min(parts.tokenizer.model_max_length, parts.text_encoder.config.max_position_embeddings)
     return int(most)
 
 
-def _cut(parts: Parts, name: str, text: str) -> list[str]:
+def _cut(parts: Worded, name: str, text: str) -> list[str]:
     count, room = len(parts.tokenizer.tokenize(text)), _room(parts) - 2
     return [f"the {name} was cut: {room} of its {count} tokens were read"] if count > room else []

@@ -75,7 +75,7 @@ class Upscaler(Protocol):
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:
-        """The sha256 of each file it was loaded from; empty for a model without weights."""
+        """The sha256 of each file of parameters it was loaded from; empty for a model without weights."""
 
     @property
     def weights_bytes(self) -> int:

@@ -1,11 +1,11 @@
-"""The diffusion engine: Stable Diffusion x4, with words or without, for pictures of any size.
+"""The diffusion engine: latent diffusion models, with words or without, for pictures of any size.
 
 The picture is denoised as a whole of which the network sees tiles (`denoising`), then decoded in tiles that share what
 they would need to see of the whole (`decoder`), and its colours are brought back (`colour`).
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,26 +15,25 @@ from pipelines import devices
 from pipelines.catalog import Model
 from pipelines.devices import Device
 from pipelines.diffusion.colour import fixed
-from pipelines.diffusion.options import Options, chosen
+from pipelines.diffusion.options import DECODING, ENCODING, Options, chosen
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
 from pipelines.resample import enlarge
 from pipelines.runs import Run, Step, changed, noted
-from pipelines.tiling import Tiled, plan
+from pipelines.tiling import Tiled
 from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_between
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from pipelines.diffusion.denoising import Cut
     from pipelines.diffusion.parts import Parts
 
-SIDE = 128  # low-resolution pixels, and so latents, that a tile reads: what the network was trained with
+SIDE = 128  # latents a side that a tile reads: what the networks were trained with
 SMALLEST_SIDE, LARGEST_SIDE = 32, 512
-SMALLEST_DECODED = 64  # the decoder's tiles overlap by a fixed width: smaller ones would be little else
-DECODING = 3  # passes of the network that take as long as decoding a tile of the same size, about
+GRID = 8  # latents: a tile's side is a multiple
+SMALLEST_DECODED = 64  # latents: the autoencoder's tiles overlap by a fixed width, smaller ones would be little else
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class DiffusionUpscaler:
     @property
     def weights_sha256(self) -> tuple[str, ...]:
         """See `Upscaler`."""
-        return tuple(file.sha256 for file in self.files)
+        return tuple(found.sha256 for found in self.files if found.file.learned)
 
     @property
     def nbytes(self) -> int:
@@ -65,10 +64,11 @@ class DiffusionUpscaler:
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`. Every few steps is a `Preview`."""
         check([self.model], settings)
-        options = chosen(settings)
-        side = tile_between(self.model, settings, SIDE, SMALLEST_SIDE, LARGEST_SIDE) // 8 * 8
+        options = chosen(self.model, settings)
         device = _device()
         parts = self.parts(device)
+        least, usual, most = (latents * parts.pixels for latents in (SMALLEST_SIDE, SIDE, LARGEST_SIDE))
+        side = tile_between(self.model, settings, usual, least, most) // (GRID * parts.pixels) * GRID
         denoised = yield from self._denoised(pixels, options, parts, device, side)
         decoded = yield from _decoded(denoised, parts, device, side)
         height, width, _ = pixels.shape
@@ -76,17 +76,18 @@ class DiffusionUpscaler:
         if options.colour_fix != "none":
             plain = yield from noted(enlarge(pixels, self.scale, "bicubic"), "colours, ")
             yield from fixed(made, plain, options.colour_fix)
-        halved = [each for each in (denoised.cut.halved_to, decoded.halved_to) if each is not None]
-        short = [f"memory ran short: tiles were cut to {min(halved)} px"] if halved else []
+        halved = [denoised.cut.halved_to and denoised.cut.halved_to * parts.pixels]
+        halved += [decoded.halved_to and decoded.halved_to * parts.enlarges // self.scale]
+        short = [f"memory ran short: tiles were cut to {min(filter(None, halved))} px"] if any(halved) else []
         return Upscaled(
             made,
             len(denoised.cut.tiles),
             device.label,
             device.dtype,
             decoded.seam,
-            Tiling(side, denoised.cut.overlap),
+            Tiling(side * parts.pixels, denoised.cut.overlap * parts.pixels),
             notes=(*denoised.notes, *short),
-            settings=self._used(options, side, denoised.scheduler),
+            settings=self._used(options, side * parts.pixels, denoised.scheduler),
         )
 
     def _used(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
@@ -97,58 +98,64 @@ class DiffusionUpscaler:
 
     def parts(self, device: Device) -> "Parts":
         """The parts on that device. Where they were on another they are read anew: what was rounded stays rounded."""
-        from pipelines.diffusion.parts import read
+        from pipelines.diffusion import ldm_x4, sd_x2, sd_x4
         from pipelines.forward import DTYPES
+
+        readers: Mapping[str, Callable[..., Parts]] = {
+            "sd-x4": sd_x4.read,
+            "sd-x2": sd_x2.read,
+            "ldm-x4": ldm_x4.read,
+        }
 
         with self.lock:
             if device not in self.placed:
                 self.placed.clear()
                 paths = {found.file.path: found.path for found in self.files}
+                read = readers[self.model.arch]
                 self.placed[device] = read(paths, device.name, DTYPES[device.dtype])
             return self.placed[device]
 
     def _denoised(self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int) -> Run["Denoised"]:
-        """The latents of the enlarged picture, padded to what the network takes."""
+        """The latents of the enlarged picture, padded to what the network takes. `side` is a tile's, in latents."""
         import torch
 
         from pipelines.diffusion.denoising import Cut, Predictor, denoise
-        from pipelines.diffusion.parts import low_res_scheduler, scheduler
         from pipelines.diffusion.preview import fitted
-        from pipelines.diffusion.words import embed
         from pipelines.forward import computing
 
-        yield Step(0, 1, "reading the words")
-        words = embed(parts, options)
-        # One tile is padded as diffusers does. Several lie on the lines of the network's deepest level, which folds
-        # squares of latents: so all of them see the same squares.
-        grid = self.scale if max(pixels.shape[:2]) <= side else max(self.scale, parts.folds)
-        padded = _padded(pixels, grid)
-        height, width, _ = padded.shape
+        grid = parts.grid(tiled=max(pixels.shape[:2]) > side * parts.pixels)
+        padded = _padded(pixels, grid * parts.pixels, parts.least * parts.pixels)
+        height, width = (length // parts.pixels for length in padded.shape[:2])
+        cut = Cut(height, width, side, grid, device.batch, parts.pixels)
+        around = ENCODING[self.model.arch], DECODING[self.model.arch]
+        passes = options.steps * (2 if options.guided else 1)
+        total = (sum(around) + passes) * len(cut.tiles)
+
+        def counted(step: Step) -> Step:
+            return replace(step, done=around[0] * len(cut.tiles) * step.done // step.total, total=total)
+
         generator = torch.Generator().manual_seed(options.seed)
-        channels = (3, parts.vae.config.latent_channels)
-        noise, latents = _drawn(generator, channels, _padded(pixels, self.scale).shape, padded.shape)
-        low = torch.from_numpy(padded).permute(2, 0, 1)[None] * 2 - 1
-        low = low_res_scheduler(parts).add_noise(low, noise, torch.tensor([options.noise_level])).to(device.name)
-        stepping = scheduler(parts, self.own_scheduler)
+        run = parts.task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
+        task = yield from changed(run, counted)
+        stepping = parts.stepping(self.own_scheduler)
         stepping.set_timesteps(options.steps, device=device.name)
-        latents = (latents * stepping.init_noise_sigma).to(device.name)
-        predict = Predictor(parts.unet, device, words.embedding, options.guidance, options.noise_level)
-        cut = Cut(height, width, side, grid, device.batch)
+        predict = Predictor(parts.unet, device, task.told, task.guidance)
         with computing(device):
             colours = fitted(parts, pixels)
-        after = _decoding(height, width, side)
-        latents = yield from denoise(predict, low, latents, stepping, generator, cut, colours, after)
-        total = options.steps * predict.passes * len(cut.tiles) + after
-        wordless = ["no words, so no guidance"] * (not options.prompt and not options.negative_prompt)
-        notes = (*wordless, *words.notes, *predict.notes)
-        return Denoised(latents, cut, total, type(stepping).__name__, notes)
+        latents = yield from denoise(predict, task, stepping, generator, cut, colours, around)
+        after = around[1] * len(cut.tiles)
+        total = (around[0] + passes) * len(cut.tiles) + after  # memory may have made more tiles of them
+        wordless = self.model.prompt and not options.prompt and not options.negative_prompt
+        notes = (*["no words, so no guidance"] * wordless, *task.notes, *predict.notes)
+        return Denoised(latents, cut, after, total, type(stepping).__name__, notes)
 
 
 class Denoised(NamedTuple):
-    """Latents (1, C, H, W), how they were cut, all units of work there are, and how it went."""
+    """Latents (1, C, H, W), how they were cut, the units of work to come and all there are, and how it went."""
 
     latents: "Tensor"
     cut: "Cut"
+    after: int
     total: int
     scheduler: str
     notes: tuple[str, ...]
@@ -157,10 +164,11 @@ class Denoised(NamedTuple):
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscaler:
     """Read the parts from their files. Raises BadWeights where they are not those of such a model at that scale."""
     device = _device()  # first, because in a forked process it makes torch safe to use
-    upscaler = DiffusionUpscaler(model, scale, files, sum(file.path.stat().st_size for file in files))
-    enlarges = upscaler.parts(device).enlarges
-    if enlarges != scale:
-        raise BadWeights(f"The decoder of {model.name} enlarges by {enlarges}, not by {scale}.")
+    weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
+    upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
+    parts = upscaler.parts(device)
+    if parts.enlarges != scale * parts.pixels:
+        raise BadWeights(f"The decoder of {model.name} enlarges by {parts.enlarges}, not by {scale * parts.pixels}.")
     return upscaler
 
 
@@ -169,48 +177,20 @@ def _device() -> Device:
     return replace(devices.choose(), engine="torch", note=None)
 
 
-def _decoding(height: int, width: int, side: int) -> int:
-    """How many units of work decoding is."""
-    from pipelines.diffusion.decoder import OVERLAP
-
-    return DECODING * len(plan(height, width, max(side, SMALLEST_DECODED), OVERLAP))
-
-
 def _decoded(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Run[Tiled]:
     """The picture; steps go on counting where denoising left off."""
     from pipelines.diffusion.decoder import decode
 
     def counted(step: Step) -> Step:
-        done = denoised.total - DECODING * (step.total - step.done)
-        return Step(done, denoised.total, f"decoding, tile {step.done} of {step.total}")
+        left = denoised.after * (step.total - step.done) // step.total
+        return Step(denoised.total - left, denoised.total, f"decoding, tile {step.done} of {step.total}")
 
     latents = denoised.latents / parts.scaling
     return (yield from changed(decode(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))
 
 
-def _padded(pixels: Pixels, multiple: int) -> Pixels:
-    """The picture mirrored beyond its lower and right edge until both sides are multiples."""
-    height, width, _ = pixels.shape
-    padded: Pixels = np.pad(pixels, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="symmetric")
+def _padded(pixels: Pixels, multiple: int, least: int) -> Pixels:
+    """The picture mirrored beyond its lower and right edge until both sides are multiples, and no less than `least`."""
+    beyond = [max(length + -length % multiple, least) - length for length in pixels.shape[:2]]
+    padded: Pixels = np.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="symmetric")
     return padded
-
-
-def _drawn(
-    generator: "torch.Generator", channels: Sequence[int], least: Sequence[int], size: Sequence[int]
-) -> list["Tensor"]:
-    """Noise of `size` (H, W) for each number of channels, (1, C, H, W), on the processor.
-
-    What diffusers would draw, which pads to `least`, is drawn first and in its order, and the rest about it afterwards:
-    so the same seed is the same noise on every device, in tiles of any size, and in diffusers.
-    """
-    import torch
-
-    inner = [torch.randn((1, count, *least[:2]), generator=generator) for count in channels]
-    if least == size:  # nothing else is drawn: a scheduler may draw too, what comes next in diffusers
-        return inner
-    whole = []
-    for noise in inner:
-        around = torch.randn((1, noise.shape[1], *size[:2]), generator=generator)
-        around[:, :, : least[0], : least[1]] = noise
-        whole.append(around)
-    return whole

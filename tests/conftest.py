@@ -117,11 +117,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """The address of a page, served as `make demo` does: offline, with tiny networks in the user's folder."""
     tiny_networks(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     own = {
-        "PORT": port,
+        "PORT": str(free_port()),
         "UPSCALE_WEIGHTS_DIR": str(folder),
         "HF_HUB_OFFLINE": "1",
         "HF_ENDPOINT": NOWHERE,
@@ -137,6 +134,13 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
         finally:
             server.terminate()
             server.stdout.read()
+
+
+def free_port() -> int:
+    """A port that nobody listens on. Left to look for one, gradio leaves a socket open for each that is taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def clean_environment() -> dict[str, str]:

@@ -120,11 +120,8 @@ def serving(folder: Path, *program: str, **settings: str) -> Iterator[str]:
     `program` is what Python runs instead of app.py.
     """
     tiny_networks(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     own = {
-        "PORT": port,
+        "PORT": str(free_port()),
         "UPSCALE_WEIGHTS_DIR": str(folder),
         "HF_HUB_OFFLINE": "1",
         "HF_ENDPOINT": NOWHERE,
@@ -140,6 +137,13 @@ def serving(folder: Path, *program: str, **settings: str) -> Iterator[str]:
         finally:
             server.terminate()
             server.stdout.read()
+
+
+def free_port() -> int:
+    """A port that nobody listens on. Left to look for one, gradio leaves a socket open for each that is taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def clean_environment() -> dict[str, str]:

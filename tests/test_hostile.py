@@ -169,6 +169,7 @@ def test_a_full_queue_is_said(narrow: str, tmp_path: Path) -> None:
     assert said and all("queue is full" in sentence.lower() for sentence in said)
     for job in jobs:
         job.cancel()
+    client.close()
 
 
 def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:

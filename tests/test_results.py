@@ -10,7 +10,7 @@ from markupsafe import escape
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.results import Row, metric_of
-from tests.conftest import visit
+from tests.conftest import free_port, visit
 from tests.rows import row, several
 from ui.examples import STATIC
 from ui.results import details, panel, results
@@ -146,7 +146,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             for button, value in zip(buttons, values.values(), strict=True):
                 button.click(lambda value=value: value, None, shown, queue=False)
         css = STATIC / "page.css"
-        _, local, _ = page.launch(prevent_thread_lock=True, quiet=True, theme=THEME, css_paths=css, footer_links=[])
+        _, local, _ = page.launch(
+            server_port=free_port(),
+            prevent_thread_lock=True,
+            quiet=True,
+            theme=THEME,
+            css_paths=css,
+            footer_links=[],
+        )
         yield local
         page.close()
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, Levels, heat, palette, write_pyramid
 from pipelines.runs import finish
-from tests.conftest import visit
+from tests.conftest import free_port, visit
 from tests.pictures import ramp
 from ui.theme import THEME
 from ui.viewer import Pane, View, Viewer, tiles_folder
@@ -60,7 +60,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             gr.Button("None").click(lambda: None, None, viewer, queue=False)
             gr.Button("Lost").click(lambda: View([_lost()], None), None, viewer, queue=False)
             gr.Textbox(label="Elsewhere")
-        _, local, _ = page.launch(prevent_thread_lock=True, quiet=True, theme=THEME, footer_links=[])
+        _, local, _ = page.launch(
+            server_port=free_port(), prevent_thread_lock=True, quiet=True, theme=THEME, footer_links=[]
+        )
         yield local
         page.close()
 

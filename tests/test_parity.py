@@ -10,12 +10,12 @@ import torch
 from diffusers import StableDiffusionUpscalePipeline
 
 from pipelines import catalog, devices, upscalers
-from pipelines.catalog import Hub
 from pipelines.devices import Device
 from pipelines.images import Pixels
 from pipelines.runs import finish
 from pipelines.upscalers import Settings
 from pipelines.upscalers.diffusion import DiffusionUpscaler
+from tests import published
 from tests.conftest import smooth
 from tests.diffusion_parts import saved, saved_as_of_now
 from tests.hub import LoopbackHub, use
@@ -63,19 +63,12 @@ def test_what_the_hub_has_gives_what_diffusers_gives(
     """By the row as it is, but for the hashes of files that are others here: its files and its first repository."""
     folder = saved(tmp_path / "published")
     (folder / "tokenizer" / "special_tokens_map.json").write_text("{}")
-    row = catalog.find("sd-x4")
-    needed = row.scales[4]
-    assert needed is not None
-    first = needed.sources[0]
-    assert isinstance(first, Hub) and first.revision is not None
-    for file in needed.files:
-        hub.serve(f"/{first.repo}/resolve/{first.revision}/{file.path}", (folder / file.path).read_bytes())
-    unpinned = tuple(replace(file, sha256=None, size=(folder / file.path).stat().st_size) for file in needed.files)
-    tiny = replace(row, scales={4: replace(needed, files=unpinned)})
-    monkeypatch.setattr(catalog, "MODELS", tuple(tiny if each is row else each for each in catalog.MODELS))
+    published.publish(hub, folder)
+    tiny = published.row(folder)
+    monkeypatch.setattr(catalog, "MODELS", tuple(tiny if each.key == tiny.key else each for each in catalog.MODELS))
     upscaler = upscalers.load("sd-x4", 4)
-    assert {asked.path.split("/resolve/")[0] for asked in hub.asked} == {f"/{first.repo}"}
-    assert len(upscaler.weights_sha256) == len(needed.files)
+    assert {asked.path.split("/resolve/")[0] for asked in hub.asked} == {"/stabilityai/stable-diffusion-x4-upscaler"}
+    assert len(upscaler.weights_sha256) == 3, "of the networks: text encoder, unet, vae"
     assert_equal_to_stock(upscaler, folder)
 
 

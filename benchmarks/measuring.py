@@ -32,6 +32,11 @@ def peak_megabytes(job: Callable[[], object]) -> float:
     return (_kilobytes("VmHWM") - before) * 1024 / 1e6
 
 
+def resident_megabytes() -> float:
+    """Resident memory now, in MB of 10^6 bytes."""
+    return _kilobytes("VmRSS") * 1024 / 1e6
+
+
 def _kilobytes(field: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))

@@ -21,7 +21,7 @@ from pipelines.upscalers.base import tile_between
 from pipelines.upscalers.diffusion import LARGEST_SIDE, SIDE, SMALLEST_SIDE
 from tests import painter
 from tests.conftest import smooth
-from ui import gpu, page, prompt, upscale
+from ui import gpu, page, prompt, upscale, words
 
 STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None)
 SKIP = gr.skip()
@@ -223,6 +223,35 @@ def test_the_defaults_are_those_that_the_fields_begin_with() -> None:
     assert values["Steps"] is None or values["Steps"] == steps  # the API's field has none
     names = {"Lock: keep it for the next run": lock, "Colour fix": fix, "Tile": tile, "Faithful to creative": creative}
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
+
+
+def test_choosing_a_model_leaves_the_words_alone_and_reset_the_first_ones() -> None:
+    assert "value" not in prompt._choose("sd-x2")[2]
+    assert prompt._defaults("sd-x2")[1]["value"] == ""
+
+
+def test_a_model_without_words_is_refused_in_a_sentence(small: Path) -> None:
+    assert "espcn does not take words" in text(prompt._plan(small, "espcn", *STEERING))
+    for event in (prompt._choose, prompt._defaults):
+        with pytest.raises(gr.Error, match=r"^'espcn does not take words; the models that do are sd-x4, "):
+            event("espcn")
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "told"),
+    [
+        ("sd-x4", Settings(prompt=" "), True),
+        ("sd-x4", Settings(), True),
+        ("sd-x4", Settings(prompt="a cat"), False),
+        ("sd-x4", Settings(negative_prompt="a cat"), False),
+        ("sd-x4", Settings(guidance=1.0), False),
+        ("sd-x2", Settings(), False),
+        ("sd-x2", Settings(guidance=3.0), True),
+        ("espcn", Settings(), False),
+    ],
+)
+def test_that_guidance_is_off_is_told_where_words_would_turn_it_on(model: str, settings: Settings, told: bool) -> None:
+    assert words._lacks_words(catalog.find(model), settings) == told
 
 
 @pytest.mark.parametrize("row", prompt.rows(), ids=lambda row: row.key)

@@ -5,14 +5,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from pipelines import catalog, estimates, images
 from pipelines.catalog import Model
 from pipelines.diffusion.options import USUAL
-from pipelines.errors import BadPicture, UpscaleError, WeightsUnavailable
+from pipelines.errors import BadPicture, BadSetting, UpscaleError, WeightsUnavailable
 from pipelines.images import Source
 from pipelines.phrasing import duration
 from pipelines.upscalers import Settings, check, lacking
@@ -71,26 +71,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                 cancel = gr.Button("Cancel", interactive=False)
             about = gr.HTML(words.about(first))
             with gr.Accordion("Advanced", open=False):
-                negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
-                count = Slider(*STEPS, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
-                guidance = Slider(*GUIDANCE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
-                noise = Slider(*NOISE_LEVEL, value=usual.noise_level, step=1, label="Noise level")
-                with gr.Row(equal_height=True, elem_classes="seed"):
-                    seed = Number(
-                        usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120
-                    )
-                    with gr.Column(min_width=120):
-                        roll = gr.Button("⚄ Another seed", size="sm")
-                        lock = gr.Checkbox(False, label="Lock: keep it for the next run")
-                fix = Dropdown(
-                    list(catalog.COLOUR_FIXES),
-                    value=usual.colour_fix,
-                    label="Colour fix",
-                    info=ABOUT_FIX,
-                    filterable=False,
-                )
-                tile = Dropdown(_tiles(first), value="", label="Tile", info=ABOUT_TILE, filterable=False)
-                reset = gr.Button("Reset to defaults", size="sm")
+                advanced = _advanced(first)
         with gr.Column(scale=3, min_width=320):
             progress = gr.HTML(words.state("Ready."), elem_id="prompt-progress")
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
@@ -107,7 +88,8 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
                 visible=False,
             )
 
-    steering = [prompt, negative, count, guidance, noise, seed, fix, tile]
+    negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset = advanced
+    steering: list[Any] = [prompt, negative, steps, guidance, noise, seed, fix, tile]
     plan.value = _plan(EXAMPLES[0].path, first.key, *(each.value for each in steering))
     chosen: list[Any] = [picture, model, *steering]
     run_and_cancel = [run, cancel]
@@ -117,7 +99,7 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
     noise.input(None, noise, creative, js=SAME, **QUIET, queue=False)
     roll.click(None, None, [seed, lock], js=ROLL, **QUIET, queue=False)
     seed.input(None, None, lock, js=LOCK, **QUIET, queue=False)
-    usable = [creative, negative, count, guidance, noise, fix, tile]
+    usable = [creative, negative, steps, guidance, noise, fix, tile]
     reset.click(_defaults, model, [*usable, lock], **QUIET, queue=False)
     model.input(_choose, model, [about, *usable], **QUIET, queue=False)
     gr.on([*(each.change for each in chosen), page.load], _plan, chosen, plan, **QUIET, queue=False)
@@ -137,7 +119,45 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
         cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
     )
 
-    # The API has inputs of its own, as `/upscale` has: the page's hold the first example.
+    _api()
+    return instead, picture
+
+
+class Advanced(NamedTuple):
+    """The fields that are folded away at first."""
+
+    negative: Textbox
+    steps: Slider
+    guidance: Slider
+    noise: Slider
+    seed: Number
+    roll: gr.Button
+    lock: gr.Checkbox
+    fix: Dropdown
+    tile: Dropdown
+    reset: gr.Button
+
+
+def _advanced(first: Model) -> Advanced:
+    usual = USUAL[first.arch]
+    negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
+    steps = Slider(*STEPS, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
+    guidance = Slider(*GUIDANCE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
+    noise = Slider(*NOISE_LEVEL, value=usual.noise_level, step=1, label="Noise level")
+    with gr.Row(equal_height=True, elem_classes="seed"):
+        seed = Number(usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120)
+        with gr.Column(min_width=120):
+            roll = gr.Button("⚄ Another seed", size="sm")
+            lock = gr.Checkbox(False, label="Lock: keep it for the next run")
+    fixes = list(catalog.COLOUR_FIXES)
+    fix = Dropdown(fixes, value=usual.colour_fix, label="Colour fix", info=ABOUT_FIX, filterable=False)
+    tile = Dropdown(_tiles(first), value="", label="Tile", info=ABOUT_TILE, filterable=False)
+    reset = gr.Button("Reset to defaults", size="sm")
+    return Advanced(negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset)
+
+
+def _api() -> None:
+    """The API's event, with inputs of its own: the page's hold the first example."""
     gr.Button(visible=False).click(
         enlarge,
         [
@@ -153,7 +173,6 @@ def build(page: gr.Blocks) -> tuple[gr.Button, PictureInput]:
         api_name="prompt",
         **ONE_AT_A_TIME,
     )
-    return instead, picture
 
 
 def enlarge(
@@ -255,24 +274,26 @@ def _choose(model: str) -> tuple[Any, ...]:
     The words and the seed are left alone.
     """
     with mendable():
-        row = catalog.find(model)
-    usual = USUAL[row.arch]
-    noise, takes = usual.noise_level, row.takes
+        row = _row(model)
+    usual, takes = USUAL[row.arch], row.takes
+    # One for each slider: gradio takes things out of them.
+    creative, noise = (gr.update(value=usual.noise_level, visible="noise_level" in takes) for _ in range(2))
     return (
         words.about(row),
-        gr.update(value=noise, visible="noise_level" in takes),
-        gr.update(value="", visible="negative_prompt" in takes),
+        creative,
+        gr.update(visible="negative_prompt" in takes),
         gr.update(value=usual.steps, visible="steps" in takes),
         gr.update(value=usual.guidance, visible="guidance" in takes),
-        gr.update(value=noise, visible="noise_level" in takes),
+        noise,
         gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
         gr.update(choices=_tiles(row), value="", visible="tile" in takes),
     )
 
 
 def _defaults(model: str) -> tuple[Any, ...]:
-    """The same fields, and a seed that is drawn anew."""
-    return *_choose(model)[1:], False
+    """The same fields without words of what shall not be, and a seed that is drawn anew."""
+    _, creative, negative, *others = _choose(model)
+    return creative, negative | {"value": ""}, *others, False
 
 
 # --- what they have in common -------------------------------------------------------------------------------------
@@ -285,7 +306,7 @@ def _nothing() -> tuple[Any, ...]:
 
 def _meant(model: str, *steering: Any) -> tuple[Model, Settings]:
     """The model that is to run, with those of the settings that it takes; an empty field is none."""
-    row = catalog.find(model)
+    row = _row(model)
     given = (None if value == "" else _whole(value) for value in steering)
     return row, Settings(**dict(zip(STEERING, given, strict=True))).only(row.takes)
 
@@ -293,6 +314,16 @@ def _meant(model: str, *steering: Any) -> tuple[Model, Settings]:
 def _whole(value: Any) -> Any:
     """A whole number as one, however JSON wrote it; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _row(model: str) -> Model:
+    """The row with that key. Raises BadSetting where the tab has no such model."""
+    row = next((each for each in rows() if each.key == model), None)
+    if row is None:
+        raise BadSetting(
+            f"{str(model)[:40]} does not take words; the models that do are {', '.join(each.key for each in rows())}."
+        )
+    return row
 
 
 def _tiles(row: Model) -> list[tuple[str, str | int]]:

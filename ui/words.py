@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from pipelines.benchmark import Plan
 from pipelines.catalog import Model, Weights
+from pipelines.diffusion.options import chosen as with_defaults
 from pipelines.enlarge import Details
 from pipelines.estimates import Estimate
 from pipelines.phrasing import chosen, download, duration, megabytes
@@ -70,11 +71,19 @@ def plan(
         _time(model, expected),
         f"{megabytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
-    if model.prompt and settings is not None and not (settings.prompt or settings.negative_prompt or "").strip():
+    if settings is not None and _lacks_words(model, settings):
         parts.append("guidance off: the prompt is empty, twice as fast")
     if missing:
         parts.append(f"downloads {download(sum(each.size for each in missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def _lacks_words(model: Model, settings: Settings) -> bool:
+    """Whether there would be guidance, had it words to guide by."""
+    if not model.prompt:
+        return False
+    options = with_defaults(model, settings)
+    return options.guidance > 1 and not options.guided
 
 
 def _time(model: Model, expected: Estimate) -> str:

@@ -28,12 +28,13 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from benchmarks.measuring import peak_megabytes, resident_megabytes, write_section
+from benchmarks.measuring import resident_megabytes, write_section
 from benchmarks.upscale import ROOT, scene
 from pipelines import devices, weights
 from pipelines.catalog import find, weights_for
 from pipelines.devices import Device
 from pipelines.diffusion.options import Options
+from pipelines.memory import peak_memory
 from pipelines.metrics import psnr
 from pipelines.picture import Pixels, to_uint8
 from pipelines.runs import finish
@@ -191,12 +192,13 @@ def measured(job: Job, folder: Path) -> Taken:
     enlarge, network = (_ours if job.who == "ours" else _stock)(job, folder)
     enlarge(32, 1)
     times = _watched(network)
-    held = torch.cuda.memory_allocated() / 1e6 if on_gpu() else resident_megabytes()
-    start, began = clock(), time.perf_counter()
-    peak = _peak(lambda: enlarge(job.side, job.steps))
-    whole, passed = clock() - start, time.perf_counter() - began
+    with peak_memory() as peak:  # what was freed before is given back now
+        held = torch.cuda.memory_allocated() / 1e6 if on_gpu() else resident_megabytes()
+        start, began = clock(), time.perf_counter()
+        enlarge(job.side, job.steps)
+        whole, passed = clock() - start, time.perf_counter() - began
     steps = times[-1] - times[0]
-    return Taken(steps, whole - steps, passed, peak, held)
+    return Taken(steps, whole - steps, passed, peak.megabytes, held)
 
 
 def _ours(job: Job, folder: Path) -> tuple[Enlarge, nn.Module]:
@@ -227,16 +229,6 @@ def _watched(network: nn.Module) -> list[float]:
     network.register_forward_pre_hook(now)
     network.register_forward_hook(now)
     return times
-
-
-def _peak(job: Callable[[], object]) -> float:
-    """Peak memory above what was held before, in MB: the GPU's where there is one."""
-    if not on_gpu():
-        return peak_megabytes(job)
-    held = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    job()
-    return (torch.cuda.max_memory_allocated() - held) / 1e6
 
 
 # --- the tables -----------------------------------------------------------------------------------------------------

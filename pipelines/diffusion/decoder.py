@@ -60,7 +60,10 @@ def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
         for each in block.resnets:
             values = resnet(each, values, norm)
         for up in block.upsamplers or ():
-            values = up(values)
+            # Of 64 or more, diffusers' layer makes a copy with channels first, and the convolution after it another.
+            parts = [up(some) for some in torch.split(values, 32)]
+            values = torch.cat(parts) if len(parts) > 1 else parts[0]
+            del parts
     picture: Tensor = decoder.conv_out(decoder.conv_act(norm(decoder.conv_norm_out, values)))
     return picture
 

@@ -115,7 +115,9 @@ def _state(path: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
                 tensor = file.get_tensor(key)
                 if not tensor.is_floating_point():  # positions, which are counted anew
                     continue
-                state[key] = tensor.to(dtype, copy=True)
+                # Channels last: convolutions are quicker so, and every layer keeps what it is given.
+                order = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+                state[key] = tensor.to(dtype, copy=True, memory_format=order)
                 if not bool(torch.isfinite(state[key]).all()):
                     raise BadWeights(f"{name} holds values that are no numbers or too large, in {_few([key])}.")
     except (SafetensorError, OSError, ValueError) as error:

@@ -115,7 +115,6 @@ class Model:
     radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
-    steps: int = 0  # of denoising, unless told otherwise; 0 for what does not denoise step by step
     light: bool = False  # so little work that no GPU is borrowed for it
 
     @property
@@ -548,7 +547,6 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="sd-x4",
         takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix"},
-        steps=20,
     ),
     Model(
         key="sd-x2",
@@ -579,7 +577,6 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="sd-x2",
         takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "seed"},
-        steps=20,
     ),
     Model(
         key="ldm-x4",
@@ -605,7 +602,6 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="ldm-x4",
         takes=TILED | {"steps", "seed"},
-        steps=100,
     ),
 )
 
@@ -721,7 +717,6 @@ def as_dict(model: Model) -> dict[str, Any]:
         "shrunk_from": model.shrunk_from,
         "prompt": model.prompt,
         "settings": sorted(model.takes),
-        "steps": model.steps,
         "licence": model.licence,
         "commercial": model.commercial,
         "params": {str(scale): count for scale, count in model.params.items()},

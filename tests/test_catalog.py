@@ -83,7 +83,7 @@ def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog
         assert pinned == {"sd-x4": networks, "sd-x2": {"unet/diffusion_pytorch_model.safetensors"}}.get(
             model.key, set()
         )
-    assert model.gpu and model.steps and model.arch == model.key
+    assert model.gpu and model.arch == model.key
     assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
 
 

@@ -27,6 +27,7 @@ PAINTED = Model(
     note="Made for tests.",
     arch="sd-x4",
     takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"}),
+    tiles=(32, 512),
 )
 
 

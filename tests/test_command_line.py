@@ -71,6 +71,13 @@ def test_settings_are_told(small: Path, tmp_path: Path, own_weights: Path, capsy
     assert capsys.readouterr().out.splitlines()[1:] == ["  tile 64"]
 
 
+def test_a_tile_out_of_range_is_told_before_gigabytes_are_asked_for(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("upscale", small, tmp_path / "out.png", "--model", "sd-x4", "--scale", 4, "--tile", 8) == 1
+    assert capsys.readouterr().err == "A tile for Stable Diffusion x4 has 32 to 512 pixels a side, not 8.\n"
+
+
 def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [catalog.as_dict(model) for model in catalog.MODELS]

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pipelines import arguments, benchmark_command, catalog
 from pipelines.catalog import Weights
-from pipelines.errors import UpscaleError, WeightsUnavailable
+from pipelines.errors import NobodyOffers, UpscaleError, WeightsUnavailable
 
 if TYPE_CHECKING:
     from pipelines.enlarge import Details
     from pipelines.runs import Step
     from pipelines.upscalers import Settings
+    from pipelines.weights import Found
 
 MEGABYTE = 1_000_000
 LABEL = 27  # as wide as the longest name of some weights, "real-esrgan-general denoise"
@@ -146,7 +147,10 @@ def _weights_pull(options: argparse.Namespace) -> None:
 
 
 def _weights_verify(options: argparse.Namespace) -> None:
-    """Every file of every row, fetched and hashed; a row that fails does not stop the others."""
+    """Every file of every row, fetched and hashed; a row that fails does not stop the others.
+
+    What nobody offers is no failure: it is hashed where it is in a folder of one's own, and else there is no such file.
+    """
     from pipelines import weights
     from pipelines.runs import finish
 
@@ -156,16 +160,20 @@ def _weights_verify(options: argparse.Namespace) -> None:
             with suppress(UpscaleError):  # which `verify` tells
                 _announce(label, needed)
             results = finish(weights.verify(needed), show)
-            failed += sum(isinstance(file, UpscaleError) for file in results)
-            for file in dict.fromkeys(results):  # what a source refuses, it refuses for all files alike
-                if isinstance(file, UpscaleError):
-                    print(f"{label:<{LABEL}} failed: {file}")
-                else:
-                    named = file.file.name if len(needed.files) == 1 else file.file.path
-                    name = f"{label:<{LABEL}} {named:<28}"
-                    print(f"{name} {file.proof:<14} sha256 {file.sha256} ({file.origin})")
+            failed += sum(isinstance(file, UpscaleError) and not isinstance(file, NobodyOffers) for file in results)
+            lines = (f"{label:<{LABEL}} {_verified(file, needed)}" for file in results)
+            print("\n".join(dict.fromkeys(lines)))  # what a source refuses, it refuses for all files alike
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
+
+
+def _verified(file: "Found | UpscaleError", needed: Weights) -> str:
+    if isinstance(file, NobodyOffers):
+        return "nowhere to ask: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
+    if isinstance(file, UpscaleError):
+        return f"failed: {file}"
+    name = file.file.name if len(needed.files) == 1 else file.file.path
+    return f"{name:<28} {file.proof:<14} sha256 {file.sha256} ({file.origin})"
 
 
 def _announce(label: str, needed: Weights) -> None:
@@ -173,7 +181,7 @@ def _announce(label: str, needed: Weights) -> None:
     from pipelines import weights
     from pipelines.phrasing import download
 
-    if weights.find(needed) is None:
+    if needed.sources and weights.find(needed) is None:
         print(f"{label:<{LABEL}} is not here: asking for {download(needed.size)}", flush=True)
 
 

@@ -115,7 +115,9 @@ class Model:
     radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
-    steps: int = 0  # of denoising, unless told otherwise; 0 for what does not denoise step by step
+    # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
+    # be read to know them.
+    tiles: tuple[int, int] | None = None
     light: bool = False  # so little work that no GPU is borrowed for it
 
     @property
@@ -277,6 +279,7 @@ MODELS = (
         arch="edsr",
         takes=TILED,
         radius=67,
+        tiles=(201, 4096),
     ),
     Model(
         key="espcn",
@@ -312,6 +315,7 @@ MODELS = (
         params={2: 21_284, 3: 22_729, 4: 24_752},
         takes=TILED,
         radius=4,
+        tiles=(16, 4096),
     ),
     Model(
         key="fsrcnn",
@@ -347,6 +351,7 @@ MODELS = (
         params={2: 8_496, 3: 8_776, 4: 9_168},
         takes=TILED,
         radius=8,
+        tiles=(24, 4096),
     ),
     Model(
         key="fsrcnn-small",
@@ -382,6 +387,7 @@ MODELS = (
         params={2: 1_621, 3: 1_781, 4: 2_005},
         takes=TILED,
         radius=8,
+        tiles=(24, 4096),
     ),
     Model(
         key="lapsrn",
@@ -417,6 +423,7 @@ MODELS = (
         params={2: 337_088, 4: 674_176, 8: 1_011_264},
         takes=TILED,
         radius=10,
+        tiles=(30, 4096),
     ),
     Model(
         key="real-esrgan",
@@ -548,7 +555,7 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="sd-x4",
         takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix"},
-        steps=20,
+        tiles=(32, 512),
     ),
     Model(
         key="sd-x2",
@@ -579,7 +586,7 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="sd-x2",
         takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "seed"},
-        steps=20,
+        tiles=(128, 2048),  # four pixels a latent
     ),
     Model(
         key="ldm-x4",
@@ -605,7 +612,7 @@ MODELS = (
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="ldm-x4",
         takes=TILED | {"steps", "seed"},
-        steps=100,
+        tiles=(32, 512),
     ),
 )
 
@@ -721,7 +728,6 @@ def as_dict(model: Model) -> dict[str, Any]:
         "shrunk_from": model.shrunk_from,
         "prompt": model.prompt,
         "settings": sorted(model.takes),
-        "steps": model.steps,
         "licence": model.licence,
         "commercial": model.commercial,
         "params": {str(scale): count for scale, count in model.params.items()},

@@ -46,6 +46,7 @@ def choose(light: bool = False) -> Device:
     """
     # Where GPUs are lent, a forked process has one. Its parent has none, although torch says that it had.
     lacking = light and settings.zero_gpu() and multiprocessing.parent_process() is None
+    make_torch_safe()
     return _chosen(settings.exact(), not lacking, os.getpid())
 
 
@@ -53,7 +54,6 @@ def choose(light: bool = False) -> Device:
 def _chosen(exact: bool, with_gpu: bool, process: int) -> Device:
     import torch
 
-    make_torch_safe()
     if with_gpu and torch.cuda.is_available():
         return Device("cuda", "float32" if exact else "float16", batch=4)
     if torch.backends.mps.is_available():
@@ -80,11 +80,11 @@ def make_torch_safe() -> None:
     """To be called before torch computes anything on the CPU.
 
     A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever. No
-    child process is asked how it began.
+    child process is asked how it began. To be called in each thread: OpenMP counts for each by itself.
     """
-    import torch
-
     if multiprocessing.parent_process() is not None:
+        import torch
+
         torch.set_num_threads(1)
 
 

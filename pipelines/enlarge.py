@@ -15,7 +15,7 @@ from pipelines import resample
 from pipelines.chain import run_chain
 from pipelines.images import Picture, Pixels
 from pipelines.runs import Run, Step, noted, timed
-from pipelines.upscalers import Settings, Upscaled, Upscaler, load_all
+from pipelines.upscalers import Settings, Upscaled, Upscaler, loading
 
 PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
 
@@ -106,7 +106,7 @@ def _enlarge(
 
 def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
-    return (yield from enlarge(picture, load_all(stages), settings))
+    return (yield from enlarge(picture, (yield from loading(stages)), settings))
 
 
 def _details(

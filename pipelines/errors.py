@@ -17,6 +17,10 @@ class WeightsUnavailable(UpscaleError):
     """The files of a model cannot be had: not here, and no source gave them."""
 
 
+class NobodyOffers(WeightsUnavailable):
+    """They are not here, and there is nobody to ask for them."""
+
+
 class BadWeights(UpscaleError):
     """A file of weights is there but is not what it should be: wrong hash, truncated, or of another network."""
 

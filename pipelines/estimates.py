@@ -151,7 +151,7 @@ def _tiling(rate: Rate, settings: Settings | None) -> Tiling | None:
 
 def _diffusion(key: str) -> Model | None:
     """The model's row, if it is one that runs in steps."""
-    return next((row for row in catalog.MODELS if row.key == key and row.steps), None)
+    return next((row for row in catalog.MODELS if row.key == key and row.family == "diffusion"), None)
 
 
 def _passes(key: str, settings: Settings | None) -> int:

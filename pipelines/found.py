@@ -122,7 +122,7 @@ def _fits(root: Path, weights: Weights) -> bool:
         return True
     try:
         return bool(json.loads(index.read_bytes())["_class_name"] == weights.pipeline)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines import catalog, downloads, sources
 from pipelines.catalog import File, Source, Weights
 from pipelines.downloads import Refused
-from pipelines.errors import BadWeights, UpscaleError, WeightsUnavailable
+from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
 from pipelines.found import OWN, OWN_FILE, Found, find, from_user, is_here, known, root
 from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
@@ -86,11 +86,11 @@ def _looked_for(weights: Weights) -> Run[tuple[Found, ...] | None]:
 
 
 def _sources(weights: Weights) -> tuple[Source, ...]:
-    """Where to ask. Raises WeightsUnavailable where nobody may be, or there is nobody."""
+    """Where to ask. Raises WeightsUnavailable where nobody may be, NobodyOffers where there is nobody."""
+    if weights.bundled:
+        raise _unavailable(weights, "it should have come with the program")
     if not weights.sources:
-        came = "it should have come with the program"
-        why = came if weights.bundled else "nobody offers them as safetensors; give a folder"
-        raise _unavailable(weights, why)
+        raise NobodyOffers(str(_unavailable(weights, "nobody offers them as safetensors; give a folder")))
     if sources.offline():
         raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked")
     return weights.sources

@@ -53,6 +53,7 @@ MODEL = Model(
     note="",
     arch="sd-x4",
     takes=frozenset(TAKES),
+    tiles=find("sd-x4").tiles,
 )
 MODEL_X2 = Model(
     key="tiny-x2",
@@ -65,6 +66,7 @@ MODEL_X2 = Model(
     note="",
     arch="sd-x2",
     takes=find("sd-x2").takes,
+    tiles=find("sd-x2").tiles,
 )
 FILES_LDM = (
     "scheduler/scheduler_config.json",
@@ -84,6 +86,7 @@ MODEL_LDM = Model(
     note="",
     arch="ldm-x4",
     takes=find("ldm-x4").takes,
+    tiles=find("ldm-x4").tiles,
 )
 NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
 

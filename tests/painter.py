@@ -11,6 +11,7 @@ import pytest
 
 from pipelines import catalog, estimates
 from pipelines.catalog import Model
+from pipelines.diffusion.options import USUAL
 from pipelines.images import Pixels
 from pipelines.runs import Preview, Run, Step
 from pipelines.upscalers import Settings, Upscaled
@@ -25,8 +26,8 @@ PAINTED = Model(
     commercial=True,
     note="Made for tests.",
     arch="sd-x4",
-    steps=20,
     takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"}),
+    tiles=(32, 512),
 )
 
 
@@ -43,7 +44,7 @@ class Painter:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """Two tiles a step, and a preview after every second one."""
-        steps = settings.steps or self.model.steps
+        steps = settings.steps or USUAL[self.model.arch].steps
         for step in range(steps):
             for tile in range(2):
                 yield Step(2 * step + tile, 2 * steps, f"step {step + 1} of {steps}, tile {tile + 1} of 2")

@@ -83,7 +83,7 @@ def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog
         assert pinned == {"sd-x4": networks, "sd-x2": {"unet/diffusion_pytorch_model.safetensors"}}.get(
             model.key, set()
         )
-    assert model.gpu and model.steps and model.arch == model.key
+    assert model.gpu and model.arch == model.key
     assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
 
 
@@ -116,6 +116,11 @@ def test_what_a_metric_needs_is_pinned(key: str) -> None:
     for label, weights in catalog.needed_by(key).items():
         assert label.startswith(f"{key} ")
         assert all(file.pin != "unpinned" and file.size > 0 for file in weights.files)
+
+
+@pytest.mark.parametrize("model", [row for row in MODELS if row.engine == "opencv"], ids=lambda model: model.key)
+def test_tiles_leave_something_between_their_overlaps(model: catalog.Model) -> None:
+    assert model.tiles is not None and model.tiles[0] >= 3 * model.radius
 
 
 def test_keys_are_unique() -> None:

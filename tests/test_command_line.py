@@ -22,6 +22,7 @@ from pipelines.images import Picture
 from pipelines.runs import finish
 from pipelines.upscalers import load
 from tests.conftest import smooth
+from tests.hub import use
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,6 +71,13 @@ def test_settings_are_told(small: Path, tmp_path: Path, own_weights: Path, capsy
     assert capsys.readouterr().out.splitlines()[1:] == ["  tile 64"]
 
 
+def test_a_tile_out_of_range_is_told_before_gigabytes_are_asked_for(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("upscale", small, tmp_path / "out.png", "--model", "sd-x4", "--scale", 4, "--tile", 8) == 1
+    assert capsys.readouterr().err == "A tile for Stable Diffusion x4 has 32 to 512 pixels a side, not 8.\n"
+
+
 def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [catalog.as_dict(model) for model in catalog.MODELS]
@@ -98,11 +106,44 @@ def test_weights_pull_and_verify_report_each_file(capsys: pytest.CaptureFixture[
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
     assert told.out.count("differs") == 3, "the tiny networks are not the published files"
-    lacking = [needed for label, needed in _needed(_all_keys()) if not (needed.bundled or label.startswith("espcn "))]
-    online = sum(bool(needed.sources) for needed in lacking)
-    assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == online
+    lacking = [needed for label, needed in _needed(_all_keys()) if needed.sources and not label.startswith("espcn ")]
+    assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == len(lacking)
     assert told.out.count("failed: ") == len(lacking), "one line for all files that fail alike"
     assert told.err == f"{sum(len(needed.files) for needed in lacking)} files could not be verified.\n"
+
+
+def test_weights_verify_succeeds_though_nobody_offers_a_model(
+    capsys: pytest.CaptureFixture[str], own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a folder of one's own has it; then its files are hashed as any others."""
+    monkeypatch.setattr("pipelines.__main__._all_keys", lambda: ["espcn", "ldm-x4"])
+    assert run("weights", "verify") == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[3:] == [
+        f"{'ldm-x4 x4':<27} nowhere to ask: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
+    ]
+    needed = catalog.find("ldm-x4").scales[4]
+    assert needed is not None and told.err == ""
+    for file in needed.files:
+        path = own_weights / "ldm-x4" / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"_class_name": needed.pipeline}))
+    assert run("weights", "verify") == 0
+    lines = capsys.readouterr().out.splitlines()[3:]
+    assert [line.split()[2] for line in lines] == [file.path for file in needed.files]
+    assert all("sha256" in line and "(your folder)" in line for line in lines)
+
+
+def test_weights_verify_says_once_what_holds_for_all_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an address where nobody listens: each file has a refusal of its own, in the same words."""
+    monkeypatch.setattr("pipelines.__main__._all_keys", lambda: ["sd-x4"])
+    use("http://127.0.0.1:9", tmp_path / "home", monkeypatch)
+    assert run("weights", "verify") == 1
+    told = capsys.readouterr()
+    assert told.out.count("is unreachable") == 3 and told.out.count("failed: ") == 1
+    assert told.err == "13 files could not be verified.\n"
 
 
 def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture[str]) -> None:

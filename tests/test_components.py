@@ -259,7 +259,11 @@ def test_a_folder_that_lacks_a_file_is_not_filled_up_from_elsewhere(
     assert {each.origin for each in finish(fetch(ROW))} == {"Hub owner/tiny-x4"}
 
 
-@pytest.mark.parametrize("index", [b'{"_class_name": "StableDiffusionPipeline"}', b"[]", b"no json"])
+@pytest.mark.parametrize(
+    "index",
+    [b'{"_class_name": "StableDiffusionPipeline"}', b"[]", b"no json", b"[" * 200_000],
+    ids=["class", "list", "text", "deep"],
+)
 def test_another_pipelines_folder_is_not_taken(
     hub: LoopbackHub, index: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

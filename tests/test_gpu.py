@@ -142,10 +142,24 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
 ) -> None:
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     with pytest.raises(
-        BadSetting, match=r"^That would take about 30 min, and a GPU is lent for 4 min at the most: take"
+        BadSetting,
+        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for 4 min at the most: take",
     ):
         gpu.seconds(painted, Settings(steps=200), (300, 300))
     assert gpu.seconds(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST
+
+
+@pytest.mark.parametrize(("stages", "most"), [([("painted", 4)], 220), ([("painted", 4), ("twice", 2)], 200)], ids=str)
+def test_what_loading_leaves_no_time_for_is_refused_too(
+    stages: list[tuple[str, int]], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what a run may take longer than estimated gives way where all of it would be too long."""
+    painter.use(monkeypatch, painter.PAINTED, replace(painter.PAINTED, key="twice", scales={2: None}))
+    assert gpu.lent(stages, most + 1, "take less") == gpu.LONGEST, "nothing ends it here"
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    assert gpu.lent(stages, most, "take less") == gpu.LONGEST
+    with pytest.raises(BadSetting, match="and a GPU is lent for 4 min at the most: take less"):
+        gpu.lent(stages, most + 1, "take less")
 
 
 def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(

@@ -5,11 +5,27 @@ from typing import Any
 
 import pytest
 
+from pipelines.catalog import find
 from pipelines.errors import BadSetting
 from pipelines.upscalers import Settings, check
 from tests.diffusion_parts import MODEL
 
 HALF = "\ud83d"  # of an emoji
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [("sd-x4", 32, 512), ("sd-x2", 128, 2048), ("ldm-x4", 32, 512), ("espcn", 16, 4096), ("lapsrn", 30, 4096)],
+)
+def test_a_tile_is_known_to_be_out_of_range_before_the_model_is_there(key: str, least: int, most: int) -> None:
+    """In a chain by each model that takes one."""
+    for side in (least, most, None):
+        check([find(key)], Settings(tile=side))
+    sentence = rf"^A tile for .* has {least} to {most} pixels a side, not "
+    for tile in (least - 1, most + 1, True, "abc", float(most)):
+        for chain in ([find(key)], [find("bicubic"), find(key)]):
+            with pytest.raises(BadSetting, match=f"{sentence}{tile}"):
+                check(chain, Settings(tile=tile))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_words_are_those_before_the_last_norm(tiny: DiffusionUpscaler) -> None:
 def test_what_it_does_by_itself(monkeypatch: pytest.MonkeyPatch, tiny: DiffusionUpscaler) -> None:
     """Words are read, but unless guidance is asked for the network runs once a step."""
     row = find("sd-x2")
-    assert chosen(row, Settings()) == Options("", "", 20, 1.0, 0, 0, "none") and row.steps == 20
+    assert chosen(row, Settings()) == Options("", "", 20, 1.0, 0, 0, "none")
     passes = denoisers.each_pass(tiny, monkeypatch)
     run(tiny, smooth(8, 8), prompt="a cat")
     run(tiny, smooth(8, 8), prompt="a cat", guidance=2)

@@ -1,8 +1,11 @@
 """The engines: loading, tiles, threads, settings."""
 
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +15,7 @@ from pipelines import catalog, machine, upscalers
 from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadSetting, BadWeights
 from pipelines.images import Picture, Pixels
-from pipelines.runs import finish
+from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import Settings, load, pin, prepare
 from pipelines.upscalers.opencv import OpenCv
 from tests import painter
@@ -139,6 +142,49 @@ def test_a_diffusion_model_and_the_network_after_it_are_both_kept(
     assert list(upscalers._kept.values()) == [painted]
     load("bicubic", 4)
     assert load("painted", 4) is painted, "what takes no memory drives nothing out"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, list[upscalers.Upscaler]]]:
+    """A diffusion model that is built once the event is set, and what was built."""
+    ready, built, build = threading.Event(), list[upscalers.Upscaler](), painter.build
+
+    def waiting(*given: Any) -> painter.Painter:
+        assert ready.wait(60)
+        built.append(made := build(*given))
+        return made
+
+    monkeypatch.setattr(painter, "build", waiting)
+    painter.use(monkeypatch)
+    yield ready, built
+    ready.set()
+
+
+@pytest.mark.parametrize(
+    "way", [prepare, lambda stages: enlarge_by(Picture(smooth(5, 5)), stages)], ids=["prepare", "by"]
+)
+def test_what_takes_long_to_load_is_named_meanwhile(
+    way: Callable[[list[tuple[str, int]]], Run[Any]], slow: tuple[threading.Event, list[upscalers.Upscaler]]
+) -> None:
+    ready, built = slow
+    run = way([("painted", 4), ("bicubic", 2)])
+    assert next(run) == Step(0, 1, "loading Painted x4 and Bicubic") and not built
+    ready.set()
+    finish(run)
+    assert built == [load("painted", 4)]
+    assert not [step for step in way([("painted", 4)]) if step.note.startswith("loading")], "it is kept"
+
+
+def test_who_leaves_while_a_model_loads_waits_for_nothing_and_leaves_it_whole(
+    slow: tuple[threading.Event, list[upscalers.Upscaler]],
+) -> None:
+    ready, built = slow
+    run = prepare([("painted", 4)])
+    next(run)
+    run.close()
+    assert not built and not upscalers._kept
+    ready.set()
+    assert [load("painted", 4)] == built == list(upscalers._kept.values()), "loaded once, by who left"
 
 
 def test_the_users_own_file_is_used_and_reported(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def _plan_to_measure(source: Source, first: str, second: str) -> str:
     width, height = images.measure(source)
     protocols.check_size(width, height, CHAINED_SCALE)
     small = width // CHAINED_SCALE, height // CHAINED_SCALE
-    comparing.lent(taking_part, [small])
+    comparing.check_lent(taking_part, [small])
     times = [comparing.seconds(each, *small) for each in taking_part]
     lacking = {needed for each in taking_part for needed in comparing.lacking(each)}
     beside = [catalog.find(each.key).name for each in taking_part if len(each.stages) == 1]
@@ -203,7 +203,7 @@ def _plan_to_enlarge(source: Source, first: str, second: str) -> str:
     found = Contender(_stages(first, second))
     missing = sum(needed.size for needed in comparing.lacking(found))
     size = images.measure(source, CHAINED_SCALE)
-    gpu.seconds(found.stages, None, size)
+    gpu.check_lent(found.stages, None, size)
     return words.chain(_sizes(size), [], [gpu.expected(found.stages, None, *size)], missing)
 
 

@@ -243,7 +243,7 @@ def _plan(sources: list[Path], protocol: str, scale: str, kernel: str, models: l
             protocols.check_size(*size, by)
         comparing.check_sizes(sizes, protocol, found)
         small = comparing.small_sizes(sizes, protocol, found[0].scale)
-        comparing.lent(found, small)
+        comparing.check_lent(found, small)
     except UpscaleError as error:
         return words.trouble(str(error))
     times = [comparing.seconds(each, *size) for each in found for size in small]

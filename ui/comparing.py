@@ -136,6 +136,11 @@ def lent(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> int:
     return gpu.lent([stage for each in found for stage in each.stages], total, instead)
 
 
+def check_lent(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> None:
+    """Raise BadSetting where it would take longer than a GPU is lent for, as `lent` does."""
+    lent(found, sizes)
+
+
 def small_sizes(sizes: Sequence[tuple[int, int]], protocol: str, scale: int) -> list[tuple[int, int]]:
     """How large what is enlarged will be of pictures of these sizes."""
     by = 1 if protocol == "no-original" else scale
@@ -160,7 +165,7 @@ def begun(
     found = taking_part(protocol, scale, models, chains)
     sizes = list(_sizes(sources))
     check_sizes(sizes, protocol, found)
-    lent(found, small_sizes(sizes, protocol, found[0].scale))
+    check_lent(found, small_sizes(sizes, protocol, found[0].scale))
     folder = tiles_folder()
     paths = [_as_file(source, folder, number) for number, source in enumerate(sources, 1)]
     pictures, _ = benchmark.subjects(paths)

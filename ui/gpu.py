@@ -77,10 +77,18 @@ def lent(stages: Sequence[tuple[str, int]], taken: float | None, instead: str) -
     diffusion = len({stage for stage in stages if catalog.find(stage[0]).family == "diffusion"})
     if taken is None or not diffusion:
         return LONGEST if diffusion else USUAL
-    if zero_gpu() and taken > LONGEST:
+    loading = LOADING * diffusion
+    if zero_gpu() and loading + taken > LONGEST:
         most = f"a GPU is lent for {duration(LONGEST)} at the most"
-        raise BadSetting(f"That would take about {duration(taken)}, and {most}: {instead}.")
-    return min(LONGEST, round(LOADING * diffusion + SLACK * taken))
+        raise BadSetting(
+            f"That would take about {duration(taken)} after {duration(loading)} to load, and {most}: {instead}."
+        )
+    return min(LONGEST, round(loading + SLACK * taken))
+
+
+def check_lent(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int]) -> None:
+    """Raise BadSetting where a run would take longer than a GPU is lent for, as `run` will."""
+    seconds(stages, settings, size)
 
 
 def expected(stages: Sequence[tuple[str, int]], settings: Settings | None, width: int, height: int) -> float | None:

@@ -260,7 +260,7 @@ def _plan(source: Source | None, model: str, *steering: Any) -> str:
         check([row], settings)
         stages = [(row.key, _scale(row))]
         size = images.measure(source, _scale(row))
-        gpu.seconds(stages, settings, size)
+        gpu.check_lent(stages, settings, size)
         missing = lacking(stages, settings)
     except UpscaleError as error:
         return words.trouble(str(error))

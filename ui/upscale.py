@@ -192,7 +192,7 @@ def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float
         check([row], settings)
         missing = lacking([(row.key, factor)], settings)
         size = images.measure(image, factor)
-        gpu.seconds([(row.key, factor)], settings, size)
+        gpu.check_lent([(row.key, factor)], settings, size)
     except UpscaleError as error:
         return words.trouble(str(error))
     return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)

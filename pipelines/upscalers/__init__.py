@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from pipelines import machine, visitors
+from pipelines import downloads, machine, visitors
 from pipelines import weights as store
 from pipelines.catalog import Model, Weights, find, weights_for
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
-from pipelines.runs import Run, finish
+from pipelines.runs import Run, Step, finish
 from pipelines.upscalers.base import Settings, Upscaled, Upscaler, check
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "lacking",
     "load",
     "load_all",
+    "loading",
     "pin",
     "prepare",
 ]
@@ -63,6 +64,17 @@ def load_all(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> 
             loose.remove(others[0])
             del _kept[others.pop(0)]
     return found
+
+
+def loading(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> Run[list[Upscaler]]:
+    """`load_all`, with steps that name what is loaded where that takes a while. Errors as in `load`.
+
+    Nothing that reads gigabytes can be ended half-way. Closing the run leaves that to its thread, which goes on: what
+    it loads is whole when it is kept, and makes way for others as ever.
+    """
+    names = dict.fromkeys(find(key).name for key, _ in stages)
+    step = Step(0, 1, f"loading {' and '.join(names)}")
+    return (yield from downloads.in_thread(lambda: load_all(stages, weights), lambda: step))
 
 
 def kept_bytes() -> int:
@@ -141,13 +153,13 @@ def lacking(stages: Sequence[tuple[str, int]], settings: Settings | None = None)
 def prepare(
     stages: Sequence[tuple[str, int]], weights: Path | None = None, settings: Settings | None = None
 ) -> Run[list[Upscaler]]:
-    """Every (key, scale) ready to run with the settings: downloads show their progress, then each is loaded.
+    """Every (key, scale) ready to run with the settings: downloads show their progress, then what is loaded is named.
 
     Errors as in `load`.
     """
     if weights is None:
         yield from fetch(stages, settings)
-    return load_all(stages, weights)
+    return (yield from loading(stages, weights))
 
 
 def _needed(key: str, scale: int, settings: Settings | None) -> list[Weights]:

@@ -10,8 +10,6 @@ from pipelines.picture import Pixels
 from pipelines.runs import Run
 from pipelines.upscalers.ranges import check_ranges
 
-SMALLEST_TILE, LARGEST_TILE = 16, 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -103,18 +101,13 @@ def check(models: Sequence[Model], settings: Settings) -> None:
     if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
         raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {str(strength)[:20]}.")
     check_ranges(settings)
+    for model in models:
+        if model.tiles is not None:
+            check_tile(model, settings, *model.tiles)
 
 
-def tile_side(model: Model, settings: Settings, default: int, overlap: int) -> int:
-    """The tile to use: the one asked for, or `default`. Raises BadSetting where it is out of the model's range."""
-    return tile_between(model, settings, default, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
-
-
-def tile_between(model: Model, settings: Settings, default: int, least: int, most: int) -> int:
-    """The tile to use: the one asked for, or `default`. Raises BadSetting where it is not in that range."""
+def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
+    """Raise BadSetting for a tile that is not a whole number in that range."""
     tile = settings.tile
-    if tile is None:
-        return default
-    if type(tile) is not int or not least <= tile <= most:
+    if tile is not None and (type(tile) is not int or not least <= tile <= most):
         raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {str(tile)[:20]}.")
-    return tile

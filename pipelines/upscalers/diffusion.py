@@ -21,7 +21,7 @@ from pipelines.picture import Pixels
 from pipelines.resample import enlarge
 from pipelines.runs import Run, Step, changed, noted
 from pipelines.tiling import Tiled
-from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_between
+from pipelines.upscalers.base import Settings, Tiling, Upscaled, check
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pipelines.diffusion.parts import Parts
 
 SIDE = 128  # latents a side that a tile reads: what the networks were trained with
-SMALLEST_SIDE, LARGEST_SIDE = 32, 512
 GRID = 8  # latents: a tile's side is a multiple
 SMALLEST_DECODED = 64  # latents: the autoencoder's tiles overlap by a fixed width, smaller ones would be little else
 
@@ -67,8 +66,7 @@ class DiffusionUpscaler:
         options = chosen(self.model, settings)
         device = _device()
         parts = self.parts(device)
-        least, usual, most = (latents * parts.pixels for latents in (SMALLEST_SIDE, SIDE, LARGEST_SIDE))
-        side = tile_between(self.model, settings, usual, least, most) // (GRID * parts.pixels) * GRID
+        side = (settings.tile or SIDE * parts.pixels) // (GRID * parts.pixels) * GRID
         denoised = yield from self._denoised(pixels, options, parts, device, side)
         decoded = yield from _decoded(denoised, parts, device, side)
         height, width, _ = pixels.shape

@@ -20,7 +20,7 @@ from pipelines.picture import Pixels
 from pipelines.resample import shrunk
 from pipelines.runs import Run
 from pipelines.tiling import SMALLEST, run_tiled
-from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_side
+from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, check_tile
 from pipelines.weights import Found
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ BEYOND = 2  # how much further a tile reads whose enlargement is shrunk afterwar
 # much that only the overlap counts, which is smaller in larger tiles.
 SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 288, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
 USUAL_SIDE = 256
+SMALLEST_TILE, LARGEST_TILE = 16, 4096  # that may be asked for
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
 BLACK = 5 / 255  # a tile with something lighter than this is not black
@@ -111,7 +112,8 @@ class NetworkUpscaler:
         network, device = forwards.network, forwards.device
         feather = network.radius > AFFORDABLE
         overlap = FEATHERED if feather else network.radius + BEYOND * (network.scale != self.scale)
-        side = tile_side(self.model, settings, _side(network, device, overlap, feather), overlap)
+        check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
+        side = settings.tile or _side(network, device, overlap, feather)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:

@@ -15,7 +15,7 @@ from pipelines.errors import BadWeights
 from pipelines.picture import Pixels, strip_height, to_uint8
 from pipelines.runs import Run
 from pipelines.tiling import run_tiled
-from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, tile_side
+from pipelines.upscalers.base import Settings, Tiling, Upscaled, check
 from pipelines.weights import Found
 
 # Side of a tile by (network, scale), in low-resolution pixels: the size that ran fastest a pixel, smaller where the
@@ -53,7 +53,7 @@ class OpenCv:
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         check([self.model], settings)
-        side = tile_side(self.model, settings, TILES.get((self.model.arch, self.scale), USUAL_TILE), self.model.radius)
+        side = settings.tile or TILES.get((self.model.arch, self.scale), USUAL_TILE)
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
         return Upscaled(
             tiled.pixels,

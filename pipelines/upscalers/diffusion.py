@@ -15,7 +15,7 @@ from pipelines import devices
 from pipelines.catalog import Model
 from pipelines.devices import Device
 from pipelines.diffusion.colour import fixed
-from pipelines.diffusion.options import Options, chosen
+from pipelines.diffusion.options import HELD, Options, chosen
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
 from pipelines.resample import enlarge
@@ -84,7 +84,7 @@ class DiffusionUpscaler:
             device.label,
             device.dtype,
             decoded.seam,
-            Tiling(side, denoised.cut.overlap),
+            Tiling(side, denoised.cut.overlap, HELD.get(self.model.arch, 0)),
             notes=(*_told(options, denoised.scheduler), *denoised.notes, *short),
         )
 

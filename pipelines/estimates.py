@@ -15,7 +15,7 @@ from pathlib import Path
 from pipelines import catalog
 from pipelines import settings as environment
 from pipelines.catalog import Model
-from pipelines.diffusion.options import DECODING, ENCODING, chosen
+from pipelines.diffusion.options import DECODING, ENCODING, HELD, chosen
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
@@ -61,10 +61,19 @@ MEASURED = {
     **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
     **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
 }
-# Of diffusion models, by what is there. Stable Diffusion x4: 69 * 10^12 operations for a megapixel and pass, of which
-# two cores do 0.2 * 10^12 a second and a GPU of a data centre 35 * 10^12.
-ON_CPU = {("sd-x4", 4): Rate(350.0, Tiling(128, 16, 120_000))}
-ON_GPU = {("sd-x4", 4): Rate(2.0, Tiling(128, 16, 120_000), "cuda, float16")}
+# Of diffusion models, by what is there. Measured on the same processor: a pass of each network, at its true size with
+# random parameters, over a tile of 128 latents.
+ON_CPU = {
+    ("sd-x4", 4): Rate(550.0, Tiling(128, 16, HELD["sd-x4"])),
+    ("sd-x2", 2): Rate(36.0, Tiling(512, 64, HELD["sd-x2"])),
+    ("ldm-x4", 4): Rate(160.0, Tiling(128, 16, HELD["ldm-x4"])),
+}
+# A belief, not measured: as many operations (69, 4.9 and 20 * 10^12 for a megapixel) at 35 * 10^12 a second.
+ON_GPU = {
+    ("sd-x4", 4): Rate(2.0, Tiling(128, 16, HELD["sd-x4"]), "cuda, float16"),
+    ("sd-x2", 2): Rate(0.14, Tiling(512, 64, HELD["sd-x2"]), "cuda, float16"),
+    ("ldm-x4", 4): Rate(0.56, Tiling(128, 16, HELD["ldm-x4"]), "cuda, float16"),
+}
 _learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
 

@@ -14,7 +14,7 @@ from pipelines.tiling import plan
 from pipelines.upscalers.base import Settings, Tiling
 from tests import painter
 
-UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4), ("sd-x2", 2), ("ldm-x4", 4)}
+UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
 
 
 @pytest.fixture(autouse=True)

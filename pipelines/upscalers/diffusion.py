@@ -15,7 +15,7 @@ from pipelines import devices
 from pipelines.catalog import Model
 from pipelines.devices import Device
 from pipelines.diffusion.colour import fixed
-from pipelines.diffusion.options import DECODING, ENCODING, Options, chosen
+from pipelines.diffusion.options import DECODING, ENCODING, HELD, Options, chosen
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
 from pipelines.resample import enlarge
@@ -83,7 +83,7 @@ class DiffusionUpscaler:
             device.label,
             device.dtype,
             decoded.seam,
-            Tiling(side * parts.pixels, denoised.cut.overlap * parts.pixels),
+            Tiling(side * parts.pixels, denoised.cut.overlap * parts.pixels, HELD[self.model.arch]),
             notes=(*denoised.notes, *short),
             settings=self._used(options, side * parts.pixels, denoised.scheduler),
         )

@@ -95,7 +95,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     held = (width * height * (1 + scale**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
     if rate is None:
         return Estimate(None, held)
-    tiles, pixels = _tiles(width, height, _tiling(rate, settings))
+    tiles, pixels = _tiles(width, height, _tiling(rate, settings, row))
     held += pixels * (rate.tiling.held if rate.tiling else 0) / MEGA
     seconds = rate.seconds * tiles * pixels * _passes(key, settings) / MEGA
     return Estimate(seconds, held, rate.device.startswith("cpu"))
@@ -138,6 +138,9 @@ def learn(
         before = known.get((key, scale))
         if before is not None and before.device == device:
             new = (before.seconds + new) / 2
+        usual = before or _believed(key, scale)
+        if settings is not None and settings.tile is not None and usual is not None:
+            tiling = usual.tiling  # the one that was asked for is not that of the next run
         known[key, scale] = Rate(new, tiling, device)
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
@@ -146,16 +149,25 @@ def learn(
 def _rate(key: str, scale: int) -> Rate | None:
     with _lock:
         learned = _known().get((key, scale))
-    believed = ON_GPU if environment.zero_gpu() or has_nvidia() else ON_CPU
-    return learned or believed.get((key, scale)) or MEASURED.get((key, scale))
+    return learned or _believed(key, scale)
 
 
-def _tiling(rate: Rate, settings: Settings | None) -> Tiling | None:
-    """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write."""
+def _believed(key: str, scale: int) -> Rate | None:
+    by_device = ON_GPU if environment.zero_gpu() or has_nvidia() else ON_CPU
+    return by_device.get((key, scale)) or MEASURED.get((key, scale))
+
+
+def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
+    """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write.
+
+    Tiles of a diffusion model overlap by a share of their side.
+    """
     tile = settings.tile if settings else None
-    if rate.tiling is None or not isinstance(tile, int) or tile <= 2 * rate.tiling.overlap:
+    if rate.tiling is None or not isinstance(tile, int) or tile <= 0:
         return rate.tiling
-    return rate.tiling._replace(side=tile)
+    side, overlap, _ = rate.tiling
+    overlap = overlap * tile // side if diffusion else overlap
+    return rate.tiling._replace(side=tile, overlap=overlap) if tile > 2 * overlap else rate.tiling
 
 
 def _diffusion(key: str) -> Model | None:

@@ -136,9 +136,27 @@ def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings
 
 
 def test_smaller_tiles_read_more(painted: str) -> None:
-    whole, cut, nonsense = (estimate(painted, 4, 100, 100, Settings(tile=tile)).seconds for tile in (128, 64, 32))
-    assert whole == nonsense == pytest.approx(23)
-    assert cut == pytest.approx(23 * read_pixels(100, 100, 64, 16) / 10_000)
+    whole, cut = (estimate(painted, 4, 100, 100, Settings(tile=tile)).seconds for tile in (128, 64))
+    assert whole == pytest.approx(23) and cut == pytest.approx(23 * read_pixels(100, 100, 64, 8) / 10_000)
+    nothing_to_write = estimate("real-esrgan", 4, 500, 500, Settings(tile=48))
+    assert (
+        nothing_to_write
+        == estimate("real-esrgan", 4, 500, 500)
+        != estimate("real-esrgan", 4, 500, 500, Settings(tile=64))
+    )
+
+
+def test_a_tile_that_was_chosen_once_is_not_the_next_runs() -> None:
+    """Nor is what a tile holds forgotten."""
+    before = estimate("sd-x4", 4, 512, 512)
+    assert before.seconds is not None
+    halves = estimate("sd-x4", 4, 512, 512, Settings(tile=64))
+    assert halves.seconds is not None and halves.megabytes < before.megabytes
+    held = 70_000
+    learn("sd-x4", 4, 512, 512, halves.seconds, Tiling(64, 8, held), settings=Settings(tile=64))
+    after = estimate("sd-x4", 4, 512, 512)
+    assert after.megabytes == before.megabytes
+    assert after.seconds == pytest.approx(before.seconds)
 
 
 def test_a_processor_is_told_from_a_gpu(painted: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from pipelines.catalog import File, Model, Weights
 from pipelines.images import Picture
 from pipelines.upscalers import Settings
 from pipelines.upscalers.base import tile_between
-from pipelines.upscalers.diffusion import LARGEST_SIDE, SIDE, SMALLEST_SIDE
+from pipelines.upscalers.diffusion import LARGEST_SIDE, SIDE
+from pipelines.upscalers.ranges import SMALLEST_SIDE
 from tests import painter
 from tests.conftest import smooth
 from ui import gpu, page, prompt, upscale

@@ -77,9 +77,15 @@ class Forward:
 @contextmanager
 def computing(device: Device) -> Iterator[None]:
     """torch without gradients, repeatable on a GPU; MemoryError where the device has too little memory."""
+    with in_memory(), torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
+        yield
+
+
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """MemoryError where torch says, in one of its ways, that there is too little memory."""
     try:
-        with torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
-            yield
+        yield
     except RuntimeError as error:
         if _NO_MEMORY.search(str(error)):
             raise MemoryError from error

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipelines import catalog, settings, sources
 from pipelines.catalog import File, Hub, Weights
@@ -79,12 +79,6 @@ def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
         names = ", ".join(file.path for file in weights.files)
         raise WeightsUnavailable(f"This model needs several files, so give a folder that has them: {names}.")
     return _owned(weights, [path], OWN_FILE)
-
-
-def root(found: tuple[Found, ...]) -> Path:
-    """The folder below which each of a row's files lies at its path in the repository."""
-    first = found[0]
-    return first.path.parents[len(PurePosixPath(first.file.path).parts) - 1]
 
 
 def _places(weights: Weights) -> Iterator[tuple[list[Path], str]]:

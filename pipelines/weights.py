@@ -15,11 +15,11 @@ from pipelines import catalog, downloads, sources
 from pipelines.catalog import File, Source, Weights
 from pipelines.downloads import Refused
 from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
-from pipelines.found import OWN, OWN_FILE, Found, find, from_user, is_here, known, root
+from pipelines.found import OWN, OWN_FILE, Found, find, from_user, is_here, known
 from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
 
-__all__ = ["OWN", "OWN_FILE", "Found", "fetch", "find", "from_user", "is_here", "root", "verify"]
+__all__ = ["OWN", "OWN_FILE", "Found", "fetch", "find", "from_user", "is_here", "verify"]
 
 SPARE = 1.05  # times what is to come must be free on the disk
 INSTEAD = "real-esrgan"  # what does without the gigabytes of a diffusion model

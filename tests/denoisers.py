@@ -66,21 +66,23 @@ def assert_repeatable(upscaler: DiffusionUpscaler, anew: DiffusionUpscaler, pixe
     assert np.abs(zero - first).mean() > 2e-3
 
 
-def assert_near_whole(upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, share: float, seam: float = 0.01) -> None:
+def assert_near_whole(
+    upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, share: float, seam: float = 0.01, **changes: Any
+) -> None:
     """In tiles the root of the mean square error is no more than a share of the picture's deviation."""
-    whole, tiled = run(upscaler, pixels), run(upscaler, pixels, tile=tile)
+    whole, tiled = run(upscaler, pixels, **changes), run(upscaler, pixels, tile=tile, **changes)
     assert whole.tiles == 1 and tiled.tiles > 1 and tiled.tiling is not None and tiled.tiling.side == tile
     assert np.sqrt(np.square(tiled.pixels - whole.pixels).mean()) < share * whole.pixels.std()
     assert tiled.seam is None or tiled.seam < seam
 
 
 def assert_ends_within_one_pass(
-    upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, monkeypatch: pytest.MonkeyPatch
+    upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, monkeypatch: pytest.MonkeyPatch, **changes: Any
 ) -> None:
     """Steps count all there is to do, and between two of them the network runs once at most."""
     passes = each_pass(upscaler, monkeypatch)
     steps, before = list[Step](), 0
-    run = upscaler.run(pixels, replace(FOUR, tile=tile))
+    run = upscaler.run(pixels, replace(FOUR, tile=tile, **changes))
     for step in run:
         assert len(passes) - before <= 1
         steps.append(step)
@@ -89,7 +91,7 @@ def assert_ends_within_one_pass(
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert steps[0].done == 0 and steps[-1].done == steps[-1].total
     assert any(isinstance(step, Preview) for step in steps)
-    cancelled = upscaler.run(pixels, replace(FOUR, tile=tile))
+    cancelled = upscaler.run(pixels, replace(FOUR, tile=tile, **changes))
     while len(passes) == before:
         next(cancelled)
     cancelled.close()

@@ -15,7 +15,7 @@ from pipelines import catalog, upscalers, weights
 from pipelines.catalog import File, Hub, Model, Url, Weights
 from pipelines.errors import UpscaleError, WeightsUnavailable
 from pipelines.runs import finish
-from pipelines.weights import fetch, find, from_user, is_here, root, verify
+from pipelines.weights import fetch, find, from_user, is_here, verify
 from tests.hub import REVISION, Behaviour, LoopbackHub, use
 
 CLASS = "StableDiffusionUpscalePipeline"
@@ -52,6 +52,12 @@ def put(folder: Path, contents: dict[str, bytes]) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     return folder
+
+
+def root(found: tuple[weights.Found, ...]) -> Path:
+    """The folder below which each of a row's files lies at its path in the repository."""
+    first = found[0]
+    return first.path.parents[first.file.path.count("/")]
 
 
 def below(found: tuple[weights.Found, ...]) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """Decoding latents in tiles, against the autoencoder's own decoding of the whole."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,20 @@ from torch import Tensor
 
 from pipelines.devices import Device
 from pipelines.diffusion import decoder, sharing
-from pipelines.errors import BadWeights
+from pipelines.errors import BadWeights, OutOfMemory
 from pipelines.picture import Pixels
 from pipelines.runs import finish
 from pipelines.tiling import run_tiled
+from tests.denoisers import one_thread
 from tests.diffusion_parts import drawn, tiny_vae
 
 CPU = Device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +68,15 @@ def test_one_tile_is_the_autoencoders_own(size: tuple[int, int], vae: Autoencode
     np.testing.assert_array_equal(done.pixels, at_once(vae, uneven(*size)))
 
 
-def test_tiles_are_near_the_whole(vae: AutoencoderKL) -> None:
-    latents = uneven(100, 110)
-    whole, shared = at_once(vae, latents), finish(decoder.decode(vae, latents, CPU, 64))
-    error, error_alone = rms(shared.pixels - whole), rms(alone(vae, latents, 64) - whole)
-    assert shared.tiles == 6 and shared.pixels.shape == (400, 440, 3)
-    assert error < 0.12 * whole.std() and error < 0.3 * error_alone
+@pytest.mark.parametrize(("side", "size", "bound"), [(128, (150, 110), 0.12), (64, (100, 110), 0.15)])
+def test_tiles_are_near_the_whole(side: int, size: tuple[int, int], bound: float, vae: AutoencoderKL) -> None:
+    latents = uneven(*size)
+    whole, shared = at_once(vae, latents), finish(decoder.decode(vae, latents, CPU, side))
+    error, error_alone = rms(shared.pixels - whole), rms(alone(vae, latents, side) - whole)
+    assert shared.tiles > 1 and shared.pixels.shape == (4 * size[0], 4 * size[1], 3)
+    assert error < bound * whole.std() and error < 0.4 * error_alone
     assert shared.seam is not None and shared.seam < 0.05
-    assert np.abs((shared.pixels - whole).mean((0, 1))).max() < 0.01
+    assert np.abs((shared.pixels - whole).mean((0, 1))).max() < 0.02
 
 
 @pytest.mark.parametrize("size", [(9, 150), (20, 90), (65, 65)])
@@ -108,18 +117,52 @@ def test_nothing_is_left_in_the_autoencoder(vae: AutoencoderKL) -> None:
     np.testing.assert_array_equal(finish(decoder.decode(vae, uneven(80, 70), CPU, 64)).pixels, first)
 
 
-def test_too_little_memory_for_the_whole_is_tiles(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
-    walk = decoder._walk
+def at_most(latents: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Memory for so many latents at once, in however many windows; filled by how many there were."""
+    walk, seen = decoder._walk, list[int]()
 
-    def short(vae: AutoencoderKL, latents: Tensor, *rest: Any) -> Tensor:
-        if latents.shape[0] == 1 and latents.shape[2] > 100:
+    def short(vae: AutoencoderKL, given: Tensor, *rest: Any) -> Tensor:
+        if given[:, 0].numel() > latents:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return walk(vae, latents, *rest)
+        seen.append(given[:, 0].numel())
+        return walk(vae, given, *rest)
 
     monkeypatch.setattr(decoder, "_walk", short)
-    done = finish(decoder.decode(vae, uneven(120, 90), CPU, 128))
-    whole = at_once(vae, uneven(120, 90))
-    assert done.halved_to == 57 and rms(done.pixels - whole) < 0.2 * whole.std()
+    return seen
+
+
+@pytest.mark.parametrize("side", [64, 96])
+@pytest.mark.parametrize("size", [(100, 110), (20, 200)])
+def test_no_more_latents_are_in_memory_than_a_tile_has(
+    side: int, size: tuple[int, int], vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = at_most(side**2, monkeypatch)
+    assert finish(decoder.decode(vae, uneven(*size), CPU, side)).halved_to is None
+    assert len(seen) > 2
+
+
+def test_the_usual_sample_is_as_large_as_the_usual_tile(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = at_most(128**2, monkeypatch)
+    finish(decoder.decode(vae, uneven(130, 72), CPU, 128))
+    assert seen[0] == 128**2 and max(seen[1:]) < 90**2
+
+
+@pytest.mark.parametrize("most", [10_000, 4096, 56**2])
+def test_too_little_memory_for_the_whole_is_tiles(
+    most: int, vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a smaller sample: of as much as fits."""
+    latents = uneven(120, 90)
+    whole, seen = at_once(vae, latents), at_most(most, monkeypatch)
+    done = finish(decoder.decode(vae, latents, CPU, 128))
+    assert seen[0] == (4096 if most > 4096 else most)
+    assert done.halved_to is not None and done.halved_to < 90 and rms(done.pixels - whole) < 0.2 * whole.std()
+
+
+def test_too_little_memory_for_the_smallest_sample_is_said(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most(56**2 - 1, monkeypatch)
+    with pytest.raises(OutOfMemory, match=r"^Not enough memory even for a tile of 32 pixels a side\.$"):
+        finish(decoder.decode(vae, uneven(120, 90), CPU, 128))
 
 
 def test_what_is_no_number_is_said(vae: AutoencoderKL) -> None:

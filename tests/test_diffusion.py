@@ -1,7 +1,9 @@
 """The diffusion engine with a tiny network: diffusers' own pipeline's results, in tiles, at any size."""
 
+import logging
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,24 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionUpscalePipeline
 
-from pipelines import devices
 from pipelines.devices import Device
 from pipelines.diffusion import denoising
 from pipelines.diffusion.options import Options, chosen
+from pipelines.diffusion.parts import Worded
 from pipelines.diffusion.preview import fitted
+from pipelines.diffusion.words import embed
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory
 from pipelines.picture import Pixels
 from pipelines.resample import enlarge
 from pipelines.runs import Preview, Step, finish, noted
 from pipelines.upscalers import Settings, Upscaled
 from pipelines.upscalers.diffusion import DiffusionUpscaler
+from tests import denoisers
 from tests.conftest import smooth
+from tests.denoisers import use
 from tests.diffusion_parts import MODEL, loaded, saved
 
-EXACT = Settings(steps=4, seed=11, colour_fix="none")
+EXACT = replace(denoisers.FOUR, colour_fix="none")
 SIZES = [(24, 32), (20, 12), (4, 36)]
 
 
@@ -40,25 +45,18 @@ def tiny(folder: Path) -> DiffusionUpscaler:
 
 
 @pytest.fixture(autouse=True)
-def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def _processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     use(Device("cpu"), monkeypatch)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """So little work takes longer in several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda: device)
+    with denoisers.one_thread():
+        yield
 
 
 def run(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:
     return finish(upscaler.run(pixels, replace(EXACT, **changes)))
+
+
+def no_memory(*args: Any, **kwargs: Any) -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def stock(folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
@@ -157,18 +155,7 @@ def test_each_setting_counts(change: dict[str, Any], tiny: DiffusionUpscaler) ->
 
 
 def test_the_same_seed_gives_the_same_picture(tiny: DiffusionUpscaler, folder: Path) -> None:
-    """Whatever ran before, here or elsewhere; without one the seed is 0."""
-    first = run(tiny, smooth(12, 16), prompt="a cat").pixels
-    torch.rand(5)
-    np.testing.assert_array_equal(run(loaded(folder), smooth(12, 16), prompt="a cat").pixels, first)
-    unseeded, zero = (run(tiny, smooth(12, 16), seed=seed).pixels for seed in (None, 0))
-    np.testing.assert_array_equal(unseeded, zero)
-
-
-def test_it_leaves_the_global_generator_alone(tiny: DiffusionUpscaler) -> None:
-    state = torch.get_rng_state()
-    run(tiny, smooth(4, 4))
-    assert torch.equal(torch.get_rng_state(), state)
+    denoisers.assert_repeatable(tiny, loaded(folder), smooth(12, 16))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +163,7 @@ def test_it_leaves_the_global_generator_alone(tiny: DiffusionUpscaler) -> None:
     [
         ({}, 1, ("no words, so no guidance",)),
         ({"prompt": "  ", "guidance": 9.0}, 1, ("no words, so no guidance",)),
+        ({"guidance": 1}, 1, ()),
         ({"prompt": "a cat", "guidance": 1}, 1, ()),
         ({"prompt": "a cat"}, 2, ()),
         ({"negative_prompt": "dog", "guidance": 2.5}, 2, ()),
@@ -185,10 +173,7 @@ def test_it_leaves_the_global_generator_alone(tiny: DiffusionUpscaler) -> None:
 def test_without_words_the_network_runs_once(
     given: dict[str, Any], passes: int, said: tuple[str, ...], tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-    unet = tiny.parts(Device("cpu")).unet
-    forward = unet.forward
-    monkeypatch.setattr(unet, "forward", lambda tiles, *a, **k: sizes.append(len(tiles)) or forward(tiles, *a, **k))
+    sizes = denoisers.each_pass(tiny, monkeypatch)
     done = run(tiny, smooth(8, 8), **given)
     assert sizes == [passes] * 4
     assert done.notes == said
@@ -213,6 +198,29 @@ def test_words_beyond_what_is_read_are_told(tiny: DiffusionUpscaler) -> None:
     np.testing.assert_array_equal(cut.pixels, fits.pixels)
 
 
+def test_words_beyond_what_is_read_are_told_in_the_note_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """transformers would warn of them, once for each tokenizer, on the terminal."""
+    library = logging.getLogger("transformers")
+    library.addHandler(caplog.handler)
+    try:
+        run(loaded(folder), smooth(8, 8), prompt="a " * 40)
+    finally:
+        library.removeHandler(caplog.handler)
+    assert caplog.messages == []
+
+
+def test_words_may_be_read_by_several_threads(tiny: DiffusionUpscaler) -> None:
+    parts = tiny.parts(Device("cpu"))
+    assert isinstance(parts, Worded)
+    asked = [Options(prompt="a cat " * (1 + number % 5)) for number in range(400)]
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(lambda options: embed(parts, options), asked))
+    for options, words in zip(asked[:5], read[-5:], strict=True):
+        alone = embed(parts, options)
+        torch.testing.assert_close(words.embedding, alone.embedding)
+        assert words.notes == alone.notes
+
+
 @pytest.mark.parametrize("prompt", ["犬 🐕‍🦺", "\x00\x1b[31m", "<|endoftext|> <|startoftext|>", "​", "x " * 1000])
 def test_any_words_may_be_asked_for(prompt: str, tiny: DiffusionUpscaler) -> None:
     assert np.isfinite(run(tiny, smooth(4, 4), prompt=prompt, steps=1).pixels).all()
@@ -234,20 +242,13 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_run(tiny: Diffusio
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 41), (2, 5), (37, 70)])
 def test_any_size_gives_exactly_four_times_it(size: tuple[int, int], tiny: DiffusionUpscaler) -> None:
-    done = run(tiny, smooth(*size), steps=1, tile=64, colour_fix="wavelet")
-    assert done.pixels.shape == (4 * size[0], 4 * size[1], 3) and done.pixels.dtype == np.float32
-    assert done.pixels.min() >= 0 and done.pixels.max() <= 1
-    assert done.tiles == (2 if size[1] == 70 else 1)
+    denoisers.assert_any_size(tiny, size)
 
 
-def test_tiles_are_near_the_whole(tiny: DiffusionUpscaler) -> None:
+@pytest.mark.parametrize("size", [(96, 80), (90, 75)])
+def test_tiles_are_near_the_whole(size: tuple[int, int], tiny: DiffusionUpscaler) -> None:
     """Of another plan and so another padding too, but of the same noise."""
-    for size in ((96, 80), (90, 75)):
-        whole, tiled = (run(tiny, smooth(*size), prompt="a cat", tile=tile) for tile in (128, 64))
-        assert (whole.tiles, tiled.tiles) == (1, 4)
-        error = np.sqrt(np.square(tiled.pixels - whole.pixels).mean())
-        assert error < 0.3 * whole.pixels.std()
-        assert tiled.seam is not None and tiled.seam < 0.01
+    denoisers.assert_near_whole(tiny, smooth(*size), 64, 0.3, prompt="a cat", colour_fix="none")
 
 
 def test_a_flat_picture_shows_no_grid(tiny: DiffusionUpscaler) -> None:
@@ -324,19 +325,7 @@ def test_steps_count_every_tile_of_every_step(tiny: DiffusionUpscaler) -> None:
 
 
 def test_a_run_ends_within_one_pass_of_the_network(tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch) -> None:
-    passes = []
-    unet = tiny.parts(Device("cpu")).unet
-    forward = unet.forward
-    monkeypatch.setattr(unet, "forward", lambda *a, **k: passes.append(1) or forward(*a, **k))
-    before = 0
-    steps = tiny.run(smooth(70, 150), replace(EXACT, tile=64))
-    for _ in range(9):
-        next(steps)
-        assert len(passes) - before <= 1
-        before = len(passes)
-    steps.close()
-    assert len(passes) == before and before > 2
-    np.testing.assert_array_equal(run(tiny, smooth(8, 8)).pixels, run(tiny, smooth(8, 8)).pixels)
+    denoisers.assert_ends_within_one_pass(tiny, smooth(40, 150), 64, monkeypatch, colour_fix="none")
 
 
 def test_previews_look_like_the_picture_and_cross_a_pipe(tiny: DiffusionUpscaler) -> None:
@@ -410,6 +399,42 @@ def test_what_overflows_in_half_precision_comes_out_right(
     assert done.notes[-1] == "a tile was too much for float16: float32 from there on"
     assert passes == [torch.float16] * 2 + [torch.float32] * 3
     assert np.sqrt(np.square(done.pixels - exact.pixels).mean()) < 0.01
+
+
+def test_too_little_memory_for_float32_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: the network does not become smaller by smaller tiles."""
+    use(Device("cpu", "float16"), monkeypatch)
+    low = loaded(folder)
+    unet = low.parts(Device("cpu", "float16")).unet
+    monkeypatch.setattr(unet, "forward", lambda tiles, *a, **k: (tiles[:, :4] * torch.inf,))
+    monkeypatch.setattr(type(unet), "float", no_memory)
+    with pytest.raises(OutOfMemory, match=r"^A tile was too much for float16, and memory is too short for the network"):
+        run(low, smooth(8, 8))
+
+
+@pytest.mark.parametrize("method", ["to", "eval"])
+def test_too_little_memory_to_load_is_a_memory_error(
+    method: str, folder: Path, tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(tiny.parts(Device("cpu")).unet), method, no_memory)
+    with pytest.raises(MemoryError):
+        loaded(folder)
+
+
+def test_too_little_memory_to_try_the_parts_is_not_the_files_fault(
+    folder: Path, tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(tiny.parts(Device("cpu")).unet), "forward", no_memory)
+    with pytest.raises(MemoryError):
+        loaded(folder)
+
+
+def test_too_little_memory_for_what_the_network_is_told_is_a_memory_error(
+    tiny: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denoising.Predictor, "__init__", no_memory)
+    with pytest.raises(MemoryError):
+        run(tiny, smooth(8, 8))
 
 
 def test_what_is_no_number_in_float32_is_said(folder: Path) -> None:

@@ -314,6 +314,19 @@ def test_what_cannot_be_preloaded_is_logged_and_the_next_one_is_loaded(
     assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) cannot be had" in caplog.text
 
 
+def test_a_model_that_is_too_large_for_the_memory_is_logged_and_the_page_opens(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def short(key: str, scale: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
+    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    monkeypatch.setattr(gpu, "pin", short)
+    gpu.preload()
+    assert "espcn x2 is not preloaded: there is not enough memory for it." in caplog.text
+
+
 def test_without_the_setting_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "choose", lambda: pytest.fail("the page would open seconds later"))
     gpu.preload()

@@ -121,8 +121,9 @@ def preload() -> None:
         try:
             finish(fetch([(key, scale)]))
             pin(key, scale)
-        except UpscaleError as error:
-            log.warning("%s x%d is not preloaded: %s", key, scale, error)
+        except (UpscaleError, MemoryError) as error:
+            told = str(error) or "there is not enough memory for it."
+            log.warning("%s x%d is not preloaded: %s", key, scale, told)
 
 
 def _wanted(stages: Sequence[tuple[str, int]]) -> bool:

@@ -14,7 +14,6 @@ from pipelines.errors import BadWeights
 from pipelines.runs import Run
 from pipelines.tiling import Tiled
 
-SIDE = 128  # latents that a tile reads: what the network saw in training
 LOOKED_UP = 2048  # latents that are compared with all of a codebook at once: a codebook may have thousands of entries
 
 
@@ -32,7 +31,7 @@ def check(vae: AutoencoderKL | VQModel) -> None:
         raise BadWeights("vae is of another kind: its decoder is built of layers that are not known here.")
 
 
-def decode(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int = SIDE) -> Run[Tiled]:
+def decode(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int) -> Run[Tiled]:
     """The picture (s*H, s*W, 3) in [0, 1] of latents (1, C, H, W) that are scaled as the autoencoder has them.
 
     `side` is how many latents a tile reads. A step tells each tile done. Raises BadWeights where the decoder gives no

@@ -20,13 +20,13 @@ from pipelines.devices import Device
 from pipelines.diffusion.preview import Colours
 from pipelines.diffusion.task import Task, fit
 from pipelines.errors import BadWeights, OutOfMemory
-from pipelines.forward import DTYPES, computing
+from pipelines.forward import DTYPES, computing, in_memory
 from pipelines.runs import Preview, Run, Step
 from pipelines.tiling import Span, Tile, plan
+from pipelines.upscalers.ranges import SMALLEST_SIDE
 
 SPREAD = 0.15  # the Gaussian's deviation, as a share of a tile's side: at its border a tile counts next to nothing
 OVERLAP = 8  # the share of a tile's side that it reads beyond what it writes, as a divisor: neighbours share 32 of 128
-SMALLEST = 32  # latents a side of the smallest tile that a tile is cut to when memory is short
 PREVIEWS = 8  # in a run, about
 
 
@@ -56,12 +56,21 @@ class Predictor:
     def __call__(self, tiles: Tensor, time: Tensor) -> Tensor:
         predicted = self._predicted(tiles, time)
         if not bool(torch.isfinite(predicted).all()) and not self.exact:
-            # Not the parameters of the file but those of the precision, which are what made the steps before.
-            self.unet, self.exact = copy.deepcopy(self.unet).float(), True
+            self.unet, self.exact = self._in_float32(), True
             predicted = self._predicted(tiles, time)
         if not bool(torch.isfinite(predicted).all()):
             raise BadWeights("The network gives no finite numbers for this picture.")
         return predicted
+
+    def _in_float32(self) -> Any:
+        """With the parameters of the precision, not those of the file: they are what made the steps before."""
+        try:
+            with in_memory():
+                return copy.deepcopy(self.unet).float()
+        except MemoryError as error:  # smaller tiles would not help
+            raise OutOfMemory(
+                f"A tile was too much for {self.device.dtype}, and memory is too short for the network in float32."
+            ) from error
 
     def _predicted(self, tiles: Tensor, time: Tensor) -> Tensor:
         number = len(tiles)
@@ -98,8 +107,8 @@ class Cut:
             return
         rows, columns = self.tiles[0]
         side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
-        if side < SMALLEST:
-            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST * self.pixels} pixels a side.")
+        if side < SMALLEST_SIDE:
+            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST_SIDE * self.pixels} pixels a side.")
         self.halved_to, self.overlap = side, side // OVERLAP
         self.tiles = plan(*self.size, side, self.overlap, self.grid)
 
@@ -175,7 +184,8 @@ def _whole(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: P
     """The prediction for the whole picture; where memory is short, once more in smaller pieces."""
     while True:
         try:
-            return (yield from _by_tiles(predict, seen, time, cut, progress))
+            with in_memory():
+                return (yield from _by_tiles(predict, seen, time, cut, progress))
         except MemoryError:
             cut.smaller()
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipelines.errors import BadWeights
+from pipelines.forward import in_memory
 
 Files: TypeAlias = Mapping[str, Path]
 """Where each file lies, by its path in the repository."""
@@ -162,9 +163,12 @@ def made(kind: Any, settings: Mapping[str, Any], name: str) -> Any:
 
 
 def tried(make: Callable[[], Any], name: str) -> Any:
-    """What `make` gives; where it fails, that is the fault of the file."""
+    """What `make` gives; where it fails, that is the fault of the file, unless memory is short: then MemoryError."""
     try:
-        return make()
+        with in_memory():
+            return make()
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a class makes of settings that were never meant for it
         raise BadWeights(f"{name} is not one that can be used ({type(error).__name__}).") from error
 

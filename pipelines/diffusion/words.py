@@ -1,5 +1,6 @@
 """From words to what the network attends to."""
 
+import threading
 from typing import Any, NamedTuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from pipelines.diffusion.options import Options
 from pipelines.diffusion.parts import Worded
+
+_tokenizing = threading.Lock()  # a tokenizer keeps how it cuts and pads from one call to the next, for all threads
 
 
 class Words(NamedTuple):
@@ -27,10 +30,11 @@ def embed(parts: Worded, options: Options) -> Words:
     texts = {"negative prompt": options.negative_prompt, "prompt": options.prompt}
     if not options.guided:
         del texts["negative prompt"]
-    notes = [note for name, text in texts.items() for note in _cut(parts, name, text)]
-    tokens = parts.tokenizer(
-        list(texts.values()), padding="max_length", max_length=_room(parts), truncation=True, return_tensors="pt"
-    )
+    with _tokenizing:
+        notes = [note for name, text in texts.items() for note in _cut(parts, name, text)]
+        tokens = parts.tokenizer(
+            list(texts.values()), padding="max_length", max_length=_room(parts), truncation=True, return_tensors="pt"
+        )
     mask = tokens.attention_mask if getattr(parts.text_encoder.config, "use_attention_mask", False) else None
     with torch.inference_mode():
         read = parts.text_encoder(tokens.input_ids, attention_mask=mask, output_hidden_states=True)
@@ -44,5 +48,7 @@ def _room(parts: Worded) -> int:
 
 
 def _cut(parts: Worded, name: str, text: str) -> list[str]:
-    count, room = len(parts.tokenizer.tokenize(text)), _room(parts) - 2
+    # Not verbose: it would warn, on the terminal, of what the note tells.
+    every = parts.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+    count, room = len(every), _room(parts) - 2
     return [f"the {name} was cut: {room} of its {count} tokens were read"] if count > room else []

@@ -37,8 +37,10 @@ SMALLEST_DECODED = 64  # latents: the autoencoder's tiles overlap by a fixed wid
 
 @dataclass(frozen=True, slots=True)
 class DiffusionUpscaler:
-    """A latent diffusion model. `own_scheduler` has it stepped by the scheduler of its files instead of DPM++ 2M.
+    """A latent diffusion model.
 
+    `own_scheduler` has it stepped by the scheduler that its files name, as diffusers does, where DPM++ 2M takes its
+    place otherwise. No setting asks for it: it is there to compare with diffusers' own results, number by number.
     `placed` has the parts on the device where they ran last.
     """
 
@@ -62,7 +64,13 @@ class DiffusionUpscaler:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`. Every few steps is a `Preview`."""
+        from pipelines.forward import in_memory
+
         check([self.model], settings)
+        with in_memory():
+            return (yield from self._run(pixels, settings))
+
+    def _run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         options = chosen(self.model, settings)
         device = _device()
         parts = self.parts(device)
@@ -95,9 +103,12 @@ class DiffusionUpscaler:
         return {**used, "tile": side, "scheduler": name}
 
     def parts(self, device: Device) -> "Parts":
-        """The parts on that device. Where they were on another they are read anew: what was rounded stays rounded."""
+        """The parts on that device. Where they were on another they are read anew: what was rounded stays rounded.
+
+        Raises MemoryError where they do not fit.
+        """
         from pipelines.diffusion import ldm_x4, sd_x2, sd_x4
-        from pipelines.forward import DTYPES
+        from pipelines.forward import DTYPES, in_memory
 
         readers: Mapping[str, Callable[..., Parts]] = {
             "sd-x4": sd_x4.read,
@@ -110,7 +121,8 @@ class DiffusionUpscaler:
                 self.placed.clear()
                 paths = {found.file.path: found.path for found in self.files}
                 read = readers[self.model.arch]
-                self.placed[device] = read(paths, device.name, DTYPES[device.dtype])
+                with in_memory():
+                    self.placed[device] = read(paths, device.name, DTYPES[device.dtype])
             return self.placed[device]
 
     def _denoised(self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int) -> Run["Denoised"]:
@@ -143,7 +155,7 @@ class DiffusionUpscaler:
         latents = yield from denoise(predict, task, stepping, generator, cut, colours, around)
         after = around[1] * len(cut.tiles)
         total = (around[0] + passes) * len(cut.tiles) + after  # memory may have made more tiles of them
-        wordless = self.model.prompt and not options.prompt and not options.negative_prompt
+        wordless = self.model.prompt and options.guidance > 1 and not options.guided
         notes = (*["no words, so no guidance"] * wordless, *task.notes, *predict.notes)
         return Denoised(latents, cut, after, total, type(stepping).__name__, notes)
 

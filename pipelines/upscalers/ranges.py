@@ -15,6 +15,7 @@ STEPS = (1, 200)
 GUIDANCE = (1, 30)
 NOISE_LEVEL = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
 SEED = (0, 2**32 - 1)
+SMALLEST_SIDE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
 LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
 
 

@@ -60,7 +60,7 @@ class DiffusionUpscaler:
     @property
     def nbytes(self) -> int:
         """See `Upscaler`."""
-        return sum(parts.nbytes for parts in self.placed.values())
+        return sum(parts.nbytes for parts in tuple(self.placed.values()))
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`. Every few steps is a `Preview`."""

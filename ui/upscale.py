@@ -86,7 +86,8 @@ def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
     changes = [image.change, model.change, own.change, scale.change, denoise.change]
     gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
     opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
-    opened.then(_plan, chosen, plan, **QUIET, queue=False).then(None, asked, None, js=PRESS_IF_ASKED)
+    # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
+    opened.then(None, asked, None, js=PRESS_IF_ASKED)
 
     waiting = run.click(
         lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False

@@ -238,7 +238,7 @@ ABOUT = (
     "text encoder one layer. Stock is diffusers' `StableDiffusionUpscalePipeline`, ours the product with its defaults: "
     "tiles of 128, its preview and colour fix included. Each line is one run in a fresh process, after a warm-up with "
     "a small picture. The rest is what comes before and after the steps, mostly decoding; a picture is reckoned from a "
-    "step and the rest. Peak memory is above the loaded networks, the result included."
+    "step and the rest. Peak memory is above what is held before, the networks and the libraries; the result is in it."
 )
 ON_CPU = (
     "Seconds are those that the cores worked, together: other programs had a part of the processor, which shows in "
@@ -262,7 +262,7 @@ def at(side: int, folder: Path) -> None:
     rows = [_row(job, each, first) for job, each in zip(jobs, taken, strict=True)]
     where = f"{torch.cuda.get_device_name()}, float16; nan: out of memory." if on_gpu() else ON_CPU
     header = ["way", "steps", "a step, s", "of stock's", "the rest, s", "a picture, s", "of steps", "passed, s"]
-    header += ["peak, MB", "networks, MB"]
+    header += ["peak, MB", "before, MB"]
     about = " ".join([ABOUT, where, *([] if decoded else [NOT_DECODED])])
     write_section(f"Stable Diffusion x4: {side} px", about, header, rows)
 

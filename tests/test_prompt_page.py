@@ -240,6 +240,8 @@ def test_every_width_in_light_and_dark(page: Page, tmp_path: Path) -> None:
             expect(state(page)).to_contain_text("Done in")
         assert page.viewport_size is not None
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+        # A button that can be pressed again grows bright.
+        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
         report = Axe().run(page)
         serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
         assert serious == [], report.generate_report()

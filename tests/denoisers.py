@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 
 from pipelines import devices
 from pipelines.devices import Device
@@ -96,3 +98,15 @@ def assert_ends_within_one_pass(
         next(cancelled)
     cancelled.close()
     assert len(passes) == before + 1
+
+
+def stock(kind: type[DiffusionPipeline], folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
+    """What diffusers' own pipeline makes of it in 4 steps, with the scheduler of the files."""
+    pipeline: Any = kind.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    generator = torch.Generator().manual_seed(11)
+    made: Pixels = pipeline(
+        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
+    ).images[0]
+    return made

@@ -61,14 +61,7 @@ def no_memory(*args: Any, **kwargs: Any) -> Any:
 
 def stock(folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
     """What diffusers' pipeline makes of it, with the scheduler of the files."""
-    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    generator = torch.Generator().manual_seed(11)
-    made: Pixels = pipeline(
-        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
-    ).images[0]
-    return made
+    return denoisers.stock(StableDiffusionUpscalePipeline, folder, pixels, **arguments)
 
 
 # --- diffusers' own result ----------------------------------------------------------------------------------------

@@ -45,14 +45,7 @@ def _processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def stock(folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
-    pipeline = StableDiffusionLatentUpscalePipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    generator = torch.Generator().manual_seed(11)
-    made: Pixels = pipeline(
-        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
-    ).images[0]
-    return made
+    return denoisers.stock(StableDiffusionLatentUpscalePipeline, folder, pixels, **arguments)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (96, 64)])

@@ -46,9 +46,7 @@ def run(
     """
     lent = seconds(stages, settings, size)
     yield from fetch(stages, settings)
-    if _wanted(stages):
-        return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
-    return (yield from job(*args, **kwargs))
+    return (yield from within(lent, stages, job, *args, **kwargs))
 
 
 def within(

@@ -9,7 +9,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from pipelines.devices import Device
-from pipelines.diffusion.sharing import Attend, Norm, fits, in_tiles, middle, resnet
+from pipelines.diffusion.sharing import Attend, Norm, enlarged_by, fits, in_tiles, middle, resnet
 from pipelines.errors import BadWeights
 from pipelines.runs import Run
 from pipelines.tiling import Tiled
@@ -37,8 +37,7 @@ def decode(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: 
     `side` is how many latents a tile reads. A step tells each tile done. Raises BadWeights where the decoder gives no
     finite numbers.
     """
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    return (yield from in_tiles(latents, partial(_pixels, vae), device, side, scale, 3))
+    return (yield from in_tiles(latents, partial(_pixels, vae), device, side, enlarged_by(vae), 3))
 
 
 def _pixels(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from pipelines.devices import Device
-from pipelines.diffusion.sharing import Attend, Norm, fits, in_tiles, middle, resnet
+from pipelines.diffusion.sharing import Attend, Norm, enlarged_by, fits, in_tiles, middle, resnet
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
 from pipelines.runs import Run
@@ -36,7 +36,7 @@ def encode(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int) -> Run
     `side` is how many latents a tile makes. A step tells each tile done. Raises BadWeights where the encoder gives no
     finite numbers.
     """
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    scale = enlarged_by(vae)
     picture = torch.from_numpy(pixels).permute(2, 0, 1)[None] * 2 - 1
     walk = partial(_walk, vae, scale)
     # The pixels of each latent lie one behind another: so a tile has as many places before as after.

@@ -14,6 +14,7 @@ from pipelines.devices import Device
 from pipelines.diffusion import decoder
 from pipelines.diffusion.options import Options
 from pipelines.diffusion.reading import tried
+from pipelines.diffusion.sharing import enlarged_by
 from pipelines.diffusion.task import Task, fit
 from pipelines.errors import BadWeights
 from pipelines.picture import Pixels
@@ -45,7 +46,7 @@ class Parts(ABC):
     @property
     def enlarges(self) -> int:
         """How many pixels a side the decoder makes of one in the latents."""
-        return 1 << (len(self.vae.config.block_out_channels) - 1)
+        return enlarged_by(self.vae)
 
     @property
     def folds(self) -> int:

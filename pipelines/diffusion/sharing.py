@@ -67,6 +67,11 @@ class Shared:
         return torch.addcmul(shift.reshape(1, -1, 1, 1), values, gain.reshape(1, -1, 1, 1))
 
 
+def enlarged_by(vae: Any) -> int:
+    """How many pixels a side an autoencoder's decoder makes of a latent: twice as many at each level but the first."""
+    return 1 << (len(vae.config.block_out_channels) - 1)
+
+
 def fits(middle: Any, resnets: Sequence[Any]) -> bool:
     """Whether the middle block and these are built of the layers that are called here."""
     attentions = [attention for attention in middle.attentions if attention is not None]

@@ -36,12 +36,12 @@ format: setup
 	$(BIN)/ruff format .
 
 benchmark: setup
-	$(BIN)/python -m benchmarks.upscale
-	$(BIN)/python -m benchmarks.pictures
-	$(BIN)/python -m benchmarks.metrics
-	$(BIN)/python -m benchmarks.page
-	$(BIN)/python -m benchmarks.viewer
-	$(BIN)/python -m benchmarks.swift
+	$(BIN)/python -m performance.upscale
+	$(BIN)/python -m performance.pictures
+	$(BIN)/python -m performance.metrics
+	$(BIN)/python -m performance.page
+	$(BIN)/python -m performance.viewer
+	$(BIN)/python -m performance.swift
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
 space: setup
@@ -49,7 +49,7 @@ space: setup
 	@HF_HUB_DISABLE_XET=1 $(BIN)/python -m tools.space "$(REPO)"
 
 screenshots: setup
-	$(BIN)/python -m docs.screenshots.make
+	$(BIN)/python -m tools.screenshots
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,13 +7,13 @@ if __name__ == "__main__":
     # While the page is not open yet, Ctrl-C ends the program without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import ui.gpu  # first, because on a Space it brings in what must come before gradio and torch
+import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
 from pipelines.errors import UpscaleError
 from ui import page
 
 if __name__ == "__main__":
     try:
-        ui.gpu.preload()
+        ui.jobs.gpu.preload()
         demo = page.build()
         page.warm_up(demo)
         for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted

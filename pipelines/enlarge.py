@@ -11,11 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from pipelines import resample
-from pipelines.chain import run_chain
-from pipelines.images import Picture, Pixels
+from pipelines.catalog.settings import Settings, check
+from pipelines.images import resample
+from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, noted, timed
-from pipelines.upscalers import Settings, Upscaled, Upscaler, loading
+from pipelines.upscalers.base import Upscaled, Upscaler
+from pipelines.upscalers.loading import loading
 
 PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
 
@@ -107,6 +108,30 @@ def _enlarge(
 def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
     """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
     return (yield from enlarge(picture, (yield from loading(stages)), settings))
+
+
+def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
+    """Enlarge by each stage in turn; the total scale is the product of theirs.
+
+    The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
+    before the second one reads it. Each stage is given those of the settings that it can use; one that no stage can
+    use is a BadSetting.
+    """
+    check([stage.model for stage in stages], settings)
+    done: list[Upscaled] = []
+    for number, stage in enumerate(stages, 1):
+        prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
+        run = stage.run(pixels, settings.only(stage.model.takes))
+        upscaled, seconds = yield from timed(noted(run, f"{prefix}{_stage_name(stage)}: "))
+        done.append(replace(upscaled, seconds=seconds))
+        pixels = upscaled.pixels
+    return done
+
+
+def _stage_name(stage: Upscaler) -> str:
+    """The model and its scale, unless its name has that already."""
+    name, scale = stage.model.name, f"x{stage.scale}"
+    return name if scale in name.split() else f"{name} {scale}"
 
 
 def _details(

@@ -12,68 +12,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines import catalog
-from pipelines import settings as environment
-from pipelines.catalog import Model
-from pipelines.diffusion.options import DECODING, ENCODING, HELD, chosen
+from pipelines import environment
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.settings import Settings
+from pipelines.catalog.speeds import DECODING, ENCODING, MEASURED, ON_CPU, ON_GPU, Rate
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
-from pipelines.tiling import plan
-from pipelines.upscalers.base import Settings, Tiling
+from pipelines.networks.tiling import plan
+from pipelines.upscalers.diffusion.options import chosen
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
 TELLING = 10_000  # pixels; how long smaller pictures take says too little
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do.
-
-    Of a diffusion model it is for each pass of its network: how many there are is a matter of settings.
-    """
-
-    seconds: float
-    tiling: Tiling | None = None  # where the model is run in tiles
-    device: str = "cpu"
-
-
-# Measured at 400 x 400 on two cores of an AMD EPYC: what is believed until a model was run here.
-MEASURED = {
-    **{("nearest", scale): Rate(0.003 * scale**2) for scale in (2, 3, 4, 8)},
-    **{("bilinear", scale): Rate(0.012 * scale**2) for scale in (2, 3, 4, 8)},
-    **{("bicubic", scale): Rate(0.017 * scale**2) for scale in (2, 3, 4, 8)},
-    **{("lanczos", scale): Rate(0.024 * scale**2) for scale in (2, 3, 4, 8)},
-    **{("espcn", 2): Rate(0.48), ("espcn", 3): Rate(0.54), ("espcn", 4): Rate(0.62)},
-    **{("fsrcnn", 2): Rate(0.64), ("fsrcnn", 3): Rate(0.69), ("fsrcnn", 4): Rate(0.77)},
-    **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
-    ("swift", 2): Rate(0.91, Tiling(640, 9, 560)),
-    ("swift", 3): Rate(2.1, Tiling(640, 19, 620)),
-    ("swift", 4): Rate(2.3, Tiling(640, 19, 704)),
-    ("srcnn", 2): Rate(6.4, Tiling(624, 6, 3_072)),
-    ("srcnn", 3): Rate(13.5, Tiling(416, 5, 6_912)),
-    ("srcnn", 4): Rate(23.7, Tiling(304, 4, 12_288)),
-    **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
-    ("real-esrgan", 2): Rate(47.0, Tiling(288, 24, 3_600)),
-    ("real-esrgan", 4): Rate(184.0, Tiling(288, 24, 14_000)),
-    ("real-esrgan", 8): Rate(230.0, Tiling(144, 24, 57_000)),
-    **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
-    **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
-}
-# Of diffusion models, by what is there. Measured on the same processor: a pass of each network, at its true size with
-# random parameters, over a tile of 128 latents.
-ON_CPU = {
-    ("sd-x4", 4): Rate(550.0, Tiling(128, 16, HELD["sd-x4"])),
-    ("sd-x2", 2): Rate(36.0, Tiling(512, 64, HELD["sd-x2"])),
-    ("ldm-x4", 4): Rate(160.0, Tiling(128, 16, HELD["ldm-x4"])),
-}
-# A belief, not measured: as many operations (69, 4.9 and 20 * 10^12 for a megapixel) at 35 * 10^12 a second.
-ON_GPU = {
-    ("sd-x4", 4): Rate(2.0, Tiling(128, 16, HELD["sd-x4"]), "cuda, float16"),
-    ("sd-x2", 2): Rate(0.14, Tiling(512, 64, HELD["sd-x2"]), "cuda, float16"),
-    ("ldm-x4", 4): Rate(0.56, Tiling(128, 16, HELD["ldm-x4"]), "cuda, float16"),
-}
 _learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from pipelines import sources, upscalers
-from pipelines.images import Pixels
-from tests import hub
-from tests.tiny_graph import espcn_like
+from pipelines.images.picture import Pixels
+from pipelines.upscalers import loading
+from pipelines.weights import sources
+from tests.support import hub
+from tests.support.tiny_graph import espcn_like
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
@@ -37,8 +38,8 @@ def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
     hub.use(NOWHERE, tmp_path_factory.mktemp("hub"), monkeypatch, offline=True)
-    monkeypatch.setattr(upscalers, "_kept", type(upscalers._kept)())
-    monkeypatch.setattr(upscalers, "_pinned", set())
+    monkeypatch.setattr(loading, "_kept", type(loading._kept)())
+    monkeypatch.setattr(loading, "_pinned", set())
     monkeypatch.setattr(sources, "_unreachable", {})
 
 
@@ -100,7 +101,7 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 @pytest.fixture
 def own_networks(own_weights: Path) -> Path:
     """The user's folder, holding a tiny network under the name of each file of Real-ESRGAN as well."""
-    from tests.networks import put_tiny
+    from tests.support.networks import put_tiny
 
     put_tiny(own_weights)
     return own_weights

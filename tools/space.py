@@ -26,7 +26,7 @@ CARRIED = [
     "ui/*",
     "examples/*",
     "docs/*",
-    "benchmarks/RESULTS.md",
+    "performance/RESULTS.md",
     "training/README.md",
 ]
 BYTECODE = ["*.pyc"]

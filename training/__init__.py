@@ -1,1 +1,1 @@
-"""Makes the weights in pipelines/bundled. Nothing in pipelines or ui imports this package."""
+"""Makes the weights in pipelines/networks/bundled. Nothing in pipelines or ui imports this package."""

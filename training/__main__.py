@@ -39,7 +39,7 @@ def rate(text: str) -> float:
 
 def parser() -> argparse.ArgumentParser:
     """Every option."""
-    top = argparse.ArgumentParser(prog="python -m training", description="Trains the networks in pipelines/bundled.")
+    top = argparse.ArgumentParser(prog="python -m training", description="Train the bundled networks.")
     verbs = top.add_subparsers(dest="verb", required=True)
     for name in ("swift", "srcnn"):
         run = verbs.add_parser(name, help=f"train {name} at one scale and write its file and model card")

@@ -12,7 +12,7 @@ EXPANSION = 4  # the wide convolution has this many times the outputs
 
 
 class BranchedConv(nn.Module):
-    """Stands in for `plain(inputs, outputs, size)` of pipelines/archs/swift.py."""
+    """Stands in for `plain(inputs, outputs, size)` of pipelines/networks/archs/swift.py."""
 
     def __init__(self, inputs: int, outputs: int, size: int) -> None:
         super().__init__()

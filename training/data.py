@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines import images
+from pipelines.environment import Limits
 from pipelines.errors import BadPicture, BadSetting
-from pipelines.picture import to_uint8
-from pipelines.settings import Limits
+from pipelines.images import door as images
+from pipelines.images.picture import to_uint8
 
 ENDINGS = {".png", ".bmp", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 ANY_SIZE = Limits(input_pixels=1 << 30, output_pixels=1 << 30, file_bytes=1 << 32)

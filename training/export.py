@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from pipelines.checkpoints import network_of
 from pipelines.files import write_whole
-from pipelines.integrity import sha256
+from pipelines.networks.checkpoints import network_of
+from pipelines.weights.hashes import sha256
 from training.branches import collapsed
 from training.checkpoint import Config
 from training.data import SHRINKS, Pair
@@ -19,8 +19,8 @@ from training.trainer import EMA, Trained, validate
 
 HALF_MAY_COST = 0.01  # dB
 ABOUT = {
-    "swift": "A short stack of plain convolutions at low resolution (pipelines/archs/swift.py).",
-    "srcnn": "SRCNN 9-5-5 of Dong et al., TPAMI 2016, on bicubic-enlarged luma (pipelines/archs/srcnn.py).",
+    "swift": "A short stack of plain convolutions at low resolution (pipelines/networks/archs/swift.py).",
+    "srcnn": "SRCNN 9-5-5 of Dong et al., TPAMI 2016, on bicubic-enlarged luma (pipelines/networks/archs/srcnn.py).",
 }
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipelines.checkpoints import read
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
+from pipelines.networks.checkpoints import read
 from training.data import Pair, find, pair, pixels_of
 from training.data import read as read_picture
 from training.trainer import validate

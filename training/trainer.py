@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from pipelines import machine
-from pipelines.archs.srcnn import Srcnn
-from pipelines.archs.swift import Swift
 from pipelines.errors import BadSetting, TrainingStopped
+from pipelines.networks.archs.srcnn import Srcnn
+from pipelines.networks.archs.swift import Swift
 from training import checkpoint
 from training.branches import BranchedConv
 from training.checkpoint import Checkpoint, Config, Round

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from gradio.block_function import BlockFunction
 
-from pipelines import settings
-from ui import chained, compare, comparing, prompt, upscale
+from pipelines import environment
 from ui.examples import FOLDER, STATIC
-from ui.running import QUIET
+from ui.jobs import comparing
+from ui.jobs.running import QUIET
+from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 
 TITLE = "Upscale Bench"
@@ -70,7 +71,7 @@ def build() -> gr.Blocks:
         to_upscale.then(upscale.instead, picture, choice, **QUIET, queue=False)
     page.temp_file_sets.append(comparing.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
-    page.queue(api_open=False, max_size=settings.queue_length())
+    page.queue(api_open=False, max_size=environment.queue_length())
     return page
 
 
@@ -83,7 +84,7 @@ def warm_up(page: gr.Blocks) -> None:
         time.sleep(FIRST_ANSWER)
         upscale.warm()
 
-    if settings.zero_gpu():
+    if environment.zero_gpu():
         upscale.warm()  # a process that is forked while a thread loads would inherit locks that nobody opens
     else:
         threading.Thread(target=once_open, daemon=True).start()
@@ -92,8 +93,8 @@ def warm_up(page: gr.Blocks) -> None:
 def launch_options() -> dict[str, Any]:
     """What `launch` needs beyond the page itself."""
     return {
-        "server_port": settings.port(),
-        "max_file_size": settings.limits().file_bytes,
+        "server_port": environment.port(),
+        "max_file_size": environment.limits().file_bytes,
         "allowed_paths": [str(FOLDER)],
         "footer_links": ["api"],
         "theme": THEME,

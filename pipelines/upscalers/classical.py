@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from pipelines import resample
-from pipelines.catalog import Model
-from pipelines.picture import Pixels
+from pipelines.catalog.schema import Model
+from pipelines.catalog.settings import Settings, check
+from pipelines.images import resample
+from pipelines.images.picture import Pixels
 from pipelines.runs import Run
-from pipelines.upscalers.base import Settings, Upscaled, check
-from pipelines.weights import Found
+from pipelines.upscalers.base import Upscaled
+from pipelines.weights.local import Found
 
 
 @dataclass(frozen=True, slots=True)

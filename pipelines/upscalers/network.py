@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import devices
-from pipelines import weights as store
-from pipelines.catalog import Model
-from pipelines.devices import Device
+from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.settings import Settings, check, check_tile
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
+from pipelines.images.picture import Pixels
+from pipelines.images.resample import shrunk
+from pipelines.networks import devices
+from pipelines.networks.devices import Device
+from pipelines.networks.tiling import SMALLEST, run_tiled
 from pipelines.phrasing import megabytes
-from pipelines.picture import Pixels
-from pipelines.resample import shrunk
 from pipelines.runs import Run
-from pipelines.tiling import SMALLEST, run_tiled
-from pipelines.upscalers.base import Settings, Tiling, Upscaled, check, check_tile
-from pipelines.weights import Found
+from pipelines.upscalers.base import Upscaled
+from pipelines.weights import fetch as store
+from pipelines.weights.local import Found
 
 if TYPE_CHECKING:
-    from pipelines.checkpoints import Network
-    from pipelines.forward import Batch
+    from pipelines.networks.checkpoints import Network
+    from pipelines.networks.forward import Batch
 
 # Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
 # picture; others overlap by FEATHERED, and are blended where both have something.
@@ -49,7 +50,7 @@ class Forwards:
     """A network on a device, and once more in float32 for tiles that fail in lower precision."""
 
     def __init__(self, network: "Network", device: Device) -> None:
-        from pipelines.forward import Forward
+        from pipelines.networks.forward import Forward
 
         self.network, self.device = network, device
         self.usual = Forward(network, device)
@@ -58,7 +59,7 @@ class Forwards:
 
     def exact(self, batch: "Batch") -> "Batch":
         """What the network gives in float32, at the same place."""
-        from pipelines.forward import Forward
+        from pipelines.networks.forward import Forward
 
         with self._lock:
             if self._exact is None:
@@ -170,7 +171,7 @@ class NetworkUpscaler:
 
     def _mixed(self, share: float, path: Path) -> "Network":
         """`share` of this network and the rest of its twin (Wang et al. 2021's repository: "denoise strength")."""
-        from pipelines.checkpoints import network_of, state_of
+        from pipelines.networks.checkpoints import network_of, state_of
 
         usual, noisy = self.network.state_dict(), state_of(path)
         if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
@@ -195,7 +196,7 @@ class NetworkUpscaler:
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler:
     """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
-    from pipelines.checkpoints import read
+    from pipelines.networks.checkpoints import read
 
     devices.choose(model.light)  # first, because in a forked process it makes torch safe to use
     (file,) = files

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.catalog import Model
+from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.settings import Settings, check
 from pipelines.errors import BadWeights
-from pipelines.picture import Pixels, strip_height, to_uint8
+from pipelines.images.picture import Pixels, strip_height, to_uint8
+from pipelines.networks.tiling import run_tiled
 from pipelines.runs import Run
-from pipelines.tiling import run_tiled
-from pipelines.upscalers.base import Settings, Tiling, Upscaled, check
-from pipelines.weights import Found
+from pipelines.upscalers.base import Upscaled
+from pipelines.weights.local import Found
 
 # Side of a tile by (network, scale), in low-resolution pixels: the size that ran fastest a pixel, smaller where the
 # network's layers would take more than half a gigabyte (LapSRN at x8). EDSR's are reckoned, not measured: its overlap

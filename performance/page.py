@@ -1,0 +1,152 @@
+"""How quick the page feels: first page, click to result, and an answer while a job runs. Needs Debian's Chromium.
+
+python -m performance.page
+"""
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradio_client import Client, handle_file
+from playwright.sync_api import Page, sync_playwright
+
+from performance.measuring import write_section
+from performance.upscale import scene
+from pipelines.catalog import rows as catalog
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from ui.tabs.upscale import FIRST_MODEL
+
+ROOT = Path(__file__).parents[1]
+REPEATS = 5
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """A fresh page's address, once it has answered for the first time."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    env = os.environ | {"PORT": str(port)}
+    with subprocess.Popen([sys.executable, "app.py"], stdout=subprocess.DEVNULL, cwd=ROOT, env=env) as server:
+        try:
+            while not _answers(address):
+                time.sleep(0.02)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address).read()
+    except OSError:
+        return False
+    return True
+
+
+def first_page() -> float:
+    """Seconds from `python app.py` to the page's first whole answer, median of 3 starts."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with served():
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Page]:
+    """The page in Chromium, ready for a click."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.goto(address)
+        page.get_by_role("button", name="Enlarge", exact=True, disabled=False).wait_for()
+        yield page
+        chromium.close()
+
+
+def first_click() -> float:
+    """Seconds from a click on a page just opened, of a server just started, to its result; median of 3 starts."""
+    taken = []
+    for _ in range(3):
+        with served() as address, opened(address) as page:
+            start = time.perf_counter()
+            page.get_by_role("button", name="Enlarge", exact=True).click()
+            page.locator("#progress", has_text="Done in").wait_for()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def click_to_result(address: str, picture: Path) -> float:
+    """Seconds from the click on Enlarge to the new result's facts and both pictures in sight, median of REPEATS."""
+    with opened(address) as page:
+        page.locator("#picture").get_by_label("Remove Image").click()
+        page.locator("#picture input[type=file]").set_input_files(picture)
+        page.locator(".plan", has_text="512 × 512").wait_for()
+        taken = [_one_click(page, f"x{scale}", 512 * scale) for scale in (2, 4) * REPEATS]
+    return statistics.median(taken[::2])
+
+
+def _one_click(page: Page, scale: str, width: int) -> float:
+    page.get_by_label(scale).check()
+    page.locator(".plan", has_text=f"{width} × {width}").wait_for()
+    start = time.perf_counter()
+    page.get_by_role("button", name="Enlarge", exact=True).click()
+    page.wait_for_function(
+        "width => [...document.querySelectorAll('#compare img')].every(each => each.naturalWidth === width)", arg=width
+    )
+    return time.perf_counter() - start
+
+
+def answer_while_busy(address: str, picture: Path) -> float:
+    """Slowest of REPEATS answers of the page, in seconds, while an enlargement to 64 megapixels runs."""
+    job = Client(address, verbose=False).submit(handle_file(picture), "lanczos", "x8", api_name="/upscale")
+    busy = threading.Event()
+    job.add_done_callback(lambda done: busy.set())
+    taken: list[float] = []
+    while not busy.is_set() and len(taken) < REPEATS:
+        time.sleep(0.1)
+        start = time.perf_counter()
+        urllib.request.urlopen(address).read()
+        taken.append(time.perf_counter() - start)
+    job.result()
+    return max(taken)
+
+
+def main() -> None:
+    """Measure and write to RESULTS.md."""
+    with tempfile.TemporaryDirectory() as folder, served() as address:
+        small, large = Path(folder) / "small.png", Path(folder) / "large.png"
+        images.write(Picture(scene(512)), small)
+        images.write(Picture(scene(1000)), large)
+        name = catalog.find(FIRST_MODEL).name
+        rows = [
+            ["`python app.py` to the first whole page, median of 3", f"{first_page():.1f}"],
+            [
+                f"click to {name} x2 of 512 x 512 in sight, median of {REPEATS}",
+                f"{click_to_result(address, small):.2f}",
+            ],
+            [f"first click after a start, to {name} x4 of the first example, median of 3", f"{first_click():.2f}"],
+            [
+                f"page's answer while 64 megapixels are made, slowest of {REPEATS}",
+                f"{answer_while_busy(address, large):.2f}",
+            ],
+        ]
+    write_section("The page", "In headless Chromium on the same machine as the server.", ["what", "seconds"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Swift and SRCNN, as the product runs them, against dnn_superres' FSRCNN and against plain torch, in one run.
+
+python -m performance.swift    with UPSCALE_WEIGHTS_DIR, where FSRCNN's files lie
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from performance.measuring import medians, peak_megabytes, write_section
+from performance.real_esrgan import plain
+from performance.upscale import dnn_superres, scene
+from pipelines.catalog.rows import find
+from pipelines.enlarge import enlarge
+from pipelines.images.picture import Picture, to_uint8
+from pipelines.runs import finish
+from pipelines.upscalers.loading import load
+from pipelines.upscalers.network import NetworkUpscaler
+from pipelines.weights import fetch as weights
+
+ROOT = Path(__file__).parents[1]
+CASES = [
+    *[("swift", 2, side) for side in (256, 512, 1024)],
+    *[(key, scale, 512) for key, scale in (("swift", 3), ("swift", 4), ("srcnn", 2), ("srcnn", 4))],
+]
+ABOUT = (
+    "FSRCNN is `cv2.dnn_superres` on the whole picture, from and to 8 bits; torch is the same network on the whole "
+    "picture in plain NCHW and float32; ours is from and to float32. Median of 9 after a warm-up, taking turns; peak "
+    "memory above the loaded network, each in a fresh process, output included."
+)
+
+
+def jobs(key: str, scale: int, side: int) -> dict[str, Callable[[], object]]:
+    """The same enlargement by us, by FSRCNN, and by torch."""
+    pixels, ours = scene(side), load(key, scale)
+    assert isinstance(ours, NetworkUpscaler)
+    return {
+        "ours": lambda: finish(enlarge(Picture(pixels), [ours])),
+        "FSRCNN": dnn_superres(find("fsrcnn"), scale, to_uint8(pixels)),
+        "torch": lambda: plain(ours.network, pixels),
+    }
+
+
+def row(key: str, scale: int, side: int) -> list[str]:
+    """One line of the table."""
+    each = jobs(key, scale, side)
+    ours, fsrcnn, by_torch = medians(list(each.values()), repeats=9)
+    memory = [_in_fresh_process(key, scale, side, who) for who in each]
+    seconds = [f"{ours:.3f}", f"{fsrcnn:.3f}", f"{ours / fsrcnn:.2f}", f"{by_torch:.3f}", f"{ours / by_torch:.2f}"]
+    return [f"{key} x{scale}", f"{side}", *seconds, *(f"{peak:.0f}" for peak in memory)]
+
+
+def _in_fresh_process(key: str, scale: int, side: int, who: str) -> float:
+    command = [sys.executable, "-m", "performance.swift", key, str(scale), str(side), who]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+
+
+def main() -> None:
+    """Measure everything and write it to RESULTS.md."""
+    needed = {scale: find("fsrcnn").scales[scale] for _, scale, _ in CASES}
+    if not all(each and weights.find(each) for each in needed.values()):
+        sys.exit("FSRCNN's files are not here: UPSCALE_WEIGHTS_DIR says where they lie.")
+    seconds = ["ours, s", "FSRCNN, s", "ours / FSRCNN", "torch, s", "ours / torch"]
+    memory = ["ours, MB", "FSRCNN, MB", "torch, MB"]
+    rows = [row(*case) for case in CASES]
+    write_section("Swift and SRCNN", ABOUT, ["model", "side, px", *seconds, *memory], rows)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    if len(sys.argv) > 1:
+        key, scale, side, who = sys.argv[1:]
+        print(peak_megabytes(jobs(key, int(scale), int(side))[who]))
+    else:
+        main()

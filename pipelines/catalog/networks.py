@@ -1,0 +1,175 @@
+"""Networks that torch or OpenVINO runs: this project's own, which come along, and Real-ESRGAN's."""
+
+from collections.abc import Mapping
+
+from pipelines.catalog.schema import TILED, File, Hub, Model, Url, Weights
+
+
+def _bundled(files: Mapping[int, File]) -> Mapping[int, Weights]:
+    return {scale: Weights((file,), ()) for scale, file in files.items()}
+
+
+def _hub(repo: str, revision: str, files: Mapping[int, File]) -> Mapping[int, Weights]:
+    return {scale: Weights((file,), (Hub(repo, revision),)) for scale, file in files.items()}
+
+
+def _released(file: File) -> Weights:
+    """A file of Real-ESRGAN's release that has the compact networks."""
+    return Weights((file,), (Url("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0"),))
+
+
+OWN = (
+    Model(
+        key="swift",
+        name="Swift",
+        family="cnn",
+        engine="network",
+        scales=_bundled(
+            {
+                2: File(
+                    "swift-x2.safetensors",
+                    124_072,
+                    sha256="741540ce27c37b038225076e317825e4288cfceb9b668ec09c855e0a966e6efd",
+                ),
+                3: File(
+                    "swift-x3.safetensors",
+                    319_286,
+                    sha256="3afbaba9dc7fa564f3b694ad3ca12ef3e3d551bb3264135e08f4fbb5e62ee400",
+                ),
+                4: File(
+                    "swift-x4.safetensors",
+                    331_424,
+                    sha256="520ead90d189ff377a5a4894c8c7919686a76a21000fff120ef21783cf592e9e",
+                ),
+            }
+        ),
+        licence="Apache-2.0",
+        commercial=True,
+        note="This project's own: faithful and quick, and it comes along. Trained on pictures published for research.",
+        arch="swift",
+        params={2: 61_388, 3: 158_203, 4: 164_272},
+        takes=TILED,
+        light=True,
+    ),
+    Model(
+        key="srcnn",
+        name="SRCNN",
+        family="cnn",
+        engine="network",
+        scales=_bundled(
+            {
+                2: File(
+                    "srcnn-x2.safetensors",
+                    115_156,
+                    sha256="f593a1e14c0b440ca5e68ce324114143831663aa79f063d1b8a81d0694199d06",
+                ),
+                3: File(
+                    "srcnn-x3.safetensors",
+                    115_156,
+                    sha256="66cdc10afb978973343597b07db1acbbee3fe73c806b88f3b129d411fed37662",
+                ),
+                4: File(
+                    "srcnn-x4.safetensors",
+                    115_156,
+                    sha256="668c5967dad5dada2d30a836c072bf00cac70be55be70552816c6bca002a422e",
+                ),
+            }
+        ),
+        licence="Apache-2.0",
+        commercial=True,
+        note="The first network for this, trained anew on pictures published for research: what ten years brought.",
+        paper="Dong et al. 2016, arXiv:1501.00092",
+        arch="srcnn",
+        params=dict.fromkeys((2, 3, 4), 57_281),
+        takes=TILED,
+    ),
+)
+
+REAL_ESRGAN = (
+    Model(
+        key="real-esrgan",
+        name="Real-ESRGAN",
+        family="gan",
+        engine="network",
+        scales=_hub(
+            "ai-forever/Real-ESRGAN",
+            "a86fc6182b4650b4459cb1ddcb0a0d1ec86bf3b0",
+            {
+                2: File(
+                    "RealESRGAN_x2.pth",
+                    67_000_000,
+                    sha256="c830d067d54fc767b9543a8432f36d91bc2de313584e8bbfe4ac26a47339e899",
+                ),
+                4: File(
+                    "RealESRGAN_x4.pth",
+                    67_040_989,
+                    sha256="aa00f09ad753d88576b21ed977e97d634976377031b178acc3b5b238df463400",
+                ),
+                8: File("RealESRGAN_x8.pth", 67_000_000),
+            },
+        ),
+        licence="BSD-3-Clause",
+        commercial=True,
+        note="Cleans up and sharpens real photographs; invents fine detail. Slow on a CPU.",
+        paper="Wang et al. 2021, arXiv:2107.10833",
+        arch="rrdb",
+        params={2: 16_703_171, 4: 16_697_987, 8: 16_734_915},
+        takes=TILED,
+    ),
+    Model(
+        key="real-esrgan-general",
+        name="Real-ESRGAN general (compact)",
+        family="gan",
+        engine="network",
+        scales=dict.fromkeys(
+            (2, 3, 4),
+            _released(
+                File(
+                    "realesr-general-x4v3.pth",
+                    4_885_111,
+                    sha256="8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+                )
+            ),
+        ),
+        licence="BSD-3-Clause",
+        commercial=True,
+        note="Much of Real-ESRGAN's cleaning in a fifteenth of its time; how much noise goes can be chosen.",
+        paper="Wang et al. 2021, arXiv:2107.10833",
+        arch="compact",
+        params=dict.fromkeys((2, 3, 4), 1_213_296),
+        takes=TILED | {"denoise"},
+        shrunk_from=4,
+        noisy_twin=_released(
+            File(
+                "realesr-general-wdn-x4v3.pth",
+                4_885_111,
+                sha256="1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
+            )
+        ),
+    ),
+    Model(
+        key="real-esrgan-anime",
+        name="Real-ESRGAN anime (compact)",
+        family="gan",
+        engine="network",
+        scales=dict.fromkeys(
+            (2, 3, 4),
+            _released(
+                File(
+                    "realesr-animevideov3.pth",
+                    2_504_012,
+                    sha256="b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
+                )
+            ),
+        ),
+        licence="BSD-3-Clause",
+        commercial=True,
+        note="For anime and drawings: clean lines, flat colours.",
+        paper="Wang et al. 2021, arXiv:2107.10833",
+        arch="compact",
+        params=dict.fromkeys((2, 3, 4), 621_424),
+        takes=TILED,
+        shrunk_from=4,
+    ),
+    # Of small files in these repositories only the sizes are known; they are checked against the Hub's own hash.
+)

@@ -1,0 +1,182 @@
+"""The table of models: what exists, at which scales, from which files, under which licence.
+
+Plain data: importing this module loads no array, network or page library. Dropdowns, command-line choices, the API's
+list and the README's table are all made from these rows.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.catalog import hub_address
+from pipelines.catalog.classical import CLASSICAL
+from pipelines.catalog.diffusion import DIFFUSION
+from pipelines.catalog.networks import OWN, REAL_ESRGAN
+from pipelines.catalog.opencv import OPENCV
+from pipelines.catalog.schema import (
+    COLOUR_FIXES,
+    CPU_ENGINES,
+    SCALES,
+    TILED,
+    Family,
+    File,
+    Hub,
+    Model,
+    Pin,
+    Source,
+    Tiling,
+    Url,
+    Weights,
+    github,
+)
+from pipelines.catalog.settings import Settings, check
+from pipelines.errors import BadSetting
+
+__all__ = [
+    "COLOUR_FIXES",
+    "CPU_ENGINES",
+    "METRIC_FILES",
+    "MODELS",
+    "SCALES",
+    "Family",
+    "File",
+    "Hub",
+    "Model",
+    "Pin",
+    "Settings",
+    "Source",
+    "Tiling",
+    "Url",
+    "Weights",
+    "as_dict",
+    "check",
+    "factor",
+    "find",
+    "needed_by",
+    "on_hub",
+    "owner",
+    "parameters",
+    "weights_for",
+]
+
+MODELS = (*CLASSICAL, *OWN, *OPENCV, *REAL_ESRGAN, *DIFFUSION)
+
+# What metrics need, by key and part: each part has a publisher of its own.
+METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
+    "lpips": {
+        "heads": Weights(
+            (
+                File(
+                    "lpips/weights/v0.1/alex.pth",
+                    6_009,
+                    sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+                ),
+            ),
+            (github("richzhang/PerceptualSimilarity", "082bb24f84c091ea94de2867d34c4544f68e0963"),),
+        ),
+        "backbone": Weights(
+            (File("alexnet-owt-7be5be79.pth", 244_400_000, sha256_prefix="7be5be79"),),
+            (Url("https://download.pytorch.org/models"),),
+        ),
+    },
+}
+
+
+def find(key: str) -> Model:
+    """The row with that key, or a row for the file on the Hub that it names, as `on_hub` takes it.
+
+    Raises BadSetting where there is none, naming the nearest key.
+    """
+    for model in MODELS:
+        if model.key == key:
+            return model
+    if "/" in str(key):
+        return on_hub(str(key))
+    keys = [model.key for model in MODELS]
+    close = difflib.get_close_matches(str(key), keys, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}."
+    raise BadSetting(f"There is no model {str(key)[:60]!r}; {hint}")
+
+
+def on_hub(text: str) -> Model:
+    """A row for the file of a community model: "owner/name/file.safetensors", or its address on huggingface.co.
+
+    "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
+    once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
+    """
+    repo, revision, path = hub_address.parts(text)
+    weights = Weights((File(path, 0),), (Hub(repo, revision, public=True),), anywhere=False)
+    return Model(
+        key=f"{repo}@{revision}/{path}" if revision else f"{repo}/{path}",
+        name=path.rpartition("/")[2],
+        family="gan",
+        engine="network",
+        scales=dict.fromkeys(SCALES, weights),
+        licence="see its page on the Hub",
+        commercial=False,
+        note=f"An ESRGAN or compact network of {repo}.",
+        takes=TILED,
+    )
+
+
+def owner(weights: Weights) -> tuple[Model, int] | None:
+    """The row that needs these weights and the first scale at which it does; None where none does."""
+    for model in MODELS:
+        for scale, needed in model.scales.items():
+            if needed == weights:
+                return model, scale
+    return None
+
+
+def weights_for(model: Model, scale: int) -> Weights | None:
+    """What the model needs at that scale. Raises BadSetting for a scale it does not have."""
+    if scale not in model.scales:
+        has = ", ".join(f"x{each}" for each in model.scales)
+        raise BadSetting(f"{model.name} has no scale x{scale}; it has {has}.")
+    return model.scales[scale]
+
+
+def factor(scale: str) -> int:
+    """The number that "x2", "x3", "x4" or "x8" stands for. Raises BadSetting for anything else."""
+    for each in SCALES:
+        if scale == f"x{each}":
+            return each
+    known = ", ".join(f"x{each}" for each in SCALES)
+    raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")
+
+
+def parameters(model: Model, scale: int) -> int | None:
+    """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
+    return 0 if model.scales[scale] is None else model.params.get(scale)
+
+
+def needed_by(key: str) -> Mapping[str, Weights]:
+    """All weights of a model or a metric, by what to call them: "espcn x2", "lpips heads". Raises as `find` does."""
+    if key in METRIC_FILES:
+        return {f"{key} {part}": needed for part, needed in METRIC_FILES[key].items()}
+    model = find(key)
+    # Scales may share their files: the largest stands for all, because the others are made from its result.
+    scale_of = {needed: scale for scale, needed in model.scales.items() if needed is not None}
+    own = {model.key if model.from_hub else f"{key} x{scale}": needed for needed, scale in scale_of.items()}
+    return own | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})
+
+
+def as_dict(model: Model) -> dict[str, Any]:
+    """A row as JSON has it: what `models --json` and the API's `/models` list. `download` is in bytes, by scale."""
+    return {
+        "key": model.key,
+        "name": model.name,
+        "family": model.family,
+        "engine": model.engine,
+        "arch": model.arch,
+        "scales": list(model.scales),
+        "shrunk_from": model.shrunk_from,
+        "prompt": model.prompt,
+        "settings": sorted(model.takes),
+        "licence": model.licence,
+        "commercial": model.commercial,
+        "params": {str(scale): count for scale, count in model.params.items()},
+        "download": {str(at): 0 if each.bundled else each.size for at, each in model.scales.items() if each},
+        "paper": model.paper,
+        "note": model.note,
+    }

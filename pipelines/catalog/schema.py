@@ -1,0 +1,144 @@
+"""What a row of the catalog is: a model, its weights, their files and where to ask for them. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Family = Literal["classical", "cnn", "gan", "diffusion"]
+Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
+SCALES = (2, 3, 4, 8)
+CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
+TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
+COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of weights, named by its path in the repository that publishes it.
+
+    At most one of the hashes is given, the strongest that is known; none shows as "unpinned".
+    """
+
+    path: str
+    size: int  # bytes, to quote before a download; right to some percent; 0 where nobody has said it
+    sha256: str | None = None
+    git_blob: str | None = None  # SHA-1 of git's blob object, for files known only through a repository's tree
+    sha256_prefix: str | None = None  # the published start of the sha256, as torch's model zoo puts into file names
+    or_else: str = ""  # the path of what a folder of the user's own may have in its place
+
+    @property
+    def name(self) -> str:
+        """The base name: what the file is called in a folder of the user's own."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def learned(self) -> bool:
+        """Whether it holds parameters, not settings or a vocabulary."""
+        return not self.name.endswith((".json", ".txt"))
+
+    @property
+    def pin(self) -> Pin:
+        """By what the content is pinned: the kind of the hash that is known."""
+        if self.sha256:
+            return "sha256"
+        if self.git_blob:
+            return "git blob"
+        return "sha256 prefix" if self.sha256_prefix else "unpinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A repository on the Hugging Face Hub, pinned to a 40-hex revision (None: whatever is newest).
+
+    Where it is `public`, it is asked without HF_TOKEN: whoever opens a page may name such a repository, and shall not
+    read by it what only the page's owner may.
+    """
+
+    repo: str
+    revision: str | None
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A web folder; a file's path is appended to it. Pinned by a commit or a release in the address."""
+
+    base: str
+
+
+Source = Hub | Url
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The files one model needs at one scale, and where to ask for them, in order."""
+
+    files: tuple[File, ...]
+    sources: tuple[Source, ...]  # none for files that come with the program, and for those that nobody offers
+    anywhere: bool = True  # whether a file of that name in the user's folder, or among the bundled ones, is meant too
+    pipeline: str = ""  # of a folder that diffusers saved the class, as its model_index.json names it
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the files come with the program."""
+        return not (self.sources or self.pipeline)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One upscaler. `scales` maps a scale to the weights it needs there, or to None when it needs none."""
+
+    key: str  # API value, CLI choice, benchmark row: never changes
+    name: str
+    family: Family
+    engine: str  # pipelines/upscalers/<engine>.py
+    scales: Mapping[int, Weights | None]
+    licence: str
+    commercial: bool
+    note: str  # what it is good at, in one line
+    paper: str = ""
+    arch: str = ""  # the network, as its engine calls it
+    params: Mapping[int, int] = field(default_factory=dict)  # scale -> learned parameters, where counted
+    takes: frozenset[str] = frozenset()  # the fields of Settings this model can use
+    radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
+    shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
+    noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
+    # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
+    # be read to know them.
+    tiles: tuple[int, int] | None = None
+    light: bool = False  # so little work that no GPU is borrowed for it
+
+    @property
+    def prompt(self) -> bool:
+        """Whether words steer the result."""
+        return "prompt" in self.takes
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether it is no row of MODELS, but was named by its file on the Hub."""
+        return "/" in self.key
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it is worth borrowing a GPU for."""
+        return self.engine not in CPU_ENGINES and not self.light
+
+
+class Tiling(NamedTuple):
+    """How a picture was cut: the side that a tile reads at most and its overlap, in low-resolution pixels.
+
+    `held` is how many bytes of memory a tile takes for each pixel that it reads, about; 0 where that is not known.
+    """
+
+    side: int
+    overlap: int
+    held: int = 0
+
+
+def github(repo: str, commit: str) -> Url:
+    return Url(f"https://raw.githubusercontent.com/{repo}/{commit}")

@@ -1,0 +1,111 @@
+"""What a caller may choose beyond model and scale, in which ranges, and what refuses the rest.
+
+A caller of the API may have sent anything: each value is checked here. Plain data and plain tests: importing this
+module loads no network library.
+"""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, fields, replace
+from typing import cast
+
+from pipelines.catalog.schema import COLOUR_FIXES, Model
+from pipelines.errors import BadSetting
+
+STEPS = (1, 200)
+GUIDANCE = (1, 30)
+NOISE_LEVEL = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
+SEED = (0, 2**32 - 1)
+SMALLEST_SIDE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
+LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a caller may choose beyond model and scale. None leaves it to the model."""
+
+    tile: int | None = None  # side of what a network reads at once, in low-resolution pixels
+    seed: int | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    noise_level: int | None = None
+    colour_fix: str | None = None  # one of catalog.COLOUR_FIXES
+    denoise: float | None = None
+    cleanup: bool | None = None
+
+    def given(self) -> frozenset[str]:
+        """The names of the settings that were chosen."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+    def only(self, names: Set[str]) -> "Settings":
+        """The same settings without those not named."""
+        return replace(self, **dict.fromkeys(self.given() - names))
+
+
+def check(models: Sequence[Model], settings: Settings) -> None:
+    """Raise BadSetting for a setting that none of the models can use, or that is out of its range."""
+    usable = frozenset[str]().union(*(model.takes for model in models))
+    for name in sorted(settings.given() - usable):
+        names = " and ".join(dict.fromkeys(model.name for model in models))
+        raise BadSetting(f"{names} cannot use the setting {name.replace('_', ' ')}.")
+    strength = settings.denoise
+    # Whatever a caller of the API sent: not always a number, and true is one for Python.
+    if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
+        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {str(strength)[:20]}.")
+    check_ranges(settings)
+    for model in models:
+        if model.tiles is not None:
+            check_tile(model, settings, *model.tiles)
+
+
+def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
+    """Raise BadSetting for a tile that is not a whole number in that range."""
+    tile = settings.tile
+    if tile is not None and (type(tile) is not int or not least <= tile <= most):
+        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {str(tile)[:20]}.")
+
+
+def check_ranges(settings: Settings) -> None:
+    """Raise BadSetting, in one sentence, for the first value that is out of its range or of another type."""
+    _whole("Steps are", settings.steps, STEPS)
+    _number("Guidance is", settings.guidance, GUIDANCE)
+    _whole("The noise level is", settings.noise_level, NOISE_LEVEL)
+    _whole("The seed is", settings.seed, SEED)
+    _text("The prompt", settings.prompt)
+    _text("The negative prompt", settings.negative_prompt)
+    if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:
+        names = f"{', '.join(COLOUR_FIXES[:-1])} or {COLOUR_FIXES[-1]}"
+        raise BadSetting(f"The colour fix is {names}, not {_shown(settings.colour_fix)}.")
+
+
+def _whole(what: str, value: object, ends: tuple[int, int]) -> None:
+    least, most = ends
+    # By type: for Python true is a number.
+    if value is not None and not (type(value) is int and least <= value <= most):
+        raise BadSetting(f"{what} a whole number from {least} to {most}, not {_shown(value)}.")
+
+
+def _number(what: str, value: object, ends: tuple[int, int]) -> None:
+    least, most = ends
+    if value is not None and not (type(value) in (int, float) and least <= cast(float, value) <= most):
+        raise BadSetting(f"{what} a number from {least} to {most}, not {_shown(value)}.")
+
+
+def _text(what: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise BadSetting(f"{what} is text, not {_shown(value)}.")
+    if len(value) > LONGEST_PROMPT:
+        raise BadSetting(f"{what} has at most {LONGEST_PROMPT} characters, not {len(value)}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadSetting(f"{what} has half a sign in it, as a cut emoji leaves one.") from error
+
+
+def _shown(value: object) -> str:
+    """A value of any type, fit for one line."""
+    signs = (sign if sign.isprintable() else "?" for sign in str(value)[:20])
+    return "".join(signs) or "nothing"

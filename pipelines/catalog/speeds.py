@@ -1,0 +1,65 @@
+"""How fast each model was where it was measured, and what a diffusion model takes: believed until one was run here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.catalog.schema import Tiling
+
+# What comes before and after denoising, in passes of the network over as much of the picture, by their operations: for
+# 512 x 512 enlarged pixels the networks' are 1.1, 0.32 and 0.33 * 10^12, the decoders' 3.1, 2.5 and 3.1, the encoder's
+# 0.28.
+ENCODING: Mapping[str, int] = {"sd-x4": 0, "sd-x2": 1, "ldm-x4": 0}
+DECODING: Mapping[str, int] = {"sd-x4": 3, "sd-x2": 8, "ldm-x4": 9}
+# Bytes of memory for each small pixel that a tile reads, by `Model.arch`, beside the parameters: the decoder's, which
+# works in float32 on every device. Measured with Stable Diffusion x4; the others' decoders end in the same layers, for
+# as many enlarged pixels.
+HELD: Mapping[str, int] = {"sd-x4": 70_000, "sd-x2": 17_500, "ldm-x4": 70_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Seconds for a megapixel that is read; tiles read what lies in their overlaps as often as they do.
+
+    Of a diffusion model it is for each pass of its network: how many there are is a matter of settings.
+    """
+
+    seconds: float
+    tiling: Tiling | None = None  # where the model is run in tiles
+    device: str = "cpu"
+
+
+# Measured at 400 x 400 on two cores of an AMD EPYC: what is believed until a model was run here.
+MEASURED = {
+    **{("nearest", scale): Rate(0.003 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("bilinear", scale): Rate(0.012 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("bicubic", scale): Rate(0.017 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("lanczos", scale): Rate(0.024 * scale**2) for scale in (2, 3, 4, 8)},
+    **{("espcn", 2): Rate(0.48), ("espcn", 3): Rate(0.54), ("espcn", 4): Rate(0.62)},
+    **{("fsrcnn", 2): Rate(0.64), ("fsrcnn", 3): Rate(0.69), ("fsrcnn", 4): Rate(0.77)},
+    **{("fsrcnn-small", 2): Rate(0.26), ("fsrcnn-small", 3): Rate(0.32), ("fsrcnn-small", 4): Rate(0.42)},
+    ("swift", 2): Rate(0.91, Tiling(640, 9, 560)),
+    ("swift", 3): Rate(2.1, Tiling(640, 19, 620)),
+    ("swift", 4): Rate(2.3, Tiling(640, 19, 704)),
+    ("srcnn", 2): Rate(6.4, Tiling(624, 6, 3_072)),
+    ("srcnn", 3): Rate(13.5, Tiling(416, 5, 6_912)),
+    ("srcnn", 4): Rate(23.7, Tiling(304, 4, 12_288)),
+    **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
+    ("real-esrgan", 2): Rate(47.0, Tiling(288, 24, 3_600)),
+    ("real-esrgan", 4): Rate(184.0, Tiling(288, 24, 14_000)),
+    ("real-esrgan", 8): Rate(230.0, Tiling(144, 24, 57_000)),
+    **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
+    **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
+}
+# Of diffusion models, by what is there. Measured on the same processor: a pass of each network, at its true size with
+# random parameters, over a tile of 128 latents.
+ON_CPU = {
+    ("sd-x4", 4): Rate(550.0, Tiling(128, 16, HELD["sd-x4"])),
+    ("sd-x2", 2): Rate(36.0, Tiling(512, 64, HELD["sd-x2"])),
+    ("ldm-x4", 4): Rate(160.0, Tiling(128, 16, HELD["ldm-x4"])),
+}
+# A belief, not measured: as many operations (69, 4.9 and 20 * 10^12 for a megapixel) at 35 * 10^12 a second.
+ON_GPU = {
+    ("sd-x4", 4): Rate(2.0, Tiling(128, 16, HELD["sd-x4"]), "cuda, float16"),
+    ("sd-x2", 2): Rate(0.14, Tiling(512, 64, HELD["sd-x2"]), "cuda, float16"),
+    ("ldm-x4", 4): Rate(0.56, Tiling(128, 16, HELD["ldm-x4"]), "cuda, float16"),
+}

@@ -1,0 +1,163 @@
+"""From the bytes of a file to a Picture. Knows formats and modes; knows no path and no limit."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from pipelines.errors import BadPicture
+from pipelines.images import metadata, png
+from pipelines.images.picture import Picture, Pixels, strip_height
+from pipelines.images.samples import File, Opener, read_samples
+
+# Pillow's own classes rather than Image.open: that one warns and fails by a process-wide limit, which gradio may rely
+# on and which is not ours to change.
+_FORMATS: tuple[tuple[str, re.Pattern[bytes], Opener], ...] = (
+    ("PNG", re.compile(re.escape(png.SIGNATURE)), PngImagePlugin.PngImageFile),
+    ("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.jpeg_factory),
+    ("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImagePlugin.WebPImageFile),
+    ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
+    ("BMP", re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
+    ("GIF", re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
+    ("AVIF", re.compile(rb".{4}ftyp(avif|avis|mif1|msf1)", re.DOTALL), AvifImagePlugin.AvifImageFile),
+)
+
+_LONGEST_PROFILE = 16_000_000
+
+# Without a handler of its own Pillow's logger would print to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Picture:
+    """The picture, or the first one, in the bytes of a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file.
+
+    `name` begins the sentence of the BadPicture that is raised for anything else. `check_size` gets width and height
+    before anything is decoded, to raise what it likes.
+    """
+    file = _recognised(data, name)
+    image = file.open()
+    check_size(*image.size)
+    notes = _first_of(file, image)
+    if file.format == "PNG" and not png.is_whole(data):
+        raise file.refuse("is damaged or cut short")
+    samples, image, more = read_samples(file, image)
+    notes += more
+    if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
+        notes += ("its transparency cannot be read and was left out",)
+    icc = png.profile(data, _LONGEST_PROFILE + 1) if file.format == "PNG" else image.info.get("icc_profile")
+    if image.mode in ("CMYK", "LAB"):
+        icc = None
+    if icc is not None and len(icc) > _LONGEST_PROFILE:
+        icc = None
+        notes += (f"its colour profile is longer than {_LONGEST_PROFILE // 1_000_000} MB and was left out",)
+    if icc is not None and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
+        icc = None
+        notes += ("its colour profile does not fit it and was left out",)
+    exif, orientation = _exif(image), 1
+    if exif is not None:
+        exif, orientation = metadata.upright_exif(exif)
+        if exif is None:
+            notes += ("its EXIF block is broken and was left out",)
+    return Picture(
+        pixels=_floats(_upright(samples.colour, orientation), samples.white, 3),
+        alpha=None if samples.alpha is None else _floats(_upright(samples.alpha, orientation), samples.white, 1),
+        grey=samples.colour.ndim == 2,
+        depth=16 if samples.white > 255 else 8,
+        icc=icc,
+        exif=exif,
+        notes=notes,
+    )
+
+
+def upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
+    """Width and height of what `decode` would give, from the header alone. Raises BadPicture as far as that tells."""
+    image = _recognised(data, name).open()
+    check_size(*image.size)
+    exif = _exif(image)
+    turned = exif is not None and metadata.upright_exif(exif)[1] >= 5
+    return image.size[::-1] if turned else image.size
+
+
+def _recognised(data: bytes, name: str) -> File:
+    for format_, start, opener in _FORMATS:
+        if start.match(data):
+            return File(name, format_, png.without_texts(data) if format_ == "PNG" else data, opener)
+    *most, last = (format_ for format_, _, _ in _FORMATS)
+    raise BadPicture(f"{name} is not a picture in a format that can be read: {', '.join(most)} or {last}.")
+
+
+def _first_of(file: File, image: ImageFile.ImageFile) -> tuple[str, ...]:
+    if file.format == "GIF":
+        return metadata.first_of(metadata.gif_frames(file.data), "frames")
+    if file.format == "TIFF":
+        return metadata.first_of(metadata.tiff_pages(file.data), "pages")
+    return metadata.first_of(getattr(image, "n_frames", 1), "pictures" if file.format == "JPEG" else "frames")
+
+
+def _exif(image: ImageFile.ImageFile) -> bytes | None:
+    """The file's EXIF block as it stands; for TIFF, which is one itself, a block of what describes the picture."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _tiff_exif(image)
+    block = image.info.get("exif")
+    if block is None and "Raw profile type exif" in image.info:
+        # ImageMagick's way for PNG: a text of three lines of heading, then hexadecimal digits.
+        try:
+            return bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        except ValueError:
+            return b""
+    return block
+
+
+_DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)  # description, maker, resolution, date, author
+_SUBDIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
+
+
+def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
+    kept = Image.Exif()
+    try:
+        source = image.getexif()
+        kept.update({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
+        for tag in _SUBDIRECTORIES:
+            if fields := source.get_ifd(tag):
+                kept.get_ifd(tag).update(fields)
+        return kept.tobytes() if len(kept) else None
+    except Exception:  # Tags of the wrong type fail in Pillow in many ways: an empty block then counts as broken.
+        return b""
+
+
+def _upright(samples: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Samples (H, W, …) turned and mirrored by EXIF orientation 1 to 8 (EXIF 2.32, 4.6.4)."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _floats(samples: npt.NDArray[Any], white: int, channels: int) -> Pixels:
+    """Integer samples as float32 in [0, 1], (H, W) or, for three channels, (H, W, 3) with grey repeated."""
+    height, width = samples.shape[:2]
+    result = np.empty((height, width, 3) if channels == 3 else (height, width), np.float32)
+    if channels == 3 and samples.ndim == 2:
+        samples = samples[..., None]
+    rows = strip_height(width, channels)
+    for top in range(0, height, rows):
+        strip = samples[top : top + rows]
+        np.divide(strip, np.float32(white), out=result[top : top + rows], dtype=np.float32)
+    return result

@@ -1,0 +1,124 @@
+"""The one door for pictures, in and out: files and bytes to Picture, Picture to files and bytes."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from pipelines.environment import MEGA, Limits, limits
+from pipelines.errors import BadPicture, BadSetting
+from pipelines.files import check_writable, shown, write_whole
+from pipelines.images.decode import decode, upright_size
+from pipelines.images.encode import Format, encode, losses
+from pipelines.images.picture import Picture, Pixels, to_uint8
+
+__all__ = [
+    "Format",
+    "Picture",
+    "Pixels",
+    "Source",
+    "check_output",
+    "encode",
+    "format_of",
+    "losses",
+    "measure",
+    "read",
+    "read_back",
+    "to_uint8",
+    "write",
+]
+
+Source: TypeAlias = Path | bytes
+
+BYTES_A_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
+
+_SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+
+
+def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Picture:
+    """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
+
+    `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond `bounds` (those of
+    `settings.limits`) is refused by its header alone. Raises BadPicture, one sentence, for whatever cannot be read.
+    """
+    return decode(*_checked(source, scale, bounds or limits()))
+
+
+def read_back(path: Path) -> Picture:
+    """Decode a PNG that `write` made: it may be larger than what is accepted from others, but not than what is made."""
+    most = limits().output_pixels
+    return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=BYTES_A_PIXEL * most))
+
+
+def measure(source: Source, scale: int = 1) -> tuple[int, int]:
+    """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then."""
+    return upright_size(*_checked(source, scale, limits()))
+
+
+def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
+    """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
+    name = shown(source) if isinstance(source, Path) else "The picture"
+
+    def check_size(width: int, height: int) -> None:
+        if width * height > bounds.input_pixels:
+            raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
+        if width * height * scale**2 > bounds.output_pixels:
+            raise BadPicture(
+                f"{name} enlarged {scale} times would be {_size(width * scale, height * scale)}, "
+                f"and at most {_mega(bounds.output_pixels)} can be made."
+            )
+
+    data = source if isinstance(source, bytes) else _bytes_of(source, name, bounds.file_bytes)
+    if not data:
+        raise BadPicture(f"{name} is empty.")
+    if len(data) > bounds.file_bytes:
+        raise BadPicture(f"{name} is larger than {bounds.file_bytes / MEGA:g} MB, the most that can be read.")
+    return data, name, check_size
+
+
+def format_of(path: Path) -> Format:
+    """The format that `write` gives a file of this name, by its suffix. Raises BadSetting for any but those."""
+    format_ = _SUFFIXES.get(path.suffix.lower())
+    if format_ is None:
+        *most, last = _SUFFIXES
+        raise BadSetting(f"{shown(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
+    return format_
+
+
+def check_output(path: Path) -> Format:
+    """The format `write` would give the file, or what `write` would raise, found before there is anything to write."""
+    format_ = format_of(path)
+    check_writable(path)
+    return format_
+
+
+def write(picture: Picture, path: Path, metadata: bool = True) -> None:
+    """Write the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
+
+    A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises BadSetting
+    for another suffix, CannotWrite if the file cannot be made.
+    """
+    write_whole(path, encode(picture, format_of(path), metadata))
+
+
+def _bytes_of(path: Path, name: str, most: int) -> bytes:
+    """The file's bytes, one more than `most` at the most."""
+    try:
+        if path.exists() and not path.is_file():
+            raise BadPicture(f"{name} is not a file.")
+        with path.open("rb") as file:
+            return file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+    except FileNotFoundError as error:
+        raise BadPicture(f"{name} does not exist.") from error
+    except PermissionError as error:
+        raise BadPicture(f"{name} may not be read.") from error
+    except (OSError, ValueError) as error:
+        raise BadPicture(f"{name} cannot be read.") from error
+
+
+def _size(width: int, height: int) -> str:
+    return f"{width} by {height} pixels"
+
+
+def _mega(pixels: int) -> str:
+    return f"{pixels / MEGA:g} megapixels"

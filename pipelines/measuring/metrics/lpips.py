@@ -1,0 +1,134 @@
+"""LPIPS on large pictures: loads the network's files once, and compares pictures in strips.
+
+torch is imported where the network is loaded or run.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.catalog import rows as catalog
+from pipelines.errors import BadWeights, WeightsUnavailable
+from pipelines.networks.devices import make_torch_safe
+from pipelines.phrasing import megabytes
+from pipelines.runs import Run, Step
+from pipelines.weights import fetch as weights
+
+if TYPE_CHECKING:
+    from pipelines.measuring.metrics.lpips_network import LpipsAlex
+
+SMALLEST_SIDE = 31  # below, AlexNet's second pooling has no window left
+STRIDE = 16  # of the deepest layer: strips begin at its multiples, so that their windows are the whole picture's
+# The deepest layer's window for row 16 k reads rows 16 k - 66 to 16 k + 96. Above, that is rounded up to the stride;
+# below, a strip's last window begins one stride before its end.
+ABOVE, BELOW = 80, 81
+STRIP_PIXELS = 1 << 21  # without those: the largest layers of such a strip take a quarter of a gigabyte
+
+_kept: dict[tuple[str, ...], "Lpips"] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lpips:
+    """The loaded network; safe to use from several threads. The hashes are those of its two files."""
+
+    network: "LpipsAlex"
+    weights_sha256: tuple[str, ...]
+
+
+def load() -> Lpips:
+    """LPIPS from files on this machine; it stays loaded.
+
+    Raises WeightsUnavailable, which says how to get the files, where one is not here; BadWeights where one does not
+    fit.
+    """
+    parts = {needed: weights.find(needed) for needed in catalog.METRIC_FILES["lpips"].values()}
+    lacking = sum(needed.size for needed, found in parts.items() if not found)
+    if lacking:
+        raise WeightsUnavailable(
+            f"LPIPS needs {megabytes(lacking)} of files that are not here: "
+            "`python -m pipelines weights pull lpips` downloads them."
+        )
+    heads, backbone = (file for found in parts.values() for file in found or ())
+    kept_as = (heads.sha256, backbone.sha256)
+    with _lock:
+        if kept_as not in _kept:
+            _kept.clear()
+            _kept[kept_as] = Lpips(read(heads.path, backbone.path), kept_as)
+        return _kept[kept_as]
+
+
+def prepare() -> Run[Lpips]:
+    """LPIPS as `load` gives it, after downloading what lacks. Raises as `load` and `weights.fetch` do."""
+    for needed in catalog.METRIC_FILES["lpips"].values():
+        yield from weights.fetch(needed)
+    return load()
+
+
+def read(heads: Path, backbone: Path) -> "LpipsAlex":
+    """The network from the heads' file and from a state dict of AlexNet, whose classifier is left out.
+
+    Raises BadWeights, naming the file, where it is of another network or damaged.
+    """
+    import torch
+
+    from pipelines.measuring.metrics.lpips_network import LpipsAlex
+
+    make_torch_safe()
+    with torch.device("meta"):
+        network = LpipsAlex()
+    network.to_empty(device="cpu")
+    _fill(network.heads, heads, {f"{i}.weight": f"lin{i}.model.1.weight" for i in range(len(network.heads))})
+    _fill(network.features, backbone, {name: f"features.{name}" for name in network.features.state_dict()})
+    return network.requires_grad_(False)
+
+
+def distance(lpips: Lpips, reference: npt.NDArray[np.uint8], output: npt.NDArray[np.uint8]) -> Run[float]:
+    """LPIPS of two pictures of one shape (H, W, 3) or (H, W) uint8, both sides at least SMALLEST_SIDE.
+
+    0 for equal ones. Grey is taken as three equal channels. A strip reads as far beyond its rows as the network sees,
+    so the result is the whole picture's, to float32's precision.
+    """
+    from pipelines.measuring.metrics.lpips_network import STRIDES
+
+    height, width = reference.shape[:2]
+    rows = max(STRIDE, STRIP_PIXELS // width // STRIDE * STRIDE)
+    sums, counts = np.zeros(len(STRIDES)), np.zeros(len(STRIDES))
+    for top in range(0, height, rows):
+        stop, start = min(top + rows, height), max(0, top - ABOVE)
+        planes = _planes(lpips.network, reference[start : stop + BELOW], output[start : stop + BELOW])
+        for layer, (plane, stride) in enumerate(zip(planes, STRIDES, strict=True)):
+            first = (top - start) // stride
+            own = plane[first : first + rows // stride] if stop < height else plane[first:]
+            sums[layer] += own.sum(dtype=np.float64)
+            counts[layer] += own.size
+        yield Step(stop, height, "LPIPS")
+    return float((sums / counts).sum())
+
+
+def _planes(network: "LpipsAlex", *strips: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    """What the network gives for two strips (h, w, 3) or (h, w) of a picture."""
+    import torch
+
+    pair = np.stack(strips)
+    colours = pair if pair.ndim == 4 else np.repeat(pair[..., None], 3, axis=3)
+    with torch.inference_mode():  # not around a yield: it would hold in the thread of whoever drives the run
+        # Permuted, not copied: torch is a fifth faster when the channels of a pixel lie together.
+        return [plane.numpy() for plane in network(torch.from_numpy(colours).permute(0, 3, 1, 2) / 255)]
+
+
+def _fill(part: Any, path: Path, names: dict[str, str]) -> None:
+    """Load a part of the network from a file in which its parameters have other names."""
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        part.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
+    except MemoryError:
+        raise
+    except Exception as error:  # broken bytes lead torch.load to errors of many kinds
+        raise BadWeights(f"{path.name} does not fit LPIPS with AlexNet, version 0.1.") from error

@@ -1,0 +1,291 @@
+"""The benchmark: each picture through a protocol, by each contender, into one `Row` a pair.
+
+Whatever goes wrong with one pair is that row's `error`; the others go on. Writes no file and prints nothing: who
+follows the run takes each row from it as it is finished, so that nothing is lost if it is ended early.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.settings import Settings
+from pipelines.enlarge import Enlarged, enlarge
+from pipelines.errors import BadPicture, UpscaleError
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from pipelines.measuring import protocols
+from pipelines.measuring.memory import peak_memory
+from pipelines.measuring.metrics.scores import Lpips, score, score_without_original
+from pipelines.measuring.protocols import Bytes, Contender, Trial
+from pipelines.measuring.rows import METRICS, Row
+from pipelines.phrasing import chosen
+from pipelines.runs import Run, Step, T, changed
+from pipelines.upscalers.base import Upscaler
+from pipelines.upscalers.loading import load_all
+from pipelines.weights.fetch import fetch
+from pipelines.weights.local import Found
+
+LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
+METRIC_NAMES = tuple(metric.key for metric in METRICS)
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured: `contenders` as `protocols.contenders` gives them.
+
+    `repeats` is how many runs are timed after the warm-up; 0 times the first run instead, and marks it.
+    """
+
+    protocol: str
+    scale: int
+    kernel: str
+    contenders: tuple[Contender, ...]
+    repeats: int = protocols.REPEATS
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A picture file to measure on; its name and the sha256 of its content (empty where it cannot be read)."""
+
+    path: Path
+    name: str
+    sha256: str
+
+    @property
+    def picture(self) -> tuple[str, str]:
+        """What its rows are known by: name and sha256."""
+        return self.name, self.sha256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored(Step):
+    """A row that is finished: the step of a benchmark's run by which the row leaves it.
+
+    `output` is what was scored, as `protocols.as_bytes` gives it, and `enlarged` how it came about; both None in a row
+    with an error, as is `trial` where the picture itself was the reason.
+    """
+
+    subject: Subject
+    contender: Contender
+    row: Row
+    trial: Trial | None = None
+    enlarged: Enlarged | None = None
+    output: Bytes | None = None
+
+
+class Fetched(NamedTuple):
+    """The sha256 of a contender's files of parameters, joined by commas, or why they cannot be had."""
+
+    sha256: str
+    failure: str | None
+
+
+def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
+    """The pictures that files and folders name, and what else those folders hold.
+
+    A folder stands for the files in it, not in folders within, in the order of their names. The same picture under the
+    same name is taken once. Raises BadPicture for a path that does not exist, or a folder that cannot be listed.
+    """
+    found: dict[tuple[str, str], Subject] = {}
+    others: list[Path] = []
+    for path in paths:
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else None
+        except OSError as error:
+            raise BadPicture(f"The folder {path} cannot be read ({error.strerror}).") from error
+        if inside is None and not path.exists():
+            raise BadPicture(f"{path} does not exist.")
+        for file in [path] if inside is None else inside:
+            if inside is not None and not (file.suffix.lower() in SUFFIXES and file.is_file()):
+                others.append(file)
+                continue
+            subject = Subject(file, file.name, _sha256(file))
+            found.setdefault((subject.name, subject.sha256 or str(file)), subject)
+    return list(found.values()), others
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe would never end
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""  # reading it as a picture will say why
+
+
+def run(
+    plan: Plan,
+    pictures: Sequence[Subject],
+    lpips: Lpips | str,
+    done: Collection[Row] = (),
+    weights: Mapping[Contender, Fetched] | None = None,
+) -> Run[list[Row]]:
+    """Measure every contender on every picture, and give the rows in that order: contenders within pictures.
+
+    `lpips` is the loaded metric, or why it cannot be had. Rows of `done` that still hold are taken over; each other row
+    leaves as a `Scored` when it is finished. `weights` is what `fetch_weights` gave; it is called here otherwise. Steps
+    count rows.
+    """
+    if weights is None:
+        weights = yield from fetch_weights(plan.contenders)
+    kept = {(row.picture, row.model): row for row in done if row.error is None}
+    total, rows = len(pictures) * len(plan.contenders), list[Row]()
+    for subject in pictures:
+        known = {each: kept.get((subject.picture, each.key)) for each in plan.contenders}
+        known = {each: row for each, row in known.items() if row and _holds(row, weights[each], lpips)}
+        trial: Trial | str = ""
+        if len(known) < len(plan.contenders):
+            reading = _attempted(trial_of(subject, plan))
+            trial = yield from _counted(reading, len(rows), total, subject.name)
+        for contender in plan.contenders:
+            row = known.get(contender)
+            if row is None:
+                what = f"{subject.name}: {contender.key} x{contender.scale}"
+                scoring = _scored(plan, subject, contender, weights[contender].failure or trial, lpips)
+                scored = yield from _counted(scoring, len(rows), total, what)
+                row = scored.row
+                yield replace(scored, done=len(rows) + 1, total=total, note=what)
+                del scored  # or its pictures would be held while the next ones are made
+            rows.append(row)
+    return rows
+
+
+def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
+    """Ask for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
+    models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
+    files: dict[tuple[str, int], tuple[Found, ...] | str] = {}
+    for number, stage in enumerate(models):
+        files[stage] = yield from _counted(_attempted(_files(*stage)), number, len(models), "weights")
+    fetched = {}
+    for contender in contenders:
+        found = [files[stage] for stage in contender.stages]
+        failures = [each for each in found if isinstance(each, str)]
+        files_found = (file for each in found if not isinstance(each, str) for file in each)
+        hashes = [file.sha256 for file in files_found if file.file.learned]
+        fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None)
+    return fetched
+
+
+def _files(key: str, scale: int) -> Run[tuple[Found, ...]]:
+    needed = catalog.weights_for(catalog.find(key), scale)
+    return () if needed is None else (yield from fetch(needed))
+
+
+def _holds(row: Row, weights: Fetched, lpips: Lpips | str) -> bool:
+    """Whether a row that has scores need not be measured again.
+
+    Not with other weights, nor when LPIPS was not at hand then and is now. Weights that cannot be had now change
+    nothing about scores that are there.
+    """
+    if not isinstance(lpips, str) and row.lpips is None and any(note.startswith("lpips: ") for note in row.notes):
+        return False
+    return weights.failure is not None or weights.sha256 == (row.weights_sha256 or "")
+
+
+def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:
+    """The picture read, and made ready as the plan says. Raises BadPicture."""
+    yield Step(0, 1, "reading")
+    if plan.protocol == "no-original":
+        picture = images.read(subject.path, plan.scale)
+        trial = protocols.as_it_is(picture, plan.scale)
+    else:
+        picture = images.read(subject.path)
+        trial = yield from protocols.prepare(picture, plan.scale, plan.kernel)
+    return replace(trial, notes=(*picture.notes, *trial.notes))
+
+
+def _scored(plan: Plan, subject: Subject, contender: Contender, trial: Trial | str, lpips: Lpips | str) -> Run[Scored]:
+    """The row of one contender on one picture; `trial` is why there can be no scores where it is a sentence."""
+    stages = contender.named_stages if len(contender.stages) > 1 else None
+    blank = Row(subject.name, subject.sha256, contender.key, contender.scale, stages)
+    empty = Scored(1, 1, "", subject, contender, blank)
+    if isinstance(trial, str):
+        return replace(empty, row=replace(blank, error=trial))
+    scored = yield from _attempted(_measured(empty, trial, plan.repeats, lpips))
+    if isinstance(scored, str):
+        return replace(empty, row=replace(blank, error=scored), trial=trial)
+    return scored
+
+
+def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> Run[Scored]:
+    """`blank` with scores, times and memory, and with what they are of."""
+    upscalers, settings = load_all(blank.contender.stages), blank.contender.settings
+    with peak_memory() as peak:
+        enlarged = yield from enlarge(trial.low, upscalers, settings)
+    again = 0 if enlarged.details.seconds > LONG else repeats
+    times = yield from _times(trial.low, upscalers, settings, again)
+    seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]
+    output = protocols.as_bytes(enlarged.picture)
+    low = protocols.as_bytes(trial.low)
+    if trial.reference is None:
+        scores = yield from score_without_original(output, low, trial.scale)
+    else:
+        scores = yield from score(trial.reference, output, low, trial.scale, lpips)
+    once = () if times else ("timed once, without a warm-up",)
+    row = replace(
+        blank.row,
+        **{name: getattr(scores, name) for name in METRIC_NAMES},
+        seconds=seconds,
+        stage_seconds=stage_seconds if blank.row.stages else None,
+        runs=max(1, len(times)),
+        peak_mb=peak.megabytes,
+        params=_summed(catalog.parameters(each.model, each.scale) for each in upscalers),
+        weights_bytes=sum(each.weights_bytes for each in upscalers),
+        weights_sha256=enlarged.details.weights_sha256,
+        notes=tuple(dict.fromkeys((*trial.notes, *_by(enlarged), *enlarged.details.notes, *once, *scores.notes))),
+    )
+    return replace(blank, row=row, trial=trial, enlarged=enlarged, output=output)
+
+
+def _by(enlarged: Enlarged) -> list[str]:
+    """The settings of a model that has some, the seed above all; that there were no words the model tells itself."""
+    return [f"settings: {chosen(enlarged.details.settings)}"] if enlarged.details.settings else []
+
+
+def _times(
+    low: Picture, upscalers: Sequence[Upscaler], settings: Settings, repeats: int
+) -> Run[list[tuple[float, tuple[float, ...]]]]:
+    """Seconds in all and of each stage, for each of so many runs."""
+    times = []
+    for _ in range(repeats):
+        times.append(_seconds((yield from enlarge(low, upscalers, settings))))
+    return times
+
+
+def _seconds(enlarged: Enlarged) -> tuple[float, tuple[float, ...]]:
+    return enlarged.details.seconds, tuple(stage.seconds for stage in enlarged.stages)
+
+
+def _summed(counts: Iterable[int | None]) -> int | None:
+    known = [*counts]
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _attempted(run: Run[T]) -> Run[T | str]:
+    """The run's result, or a sentence why there is none: a row is lost, not the benchmark."""
+    try:
+        return (yield from run)
+    except UpscaleError as error:
+        return str(error)
+    except MemoryError:
+        return "There is not enough memory for that."
+    except Exception as error:
+        return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _counted(run: Run[T], done: int, total: int, what: str) -> Run[T]:
+    """The same run, its steps as the part of a larger one that has `done` of `total` behind it.
+
+    All are plain steps: a preview of one row of many is shown nowhere, and its picture need not cross to the page.
+    """
+
+    def part(step: Step) -> Step:
+        told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
+        return Step(done, total, what + told)
+
+    return changed(run, part)

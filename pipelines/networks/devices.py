@@ -1,0 +1,118 @@
+"""Where networks run, and how: device, precision, engine. Chosen once for a process, by what is there.
+
+torch is imported where the choice is made.
+"""
+
+import multiprocessing
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pipelines import environment, machine
+
+NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
+# oneDNN's names for what a processor can do that include arithmetic with bfloat16.
+WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """How networks are run.
+
+    `dtype` is the precision of all but a network's first and last convolution, which are always in float32: what they
+    round is seen in every pixel. `batch` is how many tiles run at once.
+    """
+
+    name: Literal["cuda", "mps", "cpu"]
+    dtype: Literal["float16", "bfloat16", "float32"] = "float32"
+    engine: Literal["torch", "openvino"] = "torch"
+    batch: int = 1
+    note: str | None = None  # what would be better, where something would
+
+    @property
+    def label(self) -> str:
+        """The device's name as `details` has it, with the engine where it is not torch."""
+        return self.name if self.engine == "torch" else f"{self.name} (OpenVINO)"
+
+
+def choose(light: bool = False) -> Device:
+    """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact.
+
+    For a `light` model no GPU is borrowed: it takes one only where that is there anyhow.
+    """
+    # Where GPUs are lent, a forked process has one. Its parent has none, although torch says that it had.
+    lacking = light and environment.zero_gpu() and multiprocessing.parent_process() is None
+    make_torch_safe()
+    return _chosen(environment.exact(), not lacking, os.getpid())
+
+
+@cache
+def _chosen(exact: bool, with_gpu: bool, process: int) -> Device:
+    import torch
+
+    if with_gpu and torch.cuda.is_available():
+        return Device("cuda", "float32" if exact else "float16", batch=4)
+    if torch.backends.mps.is_available():
+        return Device("mps", "float32" if exact else "float16", batch=1)
+    dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
+    if (lacking := _why_no_openvino()) is None:
+        return Device("cpu", dtype, engine="openvino")
+    # Where GPUs are lent, the CPU is for light models, which are quick enough without.
+    return Device("cpu", dtype, note=lacking if with_gpu else None)
+
+
+def _why_no_openvino() -> str | None:
+    """Why torch has to run networks on a CPU; None if OpenVINO can."""
+    if find_spec("openvino") is None:
+        return NO_OPENVINO
+    try:
+        import openvino  # noqa: F401  # whether it can be
+    except ImportError as error:
+        return f"OpenVINO cannot be loaded ({error}): torch ran the network, slower"
+    return None
+
+
+def make_torch_safe() -> None:
+    """To be called before torch computes anything on the CPU.
+
+    A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever. No
+    child process is asked how it began. To be called in each thread: OpenMP counts for each by itself.
+    """
+    if multiprocessing.parent_process() is not None:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices itself, and oneDNN was not told to leave that be."""
+    allowed = WITH_BF16.search(environment.cpu_instructions())
+    return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
+
+
+def free_bytes(device: Device) -> int:
+    """Memory that is left on the device, about; for a process in a container, what is left to the container."""
+    if device.name == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info()
+        # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
+        return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    return min(machine.free_memory(), _left_to_container())
+
+
+def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """By the limits of cgroups, version 2; a very large number where there are none.
+
+    What is kept of files that were read counts as used there, although it makes way when memory is asked for.
+    """
+    try:
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):
+        return 1 << 60

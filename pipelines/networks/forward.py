@@ -1,0 +1,117 @@
+"""A network on a device: a function from a batch of pixels to a batch of enlarged pixels.
+
+In low precision the first and the last convolution stay in float32, in torch; what is between them runs in the device's
+precision, by torch or by OpenVINO.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipelines.networks.checkpoints import Network
+from pipelines.networks.devices import Device
+
+Batch: TypeAlias = npt.NDArray[np.float32]
+
+_NO_MEMORY = re.compile(
+    r"(can't|cannot|failed to) allocate|not enough memory|out of memory|bad_alloc|_alloc_failed", re.IGNORECASE
+)
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Forward:
+    """The network as a function: (N, h, w, 3) float32 in [0, 1] to (N, s*h, s*w, 3) float32, not clamped.
+
+    h and w must be multiples of the network's `multiple`. The network is given in float32 on the CPU, and must not
+    change afterwards. Raises MemoryError where the device has too little. Several threads may call it.
+    """
+
+    def __init__(self, network: Network, device: Device) -> None:
+        self.device = device
+        self._network = _placed(network, device)
+        self._copied = self._network is not network
+        self._whole = self._trunk = None
+        if device.engine == "openvino":
+            from pipelines.networks.openvino import Compiled
+
+            if device.dtype == "float32" and network.compiles_whole:
+                self._whole = Compiled(network, network.forward, 3, device.dtype)
+            else:
+                self._trunk = Compiled(network, network.trunk, network.width, device.dtype)
+
+    def __call__(self, batch: Batch) -> Batch:
+        with computing(self.device):
+            return self._in_parts(batch) if self._whole is None else self._whole(batch)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its own that it holds between calls, in bytes, about: OpenVINO's and a GPU's copy of parameters."""
+        compiled = self._whole is not None or self._trunk is not None
+        return sum(p.nbytes for p in self._network.parameters()) if compiled or self._copied else 0
+
+    def release(self) -> None:
+        """Give back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""
+        for compiled in (self._whole, self._trunk):
+            if compiled is not None:
+                compiled.release()
+
+    def _in_parts(self, batch: Batch) -> Batch:
+        # Permuted, not copied: channels come last, which every engine here prefers. torch asks for an array that may be
+        # written, though nothing here does.
+        pixels = torch.from_numpy(np.require(batch, requirements="W")).to(self.device.name).permute(0, 3, 1, 2)
+        features = self._network.head(pixels)
+        if self._trunk is None:
+            features = self._network.trunk(features.to(DTYPES[self.device.dtype])).float()
+        else:
+            features = torch.from_numpy(self._trunk(_as_array(features))).permute(0, 3, 1, 2)
+        return _as_array(self._network.tail(features, pixels).cpu())
+
+
+@contextmanager
+def computing(device: Device) -> Iterator[None]:
+    """torch without gradients, repeatable on a GPU; MemoryError where the device has too little memory."""
+    with in_memory(), torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
+        yield
+
+
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """MemoryError where torch says, in one of its ways, that there is too little memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if _NO_MEMORY.search(str(error)):
+            raise MemoryError from error
+        raise
+
+
+def _repeatable() -> AbstractContextManager[None]:
+    """cuDNN as it has to be for the same result each time, and for float32 that is not TensorFloat-32."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return flags
+
+
+def _placed(network: Network, device: Device) -> Network:
+    """The network on the device, its trunk in the device's precision; itself where that changes nothing."""
+    here = device.name == "cpu" and (device.engine == "openvino" or device.dtype == "float32")
+    placed = network if here else copy.deepcopy(network).to(device.name)
+    for parameter in placed.parameters():
+        if parameter.ndim == 4:  # what Module.to(memory_format=...) does, which its types do not know
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    if not here:
+        for module in placed.inner:
+            module.to(DTYPES[device.dtype])
+    return placed
+
+
+def _as_array(tensor: Tensor) -> Batch:
+    """(N, C, h, w) as (N, h, w, C), a copy only where the channels did not come last already."""
+    array: Batch = tensor.permute(0, 2, 3, 1).contiguous().numpy()
+    return array

@@ -1,0 +1,107 @@
+"""The report file that grows: every row is in it as soon as it is finished, and a later run goes on from there."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines.errors import BadSetting
+from pipelines.files import write_whole
+from pipelines.machine import machine, versions
+from pipelines.measuring.metrics.scores import Lpips
+from pipelines.measuring.rows import Row
+from pipelines.measuring.run import Plan, Scored, Subject
+from pipelines.report.repeating import differences
+from pipelines.report.report import Report, draft, from_json, row_line, to_json
+from pipelines.runs import Run, Step, watched
+
+
+def begun(plan: Plan, pictures: Sequence[str], command: str, lpips: Lpips | str) -> Report:
+    """The report of the plan before it has rows: `pictures` as they were named, `command` what repeats it."""
+    return Report(
+        protocol=plan.protocol,
+        kernel=plan.kernel,
+        scale=plan.scale,
+        machine=machine(),
+        versions=versions(),
+        command=command,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=False,
+        rows=(),
+        repeats=plan.repeats,
+        pictures=tuple(pictures),
+        lpips_sha256=None if isinstance(lpips, str) else ",".join(lpips.weights_sha256),
+    )
+
+
+def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
+    """The rows that an interrupted run of the same plan left in the file; none if there is no such file.
+
+    Raises BadSetting where the file is no report, or one that this run cannot go on with: by another protocol, scale or
+    kernel, on another machine, by other versions, or with rows that are not of this run. Nothing in it is lost then.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise BadSetting(f"{path.name} cannot be read ({error.strerror}).") from error
+    earlier = from_json(data, path.name)
+    changed = [
+        *differences(_settings(earlier), _settings(head)),
+        *differences(earlier.versions, head.versions),
+        *differences(earlier.machine, head.machine),
+    ]
+    if changed:
+        raise BadSetting(f"{path.name} cannot be gone on with: {', '.join(changed)}; name another file.")
+    planned = {(picture.picture, contender.key) for picture in pictures for contender in plan.contenders}
+    strange = [row for row in earlier.rows if (row.picture, row.model) not in planned]
+    if strange:
+        of = f"{strange[0].model} on {strange[0].image}"
+        raise BadSetting(f"{path.name} has rows that are not of this run, such as {of}; name another file.")
+    return earlier.rows
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold off other runs that would write to the same file. Raises BadSetting where one is at it."""
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{name}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise BadSetting(f"{path.name} is being written by another run; name another file.") from None
+
+
+def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
+    """Follow a benchmark that runs, writing the report to `path` after each row.
+
+    `rows` are those of an earlier run that `running` takes over.
+    """
+    lines = {(row.picture, row.model): row_line(row) for row in rows if row.error is None}
+
+    def write(step: Step) -> None:
+        if isinstance(step, Scored):
+            lines[step.row.picture, step.row.model] = row_line(step.row)
+            if path is not None:
+                write_whole(path, draft(head, lines.values()))
+
+    finished = yield from watched(running, write)
+    report = replace(head, rows=tuple(finished), complete=True)
+    if path is not None:
+        write_whole(path, to_json(report))
+    return report
+
+
+def _settings(report: Report) -> dict[str, object]:
+    return {
+        "the protocol": report.protocol,
+        "the scale": report.scale,
+        "the kernel": report.kernel,
+        "the number of timed runs": report.repeats,
+    }

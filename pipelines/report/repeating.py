@@ -1,0 +1,73 @@
+"""Whether a repeated benchmark gave the same scores, and why not where it did not."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.measuring.rows import METRICS, Row
+from pipelines.report.report import Report
+
+SAME = 1e-6  # of a score, relative: what another order of summing may change
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One row of the earlier report: its scores that changed, as (before, now), and what may be why.
+
+    `reasons` is empty where all is the same. A score that could not be had is None.
+    """
+
+    row: Row
+    changed: Mapping[str, tuple[float | None, float | None]]
+    reasons: tuple[str, ...]
+
+
+def compare(earlier: Report, again: Report) -> list[Compared]:
+    """Each row of the earlier report with its like, of the same picture's name and contender, in the repeated one."""
+    same = {(row.picture, row.model): row for row in again.rows}
+    named = {(row.image, row.model): row for row in again.rows}
+    found = [same.get((row.picture, row.model)) or named.get((row.image, row.model)) for row in earlier.rows]
+    return [_compared(before, now, earlier, again) for before, now in zip(earlier.rows, found, strict=True)]
+
+
+def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> Compared:
+    if now is None:
+        return Compared(before, {}, ("the picture was not found",))
+    scores = {metric.key: (getattr(before, metric.key), getattr(now, metric.key)) for metric in METRICS}
+    changed = {name: pair for name, pair in scores.items() if not _same(*pair)}
+    if before.image_sha256 != now.image_sha256:
+        return Compared(before, changed, ("the picture of that name is another one",))
+    if before.error != now.error:
+        return Compared(before, changed, tuple(_failures(before, now)))
+    return Compared(before, changed, tuple(_causes(before, now, earlier, again)) if changed else ())
+
+
+def _same(before: float | None, now: float | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return math.isclose(before, now, rel_tol=SAME, abs_tol=SAME)
+
+
+def _failures(before: Row, now: Row) -> list[str]:
+    then = f"then it failed: {before.error}" if before.error else "then it did not fail"
+    return [then, f"now it failed: {now.error}" if now.error else "now it did not fail"]
+
+
+def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
+    causes = []
+    if before.weights_sha256 != now.weights_sha256:
+        causes.append("the weights are other files")
+    if None not in (earlier.lpips_sha256, again.lpips_sha256) and earlier.lpips_sha256 != again.lpips_sha256:
+        causes.append("the files of LPIPS are others")
+    if before.lpips != now.lpips:
+        causes += [f"now {note}" for note in now.notes if note.startswith("lpips")]
+        causes += [f"then {note}" for note in before.notes if note.startswith("lpips")]
+    causes += differences(earlier.versions, again.versions)
+    causes += differences(earlier.machine, again.machine)
+    return causes or ["for no reason that the report names"]
+
+
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """What changed between two descriptions of where a measurement was made, in words."""
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return [f"{name} was {before.get(name, 'not there')}, now {now.get(name, 'not there')}" for name in names]

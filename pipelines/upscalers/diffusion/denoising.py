@@ -1,0 +1,236 @@
+"""Denoising a whole picture in tiles: one noise and one step for all of it, and only the network sees tiles.
+
+At each step the network looks at overlapping tiles, and where several looked the mean of what they predict counts,
+each weighted by a Gaussian about its middle (Bar-Tal et al. 2023, MultiDiffusion, arXiv:2302.08113; the weights as in
+Wang et al. 2023, StableSR, arXiv:2305.07015). So no tile is a picture of its own. Memory is that of one batch of tiles
+and a few arrays as large as the latents. A step is yielded after each batch: closing the run ends it there.
+"""
+
+import copy
+import inspect
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.catalog.settings import SMALLEST_SIDE
+from pipelines.errors import BadWeights, OutOfMemory
+from pipelines.networks.devices import Device
+from pipelines.networks.forward import DTYPES, computing, in_memory
+from pipelines.networks.tiling import Span, Tile, plan
+from pipelines.runs import Preview, Run, Step
+from pipelines.upscalers.diffusion.preview import Colours
+from pipelines.upscalers.diffusion.task import Task, fit
+
+SPREAD = 0.15  # the Gaussian's deviation, as a share of a tile's side: at its border a tile counts next to nothing
+OVERLAP = 8  # the share of a tile's side that it reads beyond what it writes, as a divisor: neighbours share 32 of 128
+PREVIEWS = 8  # in a run, about
+
+
+class Predictor:
+    """The network with everything that stays the same during a run: what it is told, and the guidance.
+
+    Gives (N, C, h, w) float32, the words' pull included. What is no number in the device's precision is computed once
+    more in float32, and so is all that follows. Raises BadWeights for what is none there either.
+    """
+
+    def __init__(self, unet: Any, device: Device, told: Mapping[str, Tensor], guidance: float) -> None:
+        self.device, self.unet, self.guidance = device, unet, guidance
+        self.told = {name: each.to(device.name) for name, each in told.items()}
+        self.exact = device.dtype == "float32"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for a tile: twice with guidance."""
+        return max((len(each) for each in self.told.values()), default=1)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the caller should know of how it went."""
+        again = self.exact and self.device.dtype != "float32"
+        return (f"a tile was too much for {self.device.dtype}: float32 from there on",) if again else ()
+
+    def __call__(self, tiles: Tensor, time: Tensor) -> Tensor:
+        predicted = self._predicted(tiles, time)
+        if not bool(torch.isfinite(predicted).all()) and not self.exact:
+            self.unet, self.exact = self._in_float32(), True
+            predicted = self._predicted(tiles, time)
+        if not bool(torch.isfinite(predicted).all()):
+            raise BadWeights("The network gives no finite numbers for this picture.")
+        return predicted
+
+    def _in_float32(self) -> Any:
+        """With the parameters of the precision, not those of the file: they are what made the steps before."""
+        try:
+            with in_memory():
+                return copy.deepcopy(self.unet).float()
+        except MemoryError as error:  # smaller tiles would not help
+            raise OutOfMemory(
+                f"A tile was too much for {self.device.dtype}, and memory is too short for the network in float32."
+            ) from error
+
+    def _predicted(self, tiles: Tensor, time: Tensor) -> Tensor:
+        number = len(tiles)
+        dtype = torch.float32 if self.exact else DTYPES[self.device.dtype]
+        with computing(self.device):
+            told = {
+                name: fit(each, each.device, dtype).repeat_interleave(number, 0) for name, each in self.told.items()
+            }
+            given: Tensor = self.unet(tiles.to(dtype).repeat(self.passes, 1, 1, 1), time, **told, return_dict=False)[0]
+            given = given.float()
+            if self.passes == 1:
+                return given
+            away, along = given.chunk(2)
+            return away + self.guidance * (along - away)
+
+
+class Cut:
+    """A picture of so many latents cut into tiles of one shape that overlap, of which some are looked at together.
+
+    `grid` divides both sides, and tiles begin and end at its lines. `halved_to` is the side of the tiles if memory made
+    them smaller. `pixels` is how many of the small picture a side each latent stands for.
+    """
+
+    def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
+        self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
+        self.overlap = side // OVERLAP
+        self.tiles = plan(height, width, side, self.overlap, grid)
+        self.halved_to: int | None = None
+
+    def smaller(self) -> None:
+        """Look at fewer tiles together, or at tiles half as large. Raises OutOfMemory where they are small already."""
+        if self.batch > 1 and len(self.tiles) > 1:
+            self.batch //= 2
+            return
+        rows, columns = self.tiles[0]
+        side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
+        if side < SMALLEST_SIDE:
+            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST_SIDE * self.pixels} pixels a side.")
+        self.halved_to, self.overlap = side, side // OVERLAP
+        self.tiles = plan(*self.size, side, self.overlap, self.grid)
+
+    def groups(self) -> list[tuple[Tile, ...]]:
+        """The tiles by what is looked at together: as few groups as the batch allows, about equal in size."""
+        count = -(-len(self.tiles) // self.batch)
+        size = -(-len(self.tiles) // count)
+        return [self.tiles[first : first + size] for first in range(0, len(self.tiles), size)]
+
+    def weights(self) -> dict[Tile, Tensor]:
+        """How much each tile counts at each latent that it reads, (h, w): all together 1 everywhere."""
+        rows, columns = (_shares({tile[axis] for tile in self.tiles}) for axis in (0, 1))
+        return {tile: rows[tile.rows][:, None] * columns[tile.columns] for tile in self.tiles}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Which of how many steps is being made; units of work are passes of the network for a tile.
+
+    `around` is what comes before the first and after the last step, in such units for each tile.
+    """
+
+    step: int
+    steps: int
+    passes: int
+    around: tuple[int, int]
+
+    def at(self, tile: int, tiles: int) -> Step:
+        """With so many of the step's tiles done."""
+        before, after = self.around
+        done = before * tiles + self.passes * (self.step * tiles + tile)
+        note = f"step {self.step + 1} of {self.steps}, tile {max(1, tile)} of {tiles}"
+        return Step(done, (before + self.passes * self.steps + after) * tiles, note)
+
+
+def denoise(
+    predict: Predictor,
+    task: Task,
+    scheduler: Any,
+    generator: torch.Generator,
+    cut: Cut,
+    colours: Colours,
+    around: tuple[int, int],
+) -> Run[Tensor]:
+    """Latents (1, C, H, W) that are noise alone become those of the picture that the task is about, enlarged.
+
+    `scheduler` has its timesteps set. Every few steps there is a `Preview`. `around` is as in `Progress`.
+    """
+    times, device = scheduler.timesteps, predict.device
+    extra = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    every = max(1, round(len(times) / PREVIEWS))
+    beside = task.beside.to(device.name)
+    latents: Tensor = (task.latents * scheduler.init_noise_sigma).to(device.name)
+    for number, time in enumerate(times):
+        progress = Progress(number, len(times), predict.passes, around)
+        with computing(device):
+            seen = torch.cat([scheduler.scale_model_input(latents, time), beside], dim=1)
+            told = task.clock(scheduler, time)
+        given = yield from _whole(predict, seen, told, cut, progress)
+        with computing(device):
+            predicted = task.reading(scheduler, latents, given)
+            picture = colours.paint(_clean(scheduler, predicted, time, latents)) if number % every == 0 else None
+            latents = scheduler.step(predicted, time, latents, **extra, return_dict=False)[0]
+        if picture is not None:
+            step = progress.at(len(cut.tiles), len(cut.tiles))
+            yield Preview(step.done, step.total, step.note, picture)
+    if not bool(torch.isfinite(latents).all()):
+        raise BadWeights("Denoising comes to no finite numbers for this picture.")
+    return latents
+
+
+def _whole(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
+    """The prediction for the whole picture; where memory is short, once more in smaller pieces."""
+    while True:
+        try:
+            with in_memory():
+                return (yield from _by_tiles(predict, seen, time, cut, progress))
+        except MemoryError:
+            cut.smaller()
+
+
+def _by_tiles(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
+    weights, groups, done = cut.weights(), cut.groups(), 0
+    whole = torch.zeros(0)
+    yield progress.at(0, len(cut.tiles))
+    for group in groups:
+        # The last group may be smaller: it is filled up, because a device has to prepare for each new shape.
+        filled = [*group, *group[-1:] * (len(groups[0]) - len(group))]
+        predicted = predict(torch.cat([_of(seen, tile) for tile in filled]), time)
+        if not done:
+            whole = predicted.new_zeros((1, predicted.shape[1], *cut.size))
+        for tile, values in zip(group, predicted, strict=False):
+            _of(whole, tile).add_(values * weights[tile].to(values.device))
+        done += len(group)
+        yield progress.at(done, len(cut.tiles))
+    return whole
+
+
+def _of(picture: Tensor, tile: Tile) -> Tensor:
+    rows, columns = tile
+    return picture[:, :, rows.start : rows.stop, columns.start : columns.stop]
+
+
+def _shares(spans: Set[Span]) -> dict[Span, Tensor]:
+    """How much each tile counts at each place along one axis: its Gaussian's share of all of them there."""
+    length = max(span.stop for span in spans)
+    heights = {}
+    for span in spans:
+        middle, deviation = (span.start + span.stop - 1) / 2, SPREAD * (span.stop - span.start)
+        heights[span] = torch.exp(-((torch.arange(span.start, span.stop) - middle) ** 2) / (2 * deviation**2))
+    together = torch.zeros(length)
+    for span, height in heights.items():
+        together[span.start : span.stop] += height
+    return {span: height / together[span.start : span.stop] for span, height in heights.items()}
+
+
+def _clean(scheduler: Any, predicted: Tensor, time: Tensor, latents: Tensor) -> Tensor:
+    """What the latents will be in the end, as far as this step's prediction knows: of that, of velocity or of noise."""
+    if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
+        return predicted
+    signal = scheduler.alphas_cumprod[int(time)].sqrt().item()
+    noise = math.sqrt(max(0.0, 1 - signal**2))
+    velocity = scheduler.config.prediction_type == "v_prediction"
+    clean: Tensor = signal * latents - noise * predicted if velocity else (latents - noise * predicted) / signal
+    return clean

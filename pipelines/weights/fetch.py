@@ -1,0 +1,185 @@
+"""The lazy pull: from a row's `Weights` to files on disk.
+
+What is on this machine is found (found.py), and only what is not is asked of the sources. The libraries that download
+are imported when they are needed: most calls find their files without them.
+"""
+
+import errno
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import File, Source, Weights
+from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
+from pipelines.phrasing import megabytes
+from pipelines.runs import Run, Step
+from pipelines.weights import download, sources
+from pipelines.weights.download import Refused
+from pipelines.weights.local import OWN, OWN_FILE, Found, find, from_user, is_here, known
+
+__all__ = ["OWN", "OWN_FILE", "Found", "fetch", "find", "from_user", "is_here", "verify"]
+
+SPARE = 1.05  # times what is to come must be free on the disk
+INSTEAD = "real-esrgan"  # what does without the gigabytes of a diffusion model
+ANSWER_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visitor is to know within 6 s
+
+
+def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
+    """The files, downloaded where they lack, all from one place. Steps count bytes of all files together.
+
+    Closing the run ends a download at once; what has come stays as an incomplete file that the next run continues.
+    Raises WeightsUnavailable, which says what was tried, and otherwise as `find` does.
+    """
+    found = yield from _looked_for(weights)
+    if found:
+        return found
+    tried: list[str] = []
+    for source in _sources(weights):
+        try:
+            job = yield from _survey(weights, source)
+            files: list[Found] = []
+            for file in weights.files:
+                files.append((yield from job.bring(file)))
+            return tuple(files)
+        except Refused as error:
+            tried.append(f"{sources.label(source)} {error}")
+    raise _unavailable(weights, "; ".join(tried))
+
+
+def verify(weights: Weights) -> Run[tuple[Found | UpscaleError, ...]]:
+    """What `fetch` gives or raises for each file alone, so that a report can cover all of them."""
+    try:
+        found = yield from _looked_for(weights)
+        return found or (yield from _brought(weights, _sources(weights)))
+    except UpscaleError as error:
+        return (error,) * len(weights.files)
+
+
+def _brought(weights: Weights, ordered: Iterable[Source]) -> Run[tuple[Found | UpscaleError, ...]]:
+    """The files from the source that gives most of them; for each that it does not give why no source does."""
+    tried: dict[File, list[str]] = {file: [] for file in weights.files}
+    most: dict[File, Found] = {}
+    for source in ordered:
+        here: dict[File, Found] = {}
+        try:
+            job = yield from _survey(weights, source)
+            for file in weights.files:
+                try:
+                    here[file] = yield from job.bring(file)
+                except Refused as error:
+                    tried[file].append(f"{sources.label(source)} {error}")
+        except Refused as error:
+            for reasons in tried.values():
+                reasons.append(f"{sources.label(source)} {error}")
+        most = max(most, here, key=len)
+        if len(most) == len(weights.files):
+            break
+    return tuple(most.get(file) or _unavailable(weights, "; ".join(reasons)) for file, reasons in tried.items())
+
+
+def _looked_for(weights: Weights) -> Run[tuple[Found, ...] | None]:
+    """`find`, which may have gigabytes to read."""
+    note = f"checking {weights.files[0].name if len(weights.files) == 1 else 'files'}"
+    return (yield from download.in_thread(lambda: find(weights), lambda: Step(0, max(weights.size, 1), note)))
+
+
+def _sources(weights: Weights) -> tuple[Source, ...]:
+    """Where to ask. Raises WeightsUnavailable where nobody may be, NobodyOffers where there is nobody."""
+    if weights.bundled:
+        raise _unavailable(weights, "it should have come with the program")
+    if not weights.sources:
+        raise NobodyOffers(str(_unavailable(weights, "nobody offers them as safetensors; give a folder")))
+    if sources.offline():
+        raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked")
+    return weights.sources
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The files of a row, as one source has them at one commit."""
+
+    weights: Weights
+    source: Source
+    patience: float
+    sizes: tuple[int, ...]
+    commit: str | None = None
+
+    def bring(self, file: File) -> Run[Found]:
+        """The file, downloaded if it lacks. Raises Refused, and WeightsUnavailable where it cannot be stored."""
+        number = self.weights.files.index(file)
+        before, total = sum(self.sizes[:number]), sum(self.sizes)
+
+        def report(done: int, note: str) -> Step:
+            return Step(before + done, max(total, before + done), note)
+
+        def checked(path: Path) -> Run[Found]:
+            job = partial(known, file, path, sources.label(self.source))
+            return download.in_thread(job, lambda: report(self.sizes[number], f"checking {file.name}"))
+
+        try:
+            here = sources.cached(file, self.source)
+            if here is not None:
+                try:
+                    return (yield from checked(here))
+                except BadWeights:
+                    sources.forget(here)
+            path = yield from sources.pull(file, self.source, self.patience, report, self.commit)
+            return (yield from checked(path))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            reason = "the disk is full" if full else f"the cache cannot be written ({error.strerror})"
+            raise _unavailable(self.weights, reason) from error
+
+
+def _survey(weights: Weights, source: Source) -> Run[_Job]:
+    """What is to do to have the files from that source. Of several it is first asked whether it has them all.
+
+    Raises Refused where it has not, WeightsUnavailable where the disk has no room for what is to come.
+    """
+    hosts = {sources.host(each) for each in weights.sources}
+    patience = ANSWER_SECONDS / len(hosts)
+    sizes = tuple(file.size for file in weights.files)
+    if len(weights.files) == 1:
+        return _Job(weights, source, patience, sizes)
+
+    def asking(done: int, note: str) -> Step:
+        return Step(0, max(weights.size, 1), note)
+
+    offer = yield from sources.survey(weights.files, source, patience, asking)
+    needed, free = int(SPARE * offer.to_come), _free(sources.cache(source))
+    if offer.to_come and needed > free:
+        room = f"{megabytes(needed)} of disk are needed and {megabytes(free)} are free"
+        raise _unavailable(weights, f"{room} (HF_HOME names another place)")
+    return _Job(weights, source, patience, offer.sizes, offer.commit)
+
+
+def _free(folder: Path) -> int:
+    """The bytes that are free where the folder is or will be."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
+    row = catalog.owner(weights)
+    what = weights.files[0].name if len(weights.files) == 1 else f"the {len(weights.files)} files"
+    if row is not None and len(weights.files) > 1:
+        what = row[0].name
+    size = f" ({megabytes(weights.size)})" if weights.size else ""
+    instead = f"; use {_instead(row[1])} instead" if row and row[0].family == "diffusion" else ""
+    of_metrics = [part for needed in catalog.METRIC_FILES.values() for part in needed.values()]
+    models = [] if weights in of_metrics else catalog.MODELS
+    ready = [model.key for model in models if all(each is None or is_here(each) for each in model.scales.values())]
+    without = f"; these work without a download: {', '.join(ready[:4])}" if ready else ""
+    sentence = f"{what}{size} cannot be had: {reason}{instead}{without}."
+    return WeightsUnavailable(sentence[0].upper() + sentence[1:] if len(weights.files) > 1 else sentence)
+
+
+def _instead(scale: int) -> str:
+    """Real-ESRGAN and what it would download at that scale."""
+    model = catalog.find(INSTEAD)
+    needed = model.scales.get(scale)
+    lacking = needed is not None and not is_here(needed)
+    return f"{model.name} ({megabytes(needed.size)})" if needed is not None and lacking else model.name

@@ -1,0 +1,101 @@
+"""The files of weights that somebody named: kept apart from all others, and no more of them than there is room for.
+
+The folder is a cache as the Hub's own is: models--owner--name/{blobs,refs,snapshots}, a snapshot's files being links to
+blobs. Whoever opens a page may name a file, so what the machine's owner has in other caches is not looked for.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pipelines import environment
+from pipelines.phrasing import megabytes
+from pipelines.weights.download import Refused
+
+LEFT_FREE = 1_000_000_000  # bytes of the disk that no download may take
+
+
+def folder() -> Path:
+    """Where they are kept, beside what comes from other addresses."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "visitors"
+
+
+def used(path: Path) -> None:
+    """Note that the file is used now. Its time of change stays: by that its hash is known not to have changed."""
+    with suppress(OSError):  # it may have gone meanwhile, or the cache be read-only
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def make_room(blob: Path, size: int) -> None:
+    """Remove files, those used least lately first, until one of that size can become `blob`.
+
+    Raises Refused where it cannot, and then removes none.
+    """
+    most = environment.models_bytes()
+    if size > most:
+        raise Refused(f"has {megabytes(size)}, and at most {megabytes(most)} are kept here")
+    if blob.exists():
+        used(blob)
+        return
+    begun = blob.with_name(f"{blob.name}.incomplete")
+    others = sorted((_last_used(path), path) for path in folder().glob("*/blobs/*") if path != begun)
+    sizes = {path: _size(path) for _, path in others}
+    kept, free = sum(sizes.values()), _free() + _size(begun)
+    leaving: list[Path] = []
+    for path in sizes:
+        if kept + size <= most:
+            break
+        leaving.append(path)
+        kept -= sizes[path]
+        free += sizes[path]
+    if free - size < LEFT_FREE:
+        raise Refused(f"has {megabytes(size)}, for which there is no room on the disk here")
+    for path in leaving:
+        _remove(path)
+
+
+def forget(link: Path) -> None:
+    """Remove a file that turned out to be of no use, if it can be removed."""
+    with suppress(OSError):
+        _remove(link.resolve())
+
+
+def _remove(blob: Path) -> None:
+    """Remove a blob and the links to it; of a repository that has no others everything."""
+    repository = blob.parents[1]
+    for link in _links(repository / "snapshots"):
+        if (link.parent / link.readlink()).name == blob.name:
+            link.unlink(missing_ok=True)
+    blob.unlink(missing_ok=True)
+    if not any(blob.parent.iterdir()):
+        shutil.rmtree(repository, ignore_errors=True)
+
+
+def _links(snapshots: Path) -> Iterator[Path]:
+    return (path for path in sorted(snapshots.rglob("*")) if path.is_symlink())
+
+
+def _last_used(path: Path) -> int:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return 0
+    return max(stat.st_atime_ns, stat.st_mtime_ns)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _free() -> int:
+    """Bytes that are free on the disk of the folder, which need not be there yet."""
+    place = next(path for path in (folder(), *folder().parents) if path.exists())
+    return shutil.disk_usage(place).free

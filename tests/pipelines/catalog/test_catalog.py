@@ -1,0 +1,144 @@
+"""The rows are sound, and importing them costs nothing."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import METRIC_FILES, MODELS
+from pipelines.catalog.schema import SCALES, Hub, Url
+from pipelines.errors import BadSetting
+
+UNPINNED = {"RealESRGAN_x8.pth"}  # nobody has published its hash
+UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler"}
+DIFFUSION = [model for model in MODELS if model.family == "diffusion"]
+
+
+def test_founding_models_and_scales() -> None:
+    scales = {model.key: tuple(model.scales) for model in MODELS}
+    assert scales == {
+        **dict.fromkeys(("nearest", "bilinear", "bicubic", "lanczos"), (2, 3, 4, 8)),
+        **dict.fromkeys(("swift", "srcnn", "edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
+        **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
+        **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
+        **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},
+    }
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
+def test_every_file_is_pinned(model: catalog.Model) -> None:
+    assert set(model.scales) <= set(SCALES)
+    for weights in catalog.needed_by(model.key).values():
+        for file in weights.files:
+            hashes = [file.sha256, file.git_blob, file.sha256_prefix]
+            may_be_unpinned = file.name in UNPINNED or model in DIFFUSION
+            assert sum(each is not None for each in hashes) == (file.pin != "unpinned")
+            assert file.pin != "unpinned" or may_be_unpinned
+            assert re.fullmatch(r"[0-9a-f]{64}", file.sha256 or "0" * 64)
+            assert re.fullmatch(r"[0-9a-f]{40}", file.git_blob or "0" * 40)
+            assert file.size > 0
+        for source in weights.sources:
+            match source:
+                case Hub(repo, None):
+                    assert repo in UNPINNED_REPOSITORIES
+                case Hub(_, revision):
+                    assert re.fullmatch(r"[0-9a-f]{40}", revision or "")
+                case Url(base):
+                    assert re.search(r"/[0-9a-f]{40}$|/releases/download/v[0-9.]+$", base)
+
+
+NAMED_BY_SCALE = [each for each in MODELS if each.shrunk_from is None and each not in DIFFUSION]
+
+
+@pytest.mark.parametrize("model", NAMED_BY_SCALE, ids=lambda model: model.key)
+def test_every_scale_has_a_file_of_its_own(model: catalog.Model) -> None:
+    for scale, weights in model.scales.items():
+        assert all(f"x{scale}" in file.name for file in (weights.files if weights else ()))
+
+
+@pytest.mark.parametrize("model", [each for each in MODELS if each.shrunk_from], ids=lambda model: model.key)
+def test_what_is_shrunk_has_one_file_for_all_scales(model: catalog.Model) -> None:
+    assert len(set(model.scales.values())) == 1 and max(model.scales) == model.shrunk_from
+
+
+def test_what_denoises_has_a_noisy_twin() -> None:
+    denoising = [model for model in MODELS if "denoise" in model.takes]
+    assert denoising == [model for model in MODELS if model.noisy_twin]
+    assert [*catalog.needed_by("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
+
+
+@pytest.mark.parametrize("model", DIFFUSION, ids=lambda model: model.key)
+def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog.Model) -> None:
+    """Nothing that could hold code, each named by its path, the index first; a GPU keeps it from running unasked."""
+    for scale, needed in model.scales.items():
+        assert needed is not None and catalog.owner(needed) == (model, scale)
+        paths = [file.path for file in needed.files]
+        assert paths[0] == "model_index.json" and len(set(paths)) == len(paths)
+        assert {path.rpartition(".")[2] for path in paths} <= {"json", "txt", "safetensors"}
+        assert {"unet/config.json", "unet/diffusion_pytorch_model.safetensors"} <= set(paths)
+        assert needed.pipeline and needed.size > 100_000_000
+        networks = {file.path for file in needed.files if file.path.endswith(".safetensors")}
+        pinned = {file.path for file in needed.files if file.pin == "sha256"}
+        assert pinned == {"sd-x4": networks, "sd-x2": {"unet/diffusion_pytorch_model.safetensors"}}.get(
+            model.key, set()
+        )
+    assert model.gpu and model.arch == model.key
+    assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
+
+
+def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:
+    """For any scale, since what it enlarges by is known once it is here; public, so that no token is sent for it."""
+    row = catalog.find("owner/name/nets/4x_a.safetensors")
+    assert (row.key, row.name, row.from_hub, tuple(row.scales)) == (
+        "owner/name/nets/4x_a.safetensors",
+        "4x_a.safetensors",
+        True,
+        SCALES,
+    )
+    (weights,) = set(row.scales.values())
+    assert weights is not None and weights.sources == (Hub("owner/name", None, public=True),)
+    assert [*catalog.needed_by(row.key)] == [row.key]
+    assert not any(model.from_hub for model in MODELS)
+
+
+def test_an_address_gives_the_same_row() -> None:
+    sha = "c0ffee" * 6 + "c0de"
+    assert catalog.find("https://huggingface.co/o/n/blob/main/a.pth") == catalog.find("o/n/a.pth")
+    row = catalog.find(f"https://huggingface.co/o/n/resolve/{sha}/a.pth")
+    assert row.key == f"o/n@{sha}/a.pth" and catalog.find(row.key) == row
+    (weights,) = set(row.scales.values())
+    assert weights is not None and weights.sources == (Hub("o/n", sha, public=True),)
+
+
+@pytest.mark.parametrize("key", METRIC_FILES)
+def test_what_a_metric_needs_is_pinned(key: str) -> None:
+    for label, weights in catalog.needed_by(key).items():
+        assert label.startswith(f"{key} ")
+        assert all(file.pin != "unpinned" and file.size > 0 for file in weights.files)
+
+
+@pytest.mark.parametrize("model", [row for row in MODELS if row.engine == "opencv"], ids=lambda model: model.key)
+def test_tiles_leave_something_between_their_overlaps(model: catalog.Model) -> None:
+    assert model.tiles is not None and model.tiles[0] >= 3 * model.radius
+
+
+def test_keys_are_unique() -> None:
+    assert len({*METRIC_FILES, *(model.key for model in MODELS)}) == len(MODELS) + len(METRIC_FILES)
+
+
+def test_an_unknown_key_is_named_with_its_neighbour() -> None:
+    with pytest.raises(BadSetting, match=r"There is no model 'bicubik'; did you mean bicubic\?"):
+        catalog.find("bicubik")
+
+
+def test_a_scale_that_is_not_there() -> None:
+    with pytest.raises(BadSetting, match=r"ESPCN has no scale x8; it has x2, x3, x4\."):
+        catalog.weights_for(catalog.find("espcn"), 8)
+
+
+def test_importing_the_catalog_loads_no_library() -> None:
+    code = "import sys; had = set(sys.modules); import pipelines.catalog.rows; print(*(set(sys.modules) - had))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name.partition(".")[0] for name in loaded} <= {"pipelines", *sys.stdlib_module_names}

@@ -1,0 +1,53 @@
+"""Swift: its reach, its three parts, and nearest neighbour where it has nothing to add."""
+
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from pipelines.networks.archs.swift import Swift
+from pipelines.networks.checkpoints import network_of
+from tests.support.networks import fill, noise, reach
+
+
+def test_every_parameter_counts() -> None:
+    network = Swift(2, width=8, depth=3)
+    fill(network)
+    network.requires_grad_(True)(noise(4, 4)).square().mean().backward()
+    for name, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().max() > 1e-4, name
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_without_a_signal_it_is_nearest_neighbour(scale: int) -> None:
+    network, picture = Swift(scale, width=4, depth=1), noise(5, 4)
+    for value in network.last.parameters():
+        value.data.zero_()
+    torch.testing.assert_close(network(picture), F.interpolate(picture, scale_factor=scale, mode="nearest"))
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_the_radius_is_how_far_the_outputs_reach(depth: int) -> None:
+    network = Swift(3, width=2, depth=depth)
+    with torch.inference_mode():
+        assert reach(network, 3, 2 * depth + 11, depth + 5, depth + 5) == network.radius == depth + 3
+
+
+def test_the_trunk_works_in_half_precision() -> None:
+    network, picture = Swift(2, width=8, depth=3), noise(5, 6)
+    fill(network)
+    whole = network(picture)
+    for module in network.inner:
+        module.bfloat16()
+    features = network.head(picture)
+    assert features.dtype == torch.float32 == network.last.weight.dtype and features.shape == (1, 8, 5, 6)
+    inner = network.trunk(features.bfloat16())
+    assert inner.dtype == torch.bfloat16
+    torch.testing.assert_close(network.tail(inner.float(), picture), whole, atol=0.1, rtol=0)
+
+
+def test_a_file_tells_scale_width_and_depth() -> None:
+    network = Swift(3, width=6, depth=2)
+    fill(network)
+    again = network_of(network.state_dict(), "made")
+    assert isinstance(again, Swift) and (again.scale, again.width, again.depth) == (3, 6, 2)
+    torch.testing.assert_close(again(noise(7, 5)), network(noise(7, 5)))

@@ -1,0 +1,191 @@
+"""Where networks run: by what is there, and by what is said to be there."""
+
+import importlib.util
+import multiprocessing
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines import machine
+from pipelines.errors import BadSetting
+from pipelines.networks import devices
+from pipelines.networks.devices import NO_OPENVINO, Device, choose
+
+GIGA = 1 << 30
+Have = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test has its own choice, and leaves none behind."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    devices._chosen.cache_clear()
+    yield
+    devices._chosen.cache_clear()
+
+
+@pytest.fixture
+def have(monkeypatch: pytest.MonkeyPatch) -> Have:
+    """Makes the machine one that has these things and no others."""
+
+    def have(*features: str, cuda: bool = False, mps: bool = False, openvino: bool = True) -> None:
+        def found(name: str) -> ModuleSpec | None:
+            assert name == "openvino"
+            return importlib.util.spec_from_loader(name, None) if openvino else None
+
+        monkeypatch.setattr(machine, "features", lambda: frozenset(features))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(devices, "find_spec", found)
+
+    return have
+
+
+def test_this_machine() -> None:
+    """Whatever it has: a choice that is made once, and in float32 if it has to be exact."""
+    device = choose()
+    assert device is choose() and device.batch >= 1
+    if device.name == "cpu" and not machine.features() & {"amx_bf16", "avx512_bf16"}:
+        assert device.dtype == "float32"
+
+
+@pytest.mark.parametrize("feature", ["amx_bf16", "avx512_bf16"])
+def test_a_processor_with_bfloat16_uses_it(feature: str, have: Have) -> None:
+    have("avx2", feature)
+    assert choose() == Device("cpu", "bfloat16", "openvino")
+
+
+def test_a_processor_without_bfloat16_computes_in_float32(have: Have) -> None:
+    have("avx2", "avx512f", "avx512_vnni", "amx_int8")
+    assert choose() == Device("cpu", "float32", "openvino")
+
+
+@pytest.mark.parametrize(
+    ("isa", "dtype"),
+    [
+        ("AVX512_CORE", "float32"),
+        ("AVX512_CORE_VNNI", "float32"),
+        ("avx2", "float32"),
+        ("AVX512_CORE_BF16", "bfloat16"),
+        ("AVX512_CORE_FP16", "bfloat16"),
+        ("avx512_core_amx", "bfloat16"),
+        ("AVX10_1_512", "bfloat16"),
+        ("DEFAULT", "bfloat16"),
+        ("", "bfloat16"),
+    ],
+)
+def test_what_onednn_may_not_use_is_not_chosen(
+    isa: str, dtype: str, have: Have, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have("amx_bf16", "avx512_bf16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
+    assert choose().dtype == dtype
+
+
+def test_onednn_cannot_give_what_the_processor_lacks(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
+    have("avx2")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
+    assert choose().dtype == "float32"
+
+
+def test_without_openvino_torch_runs_it_and_says_so(have: Have) -> None:
+    have("amx_bf16", openvino=False)
+    assert choose() == Device("cpu", "bfloat16", "torch", note=NO_OPENVINO)
+    assert choose().label == "cpu"
+
+
+def test_cuda_comes_first(have: Have) -> None:
+    have("amx_bf16", cuda=True, mps=True)
+    assert choose() == Device("cuda", "float16", batch=4)
+
+
+def test_a_light_model_borrows_no_gpu(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GPUs are lent, torch says that the page's own process had one; the forked process really has it."""
+    have(cuda=True)
+    assert choose(light=True).name == "cuda", "one that is there anyhow"
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert (choose(light=True).name, choose().name) == ("cpu", "cuda")
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    assert choose(light=True).name == "cuda"
+
+
+def test_apples_comes_before_the_processor(have: Have) -> None:
+    have(mps=True)
+    assert choose() == Device("mps", "float16")
+
+
+@pytest.mark.parametrize("there", [{"cuda": True}, {"mps": True}, {"openvino": True}, {"openvino": False}], ids=str)
+def test_exact_is_float32_anywhere(there: dict[str, bool], have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
+    have("amx_bf16", **there)
+    usual = choose()
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    assert (usual.dtype != "float32", choose().dtype, choose().name) == (True, "float32", usual.name)
+    monkeypatch.setenv("UPSCALE_PRECISION", "auto")
+    assert choose() == usual
+
+
+def test_a_precision_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRECISION", "half")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_PRECISION must be auto or exact, not 'half'\.$"):
+        choose()
+
+
+def test_the_label_names_openvino() -> None:
+    assert Device("cpu", engine="openvino").label == "cpu (OpenVINO)"
+
+
+def test_a_process_started_by_another_uses_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See test_network.py for why."""
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    choose()
+    assert asked == []
+    devices._chosen.cache_clear()
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    choose()
+    choose()
+    assert asked == [1, 1], "each thread that calls it has a count of its own"
+
+
+def limited(folder: Path, limit: str, used: int, files: int = 0) -> Path:
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon 12345\nactive_file 7\ninactive_file {files}\n")
+    return folder
+
+
+def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
+    assert devices._left_to_container(limited(tmp_path, str(4 * GIGA), GIGA)) == 3 * GIGA
+
+
+def test_files_that_were_read_make_way(tmp_path: Path) -> None:
+    assert devices._left_to_container(limited(tmp_path, str(4 * GIGA), 4 * GIGA, files=2 * GIGA)) == 2 * GIGA
+
+
+def test_more_than_the_limit_leaves_nothing(tmp_path: Path) -> None:
+    assert devices._left_to_container(limited(tmp_path, str(GIGA), GIGA + 4096)) == 0
+
+
+@pytest.mark.parametrize("limit", ["max", "", "none"])
+def test_without_a_limit_the_machine_counts(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices._left_to_container(limited(tmp_path, limit, GIGA)) > 1 << 50
+    assert devices._left_to_container(tmp_path / "none") > 1 << 50
+
+
+def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: 2 * GIGA)
+    for left, free in ((GIGA, GIGA), (3 * GIGA, 2 * GIGA)):
+        monkeypatch.setattr(devices, "_left_to_container", lambda left=left: left)
+        assert devices.free_bytes(Device("cpu")) == free
+
+
+def test_what_torch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the second run would find less than the first, and make smaller tiles."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * GIGA, 16 * GIGA))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 5 * GIGA)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: GIGA)
+    assert devices.free_bytes(Device("cuda")) == 6 * GIGA

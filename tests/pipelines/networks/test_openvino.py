@@ -1,0 +1,196 @@
+"""OpenVINO computes what torch does, for any size, from several threads, and what it gave stays."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipelines.networks.checkpoints import Network
+from tests.support.networks import compact, fill, rrdb, srcnn, swift
+
+pytest.importorskip("openvino")
+from pipelines.networks.openvino import Compiled, _operation
+
+Planes = npt.NDArray[np.float32]
+NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (1, 2, 4, 8)}
+NETWORKS |= {f"compact x{s}": lambda s=s: compact(s) for s in (1, 2, 3, 4)}
+NETWORKS |= {f"swift x{s}": lambda s=s: swift(s) for s in (2, 3, 4)} | {"srcnn x3": lambda: srcnn(3)}
+SIZES = [(2, 9, 14), (1, 1, 1), (1, 7, 1), (3, 5, 4)]  # batch, height, width, before they are made multiples
+
+
+def planes(*shape: int, seed: int = 3) -> Planes:
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def by_torch(part: nn.Module, given: Planes) -> Planes:
+    with torch.inference_mode():
+        made: Tensor = part(torch.from_numpy(given).permute(0, 3, 1, 2))
+    return made.permute(0, 2, 3, 1).numpy()
+
+
+def assert_near(made: Planes, expected: Planes) -> None:
+    assert made.shape == expected.shape and made.dtype == np.float32
+    assert np.abs(made - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Network:
+    made: Network = NETWORKS[request.param]()
+    return made
+
+
+def test_the_whole_network(network: Network) -> None:
+    if not network.compiles_whole:
+        pytest.skip("only its trunk is ever compiled")
+    compiled = Compiled(network, network.forward, 3, "float32")
+    for number, height, width in SIZES:
+        given = planes(number, height * network.multiple, width * network.multiple, 3)
+        assert_near(compiled(given), by_torch(network, given))
+
+
+def test_the_trunk_alone(network: Network) -> None:
+    compiled = Compiled(network, network.trunk, network.width, "float32")
+    for number, height, width in SIZES:
+        given = planes(number, height, width, network.width)
+        assert_near(compiled(given), by_torch(network.trunk, given))
+
+
+def test_bfloat16_is_near_or_not_done() -> None:
+    """A processor without bfloat16 computes in float32 instead; `devices` asks for it on no such processor."""
+    network = rrdb(4)
+    compiled = Compiled(network, network.trunk, network.width, "bfloat16")
+    given = planes(1, 12, 16, network.width)
+    made, expected = compiled(given), by_torch(network.trunk, given)
+    assert made.dtype == np.float32
+    assert np.abs(made - expected).max() < 0.05 * np.abs(expected).max()
+    if compiled._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32":
+        assert_near(made, expected)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    network = compact(4)
+    return Compiled(network, network.forward, 3, "float32")
+
+
+def test_two_threads_give_what_each_alone_gives(compiled: Compiled) -> None:
+    given = [planes(1, 20 + 7 * n, 31 - 3 * n, 3, seed=n) for n in range(4)]
+    alone = [compiled(each).copy() for each in given]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(compiled, given * 6))
+    for index, made in enumerate(together):
+        np.testing.assert_array_equal(made, alone[index % 4])
+
+
+def test_what_it_gave_stays(compiled: Compiled) -> None:
+    """The result is OpenVINO's own memory: neither further calls nor giving memory back may touch it."""
+    first = compiled(planes(1, 16, 16, 3))
+    kept = first.copy()
+    for seed in range(4):
+        compiled(planes(1, 16, 16, 3, seed=seed))
+    compiled.release()
+    others = [compiled(planes(1, 16 + n, 16, 3, seed=n)) for n in range(3)]
+    np.testing.assert_array_equal(first, kept)
+    assert not any(np.shares_memory(first, other) for other in others)
+
+
+def test_what_it_gave_outlives_it() -> None:
+    network, given = compact(3), planes(1, 9, 9, 3)
+    made = Compiled(network, network.forward, 3, "float32")(given)
+    assert_near(made, by_torch(network, given))
+
+
+def test_the_result_may_be_written_and_the_input_is_not(compiled: Compiled) -> None:
+    given = planes(2, 8, 8, 3)
+    before = given.copy()
+    made = compiled(given)
+    expected = made.copy()
+    made[:] = 0
+    np.testing.assert_array_equal(given, before)
+    given.flags.writeable = False
+    np.testing.assert_array_equal(compiled(given), expected)
+
+
+def test_planes_need_not_lie_in_one_piece(compiled: Compiled) -> None:
+    given = planes(1, 20, 24, 3)[:, ::2, 1::3]
+    np.testing.assert_array_equal(compiled(given), compiled(given.copy()))
+
+
+def test_memory_is_given_back_while_others_run(compiled: Compiled) -> None:
+    given = planes(1, 40, 40, 3)
+    alone = compiled(given).copy()
+    done = threading.Event()
+
+    def releasing() -> None:
+        while not done.is_set():
+            compiled.release()
+
+    thread = threading.Thread(target=releasing)
+    thread.start()
+    try:
+        for _ in range(40):
+            np.testing.assert_array_equal(compiled(given), alone)
+    finally:
+        done.set()
+        thread.join()
+
+
+class Foreign(nn.Module):
+    """A network with one thing that the engine does not know."""
+
+    def __init__(self, layer: nn.Module | None = None) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.softmax(pixels, dim=1) if self.layer is None else self.layer(pixels)
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (None, "softmax"),
+        (nn.BatchNorm2d(3), "BatchNorm2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, bias=False), "Conv2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"), "Conv2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, stride=2), "Conv2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, dilation=2), "Conv2d"),
+        (nn.Conv2d(3, 3, 3, padding=1, groups=3), "Conv2d"),
+    ],
+    ids=str,
+)
+def test_what_is_not_known_is_refused(layer: nn.Module | None, name: str) -> None:
+    network = Foreign(layer)
+    with pytest.raises(ValueError, match=f"{name}.* is not known here"):
+        Compiled(network, network.forward, 3, "float32")
+
+
+def test_a_parameter_on_its_own_is_refused() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(1))
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            return pixels + self.factor
+
+    network = Scaled()
+    with pytest.raises(ValueError, match="is not known here"):
+        Compiled(network, network.forward, 3, "float32")
+
+
+def test_interpolation_but_by_nearest_neighbour_is_refused() -> None:
+    with pytest.raises(ValueError, match="is not known here"):
+        _operation(nn.functional.interpolate, (None,), {"mode": "bicubic", "scale_factor": 2})
+
+
+def test_the_network_stays_as_it_was() -> None:
+    network = rrdb(4)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    Compiled(network, network.forward, 3, "float32")(planes(1, 8, 8, 3))
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    fill(network)  # may be changed, once compiled: what was compiled has its own

@@ -1,0 +1,222 @@
+"""What the report's and the page's tables hold."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipelines.measuring.rows import METRICS, Row, metric_of
+from pipelines.measuring.statistics import comparable, summarise
+from pipelines.measuring.verdict import verdict
+from pipelines.report import tables
+from pipelines.report.charts import charts
+from pipelines.report.tables import NOT_APART, Cell, Table
+from tests.support.rows import row, several
+
+BASE = np.linspace(28, 36, 8)
+CHAIN = "lapsrn:4,fsrcnn:2"
+
+
+def summary_of(rows: list[Row]) -> Table:
+    return tables.summary(rows, summarise(rows))
+
+
+def column(table: Table, name: str) -> list[Cell]:
+    place = [column.name for column in table.columns].index(name)
+    return [line.cells[place] for line in table.lines]
+
+
+def test_what_decides_comes_first_and_says_what_it_is() -> None:
+    table = summary_of([row("bicubic", mse=9.0, psnr=30.0, psnr_y=31.0, ssim_y=0.9, lpips=0.2)])
+    assert table.title == "All methods" and table.first == "Method"
+    names = [column.name for column in table.columns]
+    scores = ["PSNR Y, dB", "SSIM Y", "LPIPS", "Time", "PSNR, dB", "MSE"]
+    assert names == [*scores, "Memory, MB", "Parameters", "Weights"]
+    assert all(column.about for column in table.columns)
+    assert [column.better for column in table.columns[:4]] == ["higher", "higher", "lower", "lower"]
+    assert table.columns[0].about == metric_of("psnr_y").about and table.columns[-1].arrow == ""
+
+
+def test_the_best_of_each_column_is_marked_in_its_own_direction() -> None:
+    table = summary_of([
+        row("a", psnr_y=30.0, lpips=0.2, ssim_y=0.9, seconds=0.1, peak_mb=9.0, params=10),
+        row("b", psnr_y=31.0, lpips=0.3, ssim_y=0.9, seconds=2.0, peak_mb=13.0, params=20),
+    ])  # fmt: skip
+    assert [cell.best for cell in column(table, "PSNR Y, dB")] == [False, True]
+    assert [cell.best for cell in column(table, "LPIPS")] == [True, False]
+    assert [cell.best for cell in column(table, "Time")] == [True, False]
+    assert [cell.best for cell in column(table, "SSIM Y")] == [False, False], "all alike: none is better"
+    assert [cell.best for cell in column(table, "Memory, MB")] == [False, False]
+    assert [cell.best for cell in column(table, "Parameters")] == [False, False]
+
+
+def test_what_reads_the_same_as_the_best_is_marked_too() -> None:
+    table = summary_of([row(model, psnr_y=psnr) for model, psnr in (("a", 30.001), ("b", 30.0), ("c", 29.0))])
+    assert [cell.best for cell in column(table, "PSNR Y, dB")] == [True, True, False]
+
+
+def test_of_times_that_read_the_same_the_shortest_is_marked_alone() -> None:
+    table = summary_of([row(model, psnr_y=30.0, seconds=seconds) for model, seconds in (("a", 0.0042), ("b", 0.0038))])
+    times = column(table, "Time")
+    assert [cell.text for cell in times] == ["4 ms", "4 ms"] and [cell.best for cell in times] == [False, True]
+
+
+def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
+    """On a flat picture bicubic is perfect, which no mean can take: espcn must not win by its 60 dB there."""
+    rows = [*several("bicubic", [30.0, 31.0]), row("bicubic", "2.png", mse_y=0.0), *several("espcn", [29, 30, 60])]
+    compared = [replace(each, seconds=1.0) for each in comparable(rows)]
+    table = summary_of(compared)
+    assert table.title == "All methods, means over 2 pictures"
+    assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
+    assert "at x2 with a finite score by every method: bicubic itself" in verdict(rows)
+    (plot,) = charts(compared, summarise(compared))
+    assert ">29.5<" in plot and ">50<" not in plot
+
+
+def test_means_over_other_pictures_are_told_and_none_is_the_best() -> None:
+    rows = [*several("a", [30.0, 31.0]), *several("b", [20.0, 29.0, 40.0]), row("a", "2.png", error="No room.")]
+    rows = [each if each.error else replace(each, seconds=float(number)) for number, each in enumerate(rows)]
+    table = summary_of(rows)
+    assert table.title == "All methods, each over the pictures it has a score of"
+    for name in ("PSNR Y, dB", "Time"):
+        assert not any(cell.best for cell in column(table, name))
+    assert column(table, "PSNR Y, dB")[0].detail.endswith("of 2 pictures")
+    assert "pictures" not in column(table, "PSNR Y, dB")[1].detail
+    assert list(charts(rows, summarise(rows))) == []
+
+
+def test_a_metric_that_some_lack_on_some_pictures_is_not_compared() -> None:
+    rows = [*several("a", [30.0, 31.0]), *several("b", [29.0, 30.0])]
+    rows = [replace(each, lpips=each.psnr_y, seconds=1.0) for each in rows]
+    rows[0] = replace(rows[0], lpips=None)
+    cells = column(summary_of(rows), "LPIPS")
+    assert [cell.best for cell in cells] == [False, False] and cells[0].detail == "of 1 picture"
+    assert len(list(charts(rows, summarise(rows)))) == 1, "time alone"
+
+
+def test_cells_carry_the_numbers_they_are_sorted_by() -> None:
+    rows = [
+        row("perfect", mse_y=0.0, seconds=95.0, params=1000, weights_bytes=86_000),
+        row("other", psnr_y=30.126, mse_y=63.0, seconds=130.0),
+        row("broken", error="No room."),
+    ]
+    table = summary_of(rows)
+    psnr = column(table, "PSNR Y, dB")
+    assert [cell.text for cell in psnr] == ["∞", "30.13", "–"]
+    assert [cell.value for cell in psnr] == [math.inf, pytest.approx(30.126), None]
+    assert [(cell.text, cell.value) for cell in column(table, "Time")] == [("95 s", 95), ("2 min", 130), ("–", None)]
+    assert [(cell.text, cell.value) for cell in column(table, "Weights")][:2] == [("86 kB", 86_000), ("–", None)]
+
+
+def test_several_pictures_have_means_with_intervals() -> None:
+    rows = [*several("bicubic", BASE), *several("lapsrn", BASE + 1)]
+    table = summary_of(rows)
+    assert table.title == "All methods, means over 8 pictures"
+    assert [cell.value for cell in column(table, "Pictures")] == [8, 8]
+    low, high = map(float, column(table, "PSNR Y, dB")[0].detail.split(" to "))
+    assert low < 32 < high
+
+
+def test_a_quick_summary_has_the_same_means_and_no_intervals() -> None:
+    rows = [*several("bicubic", BASE), *several("lapsrn", BASE + 1)]
+    quick, whole = tables.summary(rows, summarise(rows, intervals=False)), summary_of(rows)
+    for cells, others in zip(column(quick, "PSNR Y, dB"), column(whole, "PSNR Y, dB"), strict=True):
+        assert (cells.text, cells.value, cells.best, cells.detail) == (others.text, others.value, others.best, "")
+
+
+def test_pairs_say_who_cannot_be_told_apart() -> None:
+    rows = [*several("bicubic", BASE), *several("lapsrn", BASE + np.linspace(0.7, 0.9, 8))]
+    rows += several("espcn", BASE + np.array([0.1, -0.1] * 4))
+    (table,) = tables.pairs(rows)
+    assert table.title == "PSNR Y, in pairs"
+    assert [line.name for line in table.lines] == ["bicubic – lapsrn", "bicubic – espcn", "lapsrn – espcn"]
+    assert [cell.text for cell in column(table, "Result")] == ["different", NOT_APART, "different"]
+    assert column(table, "Difference, dB")[0].text == "-0.80"
+    assert column(table, "Difference, dB")[0].value == pytest.approx(-0.8)
+
+
+def test_a_test_against_the_mean_is_told_of() -> None:
+    base = np.linspace(28, 36, 24)
+    rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
+    (table,) = tables.pairs(rows)
+    assert column(table, "Result")[0].text == "different, by ranks the other way"
+
+
+def test_a_single_picture_has_no_tables_of_several() -> None:
+    rows = [row("bicubic", psnr_y=30.0), row("lapsrn", psnr_y=31.0)]
+    assert tables.pairs(rows) == tables.by_picture(rows) == []
+    assert "Pictures" not in [column.name for column in summary_of(rows).columns]
+
+
+def test_picture_by_picture_leaves_what_is_missing_open() -> None:
+    rows = [*several("bicubic", [30, 31]), row("lapsrn", "0.png", psnr_y=30.5), row("edsr", "1.png", error="No.")]
+    (table,) = tables.by_picture(rows)
+    assert table.title == "PSNR Y, dB ↑ of each picture"
+    assert [column.name for column in table.columns] == ["bicubic", "lapsrn", "edsr"]
+    assert [[cell.text for cell in line.cells] for line in table.lines] == [
+        ["30.00", "30.50", "–"],
+        ["31.00", "–", "–"],
+    ]
+    assert [[cell.best for cell in line.cells] for line in table.lines] == [[False, True, False], [False] * 3]
+
+
+def test_a_failure_is_told_once() -> None:
+    rows = [row("edsr", name, error="No room.") for name in ("1.png", "2.png")]
+    rows.append(row(CHAIN, "1.png", error="No network."))
+    assert tables.failed(rows) == [
+        ("edsr", "2 pictures", "No room."),
+        ("lapsrn x4 then fsrcnn x2", "1.png", "No network."),
+    ]
+
+
+def test_a_picture_that_all_fail_on_is_told_once() -> None:
+    rows = [
+        row(model, name, error=f"{name} is no picture.") for name in ("1.png", "2.png") for model in ("a", "b", "c")
+    ]
+    rows += [row(model, name, error="No room.") for name in ("3.png", "4.png") for model in ("a", "b", "c")]
+    rows += [row("a", "5.png", error="No room."), row("b", "5.png", error="No room."), row("c", "5.png", psnr_y=30.0)]
+    assert tables.failed(rows) == [
+        ("Every method", "1.png", "1.png is no picture."),
+        ("Every method", "2.png", "2.png is no picture."),
+        ("Every method", "2 pictures", "No room."),
+        ("a", "5.png", "No room."),
+        ("b", "5.png", "No room."),
+    ]
+    assert tables.failed([row("a", error="No room.")]) == [("a", "one.png", "No room.")], "it is the only one"
+
+
+def test_chains_show_each_stage() -> None:
+    assert tables.chains([row("bicubic")], ()) is None
+    table = tables.chains([row(CHAIN, stage_seconds=(0.5, 0.1)), row(CHAIN, "2.png", stage_seconds=(0.7, 0.1))], ())
+    assert table is not None
+    assert [[cell.text for cell in line.cells] for line in table.lines] == [
+        ["lapsrn x4", "1/8 → 1/2", "0.60 s"],
+        ["fsrcnn x2", "1/2 → 1", "0.10 s"],
+    ]
+
+
+def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
+    rows = [row(model, notes=("In 4 tiles.",)) for model in ("a", "b")] + [row("c", mse_y=0.0)]
+    assert tables.notes(rows, summarise(rows)) == [
+        ("a, b", "In 4 tiles."),
+        ("c", "PSNR Y is infinite for 1 picture, which the mean leaves out."),
+    ]
+
+
+def test_plots_are_those_that_can_be_had() -> None:
+    def titles(**scores: float) -> list[str]:
+        rows = [row("a", **scores), row("b", psnr_y=29.0)]
+        found = charts(rows, summarise(rows))
+        return [plot.partition("<title>")[2].partition("</title>")[0] for plot in found]
+
+    assert titles(psnr_y=30.0) == []
+    assert titles(psnr_y=30.0, seconds=0.0) == ["Quality against time"]
+    assert titles(psnr_y=30.0, consistency_psnr=40.0) == ["PSNR against Consistency"]
+    assert titles(psnr_y=30.0, consistency_psnr=40.0, lpips=0.1) == ["PSNR against LPIPS"]
+
+
+def test_metrics_are_named_where_they_were_measured() -> None:
+    assert tables.metric_columns([row("a")]) == []
+    everything = row("a", **{metric.key: 0.5 for metric in METRICS})
+    assert [column.about for column in tables.metric_columns([everything])] == [metric.about for metric in METRICS]

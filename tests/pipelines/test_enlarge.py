@@ -1,0 +1,222 @@
+"""From Picture to Picture: what the picture was, it is again, only larger."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Model
+from pipelines.catalog.settings import Settings
+from pipelines.enlarge import PLAIN_ALPHA, Enlarged, enlarge
+from pipelines.errors import BadSetting
+from pipelines.images import door as images
+from pipelines.images import resample
+from pipelines.images.picture import Picture, Pixels
+from pipelines.runs import Run, Step, finish
+from pipelines.upscalers.base import Upscaled
+from pipelines.upscalers.loading import load
+from tests.conftest import smooth
+
+
+def enlarged(picture: Picture, *stages: tuple[str, int], settings: Settings | None = None) -> Enlarged:
+    return finish(enlarge(picture, [load(key, scale) for key, scale in stages], settings))
+
+
+def disc(size: int) -> tuple[Pixels, Pixels]:
+    """A white disc with a soft rim on transparent black: pixels (H, W, 3) and alpha (H, W)."""
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    alpha = np.clip(size / 3 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+    return np.repeat((alpha > 0).astype(np.float32)[..., None], 3, axis=2), alpha
+
+
+@pytest.mark.parametrize(("key", "scale"), [("nearest", 2), ("bicubic", 3), ("lanczos", 8), ("espcn", 2), ("espcn", 3)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 2), (33, 21)])
+def test_any_size_gives_exactly_s_times_it(key: str, scale: int, size: tuple[int, int], own_weights: Path) -> None:
+    done = enlarged(Picture(smooth(*size), alpha=smooth(*size)[..., 0]), (key, scale))
+    height, width = size[0] * scale, size[1] * scale
+    assert done.picture.pixels.shape == (height, width, 3)
+    assert done.picture.alpha is not None and done.picture.alpha.shape == (height, width)
+    assert done.details.size == (width, height)
+    assert done.picture.pixels.dtype == np.float32
+    assert done.picture.pixels.min() >= 0 and done.picture.pixels.max() <= 1
+
+
+@pytest.mark.parametrize("faint", [0, 1 / 65535, 1 / 255, 3 / 255])
+@pytest.mark.parametrize("key", ["bicubic", "lanczos", "espcn"])
+def test_no_dark_fringe_around_a_transparent_edge(key: str, faint: float, own_weights: Path) -> None:
+    """Black under a part that is transparent, or nearly, must not reach the white rim: what shows is white."""
+    pixels, alpha = disc(40)
+    done = enlarged(Picture(pixels, alpha=np.maximum(alpha, np.float32(faint))), (key, 4))
+    assert done.picture.alpha is not None
+    shows = done.picture.alpha > 0.02
+    assert shows.any() and done.picture.pixels[shows].min() > 0.97
+
+
+def test_what_is_faint_but_alone_keeps_its_colour() -> None:
+    """A soft blue shadow that is nowhere more than a twentieth: nothing else is near to take a colour from."""
+    pixels = np.full((30, 30, 3), (0.1, 0.2, 0.6), np.float32)
+    done = enlarged(Picture(pixels, alpha=disc(30)[1] * np.float32(0.05)), ("bicubic", 2)).picture
+    assert done.alpha is not None
+    assert np.abs(done.pixels[done.alpha > 0.01] - pixels[0, 0]).max() < 0.01
+
+
+NEAREST = catalog.find("nearest")
+INVENTIVE = replace(NEAREST, family="diffusion")
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Nearest neighbour by two, with what a network may add: a tint, and ripples all over."""
+
+    model: Model = NEAREST
+    scale: int = 2
+    weights_sha256: tuple[str, ...] = ()
+    weights_bytes: int = 0
+    nbytes: int = 0
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        yield Step(1, 1, "faulty")
+        doubled = np.repeat(np.repeat(pixels, 2, axis=0), 2, axis=1)
+        ripples = np.float32(0.02) * np.sin(np.arange(doubled.shape[1], dtype=np.float32))[:, None]
+        tint = np.array([0.03, 0, -0.03], np.float32)
+        return Upscaled(np.clip(doubled + ripples + tint, 0, 1))
+
+
+def test_alpha_stays_exact_where_it_is_flat() -> None:
+    pixels, alpha = disc(40)
+    done = finish(enlarge(Picture(pixels, alpha=alpha), [Faulty()]))
+    assert done.picture.alpha is not None
+    assert (done.picture.alpha[38:42, 38:42] == 1).all() and (done.picture.alpha[:6, :6] == 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_constant_alpha_costs_nothing_and_stays(value: float, own_weights: Path) -> None:
+    picture = Picture(smooth(9, 9), alpha=np.full((9, 9), value, np.float32))
+    done = enlarged(picture, ("espcn", 2))
+    assert done.picture.alpha is not None and (done.picture.alpha == np.float32(value)).all()
+    assert done.details.tiles == 1
+
+
+@dataclass(frozen=True)
+class Inventing(Faulty):
+    """What makes something else of all that it is given, in the family of those that do."""
+
+    model: Model = INVENTIVE
+
+    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+        return (yield from Faulty.run(self, 1 - pixels, settings))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_no_opacity_is_invented(depth: int) -> None:
+    """It is bicubic's at the scale of all stages together, and exact where it is flat; the colours are the models'."""
+    pixels, alpha = disc(40)
+    done = finish(enlarge(Picture(pixels, alpha=alpha, depth=depth), [Inventing(), Faulty()]))
+    assert done.picture.alpha is not None
+    expected = finish(resample.enlarge(alpha[..., None], 4, "bicubic"))[..., 0]
+    assert np.abs(done.picture.alpha - expected).max() < 0.02, "but for where it was flat"
+    assert (done.picture.alpha[76:84, 76:84] == 1).all() and (done.picture.alpha[:12, :12] == 0).all()
+    assert done.picture.pixels.mean() < 0.1, "white became black"
+    assert PLAIN_ALPHA in done.details.notes
+
+
+def test_a_model_that_invents_leaves_constant_opacity_alone() -> None:
+    done = finish(enlarge(Picture(smooth(9, 9), alpha=np.full((9, 9), 0.4, np.float32)), [Inventing()]))
+    assert done.picture.alpha is not None and (done.picture.alpha == np.float32(0.4)).all()
+    assert done.details.notes == ()
+
+
+def test_an_opaque_picture_is_not_touched_by_its_alpha() -> None:
+    picture = Picture(smooth(20, 20))
+    with_alpha = replace(picture, alpha=np.ones((20, 20), np.float32))
+    plain, opaque = enlarged(picture, ("bicubic", 2)), enlarged(with_alpha, ("bicubic", 2))
+    np.testing.assert_array_equal(plain.picture.pixels, opaque.picture.pixels)
+
+
+def test_greyscale_comes_back_grey() -> None:
+    grey = np.repeat(smooth(20, 20)[..., :1], 3, axis=2)
+    done = finish(enlarge(Picture(grey, grey=True), [Faulty()])).picture
+    assert done.grey
+    np.testing.assert_array_equal(done.pixels[..., 0], done.pixels[..., 2])
+
+
+def test_depth_profile_and_exif_are_handed_on() -> None:
+    picture = Picture(smooth(8, 8), depth=16, icc=b"profile", exif=b"exif", notes=("first of 3 frames",))
+    done = enlarged(picture, ("bicubic", 2))
+    assert (done.picture.depth, done.picture.icc, done.picture.exif) == (16, b"profile", b"exif")
+    assert done.details.notes == ("first of 3 frames",)
+
+
+def test_16_bits_stay_more_than_8() -> None:
+    ramp = np.repeat(np.linspace(0, 1, 3000, dtype=np.float32).reshape(10, 300, 1), 3, axis=2)
+    done = images.read(images.encode(enlarged(Picture(ramp, depth=16), ("bicubic", 2)).picture))
+    assert done.depth == 16 and len(np.unique(done.pixels)) > 3000
+
+
+def test_rounding_to_8_bits_for_a_network_is_said(own_weights: Path) -> None:
+    fine = smooth(12, 12) * np.float32(0.999)
+    said = [
+        any("rounded" in note for note in enlarged(Picture(p), ("espcn", 2)).details.notes)
+        for p in (smooth(12, 12), fine)
+    ]
+    assert said == [False, True]
+
+
+def test_a_chain_multiplies_its_scales_and_keeps_float_between(own_weights: Path) -> None:
+    pixels = smooth(10, 7)
+    done = enlarged(Picture(pixels), ("bicubic", 4), ("bicubic", 2))
+    first = finish(load("bicubic", 4).run(pixels, Settings())).pixels
+    second = finish(load("bicubic", 2).run(first, Settings())).pixels
+    np.testing.assert_array_equal(done.picture.pixels, second)
+    assert (done.details.model, done.details.scale, done.details.size) == ("bicubic:4,bicubic:2", 8, (56, 80))
+
+
+def test_a_setting_goes_to_the_stage_that_can_use_it(own_weights: Path) -> None:
+    done = enlarged(Picture(smooth(40, 40)), ("bicubic", 2), ("espcn", 2), settings=Settings(tile=16))
+    assert done.details.tiles > 1
+
+
+def test_a_setting_that_no_stage_can_use_is_refused(own_weights: Path) -> None:
+    with pytest.raises(BadSetting, match="Bicubic cannot use the setting prompt"):
+        enlarged(Picture(smooth(4, 4)), ("bicubic", 2), settings=Settings(prompt="a cat"))
+
+
+def test_details_name_the_file_they_ran(own_weights: Path) -> None:
+    details = enlarged(Picture(smooth(8, 8)), ("espcn", 2)).details.as_dict()
+    assert len(details["weights_sha256"]) == 64
+    assert set(details) == {
+        *("model", "scale", "size", "seconds", "device", "dtype", "tiles", "seam", "weights_sha256", "notes"),
+        "settings",
+    }
+    assert enlarged(Picture(smooth(8, 8)), ("bicubic", 2)).details.weights_sha256 is None
+
+
+def test_the_picture_tells_how_it_was_made(own_weights: Path, tmp_path: Path) -> None:
+    """For every model, with the settings that were chosen; the same each time, so that the same run gives one file."""
+    for key, settings in (("bicubic", Settings()), ("espcn", Settings(tile=64))):
+        once, again = (enlarged(Picture(smooth(9, 8)), (key, 2), settings=settings) for _ in range(2))
+        images.write(once.picture, tmp_path / "out.png")
+        assert (tmp_path / "out.png").read_bytes() == images.encode(again.picture)
+        with Image.open(tmp_path / "out.png") as image:
+            assert isinstance(image, PngImagePlugin.PngImageFile)
+            told = json.loads(image.text["upscale-bench"])
+        details = once.details.as_dict()
+        assert told == {name: details[name] for name in told} and (told["model"], told["scale"]) == (key, 2)
+        assert told["settings"] == {name: getattr(settings, name) for name in settings.given()}
+        assert "seconds" not in told
+
+
+@pytest.mark.parametrize("name", ["children-alpha.png", "tree_alpha_16bit.png", "wolf_gray.jpg", "00017_gray.png"])
+def test_real_pictures_come_back_in_kind(
+    name: str, assets: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "opencv"))
+    before = images.read(assets / "images" / "alpha_and_grey" / name)
+    images.write(enlarged(before, ("fsrcnn", 2)).picture, tmp_path / "out.png")
+    after = images.read(tmp_path / "out.png")
+    assert (after.grey, after.depth, after.alpha is None) == (before.grey, before.depth, before.alpha is None)
+    assert after.pixels.shape == (2 * before.pixels.shape[0], 2 * before.pixels.shape[1], 3)

@@ -1,0 +1,92 @@
+"""The environment: read in one place, told in docs/deploy.md, one sentence for each value that cannot be."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines import environment
+from pipelines.errors import BadSetting
+
+ROOT = Path(__file__).parents[2]
+SOURCE = Path(environment.__file__).read_text()
+TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE))
+
+
+def test_every_environment_variable_is_told() -> None:
+    assert set(TOLD) == set(re.findall(r'(?:get|_positive|_whole)\("([A-Z_]+)"', SOURCE))
+
+
+def test_the_defaults_told_are_those_that_hold() -> None:
+    defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
+    words = {"UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
+    assert {name: default for name, default in TOLD.items() if default != "none"} == defaults | words
+
+
+def test_settings_are_read_nowhere_else() -> None:
+    for path in [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
+        assert path.name == "environment.py" or not re.search(
+            r"environ\b|getenv|UPSCALE_[A-Z_]+\"", path.read_text()
+        ), path
+
+
+WHOLE = {
+    "PORT": (environment.port, 65_535),
+    "UPSCALE_MAX_QUEUE": (environment.queue_length, 1_000_000),
+    "UPSCALE_MAX_PICTURES": (environment.pictures, 1_000),
+}
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert (environment.port(), environment.queue_length(), environment.weights_dir()) == (7860, 16, None)
+    assert environment.limits() == environment.Limits(50_000_000, 128_000_000, 50_000_000)
+    assert environment.cpu_instructions() == "ALL"
+    assert environment.model_bytes() == 256_000_000 and environment.models_bytes() == 2_000_000_000
+    assert not environment.exact()
+    assert environment.preloaded() == ()
+
+
+def test_precision_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    assert environment.exact()
+    monkeypatch.setenv("UPSCALE_PRECISION", "half")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_PRECISION must be auto or exact, not 'half'\.$"):
+        environment.exact()
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, most = WHOLE[name]
+    for value in (1, most):
+        monkeypatch.setenv(name, str(value))
+        assert read() == value
+    for text in ("0", "-1", "0.5", "1e3", "many", "inf", str(most + 1), "9" * 5000):
+        monkeypatch.setenv(name, text)
+        with pytest.raises(BadSetting, match=f"^{name} must be a whole number from 1 to {most}, not '{text}'\\.$"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e12", "many"])
+def test_limits_are_positive(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_INPUT_MEGAPIXELS", text)
+    with pytest.raises(BadSetting, match=f"^UPSCALE_MAX_INPUT_MEGAPIXELS must be a positive number, not '{text}'\\.$"):
+        environment.limits()
+
+
+def test_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", "~/weights")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_WEIGHTS_DIR must be a folder, which '~/weights' is not\.$"):
+        environment.weights_dir()
+    (tmp_path / "weights").mkdir()
+    assert environment.weights_dir() == tmp_path / "weights"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("~no-such-user/weights", ": there is no such user"), ("x" * 300, r" \(File name too long\)")],
+)
+def test_what_cannot_be_a_folder(text: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", text)
+    with pytest.raises(BadSetting, match=f"^UPSCALE_WEIGHTS_DIR cannot be '{text}'{reason}\\.$"):
+        environment.weights_dir()

@@ -1,0 +1,259 @@
+"""What is told before a run: at once, and better after one; what was learned outlives the process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import estimates
+from pipelines.catalog.rows import MODELS
+from pipelines.catalog.schema import Tiling
+from pipelines.catalog.settings import Settings
+from pipelines.catalog.speeds import DECODING
+from pipelines.estimates import estimate, learn, seconds_of
+from pipelines.networks.tiling import plan
+from tests.support import painter
+
+UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
+
+
+@pytest.fixture(autouse=True)
+def _new_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is learned yet. The cache is the test's own: see tests/conftest.py."""
+    monkeypatch.setattr(estimates, "_learned", None)
+
+
+def restart() -> None:
+    estimates._learned = None
+
+
+def kept(tmp_path: Path) -> Path:
+    path = estimates._file()
+    assert tmp_path.parent in path.parents, "a test may not write into the real cache"
+    return path
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    restart()
+
+
+def read_pixels(width: int, height: int, side: int, overlap: int) -> int:
+    """How many pixels all tiles read, one tile after another."""
+    tiles = plan(height, width, side, overlap)
+    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
+
+
+def test_every_measured_model_has_a_time() -> None:
+    for model in MODELS:
+        for scale in model.scales:
+            unknown = estimate(model.key, scale, 100, 100).seconds is None
+            assert unknown == ((model.key, scale) in UNMEASURED)
+
+
+def test_time_and_memory_grow_with_the_picture() -> None:
+    small, large = estimate("espcn", 2, 500, 500), estimate("espcn", 2, 1000, 1000)
+    assert small.seconds is not None and large.seconds == pytest.approx(4 * small.seconds)
+    assert large.megabytes == pytest.approx(1000 * 1000 * 5 * 12 / 1e6)
+
+
+def test_a_run_teaches() -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)
+
+
+def test_the_first_run_replaces_what_was_believed_and_later_ones_count_half() -> None:
+    for seconds, told in ((8.0, 8.0), (4.0, 6.0), (6.0, 6.0)):
+        learn("espcn", 2, 500, 500, seconds)
+        assert estimate("espcn", 2, 500, 500).seconds == pytest.approx(told)
+
+
+def test_another_device_is_learned_at_once() -> None:
+    learn("real-esrgan", 4, 256, 256, 13.0, Tiling(288, 24, 14_000), "cpu, float32")
+    learn("real-esrgan", 4, 256, 256, 0.5, Tiling(512, 24, 14_000), "cuda, float16")
+    assert estimate("real-esrgan", 4, 256, 256).seconds == pytest.approx(0.5)
+
+
+def test_the_memory_of_a_tile_is_told() -> None:
+    bare = 1000 * 1000 * 17 * 12 / 1e6
+    learn("real-esrgan", 4, 1000, 1000, 200.0, Tiling(288, 24, 10_000), "cpu, float32")
+    assert estimate("real-esrgan", 4, 1000, 1000).megabytes == pytest.approx(bare + 286 * 286 * 10_000 / 1e6)
+
+
+@pytest.mark.parametrize("tiling", [(256, 16), (340, 34), (160, 34), (128, 10)])
+@pytest.mark.parametrize("other", [(101, 99), (300, 200), (512, 512), (1920, 1080), (4000, 30)])
+def test_after_one_run_any_size_is_told_within_30_percent(other: tuple[int, int], tiling: tuple[int, int]) -> None:
+    """A network's time goes with what its tiles read: so many microseconds a pixel, here two."""
+    learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), Tiling(*tiling))
+    assert estimate("real-esrgan", 4, *other).seconds == pytest.approx(2e-6 * read_pixels(*other, *tiling), rel=0.3)
+
+
+def test_a_tiny_picture_teaches_nothing() -> None:
+    before = estimate("espcn", 2, 500, 500)
+    learn("espcn", 2, 9, 9, 5.0)
+    assert estimate("espcn", 2, 500, 500) == before
+
+
+def test_a_chain_takes_as_long_as_its_stages() -> None:
+    first, second = estimate("espcn", 4, 100, 50), estimate("fsrcnn", 2, 400, 200)
+    assert first.seconds is not None and second.seconds is not None
+    assert seconds_of([("espcn", 4), ("fsrcnn", 2)], 100, 50) == pytest.approx(first.seconds + second.seconds)
+
+
+def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
+    assert seconds_of([("edsr", 4), ("bicubic", 2)], 100, 50) is None
+
+
+# --- diffusion: a network that runs many times over each tile -----------------------------------------------------
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of a diffusion model of 20 steps, of which each pass over 100 by 100 pixels takes 1 s."""
+    painter.use(monkeypatch)
+    learn("painted", 4, 100, 100, 23.0, Tiling(128, 16), "cpu, float32")
+    return "painted"
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        (None, 20),
+        (Settings(prompt=" "), 20),
+        (Settings(prompt="a cat"), 40),
+        (Settings(negative_prompt="blurred"), 40),
+        (Settings(prompt="a cat", guidance=1), 20),
+        (Settings(steps=5), 5),
+        (Settings(prompt="a cat", steps=75, denoise=0.5), 150),
+    ],
+)
+def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings | None, passes: int) -> None:
+    told = estimate(painted, 4, 100, 100, given).seconds
+    assert told == pytest.approx(passes + DECODING["sd-x4"])
+    learn(painted, 4, 100, 100, 2.0 * (passes + DECODING["sd-x4"]), Tiling(128, 16), "cuda, float16", given)
+    assert estimate(painted, 4, 100, 100).seconds == pytest.approx(2 * 23)
+
+
+def test_smaller_tiles_read_more(painted: str) -> None:
+    whole, cut = (estimate(painted, 4, 100, 100, Settings(tile=tile)).seconds for tile in (128, 64))
+    assert whole == pytest.approx(23) and cut == pytest.approx(23 * read_pixels(100, 100, 64, 8) / 10_000)
+    nothing_to_write = estimate("real-esrgan", 4, 500, 500, Settings(tile=48))
+    assert (
+        nothing_to_write
+        == estimate("real-esrgan", 4, 500, 500)
+        != estimate("real-esrgan", 4, 500, 500, Settings(tile=64))
+    )
+
+
+def test_a_tile_that_was_chosen_once_is_not_the_next_runs() -> None:
+    """Nor is what a tile holds forgotten."""
+    before = estimate("sd-x4", 4, 512, 512)
+    assert before.seconds is not None
+    halves = estimate("sd-x4", 4, 512, 512, Settings(tile=64))
+    assert halves.seconds is not None and halves.megabytes < before.megabytes
+    held = 70_000
+    learn("sd-x4", 4, 512, 512, halves.seconds, Tiling(64, 8, held), settings=Settings(tile=64))
+    after = estimate("sd-x4", 4, 512, 512)
+    assert after.megabytes == before.megabytes
+    assert after.seconds == pytest.approx(before.seconds)
+
+
+def test_a_processor_is_told_from_a_gpu(painted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "has_nvidia", lambda: False)
+    on_cpu = estimate("sd-x4", 4, 128, 128)
+    monkeypatch.setattr(estimates, "has_nvidia", lambda: True)
+    on_gpu = estimate("sd-x4", 4, 128, 128)
+    assert on_cpu.on_cpu and not on_gpu.on_cpu
+    assert on_cpu.seconds is not None and on_gpu.seconds is not None and on_cpu.seconds > 50 * on_gpu.seconds
+    assert estimate(painted, 4, 128, 128).on_cpu, "what was measured here counts"
+
+
+# --- what outlives the process ------------------------------------------------------------------------------------
+
+
+def test_what_was_learned_outlives_the_process(tmp_path: Path) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    learn("real-esrgan", 8, 1000, 500, 70.0, Tiling(132, 16, 1000), "cuda, float16")
+    told = [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)]
+    restart()
+    assert [estimate("edsr", 2, 300, 300), estimate("real-esrgan", 8, 300, 300)] == told
+    assert kept(tmp_path).is_file()
+
+
+def test_another_processor_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    restart()
+    monkeypatch.setattr(estimates, "processor", lambda: "another one")
+    assert estimate("edsr", 2, 500, 500).seconds is None
+
+
+def test_another_precision_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    restart()
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    assert estimate("edsr", 2, 500, 500).seconds is None
+
+
+GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "tiling": None, "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [GOOD | {"seconds": "fast"}],
+        [GOOD | {"seconds": None}],
+        [GOOD | {"seconds": float("nan")}],
+        [GOOD | {"seconds": float("inf")}],
+        [GOOD | {"seconds": -1}],
+        [GOOD | {"tiling": [0, 0, 0]}],
+        [GOOD | {"tiling": [20, 10, 0]}],
+        [GOOD | {"tiling": [20, -1, 0]}],
+        [GOOD | {"tiling": [20.5, 1, 0]}],
+        [GOOD | {"tiling": ["20", 1, 0]}],
+        [GOOD | {"tiling": [20]}],
+        [GOOD | {"tiling": [20, 1, -5]}],
+        [GOOD | {"surplus": 1}],
+        [GOOD | {"model": ["edsr"]}],
+        [{"model": "edsr", "scale": 2}],
+        [{}],
+        [7],
+        7,
+        None,
+    ],
+    ids=str,
+)
+def test_a_damaged_file_counts_for_nothing(rates: Any, tmp_path: Path) -> None:
+    write(kept(tmp_path), {"machine": estimates._machine(), "rates": [GOOD]})
+    assert estimate("edsr", 2, 1000, 1000).seconds == 2.0
+    write(kept(tmp_path), {"machine": estimates._machine(), "rates": rates})
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+    learn("edsr", 2, 1000, 1000, 3.0)
+    restart()
+    assert estimate("edsr", 2, 1000, 1000).seconds == 3.0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "null", "{}", "\0\xff", "[" * 100_000])
+def test_a_file_that_is_not_ours_counts_for_nothing(content: str, tmp_path: Path) -> None:
+    write(kept(tmp_path), content)
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+
+
+def test_bytes_that_are_no_text_count_for_nothing(tmp_path: Path) -> None:
+    write(kept(tmp_path), "")
+    kept(tmp_path).write_bytes(b"\xff\xfe\x00")
+    assert estimate("edsr", 2, 1000, 1000).seconds is None
+
+
+@pytest.mark.parametrize("blocked", ["a folder has the file's name", "a file has the folder's name"])
+def test_a_cache_that_cannot_be_written_does_no_harm(blocked: str, tmp_path: Path) -> None:
+    path = kept(tmp_path)
+    if blocked.startswith("a folder"):
+        path.mkdir(parents=True)
+    else:
+        path.parent.parent.mkdir(parents=True)
+        path.parent.write_text("")
+    assert estimate("edsr", 2, 1000, 500).seconds is None
+    learn("edsr", 2, 1000, 500, 40.0)
+    assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)

@@ -1,0 +1,85 @@
+"""From files that diffusers saved, by the catalog's row and the real loading, to what diffusers' pipeline gives."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionUpscalePipeline
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.settings import Settings
+from pipelines.images.picture import Pixels
+from pipelines.networks import devices
+from pipelines.networks.devices import Device
+from pipelines.runs import finish
+from pipelines.upscalers import loading
+from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
+from tests.conftest import smooth
+from tests.support import published
+from tests.support.diffusion_parts import saved, saved_as_of_now
+from tests.support.hub import LoopbackHub, use
+
+SETTINGS = Settings(steps=4, seed=11, guidance=9, noise_level=40, colour_fix="none", negative_prompt="dog")
+
+
+@pytest.fixture(autouse=True)
+def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "choose", lambda: Device("cpu"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    with LoopbackHub() as server:
+        use(server.url, tmp_path / "home", monkeypatch)
+        yield server
+
+
+def stock(folder: Path, pixels: Pixels, prompt: str) -> Pixels:
+    """What diffusers' own pipeline makes of it, loaded from the folder by its own code."""
+    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    words = {"prompt": prompt, "negative_prompt": "dog", "guidance_scale": 9.0}
+    image, generator = torch.from_numpy(pixels).permute(2, 0, 1)[None], torch.Generator().manual_seed(11)
+    made: Pixels = pipeline(
+        image=image, num_inference_steps=4, noise_level=40, generator=generator, output_type="np", **words
+    ).images[0]
+    return made
+
+
+def assert_equal_to_stock(upscaler: object, folder: Path) -> None:
+    """In one tile, on multiples of 4, stepped by the scheduler of the files."""
+    assert isinstance(upscaler, DiffusionUpscaler)
+    own = replace(upscaler, own_scheduler=True)
+    for size, prompt in (((16, 24), "a cat"), ((4, 4), "A Fox, in snow! 雪 🦊")):
+        done = finish(own.run(smooth(*size), replace(SETTINGS, prompt=prompt)))
+        assert done.tiles == 1 and done.pixels.std() > 0.1
+        np.testing.assert_allclose(done.pixels, stock(folder, smooth(*size), prompt), atol=1e-4)
+
+
+def test_what_the_hub_has_gives_what_diffusers_gives(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the row as it is, but for the hashes of files that are others here: its files and its first repository."""
+    folder = saved(tmp_path / "published")
+    (folder / "tokenizer" / "special_tokens_map.json").write_text("{}")
+    published.publish(hub, folder)
+    tiny = published.row(folder)
+    monkeypatch.setattr(catalog, "MODELS", tuple(tiny if each.key == tiny.key else each for each in catalog.MODELS))
+    upscaler = loading.load("sd-x4", 4)
+    assert {asked.path.split("/resolve/")[0] for asked in hub.asked} == {"/stabilityai/stable-diffusion-x4-upscaler"}
+    assert len(upscaler.weights_sha256) == 3, "of the networks: text encoder, unet, vae"
+    assert_equal_to_stock(upscaler, folder)
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["--weights", "UPSCALE_WEIGHTS_DIR"])
+def test_a_folder_just_as_it_was_saved_gives_what_diffusers_gives(
+    by_name: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokenizer is one file, where the row has three."""
+    folder = saved_as_of_now(tmp_path / "sd-x4")
+    assert (folder / "tokenizer" / "tokenizer.json").is_file() and not (folder / "tokenizer" / "vocab.json").exists()
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path) if by_name else "")
+    assert_equal_to_stock(loading.load("sd-x4", 4, None if by_name else folder), folder)

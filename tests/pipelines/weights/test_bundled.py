@@ -1,0 +1,81 @@
+"""The files that come along: small together, each with a card, and better than bicubic."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Weights
+from pipelines.catalog.settings import Settings
+from pipelines.measuring import run as benchmark
+from pipelines.measuring.protocols import contenders
+from pipelines.measuring.run import Plan, subjects
+from pipelines.runs import finish
+from pipelines.upscalers.loading import load
+from pipelines.weights.local import BUNDLED, Found, find
+from tests.conftest import smooth
+from ui.examples import EXAMPLES
+
+ROWS = [
+    (model.key, scale)
+    for model in catalog.MODELS
+    for scale, weights in model.scales.items()
+    if weights and weights.bundled
+]
+
+
+def found(key: str, scale: int) -> Found:
+    weights = catalog.weights_for(catalog.find(key), scale)
+    assert isinstance(weights, Weights)
+    here = find(weights)
+    assert here is not None and len(here) == 1
+    return here[0]
+
+
+def test_all_files_are_rows_and_small_together() -> None:
+    assert {path.name for path in BUNDLED.glob("*.safetensors")} == {found(*row).path.name for row in ROWS}
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 12_000_000
+
+
+@pytest.mark.parametrize(("key", "scale"), ROWS)
+def test_row_and_card_say_what_the_file_is(key: str, scale: int) -> None:
+    file = found(key, scale)
+    content, card = file.path.read_bytes(), file.path.with_suffix(".md").read_text()
+    assert (file.origin, file.proof, len(content)) == ("bundled", "sha256", file.file.size)
+    assert hashlib.sha256(content).hexdigest() in card and f"{len(content):,} bytes" in card
+    assert f"python -m training {key} --scale {scale} " in card and "## Scores" in card
+    learned = sum(value.numel() for name, value in load_file(file.path).items() if name != "enlarges")
+    assert catalog.find(key).params[scale] == learned <= 400_000
+
+
+@pytest.mark.parametrize(("key", "scale"), ROWS)
+def test_a_ramp_stays_a_ramp(key: str, scale: int) -> None:
+    """No shift, no tint: each large pixel lies where it should between the small ones."""
+    slope, side, margin = 0.01, 60, 20
+    ramp = np.broadcast_to((0.2 + slope * np.arange(side, dtype=np.float32))[None, :, None], (side, side, 3))
+    made = finish(load(key, scale).run(np.ascontiguousarray(ramp), Settings())).pixels
+    place = (np.arange(side * scale) + 0.5) / scale - 0.5
+    inside = slice(margin * scale, -margin * scale)
+    expected = np.broadcast_to((0.2 + slope * place)[None, :, None], made.shape)
+    np.testing.assert_allclose(made[inside, inside], expected[inside, inside], atol=1 / 255)
+
+
+@pytest.mark.parametrize(("key", "scale"), ROWS)
+def test_tiles_equal_the_whole(key: str, scale: int) -> None:
+    pixels = smooth(90, 111)
+    whole, tiled = (finish(load(key, scale).run(pixels, Settings(tile=tile))) for tile in (None, 64))
+    assert whole.tiles == 1 and tiled.tiles > 3 and tiled.seam is None
+    np.testing.assert_allclose(tiled.pixels, whole.pixels, atol=1 / 255)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_swift_beats_srcnn_and_srcnn_beats_bicubic(scale: int, tmp_path: Path) -> None:
+    """On the example photographs, none of which they were trained on."""
+    models = contenders("round-trip", scale, ["bicubic", "srcnn", "swift"], [])
+    pictures, _ = subjects([each.path for each in EXAMPLES if each.name in ("face", "building")])
+    rows = finish(benchmark.run(Plan("round-trip", scale, "bicubic", models, repeats=0), pictures, "not asked for"))
+    scores = {key: np.mean([row.psnr_y for row in rows if row.model == key]) for key in ("bicubic", "srcnn", "swift")}
+    assert scores["swift"] > scores["srcnn"] + 0.1 > scores["bicubic"] + 0.5, scores

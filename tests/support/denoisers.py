@@ -1,0 +1,113 @@
+"""What holds of every diffusion model, asserted of a tiny one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+
+from pipelines.catalog.settings import Settings
+from pipelines.images.picture import Pixels
+from pipelines.networks import devices
+from pipelines.networks.devices import Device
+from pipelines.runs import Preview, Step, finish
+from pipelines.upscalers.base import Upscaled
+from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
+from tests.conftest import smooth
+
+FOUR = Settings(steps=4, seed=11)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """So little work takes longer in several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on that device from now on."""
+    monkeypatch.setattr(devices, "choose", lambda light=False: device)
+
+
+def run(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:
+    """Four steps of the seed 11, unless told otherwise."""
+    return finish(upscaler.run(pixels, replace(FOUR, **changes)))
+
+
+def each_pass(upscaler: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Filled while the network runs: by how many tiles it saw at each pass."""
+    unet, seen = upscaler.parts(Device("cpu")).unet, list[int]()
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda tiles, *a, **k: seen.append(len(tiles)) or forward(tiles, *a, **k))
+    return seen
+
+
+def assert_any_size(upscaler: DiffusionUpscaler, size: tuple[int, int]) -> None:
+    height, width = size
+    done = run(upscaler, smooth(height, width), steps=1)
+    assert done.pixels.shape == (upscaler.scale * height, upscaler.scale * width, 3)
+    assert done.pixels.dtype == np.float32 and 0 <= done.pixels.min() <= done.pixels.max() <= 1
+
+
+def assert_repeatable(upscaler: DiffusionUpscaler, anew: DiffusionUpscaler, pixels: Pixels) -> None:
+    """Whatever ran before, here or elsewhere; without one the seed is 0; and torch's own generator is left alone."""
+    state = torch.get_rng_state()
+    first = run(upscaler, pixels).pixels
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    np.testing.assert_array_equal(run(anew, pixels).pixels, first)
+    unseeded, zero = (run(upscaler, pixels, seed=seed).pixels for seed in (None, 0))
+    np.testing.assert_array_equal(unseeded, zero)
+    assert np.abs(zero - first).mean() > 2e-3
+
+
+def assert_near_whole(
+    upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, share: float, seam: float = 0.01, **changes: Any
+) -> None:
+    """In tiles the root of the mean square error is no more than a share of the picture's deviation."""
+    whole, tiled = run(upscaler, pixels, **changes), run(upscaler, pixels, tile=tile, **changes)
+    assert whole.tiles == 1 and tiled.tiles > 1 and tiled.tiling is not None and tiled.tiling.side == tile
+    assert np.sqrt(np.square(tiled.pixels - whole.pixels).mean()) < share * whole.pixels.std()
+    assert tiled.seam is None or tiled.seam < seam
+
+
+def assert_ends_within_one_pass(
+    upscaler: DiffusionUpscaler, pixels: Pixels, tile: int, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> None:
+    """Steps count all there is to do, and between two of them the network runs once at most."""
+    passes = each_pass(upscaler, monkeypatch)
+    steps, before = list[Step](), 0
+    run = upscaler.run(pixels, replace(FOUR, tile=tile, **changes))
+    for step in run:
+        assert len(passes) - before <= 1
+        steps.append(step)
+        before = len(passes)
+    assert len(passes) >= 8 and len({step.total for step in steps}) == 1
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[0].done == 0 and steps[-1].done == steps[-1].total
+    assert any(isinstance(step, Preview) for step in steps)
+    cancelled = upscaler.run(pixels, replace(FOUR, tile=tile, **changes))
+    while len(passes) == before:
+        next(cancelled)
+    cancelled.close()
+    assert len(passes) == before + 1
+
+
+def stock(kind: type[DiffusionPipeline], folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
+    """What diffusers' own pipeline makes of it in 4 steps, with the scheduler of the files."""
+    pipeline: Any = kind.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    generator = torch.Generator().manual_seed(11)
+    made: Pixels = pipeline(
+        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
+    ).images[0]
+    return made

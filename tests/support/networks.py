@@ -1,0 +1,122 @@
+"""Parameters and pictures for the networks' tests, drawn so that they are the same on every machine."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipelines.networks.archs.rrdbnet import RRDBNet
+from pipelines.networks.archs.srcnn import Srcnn
+from pipelines.networks.archs.srvgg import SRVGGNetCompact
+from pipelines.networks.archs.swift import Swift
+
+UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
+
+
+def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
+    """Random parameters of these names and shapes, drawn in the order of their names.
+
+    None is left at 0 or 1, and signals keep their size from layer to layer, so that each parameter counts.
+    """
+    random, state = np.random.default_rng(seed), {}
+    for name, shape in sorted(shapes.items()):
+        values = random.standard_normal(shape)
+        if len(shape) == 4:
+            values *= (1.5 / np.prod(shape[1:])) ** 0.5
+        else:
+            values = 0.2 + 0.1 * values
+        state[name] = torch.from_numpy(values.astype(np.float32))
+    return state
+
+
+def fill(network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
+    """Load drawn parameters into the network, freeze it, and give them back."""
+    state = drawn({name: tuple(value.shape) for name, value in network.state_dict().items()}, seed)
+    network.load_state_dict(state)
+    network.requires_grad_(False)
+    return state
+
+
+def tiny_rrdb(seed: int = 0) -> dict[str, Tensor]:
+    """The parameters of an RRDB network that enlarges by 4."""
+    return fill(RRDBNet(upsamplings=2, unshuffle=1, width=6, depth=1, growth=4), seed)
+
+
+def tiny_compact(seed: int = 0) -> dict[str, Tensor]:
+    """The parameters of a compact network that enlarges by 4."""
+    return fill(SRVGGNetCompact(scale=4, width=5, depth=2), seed)
+
+
+def as_pth(state: Any) -> bytes:
+    """What torch.save writes."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def rrdb(scale: int, depth: int = 2, seed: int = 0) -> RRDBNet:
+    """A tiny RRDB network, whose outputs are about within [0, 1]. With a depth of 5 its tiles are feathered."""
+    network = RRDBNet(*UPSAMPLINGS[scale], width=8, depth=depth, growth=4)
+    fill(network, seed)
+    network.conv_last.weight.data.mul_(0.2)
+    network.conv_last.bias.data.fill_(0.4)
+    return network
+
+
+def compact(scale: int, depth: int = 2, seed: int = 0) -> SRVGGNetCompact:
+    """A tiny compact network, whose outputs are about within [0, 1] for most pictures."""
+    network = SRVGGNetCompact(scale, width=8, depth=depth)
+    fill(network, seed)
+    network.body[-1].weight.data.mul_(0.2)
+    network.body[-1].bias.data.zero_()
+    return network
+
+
+def swift(scale: int, depth: int = 2, seed: int = 0) -> Swift:
+    """A tiny network of swift's kind, whose outputs are about within [0, 1] for most pictures."""
+    network = Swift(scale, width=8, depth=depth)
+    fill(network, seed)
+    network.last.weight.data.mul_(0.2)
+    network.last.bias.data.zero_()
+    return network
+
+
+def srcnn(scale: int, seed: int = 0) -> Srcnn:
+    """SRCNN with drawn parameters, whose outputs are about within [0, 1] for most pictures."""
+    network = Srcnn(scale)
+    fill(network, seed)
+    network.enlarges.fill_(scale)
+    network.rebuild.weight.data.mul_(0.2)
+    network.rebuild.bias.data.zero_()
+    return network
+
+
+def put_tiny(folder: Path) -> None:
+    """Put a tiny network under the name of each file that the network engine runs."""
+    for scale in (2, 4, 8):
+        torch.save(rrdb(scale).state_dict(), folder / f"RealESRGAN_x{scale}.pth")
+    for seed, name in enumerate(("realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3")):
+        torch.save({"params": compact(4, seed=seed).state_dict()}, folder / f"{name}.pth")
+
+
+def noise(height: int, width: int, seed: int = 1) -> Tensor:
+    """A picture (1, 3, height, width) of uniform noise in [0, 1]."""
+    return torch.from_numpy(np.random.default_rng(seed).random((1, 3, height, width), dtype=np.float32))
+
+
+def reach(network: nn.Module, scale: int, side: int, row: int, column: int) -> int:
+    """How far, in pixels of the input, the outputs are that read this pixel of a picture (side, side).
+
+    All weights are made positive and all biases 0: then a picture of one bright pixel is bright exactly there.
+    """
+    for name, value in network.named_parameters():
+        value.data = torch.zeros_like(value) if name.endswith("bias") else torch.ones_like(value)
+    picture = torch.zeros(1, 3, side, side)
+    picture[..., row, column] = 1
+    rows, columns = (network(picture)[0, 0] != 0).nonzero().div(scale, rounding_mode="floor").unbind(1)
+    distance = torch.maximum((rows - row).abs(), (columns - column).abs()).max()
+    return int(distance)

@@ -1,0 +1,37 @@
+"""Made rows of a benchmark, shared by the tests of what is concluded from them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pipelines.measuring.rows import Row, metric_of
+from pipelines.report.report import Report
+
+PSNR_Y = metric_of("psnr_y")
+
+
+def row(model: str, image: str = "one.png", **fields: Any) -> Row:
+    """One contender on one picture, at x2, with no scores but those given."""
+    stages = tuple(model.split(",")) if "," in model else None
+    return Row(**{"image": image, "image_sha256": "0" * 64, "model": model, "scale": 2, "stages": stages} | fields)
+
+
+def several(model: str, psnr_y: Iterable[float]) -> list[Row]:
+    """One contender on as many pictures as there are scores."""
+    return [row(model, f"{number}.png", psnr_y=float(value)) for number, value in enumerate(psnr_y)]
+
+
+def report_of(rows: Iterable[Row], **fields: Any) -> Report:
+    """A finished report of these rows."""
+    made = Report(
+        protocol="round-trip",
+        kernel="bicubic",
+        scale=2,
+        machine={"processor": "a fast one", "cores": 2},
+        versions={"python": "3.12"},
+        command="python -m pipelines benchmark one.png --scale 2",
+        made="2025-03-01T12:00:00Z",
+        complete=True,
+        rows=tuple(rows),
+    )
+    return replace(made, **fields)

@@ -1,0 +1,337 @@
+"""The GPU boundary: on a ZeroGPU Space, played here, and anywhere else."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from pipelines import estimates
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import File, Url, Weights
+from pipelines.catalog.settings import Settings
+from pipelines.errors import BadSetting
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from pipelines.networks import devices
+from pipelines.networks.devices import Device
+from pipelines.runs import Run, Step, finish, sent
+from pipelines.upscalers import loading
+from tests.conftest import smooth
+from tests.support import painter
+from tests.support.hub import LoopbackHub, use
+from ui.jobs import comparing, gpu
+from ui.tabs import chained, compare, upscale
+
+ROOT = Path(__file__).parents[3]
+
+
+class Lender(BaseHTTPRequestHandler):
+    """What ZeroGPU asks of the machine that lends the GPUs: always yes."""
+
+    asked: list[str]
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        content = json.dumps({"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "yes"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def lender() -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+    handler = type("Handler", (Lender,), {"asked": asked})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_on_zero_gpu(lender: tuple[str, list[str]], tmp_path: Path) -> None:
+    """See tests/on_zero_gpu.py for what holds there."""
+    url, asked = lender
+    there = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": url, "HOME": str(tmp_path)}
+    options = ["tests/on_zero_gpu.py", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    code = f"""
+import sys
+sys.modules["torch"] = None  # which would look for the GPU
+import app, pytest
+sys.exit(pytest.main({options}))
+"""
+    python = [sys.executable, "-c", code]
+    done = subprocess.run(python, capture_output=True, text=True, cwd=ROOT, env=os.environ | there)
+    assert done.returncode == 0, done.stdout + done.stderr
+    paths = [urlsplit(each).path for each in asked]
+    assert "/startup-report" in paths
+    assert paths.count("/schedule") == paths.count("/release") > 0
+    lent = [parse_qs(urlsplit(each).query)["durationSeconds"] for each in asked if each.startswith("/schedule")]
+    assert [str(gpu.USUAL)] in lent and [str(round(gpu.LOADING + gpu.SLACK * 7))] in lent
+
+
+def where() -> Run[int]:
+    yield Step(0, 1, "looking")
+    return os.getpid()
+
+
+def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
+    assert finish(gpu.run([("bicubic", 2)], None, None, where)) == os.getpid()
+
+
+def test_elsewhere_the_package_spaces_is_not_needed() -> None:
+    code = "import sys; sys.modules['spaces'] = None; import app"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the parent's process, whose time is not the visitor's quota; the noisy twin only where it is mixed in."""
+    with LoopbackHub() as hub:
+        use(hub.url, tmp_path / "home", monkeypatch)
+        for name in ("usual.pth", "twin.pth"):
+            hub.serve(f"/nets/{name}", b"net")
+        usual, twin = (Weights((File(name, 3),), (Url(f"{hub.url}/nets"),)) for name in ("usual.pth", "twin.pth"))
+        row = catalog.Model("made", "Made", "gan", "network", {2: usual}, "none needed", True, "Made for tests.")
+        monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, replace(row, noisy_twin=twin)))
+        for settings, asked in ((None, ["usual.pth"]), (Settings(denoise=1), []), (Settings(denoise=0), ["twin.pth"])):
+            hub.asked.clear()
+            assert finish(gpu.run([("made", 2)], settings, None, where)) == os.getpid()
+            assert [each.path.rpartition("/")[2] for each in hub.asked] == asked
+
+
+def test_what_is_quick_without_a_gpu_asks_for_none() -> None:
+    """One asked for these would be taken off the visitor's quota for nothing."""
+    quick = [model for model in catalog.MODELS if model.engine in ("classical", "opencv") or model.key == "swift"]
+    assert len(quick) > 5 and not any(model.gpu for model in quick)
+
+
+# --- for how long -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """A diffusion model that takes a second for each pass over 100 by 100 pixels."""
+    painter.use(monkeypatch)
+    return [("painted", 4)]
+
+
+def test_a_diffusion_model_is_lent_a_gpu_for_as_long_as_it_will_take(painted: list[tuple[str, int]]) -> None:
+    for steps, size, taken in ((4, (100, 100), 7), (17, (100, 100), 20), (4, (200, 100), 14)):
+        assert gpu.seconds(painted, Settings(steps=steps), size) == round(gpu.LOADING + gpu.SLACK * taken)
+    assert gpu.seconds(painted, Settings(steps=200), (300, 300)) == gpu.LONGEST
+    assert gpu.seconds(painted, None, None) == gpu.LONGEST, "nobody knows"
+    assert gpu.seconds([("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL
+
+
+def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    with pytest.raises(
+        BadSetting,
+        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for 4 min at the most: take",
+    ):
+        gpu.seconds(painted, Settings(steps=200), (300, 300))
+    assert gpu.seconds(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST
+
+
+@pytest.mark.parametrize(("stages", "most"), [([("painted", 4)], 220), ([("painted", 4), ("twice", 2)], 200)], ids=str)
+def test_what_loading_leaves_no_time_for_is_refused_too(
+    stages: list[tuple[str, int]], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what a run may take longer than estimated gives way where all of it would be too long."""
+    painter.use(monkeypatch, painter.PAINTED, replace(painter.PAINTED, key="twice", scales={2: None}))
+    assert gpu.lent(stages, most + 1, "take less") == gpu.LONGEST, "nothing ends it here"
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    assert gpu.lent(stages, most, "take less") == gpu.LONGEST
+    with pytest.raises(BadSetting, match="and a GPU is lent for 4 min at the most: take less"):
+        gpu.lent(stages, most + 1, "take less")
+
+
+def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one reads sixteen times the pixels."""
+    twice = replace(painter.PAINTED, key="twice", scales={2: None})
+    painter.use(monkeypatch, painter.PAINTED, twice)
+    estimates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
+    chain, settings = [*painted, ("twice", 2)], Settings(steps=4)
+    taken = 7 + 16 * 0.07
+    assert gpu.seconds(chain, settings, (100, 100)) == round(2 * gpu.LOADING + gpu.SLACK * taken)
+
+
+def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
+    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real-ESRGAN on 1600 x 1600 takes minutes on a processor, by which the chain would be refused."""
+    chain = [*painted, ("real-esrgan", 2)]
+    alone = estimates.estimate("real-esrgan", 2, 1600, 1600).seconds
+    assert alone is not None and alone > 100
+    here = gpu.expected(chain, Settings(steps=4), 400, 400)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    there = gpu.expected(chain, Settings(steps=4), 400, 400)
+    assert here is not None and there is not None
+    assert here - there == pytest.approx(alone * (1 - 1 / gpu.QUICKER))
+    assert gpu.seconds(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST
+    classical = [("lapsrn", 4)]
+    assert gpu.expected(classical, None, 400, 400) == estimates.seconds_of(classical, 400, 400), "it has no use for one"
+
+
+# --- for how long, to compare -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def square(tmp_path: Path) -> Path:
+    """A picture that is 100 by 100 when it has been shrunk by 4: the painter takes 23 s, so it is timed once."""
+    images.write(Picture(smooth(400, 400)), tmp_path / "square.png")
+    return tmp_path / "square.png"
+
+
+def lent_to_compare(source: Path | list[Path], *models: str, protocol: str = "round-trip") -> int:
+    """For how long a GPU would be lent."""
+    asked = comparing.begun(
+        source if isinstance(source, list) else [source], protocol, "x4", "bicubic", list(models), []
+    )
+    return comparing.lent(asked.plan.contenders, [(100, 100)] * len(asked.pictures))
+
+
+def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
+    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = round(gpu.LOADING + gpu.SLACK * (23 + comparing.SCORING * 0.16))
+    assert lent_to_compare(square, "painted") == alone
+    assert alone <= lent_to_compare(square, "painted", "bicubic") <= alone + 1
+    assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL, "no model of diffusion"
+    asked: list[int] = []
+    monkeypatch.setattr(gpu, "_wanted", lambda stages: True)
+    monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or sent(job(*rest)))
+    told = finish(comparing.measured(comparing.begun([square], "round-trip", "x4", "bicubic", ["painted"], [])))
+    assert asked == [alone] and told.rows[0].error is None and told.complete
+
+
+@pytest.mark.parametrize(
+    ("pictures", "models", "instead"),
+    [
+        (1, ["painted"], "take a smaller picture."),
+        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or take a smaller picture."),
+        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or take smaller pictures, or fewer."),
+    ],
+)
+def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
+    pictures: int,
+    models: list[str],
+    instead: str,
+    painted: list[tuple[str, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the page before the run, and by the API; elsewhere than on a Space it takes its time."""
+    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))  # half of that, with the 7 s before
+    paths = [tmp_path / f"{number}.png" for number in range(pictures)]
+    for number, path in enumerate(paths):
+        images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
+    asked = "round-trip", "x4", "bicubic", models, []
+    assert "would take" not in compare._plan(paths, *asked)
+    comparing.begun(paths, *asked)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    for refused in (lambda: compare._plan(paths, *asked), lambda: _error(lambda: comparing.begun(paths, *asked))):
+        told = refused()
+        assert "and a GPU is lent for 4 min at the most: " + instead in told
+
+
+def test_a_chain_that_would_end_half_way_is_refused_before(
+    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scored or not, on the page and by `/chain`."""
+    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
+    assert "would take" not in chained._plan(square, "painted", "bicubic", True)
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    lent = "and a GPU is lent for 4 min at the most: "
+    assert f"{lent}take a smaller picture" in chained._plan(square, "painted", "bicubic", False)
+    assert f"{lent}leave out painted x4 then bicubic x2" in chained._plan(square, "painted", "bicubic", True)
+    assert f"{lent}take a smaller picture" in upscale._plan(square, "painted", "", "x4", None)
+    with pytest.raises(gr.Error, match=lent):
+        list(chained.chain(square, "painted", "bicubic"))
+
+
+def _error(call: Callable[[], object]) -> str:
+    with pytest.raises(BadSetting) as error:
+        call()
+    return str(error.value)
+
+
+# --- what is loaded before the page opens -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("painted", "UPSCALE_PRELOAD: 'painted' is not KEY:SCALE, such as lapsrn:4."),
+        ("espcn:2,nonsense:4", "UPSCALE_PRELOAD: There is no model 'nonsense'"),
+        ("espcn:8", "ESPCN has no scale x8"),
+    ],
+)
+def test_a_preload_that_names_no_model_is_one_sentence(
+    named: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSCALE_PRELOAD", named)
+    with pytest.raises(BadSetting) as error:
+        gpu.preload()
+    assert str(error.value).startswith(sentence)
+
+
+def test_without_a_gpu_nothing_is_preloaded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
+    monkeypatch.setattr(devices, "choose", lambda: Device("cpu"))
+    gpu.preload()
+    assert not loading._kept
+    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    gpu.preload()
+    assert [key for key, *_ in loading._kept] == ["espcn"]
+
+
+def test_what_cannot_be_preloaded_is_logged_and_the_next_one_is_loaded(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("UPSCALE_PRELOAD", " edsr:2 , espcn:2,")
+    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    gpu.preload()
+    assert [key for key, *_ in loading._kept] == ["espcn"]
+    assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) cannot be had" in caplog.text
+
+
+def test_a_model_that_is_too_large_for_the_memory_is_logged_and_the_page_opens(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def short(key: str, scale: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
+    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    monkeypatch.setattr(gpu, "pin", short)
+    gpu.preload()
+    assert "espcn x2 is not preloaded: there is not enough memory for it." in caplog.text
+
+
+def test_without_the_setting_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "choose", lambda: pytest.fail("the page would open seconds later"))
+    gpu.preload()

@@ -1,0 +1,39 @@
+"""What the page offers: nothing that could only be refused."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.catalog import rows as catalog
+from ui.jobs.offered import offered
+from ui.tabs import chained, compare
+
+
+def keys(scale: int | None = None) -> set[str]:
+    return {row.key for row in offered(scale)}
+
+
+def test_what_nobody_can_be_asked_for_is_left_out() -> None:
+    assert {row.key for row in catalog.MODELS} - keys() == {"ldm-x4"}
+    assert "ldm-x4" not in keys(4)
+
+
+def test_what_is_in_ones_own_folder_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = catalog.find("ldm-x4").scales[4]
+    assert needed is not None
+    for file in needed.files:
+        path = tmp_path / "ldm-x4" / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"_class_name": "{needed.pipeline}"}}')
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
+    assert keys() == {row.key for row in catalog.MODELS} and "ldm-x4" not in keys(2)
+
+
+def test_a_folder_that_cannot_be_read_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", "/dev/null/nowhere")
+    assert keys() >= {row.key for row in catalog.MODELS if row.key != "ldm-x4"}
+
+
+def test_lists_of_the_page_are_of_what_is_offered() -> None:
+    assert {key for _, key in chained._models(4)} == keys(4)
+    assert {key for _, key in compare._models("round-trip", "x4")[0]} == keys(4)

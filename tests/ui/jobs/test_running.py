@@ -1,0 +1,39 @@
+"""How steps become words on the page, and which of them are shown."""
+
+import numpy as np
+import pytest
+
+from pipelines.runs import Preview, Run, Step
+from ui.jobs.running import in_words, steps
+
+
+@pytest.mark.parametrize(
+    ("step", "elapsed", "said"),
+    [
+        (Step(0, 16, "LapSRN x4: tiles"), 0.0, "LapSRN x4: tiles, 0 of 16"),
+        (Step(4, 16, "LapSRN x4: tiles"), 3.0, "LapSRN x4: tiles, 4 of 16, about 9.0 s left"),
+        (Step(4, 16, "step 3 of 20, tile 2 of 6"), 3.0, "step 3 of 20, tile 2 of 6, about 9.0 s left"),
+        (Step(15, 16, "stage 2 of 2, ESPCN x2: tiles"), 3.0, "stage 2 of 2, ESPCN x2: tiles, 15 of 16"),
+        (Step(500_000, 1_000_000, "unet.safetensors"), 60.0, "unet.safetensors, 0.5 MB of 1.0 MB, about 60 s left"),
+    ],
+)
+def test_words_of_a_step(step: Step, elapsed: float, said: str) -> None:
+    assert in_words(step, elapsed) == said
+
+
+def test_steps_in_quick_succession_are_left_out_but_previews_are_shown() -> None:
+    def quick() -> Run[str]:
+        for done in range(50):
+            yield Step(done, 50, "quick")
+            if done % 10 == 9:
+                yield Preview(done, 50, "seen", np.zeros((1, 1, 3), np.uint8))
+        return "done"
+
+    shown: list[str] = []
+    run = steps(quick(), lambda said, share: said)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            shown.append(next(run))
+    assert end.value.value == "done"
+    assert [said for said in shown if said.startswith("seen")] == [f"seen, {done} of 50" for done in range(9, 50, 10)]
+    assert len(shown) < 20

@@ -1,0 +1,265 @@
+"""The Chained 8x tab and `/chain`: what the API gives, and the tab in Debian's Chromium."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pipelines.cli.main import main
+from pipelines.enlarge import enlarge_by
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from pipelines.runs import finish
+from tests.conftest import smooth, visit
+
+STAGES = [("espcn", 4), ("espcn", 2)]
+GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    return tmp_path / "small.png"
+
+
+# --- the API ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(served: str, tmp_path: Path) -> Iterator[Client]:
+    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
+    yield client
+    client.close()
+
+
+def test_api_and_command_line_and_library_give_the_same_bytes(
+    client: Client, small: Path, tmp_path: Path, own_weights: Path
+) -> None:
+    file, details = client.predict(image=handle_file(small), first="espcn", second="espcn", api_name="/chain")
+    assert main(["chain", str(small), str(tmp_path / "out.png"), "--stages", "espcn:4,espcn:2"]) == 0
+    assert Path(file).read_bytes() == (tmp_path / "out.png").read_bytes()
+    done = finish(enlarge_by(images.read(small), STAGES))
+    assert Path(file).read_bytes() == images.encode(done.picture, "png")
+    assert Path(file).name == "small_espcn-x4_espcn-x2_x8.png"
+    assert details["model"] == "espcn:4,espcn:2" and details["scale"] == 8 and details["size"] == [240, 160]
+
+
+def test_transparency_and_16_bits_survive(client: Client, tmp_path: Path) -> None:
+    images.write(Picture(smooth(9, 9), alpha=smooth(9, 9)[..., 0], depth=16), tmp_path / "fine.png")
+    file, _ = client.predict(handle_file(tmp_path / "fine.png"), "bicubic", "nearest", api_name="/chain")
+    result = images.read(Path(file))
+    assert result.depth == 16 and result.alpha is not None and result.alpha.shape == (72, 72)
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "second", "sentence"),
+    [
+        (None, "bicubic", "bicubic", "Choose a picture first."),
+        ("small", "bicubik", "bicubic", "There is no model 'bicubik'; did you mean bicubic?"),
+        ("small", "bicubic", None, "There is no model 'None'"),
+        ("large", "bicubic", "bicubic", "at most 128 megapixels can be made"),
+        ("small", "edsr", "bicubic", "EDSR_x4.pb (40 MB) cannot be had"),
+    ],
+)
+def test_bad_input_gets_our_sentence(
+    client: Client, small: Path, given: str | None, first: str, second: str | None, sentence: str
+) -> None:
+    images.write(Picture(np.zeros((1500, 1500, 3), np.float32)), small.with_name("large.png"))
+    image = None if given is None else handle_file(small.with_name(f"{given}.png"))
+    with pytest.raises(AppError) as error:
+        client.predict(image, first, second, api_name="/chain")
+    assert sentence in str(error.value)
+
+
+# --- the tab ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The tab, opened; `parametrize` it with (width, colour scheme). The console must stay empty."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    with visit(browser, width, scheme, served) as page:
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(served)
+        page.get_by_role("tab", name="Chained 8x").click()
+        expect(button(page, "Run")).to_be_enabled()
+        yield page
+        assert set(said) <= {GRADIOS_OWN}
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def state(page: Page) -> Locator:
+    return page.locator("#chained-progress")
+
+
+def plan(page: Page) -> Locator:
+    return page.locator(".plan:visible")
+
+
+def captions(page: Page) -> list[str]:
+    """What stands below each pane, once every pane is drawn."""
+    expect(page.locator(".panes[aria-busy=false]")).to_be_visible()
+    return page.locator(".pane figcaption").all_inner_texts()
+
+
+def give(page: Page, path: Path) -> None:
+    page.locator("#chained-picture").get_by_label("Remove Image").click()
+    page.locator("#chained-picture input[type=file]").set_input_files(path)
+    expect(page.locator("#chained-picture img")).to_be_visible()
+
+
+def choose(page: Page, label: str, model: str) -> None:
+    page.get_by_label(label).click()
+    page.get_by_role("option", name=model, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0)
+
+
+def choose_espcn(page: Page) -> None:
+    choose(page, "First, x4", "Network · ESPCN")
+    choose(page, "Then, x2", "Network · ESPCN")
+
+
+def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(smooth(100, 130)), tmp_path / "odd.png")
+    give(page, tmp_path / "odd.png")
+    choose_espcn(page)
+    expect(plan(page)).to_contain_text("130 × 100 → 16 × 12 → 64 × 48 → 128 × 96 · beside Bicubic x8 · about")
+    button(page, "Run").click()
+    expect(state(page)).to_contain_text("Done.")
+    original, small, x4, x2, bicubic = captions(page)
+    assert "Original" in original and "128 × 96" in original
+    assert "÷8" in small and "16 × 12" in small
+    assert "espcn x4" in x4 and re.search(r"64 × 48, [\d.]+ m?s", x4)
+    assert "then espcn x2" in x2 and re.search(r"128 × 96, [\d.]+ m?s · in all PSNR Y [\d.]+ dB, [\d.]+ m?s", x2)
+    assert "bicubic x8" in bicubic and re.search(r"PSNR Y [\d.]+ dB", bicubic)
+    button(page, "Difference").click()
+    expect(button(page, "Difference")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("that of the whole pipeline")).to_contain_text("nothing is rounded")
+    expect(button(page, "Download PNG")).to_have_count(0)
+
+
+def test_without_scoring_it_enlarges_by_eight(page: Page, small: Path, own_weights: Path) -> None:
+    give(page, small)
+    choose_espcn(page)
+    page.get_by_label("Score it").uncheck()
+    expect(plan(page)).to_contain_text("30 × 20 → 120 × 80 → 240 × 160 · about")
+    button(page, "Run").click()
+    expect(state(page)).to_contain_text("Done in")
+    picture, x4, x8 = captions(page)
+    assert "Picture" in picture and "espcn x4" in x4 and "120 × 80" in x4
+    assert "then espcn x2" in x8 and "240 × 160" in x8
+    expect(page.locator("#chained-about")).to_contain_text("240 × 160")
+    with page.expect_download() as download:
+        button(page, "Download PNG").click()
+    assert download.value.suggested_filename == "small_espcn-x4_espcn-x2_x8.png"
+    done = finish(enlarge_by(images.read(small), STAGES))
+    assert download.value.path().read_bytes() == images.encode(done.picture, "png")
+
+
+def test_a_transparent_grey_picture_is_shown_at_every_stage(page: Page, tmp_path: Path) -> None:
+    alpha = smooth(16, 16)[..., 0]
+    images.write(Picture(np.full((16, 16, 3), 0.5, np.float32), alpha=alpha, grey=True), tmp_path / "clear.png")
+    give(page, tmp_path / "clear.png")
+    page.get_by_label("Score it").uncheck()
+    button(page, "Run").click()
+    expect(state(page)).to_contain_text("Done in")
+    assert len(captions(page)) == 3
+
+
+@pytest.mark.parametrize("model", ["LapSRN", "FSRCNN", "Swift"])
+def test_a_preset_chooses_both_models(page: Page, model: str) -> None:
+    button(page, "All LapSRN" if model == "LapSRN" else f"{model} twice").click()
+    for label in ("First, x4", "Then, x2"):
+        expect(page.get_by_label(label)).to_have_value(f"Network · {model}")
+    if model == "Swift":
+        expect(plan(page)).not_to_contain_text("downloads")
+    else:
+        expect(plan(page)).to_contain_text("downloads")
+
+
+def test_a_model_that_cannot_be_had_leaves_the_others(page: Page) -> None:
+    button(page, "FSRCNN twice").click()
+    button(page, "Run").click()
+    expect(state(page)).to_contain_text("FSRCNN_x4.pb (42 kB) cannot be had")
+    assert [caption.splitlines()[0] for caption in captions(page)] == ["Original", "÷8", "bicubic x8"]
+
+
+def test_cancel_within_a_stage_leaves_nothing(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(np.tile(smooth(280, 280), (5, 5, 1))), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    choose_espcn(page)
+    page.get_by_label("Score it").uncheck()
+    expect(plan(page)).to_contain_text("11200 × 11200")
+    button(page, "Run").click()
+    expect(state(page)).to_contain_text("stage 2 of 2, ESPCN x2: tiles")
+    button(page, "Cancel").click()
+    expect(state(page)).to_contain_text("Cancelled.")
+    expect(page.locator(".pane")).to_have_count(0)
+    expect(button(page, "Run")).to_be_enabled()
+
+
+def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(np.tile(smooth(320, 320), (5, 5, 1))), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    expect(plan(page)).to_contain_text("1600 × 1600")
+    button(page, "Run").click()
+    page.wait_for_function("document.querySelector('#chained-progress').innerText.includes('bicubic x8')")  # at once
+    button(page, "Cancel").click()
+    expect(state(page)).to_contain_text("Cancelled: 1 of 2 are below.")
+    names = [caption.splitlines()[0] for caption in captions(page)]
+    assert names == ["Original", "÷8", "swift x4", "then swift x2"]
+
+
+def test_no_picture_is_our_sentence(page: Page) -> None:
+    page.locator("#chained-picture").get_by_label("Remove Image").click()
+    expect(plan(page)).to_have_text("Choose a picture first.")
+    button(page, "Run").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
+    expect(state(page)).to_contain_text("Choose a picture first.")
+
+
+def test_a_picture_under_8_pixels_can_only_be_enlarged(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(smooth(7, 30)), tmp_path / "tiny.png")
+    give(page, tmp_path / "tiny.png")
+    sentence = "A picture of 30 by 7 pixels is too small to be shrunk by 8."
+    expect(plan(page)).to_have_text(sentence)
+    button(page, "Run").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    page.get_by_label("Score it").uncheck()
+    expect(plan(page)).to_contain_text("30 × 7 → 120 × 28 → 240 × 56")
+
+
+def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(np.zeros((1500, 1500, 3), np.float32)), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    expect(plan(page)).to_contain_text("1500 × 1500 → 187 × 187 → 748 × 748 → 1496 × 1496")
+    page.get_by_label("Score it").uncheck()
+    expect(plan(page)).to_contain_text(
+        "large.png enlarged 8 times would be 12000 by 12000 pixels, and at most 128 mega"
+    )
+
+
+@pytest.mark.parametrize("page", [(w, s) for w in (390, 1280) for s in ("light", "dark")], indirect=True)
+def test_every_width_in_light_and_dark(page: Page) -> None:
+    """With a result, nothing overflows, and axe-core finds nothing serious."""
+    for scored, panes in ((True, 5), (False, 3)):
+        page.get_by_label("Score it").set_checked(scored)
+        button(page, "Run").click()
+        expect(page.locator(".pane")).to_have_count(panes)
+        expect(button(page, "Run")).to_be_enabled()
+        assert page.viewport_size is not None
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+        report = Axe().run(page)
+        serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
+        assert serious == [], report.generate_report()

@@ -1,0 +1,316 @@
+"""The Prompt tab in Debian's Chromium: the real page, the real loading and the real loop, with a tiny network."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pipelines.catalog.settings import Settings
+from pipelines.enlarge import enlarge_by
+from pipelines.images import door as images
+from pipelines.images.picture import Picture, to_uint8
+from pipelines.runs import finish
+from tests.conftest import serving, smooth, visit
+from tests.support import published
+from tests.support.diffusion_parts import saved
+from tests.support.hub import LoopbackHub
+
+GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one's own weights that holds a tiny Stable Diffusion x4."""
+    folder = tmp_path_factory.mktemp("prompted")
+    saved(folder / "sd-x4")
+    (folder / "sd-x4" / "tokenizer" / "special_tokens_map.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def painting(folder: Path) -> Iterator[str]:
+    """The address of a page that has it."""
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, painting: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The tab, opened; `parametrize` it with (width, colour scheme). The console must stay empty."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    with visit(browser, width, scheme, painting) as page:
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        open_tab(page, painting)
+        yield page
+        assert set(said) <= {GRADIOS_OWN}
+
+
+def open_tab(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("tab", name="Prompt").click()
+    expect(button(page, "Enlarge")).to_be_enabled()
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("tabpanel").get_by_role("button", name=name, exact=True)
+
+
+def field(page: Page, name: str) -> Locator:
+    """A field of the tab, or of a slider the one for its number."""
+    return page.get_by_role("tabpanel").get_by_label(name).and_(page.locator("input:not([type=range]), textarea")).first
+
+
+def state(page: Page) -> Locator:
+    return page.locator("#prompt-progress")
+
+
+def plan(page: Page) -> Locator:
+    return page.locator("#prompt-plan")
+
+
+def advanced(page: Page) -> None:
+    page.get_by_role("tabpanel").get_by_role("button", name="Advanced").click()
+    expect(field(page, "Negative prompt")).to_be_visible()
+
+
+def give(page: Page, height: int, width: int, path: Path) -> None:
+    images.write(Picture(smooth(height, width)), path)
+    page.locator("#prompt-picture").get_by_label("Remove Image").click()
+    page.locator("#prompt-picture input[type=file]").set_input_files(path)
+    expect(page.locator("#prompt-picture img")).to_be_visible()
+    expect(plan(page)).to_contain_text(f"{width} × {height}")
+
+
+def shown(page: Page) -> list[int]:
+    """The widths of the two pictures of the slider, once they are there."""
+    widths: list[int] = page.locator("#prompt-compare img").evaluate_all(
+        "(all) => Promise.all(all.map((each) => each.decode().then(() => each.naturalWidth)))"
+    )
+    return widths
+
+
+def test_words_in_a_larger_picture_out(
+    page: Page, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live, and in the end the bytes that the library gives for the settings that can be copied."""
+    give(page, 40, 60, tmp_path / "small.png")
+    expect(plan(page)).to_contain_text("60 × 40 → 240 × 160")
+    expect(plan(page)).to_contain_text("guidance off: the prompt is empty, twice as fast")
+    field(page, "Prompt").fill("a cat 🐈")
+    expect(plan(page)).not_to_contain_text("guidance off")
+    button(page, "Enlarge").click()
+    expect(state(page)).to_contain_text("Done in")
+    assert shown(page) == [240, 240]
+    told = json.loads(page.locator("#prompt-settings textarea").input_value())
+    assert told["model"] == "sd-x4" and told["settings"]["prompt"] == "a cat 🐈"
+    advanced(page)
+    expect(field(page, "Seed")).to_have_value(str(told["settings"]["seed"]))
+    with page.expect_download() as download:
+        button(page, "Download PNG").click()
+    assert download.value.suggested_filename == "small_sd-x4_x4.png"
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    assert told["settings"].pop("scheduler") == "DPM++ 2M"
+    settings = Settings(**told["settings"])
+    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
+    assert download.value.path().read_bytes() == images.encode(done.picture, "png")
+
+
+def test_previews_come_before_the_result_and_cancelling_ends_it(page: Page, tmp_path: Path) -> None:
+    give(page, 200, 300, tmp_path / "small.png")
+    advanced(page)
+    field(page, "Steps").fill("200")
+    field(page, "Steps").press("Tab")
+    button(page, "Enlarge").click()
+    expect(state(page)).to_contain_text(re.compile(r"step \d+ of 200, tile \d of \d, about .* left"))
+    expect(page.locator("#prompt-compare img").last).to_be_visible()
+    boxes = [each.bounding_box() for each in page.locator("#prompt-compare img").all()]
+    before, after = boxes
+    assert before is not None and after is not None
+    assert abs(before["width"] - after["width"]) < 2 and abs(before["height"] - after["height"]) < 2
+    button(page, "Cancel").click()
+    expect(state(page)).to_contain_text("Cancelled.")
+    expect(button(page, "Enlarge")).to_be_enabled()
+    page.wait_for_timeout(500)
+    expect(state(page)).to_contain_text("Cancelled.")
+
+
+def test_faithful_to_creative_is_the_noise_level(page: Page) -> None:
+    advanced(page)
+    field(page, "Faithful to creative").fill("150")
+    field(page, "Faithful to creative").press("Tab")
+    expect(field(page, "Noise level")).to_have_value("150")
+    field(page, "Noise level").fill("7")
+    field(page, "Noise level").press("Tab")
+    expect(field(page, "Faithful to creative")).to_have_value("7")
+    field(page, "Negative prompt").fill("blurred")
+    button(page, "Reset to defaults").click()
+    expect(field(page, "Noise level")).to_have_value("20")
+    expect(field(page, "Faithful to creative")).to_have_value("20")
+    expect(field(page, "Negative prompt")).to_have_value("")
+
+
+def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -> None:
+    give(page, 8, 8, tmp_path / "tiny.png")
+    advanced(page)
+    lock, seed = page.get_by_label("Lock"), field(page, "Seed")
+    expect(lock).not_to_be_checked()
+    button(page, "⚄ Another seed").click()
+    expect(lock).to_be_checked()
+    expect(seed).not_to_have_value("0")
+    seed.fill("42")
+    button(page, "Enlarge").click()
+    expect(state(page)).to_contain_text("Done in")
+    expect(seed).to_have_value("42")
+    expect(page.locator("#prompt-facts")).to_contain_text("seed 42")
+    lock.uncheck()
+    button(page, "Enlarge").click()
+    expect(page.locator("#prompt-facts")).not_to_contain_text("seed 42")
+    expect(state(page)).to_contain_text("Done in")
+    expect(seed).not_to_have_value("42")
+
+
+def test_no_picture_is_our_sentence(page: Page) -> None:
+    page.locator("#prompt-picture").get_by_label("Remove Image").click()
+    expect(plan(page)).to_have_text("Choose a picture first.")
+    button(page, "Enlarge").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
+    expect(button(page, "Enlarge")).to_be_enabled()
+
+
+def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
+    page: Page, browser: Browser, painting: str, tmp_path: Path
+) -> None:
+    with visit(browser, 1280, "light", painting) as first:
+        open_tab(first, painting)
+        give(first, 200, 300, tmp_path / "small.png")
+        advanced(first)
+        field(first, "Steps").fill("200")
+        field(first, "Steps").press("Tab")
+        button(first, "Enlarge").click()
+        expect(state(first)).to_contain_text("step")
+        give(page, 8, 8, tmp_path / "tiny.png")
+        button(page, "Enlarge").click()
+        expect(state(page)).to_contain_text("Waiting for a free place.")
+        first.close()
+    expect(state(page)).to_contain_text("Done in")
+
+
+def test_by_keyboard(page: Page, tmp_path: Path) -> None:
+    give(page, 8, 8, tmp_path / "tiny.png")
+    field(page, "Prompt").focus()
+    page.keyboard.type("a cat")
+    for _ in range(20):
+        if page.evaluate("document.activeElement.innerText") == "Enlarge":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(state(page)).to_contain_text("Done in")
+    handle = page.locator("#prompt-compare").get_by_role("slider", name="Before and after")
+    before = handle.bounding_box()
+    handle.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    after = handle.bounding_box()
+    assert before is not None and after is not None and after["x"] < before["x"] - 50
+
+
+@pytest.mark.parametrize("page", [(w, s) for w in (390, 1280) for s in ("light", "dark")], indirect=True)
+def test_every_width_in_light_and_dark(page: Page, tmp_path: Path) -> None:
+    """Before and with a result nothing overflows, and axe-core finds nothing serious."""
+    advanced(page)
+    for again in (False, True):
+        if again:
+            give(page, 20, 30, tmp_path / "small.png")
+            button(page, "Enlarge").click()
+            expect(state(page)).to_contain_text("Done in")
+        assert page.viewport_size is not None
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+        # A button that can be pressed again grows bright.
+        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+        report = Axe().run(page)
+        serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
+        assert serious == [], report.generate_report()
+
+
+def test_without_weights_real_esrgan_is_a_click_away(browser: Browser, served: str, tmp_path: Path) -> None:
+    with visit(browser, 1280, "light", served) as page:
+        open_tab(page, served)
+        give(page, 20, 30, tmp_path / "small.png")
+        expect(plan(page)).to_contain_text("downloads 3.5 GB first")
+        expect(button(page, "Use Real-ESRGAN instead")).to_have_count(0)
+        button(page, "Enlarge").click()
+        expect(page.get_by_test_id("toast-body")).to_contain_text("Stable Diffusion x4 (3.5 GB) cannot be had")
+        button(page, "Use Real-ESRGAN instead").click()
+        expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
+        expect(field(page, "Model")).to_have_value("GAN · Real-ESRGAN")
+        expect(page.get_by_role("radio", name="x4")).to_be_checked()
+        expect(page.locator(".plan:visible")).to_contain_text("30 × 20 → 120 × 80")
+
+
+def test_what_lacks_comes_from_the_hub_and_is_run(
+    browser: Browser, folder: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a fresh machine to a picture: what is to come is told, comes while one sees it come, and comes once."""
+    published.publish(hub, folder / "sd-x4", "slow")
+    program = "-m", "tests.support.published", str(folder / "sd-x4")
+    online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+    (served := tmp_path / "served").mkdir()
+    with serving(served, *program, **online) as address, visit(browser, 1280, "light", address) as page:
+        open_tab(page, address)
+        give(page, 20, 30, tmp_path / "small.png")
+        expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
+        field(page, "Prompt").fill("a cat")
+        button(page, "Enlarge").click()
+        expect(state(page)).to_contain_text(re.compile(r"ownload.* of 1\.\d MB"))
+        expect(state(page)).to_contain_text("Done in")
+        expect(plan(page)).not_to_contain_text("downloads")
+        first = page.locator("#prompt-settings textarea").input_value()
+        button(page, "Enlarge").click()  # with another seed
+        expect(page.locator("#prompt-settings textarea")).not_to_have_value(first)
+        expect(button(page, "Enlarge")).to_be_enabled()
+        with page.expect_download() as download:
+            button(page, "Download PNG").click()
+        made = images.read(download.value.path())
+        again = json.loads(page.locator("#prompt-settings textarea").input_value())
+    network = [each for each in hub.asked if each.method == "GET" and each.path.endswith("unet/config.json")]
+    assert len(network) == 1 and json.loads(first)["weights_sha256"] == again["weights_sha256"]
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    del again["settings"]["scheduler"]
+    settings = Settings(**again["settings"])
+    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
+    np.testing.assert_array_equal(to_uint8(made.pixels), to_uint8(done.picture.pixels))
+
+
+def test_page_and_api_and_library_give_the_same_bytes(
+    painting: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    client = Client(painting, verbose=False, download_files=tmp_path / "downloads")
+    file, details = client.predict(handle_file(tmp_path / "small.png"), "a cat", seed=3, api_name="/prompt")
+    again, _ = client.predict(handle_file(tmp_path / "small.png"), "a cat", seed=3, steps=20, api_name="/prompt")
+    plain, _ = client.predict(handle_file(tmp_path / "small.png"), "sd-x4", "x4", api_name="/upscale")
+    client.close()
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    source = images.read(tmp_path / "small.png")
+    for path, settings in ((file, Settings(prompt="a cat", seed=3)), (plain, Settings())):
+        done = finish(enlarge_by(source, [("sd-x4", 4)], settings))
+        assert Path(path).read_bytes() == images.encode(done.picture, "png")
+    np.testing.assert_array_equal(images.read(Path(again)).pixels, images.read(Path(file)).pixels)
+    assert details["settings"] == {
+        **{"tile": 128, "seed": 3, "prompt": "a cat", "negative_prompt": "", "steps": 20, "guidance": 9.0},
+        **{"noise_level": 20, "colour_fix": "wavelet", "scheduler": "DPM++ 2M"},
+    }

@@ -1,0 +1,251 @@
+"""The page in a real browser: Debian's Chromium, one server, one page for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from pipelines.images import door as images
+from pipelines.images.picture import Picture, to_uint8
+from tests.conftest import smooth, visit
+from ui.examples import RESULT
+
+
+@pytest.fixture
+def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, opened; `parametrize` it with (width, colour scheme). No request may leave this machine."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    with visit(browser, width, scheme, served) as page:
+        open_page(page, served)
+        yield page
+
+
+def open_page(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_enabled()
+    expect(page.locator("#compare img").first).to_be_visible()
+
+
+def give(page: Page, path: Path) -> None:
+    page.locator("#picture").get_by_label("Remove Image").click()
+    page.locator("#picture input[type=file]").set_input_files(path)
+    expect(page.locator("#picture img")).to_be_visible()
+
+
+def choose(page: Page, model: str) -> None:
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name=model).click()
+
+
+def enlarge(page: Page) -> None:
+    page.get_by_role("button", name="Enlarge", exact=True).click()
+
+
+def downloaded(page: Page, kind: str) -> tuple[str, Path]:
+    """What the button gives at one click, once it offers that format."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Download {kind}", exact=True).click()
+    return download.value.suggested_filename, Path(download.value.path())
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    return tmp_path / "small.png"
+
+
+def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
+    widths = page.locator("#compare img").evaluate_all("all => all.map(each => each.naturalWidth)")
+    assert widths == [896, 896]
+    expect(page.locator("#facts")).to_contain_text("896 × 896")
+    expect(page.locator("#facts")).to_contain_text("left bicubic, right swift x4, made beforehand")
+    name, path = downloaded(page, "PNG")
+    assert (name, path.read_bytes()) == (RESULT.name, RESULT.read_bytes())
+
+
+def test_a_learned_result_without_any_network(page: Page) -> None:
+    """Swift comes along: nothing is chosen, nothing downloaded."""
+    page.get_by_role("button", name="Example: Drawing").click()
+    expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("right swift x4")
+    expect(page.locator("#facts")).to_contain_text("1152 × 960")
+
+
+def test_from_upload_to_download(page: Page, small: Path) -> None:
+    give(page, small)
+    choose(page, "Network · ESPCN")
+    page.get_by_role("radio", name="x3").check()
+    expect(page.locator(".plan")).to_contain_text("30 × 20 → 90 × 60")
+    enlarge(page)
+    expect(page.locator("#progress")).to_contain_text("Done in")
+    expect(page.locator("#facts")).to_contain_text("left bicubic, right espcn x3")
+    expect(page.locator("#facts")).to_contain_text("sha256")
+    for kind in ("PNG", "WebP", "JPEG"):
+        page.get_by_label(kind).check()
+        suffix = "jpg" if kind == "JPEG" else kind.lower()
+        name, path = downloaded(page, kind)
+        assert name == f"small_espcn_x3.{suffix}"
+        assert images.read(path).pixels.shape == (60, 90, 3)
+
+
+def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
+    page.get_by_role("button", name="Example: Drawing").click()
+    expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
+    choose(page, "Classical · Lanczos")
+    page.get_by_role("radio", name="x8").check()
+    choose(page, "Network · ESPCN")
+    expect(page.get_by_role("radio", name="x8")).to_have_count(0)
+    expect(page.get_by_role("radio", name="x2")).to_be_checked()
+    expect(page.locator(".plan")).to_contain_text("576 × 480")
+
+
+def test_what_must_be_downloaded_is_told_first(page: Page) -> None:
+    choose(page, "Network · EDSR")
+    expect(page.locator(".plan")).to_contain_text("downloads 40 MB first")
+    enlarge(page)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("EDSR_x4.pb (40 MB) cannot be had")
+    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_enabled()
+
+
+def test_no_picture_is_our_sentence(page: Page) -> None:
+    page.locator("#picture").get_by_label("Remove Image").click()
+    expect(page.locator(".trouble")).to_have_text("Choose a picture first.")
+    enlarge(page)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
+
+
+def test_a_text_file_named_png_is_our_sentence(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "<b>text.png").write_text("print('no picture')\n" * 9)
+    page.locator("#picture").get_by_label("Remove Image").click()
+    page.locator("#picture input[type=file]").set_input_files(tmp_path / "<b>text.png")
+    expect(page.locator(".trouble")).to_contain_text("is not a picture in a format that can be read")
+
+
+def test_a_tiff_is_shown_and_enlarged(page: Page, tmp_path: Path) -> None:
+    """No browser shows one, so the page shows it as a PNG."""
+    Image.fromarray(to_uint8(smooth(20, 30))).save(tmp_path / "small.tif")
+    give(page, tmp_path / "small.tif")
+    expect(page.locator(".plan")).to_contain_text("30 × 20")
+    page.wait_for_function("document.querySelector('#picture img').naturalWidth === 30")
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("120 × 80")
+
+
+def test_zooming_in_shows_pixels(page: Page) -> None:
+    picture = page.locator("#compare img").last
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    for _ in range(60):
+        page.mouse.wheel(0, -400)
+    expect(picture).to_have_css("image-rendering", "pixelated")
+
+
+def test_cancel_keeps_the_last_result(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    choose(page, "Network · ESPCN")
+    expect(page.locator(".plan")).to_contain_text("10000 × 10000")
+    enlarge(page)
+    expect(page.get_by_role("progressbar")).to_contain_text("tiles")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#progress")).to_contain_text("Cancelled.")
+    expect(page.locator("#facts")).to_contain_text("896 × 896")
+    page.get_by_role("button", name="Example: Page").click()
+    choose(page, "Classical · Bicubic")
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("1280 × 960")
+
+
+def test_the_slider_moves(page: Page) -> None:
+    """By mouse: the line between before and after follows."""
+    handle = page.locator("#compare .inner").first
+    before = handle.bounding_box()
+    assert before is not None
+    page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(before["x"] + 150, before["y"] + 100, steps=5)
+    page.mouse.up()
+    after = handle.bounding_box()
+    assert after is not None and after["x"] > before["x"] + 100
+
+
+def test_the_slider_moves_by_keys(page: Page) -> None:
+    handle = page.get_by_role("slider", name="Before and after")
+    before = handle.bounding_box()
+    handle.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    after = handle.bounding_box()
+    assert before is not None and after is not None and after["x"] < before["x"] - 50
+    assert all(page.locator("#compare img").evaluate_all("all => all.map(each => each.alt)"))
+
+
+@pytest.mark.parametrize("page", [(1280, "light"), (390, "light")], indirect=True)
+def test_an_address_opens_its_state(page: Page, served: str) -> None:
+    open_page(page, f"{served}?model=espcn&scale=x3&example=drawing")
+    expect(page.locator("#facts")).to_contain_text("864 × 720")
+    expect(page.get_by_role("radio", name="x3")).to_be_checked()
+    expect(page.get_by_label("Model")).to_have_value("Network · ESPCN")
+
+
+@pytest.mark.parametrize("page", [(w, s) for w in (390, 768, 1280, 1920) for s in ("light", "dark")], indirect=True)
+def test_every_width_in_light_and_dark(page: Page) -> None:
+    """Nothing overflows, the button is in sight without scrolling, and axe-core finds nothing serious."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_in_viewport()
+    report = Axe().run(page)
+    serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
+    assert serious == [], report.generate_report()
+
+
+def test_nothing_jumps_when_the_result_arrives(page: Page) -> None:
+    where = [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")]
+    page.get_by_role("button", name="Example: Page").click()
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("1280 × 960")
+    assert [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")] == where
+
+
+def test_opening_the_model_list_does_not_undo_the_scale(page: Page) -> None:
+    page.get_by_label("Model").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("radio", name="x3").check()
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("radio", name="x3")).to_be_checked()
+    enlarge(page)
+    expect(page.locator("#facts")).to_contain_text("672 × 672")
+
+
+def test_nonsense_in_the_address_changes_nothing(page: Page, served: str) -> None:
+    open_page(page, f"{served}?model=nonsense&scale=99&example=zzz")
+    expect(page.get_by_role("radio", name="x4")).to_be_checked()
+    expect(page.locator("#facts")).to_contain_text("896 × 896")
+    expect(page.locator("#progress")).to_contain_text("Ready.")
+
+
+def test_a_visit_takes_no_place_and_who_waits_is_told(
+    page: Page, browser: Browser, served: str, tmp_path: Path
+) -> None:
+    """One visitor runs; a second one only looks, then waits for a place, sees so, and gives up."""
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    give(page, tmp_path / "large.png")
+    choose(page, "Network · ESPCN")
+    expect(page.locator(".plan")).to_contain_text("10000 × 10000")
+    enlarge(page)
+    expect(page.get_by_role("progressbar")).to_contain_text("tiles")
+    with visit(browser, 1280, "light", served) as second:
+        open_page(second, served)
+        expect(second.locator("#progress")).to_contain_text("Ready.")
+        enlarge(second)
+        expect(second.locator("#progress")).to_contain_text("Waiting for a free place.")
+        second.get_by_role("button", name="Cancel").click()
+        expect(second.locator("#progress")).to_contain_text("Cancelled.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#progress")).to_contain_text("Cancelled.")

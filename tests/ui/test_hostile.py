@@ -1,0 +1,192 @@
+"""What strangers send to a public page: each gets one sentence of ours, and the page goes on."""
+
+import base64
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, wait
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from tests.conftest import serving, smooth
+
+READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page that takes 1 MB at the most and lets one request wait."""
+    folder = tmp_path_factory.mktemp("narrow")
+    with serving(folder, UPSCALE_MAX_UPLOAD_MEGABYTES="1", UPSCALE_MAX_QUEUE="1") as address:
+        yield address
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that claims to be of that size and holds next to nothing."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+
+
+def ask(address: str, *data: Any) -> str:
+    """What `/upscale` ends with, asked without gradio's client: a picture as JSON, model, scale."""
+    event = httpx.post(f"{address}/gradio_api/call/upscale", json={"data": data}, timeout=30).json()["event_id"]
+    return httpx.get(f"{address}/gradio_api/call/upscale/{event}", timeout=30).text
+
+
+def upload(address: str, name: str, content: bytes) -> httpx.Response:
+    return httpx.post(f"{address}/gradio_api/upload", files={"files": (name, content)}, timeout=30)
+
+
+def given(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+SMALL = images.encode(Picture(smooth(20, 30)))
+
+
+def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
+    """Three values, and four; two are too few."""
+    good = upload(served, "small.png", SMALL).json()[0]
+    for more in ((), (None,)):
+        assert "event: complete" in ask(served, given(good), "nearest", "x2", *more)
+    assert "The picture must be uploaded first" in ask(served, given(good), "nearest")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("code.png", b"import os\n" * 50, f"code.png {READABLE}"),
+        ("vector.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", READABLE),
+        ("vector.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", READABLE),
+        ("film.exr", b"\x76\x2f\x31\x01" + bytes(500), READABLE),
+        ("empty.png", b"", "empty.png is empty."),
+        ("cut.png", SMALL[: len(SMALL) // 2], "cut.png is damaged or cut short."),
+        ("bomb.png", png(60_000, 60_000), "bomb.png is 60000 by 60000 pixels, and at most 50 megapixels can be read."),
+        ("large.png", png(7000, 7000), "enlarged 2 times would be 14000 by 14000 pixels"),
+        ("<img src=x onerror=alert(1)>.png", b"x" * 100, READABLE),
+    ],
+)
+def test_a_hostile_file(name: str, content: bytes, sentence: str, served: str) -> None:
+    path = upload(served, name, content).json()[0]
+    answer = ask(served, given(path), "bicubic", "x2")
+    assert "event: error" in answer and sentence in answer
+    assert str(Path(path).parent) not in answer and "Traceback" not in answer
+    good = upload(served, "small.png", SMALL).json()[0]
+    assert "event: complete" in ask(served, given(good), "nearest", "x2"), "the page goes on"
+
+
+MALFORMED = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [given("/etc/passwd"), given("app.py"), given("../app.py"), given("http://127.0.0.1:9/x.png"), "x", 5, [1]],
+)
+def test_what_is_no_upload_is_told_so(picture: Any, served: str) -> None:
+    answer = ask(served, picture, "bicubic", "x2")
+    assert "event: error" in answer and MALFORMED in answer
+
+
+def test_too_few_inputs_are_told_so(served: str) -> None:
+    assert "Choose a picture first." in ask(served, None) or MALFORMED in ask(served, None)
+
+
+@pytest.mark.parametrize("name", ["upscale", "_convert", "_on_page"])
+def test_nothing_passes_the_queue_by(name: str, served: str) -> None:
+    answer = httpx.post(f"{served}/gradio_api/run/{name}", json={"data": [None, "bicubic", "x2"]}, timeout=30)
+    assert answer.status_code >= 400
+
+
+def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
+    """What the page converts is named by the browser, so it may be any uploaded file."""
+    path = upload(served, "bomb.png", png(60_000, 60_000)).json()[0]
+    dependencies = httpx.get(f"{served}/config", timeout=30).json()["dependencies"]
+    convert = next(each["id"] for each in dependencies if each["api_name"] == "_convert")
+    body = {"data": [given(path), "WebP", True], "fn_index": convert, "session_hash": "bomb"}
+    httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
+    answer = httpx.get(f"{served}/gradio_api/queue/data?session_hash=bomb", timeout=30).text
+    assert "at most 128 megapixels can be read" in answer
+
+
+@pytest.mark.parametrize(
+    ("picture", "model", "scale", "sentence"),
+    [
+        (None, "bicubic", "x2", "Choose a picture first."),
+        ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
+        ("good", ["bicubic"], "x2", "There is no model"),
+        ("good", None, "x2", "There is no model 'None'"),
+        ("good", "x" * 5000, "x2", "There is no model 'xxxxx"),
+        ("good", "bicubic", "x5", "There is no scale 'x5'; there are x2, x3, x4, x8."),
+        ("good", "bicubic", ["x2"], "There is no scale"),
+        ("good", "bicubic", 2, "There is no scale"),
+        ("good", "espcn", "x8", "ESPCN has no scale x8; it has x2, x3, x4."),
+    ],
+)
+def test_a_hostile_choice(picture: str | None, model: Any, scale: Any, sentence: str, served: str) -> None:
+    file = given(upload(served, "small.png", SMALL).json()[0]) if picture else None
+    answer = ask(served, file, model, scale)
+    assert "event: error" in answer and sentence in answer and len(answer) < 1000
+
+
+def test_a_data_address(served: str) -> None:
+    def address(content: str) -> dict[str, Any]:
+        return {"url": f"data:image/png;base64,{content}", "meta": {"_type": "gradio.FileData"}}
+
+    assert "event: complete" in ask(served, address(base64.b64encode(SMALL).decode()), "bicubic", "x2")
+    assert "does not hold a file" in ask(served, address("@@@@"), "bicubic", "x2")
+
+
+def test_more_than_the_limit(narrow: str, tmp_path: Path) -> None:
+    """By upload, which is refused at the door, and by a data: address, which gradio's own limit does not see."""
+    refused = upload(narrow, "large.png", SMALL + os.urandom(1_500_000))
+    assert refused.status_code == 413
+    large = base64.b64encode(SMALL + bytes(1_500_000)).decode()
+    data = {"url": f"data:image/png;base64,{large}", "meta": {"_type": "gradio.FileData"}}
+    assert "The picture is larger than 1 MB, the most that can be read." in ask(narrow, data, "bicubic", "x2")
+
+
+def test_a_full_queue_is_said(narrow: str, tmp_path: Path) -> None:
+    images.write(Picture(np.zeros((2500, 2500, 3), np.float32)), tmp_path / "large.png")
+    client = Client(narrow, verbose=False, download_files=tmp_path)
+    jobs = [client.submit(handle_file(tmp_path / "large.png"), "espcn", "x4", api_name="/upscale") for _ in range(6)]
+    done, _ = wait(jobs, timeout=60, return_when=FIRST_EXCEPTION)
+    said = [str(job.exception()) for job in done if job.exception()]
+    assert said and all("queue is full" in sentence.lower() for sentence in said)
+    for job in jobs:
+        job.cancel()
+    client.close()
+
+
+def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:
+    """A client that goes away in the middle of a long run leaves the one compute slot to the next."""
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    path = upload(served, "large.png", (tmp_path / "large.png").read_bytes()).json()[0]
+    session = {"session_hash": "leaving", "fn_index": _index_of_upscale(served)}
+    body = session | {"data": [given(path), "espcn", "x4"]}
+    httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
+    with httpx.stream("GET", f"{served}/gradio_api/queue/data?session_hash=leaving", timeout=30) as events:
+        next(line for line in events.iter_lines() if "process_generating" in line or "process_starts" in line)
+    started = time.monotonic()
+    good = upload(served, "small.png", SMALL).json()[0]
+    assert "event: complete" in ask(served, given(good), "nearest", "x2")
+    assert time.monotonic() - started < 20, "the long run takes minutes"
+
+
+def _index_of_upscale(address: str) -> int:
+    dependencies = httpx.get(f"{address}/config", timeout=30).json()["dependencies"]
+    return next(each["id"] for each in dependencies if each["api_name"] == "upscale")

@@ -1,0 +1,197 @@
+"""The page as a visitor and as a script meet it: a real server, a real client."""
+
+import ast
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from pipelines.catalog import rows as catalog
+from pipelines.cli.main import main
+from pipelines.enlarge import enlarge_by
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from pipelines.runs import finish
+from tests.conftest import smooth
+from ui import page
+from ui.examples import EXAMPLES, RESULT
+from ui.jobs.offered import offered
+from ui.tabs import upscale
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def client(served: str, tmp_path: Path) -> Iterator[Client]:
+    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
+    yield client
+    client.close()
+
+
+@pytest.mark.filterwarnings("ignore:Expected .*1 arguments")  # gradio says it, and goes on
+def test_only_arguments_that_may_be_none_are_filled_in() -> None:
+    def filled(function: Callable[..., None]) -> list[Any]:
+        with gr.Blocks() as blocks:
+            gr.Button().click(function, [gr.Text(), gr.Text()], None)
+        return page._filled(next(iter(blocks.fns.values())), ["given"])
+
+    assert filled(lambda one, two=None: None) == ["given", None]
+    assert filled(lambda one, two: None) == filled(lambda one, two=3: None) == ["given"]
+    assert filled(lambda one: None) == ["given"], "it takes no second one"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    return tmp_path / "small.png"
+
+
+def test_page_api_and_command_line_give_the_same_bytes(
+    client: Client, small: Path, tmp_path: Path, own_weights: Path
+) -> None:
+    file, details = client.predict(handle_file(small), "espcn", "x3", api_name="/upscale")
+    assert main(["upscale", str(small), str(tmp_path / "out.png"), "--model", "espcn", "--scale", "3"]) == 0
+    assert Path(file).read_bytes() == (tmp_path / "out.png").read_bytes()
+    assert Path(file).name == "small_espcn_x3.png"
+    assert details["size"] == [90, 60] and details["model"] == "espcn" and len(details["weights_sha256"]) == 64
+
+
+def test_16_bits_and_alpha_survive_the_page(client: Client, tmp_path: Path) -> None:
+    """Gradio's own reading would make 8 bits of them."""
+    fine = Picture(smooth(16, 16) * np.float32(0.77), alpha=smooth(16, 16)[..., 0], depth=16)
+    images.write(fine, tmp_path / "fine.png")
+    file, _ = client.predict(handle_file(tmp_path / "fine.png"), "nearest", "x2", api_name="/upscale")
+    result, given = images.read(Path(file)), images.read(tmp_path / "fine.png")
+    assert result.depth == 16 and result.alpha is not None
+    np.testing.assert_array_equal(result.pixels[::2, ::2], given.pixels)
+
+
+def test_models_are_the_catalog(client: Client) -> None:
+    assert client.predict(api_name="/models") == [catalog.as_dict(model) for model in catalog.MODELS]
+
+
+@pytest.mark.parametrize(
+    ("content", "model", "scale", "sentence"),
+    [
+        (b"print('no picture')", "bicubic", "x2", "given.png is not a picture in a format that can be read"),
+        (b"", "bicubic", "x2", "given.png is empty"),
+        (None, "bicubic", "x2", "Choose a picture first."),
+        ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
+        ("good", "espcn", "x8", "ESPCN has no scale x8"),
+        ("good", "espcn", "huge", "There is no scale 'huge'; there are x2, x3, x4, x8."),
+        ("good", "edsr", "x2", "EDSR_x2.pb (40 MB) cannot be had: HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_bad_input_gets_our_sentence(
+    client: Client,
+    content: bytes | str | None,
+    model: str,
+    scale: str,
+    sentence: str,
+    small: Path,
+) -> None:
+    given = small.with_name("given.png")
+    given.write_bytes(small.read_bytes() if content == "good" else content if isinstance(content, bytes) else b"")
+    with pytest.raises(AppError) as error:
+        client.predict(None if content is None else handle_file(given), model, scale, api_name="/upscale")
+    assert sentence in str(error.value)
+    assert "/tmp" not in str(error.value) and "Traceback" not in str(error.value)
+    assert client.predict(handle_file(small), "nearest", "x2", api_name="/upscale"), "the page goes on"
+
+
+def test_a_data_address_is_read_like_a_file(client: Client, small: Path) -> None:
+    address = "data:image/png;base64," + base64.b64encode(small.read_bytes()).decode()
+    given = {"url": address, "meta": {"_type": "gradio.FileData"}}
+    file, _ = client.predict(given, "nearest", "x2", api_name="/upscale")
+    assert images.read(Path(file)).pixels.shape == (40, 60, 3)
+
+
+def test_cancelling_frees_the_worker(client: Client, tmp_path: Path) -> None:
+    """A long run is cancelled; the one compute slot is free at once for the next visitor."""
+    images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
+    long = client.submit(handle_file(tmp_path / "large.png"), "espcn", "x4", api_name="/upscale")
+    while not long.status().code.name.startswith(("PROCESSING", "ITERATING")):
+        time.sleep(0.05)
+    long.cancel()
+    images.write(Picture(smooth(8, 8)), tmp_path / "small.png")
+    quick = client.submit(handle_file(tmp_path / "small.png"), "nearest", "x2", api_name="/upscale")
+    assert quick.result(timeout=20)
+
+
+def test_the_page_opens_before_any_heavy_library() -> None:
+    code = """import sys
+from ui import page
+page.build().launch(**(page.launch_options() | {"server_port": None}), prevent_thread_lock=True, quiet=True)
+print({"torch", "cv2", "diffusers", "pooch"} & set(sys.modules))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the page once it is open; before it where GPUs are lent, since processes are forked there."""
+    loaded = threading.Event()
+    monkeypatch.setattr(upscale, "warm", loaded.set)
+    if lent:
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    blocks = gr.Blocks()
+    page.warm_up(blocks)
+    assert loaded.wait(0.3) == lent, "not while it opens"
+    blocks.is_running = True
+    assert loaded.wait(20)
+
+
+def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
+    """Its answer may come after a click."""
+    for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
+        request = gr.Request(query_params=dict([query.split("=")] if query else []))
+        *fields, asked = upscale._open(request)
+        assert all(each == gr.skip() for each in fields) == kept and asked != kept
+
+
+def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was made beforehand, by the very weights that come along."""
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    details = json.loads(RESULT.with_suffix(".json").read_text())
+    stages = [(upscale.FIRST_MODEL, catalog.factor(upscale.FIRST_SCALE))]
+    done = finish(enlarge_by(images.read(EXAMPLES[0].path), stages))
+    assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
+    assert tuple(details["size"]) == done.details.size
+    np.testing.assert_allclose(images.read(RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
+
+
+def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
+    for path in (ROOT / "pipelines").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {"gradio", "ui"} & {name.partition(".")[0] for name in names}, path
+
+
+def test_the_page_names_no_model_by_itself() -> None:
+    """Every choice of the dropdown comes from the catalog."""
+    choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
+    assert [key for _, key in choices] == [model.key for model in offered()]
+
+
+@pytest.mark.parametrize(("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "cannot be opened")])
+def test_a_page_that_cannot_open_says_why(port: str, sentence: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = os.environ | {"PORT": str(taken.getsockname()[1]) if port == "taken" else port}
+        done = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, cwd=ROOT, env=env)
+    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,330 @@
+"""The results of a comparison, as HTML and in Chromium: sorted, explained, and replaced as rows come in."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import gradio as gr
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from markupsafe import escape
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pipelines.measuring.rows import Row, metric_of
+from tests.conftest import free_port, visit
+from tests.support.rows import row, several
+from ui.examples import STATIC
+from ui.theme import THEME
+from ui.widgets.results import details, panel, results
+
+HOSTILE = '<img src="http://stray.invalid/x.png" onerror="alert(1)">\'{{ 7*7 }}${1}\udcff.png'
+CHAIN = "lapsrn:4,fsrcnn:2"
+MODELS = ("nearest", "bicubic", CHAIN, "real-esrgan-general")
+NETWORKS = MODELS[2:]
+NAMES = ["nearest", "bicubic", "lapsrn x4 then fsrcnn x2", "real-esrgan-general", "edsr"]
+REASON = "EDSR_x2.pb (40 MB) cannot be had: <b>no</b> network."
+
+
+def scored(model: str, image: str, better: float) -> Row:
+    """A row with every score: the better the more, but for what it costs and how true it stays."""
+    return row(
+        model, image, mse=90 - better, mse_y=70 - better, psnr=28 + better, psnr_y=30 + better, ssim=0.8 + better / 50,
+        ssim_y=0.82 + better / 50, ms_ssim=0.95 + better / 200, lpips=0.3 - better / 20, consistency_psnr=40 - better,
+        seconds=0.02 * 10**better, runs=1 if better > 2.9 else 5, peak_mb=100.0 + better,
+        params=20_000 if model in NETWORKS else None, weights_bytes=86_000 if model in NETWORKS else None,
+        stage_seconds=(0.5, 0.1) if "," in model else None, notes=("It ran in 4 tiles.",) if better > 2.9 else (),
+    )  # fmt: skip
+
+
+def rows_of(*images: str) -> list[Row]:
+    """Four methods and one that fails, on each picture."""
+    rows = []
+    for number, image in enumerate(images):
+        rows += [scored(model, image, better + number / 9) for better, model in enumerate(MODELS)]
+        rows.append(row("edsr", image, error=REASON))
+    return rows
+
+
+MANY = rows_of(HOSTILE, *"abcdefg")
+
+
+def whole(rows: Sequence[Row], protocol: str, kernel: str) -> str:
+    """All that the page says of rows that are done."""
+    return results(rows, protocol, kernel, running=False) + details(rows, protocol, kernel)
+
+
+def test_nothing_is_known_before_the_first_row() -> None:
+    assert results([], "round-trip", "bicubic", running=True) == ""
+    assert "Nothing was scored." in whole([], "round-trip", "bicubic")
+
+
+def test_what_comes_from_outside_is_escaped() -> None:
+    html = whole([*MANY, row("bicubic", "<i>", error="<script>", notes=("<u>&",))], "round-trip", "bicubic")
+    for hostile in ("<img", "<b>no", "<i>", "<script", "<u>"):
+        assert hostile not in html
+    assert "&lt;b&gt;no&lt;/b&gt; network." in html and "{{ 7*7 }}${1}?.png" in html
+
+
+def test_the_best_is_marked_by_a_word_as_well() -> None:
+    html = whole([row("a", psnr_y=30.0), row("b", psnr_y=31.0)], "round-trip", "bicubic")
+    assert '<td class="best" data-value="31.0">31.00<span class="unseen"> (best)</span></td>' in html
+    assert html.count('<span class="unseen"> (best)') == 1
+
+
+def test_infinity_and_what_is_missing() -> None:
+    html = whole([row("perfect", mse_y=0.0), row("other", psnr_y=30.0), row("none")], "round-trip", "bicubic")
+    assert 'data-value="Infinity">∞' in html and "<td>–</td>" in html
+    assert "PSNR Y is infinite for 1 picture, which the mean leaves out." in html
+
+
+def test_what_each_column_means_and_which_direction_is_better() -> None:
+    html = whole(MANY, "round-trip", "bicubic")
+    for key in ("psnr_y", "lpips", "consistency_psnr"):
+        assert escape(metric_of(key).about) in html
+    assert ">LPIPS</span><small>lower is better</small>" in html
+    assert ">Parameters</span></button>" in html, "neither more nor fewer are better"
+
+
+def test_several_pictures_chains_and_failures_are_told() -> None:
+    html = whole(MANY, "round-trip", "bicubic")
+    for needed in (
+        "Best over 8 pictures at x2", "All methods, means over 8 pictures", "95 % interval", "timed once",
+        "lapsrn x4 then fsrcnn x2", "1/8 → 1/2", "not rounded to 8 bits", "on 8 pictures: EDSR_x2.pb (40 MB)",
+        "Picture by picture", "<svg", "Pareto front", "<strong>real-esrgan-general</strong>: It ran in 4 tiles.",
+    ):  # fmt: skip
+        assert needed in html
+    assert '<th scope="col">Stage</th>' in html, "the stages stay in their order"
+    assert html.count("Shrunk by bicubic (antialiased bicubic, as MATLAB&#39;s imresize).") == 1 + 1 + 2 + 3
+
+
+def test_means_are_over_the_pictures_that_all_scored() -> None:
+    rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
+    html = whole(rows, "round-trip", "bicubic")
+    assert "All methods, means over 2 pictures" in html and "The means are over the 2 of 3 pictures" in html
+
+
+def test_what_is_not_distinguishable_is_told() -> None:
+    rows = [*several("bicubic", [30, 31, 32]), *several("lapsrn", [30.5, 31.4, 32.3])]
+    html = whole(rows, "round-trip", "bicubic")
+    assert "PSNR Y, in pairs: 1 of 1 not distinguishable" in html
+    assert "lapsrn and bicubic, the second, are not distinguishable over 3 pictures" in html
+
+
+def test_one_picture_has_no_statistics_of_several() -> None:
+    html = whole(rows_of("one.png"), "round-trip", "spline")
+    for absent in ("Wilcoxon", "Picture by picture", "interval", "None"):
+        assert absent not in html
+    assert "Shrunk by spline." in html
+
+
+def test_while_running_only_what_is_quick_is_told() -> None:
+    html = results(MANY, "round-trip", "bicubic", running=True)
+    for absent in ("verdict", "Wilcoxon", "Picture by picture", " to 3"):
+        assert absent not in html
+    for needed in ("means over 8 pictures", "the intervals come at the end", "40 MB"):
+        assert needed in html
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page with the results, and buttons that give it others."""
+    values = {
+        "First": results(MANY[:2], "round-trip", "bicubic", running=True),
+        "Half": results(MANY[:20], "round-trip", "bicubic", running=True),
+        "All": whole(MANY, "round-trip", "bicubic"),
+        "One": results(
+            [row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "round-trip", "area", running=False
+        ),
+        "None": "",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        with gr.Blocks(analytics_enabled=False) as page:
+            gr.HTML("<h1>Results</h1>")
+            with gr.Row():
+                buttons = [gr.Button(name) for name in values]
+            shown = panel()
+            for button, value in zip(buttons, values.values(), strict=True):
+                button.click(lambda value=value: value, None, shown, queue=False)
+        css = STATIC / "page.css"
+        _, local, _ = page.launch(
+            server_port=free_port(),
+            prevent_thread_lock=True,
+            quiet=True,
+            theme=THEME,
+            css_paths=css,
+            footer_links=[],
+        )
+        yield local
+        page.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The results of all rows; `parametrize` it with (width, colour scheme). The console must stay empty."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    with visit(browser, width, scheme, address) as page:
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(address)
+        give(page, "All")
+        expect(page.locator(".verdict")).to_be_visible()
+        yield page
+        assert said == []
+
+
+def give(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def head(page: Page, name: str) -> Locator:
+    """The summary's head of that name."""
+    return page.locator("table").first.get_by_role("columnheader", name=name)
+
+
+def order(page: Page) -> list[str]:
+    return page.locator("table").first.locator("tbody th").all_text_contents()
+
+
+def test_a_click_sorts_down_up_and_back(page: Page) -> None:
+    """The first click puts the better values first; what is missing stays last."""
+    psnr = head(page, "PSNR Y, dB")
+    assert order(page) == NAMES
+    for direction, names in [("descending", NAMES[3::-1]), ("ascending", NAMES[:4])]:
+        psnr.get_by_role("button").click()
+        expect(psnr).to_have_attribute("aria-sort", direction)
+        assert order(page) == [*names, "edsr"]
+    psnr.get_by_role("button").click()
+    expect(psnr).not_to_have_attribute("aria-sort", re.compile(""))
+    assert order(page) == NAMES
+
+
+def test_where_less_is_better_less_comes_first(page: Page) -> None:
+    head(page, "Time").get_by_role("button").click()
+    expect(head(page, "Time")).to_have_attribute("aria-sort", "ascending")
+    assert order(page) == NAMES
+    head(page, "Method").get_by_role("button").click()
+    assert order(page) == sorted(NAMES)
+    expect(page.locator("[aria-sort]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_keys_sort(page: Page, key: str) -> None:
+    head(page, "PSNR Y, dB").get_by_role("button").focus()
+    page.keyboard.press(key)
+    expect(head(page, "PSNR Y, dB")).to_have_attribute("aria-sort", "descending")
+    assert order(page) == [*NAMES[3::-1], "edsr"]
+
+
+def test_equal_values_stay_in_their_order(page: Page) -> None:
+    head(page, "Parameters").get_by_role("button").click()
+    assert order(page) == [*NAMES[2:4], *NAMES[:2], "edsr"]
+    head(page, "Parameters").get_by_role("button").click()
+    assert order(page) == [*NAMES[2:4], *NAMES[:2], "edsr"]
+
+
+def test_infinity_is_more_than_any_number(page: Page) -> None:
+    give(page, "One")
+    expect(page.locator("table").first.locator("tbody th")).to_have_text(["perfect", "none", "other"])
+    for names in (["perfect", "other", "none"], ["other", "perfect", "none"]):
+        head(page, "PSNR Y, dB").get_by_role("button").click()
+        assert order(page) == names
+
+
+def test_the_order_outlasts_rows_that_come_in(page: Page) -> None:
+    give(page, "First")
+    rows = page.locator("table").first.locator("tbody th")
+    expect(rows).to_have_text(NAMES[:2])
+    head(page, "PSNR Y, dB").get_by_role("button").click()
+    for name, names in [("Half", [*NAMES[3::-1], "edsr"]), ("First", NAMES[1::-1]), ("None", [])]:
+        give(page, name)
+        expect(rows).to_have_text(names)
+    give(page, "All")
+    expect(rows).to_have_text([*NAMES[3::-1], "edsr"])
+    cells = page.locator("table").first.locator("tbody tr").first.locator("td")
+    assert "33." in cells.first.inner_text(), "each row keeps its own cells"
+    head(page, "PSNR Y, dB").get_by_role("button").click(click_count=2)
+    assert order(page) == NAMES
+
+
+def test_a_column_is_explained_to_the_pointer(page: Page) -> None:
+    tip = page.get_by_role("tooltip")
+    head(page, "PSNR Y, dB").hover()
+    expect(tip).to_have_text(metric_of("psnr_y").about)
+    tip.hover()
+    expect(tip).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tip).not_to_be_visible()
+    head(page, "LPIPS").hover()
+    expect(tip).to_have_text(metric_of("lpips").about)
+    page.mouse.move(5, 5)
+    expect(tip).not_to_be_visible()
+
+
+def test_a_column_is_explained_to_keys(page: Page) -> None:
+    head(page, "Method").get_by_role("button").focus()
+    page.keyboard.press("Tab")
+    button, tip = head(page, "PSNR Y, dB").get_by_role("button"), page.get_by_role("tooltip")
+    expect(button).to_be_focused()
+    expect(tip).to_have_text(metric_of("psnr_y").about)
+    expect(button).to_have_accessible_description(metric_of("psnr_y").about)
+    page.keyboard.press("Enter")
+    expect(tip).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tip).not_to_be_visible()
+    page.keyboard.press("Tab")
+    expect(tip).to_have_text(metric_of("ssim_y").about)
+    for _ in range(11):  # to the last column, which lies beyond what the table shows at once
+        page.keyboard.press("Tab")
+    expect(head(page, "Weights").get_by_role("button")).to_be_focused()
+    expect(tip).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True)
+def test_a_tap_explains_and_sorts(page: Page) -> None:
+    head(page, "PSNR Y, dB").get_by_role("button").tap()
+    expect(page.get_by_role("tooltip")).to_have_text(metric_of("psnr_y").about)
+    assert order(page) == [*NAMES[3::-1], "edsr"]
+    page.locator(".verdict").tap()
+    expect(page.get_by_role("tooltip")).not_to_be_visible()
+
+
+@pytest.mark.parametrize("page", [(390, "light")], indirect=True)
+def test_at_390_px_the_table_scrolls_inside_itself(page: Page) -> None:
+    region = page.get_by_role("region", name="All methods, means over 8 pictures")
+    name = region.get_by_role("rowheader", name="bicubic")
+    before = name.bounding_box()
+    region.evaluate("each => each.scrollTo(400, 0)")
+    assert region.evaluate("each => each.scrollLeft") == 400
+    assert name.bounding_box() == before, "the name stays in sight"
+
+
+def test_details_are_closed_at_first(page: Page) -> None:
+    pairs = page.get_by_role("region", name="PSNR Y, in pairs")
+    expect(pairs).not_to_be_visible()
+    page.get_by_text("Can they be told apart?").click()
+    expect(pairs).to_be_visible()
+    pairs.get_by_role("columnheader", name="p", exact=True).get_by_role("button").click()
+    expect(pairs.locator("[aria-sort=descending]")).to_have_count(1)
+    expect(page.locator("[aria-sort]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("page", [(w, s) for w in (390, 1280) for s in ("light", "dark")], indirect=True)
+def test_every_width_in_light_and_dark(page: Page) -> None:
+    """Nothing overflows, plots are legible, axe-core finds nothing serious, with everything open and explained."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    page.get_by_text("Can they be told apart?").click()
+    page.get_by_text("Picture by picture").click()
+    head(page, "PSNR Y, dB").hover()
+    expect(page.get_by_role("tooltip")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    heights = page.locator(".plot text").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert min(heights) >= 11
+    report = Axe().run(page)
+    serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
+    assert serious == [], report.generate_report()
+
+
+def test_without_an_original_nothing_was_shrunk() -> None:
+    html = whole([row("bicubic", consistency_psnr=41.0)], "no-original", "bicubic")
+    assert "hrunk by" not in html and "Consistency by antialiased bicubic." in html

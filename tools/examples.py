@@ -1,0 +1,106 @@
+"""Makes the example pictures, so that where each comes from is on record: `python -m tools.examples`.
+
+Photographs are cut from the ones that scikit-image ships, public domain or CC0; page and drawing are drawn here. The
+first one is also enlarged, as the page shows it before anyone clicks.
+"""
+
+import json
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from skimage import data
+
+from pipelines.catalog import rows as catalog
+from pipelines.enlarge import enlarge_by
+from pipelines.images import door as images
+from pipelines.runs import finish
+from ui.examples import EXAMPLES, RESULT
+from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
+
+FOLDER = Path(__file__).parents[1] / "examples"
+SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
+
+TEXT = """The resolution of a picture is the
+number of its pixels. To enlarge it
+is to guess the ones between. Every
+method guesses in its own way: some
+by averaging what lies around, some
+by what they saw elsewhere. None of
+them knows. A fair test shrinks the
+picture first, lets each one guess,
+and compares the guess to the truth.
+
+0123456789  (x + y) / 2  aeg QRS &?"""
+
+
+def crop(name: str, box: tuple[int, int, int, int]) -> Image.Image:
+    """A part of one of scikit-image's pictures: left, top, right, bottom."""
+    return Image.fromarray(getattr(data, name)()).crop(box)
+
+
+def page() -> Image.Image:
+    """A page of small type, as a scan would show it."""
+    size = (320 * SUPERSAMPLED, 240 * SUPERSAMPLED)
+    image = Image.new("L", size, 246)
+    font = ImageFont.load_default(14 * SUPERSAMPLED)
+    ImageDraw.Draw(image).multiline_text(
+        (20 * SUPERSAMPLED, 14 * SUPERSAMPLED), TEXT, 25, font, spacing=4 * SUPERSAMPLED
+    )
+    return image.resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def drawing() -> Image.Image:
+    """A flat-coloured drawing with dark outlines: a sailing boat under a sun."""
+    unit = SUPERSAMPLED
+    image = Image.new("RGB", (288 * unit, 240 * unit), "#bfe3f2")
+    pen = ImageDraw.Draw(image)
+
+    def shape(points: list[tuple[float, float]], fill: str) -> None:
+        scaled = [(x * unit, y * unit) for x, y in points]
+        pen.polygon(scaled, fill)
+        pen.line([*scaled, scaled[0], scaled[1]], "#22313f", 3 * unit, joint="curve")
+
+    centre = (226, 58)
+    for ray in range(12):
+        angle = ray * math.pi / 6
+        ends = [(centre[0] + r * math.cos(angle), centre[1] + r * math.sin(angle)) for r in (36, 48)]
+        pen.line([(x * unit, y * unit) for x, y in ends], "#22313f", 2 * unit)
+    box = [(each - 28) * unit for each in centre] + [(each + 28) * unit for each in centre]
+    pen.ellipse(box, "#ffd23f", "#22313f", 3 * unit)
+    shape([(128, 24), (128, 162), (52, 162)], "#fff8ec")
+    shape([(138, 44), (138, 162), (198, 162)], "#ef5b5b")
+    shape([(34, 172), (214, 172), (186, 206), (66, 206)], "#8d5a3b")
+    for row, height in enumerate((196, 210, 224)):
+        wave = [(x, height + 5 * math.sin(x / 11 + row * 2)) for x in range(289)]
+        shape([(-9, 250), *wave, (297, 250)], ("#3a8fb7", "#2f7ba3", "#25688c")[row])
+    return image.resize((288, 240), Image.Resampling.BICUBIC)
+
+
+def main() -> None:
+    """Write every example beside this file."""
+    pictures = {
+        "face": crop("astronaut", (128, 0, 352, 224)),
+        "page": page(),
+        "foliage": crop("grass", (0, 0, 256, 256)),
+        "building": crop("rocket", (0, 180, 320, 420)),
+        "drawing": drawing(),
+        "night-sky": crop("hubble_deep_field", (200, 80, 520, 320)),
+    }
+    for name, picture in pictures.items():
+        picture.save(FOLDER / f"{name}.png", optimize=True)
+    result()
+
+
+def result() -> None:
+    """Enlarge the first example by the first model; once before, so that the time is that of a run like any other."""
+    stages = [(FIRST_MODEL, catalog.factor(FIRST_SCALE))]
+    picture = images.read(EXAMPLES[0].path)
+    finish(enlarge_by(picture, stages))
+    done = finish(enlarge_by(picture, stages))
+    images.write(done.picture, RESULT)
+    RESULT.with_suffix(".json").write_text(json.dumps(done.details.as_dict(), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

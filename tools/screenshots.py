@@ -1,0 +1,90 @@
+"""Makes the pictures in docs/screenshots: the Upscale and Compare tabs, light and dark, wide and narrow, with Chromium.
+
+python -m tools.screenshots    with UPSCALE_WEIGHTS_DIR, or the comparison is of classical methods alone
+"""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+
+FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
+Scheme = Literal["light", "dark"]
+STATE = "?model=swift&scale=x4&example=drawing"
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of a page started for the pictures."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-u", "app.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PORT": port}) as server:
+        assert server.stdout is not None
+        next(line for line in server.stdout if "http://" in line)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+def shoot(browser: Browser, address: str, scheme: Scheme, width: int) -> bytes:
+    """The page with its result, as PNG; on a narrow screen scrolled to the result."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(address + STATE)
+    expect(page.locator("#facts")).to_contain_text("1152 × 960")
+    expect(page.locator(".plan")).to_contain_text("1152 × 960")
+    if width < 640:
+        page.locator("#actions").evaluate("each => each.scrollIntoView()")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    picture = page.screenshot()
+    context.close()
+    return picture
+
+
+def shoot_comparison(browser: Browser, address: str, scheme: Scheme, width: int) -> bytes:
+    """The Compare tab after a run: the verdict, the scores and the first pictures."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 1500}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("button", name="Example: Building").last.click()
+    expect(page.locator("#pictures")).to_contain_text("building")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("button", name="Download ZIP", exact=True)).to_be_visible(timeout=120_000)
+    page.locator(".verdict").evaluate("each => each.scrollIntoView()")
+    page.wait_for_timeout(2000)  # the tiles are drawn as they come
+    picture = page.screenshot()
+    context.close()
+    return picture
+
+
+def main() -> None:
+    """Write each picture, with 256 colours: a page has few, and a README should load fast."""
+    with served() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        schemes: tuple[Scheme, ...] = ("light", "dark")
+        for scheme in schemes:
+            for width in (1280, 390):
+                for tab, taken in (("upscale", shoot), ("compare", shoot_comparison)):
+                    picture = Image.open(io.BytesIO(taken(browser, address, scheme, width))).convert("RGB")
+                    few = picture.quantize(256, dither=Image.Dither.NONE)
+                    few.save(FOLDER / f"{tab}-{scheme}-{width}.png", optimize=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The GPU boundary: the only place that knows of GPUs which are borrowed for one call, as on a ZeroGPU Space.
+
+There, what needs the GPU runs in a forked process that has it. That process outlives the call and serves later ones;
+it is given, and gives back, only what can be pickled, and only by yielding. Anywhere else all runs happen right here,
+and the package `spaces` need not be installed.
+"""
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar, cast
+
+from pipelines import estimates
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.settings import Settings
+from pipelines.cli import arguments
+from pipelines.environment import preloaded, zero_gpu
+from pipelines.errors import BadSetting, UpscaleError
+from pipelines.networks import devices
+from pipelines.phrasing import duration
+from pipelines.runs import Run, Sent, finish, received, sent
+from pipelines.upscalers.loading import fetch, pin
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+USUAL = 60  # seconds for which a GPU is lent where nobody says how long
+LOADING = 20  # seconds that a diffusion model may take until it begins
+SLACK = 1.5  # how much longer than estimated a run may take
+QUICKER = 20  # times, a GPU than two cores of a processor; by its operations a hundred and more
+LONGEST = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    stages: Sequence[tuple[str, int]],
+    settings: Settings | None,
+    size: tuple[int, int] | None,
+    job: Callable[P, Run[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Run[T]:
+    """Do `job(*args)`, on the GPU if one of the models (key, scale) that it loads can use one.
+
+    `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What the models
+    lack to run with the settings is downloaded first, here: time on the GPU is the visitor's quota. It is lent for as
+    long as `seconds` says of a picture of that size, width and height. Raises what the job, `seconds` and `fetch`
+    raise, and gr.Error in the words of `spaces` when no GPU can be had.
+    """
+    lent = seconds(stages, settings, size)
+    yield from fetch(stages, settings)
+    return (yield from within(lent, stages, job, *args, **kwargs))
+
+
+def within(
+    lent: int, stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs
+) -> Run[T]:
+    """`run` for a job whose models are here as far as they can be had, with a GPU for so many seconds."""
+    if _wanted(stages):
+        return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
+    return (yield from job(*args, **kwargs))
+
+
+def seconds(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int] | None) -> int:
+    """For how long a GPU is to be lent for a picture of that size: by tiles and steps where a diffusion model runs.
+
+    Raises BadSetting where that is longer than one is lent, and where this matters: it would end half-way.
+    """
+    taken = expected(stages, settings, *size) if size else None
+    return lent(stages, taken, "take a smaller picture, or fewer steps")
+
+
+def lent(stages: Sequence[tuple[str, int]], taken: float | None, instead: str) -> int:
+    """For how long a GPU is to be lent for a job that takes so many seconds, None where nobody knows, by these models.
+
+    Raises as `seconds`; `instead` says how the job would be shorter.
+    """
+    diffusion = len({stage for stage in stages if catalog.find(stage[0]).family == "diffusion"})
+    if taken is None or not diffusion:
+        return LONGEST if diffusion else USUAL
+    loading = LOADING * diffusion
+    if zero_gpu() and loading + taken > LONGEST:
+        most = f"a GPU is lent for {duration(LONGEST)} at the most"
+        raise BadSetting(
+            f"That would take about {duration(taken)} after {duration(loading)} to load, and {most}: {instead}."
+        )
+    return min(LONGEST, round(loading + SLACK * taken))
+
+
+def check_lent(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int]) -> None:
+    """Raise BadSetting where a run would take longer than a GPU is lent for, as `run` will."""
+    seconds(stages, settings, size)
+
+
+def expected(stages: Sequence[tuple[str, int]], settings: Settings | None, width: int, height: int) -> float | None:
+    """`estimates.seconds_of`; where a GPU is lent, networks that were measured on a processor alone are quicker."""
+    total = 0.0
+    for key, scale in stages:
+        row, told = catalog.find(key), estimates.estimate(key, scale, width, height, settings)
+        if told.seconds is None:
+            return None
+        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and told.on_cpu
+        total += told.seconds / (QUICKER if by_gpu else 1)
+        width, height = width * scale, height * scale
+    return total
+
+
+def preload() -> None:
+    """Load what UPSCALE_PRELOAD names, if there is a GPU or one is lent: what is forked from here has it at once.
+
+    What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
+    """
+    try:
+        stages = [stage for named in preloaded() for stage in arguments.stages(named)]
+    except argparse.ArgumentTypeError as error:
+        raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
+    for key, scale in stages:
+        catalog.weights_for(catalog.find(key), scale)
+    if not stages or not (zero_gpu() or devices.choose().name == "cuda"):
+        return
+    for key, scale in stages:
+        try:
+            finish(fetch([(key, scale)]))
+            pin(key, scale)
+        except (UpscaleError, MemoryError) as error:
+            told = str(error) or "there is not enough memory for it."
+            log.warning("%s x%d is not preloaded: %s", key, scale, told)
+
+
+def _wanted(stages: Sequence[tuple[str, int]]) -> bool:
+    return any(catalog.find(key).gpu for key, _ in stages)
+
+
+def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
+    """The function with a GPU for each call, if this is a Space that borrows them; its first argument says how long."""
+    if not zero_gpu():
+        return function
+    import spaces  # before gradio and torch, which it patches: app.py imports this module first
+
+    return cast(Callable[P, Sent[T]], spaces.GPU(function, duration=lambda lent, *args, **kwargs: lent))
+
+
+@_borrowing
+def _on_gpu(lent: int, job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
+    yield from sent(job(*args, **kwargs))

@@ -1,0 +1,21 @@
+"""Which models the page offers: those whose files come along, can be asked for somewhere, or are here."""
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Model, Weights
+from pipelines.errors import UpscaleError
+from pipelines.weights.local import is_here
+
+
+def offered(scale: int | None = None) -> list[Model]:
+    """The rows, of one scale if it is given. The API takes the others too, and says what they lack."""
+    rows = [row for row in catalog.MODELS if scale is None or scale in row.scales]
+    return [row for row in rows if any(_can_be_had(needed) for needed in row.scales.values())]
+
+
+def _can_be_had(needed: Weights | None) -> bool:
+    if needed is None or needed.bundled or needed.sources:
+        return True
+    try:
+        return is_here(needed)
+    except UpscaleError:  # told where it is chosen
+        return True

@@ -1,0 +1,110 @@
+"""How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
+
+import html
+import logging
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from pipelines.errors import UpscaleError
+from pipelines.phrasing import duration, megabytes
+from pipelines.runs import Preview, Run, Step, T
+from ui.widgets import html as words
+
+COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+COUNTED = re.compile(r" \d+ of \d+$")
+BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
+
+Shown = TypeVar("Shown")
+
+log = logging.getLogger(__name__)
+
+
+def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
+    """Forward a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
+
+    Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
+    The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
+    """
+    told, started, last = 0.0, time.monotonic(), Step(0, 0, "")
+    try:
+        while True:
+            step = next(run)
+            now = time.monotonic()
+            if step.total != last.total or step.done < last.done:  # something else begins
+                started = now
+            last = step
+            if now - told >= BETWEEN or isinstance(step, Preview):
+                told = now
+                yield show(in_words(step, now - started), step.done / max(step.total, 1))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        run.close()
+
+
+def in_words(step: Step, elapsed: float) -> str:
+    """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left".
+
+    A note that counts by itself is left as it is: "step 3 of 20, tile 2 of 6, about 9 s left".
+    """
+    counted = COUNTED.search(step.note) or not step.total
+    count = "" if counted else f", {_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
+    left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
+    soon = f", about {duration(left)} left" if left >= 1 else ""
+    return f"{step.note}{count}{soon}"
+
+
+def _amount(number: int, of: int) -> str:
+    """More than a few thousand are bytes."""
+    return str(number) if of < 10_000 else megabytes(number)
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Errors the visitor can mend are shown as they are; any other is logged here and told in one plain sentence."""
+    try:
+        yield
+    except UpscaleError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except MemoryError:
+        raise gr.Error("There is not enough memory for that; try a smaller picture.", print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception:
+        log.exception("a run failed")
+        raise gr.Error(
+            "Something went wrong here that should not; it has been logged.", print_exception=False
+        ) from None
+
+
+def for_page(error: gr.Error) -> gr.Error:
+    """The error for the page, which shows its message as HTML: it may hold a file's name."""
+    return gr.Error(html.escape(str(error.message), quote=False), print_exception=False)
+
+
+@contextmanager
+def escaped() -> Iterator[None]:
+    """Errors go to the page as `for_page` makes them."""
+    try:
+        yield
+    except gr.Error as error:
+        raise for_page(error) from None
+
+
+def cancelled() -> tuple[Any, ...]:
+    """A tab that was cancelled, a moment after it: steps that were on their way would show over it."""
+    time.sleep(0.3)
+    return words.state("Cancelled."), *buttons(running=False)
+
+
+def buttons(running: bool) -> tuple[gr.Button, gr.Button]:
+    """A tab's button to run and the one to cancel, of which one can be pressed."""
+    return gr.Button(interactive=not running), gr.Button(interactive=running)

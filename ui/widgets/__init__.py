@@ -1,0 +1,1 @@
+"""Components and HTML that several tabs share."""

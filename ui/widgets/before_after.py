@@ -1,0 +1,117 @@
+"""Before and after: a picture enlarged by one model, beside what a plain method makes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from pipelines.catalog.schema import Model
+from pipelines.catalog.settings import Settings
+from pipelines.enlarge import enlarge
+from pipelines.images import door as images
+from pipelines.images.door import Source
+from pipelines.images.picture import Picture
+from pipelines.runs import Preview, Run, Step, T, watched
+from pipelines.upscalers.loading import load
+from ui.jobs import enlarging
+from ui.widgets import html as words
+
+BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
+SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
+SHOWN_SIDE = 4096
+
+
+class Shown(NamedTuple):
+    """A result as the page shows it: two files to compare, the facts, the file to download, and what is written there
+    of how it was made.
+    """
+
+    pair: tuple[str, str]
+    facts: str
+    file: str
+    about: str
+
+
+def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
+    """Put the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
+
+    `name` is its id there. Without a pair it is out of sight: gradio's own sign for that has a name that none may have.
+    """
+    return gr.ImageSlider(
+        value=value,
+        label="Before and after",
+        format="png",
+        type="filepath",
+        interactive=False,
+        height=460,
+        max_height=460,
+        buttons=["fullscreen"],
+        elem_id=name,
+        elem_classes="before-after",
+        visible=value is not None,
+    )
+
+
+def shown(source: Source | None, row: Model, settings: Settings, factor: int, folder: Path) -> Run[Shown]:
+    """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
+
+    Of a result too large for a browser both sides show the middle.
+    """
+    model = row.key
+    picture = enlarging.opened(source, [(model, factor)], settings)
+    done = yield from enlarging.enlarged(picture, [(model, factor)], settings)
+    plain = BEFORE if model != BEFORE else "nearest"
+    part = _middle(picture, factor)
+    before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
+    yield Step(0, 3, "writing")
+    file = enlarging.saved(done, source, folder)
+    yield Step(1, 3, "writing")
+    left = folder / f"before_{plain}.png"
+    images.write(before.picture, left, metadata=False)
+    yield Step(2, 3, "writing")
+    said = f"left {plain}, right {model} x{factor}"
+    if part is None:
+        return Shown((str(left), str(file)), words.facts(done.details, said), str(file), done.details.about())
+    right = folder / "middle.png"
+    images.write(_crop(done.picture, part, factor), right, metadata=False)
+    said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
+    return Shown((str(left), str(right)), words.facts(done.details, said), str(file), done.details.about())
+
+
+def previewed(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
+    """The same run, and what gives the pair to show now: the picture and the newest preview, where there is a new one.
+
+    Each pair is given once: to send it again would load it again.
+    """
+    newest: list[tuple[str, str]] = []
+
+    def see(step: Step) -> None:
+        if isinstance(step, Preview) and isinstance(source, Path):
+            path = folder / "preview.png"
+            images.write(Picture(np.divide(step.picture, 255, dtype=np.float32)), path)
+            newest[:] = [(str(source), str(path))]
+
+    return watched(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
+
+
+def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
+    """The rows and columns whose enlargement is the middle that is shown; None where all of it is."""
+    height, width, _ = picture.pixels.shape
+    if height * width * factor**2 <= SHOWN_PIXELS:
+        return None
+    side = SHOWN_SIDE // factor
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    return slice(top, min(height, top + side)), slice(left, min(width, left + side))
+
+
+def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Picture:
+    """That part of the picture, its rows and columns counted before enlarging by `factor`."""
+    if part is None:
+        return picture
+    scaled = tuple(slice(each.start * factor, each.stop * factor) for each in part)
+    return replace(
+        picture, pixels=picture.pixels[scaled], alpha=None if picture.alpha is None else picture.alpha[scaled]
+    )

@@ -1,0 +1,128 @@
+"""Inputs that hand over what the visitor gave, untouched, so that `pipelines` decides what is wrong with it.
+
+Gradio's own preprocessing opens a picture with Pillow first (which loses 16 bits, GIF frames, EXIF and alpha, and
+answers a broken file with its own words) and refuses an unknown choice in its own words.
+"""
+
+import base64
+import binascii
+from abc import ABCMeta
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.component_meta import ComponentMeta
+from gradio.data_classes import FileData, ImageData, ListFiles
+
+from pipelines import environment
+
+
+class NoInterfaceFile(ComponentMeta):
+    """Makes a component's subclass as Python would: gradio's own way writes a .pyi file beside the source."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class PictureInput(gr.Image, metaclass=NoInterfaceFile):
+    """A picture field that gives the uploaded file's path, or its bytes where it came as a data: address."""
+
+    is_template = True  # drawn by the browser as its base is
+
+    def preprocess(self, payload: ImageData | None) -> Path | bytes | None:  # type: ignore[override]
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return _decoded(payload.url)
+        return Path(payload.path) if payload.path else None
+
+
+class ResultFile(gr.File, metaclass=NoInterfaceFile):
+    """A file that the page made: its path. Gradio's own would make an empty temporary file each time, and keep it."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> Path | None:  # type: ignore[override]
+        return None if payload is None else Path(payload.path)
+
+
+class PicturesInput(gr.File, metaclass=NoInterfaceFile):
+    """A field for several pictures that gives the uploaded files' paths."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | None) -> list[Path]:  # type: ignore[override]
+        return [Path(file.path) for file in payload or ()]
+
+
+class PicturesButton(gr.UploadButton, metaclass=NoInterfaceFile):
+    """A button for several pictures that gives the uploaded files' paths."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | None) -> list[Path]:  # type: ignore[override]
+        return [Path(file.path) for file in payload or ()]
+
+
+class CheckboxGroup(gr.CheckboxGroup, metaclass=NoInterfaceFile):
+    """Boxes to tick that give whatever values were sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Dropdown(gr.Dropdown, metaclass=NoInterfaceFile):
+    """A dropdown that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Radio(gr.Radio, metaclass=NoInterfaceFile):
+    """Radio buttons that give whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Slider(gr.Slider, metaclass=NoInterfaceFile):
+    """A slider that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Textbox(gr.Textbox, metaclass=NoInterfaceFile):
+    """A field for words that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Number(gr.Number, metaclass=NoInterfaceFile):
+    """A number's field that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+def _decoded(address: str) -> bytes:
+    most = environment.limits().file_bytes
+    if len(address) * 3 // 4 > most + 1000:  # base64 takes four signs for three bytes
+        raise gr.Error(f"The picture is larger than {most / environment.MEGA:g} MB, the most that can be read.")
+    try:
+        return base64.b64decode(address.partition(",")[2], validate=True)
+    except binascii.Error:
+        raise gr.Error("The data: address does not hold a file.", print_exception=False) from None

@@ -1,0 +1,90 @@
+"""What a comparison found, as HTML that static/results.js makes sortable and explains.
+
+Everything that comes from outside is escaped by the template.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from jinja2 import Environment
+from markupsafe import Markup
+
+from pipelines.measuring.protocols import conditions
+from pipelines.measuring.rows import Row
+from pipelines.measuring.statistics import comparable, summarise
+from pipelines.measuring.verdict import verdict
+from pipelines.report import tables
+from pipelines.report.charts import charts
+from pipelines.report.tables import NOT_APART, Table
+from pipelines.report.templating import templates
+from ui.examples import STATIC
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def panel() -> gr.HTML:
+    """A component that shows what `results` or `details` gives."""
+    return gr.HTML(
+        css_template=(STATIC / "results.css").read_text(),
+        js_on_load=(STATIC / "results.js").read_text(),
+        apply_default_css=False,
+    )
+
+
+def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
+    """The verdict and the scores so far, by the protocol and of pictures shrunk by `kernel`; "" before the first row.
+
+    While rows still come in there is only what takes a few milliseconds: no verdict and no intervals.
+    """
+    if running and not rows:
+        return ""
+    compared = comparable(rows)
+    entries = summarise(compared, intervals=not running)
+    return _made(
+        "results.html",
+        beside=conditions(protocol, kernel),
+        running=running,
+        pictures=tables.count_pictures(rows),
+        compared=tables.count_pictures(compared),
+        verdict="" if running else verdict(rows),
+        summary=tables.summary(compared, entries),
+        failed=tables.failed(rows),
+    )
+
+
+def details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
+    """What else the rows say: plots, who can be told apart, each picture's scores, the chains' stages, and notes."""
+    compared = comparable(rows)
+    pairs = tables.pairs(rows)
+    return _made(
+        "details.html",
+        beside=conditions(protocol, kernel),
+        plots=[Markup(plot) for plot in charts(compared, summarise(compared, intervals=False))],
+        pairs=pairs,
+        alike="; ".join(map(_alike, pairs)),
+        by_picture=tables.by_picture(rows),
+        chains=tables.chains(rows, ()),
+        notes=tables.notes(rows, summarise(rows, intervals=False)),
+    )
+
+
+def _made(template: str, **values: Any) -> str:
+    html = _templates().get_template(template).render(values)
+    return html.encode(errors="replace").decode()  # a file's name may hold what no JSON can carry to the browser
+
+
+@cache
+def _templates() -> Environment:
+    environment = templates(TEMPLATES)
+    environment.filters["number"] = json.dumps  # infinity as JavaScript reads it
+    return environment
+
+
+def _alike(pairs: Table) -> str:
+    """ "PSNR Y, in pairs: 2 of 6 not distinguishable"."""
+    count = sum(line.cells[-1].text == NOT_APART for line in pairs.lines)
+    return f"{pairs.title}: {count} of {len(pairs.lines)} {NOT_APART}"

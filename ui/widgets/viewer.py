@@ -1,0 +1,101 @@
+"""The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer.js."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+
+from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid
+from ui.widgets.inputs import NoInterfaceFile
+
+STATIC = Path(__file__).parents[1] / "static"
+EMPTY_SECONDS = 3600  # a folder without files is one whose files were deleted, or one that is about to be written
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """One picture of the viewer, and where there is an original, how far it is from it."""
+
+    label: str
+    caption: str  # "31.2 dB, 0.4 s"
+    picture: Pyramid
+    error: Pyramid | None = None  # the heat of |result - original|
+    consistency: Pyramid | None = None  # the heat of |shrunk result - low resolution|, as small as these are
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the viewer shows. The pictures may differ in size: each is drawn over the whole of the first one's place.
+
+    `boxes` are parts to go to at one click: left, top, width and height in pixels of the first picture.
+    """
+
+    panes: Sequence[Pane]
+    original: int | None = 0  # the place in `panes` of the picture that the others are compared with
+    boxes: Sequence[tuple[int, int, int, int]] = ()
+
+
+class Viewer(gr.HTML, metaclass=NoInterfaceFile):
+    """Shows a View, and nothing while its value is None. Tiles must lie in a folder that `tiles_folder` made."""
+
+    def __init__(self, value: View | None = None, **options: Any) -> None:
+        own: dict[str, Any] = {
+            "html_template": (STATIC / "viewer.html").read_text(),
+            "css_template": (STATIC / "viewer.css").read_text(),
+            "js_on_load": (STATIC / "viewer.js").read_text(),
+            "apply_default_css": False,
+        }
+        super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
+
+    def postprocess(self, value: View | None) -> dict[str, Any] | None:  # type: ignore[override]
+        if value is None:
+            return None
+        pyramids = [layer for pane in value.panes for layer in _layers(pane).values()]
+        self.temp_files.update(str(file) for pyramid in pyramids for file in pyramid.files())  # deleted in their time
+        return {
+            "panes": [
+                {
+                    "label": pane.label,
+                    "caption": pane.caption,
+                    "layers": {name: _tiles(pyramid) for name, pyramid in _layers(pane).items()},
+                }
+                for pane in value.panes
+            ],
+            "original": value.original,
+            "boxes": [list(box) for box in value.boxes],
+            "heat": {"colours": list(HEAT), "error": ERROR_LEVELS, "consistency": CONSISTENCY_LEVELS},
+        }
+
+
+def tiles_folder() -> Path:
+    """A new folder among the files that gradio serves."""
+    parent = Path(get_upload_folder())
+    parent.mkdir(parents=True, exist_ok=True)
+    for old in parent.glob("tiles-*"):
+        with suppress(OSError):  # one that still holds files stays
+            if time.time() - old.stat().st_mtime > EMPTY_SECONDS:
+                old.rmdir()
+    return Path(tempfile.mkdtemp(prefix="tiles-", dir=parent))
+
+
+def _layers(pane: Pane) -> dict[str, Pyramid]:
+    layers = {"picture": pane.picture, "error": pane.error, "consistency": pane.consistency}
+    return {name: pyramid for name, pyramid in layers.items() if pyramid is not None}
+
+
+def _tiles(pyramid: Pyramid) -> dict[str, Any]:
+    """The pyramid for the browser. Of one tile gradio makes the address; those of the others differ in their names."""
+    return {
+        "width": pyramid.width,
+        "height": pyramid.height,
+        "tile": pyramid.tile,
+        "levels": pyramid.levels,
+        "top": FileData(path=str(pyramid.top)).model_dump(),
+    }

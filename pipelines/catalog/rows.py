@@ -6,7 +6,7 @@ list and the README's table are all made from these rows.
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipelines.catalog import hub_address
 from pipelines.catalog.classical import CLASSICAL
@@ -45,6 +45,7 @@ __all__ = [
     "Pin",
     "Settings",
     "Source",
+    "Stage",
     "Tiling",
     "Url",
     "Weights",
@@ -56,6 +57,7 @@ __all__ = [
     "on_hub",
     "owner",
     "parameters",
+    "parse_stages",
     "weights_for",
 ]
 
@@ -134,6 +136,40 @@ def weights_for(model: Model, scale: int) -> Weights | None:
         has = ", ".join(f"x{each}" for each in model.scales)
         raise BadSetting(f"{model.name} has no scale x{scale}; it has {has}.")
     return model.scales[scale]
+
+
+class Stage(NamedTuple):
+    """One step of enlarging: the model with that key, at that scale."""
+
+    key: str
+    scale: int
+
+    @property
+    def model(self) -> Model:
+        """Its row. Raises BadSetting as `find` does."""
+        return find(self.key)
+
+    @property
+    def weights(self) -> Weights | None:
+        """What its model needs at its scale. Raises BadSetting for a model or a scale that does not exist."""
+        return weights_for(self.model, self.scale)
+
+    def __str__(self) -> str:
+        return f"{self.key}:{self.scale}"
+
+
+def parse_stages(text: str) -> tuple[Stage, ...]:
+    """The stages that "key:scale,key:scale" names, in turn; an address on the Hub becomes its key.
+
+    Whether a model has the scale is not asked here. Raises BadSetting, one sentence, for anything else.
+    """
+    found = []
+    for part in text.split(","):
+        name, _, scale = part.rpartition(":")  # the last one: an address has others
+        if scale not in map(str, SCALES):
+            raise BadSetting(f"{part!r} is not KEY:SCALE, such as lapsrn:4.")
+        found.append(Stage(find(name).key, int(scale)))
+    return tuple(found)
 
 
 def factor(scale: str) -> int:

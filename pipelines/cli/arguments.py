@@ -3,6 +3,7 @@
 import argparse
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
 
 
@@ -24,15 +25,12 @@ def keys(text: str) -> list[str]:
     return [name if name == "all" else key(name) for name in text.split(",") if name]
 
 
-def stages(text: str) -> list[tuple[str, int]]:
+def stages(text: str) -> tuple[Stage, ...]:
     """A chain: KEY:SCALE,KEY:SCALE."""
-    found = []
-    for stage in text.split(","):
-        name, _, scale = stage.rpartition(":")  # the last one: an address has others
-        if scale not in map(str, catalog.SCALES):
-            raise argparse.ArgumentTypeError(f"{stage!r} is not KEY:SCALE, such as lapsrn:4.")
-        found.append((key(name), int(scale)))
-    return found
+    try:
+        return catalog.parse_stages(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def count(text: str) -> int:

@@ -1,6 +1,5 @@
 """A comparison on the page: measured into a folder of its own, and shown from there, whole or ended early."""
 
-import argparse
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ import numpy as np
 from pipelines import environment
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Weights
-from pipelines.cli.arguments import stages
 from pipelines.cli.benchmark import command_for
 from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
 from pipelines.files import write_whole
@@ -95,7 +93,7 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
     factor = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
-    found = contenders(protocol, factor, models, [_stages(chain) for chain in chains])
+    found = contenders(protocol, factor, models, [catalog.parse_stages(str(chain)) for chain in chains])
     named = {key for each in found for key, _ in each.stages if catalog.find(key).from_hub}
     if len(named) > MOST_NAMED:
         raise BadSetting(f"At most {MOST_NAMED} models from the Hub can be compared at once here, not {len(named)}.")
@@ -104,7 +102,7 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
 
 def ready_chains() -> list[str]:
     """Of the chains known to be good those that need no download; the last one never does."""
-    return [chain for chain in GOOD_CHAINS.values() if not lacking(Contender(tuple(stages(chain))))]
+    return [chain for chain in GOOD_CHAINS.values() if not lacking(Contender(catalog.parse_stages(chain)))]
 
 
 def lacking(each: Contender) -> list[Weights]:
@@ -346,13 +344,6 @@ def _sizes(sources: Sequence[Source]) -> Iterator[tuple[int, int]]:
     for source in sources:
         with suppress(BadPicture):
             yield images.measure(source)
-
-
-def _stages(chain: str) -> list[tuple[str, int]]:
-    try:
-        return stages(str(chain))
-    except argparse.ArgumentTypeError as error:
-        raise BadSetting(str(error)) from None
 
 
 def _as_file(source: Source, folder: Path, number: int) -> Path:

@@ -5,7 +5,6 @@ it is given, and gives back, only what can be pickled, and only by yielding. Any
 and the package `spaces` need not be installed.
 """
 
-import argparse
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
@@ -13,7 +12,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.settings import Settings
-from pipelines.cli import arguments
 from pipelines.environment import preloaded, zero_gpu
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.networks import devices
@@ -112,8 +110,8 @@ def preload() -> None:
     What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
     """
     try:
-        stages = [stage for named in preloaded() for stage in arguments.stages(named)]
-    except argparse.ArgumentTypeError as error:
+        stages = [stage for named in preloaded() for stage in catalog.parse_stages(named)]
+    except BadSetting as error:
         raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
     for key, scale in stages:
         catalog.weights_for(catalog.find(key), scale)

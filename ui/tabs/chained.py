@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 from pipelines.catalog import rows as catalog
-from pipelines.cli.arguments import stages
 from pipelines.enlarge import Enlarged
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.images import door as images
@@ -328,5 +327,5 @@ def _sizes(small: tuple[int, int]) -> list[tuple[int, int]]:
 
 def _pair(named: str) -> tuple[str, str]:
     """The two models of a chain."""
-    (first, _), (second, _) = stages(named)
+    (first, _), (second, _) = catalog.parse_stages(named)
     return first, second

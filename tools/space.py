@@ -20,6 +20,8 @@ CARRIED = [
     "app.py",
     "README.md",
     "LICENSE",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "requirements.txt",
     "pre-requirements.txt",
     "pipelines/*",

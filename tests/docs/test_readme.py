@@ -1,15 +1,23 @@
-"""The README says what the catalog says."""
+"""The documents say what the catalog says, and every link in them leads somewhere."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from pipelines.catalog.rows import MODELS
 from pipelines.catalog.schema import Model
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+MODELS_PAGE = (ROOT / "docs" / "models.md").read_text()
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
 
 
 def line(model: Model) -> str:
-    """The model's line in the README's table."""
+    """The model's line in the table of docs/models.md."""
     scales = " ".join(f"x{scale}" for scale in model.scales)
     sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
     unit, of = ("GB", 1000) if sizes and min(sizes) > 1000 else ("MB", 1)
@@ -17,12 +25,26 @@ def line(model: Model) -> str:
     each = " to ".join(dict.fromkeys(f"{size / of:{digits}}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))
     download = f"{each} {unit}" if sizes else "none"
     if any(weights and weights.bundled for weights in model.scales.values()):
-        download = "comes along"
+        download = "included"
     use = "yes" if model.commercial else "no"
     return f"| `{model.key}` | {model.name} | {scales} | {download} | {model.licence} | {use} |"
 
 
 def test_the_table_of_models_is_the_catalog() -> None:
     expected = "\n".join(line(model) for model in MODELS)
-    assert expected in README, f"the table should read:\n{expected}"
-    assert README.count("\n| `") == len(MODELS)
+    assert expected in MODELS_PAGE, f"the table should read:\n{expected}"
+    assert MODELS_PAGE.count("\n| `") == len(MODELS)
+
+
+def test_the_readme_is_for_strangers() -> None:
+    """Short enough to be read, with a picture, the two commands, and an example of each way to use it."""
+    assert len(README.splitlines()) <= 120
+    for part in ("<img", "make demo", "make test", "upscale-bench upscale", "pipelines.upscale(", "client.predict("):
+        assert part in README, part
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text) + re.findall(r'(?:src|href)="(?!https?:)([^"]+)"', text)
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,6 +1,6 @@
-"""The API is a promise: its signature is kept in api.json, and the README's examples are run.
+"""The API is a promise: its signature is kept in api.json, and the examples of docs/api.md are run.
 
-python -m tests.test_api    writes api.json anew, after something was added
+python -m tests.ui.test_api    writes api.json anew, after something was added
 """
 
 import json
@@ -23,7 +23,7 @@ from ui.tabs import upscale
 SIGNATURE = Path(__file__).with_name("api.json")
 NODE = ROOT / ".venv" / "node" / "node_modules"
 EXAMPLES = dict(
-    re.findall(r"^```(python|js|sh)\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    re.findall(r"^```(python|js|sh)\n(.*?)^```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL | re.MULTILINE)
 )
 
 
@@ -49,7 +49,7 @@ def told(served: str, path: str) -> Any:
 
 def test_the_signature_is_the_promised_one(served: str) -> None:
     given = signature(told(served, "info"))
-    assert given == json.loads(SIGNATURE.read_text()), "if something was only added: python -m tests.test_api"
+    assert given == json.loads(SIGNATURE.read_text()), "if something was only added: python -m tests.ui.test_api"
 
 
 def test_no_default_tells_of_the_server(served: str) -> None:
@@ -65,7 +65,7 @@ def test_the_openapi_page_lists_the_api(served: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["python", "js", "sh"])
-def test_the_example_in_the_readme_runs(language: str, served: str, tmp_path: Path) -> None:
+def test_the_example_in_the_documentation_runs(language: str, served: str, tmp_path: Path) -> None:
     """As it stands there, but for the address."""
     commands = {"python": [sys.executable, "x.py"], "js": ["node", "x.mjs"], "sh": ["sh", "x.sh"]}
     if language == "js":

@@ -52,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
         run.add_argument("--rate", type=rate, default=2.5e-3)
         run.add_argument("--seed", type=whole(0), default=0)
         run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
+        run.add_argument(
+            "--degradations",
+            choices=("bicubic", "mixed"),
+            default="bicubic",
+            help="how the small pictures are made: by antialiased bicubic, or in many ways, JPEG among them",
+        )
         run.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
         run.add_argument("--every", type=whole(1), default=500, help="steps between log lines and checkpoints")
         run.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="checkpoints; not the repository")
@@ -86,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Train and export one network."""
-    from training import data
+    from training import data, mixed
     from training.checkpoint import Config
     from training.export import Story, export
     from training.trainer import batch_at, train
@@ -94,7 +100,8 @@ def run(options: argparse.Namespace) -> None:
     for folder in (options.runs, options.out):
         ready(folder)
     files = data.find(options.data)
-    patches, held_out, notes = data.load(files, options.scale, options.patch)
+    load = mixed.load if options.degradations == "mixed" else data.load
+    patches, held_out, notes = load(files, options.scale, options.patch)
     for note in notes:
         print(note, flush=True)
     config = Config(
@@ -110,12 +117,13 @@ def run(options: argparse.Namespace) -> None:
         data=data.digest(files),
         start=options.start.stem if options.start else "",
         exact=options.exact,
+        degradations=options.degradations,
     )
     trained = train(
         config,
         patches,
         held_out,
-        options.runs / f"{options.verb}-x{options.scale}.pt",
+        options.runs / f"{config.stem}.pt",
         options.start,
         options.every,
         log=lambda line: print(line, flush=True),
@@ -147,6 +155,7 @@ def command(options: argparse.Namespace) -> str:
     words += ["--batch", options.batch, "--patch", options.patch, "--rate", f"{options.rate:g}"]
     if options.verb == "swift":
         words += ["--width", options.width, "--depth", options.depth]
+    words += ["--degradations", options.degradations] * (options.degradations != "bicubic")
     words += ["--seed", options.seed] * (options.seed != 0) + ["--exact"] * options.exact
     words += ["--start", options.start.name] if options.start else []
     return shlex.join(map(str, [*words, "--data", *(folder.resolve().name for folder in options.data)]))

@@ -31,6 +31,12 @@ class Config:
     data: str  # how many pictures, and a digest of their names and sizes
     start: str = ""  # the checkpoint that another run left, by its name
     exact: bool = False  # float32 even where bfloat16 is quicker
+    degradations: str = "bicubic"  # or mixed: training/degradations.py
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, without an ending."""
+        return f"{self.network}{'-mixed' if self.degradations == 'mixed' else ''}-x{self.scale}"
 
 
 @dataclass(frozen=True, slots=True)

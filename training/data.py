@@ -2,7 +2,7 @@
 
 The small picture is the large one shrunk by Pillow's antialiased bicubic and rounded to 8 bits, a file that somebody
 could have; so the network learns what the benchmark asks. All pairs stay in memory (on the GPU, if there is one) and a
-batch is cut by index arithmetic, so no worker process is needed.
+batch is cut by index arithmetic, so no worker process is needed. training/mixed.py has the other kind of patches.
 
 Knows nothing of networks.
 """
@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -35,6 +36,35 @@ class Pair:
     high: torch.Tensor
 
 
+class Supply(Protocol):
+    """Where a run's patches come from."""
+
+    @property
+    def largest(self) -> int:
+        """The side of the largest square patch that some picture has room for, in low-resolution pixels."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """The same, with batches on another device."""
+        ...
+
+    def batch(self, count: int, patch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`count` random patches, float in [0, 1]: (count, 3, patch, patch) and the same scale times larger.
+
+        Each is one of the eight turns and flips of its picture. The same seed gives the same batch.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Pictures to train on, also smaller, those held out, and one line for each kind of file left out."""
+
+    train: list[Image.Image]
+    held_out: list[Image.Image]
+    notes: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Patches:
     """All training pairs as one long row of pixels each, and where in it each picture lies."""
@@ -47,18 +77,15 @@ class Patches:
 
     @property
     def largest(self) -> int:
-        """The side of the largest square patch that some picture has room for, in low-resolution pixels."""
+        """See `Supply`."""
         return int(self.size.amin(1).max())
 
     def to(self, device: torch.device) -> "Patches":
-        """The same, with the pixels on another device."""
+        """See `Supply`."""
         return replace(self, low=self.low.to(device), high=self.high.to(device))
 
     def batch(self, count: int, patch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """`count` random patches, float in [0, 1]: (count, 3, patch, patch) and the same scale times larger.
-
-        Each is one of the eight turns and flips of its picture. The same seed gives the same batch.
-        """
+        """See `Supply`."""
         random = torch.Generator().manual_seed(seed)
         fits = (self.size.amin(1) >= patch).nonzero().squeeze(1)
         picture = fits[torch.randint(len(fits), (count,), generator=random)]
@@ -110,9 +137,14 @@ def read(path: Path) -> Image.Image:
 
 def pair(picture: Image.Image, scale: int) -> Pair:
     """The picture, cropped to a multiple of the scale, and its antialiased bicubic shrink."""
-    low_size = (picture.width // scale, picture.height // scale)
-    high = picture.crop((0, 0, low_size[0] * scale, low_size[1] * scale))
+    high = cropped(picture, scale)
+    low_size = (high.width // scale, high.height // scale)
     return Pair(pixels_of(high.resize(low_size, Image.Resampling.BICUBIC)), pixels_of(high))
+
+
+def cropped(picture: Image.Image, scale: int) -> Image.Image:
+    """The picture without the last rows and columns that are no multiple of the scale."""
+    return picture.crop((0, 0, picture.width // scale * scale, picture.height // scale * scale))
 
 
 def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[Pair], list[str]]:
@@ -120,32 +152,8 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[P
 
     BadSetting if nothing is left to train on or to validate on.
     """
-    broken: list[str] = []
-    small: list[str] = []
-    train: list[Pair] = []
-    held_out: list[Pair] = []
-    good = 0
-    for path in files:
-        try:
-            picture = read(path)
-        except BadPicture:
-            broken.append(path.name)
-            continue
-        if min(picture.size) < patch * scale:
-            small.append(path.name)
-            continue
-        good += 1
-        if good % HELD_OUT == 1:  # the first one too, so that a handful of pictures can be tried
-            held_out.append(pair(picture, scale))
-        else:
-            train.extend(pair(smaller, scale) for smaller in _smaller(picture, patch * scale))
-    notes = [
-        f"left out {len(names)} {what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
-        for names, what in ((broken, "broken"), (small, f"smaller than a patch of {patch * scale} pixels"))
-        if names
-    ]
-    if not train:
-        raise BadSetting("; ".join(["Too few pictures to train on: at least two must be large enough", *notes]) + ".")
+    pictures = split(files, patch * scale)
+    train = [pair(each, scale) for each in pictures.train]
     sizes = torch.tensor([each.low.shape[1:] for each in train])
     areas = sizes.prod(1)
     patches = Patches(
@@ -155,7 +163,41 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[P
         areas.cumsum(0) - areas,
         scale,
     )
-    return patches, held_out, notes
+    return patches, [pair(each, scale) for each in pictures.held_out], pictures.notes
+
+
+def split(files: Sequence[Path], least: int) -> Split:
+    """Read the files and set every HELD_OUT-th aside; those with a side below `least` pixels are left out.
+
+    BadSetting if nothing is left to train on or to validate on.
+    """
+    broken: list[str] = []
+    small: list[str] = []
+    train: list[Image.Image] = []
+    held_out: list[Image.Image] = []
+    good = 0
+    for path in files:
+        try:
+            picture = read(path)
+        except BadPicture:
+            broken.append(path.name)
+            continue
+        if min(picture.size) < least:
+            small.append(path.name)
+            continue
+        good += 1
+        if good % HELD_OUT == 1:  # the first one too, so that a handful of pictures can be tried
+            held_out.append(picture)
+        else:
+            train.extend(_smaller(picture, least))
+    notes = [
+        f"left out {len(names)} {what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+        for names, what in ((broken, "broken"), (small, f"smaller than a patch of {least} pixels"))
+        if names
+    ]
+    if not train:
+        raise BadSetting("; ".join(["Too few pictures to train on: at least two must be large enough", *notes]) + ".")
+    return Split(train, held_out, notes)
 
 
 def _smaller(picture: Image.Image, least: int) -> Iterator[Image.Image]:

@@ -15,12 +15,18 @@ from pipelines.weights.hashes import sha256
 from training.branches import collapsed
 from training.checkpoint import Config
 from training.data import SHRINKS, Pair
+from training.degradations import HIGHEST, JPEG_SHARE, KERNELS, LOWEST
 from training.trainer import EMA, Trained, validate
 
 HALF_MAY_COST = 0.01  # dB
 ABOUT = {
     "swift": "A short stack of plain convolutions at low resolution (pipelines/networks/archs/swift.py).",
     "srcnn": "SRCNN 9-5-5 of Dong et al., TPAMI 2016, on bicubic-enlarged luma (pipelines/networks/archs/srcnn.py).",
+}
+
+DEGRADED = {
+    "bicubic": "Pillow's antialiased bicubic",
+    "mixed": f"one of {len(KERNELS)} kernels; {JPEG_SHARE:.0%} as JPEG of quality {LOWEST} to {HIGHEST}",
 }
 
 
@@ -33,13 +39,13 @@ class Story:
 
 
 def export(trained: Trained, config: Config, held_out: list[Pair], story: Story, folder: Path) -> Path:
-    """Write `<network>-x<scale>.safetensors` and `.md` into the folder; the path of the first. Raises CannotWrite."""
+    """Write the file and `.md`, named by the configuration's stem, into the folder; the file's path. CannotWrite."""
     state = {key: value.contiguous() for key, value in collapsed(trained.network).items()}
     cpu = torch.device("cpu")
     half = {key: value.half() for key, value in state.items()}
     exact, rounded = (validate(network_of(_float(each), config.network), held_out, cpu) for each in (state, half))
     use_half = exact - rounded <= HALF_MAY_COST
-    path = folder / f"{config.network}-x{config.scale}.safetensors"
+    path = folder / f"{config.stem}.safetensors"
     # One entry: of several the order would differ from run to run, and with it the file's hash.
     about = {"about": f"{config.network} x{config.scale}, {exact:.3f} dB on held-out pictures"}
     write_whole(path, save(half if use_half else state, metadata=about))
@@ -71,7 +77,7 @@ def card(
 | weights' licence | Apache-2.0, as the code; mind the training pictures' terms below |
 | training pictures | {story.data} |
 | of which held out | every 40th picture, for validation |
-| low resolution made by | Pillow's antialiased bicubic, rounded to 8 bits |
+| low resolution made by | {DEGRADED[config.degradations]}, rounded to 8 bits |
 | also shrunk by | {", ".join(map(str, SHRINKS[1:]))} |
 | steps | {config.steps:,} of {config.batch} patches of {config.patch} px{story.late} |
 | started from | {config.start or "random weights"} |

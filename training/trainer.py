@@ -20,7 +20,7 @@ from pipelines.networks.archs.swift import Swift
 from training import checkpoint
 from training.branches import BranchedConv
 from training.checkpoint import Checkpoint, Config, Round
-from training.data import Pair, Patches
+from training.data import Pair, Supply
 from training.losses import luma_weighted_l1, psnr_y
 
 EMA = 0.999
@@ -55,7 +55,7 @@ def device_and_dtype(exact: bool = False) -> tuple[torch.device, torch.dtype]:
 
 def train(
     config: Config,
-    patches: Patches,
+    patches: Supply,
     held_out: list[Pair],
     path: Path,
     start: Path | None = None,
@@ -154,7 +154,7 @@ def rate_at(config: Config, step: int) -> float:
     return config.rate * warm * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * step / config.steps)))
 
 
-def batch_at(config: Config, patches: Patches, step: int) -> tuple[int, int]:
+def batch_at(config: Config, patches: Supply, step: int) -> tuple[int, int]:
     """How many patches, and of which size, this step sees."""
     if step < LATE * config.steps or 2 * config.patch > patches.largest:
         return config.batch, config.patch

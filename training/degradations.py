@@ -1,0 +1,112 @@
+"""What happens to a picture before somebody wants it enlarged: shrunk by one of many kernels, often stored as JPEG.
+
+Pictures here are uint8 RGB, (H, W, 3). Pixel centres are aligned at half pixels, as everywhere in this project; only
+the nearest pixel has no such centre where the scale is even: it lies half a pixel before or behind it.
+
+Knows nothing of networks.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels8: TypeAlias = npt.NDArray[np.uint8]
+
+WIDEST = 0.8  # standard deviation of the widest blur, in low-resolution pixels
+REACH = (
+    4  # how many low-resolution pixels away a degraded pixel reads at most, JPEG apart: three deviations, or Lanczos
+)
+BLOCK = 16  # side of what JPEG treats alike where it halves the colours' resolution
+HALF_COLOUR = 2  # Pillow's number for 4:2:0, as most files have it; 0 is 4:4:4
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One way from a large picture to a small one."""
+
+    kernel: str  # one of KERNELS
+    quality: int | None = None  # of JPEG, 1 to 100; None leaves the picture as it is
+    deviation: float = 0.6  # of "blur", in low-resolution pixels
+    subsampling: int = HALF_COLOUR
+
+    @property
+    def name(self) -> str:
+        """As the robustness table has it: "area" or "area, JPEG 80"."""
+        return self.kernel if self.quality is None else f"{self.kernel}, JPEG {self.quality}"
+
+
+Shrink: TypeAlias = Callable[[Pixels8, int, Degradation], Pixels8]
+
+
+def degrade(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
+    """The small picture, (H/scale, W/scale, 3), of a large one whose sides are multiples of the scale."""
+    low = KERNELS[by.kernel](high, scale, by)
+    return low if by.quality is None else as_jpeg(low, by.quality, by.subsampling)
+
+
+def as_jpeg(picture: Pixels8, quality: int, subsampling: int = HALF_COLOUR) -> Pixels8:
+    """The picture as it comes back from a JPEG file of this quality."""
+    stream = BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=subsampling)
+    return np.asarray(Image.open(stream))
+
+
+def draw(random: np.random.Generator) -> Degradation:
+    """A degradation as people's pictures may have seen it: any kernel, and JPEG half of the time."""
+    names = list(SHARES)
+    shares = np.array(list(SHARES.values()), float)
+    kernel = names[random.choice(len(names), p=shares / shares.sum())]
+    quality = int(random.integers(LOWEST, HIGHEST + 1)) if random.random() < JPEG_SHARE else None
+    deviation = float(random.uniform(0.3, WIDEST))
+    return Degradation(kernel, quality, deviation, 0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR)
+
+
+def _pillow(high: Pixels8, scale: int, by: Degradation, kernel: Image.Resampling) -> Pixels8:
+    height, width, _ = high.shape
+    return np.asarray(Image.fromarray(high).resize((width // scale, height // scale), kernel))
+
+
+def _opencv(high: Pixels8, scale: int, by: Degradation, kernel: int) -> Pixels8:
+    height, width, _ = high.shape
+    return np.asarray(cv2.resize(high, (width // scale, height // scale), interpolation=kernel), np.uint8)
+
+
+def _blur(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
+    """Gaussian, then the value at each small pixel's centre."""
+    blurred = cv2.GaussianBlur(high, (0, 0), by.deviation * scale)
+    return _opencv(np.asarray(blurred, np.uint8), scale, by, cv2.INTER_LINEAR)
+
+
+KERNELS: Mapping[str, Shrink] = {
+    "bicubic": partial(_pillow, kernel=Image.Resampling.BICUBIC),
+    "lanczos": partial(_pillow, kernel=Image.Resampling.LANCZOS),
+    "bilinear": partial(_pillow, kernel=Image.Resampling.BILINEAR),
+    "area": partial(_opencv, kernel=cv2.INTER_AREA),
+    "opencv-linear": partial(_opencv, kernel=cv2.INTER_LINEAR),
+    "opencv-cubic": partial(_opencv, kernel=cv2.INTER_CUBIC),
+    "blur": _blur,
+    "nearest": partial(_opencv, kernel=cv2.INTER_NEAREST),
+    "nearest-behind": partial(_pillow, kernel=Image.Resampling.NEAREST),
+}
+"""How pictures are shrunk. Bicubic to area antialias, OpenCV's and the nearest pixel do not."""
+
+SHARES = {
+    "bicubic": 4,
+    "lanczos": 2,
+    "bilinear": 2,
+    "area": 2,
+    "opencv-linear": 1,
+    "opencv-cubic": 4,
+    "blur": 2,
+    "nearest": 1.5,
+    "nearest-behind": 1.5,
+}
+JPEG_SHARE, LOWEST, HIGHEST = 0.5, 40, 97
+FULL_COLOUR_SHARE = 0.25

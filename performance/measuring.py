@@ -56,9 +56,7 @@ def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, Python {platform.python_version()}. {about}",
         "",
-        "| " + " | ".join(header) + " |",
-        "|" + "-|" * len(header),
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *table(header, rows),
         "",
     ]
     text = (
@@ -69,3 +67,8 @@ def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[
     sections = [part for part in re.split(r"(?m)^(?=## )", text) if not part.startswith(f"## {title}\n")]
     RESULTS.write_text("\n".join(part.strip("\n") + "\n" for part in [*sections, "\n".join(lines)]))
     print("\n".join(lines))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return ["| " + " | ".join(row) + " |" for row in [header, ["-"] * len(header), *rows]]

@@ -43,7 +43,7 @@ from pipelines.runs import finish, timed
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.network import Forwards, NetworkUpscaler
 from pipelines.weights import fetch as weights
-from pipelines.weights.local import Found
+from pipelines.weights.fetch import Found
 
 FLOP_PER_PIXEL = 36e6  # of the RRDB network at x4, per pixel of its input
 PATCH, AROUND, REFLECTED, AT_ONCE = 192, 24, 15, 4  # ai-forever's package: patch, padding, border, batch

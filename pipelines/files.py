@@ -1,8 +1,10 @@
 """Files that are there whole or not at all. Knows nothing of what is in them."""
 
 import errno
+import hashlib
 import os
 import secrets
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +63,26 @@ def check_writable(path: Path) -> None:
         raise _cannot_write(path, errno.ENOENT)
     if not os.access(target.parent, os.W_OK):
         raise _cannot_write(path, errno.EACCES)
+
+
+def size_of(path: Path) -> int:
+    """Returns the file's bytes; 0 where there is no file, or not yet."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def free_bytes(folder: Path) -> int:
+    """Returns the bytes that are free on the disk where the folder is or will be."""
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(place).free
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 of the file's content, 64 hex digits; the file is read at each call. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shown(path: Path) -> str:

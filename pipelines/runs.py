@@ -5,8 +5,10 @@ Runs compose with `result = yield from run`; closing one cancels it at its next 
 `received`.
 """
 
+import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 T = TypeVar("T")
+
+POLL_SECONDS = 0.1  # between two steps of a run that waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,27 @@ def watched(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
 def noted(run: Run[T], prefix: str) -> Run[T]:
     """The same run, each step's note with `prefix` in front."""
     return changed(run, lambda step: replace(step, note=prefix + step.note))
+
+
+def in_thread(job: Callable[[], T], step: Callable[[], Step], is_late: Callable[[], bool] = lambda: False) -> Run[T]:
+    """Runs `job` in a thread, yielding a step now and then; raises TimeoutError once `is_late()`.
+
+    The thread that is then left behind, or when the run is closed, is a daemon: it goes on until its job ends.
+    """
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(job())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not wait([outcome], timeout=POLL_SECONDS).done:
+        if is_late():
+            raise TimeoutError
+        yield step()
+    return outcome.result()
 
 
 def timed(run: Run[T]) -> Run[tuple[T, float]]:

@@ -7,11 +7,11 @@ from pipelines.errors import BadSetting
 
 HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 SUFFIXES = (".safetensors", ".pth", ".pt")
-LONGEST = 200  # signs of a key: with a picture's name before it, it becomes a file's name
+KEY_CHARACTERS = 200  # at most, of a key: with a picture's name before it, it becomes a file's name
 EXAMPLE = "owner/name/file.safetensors"
 SHOWN = 60
 
-SIGNS = "letters of English, digits, spaces and . _ - + ( ) [ ]"  # in a path: a comma separates models
+PATH_CHARACTERS = "letters of English, digits, spaces and . _ - + ( ) [ ]"  # in a path: a comma separates models
 
 _PART = r"\w(?:[\w.-]*\w)?"  # as huggingface_hub's validate_repo_id has it, with what it forbids below
 _NAME = r"[\w.+()\[\]-](?:[\w.+()\[\] -]*[\w.+()\[\]-])?"
@@ -26,12 +26,12 @@ def parts(text: str) -> tuple[str, str | None, str]:
     text = text.strip()
     is_address = re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text, re.IGNORECASE)
     key = _of_address(text) if is_address else text.replace("%20", " ")
-    if len(key) > LONGEST:
-        raise BadSetting(f"The name of a file on the Hub has at most {LONGEST} signs here, not {len(key)}.")
+    if len(key) > KEY_CHARACTERS:
+        raise BadSetting(f"The name of a file on the Hub has at most {KEY_CHARACTERS} characters here, not {len(key)}.")
     match = _KEY.fullmatch(key)
     repo, revision, path = match.groups() if match else ("", None, "")
     if not match and re.fullmatch(rf"{_PART}/{_PART}(@\w+)?(/[^/\n]+)+", key, re.ASCII) and _odd(key):
-        raise BadSetting(f"{_shown(text)} has {_odd(key)}, and a file's path may only have {SIGNS} here.")
+        raise BadSetting(f"{_shown(text)} has {_odd(key)}, and a file's path may only have {PATH_CHARACTERS} here.")
     if not match or re.search(r"--|\.\.|\.git$", repo) or {".", ".."} & set(path.split("/")):
         raise BadSetting(f"{_shown(text)} names no file on the Hub: write {EXAMPLE}, or the address of its page there.")
     if not path.lower().endswith(SUFFIXES):
@@ -65,7 +65,7 @@ def _of_address(address: str) -> str:
 
 
 def _odd(key: str) -> str:
-    """The first sign that a path may not have, as it may stand in a sentence; empty where there is none."""
+    """The first character that a path may not have, as it may stand in a sentence; empty where there is none."""
     path = key.split("/", 2)[2]
     odd = re.search(r"[^\w.+()\[\] /-]", path, re.ASCII)
     return repr(odd[0]) if odd else ""

@@ -15,10 +15,10 @@ from pipelines.catalog.rows import find, weights_for
 from pipelines.catalog.schema import Model, Weights
 from pipelines.catalog.settings import Settings, check
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
-from pipelines.runs import Run, Step, finish
+from pipelines.runs import Run, Step, finish, in_thread
 from pipelines.upscalers.base import Upscaled, Upscaler
-from pipelines.weights import download, visitors
 from pipelines.weights import fetch as store
+from pipelines.weights import visitors
 
 __all__ = [
     "Settings",
@@ -83,7 +83,7 @@ def loading(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> R
     """
     names = dict.fromkeys(find(key).name for key, _ in stages)
     step = Step(0, 1, f"loading {' and '.join(names)}")
-    return (yield from download.in_thread(lambda: load_all(stages, weights), lambda: step))
+    return (yield from in_thread(lambda: load_all(stages, weights), lambda: step))
 
 
 def kept_bytes() -> int:

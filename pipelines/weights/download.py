@@ -1,44 +1,45 @@
-"""One address into one file: resumed where it broke off, whole or not there at all, by one process at a time.
+"""One URL into one file: resumed where it broke off, whole or not there at all, by one process at a time.
 
-Knows no model and no Hub. pooch fetches the bytes in a thread of its own, so that closing the run ends the download at
-once and a server that falls silent cannot hold the run, whatever the libraries below are waiting for.
+Knows no model and no Hub. The bytes come in a thread of their own: closing the run ends the transfer at once, and a
+server that falls silent cannot hold the run.
 """
 
 import errno
 import os
-import re
-import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pipelines.catalog.schema import File
 from pipelines.errors import BadWeights
+from pipelines.files import free_bytes, size_of
 from pipelines.phrasing import megabytes
-from pipelines.runs import Run, Step
+from pipelines.runs import POLL_SECONDS, Run, Step, in_thread
 from pipelines.weights.hashes import prove
 
 if TYPE_CHECKING:
-    import requests
+    import ssl
+
+    import httpx2
 
 T = TypeVar("T")
 Report: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are there, a note -> the step to yield
 
 STALL_SECONDS = 10.0  # a server that has begun to send may pause for so long
-POLL_SECONDS = 0.1
-CHUNK_BYTES = 1 << 16
 AT_MOST = 4  # times the size in the catalog, which may be only about right
+OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # RFC 9110
 
 
 class Refused(Exception):
-    """A source did not give the file. The message continues a sentence that begins with the source's name."""
+    """A source did not give the file. The message continues a sentence that begins with the source's label."""
 
 
-class Lacking(Refused):
+class NoSuchFile(Refused):
     """The source has no such file."""
 
     def __init__(self) -> None:
@@ -70,7 +71,7 @@ def download(
     report: Report,
     times: int = AT_MOST,
 ) -> Run[None]:
-    """Bring what `url` gives to `target`, proven to be `file`; not a byte more than `times` its size is written.
+    """Brings what `url` gives to `target`, proven to be `file`; not a byte more than `times` its size is written.
 
     The bytes gather in `<target>.incomplete`, which stays when the download ends early: the next one continues it
     with a Range request, if `file` has a hash that would show a bad seam. `patience` is how many seconds the server
@@ -80,10 +81,10 @@ def download(
 
     for folder in (target.parent, lock_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    unfinished = incomplete(target)
+    unfinished = incomplete_path(target)
     lock = FileLock(lock_path, thread_local=False)  # a page may drive one run from several threads
-    while not _acquired(lock):
-        yield report(_size(unfinished), f"waiting for another download of {file.name}")
+    while not _acquire(lock):
+        yield report(size_of(unfinished), f"waiting for another download of {file.name}")
         time.sleep(POLL_SECONDS)
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
@@ -93,46 +94,25 @@ def download(
         lock.release()
 
 
-def incomplete(target: Path) -> Path:
-    """Where what has come of a download gathers."""
+def incomplete_path(target: Path) -> Path:
+    """Returns where what has come of a download gathers."""
     return target.with_name(f"{target.name}.incomplete")
 
 
-def in_thread(job: Callable[[], T], step: Callable[[], Step], late: Callable[[], bool] = lambda: False) -> Run[T]:
-    """Do `job` in a thread, yielding a step now and then; raises TimeoutError, leaving the thread, once `late()`.
-
-    A thread that is left is a daemon and dies with its own timeouts.
-    """
-    outcome: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(job())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    while not wait([outcome], timeout=POLL_SECONDS).done:
-        if late():
-            raise TimeoutError
-        yield step()
-    return outcome.result()
-
-
-def answer(job: Callable[[], T], patience: float, step: Callable[[], Step]) -> Run[T]:
-    """Do `job`, one exchange with a server, in a thread; raises Unreachable after `patience` seconds.
+def ask_server(job: Callable[[], T], patience: float, step: Callable[[], Step]) -> Run[T]:
+    """Runs `job`, one exchange with a server, in a thread; raises Unreachable after `patience` seconds.
 
     Timeouts of sockets do not bound that alone: looking up a name has none, and each address of a name has its own.
     """
     start = time.monotonic()
     try:
-        return (yield from in_thread(job, step, late=lambda: time.monotonic() - start > patience))
+        return (yield from in_thread(job, step, is_late=lambda: time.monotonic() - start > patience))
     except TimeoutError as error:
         raise Unreachable from error
 
 
-def status_in_words(status: int) -> str:
-    """An HTTP status as the end of a sentence that begins with the source's name."""
+def describe_status(status: int) -> str:
+    """Returns an HTTP status as the end of a sentence that begins with the source's label."""
     if status in (404, 410):
         return "has no such file"
     if status in (401, 403):
@@ -142,69 +122,84 @@ def status_in_words(status: int) -> str:
     return f"has a server error ({status})" if status >= 500 else f"answers with HTTP status {status}"
 
 
-class _Sink:
-    """The growing file as pooch sees it. Counts, notes what the server answered, and can be stopped from outside."""
+class _Transfer:
+    """One answer on its way into a growing file, in a thread. The run looks at its counts, and may end it any time."""
 
     def __init__(self, path: Path, file: File, times: int) -> None:
         self.path = path
         self.file = file
         self.times = times
-        self.done = _size(path)
-        self.total = 0
-        self.status = 0
-        self.sending = False
-        self.moved = time.monotonic()
-        self.closed = threading.Event()
+        self.done = size_of(path)  # bytes of the file
+        self.total = 0  # bytes that it is going to have; 0 until the server has said it
+        self.sending = False  # whether the server has begun to send the file
+        self.moved = 0.0  # when the last bytes came, by time.monotonic
         self._stopped = False
-        self._stream: BinaryIO | None = None
-        self._response: requests.Response | None = None
+        self._ended = threading.Event()
+        self._socket: socket.socket | None = None
 
-    def answered(self, response: "requests.Response", **_: object) -> None:
-        """Called by requests on each response, before its content is read."""
-        self._response = response
-        self.status = response.status_code
-        self._raise_if_stopped()
-        if self.status not in (200, 206):
-            return
-        if self.status == 200:  # also the answer of a server that does not know Range: it begins anew
-            self.done = 0
-        rest = _length(response)
-        self._raise_if_too_large(self.done + rest)
-        if shutil.disk_usage(self.path.parent).free < rest:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._stream = self.path.open("ab" if self.done else "wb")
-        self.total = self.done + rest
-        self.moved = time.monotonic()
-        self.sending = True
+    def receive(self, url: str, headers: Mapping[str, str], patience: float) -> None:
+        """Appends what the server sends. Raises Refused, httpx2.RequestError, and OSError from the disk."""
+        import httpx2
 
-    def write(self, chunk: bytes) -> None:
-        self._raise_if_stopped()
-        self._raise_if_too_large(self.done + len(chunk))
-        assert self._stream is not None, "pooch writes only what a server has answered"
-        self._stream.write(chunk)
-        self.done += len(chunk)
-        self.moved = time.monotonic()
-
-    def flush(self) -> None:
-        if self._stream is not None:
-            self._stream.flush()
+        # Compressed content could neither be counted nor continued.
+        extra = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self.done}-"} if self.done else {})
+        # The run keeps the time itself and can say more of what happened; these only end a thread that it left behind.
+        timeout = httpx2.Timeout(2 * patience, read=2 * STALL_SECONDS)
+        try:
+            with (
+                httpx2.Client(verify=_certificates(), timeout=timeout, follow_redirects=True) as client,
+                client.stream(
+                    "GET", url, headers={**headers, **extra}, extensions={"trace": self._on_event}
+                ) as response,
+            ):
+                self._append(response)
+        finally:
+            self._ended.set()
 
     def stop(self) -> None:
-        """Let nothing more be written, and wake the thread if it waits for more from the server."""
+        """Lets nothing more be written, and wakes the thread if it waits for the server."""
         self._stopped = True
-        if self.sending and self._response is not None and not self.closed.is_set():
-            with suppress(ValueError, RuntimeError):  # it may have ended in this very moment
-                self._response.raw.shutdown()
-            self.closed.wait(timeout=1)
+        self._hang_up()
+        if self.sending:  # the file is open, and another download may begin as soon as this returns
+            self._ended.wait(timeout=1)
 
-    def close(self) -> None:
-        try:
-            if self._stream is not None:
-                self._stream.close()
-        finally:
-            if self._response is not None:
-                self._response.close()
-            self.closed.set()
+    def _on_event(self, event: str, about: Mapping[str, Any]) -> None:
+        """Called by httpx2 (its request extension "trace") for all that happens; keeps the socket, to hang up by."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._socket = about["return_value"].get_extra_info("socket")
+            if self._stopped:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Ends the connection, which wakes whoever reads from it; closing it in another thread would not."""
+        if self._socket is not None:
+            with suppress(OSError):  # it may have ended in this very moment
+                # A TLS socket's own shutdown would have its reader go on with plain bytes.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _append(self, response: "httpx2.Response") -> None:
+        status = response.status_code
+        if status == RANGE_NOT_SATISFIABLE and self.done:
+            return  # it may be whole already, if the last download ended between its last byte and its name
+        if status not in (OK, PARTIAL_CONTENT):
+            raise Refused(describe_status(status))
+        if status == OK:  # also the answer of a server that does not know Range: it begins anew
+            self.done = 0
+        rest = int(response.headers.get("Content-Length", 0))
+        self._raise_if_too_large(self.done + rest)
+        if free_bytes(self.path.parent) < rest:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.total = self.done + rest
+        self.moved = time.monotonic()
+        self.sending = True  # before the look at `_stopped`: whoever stops it from now on waits for the file
+        self._raise_if_stopped()
+        with self.path.open("ab" if self.done else "wb") as stream:
+            for chunk in response.iter_raw():
+                self._raise_if_stopped()
+                self._raise_if_too_large(self.done + len(chunk))
+                stream.write(chunk)
+                self.done += len(chunk)
+                self.moved = time.monotonic()
 
     def _raise_if_stopped(self) -> None:
         if self._stopped:
@@ -218,10 +213,10 @@ class _Sink:
 def _complete(
     url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
 ) -> Run[None]:
-    """Fill `incomplete` until it is proven to be `file`."""
+    """Fills `incomplete` until it is proven to be `file`."""
     if file.pin == "unpinned":
         incomplete.unlink(missing_ok=True)
-    begun = _size(incomplete)
+    before = size_of(incomplete)
     try:
         yield from _transfer(url, headers, incomplete, file, patience, report, times)
     except (OSError, TooLarge):
@@ -229,11 +224,11 @@ def _complete(
         raise
     try:
         yield from in_thread(
-            lambda: prove(file, incomplete), lambda: report(_size(incomplete), f"checking {file.name}")
+            lambda: prove(file, incomplete), lambda: report(size_of(incomplete), f"checking {file.name}")
         )
     except BadWeights as error:
         incomplete.unlink()
-        if not begun:
+        if not before:
             raise Refused(f"gave wrong bytes ({str(error).removesuffix('.')})") from error
         yield from _complete(url, headers, incomplete, file, patience, report, times)
 
@@ -241,53 +236,44 @@ def _complete(
 def _transfer(
     url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
 ) -> Run[None]:
-    """Append what is missing to `incomplete`. Raises Refused in the words of what happened."""
-    import requests
+    """Appends what is missing to `incomplete`. Raises Refused in the words of what happened."""
+    import httpx2
 
-    sink = _Sink(incomplete, file, times)
-    job = _pooch_job(url, headers, sink, patience)
+    _certificates()  # before the clock starts
+    transfer = _Transfer(incomplete, file, times)
     start = time.monotonic()
 
-    def late() -> bool:
+    def is_late() -> bool:
         now = time.monotonic()
-        return now - sink.moved > STALL_SECONDS if sink.sending else now - start > patience
+        return now - transfer.moved > STALL_SECONDS if transfer.sending else now - start > patience
 
     try:
-        yield from in_thread(job, lambda: report(sink.done, f"downloading {file.name}"), late)
-    except requests.HTTPError as error:
-        # All of it may be there already, when what ended the last download came between its last byte and its name.
-        if sink.status != requests.codes.requested_range_not_satisfiable:
-            raise Refused(status_in_words(sink.status)) from error
-    except (requests.RequestException, TimeoutError) as error:
-        if not sink.sending:
+        yield from in_thread(
+            lambda: transfer.receive(url, headers, patience),
+            lambda: report(transfer.done, f"downloading {file.name}"),
+            is_late,
+        )
+    except (httpx2.RequestError, TimeoutError) as error:
+        if not transfer.sending:
+            if "Content-Length" in str(error):  # which h11, below httpx2, lets pass as a number alone
+                raise Refused("announces a length that is no number") from error
             raise Unreachable from error
-        so_far = f"{megabytes(sink.done)} of {megabytes(max(sink.total, sink.done))}"
+        so_far = f"{megabytes(transfer.done)} of {megabytes(max(transfer.total, transfer.done))}"
         how = "stopped sending" if isinstance(error, TimeoutError) else "broke off"
         raise Refused(f"{how} after {so_far}") from error
     finally:
-        sink.stop()
+        transfer.stop()
 
 
-def _pooch_job(url: str, headers: Mapping[str, str], sink: _Sink, patience: float) -> Callable[[], None]:
-    from pooch import HTTPDownloader
+@cache
+def _certificates() -> "ssl.SSLContext":
+    """The certificates to trust, which take a tenth of a second to read."""
+    import httpx2
 
-    # Compressed content could neither be counted nor continued.
-    extra = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={sink.done}-"} if sink.done else {})
-    options: dict[str, Any] = {"headers": {**headers, **extra}, "hooks": {"response": sink.answered}}
-    # The run keeps the time itself and can say more of what happened; these only end a thread that it left behind.
-    timeout = (2 * patience, 2 * STALL_SECONDS)
-    fetch = HTTPDownloader(chunk_size=CHUNK_BYTES, timeout=timeout, **options)
-
-    def job() -> None:
-        try:
-            fetch(url, sink, None)
-        finally:
-            sink.close()
-
-    return job
+    return httpx2.create_ssl_context()
 
 
-def _acquired(lock: Any) -> bool:
+def _acquire(lock: Any) -> bool:
     from filelock import Timeout
 
     try:
@@ -302,18 +288,3 @@ def _is_there(file: File, target: Path) -> bool:
         return target.exists() and bool(prove(file, target))
     except BadWeights:
         return False
-
-
-def _length(response: "requests.Response") -> int:
-    """How many bytes the server announces; 0 when it does not say. Raises Refused when that is no number (RFC 9110)."""
-    text = response.headers.get("Content-Length", "0")
-    if not re.fullmatch("[0-9]{1,18}", text):
-        raise Refused(f"announces a length that is no number ({text[:20]!r})")
-    return int(text)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # not begun, or moved to its name in this very moment
-        return 0

@@ -1,24 +1,26 @@
 """The lazy pull: from a row's `Weights` to files on disk.
 
-What is on this machine is found (found.py), and only what is not is asked of the sources. The libraries that download
-are imported when they are needed: most calls find their files without them.
+What is on this machine is found (local.py), and only what is not is asked of the sources. The libraries that download
+are imported when they are needed: most calls find their files without them. This is the folder's door: what is in
+`__all__` is for everybody.
 """
 
 import errno
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import File, Source, Weights
+from pipelines.catalog.schema import File, Weights
 from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
+from pipelines.files import free_bytes
 from pipelines.phrasing import megabytes
-from pipelines.runs import Run, Step
-from pipelines.weights import download, sources
+from pipelines.runs import Run, Step, in_thread
 from pipelines.weights.download import Refused
-from pipelines.weights.local import OWN, OWN_FILE, Found, find, from_user, is_here, known
+from pipelines.weights.kinds import source_of
+from pipelines.weights.local import OWN, OWN_FILE, Found, find, from_user, identify, is_here, remove_damaged
+from pipelines.weights.sources import Source, is_offline, reach
 
 __all__ = ["OWN", "OWN_FILE", "Found", "fetch", "find", "from_user", "is_here", "verify"]
 
@@ -28,12 +30,12 @@ ANSWER_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visit
 
 
 def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
-    """The files, downloaded where they lack, all from one place. Steps count bytes of all files together.
+    """Returns the files, downloaded where they lack, all from one place. Steps count bytes of all files together.
 
     Closing the run ends a download at once; what has come stays as an incomplete file that the next run continues.
     Raises WeightsUnavailable, which says what was tried, and otherwise as `find` does.
     """
-    found = yield from _looked_for(weights)
+    found = yield from _find(weights)
     if found:
         return found
     tried: list[str] = []
@@ -45,20 +47,20 @@ def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
                 files.append((yield from job.bring(file)))
             return tuple(files)
         except Refused as error:
-            tried.append(f"{sources.label(source)} {error}")
+            tried.append(f"{source.label} {error}")
     raise _unavailable(weights, "; ".join(tried))
 
 
 def verify(weights: Weights) -> Run[tuple[Found | UpscaleError, ...]]:
-    """What `fetch` gives or raises for each file alone, so that a report can cover all of them."""
+    """Returns what `fetch` gives or raises for each file alone, so that a report can cover all of them."""
     try:
-        found = yield from _looked_for(weights)
-        return found or (yield from _brought(weights, _sources(weights)))
+        found = yield from _find(weights)
+        return found or (yield from _bring_most(weights, _sources(weights)))
     except UpscaleError as error:
         return (error,) * len(weights.files)
 
 
-def _brought(weights: Weights, ordered: Iterable[Source]) -> Run[tuple[Found | UpscaleError, ...]]:
+def _bring_most(weights: Weights, ordered: Iterable[Source]) -> Run[tuple[Found | UpscaleError, ...]]:
     """The files from the source that gives most of them; for each that it does not give why no source does."""
     tried: dict[File, list[str]] = {file: [] for file in weights.files}
     most: dict[File, Found] = {}
@@ -70,20 +72,20 @@ def _brought(weights: Weights, ordered: Iterable[Source]) -> Run[tuple[Found | U
                 try:
                     here[file] = yield from job.bring(file)
                 except Refused as error:
-                    tried[file].append(f"{sources.label(source)} {error}")
+                    tried[file].append(f"{source.label} {error}")
         except Refused as error:
             for reasons in tried.values():
-                reasons.append(f"{sources.label(source)} {error}")
+                reasons.append(f"{source.label} {error}")
         most = max(most, here, key=len)
         if len(most) == len(weights.files):
             break
     return tuple(most.get(file) or _unavailable(weights, "; ".join(reasons)) for file, reasons in tried.items())
 
 
-def _looked_for(weights: Weights) -> Run[tuple[Found, ...] | None]:
+def _find(weights: Weights) -> Run[tuple[Found, ...] | None]:
     """`find`, which may have gigabytes to read."""
     note = f"checking {weights.files[0].name if len(weights.files) == 1 else 'files'}"
-    return (yield from download.in_thread(lambda: find(weights), lambda: Step(0, max(weights.size, 1), note)))
+    return (yield from in_thread(lambda: find(weights), lambda: Step(0, max(weights.size, 1), note)))
 
 
 def _sources(weights: Weights) -> tuple[Source, ...]:
@@ -92,9 +94,9 @@ def _sources(weights: Weights) -> tuple[Source, ...]:
         raise _unavailable(weights, "it should have come with the program")
     if not weights.sources:
         raise NobodyOffers(str(_unavailable(weights, "nobody offers them as safetensors; give a folder")))
-    if sources.offline():
+    if is_offline():
         raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked")
-    return weights.sources
+    return tuple(map(source_of, weights.sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +117,20 @@ class _Job:
         def report(done: int, note: str) -> Step:
             return Step(before + done, max(total, before + done), note)
 
-        def checked(path: Path) -> Run[Found]:
-            job = partial(known, file, path, sources.label(self.source))
-            return download.in_thread(job, lambda: report(self.sizes[number], f"checking {file.name}"))
+        def check(path: Path) -> Run[Found]:
+            job = partial(identify, file, path, self.source.label)
+            return in_thread(job, lambda: report(self.sizes[number], f"checking {file.name}"))
 
         try:
-            here = sources.cached(file, self.source)
+            here = self.source.cached(file)
             if here is not None:
                 try:
-                    return (yield from checked(here))
+                    return (yield from check(here))
                 except BadWeights:
-                    sources.forget(here)
-            path = yield from sources.pull(file, self.source, self.patience, report, self.commit)
-            return (yield from checked(path))
+                    remove_damaged(here)
+            pull = self.source.pull(file, self.patience, report, self.commit)
+            path = yield from reach(self.source.host, pull)
+            return (yield from check(path))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             reason = "the disk is full" if full else f"the cache cannot be written ({error.strerror})"
@@ -139,27 +142,21 @@ def _survey(weights: Weights, source: Source) -> Run[_Job]:
 
     Raises Refused where it has not, WeightsUnavailable where the disk has no room for what is to come.
     """
-    hosts = {sources.host(each) for each in weights.sources}
+    hosts = {source_of(each).host for each in weights.sources}
     patience = ANSWER_SECONDS / len(hosts)
     sizes = tuple(file.size for file in weights.files)
     if len(weights.files) == 1:
         return _Job(weights, source, patience, sizes)
 
-    def asking(done: int, note: str) -> Step:
+    def report(done: int, note: str) -> Step:
         return Step(0, max(weights.size, 1), note)
 
-    offer = yield from sources.survey(weights.files, source, patience, asking)
-    needed, free = int(SPARE * offer.to_come), _free(sources.cache(source))
+    offer = yield from reach(source.host, source.survey(weights.files, patience, report))
+    needed, free = int(SPARE * offer.to_come), free_bytes(source.cache)
     if offer.to_come and needed > free:
         room = f"{megabytes(needed)} of disk are needed and {megabytes(free)} are free"
         raise _unavailable(weights, f"{room} (HF_HOME names another place)")
     return _Job(weights, source, patience, offer.sizes, offer.commit)
-
-
-def _free(folder: Path) -> int:
-    """The bytes that are free where the folder is or will be."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    return shutil.disk_usage(there).free
 
 
 def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:

@@ -1,12 +1,14 @@
 """Whether a file of weights is the one that was published. Reads bytes; knows nothing of where they came from."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from pipelines.catalog.schema import File, Pin
 from pipelines.errors import BadWeights, WeightsUnavailable
+from pipelines.files import sha256_of
 
 Proof = Pin | Literal["differs"]  # "differs": only of a user's own file
 
@@ -14,17 +16,20 @@ _digests: dict[tuple[str, int, int, int, int], str] = {}
 
 
 def sha256(path: Path) -> str:
-    """The file's sha256 in lower-case hex. Raises WeightsUnavailable when it cannot be read."""
-    return _digest("sha256", path, lambda size: hashlib.sha256())
+    """Returns the file's sha256, 64 hex digits, read once. Raises WeightsUnavailable when it cannot be read."""
+    return _read_once("sha256", path, sha256_of)
 
 
 def git_blob(path: Path) -> str:
-    """The SHA-1 that git gives to the file: of "blob", the size, a zero byte and the content (Pro Git, 10.2)."""
-    return _digest("git blob", path, lambda size: hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False))
+    """Returns the SHA-1 that git gives to the file: of "blob", the size, a zero byte and the content (Pro Git, 10.2).
+
+    Read once. Raises WeightsUnavailable when it cannot be read.
+    """
+    return _read_once("git blob", path, _git_blob_of)
 
 
 def prove(file: File, path: Path) -> Pin:
-    """By what the content of `path` is known to be `file`; "unpinned" when no hash of it is known.
+    """Returns by what the content of `path` is known to be `file`; "unpinned" when no hash of it is known.
 
     Raises BadWeights, with the start of both hashes, when the content is something else, and WeightsUnavailable when it
     cannot be read.
@@ -42,14 +47,19 @@ def prove(file: File, path: Path) -> Pin:
     return file.pin
 
 
-def _digest(kind: str, path: Path, start: Callable[[int], "hashlib._Hash"]) -> str:
+def _git_blob_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.sha1(b"blob %d\0" % os.fstat(stream.fileno()).st_size, usedforsecurity=False)
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+
+
+def _read_once(kind: str, path: Path, digest_of: Callable[[Path], str]) -> str:
     try:
         stat = path.stat()
         # The inode stands for the path: a download keeps its digest when it is moved to its name in the cache.
         key = (kind, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if key not in _digests:
-            with path.open("rb") as stream:
-                _digests[key] = hashlib.file_digest(stream, lambda: start(stat.st_size)).hexdigest()
+            _digests[key] = digest_of(path)
     except OSError as error:
         raise WeightsUnavailable(f"{path.name} cannot be read ({error.strerror}).") from error
     return _digests[key]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import File, Hub, Weights
+from pipelines.catalog.schema import File, Weights
 from pipelines.errors import BadWeights, WeightsUnavailable
-from pipelines.weights import sources
 from pipelines.weights.hashes import Proof, prove, sha256
+from pipelines.weights.kinds import source_of
 
 BUNDLED = Path(__file__).parents[1] / "networks" / "bundled"
 OWN, OWN_FILE = "your folder", "your file"
@@ -38,7 +38,7 @@ class Found:
 
 
 def find(weights: Weights) -> tuple[Found, ...] | None:
-    """The files as far as they are on this machine, without any network; None when one lacks.
+    """Returns the files as far as they are on this machine, without any network; None when one lacks.
 
     A cached file that is not what was published is removed and counts as lacking. Raises BadWeights when a bundled file
     is damaged, WeightsUnavailable when one cannot be read, BadSetting when UPSCALE_WEIGHTS_DIR is no folder.
@@ -47,21 +47,21 @@ def find(weights: Weights) -> tuple[Found, ...] | None:
         if origin == OWN:
             return _owned(weights, paths, OWN)
         try:
-            return tuple(known(file, path, origin) for file, path in zip(weights.files, paths, strict=True))
+            return tuple(identify(file, path, origin) for file, path in zip(weights.files, paths, strict=True))
         except BadWeights:
             if origin == "bundled":
                 raise
-            _forget_damaged(weights, paths)
+            _remove_damaged(weights, paths)
     return None
 
 
 def is_here(weights: Weights) -> bool:
-    """Whether the files are on this machine, by their names: not one of them is read. Raises as `find` does."""
+    """Returns whether the files are on this machine, by their names: not one of them is read. Raises as `find` does."""
     return any(_places(weights))
 
 
 def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
-    """The files as the user's own: `path` is the one file of the row, or a folder that has all of them.
+    """Returns the files as the user's own: `path` is the one file of the row, or a folder that has all of them.
 
     A folder is searched by base name, then by the path in the repository. A row of several files is searched by paths
     alone, in the folder or in one in it that is named like the model or its repository. Own files are hashed and
@@ -92,11 +92,11 @@ def _places(weights: Weights) -> Iterator[tuple[list[Path], str]]:
         for paths in _in_folder(weights, folder):
             if all(paths):
                 yield [each for each in paths if each], origin
-    for source in weights.sources:
+    for source in map(source_of, weights.sources):
         with _searching("the cache"):
-            cached = [sources.cached(file, source) for file in weights.files]
+            cached = [source.cached(file) for file in weights.files]
         if all(cached):
-            yield [each for each in cached if each], "Hub cache" if isinstance(source, Hub) else sources.label(source)
+            yield [each for each in cached if each], source.origin
 
 
 def _in_folder(weights: Weights, folder: Path) -> list[list[Path | None]]:
@@ -130,9 +130,9 @@ def _at(root: Path, file: File) -> Path | None:
 def _named_like(weights: Weights, folder: Path) -> Iterator[Path]:
     """The folders in it that are named like the model or one of its repositories."""
     row = catalog.owner(weights)
-    repositories = [source.repo.split("/")[1] for source in weights.sources if isinstance(source, Hub)]
-    names = [row[0].key, *repositories] if row else repositories
-    yield from (folder / name for name in dict.fromkeys(names) if (folder / name).is_dir())
+    names = [row[0].key] if row else []
+    names += [source_of(each).folder_name for each in weights.sources]
+    yield from (folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())
 
 
 def _lack_of(weights: Weights, folder: Path, places: list[list[Path | None]]) -> str:
@@ -150,15 +150,15 @@ def _lack_of(weights: Weights, folder: Path, places: list[list[Path | None]]) ->
 
 @contextmanager
 def _searching(place: Path | str) -> Iterator[None]:
-    """Say in a sentence that a folder may not be looked into, or that a name is too long for the disk."""
+    """Says in a sentence that a folder may not be looked into, or that a name is too long for the disk."""
     try:
         yield
     except OSError as error:
         raise WeightsUnavailable(f"Weights cannot be looked for in {place} ({error.strerror}).") from error
 
 
-def known(file: File, path: Path, origin: str) -> Found:
-    """The file at that path, proven to be the one that was published. Raises as `integrity.prove` does."""
+def identify(file: File, path: Path, origin: str) -> Found:
+    """Returns the file at that path, proven to be the one that was published. Raises as `hashes.prove` does."""
     return Found(file, path, sha256(path), origin, prove(file, path))
 
 
@@ -175,9 +175,24 @@ def _own(file: File, path: Path, origin: str) -> Found:
     return Found(file, path, sha256(path), origin, proof)
 
 
-def _forget_damaged(weights: Weights, paths: list[Path]) -> None:
+def _remove_damaged(weights: Weights, paths: list[Path]) -> None:
     for file, path in zip(weights.files, paths, strict=True):
         try:
             prove(file, path)
         except BadWeights:
-            sources.forget(path)
+            remove_damaged(path)
+
+
+def remove_damaged(path: Path) -> None:
+    """Removes a cached file that is damaged; of a Hub file the snapshot's link and the blob that it points to.
+
+    Raises WeightsUnavailable when it cannot be removed, as from a cache that is read-only.
+    """
+    try:
+        blob = path.parent / path.readlink() if path.is_symlink() else path
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsUnavailable(
+            f"{path.name} in the cache is damaged and cannot be removed ({error.strerror})."
+        ) from error

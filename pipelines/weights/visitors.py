@@ -12,27 +12,28 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipelines import environment
+from pipelines.files import free_bytes, size_of
 from pipelines.phrasing import megabytes
-from pipelines.weights.download import Refused
+from pipelines.weights.download import Refused, incomplete_path
 
 LEFT_FREE = 1_000_000_000  # bytes of the disk that no download may take
 
 
 def folder() -> Path:
-    """Where they are kept, beside what comes from other addresses."""
+    """The folder where they are kept, beside what comes from URLs."""
     from huggingface_hub import constants
 
     return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "visitors"
 
 
-def used(path: Path) -> None:
-    """Note that the file is used now. Its time of change stays: by that its hash is known not to have changed."""
+def mark_used(path: Path) -> None:
+    """Notes that the file is used now. Its time of change stays: by that its hash is known not to have changed."""
     with suppress(OSError):  # it may have gone meanwhile, or the cache be read-only
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
 def make_room(blob: Path, size: int) -> None:
-    """Remove files, those used least lately first, until one of that size can become `blob`.
+    """Removes files, those used least lately first, until one of that size can become `blob`.
 
     Raises Refused where it cannot, and then removes none.
     """
@@ -40,12 +41,12 @@ def make_room(blob: Path, size: int) -> None:
     if size > most:
         raise Refused(f"has {megabytes(size)}, and at most {megabytes(most)} are kept here")
     if blob.exists():
-        used(blob)
+        mark_used(blob)
         return
-    begun = blob.with_name(f"{blob.name}.incomplete")
-    others = sorted((_last_used(path), path) for path in folder().glob("*/blobs/*") if path != begun)
-    sizes = {path: _size(path) for _, path in others}
-    kept, free = sum(sizes.values()), _free() + _size(begun)
+    unfinished = incomplete_path(blob)
+    others = sorted((_last_used(path), path) for path in folder().glob("*/blobs/*") if path != unfinished)
+    sizes = {path: size_of(path) for _, path in others}
+    kept, free = sum(sizes.values()), free_bytes(folder()) + size_of(unfinished)
     leaving: list[Path] = []
     for path in sizes:
         if kept + size <= most:
@@ -60,13 +61,13 @@ def make_room(blob: Path, size: int) -> None:
 
 
 def forget(link: Path) -> None:
-    """Remove a file that turned out to be of no use, if it can be removed."""
+    """Removes a file that turned out to be of no use, if it can be removed."""
     with suppress(OSError):
         _remove(link.resolve())
 
 
 def _remove(blob: Path) -> None:
-    """Remove a blob and the links to it; of a repository that has no others everything."""
+    """Removes a blob and the links to it; of a repository that has no others everything."""
     repository = blob.parents[1]
     for link in _links(repository / "snapshots"):
         if (link.parent / link.readlink()).name == blob.name:
@@ -86,16 +87,3 @@ def _last_used(path: Path) -> int:
     except FileNotFoundError:
         return 0
     return max(stat.st_atime_ns, stat.st_mtime_ns)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _free() -> int:
-    """Bytes that are free on the disk of the folder, which need not be there yet."""
-    place = next(path for path in (folder(), *folder().parents) if path.exists())
-    return shutil.disk_usage(place).free

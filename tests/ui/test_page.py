@@ -135,7 +135,7 @@ def test_the_page_opens_before_any_heavy_library() -> None:
     code = """import sys
 from ui import page
 page.build().launch(**(page.launch_options() | {"server_port": None}), prevent_thread_lock=True, quiet=True)
-print({"torch", "cv2", "diffusers", "pooch"} & set(sys.modules))"""
+print({"torch", "cv2", "diffusers", "transformers"} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
 

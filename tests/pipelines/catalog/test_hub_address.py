@@ -62,7 +62,7 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
         ("C:\\models\\x.pth", NAMES_NONE),
         ("owner/name/x.bin", "'x.bin' is no file of weights: it must end in .safetensors, .pth or .pt."),
         ("owner/name/x.pth.zip", "it must end in .safetensors, .pth or .pt."),
-        ("o/n/" + "x" * 500, "The name of a file on the Hub has at most 200 signs here, not 504."),
+        ("o/n/" + "x" * 500, "The name of a file on the Hub has at most 200 characters here, not 504."),
         ("https://example.com/owner/name/blob/main/x.pth", "Only files on huggingface.co can be used"),
         ("https://huggingface.co.example.com/o/n/blob/main/x.pth", "Only files on huggingface.co can be used"),
         ("https://huggingface.co@example.com/o/n/blob/main/x.pth", "Only files on huggingface.co can be used"),

@@ -160,7 +160,7 @@ def test_each_file_is_continued(hub: LoopbackHub) -> None:
     last = there["vae/model.safetensors"]
     hub.behaviour[last] = "cut"
     said = said_by(ROW)
-    assert said.startswith("Tiny Diffusion (0.4 MB) cannot be had: Hub owner/tiny-x4 broke off after 66 kB of 0.1 MB")
+    assert said.startswith("Tiny Diffusion (0.4 MB) cannot be had: Hub owner/tiny-x4 broke off after 75 kB of 0.1 MB")
     hub.behaviour[last] = "ok"
     hub.asked.clear()
     assert below(finish(fetch(ROW))) == CONTENTS

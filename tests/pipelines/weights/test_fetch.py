@@ -19,7 +19,7 @@ import pytest
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import File, Hub, Model, Source, Url, Weights
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
-from pipelines.runs import finish
+from pipelines.runs import POLL_SECONDS, finish
 from pipelines.weights import download as downloads
 from pipelines.weights import fetch as weights
 from pipelines.weights import local, sources
@@ -216,7 +216,7 @@ def test_steps_count_the_bytes_of_all_files(hub: LoopbackHub, kind: str, monkeyp
     import huggingface_hub
 
     def slowly(*given: Any, **options: Any) -> str:
-        time.sleep(3 * downloads.POLL_SECONDS)
+        time.sleep(3 * POLL_SECONDS)
         return download(*given, **options)
 
     download = huggingface_hub.hf_hub_download
@@ -277,7 +277,7 @@ def test_hashed_once_however_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("cut", "broke off after 0.3 MB of 0.6 MB"),
         ("stall", "stopped sending after 0.3 MB of 0.6 MB"),
         ("hang", "is unreachable"),
-        ("garbled", {"hub": "does not answer like a Hub", "url": "announces a length that is no number ('many')"}),
+        ("garbled", {"hub": "does not answer like a Hub", "url": "announces a length that is no number;"}),
         ("huge", "sends more than 4 times the 0.6 MB that were expected"),
         ("endless", "sends more than 4 times the 0.6 MB that were expected"),
         ("wrong", f"gave wrong bytes (tiny.pth is not the published file: its sha256 is "
@@ -346,9 +346,7 @@ def test_continues_where_it_broke_off(hub: LoopbackHub, kind: str) -> None:
     assert finish(fetch(row))[0].path.read_bytes() == CONTENT
     first, second = hub.gets(path)
     assert first.range is None
-    assert second.range is not None
-    begun = int(second.range.removeprefix("bytes=").removesuffix("-"))
-    assert len(CONTENT) // 2 - downloads.CHUNK_BYTES <= begun <= len(CONTENT) // 2
+    assert second.range == f"bytes={len(CONTENT) // 2}-"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -400,6 +398,21 @@ def test_closing_cancels_at_once(hub: LoopbackHub, kind: str, tmp_path: Path) ->
     hub.behaviour[path] = "ok"
     assert finish(fetch(row))[0].path.read_bytes() == CONTENT
     assert hub.gets(path)[-1].range is not None
+
+
+def test_closing_before_the_answer_hangs_up(hub: LoopbackHub) -> None:
+    """Else the thread that waits for the answer would stay until its timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        run = fetch(Weights((FILE,), (Url(f"http://127.0.0.1:{server.getsockname()[1]}"),)))
+        while next(run).note != "downloading tiny.pth":
+            pass
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(2)
+            assert connection.recv(1 << 16).startswith(b"GET /nets/tiny.pth ")
+            run.close()
+            assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -560,7 +573,7 @@ def test_a_file_that_goes_meanwhile_is_said(hub: LoopbackHub, tmp_path: Path, mo
     """Between being found and being hashed, which is when another program may clear the cache."""
     row, _ = put(hub, "url")
     gone = tmp_path / "gone" / "tiny.pth"
-    monkeypatch.setattr(sources, "cached", lambda file, source: gone)
+    monkeypatch.setattr(sources.UrlSource, "cached", lambda source, file: gone)
     for look in (find, lambda row: finish(fetch(row))):
         with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth cannot be read \(No such file or directory\)\.$"):
             look(row)
@@ -685,7 +698,7 @@ def test_a_test_asks_no_real_host(strays: list[str]) -> None:
 
 
 def test_importing_loads_no_downloader() -> None:
-    libraries = "{'pooch', 'requests', 'huggingface_hub'}"
+    libraries = "{'httpx2', 'filelock', 'huggingface_hub'}"
     code = f"import sys, pipelines.weights.fetch; print({libraries} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 

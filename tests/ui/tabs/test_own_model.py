@@ -71,7 +71,7 @@ BAD = [
     ("owner/broken/x.pth", "Hub owner/broken has a server error (500)"),
     ("owner/tiny/no-such.pth", "no-such.pth cannot be had: Hub owner/tiny has no such file"),
     ("../../../x.pth", "'../../../x.pth' names no file on the Hub"),
-    ("owner/name/" + "x" * 500 + ".pth", "has at most 200 signs here, not 515."),
+    ("owner/name/" + "x" * 500 + ".pth", "has at most 200 characters here, not 515."),
     ("https://huggingface.co/spaces/o/n/blob/main/x.pth", "is the address of a space"),
     ("https://example.com/x.pth", "Only files on huggingface.co can be used, not 'https://example.com/x.pth'."),
 ]

@@ -1,0 +1,18 @@
+"""Which class stands for each kind of source that a row of the catalog can name: a new kind is one line."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipelines.catalog import schema
+from pipelines.weights.hub import HubSource
+from pipelines.weights.sources import Source, UrlSource
+
+_KINDS: Mapping[type, Callable[[Any], Source]] = {
+    schema.Hub: HubSource,
+    schema.Url: UrlSource,
+}
+
+
+def source_of(data: schema.Source) -> Source:
+    """Returns the source that the row's data stands for."""
+    return _KINDS[type(data)](data)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all. Knows nothing of what is in them."""
+"""Files on a disk: written whole or not at all, their sizes and hashes. Knows nothing of what is in them."""
 
 import errno
 import hashlib

@@ -7,7 +7,7 @@ from pipelines.catalog import schema
 from pipelines.weights.hub import HubSource
 from pipelines.weights.sources import Source, UrlSource
 
-_KINDS: Mapping[type, Callable[[Any], Source]] = {
+KINDS: Mapping[type, Callable[[Any], Source]] = {
     schema.Hub: HubSource,
     schema.Url: UrlSource,
 }
@@ -15,4 +15,4 @@ _KINDS: Mapping[type, Callable[[Any], Source]] = {
 
 def source_of(data: schema.Source) -> Source:
     """Returns the source that the row's data stands for."""
-    return _KINDS[type(data)](data)
+    return KINDS[type(data)](data)

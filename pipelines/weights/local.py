@@ -51,7 +51,7 @@ def find(weights: Weights) -> tuple[Found, ...] | None:
         except BadWeights:
             if origin == "bundled":
                 raise
-            _remove_damaged(weights, paths)
+            _remove_all_damaged(weights, paths)
     return None
 
 
@@ -175,7 +175,7 @@ def _own(file: File, path: Path, origin: str) -> Found:
     return Found(file, path, sha256(path), origin, proof)
 
 
-def _remove_damaged(weights: Weights, paths: list[Path]) -> None:
+def _remove_all_damaged(weights: Weights, paths: list[Path]) -> None:
     for file, path in zip(weights.files, paths, strict=True):
         try:
             prove(file, path)

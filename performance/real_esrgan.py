@@ -16,11 +16,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from performance.measuring import medians, peak_megabytes, write_section
@@ -35,9 +37,10 @@ from pipelines.images.picture import Pixels, to_uint8
 from pipelines.measuring.metrics.scores import cropped, luma, psnr
 from pipelines.networks import devices
 from pipelines.networks.archs.rrdbnet import RRDBNet
-from pipelines.networks.checkpoints import Network, read
+from pipelines.networks.checkpoints import read
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
+from pipelines.networks.network import Network
 from pipelines.networks.tiling import run_tiled
 from pipelines.runs import finish, timed
 from pipelines.upscalers.base import Upscaled
@@ -202,7 +205,7 @@ def gpu() -> None:
         write_section(title, "No GPU was at hand.", header, [])
         return
     network, pixels, device = rrdb(4), scene(1024), devices.choose()
-    upscaler, reference = ours("real-esrgan", network), copy.deepcopy(network).cuda()
+    upscaler, reference = ours("real-esrgan", network), copy.deepcopy(network).to("cuda")
 
     def package() -> None:
         with torch.autocast("cuda"):
@@ -293,7 +296,7 @@ def precision(sets: Path) -> None:
         ways: list[Callable[[Pixels], Pixels]] = [
             partial(_pixels, Device("cpu"), upscaler),
             partial(_pixels, Device("cpu", "bfloat16"), upscaler),
-            partial(_all_bf16, copy.deepcopy(network).bfloat16()),
+            partial(_all_bf16, cast(nn.Module, copy.deepcopy(network)).bfloat16()),
         ]
         scores = [[_score(sets, name, way) for name in SET5] for way in ways]
         exact, *lower = (float(np.mean(each)) for each in scores)
@@ -309,7 +312,7 @@ def _pixels(device: Device, upscaler: NetworkUpscaler, pixels: Pixels) -> Pixels
     return run_on(device, upscaler, pixels).pixels
 
 
-def _all_bf16(network: Network, pixels: Pixels) -> Pixels:
+def _all_bf16(network: nn.Module, pixels: Pixels) -> Pixels:
     with torch.inference_mode():
         made = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].bfloat16())
     return _array(made[0].float().clamp(0, 1))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipelines import VERSION
 
+CGROUPS = Path("/sys/fs/cgroup")
+NO_LIMIT = 1 << 60  # bytes, more than any machine has
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
 
@@ -31,7 +33,7 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+def memory(groups: Path = CGROUPS) -> int:
     """Bytes of memory that this process may have at most: the machine's, or its container's by either version of
     Linux's cgroups.
     """
@@ -42,6 +44,19 @@ def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
         with suppress(OSError, ValueError):  # the other version, another system, or "max", which is no limit
             limits.append(int((groups / name).read_text()))
     return min(limits)
+
+
+def left_to_container(groups: Path = CGROUPS) -> int:
+    """Bytes that the limit of this process's container leaves, by version 2 of Linux's cgroups; NO_LIMIT without one.
+
+    What is kept of files that were read counts as used there, although it makes way when memory is asked for.
+    """
+    try:
+        limit, used = (int((groups / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (groups / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):
+        return NO_LIMIT
 
 
 def versions() -> dict[str, str]:

@@ -123,7 +123,6 @@ def test_outside_pipelines_only_doors_are_imported() -> None:
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason="the interfaces come after the moves")
 def test_nothing_imports_what_is_built_on_it() -> None:
     known, wrong = modules(), []
     allowed = {

@@ -169,7 +169,7 @@ def follow(average: nn.Module, network: nn.Module, step: int) -> None:
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, pairs: list[Pair], device: torch.device) -> float:
+def validate(network: Callable[[torch.Tensor], torch.Tensor], pairs: list[Pair], device: torch.device) -> float:
     """Mean luma PSNR in dB, in float32, with the scale as border crop."""
     total = 0.0
     for each in pairs:

@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from pipelines import environment, machine
@@ -44,7 +43,7 @@ def choose(light: bool = False) -> Device:
 
     For a `light` model no GPU is borrowed: it takes one only where that is there anyhow.
     """
-    # Where GPUs are lent, a forked process has one. Its parent has none, although torch says that it had.
+    # On ZeroGPU a forked process has a GPU. Its parent has none, although torch says that it had.
     lacking = light and environment.zero_gpu() and multiprocessing.parent_process() is None
     make_torch_safe()
     return _chosen(environment.exact(), not lacking, os.getpid())
@@ -61,7 +60,7 @@ def _chosen(exact: bool, with_gpu: bool, process: int) -> Device:
     dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
     if (lacking := _why_no_openvino()) is None:
         return Device("cpu", dtype, engine="openvino")
-    # Where GPUs are lent, the CPU is for light models, which are quick enough without.
+    # On ZeroGPU the CPU is for light models, which are quick enough without.
     return Device("cpu", dtype, note=lacking if with_gpu else None)
 
 
@@ -89,7 +88,7 @@ def make_torch_safe() -> None:
 
 
 def _has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 matrices itself, and oneDNN was not told to leave that be."""
+    """Whether the processor multiplies bfloat16 matrices itself, and oneDNN may use that."""
     allowed = WITH_BF16.search(environment.cpu_instructions())
     return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
 
@@ -102,17 +101,4 @@ def free_bytes(device: Device) -> int:
         free, _ = torch.cuda.mem_get_info()
         # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
         return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return min(machine.free_memory(), _left_to_container())
-
-
-def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
-    """By the limits of cgroups, version 2; a very large number where there are none.
-
-    What is kept of files that were read counts as used there, although it makes way when memory is asked for.
-    """
-    try:
-        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
-        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return max(0, limit - used + int(statistics["inactive_file"]))
-    except (OSError, ValueError, KeyError):
-        return 1 << 60
+    return min(machine.free_memory(), machine.left_to_container())

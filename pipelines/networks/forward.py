@@ -8,21 +8,27 @@ import copy
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.networks.checkpoints import Network
 from pipelines.networks.devices import Device
+from pipelines.networks.network import Network
+from pipelines.networks.shapes import COLOURS
+
+if TYPE_CHECKING:
+    from pipelines.networks.openvino import Compiled
 
 Batch: TypeAlias = npt.NDArray[np.float32]
 
 _NO_MEMORY = re.compile(
     r"(can't|cannot|failed to) allocate|not enough memory|out of memory|bad_alloc|_alloc_failed", re.IGNORECASE
 )
+BY_TORCH = "OpenVINO does not know {}: torch ran that part"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -31,20 +37,19 @@ class Forward:
 
     h and w must be multiples of the network's `multiple`. The network is given in float32 on the CPU, and must not
     change afterwards. Raises MemoryError where the device has too little. Several threads may call it.
+
+    `device` is where it runs in fact: with torch as its engine where OpenVINO can run no part of the network. `notes`
+    say what torch ran in OpenVINO's place.
     """
 
     def __init__(self, network: Network, device: Device) -> None:
-        self.device = device
         self._network = _placed(network, device)
+        self._whole, self._trunk, self.notes = _compile(network, device)
+        self.device = device
+        if device.engine == "openvino" and self._whole is None and self._trunk is None:
+            self.device = replace(device, engine="torch")
+            self._network = _placed(network, self.device)
         self._copied = self._network is not network
-        self._whole = self._trunk = None
-        if device.engine == "openvino":
-            from pipelines.networks.openvino import Compiled
-
-            if device.dtype == "float32" and network.compiles_whole:
-                self._whole = Compiled(network, network.forward, 3, device.dtype)
-            else:
-                self._trunk = Compiled(network, network.trunk, network.width, device.dtype)
 
     def __call__(self, batch: Batch) -> Batch:
         with computing(self.device):
@@ -53,14 +58,14 @@ class Forward:
     @property
     def nbytes(self) -> int:
         """Memory of its own that it holds between calls, in bytes, about: OpenVINO's and a GPU's copy of parameters."""
-        compiled = self._whole is not None or self._trunk is not None
-        return sum(p.nbytes for p in self._network.parameters()) if compiled or self._copied else 0
+        copied = self._copied or self.device.engine == "openvino"
+        return sum(p.nbytes for p in self._network.parameters()) if copied else 0
 
     def release(self) -> None:
         """Give back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""
-        for compiled in (self._whole, self._trunk):
-            if compiled is not None:
-                compiled.release()
+        for part in (self._whole, self._trunk):
+            if part is not None:
+                part.release()
 
     def _in_parts(self, batch: Batch) -> Batch:
         # Permuted, not copied: channels come last, which every engine here prefers. torch asks for an array that may be
@@ -96,6 +101,25 @@ def _repeatable() -> AbstractContextManager[None]:
     """cuDNN as it has to be for the same result each time, and for float32 that is not TensorFloat-32."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     return flags
+
+
+def _compile(network: Network, device: Device) -> tuple["Compiled | None", "Compiled | None", tuple[str, ...]]:
+    """What OpenVINO runs there, the whole network or its trunk alone, and notes of what torch has to run instead."""
+    if device.engine != "openvino":
+        return None, None, ()
+    from pipelines.networks.openvino import Compiled, NotTranslated
+
+    notes = []
+    if device.dtype == "float32" and network.compiles_whole:
+        try:
+            return Compiled(network, network.forward, COLOURS, device.dtype), None, ()
+        except NotTranslated as error:
+            notes.append(BY_TORCH.format(error.unknown))
+    try:
+        return None, Compiled(network, network.trunk, network.width, device.dtype), tuple(notes)
+    except NotTranslated as error:
+        notes.append(BY_TORCH.format(error.unknown))
+    return None, None, tuple(dict.fromkeys(notes))
 
 
 def _placed(network: Network, device: Device) -> Network:

@@ -2,13 +2,13 @@
 
 What torch would run is traced with torch.fx, and each of its operations written as OpenVINO's own. OpenVINO's converter
 would do it through TorchScript, which torch is giving up, and takes ten times as long. Only the operations of the
-networks in `archs` are known here.
+networks in `archs` are known here: a part with another one is NotTranslated, and left to torch.
 """
 
 import operator
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,18 @@ from openvino import opset13 as ops
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.network import Network
+
 Planes = npt.NDArray[np.float32]
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
+
+
+class NotTranslated(ValueError):
+    """A part has an operation or a layer, `unknown` by its name, that cannot be written as OpenVINO's."""
+
+    def __init__(self, unknown: str) -> None:
+        super().__init__(f"{unknown} is not known here")
+        self.unknown = unknown
 
 
 class Compiled:
@@ -26,15 +37,17 @@ class Compiled:
 
     `part` maps a tensor (N, channels, h, w) to one by the network's float32 parameters, which must not change
     afterwards. `dtype`, "float32" or "bfloat16", is the precision it computes in; planes come and go in float32.
+    Raises NotTranslated.
     """
 
-    def __init__(self, network: nn.Module, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
+    def __init__(self, network: Network, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
         hints = {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[dtype],
+            "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
         }
-        self._model = openvino.Core().compile_model(_model(_Part(network, part), channels), "CPU", hints)
+        model = _translate(_Part(cast(nn.Module, network), part), channels)
+        self._model = openvino.Core().compile_model(model, "CPU", hints)
         self._running = 0
         self._lock = threading.Lock()
 
@@ -42,7 +55,7 @@ class Compiled:
         with self._lock:
             self._running += 1
         try:
-            # A request of its own: one that is shared may not be used by two threads, and is overwritten by the next.
+            # A request of its own: two threads may not use one, and the next call overwrites it.
             request = self._model.create_infer_request()
             result: Planes = request.infer(planes, share_inputs=True, share_outputs=True)[0]
             return result
@@ -68,23 +81,45 @@ class _Part(nn.Module):
         return self.part(planes)
 
 
-def _model(part: _Part, channels: int) -> openvino.Model:
+def _translate(part: _Part, channels: int) -> openvino.Model:
     """Channels come last outside, as torch has them without a copy; OpenVINO arranges them as it likes inside."""
-    traced = fx.symbolic_trace(part)
+    try:
+        traced = fx.symbolic_trace(part)
+    except Exception as error:  # whatever Python makes of a tensor without numbers where a network asks for some
+        raise NotTranslated(f"the flow of {type(part.network).__name__}") from error
     planes = ops.parameter([-1, -1, -1, channels], np.float32)
-    made: dict[fx.Node, Any] = {}
+    results: dict[fx.Node, Any] = {}
     for node in traced.graph.nodes:
-        args = fx.map_arg(node.args, made.__getitem__)
+        args = fx.map_arg(node.args, results.__getitem__)
         match node.op:
             case "placeholder":
-                made[node] = ops.transpose(planes, [0, 3, 1, 2])
-            case "call_module":
-                made[node] = _layer(traced.get_submodule(node.target), args[0])
+                results[node] = ops.transpose(planes, [0, 3, 1, 2])
             case "output":
                 return openvino.Model([ops.transpose(args[0], [0, 2, 3, 1])], [planes])
+            case "call_module":
+                layer = traced.get_submodule(node.target)
+                results[node] = _known(type(layer).__name__, _layer, layer, *args)
             case _:
-                made[node] = _operation(node.target, args, node.kwargs)
+                name = getattr(node.target, "__name__", node.target)
+                if _overwrites(node) and len(node.args[0].users) > 1:
+                    raise NotTranslated(f"{name} of what is used again")
+                results[node] = _known(name, _operation, node.target, args, node.kwargs)
     raise ValueError("the part gives nothing")
+
+
+def _overwrites(node: fx.Node) -> bool:
+    """Whether torch puts the operation's result into the place of its first input, which OpenVINO never does."""
+    return bool(node.kwargs.get("inplace")) or str(node.target).endswith("_")
+
+
+def _known(name: str, write: Callable[..., Any], *given: Any) -> Any:
+    """What `write` makes of these; NotTranslated where a known operation is given what it is not known with."""
+    try:
+        return write(*given)
+    except (NotTranslated, MemoryError):
+        raise
+    except Exception as error:
+        raise NotTranslated(name) from error
 
 
 def _layer(layer: nn.Module, planes: Any) -> Any:
@@ -102,7 +137,7 @@ def _layer(layer: nn.Module, planes: Any) -> Any:
             return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
         case nn.PReLU():
             return ops.prelu(planes, _constant(layer.weight))
-    raise ValueError(f"{type(layer).__name__} is not known here")
+    raise NotTranslated(type(layer).__name__)
 
 
 def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -130,7 +165,7 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
         place = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         scales = np.array([options["scale_factor"]] * 2, np.float32)
         return ops.interpolate(args[0], scales, "nearest", "scales", axes=[2, 3], **place)
-    raise ValueError(f"{target} is not known here")
+    raise NotTranslated(getattr(target, "__name__", target))
 
 
 def _constant(tensor: Tensor) -> Any:

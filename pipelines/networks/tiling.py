@@ -23,7 +23,7 @@ SMALLEST = 32  # low-resolution pixels a tile writes; if that is too much memory
 # How far a feathered handover reaches to either side, as a share of the overlap. A tile is worst next to its border,
 # for it saw padding there: measured, blending over the whole overlap lets in more error than a hard cut has once the
 # overlap nears the receptive field's radius. A narrower ramp smooths less where the overlap is small.
-REACH = 0.4
+RAMP = 0.4
 
 Enlarge: TypeAlias = Callable[[Pixels], Pixels]
 """From (N, h, w, 3) float32, contiguous, to (N, s*h, s*w, 3) float32. Raises MemoryError where that is too much."""
@@ -66,7 +66,7 @@ class Tiled(NamedTuple):
     seam: float | None = None
 
 
-class How(NamedTuple):
+class Options(NamedTuple):
     """How a picture is enlarged in tiles, whatever their side: see `run_tiled`."""
 
     scale: int
@@ -124,7 +124,7 @@ def run_tiled(
 
     What is no picture may have any number of channels, and `channels` of them in the result.
 
-    Tiles are cropped, or with `feather` blended about each handover, over REACH of the overlap to either side; that
+    Tiles are cropped, or with `feather` blended about each handover, over RAMP of the overlap to either side; that
     takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
     `grid` is as in `plan`.
 
@@ -136,9 +136,9 @@ def run_tiled(
         raise ValueError("tiles without an overlap cannot be feathered")
     height, width, _ = pixels.shape
     tiles = plan(height, width, side, overlap, grid)
-    how = How(scale, enlarge, overlap, feather, grid, channels)
+    options = Options(scale, enlarge, overlap, feather, grid, channels)
     if len(tiles) == 1:
-        whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], how, None)
+        whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], options, None)
         yield Step(1, 1, "tiles")
         return whole._replace(pixels=whole.pixels[0])
     out = np.zeros((height * scale, width * scale, channels), np.float32)
@@ -146,9 +146,9 @@ def run_tiled(
     done, count, halved_to, seams = 0, 0, None, list[float | None]()
     while done < len(tiles):
         group = tiles[done : done + batch]
-        run = _run_batch(_read(pixels, group), how, halved_to)
+        run = _run_batch(_read(pixels, group), options, halved_to)
         try:
-            enlarged = yield from _standing(run, Step(done, len(tiles), "tiles"))
+            enlarged = yield from _under(run, Step(done, len(tiles), "tiles"))
         except MemoryError:
             if len(group) == 1:
                 raise
@@ -161,7 +161,7 @@ def run_tiled(
     return Tiled(out, count, halved_to, max((seam for seam in seams if seam is not None), default=None))
 
 
-def _run_batch(stack: Pixels, how: How, halved_to: int | None) -> Run[Tiled]:
+def _run_batch(stack: Pixels, options: Options, halved_to: int | None) -> Run[Tiled]:
     """Enlarge tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
 
     A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
@@ -170,13 +170,13 @@ def _run_batch(stack: Pixels, how: How, halved_to: int | None) -> Run[Tiled]:
     number, height, width, _ = stack.shape
     if halved_to is None:
         try:
-            shape = (number, height * how.scale, width * how.scale, how.channels)
-            return Tiled(_checked(how.enlarge(stack), shape), number)
+            shape = (number, height * options.scale, width * options.scale, options.channels)
+            return Tiled(_checked(options.enlarge(stack), shape), number)
         except MemoryError:
             if number > 1:
                 raise
-        halved_to = _halved(height, width, how.overlap, how.grid)
-    cut = yield from run_tiled(stack[0], side=halved_to, **how._asdict())
+        halved_to = _halved(height, width, options.overlap, options.grid)
+    cut = yield from run_tiled(stack[0], side=halved_to, **options._asdict())
     return Tiled(cut.pixels[None], cut.tiles, cut.halved_to or halved_to, cut.seam)
 
 
@@ -192,7 +192,7 @@ def _halved(height: int, width: int, overlap: int, grid: int) -> int:
     return max(span.stop - span.start for span in first)
 
 
-def _standing(run: Run[Tiled], step: Step) -> Run[Tiled]:
+def _under(run: Run[Tiled], step: Step) -> Run[Tiled]:
     """The same run, each step as `step`: the tiles that a tile is cut into are none of the plan's."""
     return changed(run, lambda _: step)
 
@@ -237,8 +237,8 @@ def _weights(span: Span, scale: int, overlap: int) -> Pixels:
 
 
 def _ramp(distance: npt.NDArray[np.float64], overlap: int) -> npt.NDArray[np.float64]:
-    """From 0 to 1 over REACH * overlap to either side of a handover, level at both ends (3t^2 - 2t^3)."""
-    share = np.clip(0.5 + distance / (2 * REACH * overlap), 0, 1)
+    """From 0 to 1 over RAMP * overlap to either side of a handover, level at both ends (3t^2 - 2t^3)."""
+    share = np.clip(0.5 + distance / (2 * RAMP * overlap), 0, 1)
     return share * share * (3 - 2 * share)
 
 

@@ -25,8 +25,8 @@ from pipelines.weights import fetch as store
 from pipelines.weights.local import Found
 
 if TYPE_CHECKING:
-    from pipelines.networks.checkpoints import Network
     from pipelines.networks.forward import Batch
+    from pipelines.networks.network import Network
 
 # Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
 # picture; others overlap by FEATHERED, and are blended where both have something.
@@ -39,6 +39,8 @@ USUAL_SIDE = 256
 SMALLEST_TILE, LARGEST_TILE = 16, 4096  # that may be asked for
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
+SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
+FLOAT_BYTES = 4
 BLACK = 5 / 255  # a tile with something lighter than this is not black
 
 
@@ -137,17 +139,16 @@ class NetworkUpscaler:
             notes.append(f"{failed} too much for {device.dtype} and made again in float32")
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
-        if device.note is not None:
-            notes.append(device.note)
+        notes += [*forwards.usual.notes, *([device.note] if device.note is not None else [])]
         height, width, _ = pixels.shape
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(
             whole,
             tiled.tiles,
-            device.label,
+            forwards.usual.device.label,
             device.dtype,
             tiled.seam,
-            Tiling(side, overlap, 4 * network.floats_per_pixel),
+            Tiling(side, overlap, FLOAT_BYTES * network.floats_per_pixel),
             tuple(twin.sha256 for twin in twins),
             tuple(notes),
         )
@@ -252,14 +253,14 @@ def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
 def _side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
     """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
 
-    Steps of 16 keep it the same from run to run: feathered, what a network gives depends on it.
+    Feathered, what a network gives depends on it: a little more or less memory should not change that.
     """
     usual = SIDES.get((device.name, device.dtype), USUAL_SIDE) if feather else CUT_SIDE
     room = devices.free_bytes(device) // 2
     if device.name == "cpu":
         room = min(room, WORKING)
-    fits = math.isqrt(room // (4 * network.floats_per_pixel * device.batch))
-    return max(min(usual, fits // 16 * 16), SMALLEST + 2 * overlap)
+    fits = math.isqrt(room // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
+    return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST + 2 * overlap)
 
 
 def _padded(pixels: Pixels, multiple: int) -> Pixels:

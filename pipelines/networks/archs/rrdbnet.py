@@ -1,15 +1,32 @@
 """The RRDB network: ESRGAN's and Real-ESRGAN's generator.
 
 Wang et al. 2018, arXiv:1809.00219, section 3.1 and figure 4; the pixel-unshuffle before it is from Wang et al. 2021,
-arXiv:2107.10833, section 3.3. Parameters are named as in github.com/XPixelGroup/BasicSR.
+arXiv:2107.10833, section 3.3. Parameters are named as in github.com/XPixelGroup/BasicSR; files may have ESRGAN's older
+names too.
 """
+
+import re
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.shapes import State, check_sizes, find_largest, not_in_colour, read_kernel
+
 SLOPE = 0.2  # of the leaky ReLU
 RESIDUAL = 0.2  # what a block adds to its input is scaled by this, for a stable training
+CONVOLUTIONS = 15  # of a residual block
+UNSHUFFLES = {3: 1, 12: 2, 48: 4}  # by the channels that the first convolution reads of a picture in colour
+
+# github.com/xinntao/ESRGAN renamed the parameters twice: before BasicSR's names there were these, and before these
+# the positions in a row of layers, as `_by_position` reads them.
+_SECOND_NAMES = (
+    (re.compile(r"^RRDB_trunk\.(\d+)\.RDB([123])\."), r"body.\1.rdb\2."),
+    (re.compile(r"^trunk_conv\."), "conv_body."),
+    (re.compile(r"^upconv(\d)\."), r"conv_up\1."),
+    (re.compile(r"^HRconv\."), "conv_hr."),
+)
 
 
 class DenseBlock(nn.Module):
@@ -115,7 +132,7 @@ class RRDBNet(nn.Module):
         first, last = first - 2, last + 2  # conv_last, conv_hr
         for _ in range(self.upsamplings):
             first, last = (first - 1) // 2, (last + 1) // 2
-        convolutions = 15 * self.depth + 2  # with conv_first and conv_body
+        convolutions = CONVOLUTIONS * self.depth + 2  # with conv_first and conv_body
         first, last = (first - convolutions) * self.multiple, (last + convolutions + 1) * self.multiple - 1
         return max(place - first, last - place)
 
@@ -126,3 +143,57 @@ def _conv(into: int, out: int) -> nn.Conv2d:
 
 def _leaky(features: Tensor) -> Tensor:
     return F.leaky_relu(features, SLOPE, inplace=True)
+
+
+def matches(state: State) -> bool:
+    """Whether a file with these parameters is of an RRDB network, under any of their names."""
+    return "conv_first.weight" in state or "model.0.weight" in state
+
+
+def build(state: State) -> RRDBNet:
+    """A network of the state's sizes, as far as a few of its parameters tell them. Raises Misfit."""
+    width, channels = read_kernel(state, "conv_first.weight")
+    growth, _ = read_kernel(state, "body.0.rdb1.conv1.weight", channels=width)
+    depth = 1 + find_largest(r"body\.(\d+)\..+", state)
+    upsamplings = find_largest(r"conv_up(\d)\.weight", state)
+    if channels not in UNSHUFFLES:
+        raise not_in_colour(channels)
+    unshuffle = UNSHUFFLES[channels]
+    check_sizes(2**upsamplings / unshuffle, depth)
+    return RRDBNet(upsamplings, unshuffle, width, depth, growth)
+
+
+def rename(keys: Iterable[str]) -> dict[str, str]:
+    """BasicSR's name for each name in a file; what is not understood keeps its own."""
+    keys = list(keys)
+    if "model.0.weight" in keys:
+        return _by_position(keys)
+    names = {}
+    for key in keys:
+        name = key
+        for pattern, replacement in _SECOND_NAMES:
+            name = pattern.sub(replacement, name)
+        names[key] = name
+    return names
+
+
+def _by_position(keys: list[str]) -> dict[str, str]:
+    """BasicSR's names for ESRGAN's first ones, which count all layers: `model.0` is the first convolution.
+
+    `model.1.sub` are the blocks and then the convolution behind them. Each upsampling is three layers, of which the
+    last but one is the convolution; the two last convolutions follow, each with one layer before it.
+    """
+    blocks, last = find_largest(r"model\.1\.sub\.(\d+)\.weight", keys), find_largest(r"model\.(\d+)\.weight", keys)
+    layers = {f"1.sub.{blocks}": "conv_body", str(last - 2): "conv_hr", str(last): "conv_last", "0": "conv_first"}
+    layers |= {str(place): f"conv_up{place // 3}" for place in range(3, last - 2, 3)}
+    names = {}
+    for key in keys:
+        block = re.fullmatch(r"model\.1\.sub\.(\d+)\.RDB([123])\.(conv[1-5])\.0\.(weight|bias)", key)
+        layer = re.fullmatch(r"model\.(.+)\.(weight|bias)", key)
+        if block:
+            names[key] = "body.{}.rdb{}.{}.{}".format(*block.groups())
+        elif layer and layer[1] in layers:
+            names[key] = f"{layers[layer[1]]}.{layer[2]}"
+        else:
+            names[key] = key
+    return names

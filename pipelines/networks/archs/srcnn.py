@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.shapes import State, check_sizes
+
 LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, full range: adding d to R, G and B adds d to it
 WIDTH = 64
 
@@ -73,3 +75,15 @@ class Srcnn(nn.Module):
 def _bordered(planes: Tensor, border: int) -> Tensor:
     """With the outermost pixels repeated: zeros would darken the picture's border."""
     return F.pad(planes, (border, border, border, border), mode="replicate")
+
+
+def matches(state: State) -> bool:
+    """Whether a file with these parameters is of SRCNN."""
+    return "extract.weight" in state
+
+
+def build(state: State) -> Srcnn:
+    """SRCNN, whose sizes are always the same; what it enlarges by stands in the file. Raises Misfit."""
+    scale = float(state["enlarges"].sum()) if "enlarges" in state else 0.0
+    check_sizes(scale)
+    return Srcnn(int(scale))

@@ -6,6 +6,17 @@
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.shapes import (
+    COLOURS,
+    Misfit,
+    State,
+    check_sizes,
+    find_largest,
+    not_in_colour,
+    read_kernel,
+    shuffled_scale,
+)
+
 
 class SRVGGNetCompact(nn.Module):
     """Enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
@@ -59,3 +70,22 @@ class SRVGGNetCompact(nn.Module):
         """The last convolution, shuffled to (N, 3, scale*H, scale*W), plus the network's input `pixels`, enlarged."""
         enlarged = F.pixel_shuffle(self.body[-1](features), self.scale)
         return enlarged.add_(F.interpolate(pixels, scale_factor=self.scale, mode="nearest"))
+
+
+def matches(state: State) -> bool:
+    """Whether a file with these parameters is of a compact network."""
+    return "body.0.weight" in state
+
+
+def build(state: State) -> SRVGGNetCompact:
+    """A network of the state's sizes, as far as its first and last parameters tell them. Raises Misfit."""
+    width, channels = read_kernel(state, "body.0.weight")
+    last = find_largest(r"body\.(\d+)\.weight", state)
+    if "body.1.weight" not in state:
+        raise Misfit("cannot be used: it is a compact network without PReLU, which is not known here.")
+    if channels != COLOURS:
+        raise not_in_colour(channels)
+    outputs, _ = read_kernel(state, f"body.{last}.weight", channels=width)
+    scale, depth = shuffled_scale(outputs), (last - 2) // 2
+    check_sizes(scale, depth)
+    return SRVGGNetCompact(int(scale), width, depth)

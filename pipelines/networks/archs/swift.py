@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel, shuffled_scale
+
 MakeConv: TypeAlias = Callable[[int, int, int], nn.Module]
 
 
@@ -73,3 +75,18 @@ class Swift(nn.Module):
         # Repeated before it is shuffled, each pixel becomes a square of itself.
         repeated = torch.repeat_interleave(pixels, self.scale**2, dim=1)
         return F.pixel_shuffle(self.last(features) + repeated, self.scale)
+
+
+def matches(state: State) -> bool:
+    """Whether a file with these parameters is of a network of Swift's kind."""
+    return "first.weight" in state and "body.0.weight" in state
+
+
+def build(state: State) -> Swift:
+    """A network of the state's sizes. Raises Misfit."""
+    depth = 1 + find_largest(r"body\.(\d+)\.weight", state)
+    width, _ = read_kernel(state, "body.0.weight")
+    outputs, _ = read_kernel(state, "last.weight", channels=width)
+    scale = shuffled_scale(outputs)
+    check_sizes(scale, depth)
+    return Swift(int(scale), width, depth)

@@ -19,6 +19,8 @@ from pipelines.errors import BadWeights
 from pipelines.networks import checkpoints
 from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
+from pipelines.networks.file import LARGEST_FILE
+from pipelines.networks.network import Network
 from tests.support.networks import fill, noise, srcnn, swift
 
 State = dict[str, Tensor]
@@ -63,7 +65,7 @@ def positions(state: State) -> State:
     return renamed
 
 
-def same(loaded: checkpoints.Network, network: checkpoints.Network) -> bool:
+def same(loaded: Network, network: Network) -> bool:
     """Whether it is the network, value for value."""
     ours, theirs = loaded.state_dict(), network.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
@@ -115,7 +117,7 @@ def test_every_wrapping(wrapping: str, new: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", [rrdb(), compact()], ids=["rrdb", "compact"])
-def test_safetensors(network: checkpoints.Network, tmp_path: Path) -> None:
+def test_safetensors(network: Network, tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "x.SafeTensors")
     loaded = checkpoints.read(tmp_path / "x.SafeTensors")
     assert same(loaded, network)
@@ -311,7 +313,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "own.pth").open("wb") as file:
-        file.truncate(checkpoints.LARGEST_FILE + 1)
+        file.truncate(LARGEST_FILE + 1)
     with pytest.raises(BadWeights, match=r"^own\.pth is of another network: it is larger than any"):
         checkpoints.read(tmp_path / "own.pth")
 

@@ -159,27 +159,27 @@ def limited(folder: Path, limit: str, used: int, files: int = 0) -> Path:
 
 
 def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
-    assert devices._left_to_container(limited(tmp_path, str(4 * GIGA), GIGA)) == 3 * GIGA
+    assert machine.left_to_container(limited(tmp_path, str(4 * GIGA), GIGA)) == 3 * GIGA
 
 
 def test_files_that_were_read_make_way(tmp_path: Path) -> None:
-    assert devices._left_to_container(limited(tmp_path, str(4 * GIGA), 4 * GIGA, files=2 * GIGA)) == 2 * GIGA
+    assert machine.left_to_container(limited(tmp_path, str(4 * GIGA), 4 * GIGA, files=2 * GIGA)) == 2 * GIGA
 
 
 def test_more_than_the_limit_leaves_nothing(tmp_path: Path) -> None:
-    assert devices._left_to_container(limited(tmp_path, str(GIGA), GIGA + 4096)) == 0
+    assert machine.left_to_container(limited(tmp_path, str(GIGA), GIGA + 4096)) == 0
 
 
 @pytest.mark.parametrize("limit", ["max", "", "none"])
 def test_without_a_limit_the_machine_counts(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices._left_to_container(limited(tmp_path, limit, GIGA)) > 1 << 50
-    assert devices._left_to_container(tmp_path / "none") > 1 << 50
+    assert machine.left_to_container(limited(tmp_path, limit, GIGA)) > 1 << 50
+    assert machine.left_to_container(tmp_path / "none") > 1 << 50
 
 
 def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: 2 * GIGA)
     for left, free in ((GIGA, GIGA), (3 * GIGA, 2 * GIGA)):
-        monkeypatch.setattr(devices, "_left_to_container", lambda left=left: left)
+        monkeypatch.setattr(machine, "left_to_container", lambda left=left: left)
         assert devices.free_bytes(Device("cpu")) == free
 
 

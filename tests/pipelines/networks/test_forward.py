@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pipelines.networks import forward
 from pipelines.networks.archs.srcnn import Srcnn
-from pipelines.networks.checkpoints import Network
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
+from pipelines.networks.network import Network
 from tests.support.networks import compact, rrdb, srcnn, swift
 
 Batch = npt.NDArray[np.float32]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipelines.networks.checkpoints import Network
+from pipelines.networks.network import Network
 from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 pytest.importorskip("openvino")

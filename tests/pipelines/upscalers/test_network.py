@@ -23,9 +23,9 @@ from pipelines.images.resample import shrunk
 from pipelines.measuring import protocols
 from pipelines.measuring.metrics import scores as metrics
 from pipelines.networks import devices
-from pipelines.networks.checkpoints import Network
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch, Forward
+from pipelines.networks.network import Network
 from pipelines.networks.tiling import plan
 from pipelines.runs import Finished, Step, finish, sent
 from pipelines.upscalers import loading, network

@@ -1,0 +1,159 @@
+"""A file of weights as tensors: read safely, in any of the ways such files are written.
+
+Knows nothing of any network. Nothing in a file is run, and none takes more memory than it has bytes.
+Imports torch: import it where a model is loaded.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from pipelines.errors import BadWeights
+from pipelines.files import shown
+from pipelines.networks.shapes import State, list_names
+
+LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+WRAPPINGS = ("params_ema", "params", "state_dict")  # the averaged parameters are those that the authors run
+PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
+# What most files that people have begin with, for the sentences that refuse others.
+EXPECTED = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
+
+_BEGINNING = 512  # bytes that show what kind of file it is
+_BLANK = b"\xef\xbb\xbf\t\r\n "  # what a web page may begin with, the mark of UTF-8 included
+_ZIP = b"PK"
+_HEADER = slice(8, 9)  # where the header of safetensors opens, after its length
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The file's tensors of decimal numbers on the CPU, without wrappings and without prefixes that all names have.
+
+    They may share the file's memory. Raises BadWeights, with the file's name.
+    """
+    name = shown(path)
+    size = _size(path, name)
+    tensors = _unwrapped(_load(path, name), name)
+    # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
+        raise _claims_too_much(name)
+    return tensors
+
+
+def copy_as_float32(tensors: State, name: str) -> dict[str, Tensor]:
+    """The same numbers in float32, in memory of their own. Raises BadWeights where some are not finite."""
+    state = {key: tensor.detach().to(torch.float32, copy=True).contiguous() for key, tensor in tensors.items()}
+    # By NumPy: on a busy machine torch's threads wait for each other at each of 700 tensors, ten seconds in all.
+    broken = [key for key, tensor in state.items() if not np.isfinite(tensor.numpy()).all()]
+    if broken:
+        raise BadWeights(f"{name} holds values that are no numbers or too large, in {list_names(broken)}.")
+    return state
+
+
+def _size(path: Path, name: str) -> int:
+    try:
+        is_file, size = path.is_file(), path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise BadWeights(f"{name} cannot be read.") from error
+    if not is_file:
+        raise BadWeights(f"{name} is not a file.")
+    if not size:
+        raise BadWeights(f"{name} is empty.")
+    if size > LARGEST_FILE:
+        raise BadWeights(f"{name} is of another network: it is larger than any file that could be used here.")
+    return size
+
+
+def _load(path: Path, name: str) -> Any:
+    """Whatever object the file holds, made without running anything that is in it."""
+    with _damage(name):
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+        # A safetensors file may begin with "<" too: its first eight bytes are a length, with zeros in it.
+        if beginning.lstrip(_BLANK).startswith(b"<") and b"\0" not in beginning:
+            raise BadWeights(f"{name} is a web page, not a file of weights.")
+        # By what it holds, not by its name: a blob in a cache has no suffix.
+        if beginning[_HEADER] == b"{" or (path.suffix.lower() == ".safetensors" and not beginning.startswith(_ZIP)):
+            with safe_open(path, framework="pt") as tensors:
+                return {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118 - it is no mapping
+        if beginning.startswith(_ZIP):
+            _check_zip(path, name)
+            # Mapped, because torch believes what a zip says of the size of its parts, and would read beyond their end.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # From memory, because a file sets aside as many bytes as are asked for, and a broken length asks for any.
+        return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+
+
+def _check_zip(path: Path, name: str) -> None:
+    """Refuse a zip that holds a program, or more than its own size: torch stores and never compresses."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    if any(part.filename.endswith("/constants.pkl") for part in parts):
+        raise _holds_code(name)
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise _damaged(name)
+    if sum(part.file_size for part in parts) > path.stat().st_size:
+        raise _claims_too_much(name)
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Turn what broken bytes lead to, which is errors of many kinds, into BadWeights."""
+    try:
+        yield
+    except (MemoryError, BadWeights):
+        raise
+    except OSError as error:
+        raise BadWeights(f"{name} cannot be read.") from error
+    except Exception as error:
+        if "unsupported global" in str(error).lower():
+            raise _holds_code(name) from error
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> BadWeights:
+    return BadWeights(f"{name} is damaged or not a file of weights.")
+
+
+def _claims_too_much(name: str) -> BadWeights:
+    return BadWeights(f"{name} is damaged: it claims more numbers than it holds.")
+
+
+def _holds_code(name: str) -> BadWeights:
+    return BadWeights(f"{name} holds code, not only numbers: it is refused, because loading it could run anything.")
+
+
+def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
+    """The tensors of a state dict, whatever it is wrapped in, without the prefixes that all their names have."""
+    state = loaded
+    if isinstance(loaded, Mapping):
+        state = next((loaded[key] for key in WRAPPINGS if isinstance(loaded.get(key), Mapping)), loaded)
+    if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
+        raise BadWeights(f"{name} holds no parameters of a network.")
+    for prefix in PREFIXES * 2:  # in either order
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    wrong = [key for key, value in state.items() if not _is_plain(value)]
+    if wrong:
+        raise BadWeights(
+            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; expected {EXPECTED}."
+        )
+    return dict(state)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an ordinary tensor with numbers in it."""
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and value.dtype in FLOATS
+        and value.numel() > 0
+    )

@@ -1,0 +1,89 @@
+"""What every network here is: the members by which it is run, whatever its architecture. Imports torch."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from torch import Tensor, nn
+
+from pipelines.networks.shapes import State
+
+
+class Network(Protocol):
+    """An `nn.Module` that enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
+
+    `forward` is `head`, `trunk` and `tail` in a row, so that the trunk can work in a lower precision, and in another
+    engine than torch: what the two ends round would be seen in every pixel.
+    """
+
+    @property
+    def scale(self) -> int:
+        """How many times it enlarges each side."""
+
+    @property
+    def multiple(self) -> int:
+        """H and W must be multiples of this; more than 1 where squares of pixels are folded into channels."""
+
+    @property
+    def radius(self) -> int:
+        """How many pixels of the input away from its own place an output pixel reads at most."""
+
+    @property
+    def floats_per_pixel(self) -> int:
+        """How many numbers are held at once for each pixel of the input, about: between the two widest layers."""
+
+    @property
+    def width(self) -> int:
+        """How many channels the trunk reads."""
+
+    @property
+    def inner(self) -> Sequence[nn.Module]:
+        """The modules with parameters that `trunk` runs: those that a lower precision is for."""
+
+    @property
+    def compiles_whole(self) -> bool:
+        """Whether an engine may run `forward` where all of it is in float32; else it is given the trunk alone."""
+
+    def head(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) to features (N, width, h, w), of whatever size: the first convolution."""
+
+    def trunk(self, features: Tensor) -> Tensor:
+        """Features (N, width, h, w) to features of whatever shape: all that is between."""
+
+    def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """The trunk's features, and the network's input (N, 3, H, W), to (N, 3, scale*H, scale*W)."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    # What `nn.Module` gives, as far as it is used here.
+
+    @property
+    def __call__(self) -> Callable[..., Any]:
+        """`forward`."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: State, *, assign: bool) -> Any: ...
+
+    def eval(self) -> Self: ...
+
+    def requires_grad_(self, requires_grad: bool) -> Self: ...
+
+    def to(self, device: str) -> Self: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """An architecture: by what its files are recognised, and how the network of one is made.
+
+    `matches` is asked about the names in the file, `build` about the names that the class gives its parameters: it
+    makes a network of the state's sizes, whose numbers are not needed yet, and raises Misfit where there is none.
+    `rename` gives the class's name for each name of an older kind.
+    """
+
+    matches: Callable[[State], bool]
+    build: Callable[[State], Network]
+    rename: Callable[[Iterable[str]], Mapping[str, str]] | None = None

@@ -160,7 +160,7 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
         return ops.depth_to_space(args[0], "depth_first", args[1])
     if target is F.pixel_unshuffle:
         return ops.space_to_depth(args[0], "depth_first", args[1])
-    if target is F.interpolate and options["mode"] == "nearest":
+    if target is F.interpolate and options["mode"] == "nearest" and isinstance(options["scale_factor"], int):
         # As torch places pixels: the nearest one above and to the left.
         place = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         scales = np.array([options["scale_factor"]] * 2, np.float32)

@@ -13,6 +13,7 @@ from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.archs.srcnn import Srcnn
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
 from pipelines.networks.archs.swift import Swift
+from pipelines.networks.network import Network
 
 UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
 
@@ -93,6 +94,32 @@ def srcnn(scale: int, seed: int = 0) -> Srcnn:
     network.rebuild.weight.data.mul_(0.2)
     network.rebuild.bias.data.zero_()
     return network
+
+
+def same(loaded: Network, network: Network) -> bool:
+    """Whether it is the network, value for value."""
+    ours, theirs = loaded.state_dict(), network.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def assert_every_parameter_counts(network: nn.Module) -> None:
+    """Fill it with drawn parameters, and find each of them in what the network gives for a picture of 4 by 4."""
+    fill(network)
+    network.requires_grad_(True)(noise(4, 4)).square().mean().backward()
+    for name, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().max() > 1e-4, name
+
+
+def assert_trunk_works_in_half_precision(network: Network, picture: Tensor) -> tuple[Tensor, Tensor]:
+    """And its two ends in float32, with what it gives near the whole in float32; the trunk's input and output."""
+    whole = network(picture)
+    for module in network.inner:
+        module.bfloat16()
+    features = network.head(picture)
+    inner = network.trunk(features.bfloat16())
+    assert (features.dtype, inner.dtype) == (torch.float32, torch.bfloat16)
+    torch.testing.assert_close(network.tail(inner.float(), picture), whole, atol=0.1, rtol=0)
+    return features, inner
 
 
 def put_tiny(folder: Path) -> None:

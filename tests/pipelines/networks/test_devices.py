@@ -4,7 +4,6 @@ import importlib.util
 import multiprocessing
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 
 import pytest
 import torch
@@ -149,31 +148,6 @@ def test_a_process_started_by_another_uses_no_threads(monkeypatch: pytest.Monkey
     choose()
     choose()
     assert asked == [1, 1], "each thread that calls it has a count of its own"
-
-
-def limited(folder: Path, limit: str, used: int, files: int = 0) -> Path:
-    (folder / "memory.max").write_text(f"{limit}\n")
-    (folder / "memory.current").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 12345\nactive_file 7\ninactive_file {files}\n")
-    return folder
-
-
-def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
-    assert machine.left_to_container(limited(tmp_path, str(4 * GIGA), GIGA)) == 3 * GIGA
-
-
-def test_files_that_were_read_make_way(tmp_path: Path) -> None:
-    assert machine.left_to_container(limited(tmp_path, str(4 * GIGA), 4 * GIGA, files=2 * GIGA)) == 2 * GIGA
-
-
-def test_more_than_the_limit_leaves_nothing(tmp_path: Path) -> None:
-    assert machine.left_to_container(limited(tmp_path, str(GIGA), GIGA + 4096)) == 0
-
-
-@pytest.mark.parametrize("limit", ["max", "", "none"])
-def test_without_a_limit_the_machine_counts(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.left_to_container(limited(tmp_path, limit, GIGA)) > 1 << 50
-    assert machine.left_to_container(tmp_path / "none") > 1 << 50
 
 
 def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:

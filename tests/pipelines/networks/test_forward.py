@@ -7,13 +7,14 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks import forward
 from pipelines.networks.archs.srcnn import Srcnn
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
 from pipelines.networks.network import Network
-from tests.support.networks import compact, rrdb, srcnn, swift
+from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 Batch = npt.NDArray[np.float32]
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (2, 4, 8)}
@@ -98,6 +99,65 @@ def test_the_same_again(device: Device) -> None:
     run(pixels(2, 7, 9, 3))
     run.release()
     np.testing.assert_array_equal(run(batch), first)
+
+
+class Odd(nn.Module):
+    """A network of two colours a feature with operations that OpenVINO's translation lacks, where `odd` says."""
+
+    scale, multiple, radius, floats_per_pixel, width, compiles_whole = 2, 1, 2, 30, 6, True
+
+    def __init__(self, odd: str) -> None:
+        super().__init__()
+        self.odd = odd
+        self.first, self.norm = nn.Conv2d(3, 6, 3, padding=1), nn.GroupNorm(2, 6)
+        self.body, self.last = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 12, 3, padding=1)
+        fill(self)
+
+    @property
+    def inner(self) -> list[nn.Module]:
+        return [self.norm, self.body]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.tail(self.trunk(self.head(pixels)), pixels)
+
+    def head(self, pixels: Tensor) -> Tensor:
+        features = self.first(pixels)
+        return torch.sin(features) if "head" in self.odd else features
+
+    def trunk(self, features: Tensor) -> Tensor:
+        return self.body(self.norm(features) if "trunk" in self.odd else features)
+
+    def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.last(features), self.scale)
+
+
+def lacks(name: str) -> str:
+    return f"OpenVINO does not know {name}: torch ran that part"
+
+
+@pytest.mark.parametrize("device", OPENVINO, ids=lambda device: device.dtype)
+@pytest.mark.parametrize(
+    ("odd", "engine", "notes"),
+    [
+        ("", "openvino", {"float32": (), "bfloat16": ()}),
+        ("head", "openvino", {"float32": (lacks("sin"),), "bfloat16": ()}),
+        ("trunk", "torch", {"float32": (lacks("GroupNorm"),), "bfloat16": (lacks("GroupNorm"),)}),
+        ("head, trunk", "torch", {"float32": (lacks("sin"), lacks("GroupNorm")), "bfloat16": (lacks("GroupNorm"),)}),
+    ],
+)
+def test_what_openvino_does_not_know_torch_runs(
+    odd: str, engine: str, notes: dict[str, tuple[str, ...]], device: Device
+) -> None:
+    pytest.importorskip("openvino")
+    network, batch = Odd(odd), pixels(2, 8, 12, 3)
+    run = Forward(network, device)
+    assert (run.device.engine, run.device.dtype, run.notes) == (engine, device.dtype, notes[device.dtype])
+    near = 1e-5 if device.dtype == "float32" else 0.05
+    np.testing.assert_allclose(run(batch), given_by(network, batch), atol=near)
+    run.release()
+    np.testing.assert_allclose(run(batch), given_by(network, batch), atol=near)
+    assert all(value.dtype == torch.float32 for value in network.parameters())
+    assert (run.nbytes > 0) == (engine == "openvino" or device.dtype == "bfloat16")
 
 
 NO_MEMORY = [

@@ -1,6 +1,7 @@
 """OpenVINO computes what torch does, for any size, from several threads, and what it gave stays."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,12 +9,13 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.network import Network
 from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 pytest.importorskip("openvino")
-from pipelines.networks.openvino import Compiled, _operation
+from pipelines.networks.openvino import Compiled, NotTranslated
 
 Planes = npt.NDArray[np.float32]
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (1, 2, 4, 8)}
@@ -183,9 +185,43 @@ def test_a_parameter_on_its_own_is_refused() -> None:
         Compiled(network, network.forward, 3, "float32")
 
 
-def test_interpolation_but_by_nearest_neighbour_is_refused() -> None:
-    with pytest.raises(ValueError, match="is not known here"):
-        _operation(nn.functional.interpolate, (None,), {"mode": "bicubic", "scale_factor": 2})
+class Computing(nn.Module):
+    """A network that computes this."""
+
+    def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.compute = compute
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.compute(pixels)
+
+
+def relu_and_what_it_overwrote(pixels: Tensor) -> Tensor:
+    more = pixels + pixels
+    return F.relu(more, inplace=True) + more
+
+
+@pytest.mark.parametrize(
+    ("compute", "unknown"),
+    [
+        (lambda pixels: F.interpolate(pixels, scale_factor=2, mode="bicubic"), "interpolate"),
+        (lambda pixels: F.interpolate(pixels, (4, 4), mode="nearest"), "interpolate"),
+        (lambda pixels: F.pad(pixels, (1, 1), mode="replicate"), "pad"),
+        (lambda pixels: F.pixel_shuffle(pixels, upscale_factor=1), "pixel_shuffle"),
+        (lambda pixels: torch.cat((pixels, pixels), 1), "cat"),
+        (lambda pixels: torch.sin(pixels), "sin"),
+        (lambda pixels: pixels.mean(dim=1, keepdim=True), "mean"),
+        (lambda pixels: pixels if pixels.sum() > 0 else -pixels, "the flow of Computing"),
+        (lambda pixels: torch.stack([pixels for _ in range(pixels.shape[1])]), "the flow of Computing"),
+        (relu_and_what_it_overwrote, "relu of what is used again"),
+    ],
+)
+def test_whatever_cannot_be_written_is_named(compute: Callable[[Tensor], Tensor], unknown: str) -> None:
+    """A known operation in another form, one that is not known, and steps that only numbers decide."""
+    network = Computing(compute)
+    with pytest.raises(NotTranslated) as caught:
+        Compiled(network, network.forward, 3, "float32")
+    assert caught.value.unknown == unknown
 
 
 def test_the_network_stays_as_it_was() -> None:

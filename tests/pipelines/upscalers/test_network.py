@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import File
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge, enlarge_by
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory, WeightsUnavailable
@@ -23,6 +24,7 @@ from pipelines.images.resample import shrunk
 from pipelines.measuring import protocols
 from pipelines.measuring.metrics import scores as metrics
 from pipelines.networks import devices
+from pipelines.networks.archs.swift import Swift
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch, Forward
 from pipelines.networks.network import Network
@@ -32,8 +34,9 @@ from pipelines.upscalers import loading, network
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
 from pipelines.upscalers.network import NetworkUpscaler
+from pipelines.weights.fetch import OWN_FILE, Found
 from tests.conftest import smooth
-from tests.support.networks import compact, rrdb
+from tests.support.networks import compact, fill, rrdb
 
 ROWS = [(model.key, scale) for model in catalog.MODELS if model.engine == "network" for scale in model.scales]
 GENERAL, TWIN, ANIME = "realesr-general-x4v3.pth", "realesr-general-wdn-x4v3.pth", "realesr-animevideov3.pth"
@@ -125,6 +128,23 @@ def test_it_says_where_and_how_it_ran(own_networks: Path, monkeypatch: pytest.Mo
     use(replace(LOW, note="there is a better way"), monkeypatch)
     done = run("real-esrgan", 4, smooth(9, 9))
     assert (done.device, done.dtype, done.notes) == ("cpu", "bfloat16", ("there is a better way",))
+
+
+def test_what_torch_ran_for_openvino_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a network whose trunk has an operation that OpenVINO's translation lacks."""
+    pytest.importorskip("openvino")
+
+    class Wavy(Swift):
+        def trunk(self, features: torch.Tensor) -> torch.Tensor:
+            return torch.sin(super().trunk(features))
+
+    use(Device("cpu", "float32", "openvino"), monkeypatch)
+    made, pixels = Wavy(2, width=8, depth=2), smooth(20, 30)
+    fill(made)
+    found = Found(File("own.pth", 0), Path("own.pth"), "0" * 64, OWN_FILE, "unpinned")
+    done = finish(NetworkUpscaler(catalog.find("swift"), 2, made, (found,), 0).run(pixels, Settings()))
+    assert (done.device, done.notes) == ("cpu", ("OpenVINO does not know sin: torch ran that part",))
+    np.testing.assert_allclose(done.pixels, once(made, pixels), atol=1e-5)
 
 
 def test_who_asks_for_a_gpu() -> None:

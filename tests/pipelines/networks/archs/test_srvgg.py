@@ -1,14 +1,23 @@
-"""The compact network against what the authors' gives, its reach, and its three parts."""
+"""The compact network against what the authors' gives, its reach, its three parts, and its files."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
-from tests.support.networks import fill, noise, reach
+from pipelines.networks.checkpoints import read
+from tests.support.networks import (
+    assert_every_parameter_counts,
+    assert_trunk_works_in_half_precision,
+    fill,
+    noise,
+    reach,
+    same,
+)
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "networks.npz"
 
@@ -25,11 +34,7 @@ def test_equals_the_authors_network(scale: int) -> None:
 
 def test_every_parameter_counts() -> None:
     """Else the golden outputs would say nothing about some of them."""
-    network = SRVGGNetCompact(2, width=8, depth=3)
-    fill(network)
-    network.requires_grad_(True)(noise(4, 4)).square().mean().backward()
-    for name, value in network.named_parameters():
-        assert value.grad is not None and value.grad.abs().max() > 1e-4, name
+    assert_every_parameter_counts(SRVGGNetCompact(2, width=8, depth=3))
 
 
 def test_without_a_signal_it_is_nearest_neighbour() -> None:
@@ -50,11 +55,27 @@ def test_the_radius_is_how_far_the_outputs_reach(depth: int) -> None:
 def test_the_trunk_works_in_half_precision() -> None:
     network, picture = SRVGGNetCompact(2, width=8, depth=3), noise(5, 6)
     fill(network)
-    whole = network(picture)
-    for module in network.inner:
-        module.bfloat16()
-    features = network.head(picture)
-    assert features.dtype == torch.float32 == network.body[-1].weight.dtype and features.shape == (1, 8, 5, 6)
-    inner = network.trunk(features.bfloat16())
-    assert inner.dtype == torch.bfloat16
-    torch.testing.assert_close(network.tail(inner.float(), picture), whole, atol=0.1, rtol=0)
+    features, _ = assert_trunk_works_in_half_precision(network, picture)
+    assert network.body[-1].weight.dtype == torch.float32 and features.shape == (1, 8, 5, 6)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
+def test_compact_at_every_scale(scale: int, tmp_path: Path) -> None:
+    network = SRVGGNetCompact(scale, width=5, depth=3)
+    fill(network)
+    torch.save({"params": network.state_dict()}, tmp_path / "x.pth")
+    loaded = read(tmp_path / "x.pth")
+    assert isinstance(loaded, SRVGGNetCompact) and same(loaded, network)
+    assert (loaded.scale, loaded.width, loaded.depth) == (scale, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"), [("realesr-general-x4v3", 32), ("realesr-general-wdn-x4v3", 32), ("realesr-animevideov3", 16)]
+)
+def test_the_published_compact_networks(name: str, depth: int, assets: Path) -> None:
+    network = read(assets / "weights" / "real-esrgan" / f"{name}.pth")
+    assert isinstance(network, SRVGGNetCompact)
+    assert (network.scale, network.width, network.depth, network.radius) == (4, 64, depth, depth + 2)
+    picture = noise(6, 5) * 0.1 + 0.4
+    smooth = nn.functional.interpolate(picture, scale_factor=4, mode="nearest")
+    assert (network(picture) - smooth).abs().mean() < 0.1  # it enlarges: what it adds is small

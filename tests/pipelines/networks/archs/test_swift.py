@@ -6,15 +6,17 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.archs.swift import Swift
 from pipelines.networks.checkpoints import network_of
-from tests.support.networks import fill, noise, reach
+from tests.support.networks import (
+    assert_every_parameter_counts,
+    assert_trunk_works_in_half_precision,
+    fill,
+    noise,
+    reach,
+)
 
 
 def test_every_parameter_counts() -> None:
-    network = Swift(2, width=8, depth=3)
-    fill(network)
-    network.requires_grad_(True)(noise(4, 4)).square().mean().backward()
-    for name, value in network.named_parameters():
-        assert value.grad is not None and value.grad.abs().max() > 1e-4, name
+    assert_every_parameter_counts(Swift(2, width=8, depth=3))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -35,14 +37,8 @@ def test_the_radius_is_how_far_the_outputs_reach(depth: int) -> None:
 def test_the_trunk_works_in_half_precision() -> None:
     network, picture = Swift(2, width=8, depth=3), noise(5, 6)
     fill(network)
-    whole = network(picture)
-    for module in network.inner:
-        module.bfloat16()
-    features = network.head(picture)
-    assert features.dtype == torch.float32 == network.last.weight.dtype and features.shape == (1, 8, 5, 6)
-    inner = network.trunk(features.bfloat16())
-    assert inner.dtype == torch.bfloat16
-    torch.testing.assert_close(network.tail(inner.float(), picture), whole, atol=0.1, rtol=0)
+    features, _ = assert_trunk_works_in_half_precision(network, picture)
+    assert network.last.weight.dtype == torch.float32 and features.shape == (1, 8, 5, 6)
 
 
 def test_a_file_tells_scale_width_and_depth() -> None:

@@ -1,6 +1,7 @@
 """The page: its tabs, and how it is served."""
 
 import inspect
+import logging
 import threading
 import time
 from typing import Any
@@ -9,6 +10,7 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 
 from pipelines import environment
+from ui import api
 from ui.examples import FOLDER, STATIC
 from ui.jobs import comparing
 from ui.jobs.running import QUIET
@@ -25,9 +27,11 @@ NOTE = (
 FIRST_ANSWER = 0.5  # seconds left to the page alone, for whoever waits for it to open
 KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
+log = logging.getLogger(__name__)
+
 
 class Page(gr.Blocks):
-    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and log a traceback.
+    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and print a traceback.
 
     A call that sends its values as a list may leave out the last ones, as far as they are None then: who wrote it may
     not know of what was added since.
@@ -39,6 +43,7 @@ class Page(gr.Blocks):
         except gr.Error:
             raise
         except Exception:
+            log.debug("the input is malformed", exc_info=True)  # no more: strangers may send it all day
             sentence = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
             raise gr.Error(sentence, print_exception=False) from None
 
@@ -59,16 +64,17 @@ def build() -> gr.Blocks:
         gr.HTML(HEAD, elem_id="head")
         with gr.Tabs() as tabs:
             with gr.Tab("Upscale", id="upscale"):
-                choice = upscale.build(page)
+                upscale_tab = upscale.build(page)
                 gr.Markdown(NOTE)
             with gr.Tab("Chained 8x", id="chained"):
                 chained.build(page)
             with gr.Tab("Prompt", id="prompt"):
-                instead, picture = prompt.build(page)
+                prompt_tab = prompt.build(page)
             with gr.Tab("Compare", id="compare"):
                 compare.build(page)
-        to_upscale = instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
-        to_upscale.then(upscale.instead, picture, choice, **QUIET, queue=False)
+        api.build()
+        to_upscale = prompt_tab.instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
+        to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET, queue=False)
     page.temp_file_sets.append(comparing.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=environment.queue_length())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pipelines.catalog import hub_address
 from pipelines.catalog.classical import CLASSICAL
 from pipelines.catalog.diffusion import DIFFUSION
+from pipelines.catalog.hub_address import EXAMPLE as HUB_EXAMPLE
 from pipelines.catalog.networks import OWN, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
 from pipelines.catalog.schema import (
@@ -29,15 +30,21 @@ from pipelines.catalog.schema import (
     Weights,
     github,
 )
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS, Settings, check
 from pipelines.errors import BadSetting
 
 __all__ = [
     "COLOUR_FIXES",
     "CPU_ENGINES",
+    "GUIDANCE",
+    "HUB_EXAMPLE",
+    "LONGEST_PROMPT",
     "METRIC_FILES",
     "MODELS",
+    "NOISE_LEVEL",
     "SCALES",
+    "SEED",
+    "STEPS",
     "Family",
     "File",
     "Hub",

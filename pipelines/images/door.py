@@ -11,21 +11,30 @@ from pipelines.files import check_writable, shown, write_whole
 from pipelines.images.decode import decode, upright_size
 from pipelines.images.encode import Format, encode, losses
 from pipelines.images.picture import Picture, Pixels, to_uint8
+from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, heat, write_pyramid
+from pipelines.images.resample import shrink
 
 __all__ = [
+    "CONSISTENCY_LEVELS",
+    "ERROR_LEVELS",
+    "HEAT",
     "Format",
     "Picture",
     "Pixels",
+    "Pyramid",
     "Source",
     "check_output",
     "encode",
     "format_of",
+    "heat",
     "losses",
     "measure",
     "read",
     "read_back",
+    "shrink",
     "to_uint8",
     "write",
+    "write_pyramid",
 ]
 
 Source: TypeAlias = Path | bytes

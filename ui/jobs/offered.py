@@ -1,9 +1,9 @@
 """Which models the page offers: those whose files come along, can be asked for somewhere, or are here."""
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import Model, Weights
+from pipelines.catalog.rows import Model, Weights
 from pipelines.errors import UpscaleError
-from pipelines.weights.local import is_here
+from pipelines.weights.fetch import is_here
 
 
 def offered(scale: int | None = None) -> list[Model]:

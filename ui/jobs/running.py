@@ -1,11 +1,11 @@
 """How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
 
-import html
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -13,11 +13,10 @@ import gradio as gr
 from pipelines.errors import UpscaleError
 from pipelines.phrasing import duration, megabytes
 from pipelines.runs import Preview, Run, Step, T
-from ui.widgets import html as words
 
-COMPUTE = "compute"  # the queue that all heavy events share: one of them runs at a time
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": COMPUTE, "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# Options of events. All heavy events share one queue, of which one runs at a time.
+ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": 1}
+QUIET: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 COUNTED = re.compile(r" \d+ of \d+$")
 BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
@@ -32,7 +31,7 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
     Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
-    told, started, last = 0.0, time.monotonic(), Step(0, 0, "")
+    shown, started, last = 0.0, time.monotonic(), Step(0, 0, "")
     try:
         while True:
             step = next(run)
@@ -40,8 +39,8 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
             if step.total != last.total or step.done < last.done:  # something else begins
                 started = now
             last = step
-            if now - told >= BETWEEN or isinstance(step, Preview):
-                told = now
+            if now - shown >= BETWEEN or isinstance(step, Preview):
+                shown = now
                 yield show(in_words(step, now - started), step.done / max(step.total, 1))
     except StopIteration as stop:
         result: T = stop.value
@@ -69,7 +68,7 @@ def _amount(number: int, of: int) -> str:
 
 @contextmanager
 def mendable() -> Iterator[None]:
-    """Errors the visitor can mend are shown as they are; any other is logged here and told in one plain sentence."""
+    """Errors the visitor can mend are shown as they are; any other is logged here and becomes one plain sentence."""
     try:
         yield
     except UpscaleError as error:
@@ -87,7 +86,7 @@ def mendable() -> Iterator[None]:
 
 def for_page(error: gr.Error) -> gr.Error:
     """The error for the page, which shows its message as HTML: it may hold a file's name."""
-    return gr.Error(html.escape(str(error.message), quote=False), print_exception=False)
+    return gr.Error(escape(str(error.message), quote=False), print_exception=False)
 
 
 @contextmanager
@@ -97,14 +96,3 @@ def escaped() -> Iterator[None]:
         yield
     except gr.Error as error:
         raise for_page(error) from None
-
-
-def cancelled() -> tuple[Any, ...]:
-    """A tab that was cancelled, a moment after it: steps that were on their way would show over it."""
-    time.sleep(0.3)
-    return words.state("Cancelled."), *buttons(running=False)
-
-
-def buttons(running: bool) -> tuple[gr.Button, gr.Button]:
-    """A tab's button to run and the one to cancel, of which one can be pressed."""
-    return gr.Button(interactive=not running), gr.Button(interactive=running)

@@ -1,21 +1,19 @@
-"""The Upscale tab: one picture, one model, one scale. Also the API's `/upscale` and `/models`."""
+"""The Upscale tab: one picture, one model, one scale."""
 
 import json
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-from gradio.events import api
+from gradio.blocks import Block
 
 from pipelines import estimates
-from pipelines.catalog import hub_address
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import Model
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, check
 from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
@@ -24,19 +22,17 @@ from pipelines.phrasing import duration
 from pipelines.runs import finish
 from pipelines.upscalers.loading import lacking, load
 from ui.examples import EXAMPLES, RESULT, find
-from ui.jobs import enlarging, gpu
+from ui.jobs import gpu
 from ui.jobs.offered import offered
-from ui.jobs.running import ONE_AT_A_TIME, QUIET, buttons, cancelled, for_page, mendable, steps
-from ui.widgets import before_after
-from ui.widgets import html as words
-from ui.widgets.before_after import BEFORE, Shown
-from ui.widgets.inputs import Dropdown, Number, PictureInput, Radio, ResultFile, Slider
+from ui.jobs.run_button import RunButton, Update, run_button
+from ui.jobs.running import QUIET, mendable
+from ui.widgets import before_after, html, plans
+from ui.widgets.before_after import BEFORE, BeforeAfter
+from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
 from ui.widgets.picture import picture_field
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
 STATE = ("model", "scale", "example")  # what the page's address may ask for
-READY = "Ready."
-WAITING = "Waiting for a free place."
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
@@ -45,36 +41,170 @@ ABOUT_OWN = (
 FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
 
-def build(page: gr.Blocks) -> list[gr.Component]:
-    """Put the tab's widgets and events into the page being built; returns those that `instead` is for."""
-    with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the widgets are made
-        return _build(page, _first(Path(folder)))
+@dataclass(frozen=True, slots=True)
+class UpscaleTab:
+    """The tab's components, and what its events change of them."""
+
+    picture: PictureInput
+    model: Dropdown
+    scale: Radio
+    denoise: Slider
+    plan: gr.HTML
+    button: RunButton
+    about: gr.HTML
+    own: gr.Textbox
+    slider: gr.ImageSlider
+    result: ResultFile  # the lossless file, which the download is made of
+    kind: gr.Radio
+    metadata: gr.Checkbox
+    download: gr.DownloadButton
+    facts: gr.HTML
+    asked: gr.Checkbox  # whether the page's address asked for a state; a hidden box, so that the browser knows it
+
+    @property
+    def chosen(self) -> list[Block]:
+        """What a run and its plan depend on."""
+        return [self.picture, self.model, self.own, self.scale, self.denoise]
+
+    @property
+    def choice(self) -> list[Block]:
+        """What `choose_other` changes."""
+        return [*self.chosen, self.about]
+
+    def run(self, image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> Iterator[Update]:
+        """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            row, settings = _model_and_settings(model, own, denoise)
+            work = before_after.compare_with_plain(image, row, settings, catalog.factor(scale), Path(folder))
+            made = yield from self.button.steps(work)
+            yield {
+                **self.button.ends(f"Done in {duration(time.monotonic() - started)}."),
+                self.slider: made.pair,
+                self.facts: made.facts,
+                self.result: made.file,
+                self.kind: "PNG",
+                self.metadata: True,
+                self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
+            }
+
+    def pick_model(self, model: str, own: str, scale: str) -> Update:
+        """A model picked from the list: one's own, if there is one, gives way to it."""
+        return self.fit_model(model, "", scale) | ({self.own: ""} if own else {})
+
+    def fit_model(self, model: str, own: str, scale: str) -> Update:
+        """The scales that the model has, what it is good at, and whether it denoises.
+
+        A scale is chosen only where the chosen one is lacking: to say again what is chosen would undo a click that was
+        made in the meantime. One's own model most likely enlarges by four, which is known only once it is loaded.
+        """
+        try:
+            row, _ = _model_and_settings(model, own, None)
+        except UpscaleError:  # while it is being written; the plan says what is wrong
+            return {self.about: ""}
+        scales = _scales(row)
+        wanted = FIRST_SCALE if row.from_hub else scale if scale in scales else scales[0]
+        radio = Radio(scales) if scale == wanted else Radio(scales, value=wanted)
+        return {self.scale: radio, self.about: html.describe_model(row), self.denoise: _denoise(row)}
+
+    def open_address(self, request: gr.Request) -> Update:
+        """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for none."""
+        query = dict(request.query_params)
+        if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
+            return {self.asked: False}
+        example = find(query.get("example", ""))
+        key = query["model"] if query.get("model") in {row.key for row in offered()} else FIRST_MODEL
+        row = catalog.find(key)
+        scales, scale = _scales(row), f"x{query.get('scale', '').removeprefix('x')}"
+        asked = example is not None or key == query.get("model") or scale in scales
+        if scale not in scales:
+            scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
+        return {
+            **({} if example is None else {self.picture: str(example.path)}),
+            self.model: key,
+            self.scale: Radio(scales, value=scale),
+            self.about: html.describe_model(row),
+            self.denoise: _denoise(row),
+            self.asked: asked,
+        }
+
+    def choose_other(self, image: Source | None) -> Update:
+        """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
+        row = catalog.find("real-esrgan")
+        return {
+            self.picture: str(image) if isinstance(image, Path) else None,
+            self.model: row.key,
+            self.own: "",
+            self.scale: Radio(_scales(row), value="x4"),
+            self.about: html.describe_model(row),
+            self.denoise: _denoise(row),
+        }
 
 
-def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
+def build(page: gr.Blocks) -> UpscaleTab:
+    """Put the tab's components and events into the page being built."""
+    with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the components are made
+        tab = _place(_first_result(Path(folder)))
+    tab.model.input(
+        tab.pick_model,
+        [tab.model, tab.own, tab.scale],
+        [tab.own, tab.scale, tab.about, tab.denoise],
+        **QUIET,
+        queue=False,
+    )
+    tab.own.change(
+        tab.fit_model, [tab.model, tab.own, tab.scale], [tab.scale, tab.about, tab.denoise], **QUIET, queue=False
+    )
+    changes = [tab.picture.change, tab.model.change, tab.own.change, tab.scale.change, tab.denoise.change]
+    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
+    opened = page.load(
+        tab.open_address,
+        None,
+        [tab.picture, tab.model, tab.scale, tab.about, tab.denoise, tab.asked],
+        **QUIET,
+        queue=False,
+    )
+    # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
+    opened.then(None, tab.asked, None, js=PRESS_IF_ASKED)
+
+    shown: list[Block] = [tab.slider, tab.facts, tab.result, tab.kind, tab.metadata, tab.download]
+    running = tab.button.connect(tab.run, tab.chosen, shown)
+    running.then(describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)  # what was downloaded is here now
+
+    for choice in (tab.kind, tab.metadata):
+        preparing = choice.input(
+            lambda: gr.DownloadButton("Preparing", interactive=False), None, tab.download, **QUIET, queue=False
+        )
+        preparing.then(
+            convert_result, [tab.result, tab.kind, tab.metadata], tab.download, **QUIET, concurrency_id="files"
+        )
+    return tab
+
+
+def _place(first: BeforeAfter) -> UpscaleTab:
+    """Put the tab's components into the page being built."""
+    row = catalog.find(FIRST_MODEL)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            image = picture_field("picture")
-            models = [(words.choice(model), model.key) for model in offered()]
+            picture = picture_field("picture")
+            models = [(html.model_label(model), model.key) for model in offered()]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
-                scale = Radio(_scales(catalog.find(FIRST_MODEL)), value=FIRST_SCALE, label="Scale")
+                scale = Radio(_scales(row), value=FIRST_SCALE, label="Scale")
                 denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE, visible=False)
-            plan = gr.HTML(_plan(EXAMPLES[0].path, FIRST_MODEL, "", FIRST_SCALE, None))
-            with gr.Row(elem_id="actions"):
-                run = gr.Button("Enlarge", variant="primary")
-                cancel = gr.Button("Cancel", interactive=False)
-            about = gr.HTML(words.about(catalog.find(FIRST_MODEL)))
+            plan = gr.HTML(describe_plan(EXAMPLES[0].path, FIRST_MODEL, "", FIRST_SCALE, None))
+            button = run_button("Enlarge", "progress", elem_id="actions")
+            about = gr.HTML(html.describe_model(row))
             with gr.Accordion("Your own model", open=False):
                 own = gr.Textbox(
                     label="A file on the Hugging Face Hub",
-                    placeholder=hub_address.EXAMPLE,
+                    placeholder=HUB_EXAMPLE,
                     info=ABOUT_OWN,
                     max_lines=1,
                     elem_id="own",
                 )
         with gr.Column(scale=3, min_width=320):
-            progress = gr.HTML(words.state(READY), elem_id="progress")
+            button.place_progress()
             slider = before_after.slider("compare", first.pair)
             result = ResultFile(value=first.file, visible=False)
             with gr.Group():
@@ -82,62 +212,10 @@ def _build(page: gr.Blocks, first: Shown) -> list[gr.Component]:
                 metadata = gr.Checkbox(True, label="Keep metadata (EXIF)")
             download = gr.DownloadButton("Download PNG", value=first.file)
             facts = gr.HTML(first.facts, elem_id="facts")
-
-    # Whether the page's address asked for a state. A hidden box and not a gr.State, so that the browser knows it.
     asked = gr.Checkbox(False, visible=False)
-    chosen, run_and_cancel = [image, model, own, scale, denoise], [run, cancel]
-
-    model.input(_pick, [model, own, scale], [own, scale, about, denoise], **QUIET, queue=False)
-    own.change(_choose, [model, own, scale], [scale, about, denoise], **QUIET, queue=False)
-    changes = [image.change, model.change, own.change, scale.change, denoise.change]
-    gr.on(changes, _plan, chosen, plan, **QUIET, queue=False)
-    opened = page.load(_open, None, [image, model, scale, about, denoise, asked], **QUIET, queue=False)
-    # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
-    opened.then(None, asked, None, js=PRESS_IF_ASKED)
-
-    waiting = run.click(
-        lambda: (words.state(WAITING), *buttons(running=True)), None, [progress, *run_and_cancel], **QUIET, queue=False
+    return UpscaleTab(
+        picture, model, scale, denoise, plan, button, about, own, slider, result, kind, metadata, download, facts, asked
     )
-    running = waiting.then(
-        _on_page,
-        chosen,
-        [progress, slider, facts, result, kind, metadata, download, *run_and_cancel],
-        **QUIET,
-        **ONE_AT_A_TIME,
-    )
-    running.then(_plan, chosen, plan, **QUIET, queue=False)  # what was downloaded is here now
-    cancel.click(None, cancels=[running], api_visibility="private", queue=False).then(
-        cancelled, None, [progress, *run_and_cancel], **QUIET, queue=False
-    )
-
-    for choice in (kind, metadata):
-        preparing = choice.input(
-            lambda: gr.DownloadButton("Preparing", interactive=False), None, download, **QUIET, queue=False
-        )
-        preparing.then(_convert, [result, kind, metadata], download, **QUIET, concurrency_id="files")
-
-    # The API has inputs of its own: the page's hold the first example, which a call without a picture would enlarge.
-    gr.Button(visible=False).click(
-        upscale,
-        [
-            PictureInput(label="Picture", visible=False),
-            Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
-            Radio([f"x{factor}" for factor in catalog.SCALES], value="x2", label="Scale", visible=False),
-            Number(label="Denoise", visible=False),
-        ],
-        [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)],
-        api_name="upscale",
-        **ONE_AT_A_TIME,
-    )
-    api(list_models, api_name="models", queue=False)
-    return [image, model, own, scale, about, denoise]
-
-
-def instead(image: Source | None) -> tuple[Any, ...]:
-    """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
-    row = catalog.find("real-esrgan")
-    path = str(image) if isinstance(image, Path) else None
-    return path, row.key, "", Radio(_scales(row), value="x4"), words.about(row), _denoise(row)
 
 
 def warm() -> None:
@@ -146,103 +224,23 @@ def warm() -> None:
         load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
 
 
-def list_models() -> list[dict[str, Any]]:
-    """Every model: key, name, family, scales, licence, download sizes in bytes."""
-    return [catalog.as_dict(model) for model in catalog.MODELS]
-
-
-def upscale(
-    image: Source | None, model: str, scale: str, denoise: float | None = None
-) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
-    """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details.
-
-    `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
-    """
-    with mendable(), tempfile.TemporaryDirectory() as folder:
-        stages, settings = [(catalog.find(model).key, catalog.factor(scale))], Settings(denoise=denoise)
-        picture = enlarging.opened(image, stages, settings)
-        done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda said, share: (None, None))
-        yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
-
-
-# --- what the page's events do ------------------------------------------------------------------------------------
-
-
-def _on_page(
-    image: Source | None, model: str, own: str, scale: str, denoise: float | None
-) -> Iterator[tuple[Any, ...]]:
-    """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
-    kept = (gr.skip(),) * 6
-    yield words.progress("Starting", 0), *kept, *buttons(running=True)
-    started = time.monotonic()
-    try:
-        with mendable(), tempfile.TemporaryDirectory() as folder:
-            shown = yield from steps(
-                before_after.shown(image, *_meant(model, own, denoise), catalog.factor(scale), Path(folder)),
-                lambda said, share: (words.progress(said, share), *kept, *buttons(running=True)),
-            )
-            took = words.state(f"Done in {duration(time.monotonic() - started)}.")
-            download = gr.DownloadButton("Download PNG", value=shown.file, interactive=True)
-            yield took, shown.pair, shown.facts, shown.file, "PNG", True, download, *buttons(running=False)
-    except gr.Error as error:
-        yield words.state(str(error.message)), *kept, *buttons(running=False)
-        raise for_page(error) from None
-
-
-def _plan(image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> str:
+def describe_plan(image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> str:
     """What a run would give and take, or what is wrong with what was chosen."""
     if image is None:
-        return words.trouble("Choose a picture first.")
+        return html.problem("Choose a picture first.")
     try:
-        row, settings = _meant(model, own, denoise)
+        row, settings = _model_and_settings(model, own, denoise)
         factor = catalog.factor(scale)
         check([row], settings)
         missing = lacking([(row.key, factor)], settings)
         size = images.measure(image, factor)
         gpu.check_lent([(row.key, factor)], settings, size)
     except UpscaleError as error:
-        return words.trouble(str(error))
-    return words.plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
+        return html.problem(str(error))
+    return plans.upscale_plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
 
 
-def _pick(model: str, own: str, scale: str) -> tuple[Any, ...]:
-    """A model picked from the list: one's own, if there is one, gives way to it."""
-    return "" if own else gr.skip(), *_choose(model, "", scale)
-
-
-def _choose(model: str, own: str, scale: str) -> tuple[Any, ...]:
-    """The scales that the model has, what it is good at, and whether it denoises.
-
-    A scale is chosen only where the chosen one is lacking: to say again what is chosen would undo a click that was made
-    in the meantime. One's own model most likely enlarges by four, which is known only once it is loaded.
-    """
-    try:
-        row, _ = _meant(model, own, None)
-    except UpscaleError:  # while it is being written; the plan tells
-        return gr.skip(), "", gr.skip()
-    scales = _scales(row)
-    wanted = FIRST_SCALE if row.from_hub else scale if scale in scales else scales[0]
-    radio = Radio(scales) if scale == wanted else Radio(scales, value=wanted)
-    return radio, words.about(row), _denoise(row)
-
-
-def _open(request: gr.Request) -> tuple[Any, ...]:
-    """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for nothing."""
-    query = dict(request.query_params)
-    if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
-        return (*(gr.skip(),) * 5, False)
-    example = find(query.get("example", ""))
-    key = query["model"] if query.get("model") in {row.key for row in offered()} else FIRST_MODEL
-    row = catalog.find(key)
-    scales, scale = _scales(row), f"x{query.get('scale', '').removeprefix('x')}"
-    asked = example is not None or key == query.get("model") or scale in scales
-    if scale not in scales:
-        scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
-    image = gr.skip() if example is None else str(example.path)
-    return image, key, Radio(scales, value=scale), words.about(row), _denoise(row), asked
-
-
-def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
+def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[gr.DownloadButton]:
     """The result in the format to download; from the lossless file, so that nothing is lost on the way."""
     ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
     suffix = FORMATS[kind]
@@ -257,10 +255,7 @@ def _convert(result: Path | None, kind: str, metadata: bool) -> Iterator[Any]:
         yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
 
 
-# --- what they have in common -------------------------------------------------------------------------------------
-
-
-def _meant(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:
+def _model_and_settings(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:
     """The model that is to run, one's own where its field is filled, with those of the settings that it takes."""
     row = catalog.on_hub(own) if own and own.strip() else catalog.find(model)
     return row, Settings(denoise=denoise).only(row.takes)
@@ -274,11 +269,11 @@ def _scales(row: Model) -> list[str]:
     return [f"x{scale}" for scale in row.scales]
 
 
-def _first(folder: Path) -> Shown:
+def _first_result(folder: Path) -> BeforeAfter:
     """The first example's result, there before anyone clicks: made beforehand, since the page opens without torch."""
     details = Details.from_dict(json.loads(RESULT.with_suffix(".json").read_text()))
     before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(BEFORE, details.scale)]))
     left = folder / f"before_{BEFORE}.png"
     images.write(before.picture, left, metadata=False)
-    said = f"left {BEFORE}, right {details.model} x{details.scale}, made beforehand"
-    return Shown((str(left), str(RESULT)), words.facts(details, said), str(RESULT), details.about())
+    shown = f"left {BEFORE}, right {details.model} x{details.scale}, made beforehand"
+    return BeforeAfter((str(left), str(RESULT)), html.facts(details, shown), str(RESULT), details.about())

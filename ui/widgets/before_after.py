@@ -8,23 +8,21 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from pipelines.catalog.schema import Model
-from pipelines.catalog.settings import Settings
+from pipelines.catalog.rows import Model, Settings
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
-from pipelines.images.door import Source
-from pipelines.images.picture import Picture
+from pipelines.images.door import Picture, Source
 from pipelines.runs import Preview, Run, Step, T, watched
 from pipelines.upscalers.loading import load
 from ui.jobs import enlarging
-from ui.widgets import html as words
+from ui.widgets import html
 
 BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
 
 
-class Shown(NamedTuple):
+class BeforeAfter(NamedTuple):
     """A result as the page shows it: two files to compare, the facts, the file to download, and what is written there
     of how it was made.
     """
@@ -55,7 +53,9 @@ def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
     )
 
 
-def shown(source: Source | None, row: Model, settings: Settings, factor: int, folder: Path) -> Run[Shown]:
+def compare_with_plain(
+    source: Source | None, row: Model, settings: Settings, factor: int, folder: Path
+) -> Run[BeforeAfter]:
     """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
 
     Of a result too large for a browser both sides show the middle.
@@ -74,14 +74,14 @@ def shown(source: Source | None, row: Model, settings: Settings, factor: int, fo
     yield Step(2, 3, "writing")
     said = f"left {plain}, right {model} x{factor}"
     if part is None:
-        return Shown((str(left), str(file)), words.facts(done.details, said), str(file), done.details.about())
+        return BeforeAfter((str(left), str(file)), html.facts(done.details, said), str(file), done.details.about())
     right = folder / "middle.png"
     images.write(_crop(done.picture, part, factor), right, metadata=False)
     said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return Shown((str(left), str(right)), words.facts(done.details, said), str(file), done.details.about())
+    return BeforeAfter((str(left), str(right)), html.facts(done.details, said), str(file), done.details.about())
 
 
-def previewed(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
+def with_previews(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
     """The same run, and what gives the pair to show now: the picture and the newest preview, where there is a new one.
 
     Each pair is given once: to send it again would load it again.

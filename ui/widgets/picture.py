@@ -13,7 +13,7 @@ from pipelines.images import door as images
 from pipelines.images.door import Source
 from ui.examples import EXAMPLES, STATIC, find
 from ui.jobs.running import QUIET
-from ui.widgets import html as words
+from ui.widgets import html
 from ui.widgets.inputs import PictureInput
 
 
@@ -29,7 +29,7 @@ def picture_field(name: str) -> PictureInput:
         placeholder="Drop a picture here, paste one, or click to choose",
         alt_text="The picture to enlarge",
     )
-    examples = gr.HTML(words.examples(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
+    examples = gr.HTML(html.example_buttons(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
     examples.click(_pick, None, picture, **QUIET, queue=False)
     picture.upload(_viewable, picture, picture, **QUIET, concurrency_id="files")
     return picture

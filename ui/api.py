@@ -1,0 +1,160 @@
+"""The page's API: five named events, each a promise, as parameters, results and docstrings are what callers see.
+
+They have inputs of their own, out of sight: the page's hold the first example, which a call without a picture would
+use.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+from gradio import events
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Settings, Stage
+from pipelines.images.door import Source
+from pipelines.measuring.protocols import CHAINED_STAGES, KERNELS
+from pipelines.report.report import as_dict
+from ui.jobs import comparing, enlarging
+from ui.jobs.running import ONE_AT_A_TIME, mendable, steps
+from ui.tabs import compare
+from ui.tabs.prompt import first_stage, whole_number
+from ui.tabs.upscale import FIRST_MODEL
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, Radio, Textbox
+
+Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
+
+
+def build() -> None:
+    """Put the API into the page being built."""
+    scales = [f"x{factor}" for factor in catalog.SCALES]
+    first, second = ([model.key for model in catalog.MODELS if scale in model.scales] for scale in CHAINED_STAGES)
+    gr.Button(visible=False).click(
+        upscale,
+        [
+            PictureInput(label="Picture", visible=False),
+            Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
+            Radio(scales, value="x2", label="Scale", visible=False),
+            Number(label="Denoise", visible=False),
+        ],
+        _result(),
+        api_name="upscale",
+        **ONE_AT_A_TIME,
+    )
+    events.api(list_models, api_name="models", queue=False)
+    gr.Button(visible=False).click(
+        chain,
+        [
+            PictureInput(label="Picture", visible=False),
+            Dropdown(first, value=FIRST_MODEL, label="First", visible=False),
+            Dropdown(second, value=FIRST_MODEL, label="Second", visible=False),
+        ],
+        _result(),
+        api_name="chain",
+        **ONE_AT_A_TIME,
+    )
+    gr.Button(visible=False).click(
+        prompt,
+        [
+            PictureInput(label="Picture", visible=False),
+            Textbox(label="Prompt", visible=False),
+            Textbox(label="Negative prompt", visible=False),
+            Number(label="Steps", visible=False),
+            Number(label="Guidance", visible=False),
+            Number(label="Noise level", visible=False),
+            Number(label="Seed", visible=False),
+        ],
+        _result(),
+        api_name="prompt",
+        **ONE_AT_A_TIME,
+    )
+    gr.Button(visible=False).click(
+        benchmark,
+        [
+            PictureInput(label="Picture", visible=False),
+            Radio(list(compare.PROTOCOLS), value=compare.FIRST_PROTOCOL, label="Protocol", visible=False),
+            CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
+            Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
+            Dropdown(list(KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
+            Dropdown(compare.all_chains(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
+        ],
+        gr.JSON(label="report", visible=False),
+        api_name="benchmark",
+        **ONE_AT_A_TIME,
+    )
+
+
+def upscale(image: Source | None, model: str, scale: str, denoise: float | None = None) -> Iterator[Result]:
+    """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details.
+
+    `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
+    """
+    with mendable():
+        stage = Stage(catalog.find(model).key, catalog.factor(scale))
+        yield from _enlarge(image, [stage], Settings(denoise=denoise))
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Every model: key, name, family, scales, licence, download sizes in bytes."""
+    return [catalog.as_dict(model) for model in catalog.MODELS]
+
+
+def chain(image: Source | None, first: str, second: str) -> Iterator[Result]:
+    """Enlarge a picture to eight times its size: by the model `first` at x4, then by `second` at x2.
+
+    Returns the lossless result and its details.
+    """
+    with mendable():
+        models = catalog.find(first).key, catalog.find(second).key
+        yield from _enlarge(image, list(map(Stage, models, CHAINED_STAGES)))
+
+
+def prompt(
+    image: Source | None,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    noise_level: int | None = None,
+    seed: int | None = None,
+) -> Iterator[Result]:
+    """Enlarge a picture to four times its size by Stable Diffusion. Returns the lossless result and its details.
+
+    All but the picture may be left out: the prompt is empty then, the seed 0, and of the others the model has its own.
+    """
+    with mendable():
+        settings = Settings(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            steps=whole_number(steps),
+            guidance=guidance,
+            noise_level=whole_number(noise_level),
+            seed=whole_number(seed),
+        )
+        yield from _enlarge(image, [first_stage()], settings)
+
+
+def benchmark(
+    image: Source | None, protocol: str, models: list[str], scale: str, kernel: str, stages: list[str]
+) -> Iterator[dict[str, Any] | None]:
+    """Score models on a picture by a protocol ("round-trip", "chained-8x" or "no-original"), as the command line does.
+
+    `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
+    """
+    with mendable():
+        asked = comparing.begun([] if image is None else [image], protocol, scale, kernel, models, stages)
+        report = yield from steps(comparing.measured(asked, keeping=False), lambda text, share: None)
+        yield as_dict(report)
+
+
+def _result() -> list[gr.components.Component]:
+    return [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)]
+
+
+def _enlarge(image: Source | None, stages: Sequence[Stage], settings: Settings | None = None) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        picture = enlarging.opened(image, stages, settings)
+        done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda text, share: (None, None))
+        yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()

@@ -1,0 +1,58 @@
+"""What the viewer shows of a chain: each stage as a picture, and where it was scored the direct models beside it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipelines.enlarge import Enlarged
+from pipelines.images.door import Picture, shrink
+from pipelines.measuring.protocols import CHAINED_STAGES, Bytes
+from pipelines.phrasing import contender, duration
+from pipelines.report import outputs
+from pipelines.report.report import Report
+from pipelines.runs import Run, noted
+from ui.jobs import comparing
+from ui.jobs.comparing import Comparison
+from ui.widgets.viewer import Pane, View
+
+
+def scored_view(asked: Comparison, report: Report) -> Run[View | None]:
+    """Original, small picture, the chain's two stages, and the direct models: those of them that there are."""
+    [picture] = asked.pictures
+    found = yield from comparing.view(asked, report, picture)
+    if not found.panes:
+        return None
+    original, *made, small = found.panes
+    shown = [original, replace(small, label="÷8")]
+    for row, pane in zip([row for row in report.rows if row.error is None], made, strict=True):
+        between = comparing.read(asked, picture, comparing.stage_of(row.model, 1))
+        if between is None or row.stages is None or row.stage_seconds is None:
+            shown.append(replace(pane, label=f"{row.model} x{row.scale}"))
+            continue
+        x4, x2 = row.stages
+        first_seconds, second_seconds = row.stage_seconds
+        shown.append((yield from _pane(contender(x4), between, first_seconds)))
+        caption = f"{original.caption}, {duration(second_seconds)} · in all {pane.caption}"
+        shown.append(replace(pane, label=f"then {contender(x2)}", caption=caption))
+    return replace(found, panes=shown)
+
+
+def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
+    """The picture, and what each stage of two made of it."""
+    first, second = done.stages
+    x4, x2 = (contender(stage) for stage in done.details.model.split(","))
+    between = Picture(first.pixels, grey=picture.grey)
+    if done.picture.alpha is not None:  # a stage has none of its own
+        alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_STAGES[1], "area")
+        between = replace(between, alpha=alpha[..., 0])
+    return [
+        (yield from _pane("Picture", outputs.as_shown(picture))),
+        (yield from _pane(x4, outputs.as_shown(between), first.seconds)),
+        (yield from _pane(f"then {x2}", outputs.as_shown(done.picture), second.seconds)),
+    ]
+
+
+def _pane(label: str, pixels: Bytes, seconds: float | None = None) -> Run[Pane]:
+    """A picture with its size, and with the time that it took if it was made."""
+    size = comparing.size(pixels)
+    caption = size if seconds is None else f"{size}, {duration(seconds)}"
+    return Pane(label, caption, (yield from noted(comparing.tiles(pixels), f"{label}, ")))

@@ -1,0 +1,126 @@
+"""The button that starts a tab's long work, the one that cancels it, and the line that says how far it is.
+
+A tab gives what its work takes, a generator that does it, and the components that it changes. That a run waits, has
+begun, is done, has failed or was cancelled is shown here. Changes are dictionaries by component; what they leave out
+stays as it is.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeAlias
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
+
+from pipelines.runs import Run, T
+from ui.jobs.running import ONE_AT_A_TIME, QUIET, escaped, for_page, mendable, steps
+from ui.widgets import html
+
+Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
+Work: TypeAlias = Callable[..., Iterator[Update]]
+
+LATE = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
+
+
+@dataclass(frozen=True, slots=True)
+class RunButton:
+    """Both buttons, of which one can be pressed, and the line."""
+
+    run: gr.Button
+    cancel: gr.Button
+    progress: gr.HTML
+
+    def place_progress(self) -> None:
+        """Put the line into the page being built, here."""
+        self.progress.render()  # type: ignore[no-untyped-call]
+
+    def connect(
+        self,
+        work: Work,
+        inputs: Sequence[Block],
+        outputs: Sequence[Block],
+        *,
+        clear: Callable[[], Update] = dict,
+        kept: gr.State | None = None,
+        show_kept: Work | None = None,
+    ) -> Dependency:
+        """Have the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
+
+        `clear` gives what a new run takes away first. `kept` is one of the outputs: what a run that is cancelled leaves
+        to `show_kept`, which changes `outputs` too; it is None until the work sets it.
+        """
+        own = [self.progress, self.run, self.cancel]
+        states = [] if kept is None else [kept]
+
+        def forget() -> Update:
+            return {**self.waits(), **dict.fromkeys(states)}
+
+        def begin() -> Update:
+            return {**clear(), **dict.fromkeys(states)}
+
+        waiting = self.run.click(forget, None, [*own, *states], **QUIET, queue=False)
+        running: Dependency = waiting.then(
+            self.following(work, begin), inputs, [*own, *outputs], **QUIET, **ONE_AT_A_TIME
+        )
+        stopped = self.cancel.click(None, cancels=[running], api_visibility="private", queue=False)
+        at_once = stopped.then(self.cancelled, None, own, **QUIET, queue=False)
+        if show_kept is not None:
+            at_once.then(self.ending(show_kept), kept, [*own, *outputs], **QUIET, **ONE_AT_A_TIME)
+        return running
+
+    def following(self, work: Work, clear: Callable[[], Update] = dict) -> Work:
+        """The same work, with what is said as it begins and as it fails, which it does in one sentence (gr.Error)."""
+
+        @wraps(work)
+        def run(*inputs: Any) -> Iterator[Update]:
+            yield {self.progress: html.progress("Starting", 0), **self.buttons(running=True), **clear()}
+            try:
+                with mendable():
+                    yield from work(*inputs)
+            except gr.Error as error:
+                yield self.ends(str(error.message))
+                raise for_page(error) from None
+
+        return run
+
+    def ending(self, work: Work) -> Work:
+        """The same work, its errors as sentences: what it shows is of a run that has ended."""
+
+        @wraps(work)
+        def run(*inputs: Any) -> Iterator[Update]:
+            with escaped(), mendable():
+                yield from work(*inputs)
+
+        return run
+
+    def steps(self, run: Run[T], more: Callable[[], Update] = dict) -> Generator[Update, None, T]:
+        """Forward a run as `running.steps` does, each step in the line; `more` is what changes with it."""
+        return (yield from steps(run, lambda text, share: {self.progress: html.progress(text, share), **more()}))
+
+    def waits(self) -> Update:
+        """What a click changes until the run has a place."""
+        return {self.progress: html.status("Waiting for a free place."), **self.buttons(running=True)}
+
+    def ends(self, text: str) -> Update:
+        """What the end of a run changes: the line says how it ended."""
+        return {self.progress: html.status(text), **self.buttons(running=False)}
+
+    def cancelled(self) -> Update:
+        """A tab that was cancelled, a moment after it."""
+        time.sleep(LATE)
+        return self.ends("Cancelled.")
+
+    def buttons(self, running: bool) -> Update:
+        """The two buttons, of which one can be pressed."""
+        return {self.run: gr.Button(interactive=not running), self.cancel: gr.Button(interactive=running)}
+
+
+def run_button(label: str, progress_id: str | None = None, **row: Any) -> RunButton:
+    """Put the buttons into the page being built, in a row of their own; `place_progress` puts the line there."""
+    with gr.Row(**row):
+        run = gr.Button(label, variant="primary")
+        cancel = gr.Button("Cancel", interactive=False)
+    return RunButton(run, cancel, gr.HTML(html.status("Ready."), elem_id=progress_id, render=False))

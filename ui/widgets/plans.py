@@ -1,0 +1,78 @@
+"""What a run would give and take, said before it starts, as HTML that stands above a tab's button."""
+
+from collections.abc import Sequence
+from html import escape
+
+from pipelines.catalog.rows import Model, Settings, Weights
+from pipelines.estimates import Estimate
+from pipelines.phrasing import download, duration, megabytes
+from pipelines.upscalers.loading import resolve_options
+
+
+def upscale_plan(
+    model: Model,
+    size: tuple[int, int],
+    scale: int,
+    expected: Estimate,
+    missing: Sequence[Weights],
+    settings: Settings | None = None,
+) -> str:
+    """What a run would give and take, and what it would download, before it starts.
+
+    A model that was named by its file is named here too: the list of models still shows another one.
+    """
+    width, height = size
+    parts = [
+        *([f"by {escape(model.key)}"] if model.from_hub else []),
+        f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
+        _time(model, expected),
+        f"{megabytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
+    ]
+    if settings is not None and lacks_words(model, settings):
+        parts.append("guidance off: the prompt is empty, twice as fast")
+    if missing:
+        parts.append(f"downloads {download(sum(each.size for each in missing))} first")
+    return f'<p class="plan">{" · ".join(parts)}</p>'
+
+
+def lacks_words(model: Model, settings: Settings) -> bool:
+    """Whether there would be guidance, had it words to guide by."""
+    if not model.prompt:
+        return False
+    options = resolve_options(model, settings)
+    return options.guidance > 1 and not options.guided
+
+
+def _time(model: Model, expected: Estimate) -> str:
+    """How long it will take. A diffusion model on a processor is for the patient, who are to know why."""
+    if expected.seconds is None:
+        return "no time known yet"
+    slow = model.family == "diffusion" and expected.on_cpu
+    return f"about {duration(expected.seconds)}{' without a GPU' * slow}"
+
+
+def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
+    """What a comparison would take: seconds of each method on each picture, bytes to download."""
+    return _plan([f"{_counted(pictures, 'picture')}, {_counted(methods, 'method')}"], times, missing)
+
+
+def chain_plan(
+    sizes: Sequence[tuple[int, int]], beside: Sequence[str], times: Sequence[float | None], missing: int
+) -> str:
+    """What a chain would give, size by size, which direct models are measured beside it, and what it would take."""
+    *before, last = [f"{width} × {height}" for width, height in sizes]
+    parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
+    if beside:
+        parts.append(f"beside {' and '.join(beside)} x8")
+    return _plan(parts, times, missing)
+
+
+def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
+    known = sum(time for time in times if time is not None)
+    never = " and what was never measured" if None in times else ""
+    lacking = [f"downloads {megabytes(missing)} first"] if missing else []
+    return f'<p class="plan">{" · ".join([*parts, f"about {duration(known)}{never}", *lacking])}</p>'
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer.js."""
+"""The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer/."""
 
 import tempfile
 import time
@@ -15,7 +15,8 @@ from gradio.utils import get_upload_folder
 from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid
 from ui.widgets.inputs import NoInterfaceFile
 
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parents[1] / "static" / "viewer"
+SCRIPTS = ("state", "view", "tiles", "drawing", "pixels", "pointers", "keys", "panes")  # one script, in this order
 EMPTY_SECONDS = 3600  # a folder without files is one whose files were deleted, or one that is about to be written
 
 
@@ -49,7 +50,7 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
         own: dict[str, Any] = {
             "html_template": (STATIC / "viewer.html").read_text(),
             "css_template": (STATIC / "viewer.css").read_text(),
-            "js_on_load": (STATIC / "viewer.js").read_text(),
+            "js_on_load": "\n".join((STATIC / f"{name}.js").read_text() for name in SCRIPTS),
             "apply_default_css": False,
         }
         super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options

@@ -1,0 +1,94 @@
+// Keys and buttons.
+
+const blink = (held) => {
+    if (view.blinking === held || !panes.length) return;
+    view.blinking = held;
+    find(".blink").setAttribute("aria-pressed", held);
+    for (const pane of panes) {
+        pane.figure.classList.toggle("blinking", held && pane !== other());
+        pane.name.textContent = held ? other().label : pane.label;
+    }
+    redraw();
+};
+
+const stride = () => PAN_STEP * shownPane().canvas.width;
+const ZOOMS = {
+    in: () => zoomTo(view.zoom * ZOOM_STEP),
+    out: () => zoomTo(view.zoom / ZOOM_STEP),
+    fit: fitAll,
+    pixels: () => zoomTo(1),
+};
+const KEYS = {
+    ArrowLeft: () => pan(-stride(), 0),
+    ArrowRight: () => pan(stride(), 0),
+    ArrowUp: () => pan(0, -stride()),
+    ArrowDown: () => pan(0, stride()),
+    "+": ZOOMS.in,
+    "=": ZOOMS.in,
+    "-": ZOOMS.out,
+    0: ZOOMS.fit,
+    1: ZOOMS.pixels,
+};
+
+panesBox.addEventListener("keydown", (event) => {
+    const act = KEYS[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act();
+    pointAt({ x: view.x, y: view.y });
+});
+
+const isBlink = (event) =>
+    event.key.toLowerCase() === "b" || (event.target.matches(".blink") && (event.key === " " || event.key === "Enter"));
+root.addEventListener("keydown", (event) => {
+    if (!isBlink(event) || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+    event.preventDefault();
+    blink(true);
+});
+root.addEventListener("keyup", (event) => {
+    if (isBlink(event)) blink(false);
+});
+root.addEventListener("focusout", (event) => {
+    if (!root.contains(event.relatedTarget)) blink(false);
+});
+find(".blink").addEventListener("pointerdown", (event) => {
+    event.target.setPointerCapture(event.pointerId);
+    blink(true);
+});
+find(".blink").addEventListener("lostpointercapture", () => blink(false));
+find(".blink").addEventListener("contextmenu", (event) => event.preventDefault());
+find(".other").addEventListener("change", redraw);
+
+const showLayer = (layer) => {
+    view.layer = layer;
+    for (const button of root.querySelectorAll("[data-layer]")) {
+        button.setAttribute("aria-pressed", button.dataset.layer === layer);
+    }
+    find(".help").classList.toggle("away", layer in HEATS);
+    find(".scale").classList.toggle("away", !(layer in HEATS));
+    if (layer in HEATS) {
+        find(".most").textContent = `${given.heat[layer]} levels or more`;
+        find(".what").textContent = HEATS[layer];
+    }
+    redraw();
+};
+
+const showSingle = (index) => {
+    view.single = index;
+    panesBox.classList.toggle("single", index !== null);
+    panes.forEach(({ figure, only }, place) => {
+        figure.classList.toggle("chosen", place === index);
+        only.setAttribute("aria-pressed", place === index);
+    });
+    measure();
+};
+
+root.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { zoom, layer, box, only } = button.dataset;
+    if (zoom) ZOOMS[zoom]();
+    if (layer) showLayer(layer);
+    if (box) goTo(given.boxes[Number(box)]);
+    if (only) showSingle(view.single === Number(only) ? null : Number(only));
+});

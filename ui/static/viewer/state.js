@@ -1,0 +1,35 @@
+// The viewer: panes of tiles at one zoom and position. These files are read as one script, in the order of SCRIPTS in
+// ui/widgets/viewer.py, so all of them see what is declared here.
+
+// A zoom of 1 is one pixel of the first picture on one pixel of the screen.
+const KEPT = 192; // decoded tiles, of 1 MB each
+const AT_ONCE = 8; // tiles being fetched
+const CLOSEST = 32; // the largest zoom
+const ZOOM_STEP = 1.25;
+const PAN_STEP = 0.1; // of a pane
+const QUIET = 700; // milliseconds without a movement until it is said where the view is
+const REST = 80; // milliseconds that the pointer stays until the pixels under it are fetched
+const HEATS = {
+    error: "|result − original|, the largest of red, green and blue",
+    consistency: "|result shrunk again − small picture|, the largest of red, green and blue",
+};
+
+const root = element.querySelector(".viewer");
+const find = (selector) => root.querySelector(selector);
+const panesBox = find(".panes");
+const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+
+const view = { x: 0, y: 0, zoom: 1, fitted: true, layer: "picture", blinking: false, single: null, spot: null };
+const tiles = new Map(); // address to bitmap, the one used longest ago first
+const fetching = new Set();
+const failed = new Set();
+const pointers = new Map(); // fingers and buttons that are down: id to place
+let gripped = null; // what of the picture they hold: the place in it, and the zoom and how far they were apart then
+let given = { panes: [], boxes: [] };
+let panes = []; // { figure, canvas, context, name, value, cursor, layers, label }
+let size = { width: 1, height: 1 }; // of the first picture
+let wanted = []; // addresses, the most urgent first
+let inSight = new Set(); // addresses of the tiles drawn last, which must stay
+let drawing = 0;
+let saying = 0;
+let resting = 0;

@@ -1,0 +1,45 @@
+// Tiles: fetched as they come into sight, the latest kept decoded.
+
+const address = (layer, level, row, column) => `${layer.base}${level}_${row}_${column}.webp`;
+
+const tileAt = (layer, level, row, column) => {
+    const url = address(layer, level, row, column);
+    inSight.add(url);
+    const bitmap = tiles.get(url);
+    if (bitmap) {
+        tiles.delete(url);
+        tiles.set(url, bitmap);
+    } else if (!failed.has(url)) {
+        wanted.push(url);
+    }
+    return bitmap;
+};
+
+const load = async (url) => {
+    fetching.add(url);
+    try {
+        const answer = await fetch(url);
+        if (!answer.ok) throw new Error(answer.statusText);
+        tiles.set(url, await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" }));
+    } catch {
+        failed.add(url);
+        find(".lost").hidden = false;
+    }
+    fetching.delete(url);
+    for (const old of tiles.keys()) {
+        if (tiles.size <= KEPT) break;
+        if (inSight.has(old)) continue;
+        tiles.get(old).close();
+        tiles.delete(old);
+    }
+    redraw();
+};
+
+const loadWanted = () => {
+    for (const url of wanted) {
+        if (fetching.size >= AT_ONCE) break;
+        if (!fetching.has(url)) load(url);
+    }
+    const busy = String(wanted.length > 0);
+    if (panesBox.getAttribute("aria-busy") !== busy) panesBox.setAttribute("aria-busy", busy);
+};

@@ -52,12 +52,6 @@ def downloaded(page: Page, kind: str) -> tuple[str, Path]:
     return download.value.suggested_filename, Path(download.value.path())
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
-    return tmp_path / "small.png"
-
-
 def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
     widths = page.locator("#compare img").evaluate_all("all => all.map(each => each.naturalWidth)")
     assert widths == [896, 896]

@@ -18,6 +18,7 @@ from gradio_client import Client, handle_file
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
+from tests.support.visitor import file_at, upload
 
 READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
 
@@ -48,14 +49,6 @@ def ask(address: str, *data: Any) -> str:
     return httpx.get(f"{address}/gradio_api/call/upscale/{event}", timeout=30).text
 
 
-def upload(address: str, name: str, content: bytes) -> httpx.Response:
-    return httpx.post(f"{address}/gradio_api/upload", files={"files": (name, content)}, timeout=30)
-
-
-def given(path: str) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}}
-
-
 SMALL = images.encode(Picture(smooth(20, 30)))
 
 
@@ -63,8 +56,8 @@ def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
     """Three values, and four; two are too few."""
     good = upload(served, "small.png", SMALL).json()[0]
     for more in ((), (None,)):
-        assert "event: complete" in ask(served, given(good), "nearest", "x2", *more)
-    assert "The picture must be uploaded first" in ask(served, given(good), "nearest")
+        assert "event: complete" in ask(served, file_at(good), "nearest", "x2", *more)
+    assert "The picture must be uploaded first" in ask(served, file_at(good), "nearest")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +76,11 @@ def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
 )
 def test_a_hostile_file(name: str, content: bytes, sentence: str, served: str) -> None:
     path = upload(served, name, content).json()[0]
-    answer = ask(served, given(path), "bicubic", "x2")
+    answer = ask(served, file_at(path), "bicubic", "x2")
     assert "event: error" in answer and sentence in answer
     assert str(Path(path).parent) not in answer and "Traceback" not in answer
     good = upload(served, "small.png", SMALL).json()[0]
-    assert "event: complete" in ask(served, given(good), "nearest", "x2"), "the page goes on"
+    assert "event: complete" in ask(served, file_at(good), "nearest", "x2"), "the page goes on"
 
 
 MALFORMED = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
@@ -95,7 +88,7 @@ MALFORMED = "The picture must be uploaded first or sent as a data: address, with
 
 @pytest.mark.parametrize(
     "picture",
-    [given("/etc/passwd"), given("app.py"), given("../app.py"), given("http://127.0.0.1:9/x.png"), "x", 5, [1]],
+    [file_at("/etc/passwd"), file_at("app.py"), file_at("../app.py"), file_at("http://127.0.0.1:9/x.png"), "x", 5, [1]],
 )
 def test_what_is_no_upload_is_told_so(picture: Any, served: str) -> None:
     answer = ask(served, picture, "bicubic", "x2")
@@ -106,7 +99,7 @@ def test_too_few_inputs_are_told_so(served: str) -> None:
     assert "Choose a picture first." in ask(served, None) or MALFORMED in ask(served, None)
 
 
-@pytest.mark.parametrize("name", ["upscale", "_convert", "_on_page"])
+@pytest.mark.parametrize("name", ["upscale", "convert_result", "run"])
 def test_nothing_passes_the_queue_by(name: str, served: str) -> None:
     answer = httpx.post(f"{served}/gradio_api/run/{name}", json={"data": [None, "bicubic", "x2"]}, timeout=30)
     assert answer.status_code >= 400
@@ -116,8 +109,8 @@ def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
     """What the page converts is named by the browser, so it may be any uploaded file."""
     path = upload(served, "bomb.png", png(60_000, 60_000)).json()[0]
     dependencies = httpx.get(f"{served}/config", timeout=30).json()["dependencies"]
-    convert = next(each["id"] for each in dependencies if each["api_name"] == "_convert")
-    body = {"data": [given(path), "WebP", True], "fn_index": convert, "session_hash": "bomb"}
+    convert = next(each["id"] for each in dependencies if each["api_name"] == "convert_result")
+    body = {"data": [file_at(path), "WebP", True], "fn_index": convert, "session_hash": "bomb"}
     httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
     answer = httpx.get(f"{served}/gradio_api/queue/data?session_hash=bomb", timeout=30).text
     assert "at most 128 megapixels can be read" in answer
@@ -138,7 +131,7 @@ def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
     ],
 )
 def test_a_hostile_choice(picture: str | None, model: Any, scale: Any, sentence: str, served: str) -> None:
-    file = given(upload(served, "small.png", SMALL).json()[0]) if picture else None
+    file = file_at(upload(served, "small.png", SMALL).json()[0]) if picture else None
     answer = ask(served, file, model, scale)
     assert "event: error" in answer and sentence in answer and len(answer) < 1000
 
@@ -177,13 +170,13 @@ def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
     path = upload(served, "large.png", (tmp_path / "large.png").read_bytes()).json()[0]
     session = {"session_hash": "leaving", "fn_index": _index_of_upscale(served)}
-    body = session | {"data": [given(path), "espcn", "x4"]}
+    body = session | {"data": [file_at(path), "espcn", "x4"]}
     httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
     with httpx.stream("GET", f"{served}/gradio_api/queue/data?session_hash=leaving", timeout=30) as events:
         next(line for line in events.iter_lines() if "process_generating" in line or "process_starts" in line)
     started = time.monotonic()
     good = upload(served, "small.png", SMALL).json()[0]
-    assert "event: complete" in ask(served, given(good), "nearest", "x2")
+    assert "event: complete" in ask(served, file_at(good), "nearest", "x2")
     assert time.monotonic() - started < 20, "the long run takes minutes"
 
 

@@ -15,7 +15,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
 from tests.support.diffusion_parts import saved_as_of_now
-from tests.ui.test_hostile import given, upload
+from tests.support.visitor import file_at, upload
 
 SMALL = images.encode(Picture(smooth(5, 6)))
 GREY = np.repeat(smooth(7, 9)[..., :1], 3, axis=2)
@@ -39,7 +39,7 @@ def painting(folder: Path) -> Iterator[str]:
 
 def ask(address: str, content: bytes, **named: Any) -> str:
     """What `/prompt` ends with, asked without gradio's client. NaN and Infinity go as Python writes them in JSON."""
-    picture = given(upload(address, "in.png", content).json()[0])
+    picture = file_at(upload(address, "in.png", content).json()[0])
     body = json.dumps({"data": [picture, *(named.get(name) for name in NAMES)]})
     headers = {"Content-Type": "application/json"}
     asked = httpx.post(f"{address}/gradio_api/call/prompt", content=body, headers=headers, timeout=30)
@@ -121,7 +121,7 @@ def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, folder
     made(painting, images.encode(Picture(smooth(100, 100))), steps=1)
     speeds = folder / "hub" / "assets" / "upscale-bench" / "speeds.json"
     learned = speeds.read_bytes()
-    large = given(upload(painting, "large.png", images.encode(Picture(smooth(500, 500)))).json()[0])
+    large = file_at(upload(painting, "large.png", images.encode(Picture(smooth(500, 500)))).json()[0])
     dependencies = httpx.get(f"{painting}/config", timeout=30).json()["dependencies"]
     index = next(each["id"] for each in dependencies if each["api_name"] == "prompt")
     body = {"session_hash": "leaving", "fn_index": index, "data": [large, "a cat", "", 200, 9, 20, 0]}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,6 @@ from ui.tabs import upscale
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def client(served: str, tmp_path: Path) -> Iterator[Client]:
-    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
-    yield client
-    client.close()
-
-
 @pytest.mark.filterwarnings("ignore:Expected .*1 arguments")  # gradio says it, and goes on
 def test_only_arguments_that_may_be_none_are_filled_in() -> None:
     def filled(function: Callable[..., None]) -> list[Any]:
@@ -51,12 +44,6 @@ def test_only_arguments_that_may_be_none_are_filled_in() -> None:
     assert filled(lambda one, two=None: None) == ["given", None]
     assert filled(lambda one, two: None) == filled(lambda one, two=3: None) == ["given"]
     assert filled(lambda one: None) == ["given"], "it takes no second one"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
-    return tmp_path / "small.png"
 
 
 def test_page_api_and_command_line_give_the_same_bytes(
@@ -156,10 +143,12 @@ def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch:
 
 def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
     """Its answer may come after a click."""
+    with gr.Blocks() as blocks:
+        tab = upscale.build(blocks)
     for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
         request = gr.Request(query_params=dict([query.split("=")] if query else []))
-        *fields, asked = upscale._open(request)
-        assert all(each == gr.skip() for each in fields) == kept and asked != kept
+        changes = tab.open_address(request)
+        assert (changes.keys() == {tab.asked}) == kept and changes[tab.asked] != kept
 
 
 def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:

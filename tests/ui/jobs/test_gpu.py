@@ -29,6 +29,7 @@ from pipelines.upscalers import loading
 from tests.conftest import smooth
 from tests.support import painter
 from tests.support.hub import LoopbackHub, use
+from ui import api
 from ui.jobs import comparing, gpu
 from ui.tabs import chained, compare, upscale
 
@@ -250,10 +251,13 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
     for number, path in enumerate(paths):
         images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
     asked = "round-trip", "x4", "bicubic", models, []
-    assert "would take" not in compare._plan(paths, *asked)
+    assert "would take" not in compare.describe_plan(paths, *asked)
     comparing.begun(paths, *asked)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
-    for refused in (lambda: compare._plan(paths, *asked), lambda: _error(lambda: comparing.begun(paths, *asked))):
+    for refused in (
+        lambda: compare.describe_plan(paths, *asked),
+        lambda: _error(lambda: comparing.begun(paths, *asked)),
+    ):
         told = refused()
         assert "and a GPU is lent for 4 min at the most: " + instead in told
 
@@ -263,14 +267,14 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
 ) -> None:
     """Scored or not, on the page and by `/chain`."""
     estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
-    assert "would take" not in chained._plan(square, "painted", "bicubic", True)
+    assert "would take" not in chained.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     lent = "and a GPU is lent for 4 min at the most: "
-    assert f"{lent}take a smaller picture" in chained._plan(square, "painted", "bicubic", False)
-    assert f"{lent}leave out painted x4 then bicubic x2" in chained._plan(square, "painted", "bicubic", True)
-    assert f"{lent}take a smaller picture" in upscale._plan(square, "painted", "", "x4", None)
+    assert f"{lent}take a smaller picture" in chained.describe_plan(square, "painted", "bicubic", False)
+    assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
+    assert f"{lent}take a smaller picture" in upscale.describe_plan(square, "painted", "", "x4", None)
     with pytest.raises(gr.Error, match=lent):
-        list(chained.chain(square, "painted", "bicubic"))
+        list(api.chain(square, "painted", "bicubic"))
 
 
 def _error(call: Callable[[], object]) -> str:

@@ -22,20 +22,7 @@ STAGES = [("espcn", 4), ("espcn", 2)]
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
-    return tmp_path / "small.png"
-
-
 # --- the API ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def client(served: str, tmp_path: Path) -> Iterator[Client]:
-    client = Client(served, verbose=False, download_files=tmp_path / "downloads")
-    yield client
-    client.close()
 
 
 def test_api_and_command_line_and_library_give_the_same_bytes(

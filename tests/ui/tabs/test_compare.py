@@ -172,11 +172,11 @@ def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch
     tiny_networks(tmp_path)
     for name in ("RealESRGAN_x8.pth", "realesr-general-x4v3.pth"):
         (tmp_path / name).write_bytes(b"a network")
-    offered, ticked = compare_tab._models("round-trip", "x4")
+    offered, ticked = compare_tab.model_choices("round-trip", "x4")
     assert ("Real-ESRGAN general (compact)", "real-esrgan-general") in offered
     assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
     assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "swift", "espcn"]
-    assert chained._direct() == [] and "real-esrgan" not in compare_tab._models("chained-8x", "x4")[1]
+    assert chained.direct_models() == [] and "real-esrgan" not in compare_tab.model_choices("chained-8x", "x4")[1]
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

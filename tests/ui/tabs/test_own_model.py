@@ -25,8 +25,7 @@ from pipelines.measuring.protocols import contenders
 from tests.conftest import serving, smooth, visit
 from tests.support.hub import Behaviour, LoopbackHub, use
 from tests.support.networks import as_pth, tiny_compact, tiny_rrdb
-from ui.tabs.chained import chain
-from ui.tabs.upscale import upscale
+from ui.api import chain, upscale
 
 GENERAL, TWIN = "realesr-general-x4v3.pth", "realesr-general-wdn-x4v3.pth"
 RRDB, COMPACT = "owner/tiny/nets/4x_rrdb.safetensors", "owner/tiny/4x_compact.pth"
@@ -100,12 +99,6 @@ def client(page_of_networks: str, tmp_path: Path) -> Iterator[Client]:
     client = Client(page_of_networks, verbose=False, download_files=tmp_path / "downloads")
     yield client
     client.close()
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
-    return tmp_path / "small.png"
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import smooth
 from tests.support import painter
-from ui import page
+from ui import api, page
 from ui.jobs import gpu
 from ui.tabs import prompt, upscale
-from ui.widgets import html as words
+from ui.tabs.prompt import PromptTab
+from ui.widgets.steering import NAMES
 
 STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None)
 SKIP = gr.skip()
@@ -35,38 +36,38 @@ def _painted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
-    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
-    return tmp_path / "small.png"
+def tab() -> PromptTab:
+    with gr.Blocks() as page:
+        return prompt.build(page)
 
 
-def seen(events: Iterator[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Each event of the tab by name: what the widgets became, as far as they changed."""
-    names = ("progress", "run", "cancel", "instead", "seed", "slider", "download", "facts", "settings")
-    return [{name: value for name, value in zip(names, each, strict=True) if not _is_skip(value)} for each in events]
+def run(tab: PromptTab, *values: Any) -> Iterator[dict[str, Any]]:
+    """A run of the tab: what each of its events changes, by the names of its components."""
+    names = {
+        **{tab.button.progress: "progress", tab.button.run: "run", tab.button.cancel: "cancel"},
+        **{tab.instead: "instead", tab.steering.seed: "seed", tab.slider: "slider", tab.download: "download"},
+        **{tab.facts: "facts", tab.settings: "settings"},
+    }
+    for event in tab.button.following(tab.run, tab.clear)(*values):
+        yield {names[component]: value for component, value in event.items() if value != SKIP}
 
 
-def _is_skip(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("__type__") == "update" and len(value) == 1
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", html))
+def text(markup: str) -> str:
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", markup))
 
 
 # --- running ------------------------------------------------------------------------------------------------------
 
 
-def test_steps_previews_and_the_result_are_shown(small: Path) -> None:
+def test_steps_previews_and_the_result_are_shown(tab: PromptTab, small: Path) -> None:
     events, pairs = [], []
-    for each in prompt._on_page(small, "painted", *STEERING, True):
-        (event,) = seen(iter([each]))
+    for event in run(tab, small, "painted", *STEERING, True):
         if event.get("slider", {}).get("value"):
             pairs.append([images.read(Path(path)).pixels for path in event["slider"]["value"]])
         events.append(event)
     first, *between, last = events
     assert "Starting" in first["progress"] and not first["slider"]["visible"] and first["facts"] == ""
-    assert any(">step 1 of 4, tile 1 of 2<" in each["progress"] for each in between)
+    assert any(">step 1 of 4, tile 1 of 2<" in each.get("progress", "") for each in between)
     *previews, (before, after) = pairs
     assert len(previews) == 2 and all(picture.shape == (20, 30, 3) for pair in previews for picture in pair)
     assert [round(float(preview.max()), 2) for _, preview in previews] == [0.5, 1.0]
@@ -76,21 +77,21 @@ def test_steps_previews_and_the_result_are_shown(small: Path) -> None:
     assert "left bicubic, right painted x4" in text(last["facts"])
 
 
-def test_the_settings_can_be_copied_and_reach_the_model(small: Path) -> None:
-    *_, last = seen(prompt._on_page(small, "painted", *STEERING, True))
-    names = dict(zip(prompt.STEERING, STEERING, strict=True))
+def test_the_settings_can_be_copied_and_reach_the_model(tab: PromptTab, small: Path) -> None:
+    *_, last = run(tab, small, "painted", *STEERING, True)
+    names = dict(zip(NAMES, STEERING, strict=True))
     told = json.loads(last["settings"].value)
     assert (told["model"], told["scale"]) == ("painted", 4)
     assert told["settings"] == {name: value for name, value in names.items() if value is not None}
     assert f"with {Settings(**names)}" in text(last["facts"]).replace("&#x27;", "'")
 
 
-def test_a_locked_seed_is_kept_and_another_one_is_drawn_without(small: Path) -> None:
+def test_a_locked_seed_is_kept_and_another_one_is_drawn_without(tab: PromptTab, small: Path) -> None:
     def seed(given: int | None, locked: bool) -> int:
         steering = [*STEERING[:5], given, *STEERING[6:]]
-        first, *_, last = seen(prompt._on_page(small, "painted", *steering, locked))
+        *events, last = run(tab, small, "painted", *steering, locked)
         used: int = json.loads(last["settings"].value)["settings"]["seed"]
-        assert used == first["seed"]
+        assert [used] == [event["seed"] for event in events if "seed" in event]
         return used
 
     assert seed(7, True) == 7 and seed(0, True) == 0
@@ -98,7 +99,7 @@ def test_a_locked_seed_is_kept_and_another_one_is_drawn_without(small: Path) -> 
     assert len(drawn) == 3 and 7 not in drawn and all(0 <= each < 2**32 for each in drawn)
 
 
-def test_closing_ends_the_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_ends_the_run(tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As gradio does when the visitor cancels or leaves."""
     ended: list[str] = []
 
@@ -110,9 +111,9 @@ def test_closing_ends_the_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> N
             ended.append("ended")
 
     monkeypatch.setattr(painter.Painter, "run", endless)
-    events = prompt._on_page(small, "painted", *STEERING, True)
-    for _ in range(3):
-        next(events)
+    events = run(tab, small, "painted", *STEERING, True)
+    while "slider" not in next(events) or "slider" not in next(events):  # one is cleared first
+        pass
     assert not ended
     events.close()
     assert ended == ["ended"]
@@ -133,21 +134,23 @@ def test_closing_ends_the_run(small: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("tile", "abc", "A tile for Painted x4 has 32 to 512 pixels a side, not abc."),
     ],
 )
-def test_nonsense_is_one_sentence_before_and_in_a_run(name: str, value: Any, sentence: str, small: Path) -> None:
-    steering = [value if each == name else usual for each, usual in zip(prompt.STEERING, STEERING, strict=True)]
-    assert sentence in text(prompt._plan(small, "painted", *steering)).replace("&#x27;", "'")
-    events, told = prompt._on_page(small, "painted", *steering, True), []
+def test_nonsense_is_one_sentence_before_and_in_a_run(
+    tab: PromptTab, name: str, value: Any, sentence: str, small: Path
+) -> None:
+    steering = [value if each == name else usual for each, usual in zip(NAMES, STEERING, strict=True)]
+    assert sentence in text(prompt.describe_plan(small, "painted", *steering)).replace("&#x27;", "'")
+    events, told = run(tab, small, "painted", *steering, True), []
     with pytest.raises(gr.Error) as error:
         told.extend(events)
     assert sentence in str(error.value)
 
 
-def test_no_picture_is_our_sentence() -> None:
-    assert "Choose a picture first." in prompt._plan(None, "painted", *STEERING)
-    events = prompt._on_page(None, "painted", *STEERING, True)
-    next(events)
-    (told,) = seen(iter([next(events)]))
-    assert "Choose a picture first." in told["progress"] and told["run"].interactive and not told["instead"].visible
+def test_no_picture_is_our_sentence(tab: PromptTab) -> None:
+    assert "Choose a picture first." in prompt.describe_plan(None, "painted", *STEERING)
+    events = run(tab, None, "painted", *STEERING, True)
+    first, _, last = next(events), next(events), next(events)
+    assert "Choose a picture first." in last["progress"] and last["run"].interactive
+    assert not first["instead"].visible and "instead" not in last
     with pytest.raises(gr.Error, match=r"^'Choose a picture first\.'$"):
         next(events)
 
@@ -155,25 +158,31 @@ def test_no_picture_is_our_sentence() -> None:
 # --- what cannot be had -------------------------------------------------------------------------------------------
 
 
-def test_where_weights_cannot_be_had_another_model_is_offered(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_weights_cannot_be_had_another_model_is_offered(
+    tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     needed = Weights((File("unet/model.safetensors", 1_900_000_000),), ())
     painter.use(monkeypatch, replace(painter.PAINTED, key="far", scales={4: needed}))
-    assert "downloads 1.9 GB first" in prompt._plan(small, "far", *STEERING)
-    events, told = prompt._on_page(small, "far", *STEERING, True), []
+    assert "downloads 1.9 GB first" in prompt.describe_plan(small, "far", *STEERING)
+    events, told = run(tab, small, "far", *STEERING, True), []
     with pytest.raises(gr.Error, match=r"model\.safetensors .*cannot be had"):
         for each in events:
             told.append(each)
-    first, last = seen(iter(told))
-    assert not first["instead"].visible and last["instead"].visible and "cannot be had" in last["progress"]
-    first, *_ = seen(prompt._on_page(small, "painted", *STEERING, True))
+    first, *_, offer, last = told
+    assert not first["instead"].visible and offer["instead"].visible and "cannot be had" in last["progress"]
+    first, *_ = run(tab, small, "painted", *STEERING, True)
     assert not first["instead"].visible, "the next run takes the offer back"
 
 
 def test_the_other_model_is_real_esrgan_with_the_same_picture(small: Path) -> None:
-    path, key, own, scale, about, denoise = upscale.instead(small)
-    assert (path, key, own, scale.value) == (str(small), "real-esrgan", "", "x4")
-    assert "BSD-3-Clause" in about and not denoise.visible
-    assert upscale.instead(None)[0] is None
+    with gr.Blocks() as page:
+        tab = upscale.build(page)
+    changes = tab.choose_other(small)
+    assert changes.keys() == set(tab.choice)
+    path, key, own = (changes[each] for each in (tab.picture, tab.model, tab.own))
+    assert (path, key, own, changes[tab.scale].value) == (str(small), "real-esrgan", "", "x4")
+    assert "BSD-3-Clause" in changes[tab.about] and not changes[tab.denoise].visible
+    assert tab.choose_other(None)[tab.picture] is None
 
 
 # --- the plan -----------------------------------------------------------------------------------------------------
@@ -181,17 +190,17 @@ def test_the_other_model_is_real_esrgan_with_the_same_picture(small: Path) -> No
 
 def test_the_plan_tells_size_time_memory_and_that_guidance_is_off(tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 100)), tmp_path / "hundred.png")
-    told = text(prompt._plan(tmp_path / "hundred.png", "painted", *STEERING))
+    told = text(prompt.describe_plan(tmp_path / "hundred.png", "painted", *STEERING))
     assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU · [\d.]+ MB memory", told)
     assert "guidance off" not in told
-    told = text(prompt._plan(tmp_path / "hundred.png", "painted", " ", "", *STEERING[2:]))
+    told = text(prompt.describe_plan(tmp_path / "hundred.png", "painted", " ", "", *STEERING[2:]))
     assert "about 7.0 s without a GPU" in told and "guidance off: the prompt is empty, twice as fast" in told
 
 
 def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     images.write(Picture(smooth(300, 300)), tmp_path / "large.png")
-    told = prompt._plan(tmp_path / "large.png", "painted", "a cat", "", 200, *STEERING[3:])
+    told = prompt.describe_plan(tmp_path / "large.png", "painted", "a cat", "", 200, *STEERING[3:])
     assert "a GPU is lent for 4 min at the most" in told
 
 
@@ -205,64 +214,51 @@ def test_the_model_that_enlarges_by_four_comes_first(monkeypatch: pytest.MonkeyP
     assert made == ["painted", "twice"] and prompt.rows()[-1].key == "twice"
 
 
-def test_only_what_a_model_takes_is_asked_for(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_a_model_takes_is_asked_for(tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     twice = replace(painter.PAINTED, key="twice", scales={2: None}, takes=frozenset({"prompt", "steps", "seed"}))
     painter.use(monkeypatch, twice, painter.PAINTED)
-    _, *fields = prompt._choose("twice")
-    assert [each["visible"] for each in fields] == [False, False, True, False, False, False, False]
-    _, *fields = prompt._choose("painted")
-    assert all(each["visible"] for each in fields)
-    *_, last = seen(prompt._on_page(small, "twice", *STEERING, True))
+    fields = tab.choose_model("twice")
+    assert [each for each in tab.steering.usable if fields[each]["visible"]] == [tab.steering.steps]
+    fields = tab.choose_model("painted")
+    assert all(fields[each]["visible"] for each in tab.steering.usable)
+    *_, last = run(tab, small, "twice", *STEERING, True)
     assert STEERING[1] not in last["facts"]
     told = json.loads(last["settings"].value)
     assert told["scale"] == 2 and told["settings"] == {"seed": 7, "prompt": "a cat", "steps": 4}
 
 
-def test_the_defaults_are_those_that_the_fields_begin_with() -> None:
+def test_the_defaults_are_those_that_the_fields_begin_with(tab: PromptTab) -> None:
     built = page.build()
     values = {each.label: each.value for each in built.blocks.values() if isinstance(each, gr.components.Component)}
-    *fields, lock = prompt._defaults("sd-x4")
-    creative, negative, steps, guidance, noise, fix, tile = (each["value"] for each in fields)
+    fields = tab.reset_fields("sd-x4")
+    creative, negative, steps, guidance, noise, fix, tile = (fields[each]["value"] for each in tab.steering.usable)
+    lock = fields[tab.steering.lock]
     assert (steps, guidance, noise, fix) == (20, 9.0, 20, "wavelet")
     assert values["Steps"] is None or values["Steps"] == steps  # the API's field has none
     names = {"Lock: keep it for the next run": lock, "Colour fix": fix, "Tile": tile, "Faithful to creative": creative}
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
 
 
-def test_choosing_a_model_leaves_the_words_alone_and_reset_the_first_ones() -> None:
-    assert "value" not in prompt._choose("sd-x2")[2]
-    assert prompt._defaults("sd-x2")[1]["value"] == ""
+def test_choosing_a_model_leaves_the_words_alone_and_reset_the_first_ones(tab: PromptTab) -> None:
+    assert "value" not in tab.choose_model("sd-x2")[tab.steering.negative]
+    assert tab.reset_fields("sd-x2")[tab.steering.negative]["value"] == ""
 
 
-def test_a_model_without_words_is_refused_in_a_sentence(small: Path) -> None:
-    assert "espcn does not take words" in text(prompt._plan(small, "espcn", *STEERING))
-    for event in (prompt._choose, prompt._defaults):
+def test_a_model_without_words_is_refused_in_a_sentence(tab: PromptTab, small: Path) -> None:
+    assert "espcn does not take words" in text(prompt.describe_plan(small, "espcn", *STEERING))
+    for event in (tab.choose_model, tab.reset_fields):
         with pytest.raises(gr.Error, match=r"^'espcn does not take words; the models that do are sd-x4, "):
             event("espcn")
 
 
-@pytest.mark.parametrize(
-    ("model", "settings", "told"),
-    [
-        ("sd-x4", Settings(prompt=" "), True),
-        ("sd-x4", Settings(), True),
-        ("sd-x4", Settings(prompt="a cat"), False),
-        ("sd-x4", Settings(negative_prompt="a cat"), False),
-        ("sd-x4", Settings(guidance=1.0), False),
-        ("sd-x2", Settings(), False),
-        ("sd-x2", Settings(guidance=3.0), True),
-        ("espcn", Settings(), False),
-    ],
-)
-def test_that_guidance_is_off_is_told_where_words_would_turn_it_on(model: str, settings: Settings, told: bool) -> None:
-    assert words._lacks_words(catalog.find(model), settings) == told
-
-
 @pytest.mark.parametrize("row", prompt.rows(), ids=lambda row: row.key)
-def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(row: Model) -> None:
-    _, _, _, steps, guidance, _, _, tile = prompt._choose(row.key)
-    assert (steps["value"], guidance["value"]) == {"sd-x4": (20, 9.0), "sd-x2": (20, 1.0)}[row.key]
-    for _, side in tile["choices"][1:]:
+def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(tab: PromptTab, row: Model) -> None:
+    fields, steering = tab.choose_model(row.key), tab.steering
+    assert (fields[steering.steps]["value"], fields[steering.guidance]["value"]) == {
+        "sd-x4": (20, 9.0),
+        "sd-x2": (20, 1.0),
+    }[row.key]
+    for _, side in fields[steering.tile]["choices"][1:]:
         check([row], Settings(tile=side))
 
 
@@ -271,7 +267,7 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ro
 
 def called(*arguments: Any, **named: Any) -> tuple[np.ndarray, dict[str, Any]]:
     last: tuple[np.ndarray, dict[str, Any]] | None = None
-    for file, details in prompt.enlarge(*arguments, **named):
+    for file, details in api.prompt(*arguments, **named):
         last = None if file is None or details is None else (images.read(Path(file)).pixels, details)
     assert last is not None
     return last
@@ -343,6 +339,6 @@ def test_any_words_are_taken(words: str, small: Path, monkeypatch: pytest.Monkey
 
 
 def test_upscale_takes_the_key_with_the_models_own_settings(small: Path) -> None:
-    *_, (file, details) = upscale.upscale(small, "painted", "x4")
+    *_, (file, details) = api.upscale(small, "painted", "x4")
     assert file is not None and details is not None
     assert f"with {Settings()}" in details["notes"]

@@ -155,9 +155,9 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; the test is skipped without it."""
+    """Debian's Chromium, started once for all tests: `visit` keeps them apart. Without it a test is skipped."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:

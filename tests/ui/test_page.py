@@ -1,8 +1,10 @@
 """The page as a visitor and as a script meet it: a real server, a real client."""
 
 import ast
+import asyncio
 import base64
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -184,3 +186,16 @@ def test_a_page_that_cannot_open_says_why(port: str, sentence: str, tmp_path: Pa
         env = os.environ | {"PORT": str(taken.getsockname()[1]) if port == "taken" else port}
         done = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, cwd=ROOT, env=env)
     assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_malformed_input_is_logged_for_who_asks(caplog: pytest.LogCaptureFixture) -> None:
+    """The visitor sees one sentence, and the server's log stays short unless debugging is wanted."""
+    with page.Page() as built:
+        gr.Button().click(lambda image: None, gr.Image(), None)
+    event = next(iter(built.fns.values()))
+    for level, logged in ((logging.INFO, False), (logging.DEBUG, True)):
+        caplog.clear()
+        with caplog.at_level(level, "ui.page"), pytest.raises(gr.Error, match="must be uploaded first"):
+            with ThreadPoolExecutor() as thread:  # the browser of other tests has a loop in this one
+                thread.submit(asyncio.run, built.preprocess_data(event, ["no image"], None)).result()
+        assert ("Traceback" in caplog.text) == logged

@@ -70,7 +70,13 @@ def test_on_zero_gpu(lender: tuple[str, list[str]], tmp_path: Path) -> None:
     """See tests/support/on_zero_gpu.py for what holds there."""
     url, asked = lender
     there = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": url, "HOME": str(tmp_path)}
-    options = ["tests/support/on_zero_gpu.py", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options = [
+        "tests/support/on_zero_gpu.py",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
     code = f"""
 import sys
 sys.modules["torch"] = None  # which would look for the GPU

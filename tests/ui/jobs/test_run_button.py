@@ -1,0 +1,96 @@
+"""How a tab's long work begins, goes on and ends on the page, whatever the work is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from pipelines.errors import BadSetting
+from pipelines.runs import Run, Step
+from ui.jobs.run_button import RunButton, Update, run_button
+
+
+class Tab:
+    """A tab with one component to change."""
+
+    def __init__(self) -> None:
+        with gr.Blocks() as self.page:
+            self.button: RunButton = run_button("Go", "line")
+            self.button.place_progress()
+            self.result = gr.HTML()
+            self.kept = gr.State()
+
+    def run(self, value: str) -> Iterator[Update]:
+        if value == "<bad>":
+            raise BadSetting(f"{value} is bad.")
+        yield {self.kept: value}
+        made = yield from self.button.steps(_counting(value), lambda: {self.result: "so far"})
+        yield self.button.ends("Done.") | {self.result: made}
+
+    def clear(self) -> Update:
+        return {self.result: ""}
+
+    def names(self, event: Update) -> dict[str, Any]:
+        """What an event changes, by name."""
+        button = self.button
+        names = {button.run: "run", button.cancel: "cancel", button.progress: "progress"}
+        names |= {self.result: "result", self.kept: "kept"}
+        return {names[component]: value for component, value in event.items()}
+
+
+def _counting(value: str) -> Run[str]:
+    yield Step(0, 2, "counting")
+    yield Step(1, 2, "counting")  # too soon after the first to be shown
+    return value.upper()
+
+
+def test_a_run_begins_goes_on_and_ends() -> None:
+    tab = Tab()
+    first, kept, step, last = map(tab.names, tab.button.following(tab.run, tab.clear)("value"))
+    assert "Starting" in first["progress"] and first["result"] == ""
+    assert (first["run"].interactive, first["cancel"].interactive) == (False, True)
+    assert kept == {"kept": "value"}
+    assert "counting, 0 of 2" in step["progress"] and step["result"] == "so far" and "run" not in step
+    assert "Done." in last["progress"] and last["result"] == "VALUE"
+    assert (last["run"].interactive, last["cancel"].interactive) == (True, False)
+
+
+def test_what_is_wrong_is_said_in_the_line_and_beside_it_and_leaves_the_rest() -> None:
+    tab = Tab()
+    events = tab.button.following(tab.run)("<bad>")
+    _, last = map(tab.names, (next(events), next(events)))
+    assert "&lt;bad&gt; is bad." in last["progress"] and last["run"].interactive and "result" not in last
+    with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
+        next(events)
+
+
+def test_after_the_end_only_the_sentence_is_said() -> None:
+    tab = Tab()
+    with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
+        next(tab.button.ending(tab.run)("<bad>"))
+
+
+def test_gradio_sees_what_the_work_takes() -> None:
+    """By the work's own parameters gradio knows what to hand over, such as the request."""
+
+    def work(value: str, request: gr.Request) -> Iterator[Update]:
+        yield {}
+
+    tab = Tab()
+    inputs, *_ = gr.helpers.special_args(tab.button.following(work), ["value"], request="asked")
+    assert inputs == ["value", "asked"]
+
+
+def test_every_event_changes_only_what_it_was_promised_to() -> None:
+    """Waiting, running, cancelled, and what a cancelled run leaves: the first forgets what an earlier run kept."""
+    tab = Tab()
+    with tab.page:
+        tab.button.connect(tab.run, [gr.Text()], [tab.kept, tab.result], kept=tab.kept, show_kept=tab.run)
+    events = {event.api_name: event for event in tab.page.fns.values()}
+    own = {tab.button.progress, tab.button.run, tab.button.cancel}
+    assert set(events["forget"].outputs) == {*own, tab.kept} and events["forget"].fn is not None
+    assert tab.names(events["forget"].fn())["kept"] is None
+    assert set(events["run"].outputs) == set(events["run_1"].outputs) == {*own, tab.kept, tab.result}
+    assert set(events["cancelled"].outputs) == own and events["run_1"].inputs == [tab.kept]
+    assert events["run"].concurrency_id == events["run_1"].concurrency_id == "compute"

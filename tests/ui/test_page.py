@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,11 @@ def test_malformed_input_is_logged_for_who_asks(caplog: pytest.LogCaptureFixture
     event = next(iter(built.fns.values()))
     for level, logged in ((logging.INFO, False), (logging.DEBUG, True)):
         caplog.clear()
-        with caplog.at_level(level, "ui.page"), pytest.raises(gr.Error, match="must be uploaded first"):
-            with ThreadPoolExecutor() as thread:  # the browser of other tests has a loop in this one
-                thread.submit(asyncio.run, built.preprocess_data(event, ["no image"], None)).result()
+        # In a thread of its own: the browser of other tests has a loop in this one.
+        with (
+            caplog.at_level(level, "ui.page"),
+            ThreadPoolExecutor() as thread,
+            pytest.raises(gr.Error, match="must be uploaded first"),
+        ):
+            thread.submit(asyncio.run, built.preprocess_data(event, ["no image"], None)).result()
         assert ("Traceback" in caplog.text) == logged

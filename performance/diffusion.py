@@ -30,7 +30,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from performance.measuring import resident_megabytes, write_section
 from performance.upscale import ROOT, scene
-from pipelines.catalog.rows import find, weights_for
+from pipelines.catalog.rows import find, specification, weights_for
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Pixels, to_uint8
 from pipelines.measuring.memory import peak_memory
@@ -39,7 +39,6 @@ from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler, build
-from pipelines.upscalers.diffusion.options import Options
 from pipelines.weights import fetch as weights
 
 Enlarge: TypeAlias = Callable[[int, int], object]
@@ -47,7 +46,7 @@ Enlarge: TypeAlias = Callable[[int, int], object]
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 KEY, SCALE = "sd-x4", 4
-DEFAULT = Options().steps
+DEFAULT = specification(find(KEY)).options.steps
 PARAMETERS = {"unet": 473_398_020, "vae": 55_325_927}  # of the published files
 HALF: tuple[Precision, ...] = ("bfloat16", "float16")
 NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

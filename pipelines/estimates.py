@@ -14,14 +14,14 @@ from pathlib import Path
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import resolve_options, specification
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
-from pipelines.catalog.speeds import DECODING, ENCODING, MEASURED, ON_CPU, ON_GPU, Rate
+from pipelines.catalog.speeds import MEASURED, Rate
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
 from pipelines.networks.tiling import plan
-from pipelines.upscalers.diffusion.options import chosen
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
@@ -107,8 +107,10 @@ def _rate(key: str, scale: int) -> Rate | None:
 
 
 def _believed(key: str, scale: int) -> Rate | None:
-    by_device = ON_GPU if environment.zero_gpu() or has_nvidia() else ON_CPU
-    return by_device.get((key, scale)) or MEASURED.get((key, scale))
+    row = _diffusion(key)
+    if row is None:
+        return MEASURED.get((key, scale))
+    return specification(row).rate(on_gpu=environment.zero_gpu() or has_nvidia())
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
@@ -134,8 +136,8 @@ def _passes(key: str, settings: Settings | None) -> int:
     row = _diffusion(key)
     if row is None:
         return 1
-    options = chosen(row, (settings or Settings()).only(row.takes))
-    return ENCODING[row.arch] + options.steps * (2 if options.guided else 1) + DECODING[row.arch]
+    options, specified = resolve_options(row, (settings or Settings()).only(row.takes)), specification(row)
+    return specified.encoding + options.passes + specified.decoding
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pipelines.catalog import hub_address
 from pipelines.catalog.classical import CLASSICAL
-from pipelines.catalog.diffusion import DIFFUSION
+from pipelines.catalog.diffusion import DIFFUSION, resolve_options, specification
 from pipelines.catalog.hub_address import EXAMPLE as HUB_EXAMPLE
 from pipelines.catalog.networks import OWN, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
@@ -31,6 +31,7 @@ from pipelines.catalog.schema import (
     github,
 )
 from pipelines.catalog.settings import GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS, Settings, check
+from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadSetting
 
 __all__ = [
@@ -49,9 +50,11 @@ __all__ = [
     "File",
     "Hub",
     "Model",
+    "Options",
     "Pin",
     "Settings",
     "Source",
+    "Specification",
     "Stage",
     "Tiling",
     "Url",
@@ -65,6 +68,8 @@ __all__ = [
     "owner",
     "parameters",
     "parse_stages",
+    "resolve_options",
+    "specification",
     "weights_for",
 ]
 

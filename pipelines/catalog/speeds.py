@@ -1,19 +1,8 @@
-"""How fast each model was where it was measured, and what a diffusion model takes: believed until one was run here."""
+"""How fast each model was where it was measured: believed until one was run here. Of diffusion models: `diffusion`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.catalog.schema import Tiling
-
-# What comes before and after denoising, in passes of the network over as much of the picture, by their operations: for
-# 512 x 512 enlarged pixels the networks' are 1.1, 0.32 and 0.33 * 10^12, the decoders' 3.1, 2.5 and 3.1, the encoder's
-# 0.28.
-ENCODING: Mapping[str, int] = {"sd-x4": 0, "sd-x2": 1, "ldm-x4": 0}
-DECODING: Mapping[str, int] = {"sd-x4": 3, "sd-x2": 8, "ldm-x4": 9}
-# Bytes of memory for each small pixel that a tile reads, by `Model.arch`, beside the parameters: the decoder's, which
-# works in float32 on every device. Measured with Stable Diffusion x4; the others' decoders end in the same layers, for
-# as many enlarged pixels.
-HELD: Mapping[str, int] = {"sd-x4": 70_000, "sd-x2": 17_500, "ldm-x4": 70_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +38,4 @@ MEASURED = {
     ("real-esrgan", 8): Rate(230.0, Tiling(144, 24, 57_000)),
     **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
     **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
-}
-# Of diffusion models, by what is there. Measured on the same processor: a pass of each network, at its true size with
-# random parameters, over a tile of 128 latents.
-ON_CPU = {
-    ("sd-x4", 4): Rate(550.0, Tiling(128, 16, HELD["sd-x4"])),
-    ("sd-x2", 2): Rate(36.0, Tiling(512, 64, HELD["sd-x2"])),
-    ("ldm-x4", 4): Rate(160.0, Tiling(128, 16, HELD["ldm-x4"])),
-}
-# A belief, not measured: as many operations (69, 4.9 and 20 * 10^12 for a megapixel) at 35 * 10^12 a second.
-ON_GPU = {
-    ("sd-x4", 4): Rate(2.0, Tiling(128, 16, HELD["sd-x4"]), "cuda, float16"),
-    ("sd-x2", 2): Rate(0.14, Tiling(512, 64, HELD["sd-x2"]), "cuda, float16"),
-    ("ldm-x4", 4): Rate(0.56, Tiling(128, 16, HELD["ldm-x4"]), "cuda, float16"),
 }

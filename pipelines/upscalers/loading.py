@@ -17,13 +17,10 @@ from pipelines.catalog.settings import Settings, check
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, Step, finish, in_thread
 from pipelines.upscalers.base import Upscaled, Upscaler
-from pipelines.upscalers.diffusion.options import Options
-from pipelines.upscalers.diffusion.options import chosen as resolve_options
 from pipelines.weights import fetch as store
 from pipelines.weights import visitors
 
 __all__ = [
-    "Options",
     "Settings",
     "Upscaled",
     "Upscaler",
@@ -36,7 +33,6 @@ __all__ = [
     "loading",
     "pin",
     "prepare",
-    "resolve_options",
 ]
 
 ENGINES = {

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from pipelines import estimates
-from pipelines.catalog.rows import MODELS
+from pipelines.catalog.rows import MODELS, find, specification
 from pipelines.catalog.schema import Tiling
 from pipelines.catalog.settings import Settings
-from pipelines.catalog.speeds import DECODING
 from pipelines.estimates import estimate, learn, seconds_of
 from pipelines.networks.tiling import plan
 from tests.support import painter
@@ -131,8 +130,17 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> str:
 )
 def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings | None, passes: int) -> None:
     told = estimate(painted, 4, 100, 100, given).seconds
-    assert told == pytest.approx(passes + DECODING["sd-x4"])
-    learn(painted, 4, 100, 100, 2.0 * (passes + DECODING["sd-x4"]), Tiling(128, 16), "cuda, float16", given)
+    assert told == pytest.approx(passes + specification(find("sd-x4")).decoding)
+    learn(
+        painted,
+        4,
+        100,
+        100,
+        2.0 * (passes + specification(find("sd-x4")).decoding),
+        Tiling(128, 16),
+        "cuda, float16",
+        given,
+    )
     assert estimate(painted, 4, 100, 100).seconds == pytest.approx(2 * 23)
 
 

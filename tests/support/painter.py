@@ -17,7 +17,6 @@ from pipelines.images.picture import Pixels
 from pipelines.runs import Preview, Run, Step
 from pipelines.upscalers import loading
 from pipelines.upscalers.base import Upscaled
-from pipelines.upscalers.diffusion.options import USUAL
 
 PAINTED = Model(
     key="painted",
@@ -47,7 +46,7 @@ class Painter:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """Two tiles a step, and a preview after every second one."""
-        steps = settings.steps or USUAL[self.model.arch].steps
+        steps = settings.steps or catalog.specification(self.model).options.steps
         for step in range(steps):
             for tile in range(2):
                 yield Step(2 * step + tile, 2 * steps, f"step {step + 1} of {steps}, tile {tile + 1} of 2")

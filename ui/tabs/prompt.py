@@ -18,7 +18,7 @@ from pipelines.errors import BadPicture, BadSetting, UpscaleError, WeightsUnavai
 from pipelines.images import door as images
 from pipelines.images.door import Source
 from pipelines.phrasing import duration
-from pipelines.upscalers.loading import lacking, resolve_options
+from pipelines.upscalers.loading import lacking
 from ui.examples import EXAMPLES
 from ui.jobs import gpu
 from ui.jobs.run_button import RunButton, Update, run_button
@@ -110,7 +110,7 @@ class PromptTab:
         """The fields that the model can use, with what it does unless told otherwise."""
         with mendable():
             row = _row(model)
-        usual, takes, fields = resolve_options(row, Settings()), row.takes, self.steering
+        usual, takes, fields = catalog.specification(row).options, row.takes, self.steering
         return {
             # One for each slider: gradio takes things out of them.
             fields.creative: gr.update(value=usual.noise_level, visible="noise_level" in takes),
@@ -150,7 +150,7 @@ def build(page: gr.Blocks) -> PromptTab:
 def _place() -> PromptTab:
     """Put the tab's components into the page being built."""
     first = rows()[0]
-    usual = resolve_options(first, Settings())
+    usual = catalog.specification(first).options
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             picture = picture_field("prompt-picture")

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from pipelines.catalog.rows import Model, Settings, Weights
+from pipelines.catalog.rows import Model, Settings, Weights, resolve_options
 from pipelines.estimates import Estimate
 from pipelines.phrasing import download, duration, megabytes
-from pipelines.upscalers.loading import resolve_options
 
 
 def upscale_plan(

@@ -6,8 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipelines.catalog.rows import COLOUR_FIXES, GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS
-from pipelines.upscalers.loading import Options
+from pipelines.catalog.rows import COLOUR_FIXES, GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS, Options
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.

@@ -17,10 +17,11 @@ REACH = 2**LEVELS - 1  # pixels that the smoothing sees to either side
 ROWS = 256  # a strip's; what it reads beyond is twice REACH
 
 
-def fixed(made: Pixels, plain: Pixels, how: str) -> Run[None]:
-    """Give `made`, (H, W, 3) in [0, 1], the colours of `plain`, of the same shape: "wavelet", "adain" or "none".
+def fix_colours(made: Pixels, plain: Pixels, how: str) -> Run[None]:
+    """Gives `made`, (H, W, 3) in [0, 1], the colours of `plain`, of the same shape: "wavelet", "adain" or "none".
 
-    Works in place: `made` holds the result, in [0, 1], and what `plain` holds afterwards is of no use.
+    Works in place: `made` holds the result, in [0, 1], and what `plain` holds afterwards is of no use. A step tells
+    each strip done.
     """
     if how == "wavelet":
         yield from _wavelet(made, plain)

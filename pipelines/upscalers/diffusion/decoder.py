@@ -1,4 +1,4 @@
-"""Decoding latents into a picture, in tiles that look as if they had been decoded at once: see `sharing`."""
+"""Decoding latents into a picture, in tiles that look as if they had been decoded at once: see `tiled_autoencoder`."""
 
 from functools import partial
 from typing import Any
@@ -12,17 +12,25 @@ from pipelines.errors import BadWeights
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import Tiled
 from pipelines.runs import Run
-from pipelines.upscalers.diffusion.tiled_autoencoder import Attend, Norm, enlarged_by, fits, in_tiles, middle, resnet
+from pipelines.upscalers.diffusion.tiled_autoencoder import (
+    Attend,
+    Norm,
+    has_known_layers,
+    pixels_per_latent,
+    run_in_tiles,
+    run_middle,
+    run_resnet,
+)
 
 LOOKED_UP = 2048  # latents that are compared with all of a codebook at once: a codebook may have thousands of entries
 
 
-def check(vae: AutoencoderKL | VQModel) -> None:
-    """Raise BadWeights for a decoder that is built of other layers than those that are called here."""
+def check_decoder(vae: AutoencoderKL | VQModel) -> None:
+    """Raises BadWeights for a decoder that is built of other layers than those that are called here."""
     decoder = vae.decoder
     ups = [up for block in decoder.up_blocks for up in block.upsamplers or ()]
     known = (
-        fits(decoder.mid_block, [each for block in decoder.up_blocks for each in block.resnets])
+        has_known_layers(decoder.mid_block, [each for block in decoder.up_blocks for each in block.resnets])
         and all(type(each) is Upsample2D and each.use_conv and each.norm is None for each in ups)
         and isinstance(decoder.conv_norm_out, nn.GroupNorm)
         and not any(getattr(block, "attentions", None) for block in decoder.up_blocks)
@@ -31,16 +39,16 @@ def check(vae: AutoencoderKL | VQModel) -> None:
         raise BadWeights("vae is of another kind: its decoder is built of layers that are not known here.")
 
 
-def decode(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int) -> Run[Tiled]:
-    """The picture (s*H, s*W, 3) in [0, 1] of latents (1, C, H, W) that are scaled as the autoencoder has them.
+def decode_latents(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int) -> Run[Tiled]:
+    """Decodes into a picture (s*H, s*W, 3) in [0, 1] latents (1, C, H, W) that are scaled as the autoencoder has them.
 
     `side` is how many latents a tile reads. A step tells each tile done. Raises BadWeights where the decoder gives no
     finite numbers.
     """
-    return (yield from in_tiles(latents, partial(_pixels, vae), device, side, enlarged_by(vae), 3))
+    return (yield from run_in_tiles(latents, partial(_decode_tile, vae), device, side, pixels_per_latent(vae), 3))
 
 
-def _pixels(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
+def _decode_tile(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     made = _walk(vae, latents, norm, attend) / 2 + 0.5
     if not bool(torch.isfinite(made).all()):
         raise BadWeights("The decoder gives no finite numbers for this picture.")
@@ -51,12 +59,12 @@ def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     """Through the decoder's layers, from the first to the last; the picture is in [-1, 1], about."""
     decoder = vae.decoder
     if isinstance(vae, VQModel):
-        latents = _entries(vae.quantize.embedding.weight, latents)
+        latents = _look_up(vae.quantize.embedding.weight, latents)
     values = decoder.conv_in(latents if vae.post_quant_conv is None else vae.post_quant_conv(latents))
-    values = middle(decoder.mid_block, values, norm, attend)
+    values = run_middle(decoder.mid_block, values, norm, attend)
     for block in decoder.up_blocks:
         for each in block.resnets:
-            values = resnet(each, values, norm)
+            values = run_resnet(each, values, norm)
         for up in block.upsamplers or ():
             # Of 64 or more, diffusers' layer makes a copy with channels first, and the convolution after it another.
             parts = [up(some) for some in torch.split(values, 32)]
@@ -66,7 +74,7 @@ def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     return picture
 
 
-def _entries(codebook: Tensor, latents: Tensor) -> Tensor:
+def _look_up(codebook: Tensor, latents: Tensor) -> Tensor:
     """For each latent (N, C, h, w) the nearest entry of the codebook (E, C) (van den Oord et al. 2017, VQ-VAE)."""
     flat = latents.permute(0, 2, 3, 1)
     nearest = [torch.cdist(some, codebook).argmin(1) for some in torch.split(flat.flatten(0, 2), LOOKED_UP)]

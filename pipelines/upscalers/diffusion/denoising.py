@@ -3,12 +3,11 @@
 At each step the network looks at overlapping tiles, and where several looked the mean of what they predict counts,
 each weighted by a Gaussian about its middle (Bar-Tal et al. 2023, MultiDiffusion, arXiv:2302.08113; the weights as in
 Wang et al. 2023, StableSR, arXiv:2305.07015). So no tile is a picture of its own. Memory is that of one batch of tiles
-and a few arrays as large as the latents. A step is yielded after each batch: closing the run ends it there.
+and a few arrays as large as the latents. A step is yielded after each batch: closing the run ends it there. What a
+prediction is of, and what noise there is at which time, the scheduler alone knows.
 """
 
 import copy
-import inspect
-import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,9 @@ from pipelines.networks.devices import Device
 from pipelines.networks.forward import DTYPES, computing, in_memory
 from pipelines.networks.tiling import Span, Tile, plan
 from pipelines.runs import Preview, Run, Step
-from pipelines.upscalers.diffusion.preview import Colours
-from pipelines.upscalers.diffusion.task import Task, fit
+from pipelines.upscalers.diffusion.preview import ColourMap
+from pipelines.upscalers.diffusion.scheduler import Scheduler
+from pipelines.upscalers.diffusion.task import Task, cast_conditioning
 
 SPREAD = 0.15  # the Gaussian's deviation, as a share of a tile's side: at its border a tile counts next to nothing
 OVERLAP = 8  # the share of a tile's side that it reads beyond what it writes, as a divisor: neighbours share 32 of 128
@@ -31,21 +31,21 @@ PREVIEWS = 8  # in a run, about
 
 
 class Predictor:
-    """The network with everything that stays the same during a run: what it is told, and the guidance.
+    """The network with everything that stays the same during a run: its conditioning, and the guidance.
 
-    Gives (N, C, h, w) float32, the words' pull included. What is no number in the device's precision is computed once
-    more in float32, and so is all that follows. Raises BadWeights for what is none there either.
+    Returns (N, C, h, w) float32, guided. What is no number in the device's precision is computed once more in float32,
+    and so is all that follows. Raises BadWeights for what is none there either.
     """
 
-    def __init__(self, unet: Any, device: Device, told: Mapping[str, Tensor], guidance: float) -> None:
+    def __init__(self, unet: Any, device: Device, conditioning: Mapping[str, Tensor], guidance: float) -> None:
         self.device, self.unet, self.guidance = device, unet, guidance
-        self.told = {name: each.to(device.name) for name, each in told.items()}
+        self.conditioning = {name: each.to(device.name) for name, each in conditioning.items()}
         self.exact = device.dtype == "float32"
 
     @property
     def passes(self) -> int:
         """How often the network runs for a tile: twice with guidance."""
-        return max((len(each) for each in self.told.values()), default=1)
+        return max((len(each) for each in self.conditioning.values()), default=1)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -76,14 +76,16 @@ class Predictor:
         number = len(tiles)
         dtype = torch.float32 if self.exact else DTYPES[self.device.dtype]
         with computing(self.device):
-            told = {
-                name: fit(each, each.device, dtype).repeat_interleave(number, 0) for name, each in self.told.items()
+            conditioning = {
+                name: cast_conditioning(each, each.device, dtype).repeat_interleave(number, 0)
+                for name, each in self.conditioning.items()
             }
-            given: Tensor = self.unet(tiles.to(dtype).repeat(self.passes, 1, 1, 1), time, **told, return_dict=False)[0]
-            given = given.float()
+            repeated = tiles.to(dtype).repeat(self.passes, 1, 1, 1)
+            output: Tensor = self.unet(repeated, time, **conditioning, return_dict=False)[0]
+            output = output.float()
             if self.passes == 1:
-                return given
-            away, along = given.chunk(2)
+                return output
+            away, along = output.chunk(2)
             return away + self.guidance * (along - away)
 
 
@@ -100,7 +102,7 @@ class Cut:
         self.tiles = plan(height, width, side, self.overlap, grid)
         self.halved_to: int | None = None
 
-    def smaller(self) -> None:
+    def shrink(self) -> None:
         """Look at fewer tiles together, or at tiles half as large. Raises OutOfMemory where they are small already."""
         if self.batch > 1 and len(self.tiles) > 1:
             self.batch //= 2
@@ -147,31 +149,30 @@ class Progress:
 def denoise(
     predict: Predictor,
     task: Task,
-    scheduler: Any,
+    scheduler: Scheduler,
     generator: torch.Generator,
     cut: Cut,
-    colours: Colours,
+    colours: ColourMap,
     around: tuple[int, int],
 ) -> Run[Tensor]:
-    """Latents (1, C, H, W) that are noise alone become those of the picture that the task is about, enlarged.
+    """Turns noise into the latents (1, C, H, W) of the picture that the task is about, enlarged.
 
-    `scheduler` has its timesteps set. Every few steps there is a `Preview`. `around` is as in `Progress`.
+    Every few steps there is a `Preview`. `around` is as in `Progress`. Raises BadWeights for latents that are no finite
+    numbers, OutOfMemory where not even a small tile fits.
     """
     times, device = scheduler.timesteps, predict.device
-    extra = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     every = max(1, round(len(times) / PREVIEWS))
     beside = task.beside.to(device.name)
-    latents: Tensor = (task.latents * scheduler.init_noise_sigma).to(device.name)
+    latents = (task.noise * scheduler.first_noise).to(device.name)
     for number, time in enumerate(times):
         progress = Progress(number, len(times), predict.passes, around)
         with computing(device):
-            seen = torch.cat([scheduler.scale_model_input(latents, time), beside], dim=1)
-            told = task.clock(scheduler, time)
-        given = yield from _whole(predict, seen, told, cut, progress)
+            seen = torch.cat([scheduler.scale(latents, time), beside], dim=1)
+            network_time = scheduler.network_time(time)
+        predicted = yield from _predict_whole(predict, seen, network_time, cut, progress)
         with computing(device):
-            predicted = task.reading(scheduler, latents, given)
-            picture = colours.paint(_clean(scheduler, predicted, time, latents)) if number % every == 0 else None
-            latents = scheduler.step(predicted, time, latents, **extra, return_dict=False)[0]
+            picture = colours.paint(scheduler.to_clean(predicted, time, latents)) if number % every == 0 else None
+            latents = scheduler.step(predicted, time, latents, generator)
         if picture is not None:
             step = progress.at(len(cut.tiles), len(cut.tiles))
             yield Preview(step.done, step.total, step.note, picture)
@@ -180,34 +181,34 @@ def denoise(
     return latents
 
 
-def _whole(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
-    """The prediction for the whole picture; where memory is short, once more in smaller pieces."""
+def _predict_whole(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
+    """Predicts for the whole picture; where memory is short, once more in smaller pieces."""
     while True:
         try:
             with in_memory():
-                return (yield from _by_tiles(predict, seen, time, cut, progress))
+                return (yield from _predict_tiles(predict, seen, time, cut, progress))
         except MemoryError:
-            cut.smaller()
+            cut.shrink()
 
 
-def _by_tiles(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
+def _predict_tiles(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, progress: Progress) -> Run[Tensor]:
     weights, groups, done = cut.weights(), cut.groups(), 0
     whole = torch.zeros(0)
     yield progress.at(0, len(cut.tiles))
     for group in groups:
         # The last group may be smaller: it is filled up, because a device has to prepare for each new shape.
         filled = [*group, *group[-1:] * (len(groups[0]) - len(group))]
-        predicted = predict(torch.cat([_of(seen, tile) for tile in filled]), time)
+        predicted = predict(torch.cat([_cut_out(seen, tile) for tile in filled]), time)
         if not done:
             whole = predicted.new_zeros((1, predicted.shape[1], *cut.size))
         for tile, values in zip(group, predicted, strict=False):
-            _of(whole, tile).add_(values * weights[tile].to(values.device))
+            _cut_out(whole, tile).add_(values * weights[tile].to(values.device))
         done += len(group)
         yield progress.at(done, len(cut.tiles))
     return whole
 
 
-def _of(picture: Tensor, tile: Tile) -> Tensor:
+def _cut_out(picture: Tensor, tile: Tile) -> Tensor:
     rows, columns = tile
     return picture[:, :, rows.start : rows.stop, columns.start : columns.stop]
 
@@ -223,14 +224,3 @@ def _shares(spans: Set[Span]) -> dict[Span, Tensor]:
     for span, height in heights.items():
         together[span.start : span.stop] += height
     return {span: height / together[span.start : span.stop] for span, height in heights.items()}
-
-
-def _clean(scheduler: Any, predicted: Tensor, time: Tensor, latents: Tensor) -> Tensor:
-    """What the latents will be in the end, as far as this step's prediction knows: of that, of velocity or of noise."""
-    if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
-        return predicted
-    signal = scheduler.alphas_cumprod[int(time)].sqrt().item()
-    noise = math.sqrt(max(0.0, 1 - signal**2))
-    velocity = scheduler.config.prediction_type == "v_prediction"
-    clean: Tensor = signal * latents - noise * predicted if velocity else (latents - noise * predicted) / signal
-    return clean

@@ -1,4 +1,4 @@
-"""Encoding a picture into latents, in tiles that come out as if it had been encoded at once: see `sharing`."""
+"""Encoding a picture into latents, in tiles that come out as if encoded at once: see `tiled_autoencoder`."""
 
 from functools import partial
 
@@ -13,15 +13,23 @@ from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
 from pipelines.runs import Run
-from pipelines.upscalers.diffusion.tiled_autoencoder import Attend, Norm, enlarged_by, fits, in_tiles, middle, resnet
+from pipelines.upscalers.diffusion.tiled_autoencoder import (
+    Attend,
+    Norm,
+    has_known_layers,
+    pixels_per_latent,
+    run_in_tiles,
+    run_middle,
+    run_resnet,
+)
 
 
-def check(vae: AutoencoderKL) -> None:
-    """Raise BadWeights for an encoder that is built of other layers than those that are called here."""
+def check_encoder(vae: AutoencoderKL) -> None:
+    """Raises BadWeights for an encoder that is built of other layers than those that are called here."""
     encoder = vae.encoder
     downs = [down for block in encoder.down_blocks for down in block.downsamplers or ()]
     known = (
-        fits(encoder.mid_block, [each for block in encoder.down_blocks for each in block.resnets])
+        has_known_layers(encoder.mid_block, [each for block in encoder.down_blocks for each in block.resnets])
         and all(type(each) is Downsample2D and each.use_conv and each.norm is None for each in downs)
         and isinstance(encoder.conv_norm_out, nn.GroupNorm)
         and not any(getattr(block, "attentions", None) for block in encoder.down_blocks)
@@ -30,18 +38,18 @@ def check(vae: AutoencoderKL) -> None:
         raise BadWeights("vae is of another kind: its encoder is built of layers that are not known here.")
 
 
-def encode(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int) -> Run[DiagonalGaussianDistribution]:
-    """The latents of a picture (s*H, s*W, 3) in [0, 1], as far as they are certain, on the processor.
+def encode_picture(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int) -> Run[DiagonalGaussianDistribution]:
+    """Encodes a picture (s*H, s*W, 3) in [0, 1] into the distribution of its latents, on the processor.
 
     `side` is how many latents a tile makes. A step tells each tile done. Raises BadWeights where the encoder gives no
     finite numbers.
     """
-    scale = enlarged_by(vae)
+    scale = pixels_per_latent(vae)
     picture = torch.from_numpy(pixels).permute(2, 0, 1)[None] * 2 - 1
     walk = partial(_walk, vae, scale)
     # The pixels of each latent lie one behind another: so a tile has as many places before as after.
     squares = pixel_unshuffle(picture, scale)
-    done = yield from in_tiles(squares, walk, device, side, 1, 2 * vae.config.latent_channels)
+    done = yield from run_in_tiles(squares, walk, device, side, 1, 2 * vae.config.latent_channels)
     moments = torch.from_numpy(done.pixels).permute(2, 0, 1)[None]
     if not bool(torch.isfinite(moments).all()):
         raise BadWeights("The encoder gives no finite numbers for this picture.")
@@ -54,10 +62,10 @@ def _walk(vae: AutoencoderKL, scale: int, squares: Tensor, norm: Norm, attend: A
     values = encoder.conv_in(pixel_shuffle(squares, scale))
     for block in encoder.down_blocks:
         for each in block.resnets:
-            values = resnet(each, values, norm)
+            values = run_resnet(each, values, norm)
         for down in block.downsamplers or ():
             values = down(values)
-    values = middle(encoder.mid_block, values, norm, attend)
+    values = run_middle(encoder.mid_block, values, norm, attend)
     values = encoder.conv_out(encoder.conv_act(norm(encoder.conv_norm_out, values)))
     moments: Tensor = values if vae.quant_conv is None else vae.quant_conv(values)
     return moments

@@ -1,19 +1,19 @@
-"""The diffusion engine: latent diffusion models, with words or without, for pictures of any size.
+"""The diffusion engine: latent diffusion models, with a prompt or without, for pictures of any size.
 
 The picture is denoised as a whole of which the network sees tiles (`denoising`), then decoded in tiles that share what
-they would need to see of the whole (`decoder`), and its colours are brought back (`colour`).
+they would need to see of the whole (`decoder`), and its colours are brought back (`colour`). What a model is, its
+specification says (`catalog.diffusion`), and how its parts are read and its network is called, the module named there.
 """
 
+import importlib
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.diffusion import resolve_options, specification
+from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings, check
-from pipelines.catalog.speeds import DECODING, ENCODING, HELD
+from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.images.resample import enlarge
@@ -22,8 +22,7 @@ from pipelines.networks.devices import Device
 from pipelines.networks.tiling import Tiled
 from pipelines.runs import Run, Step, changed, noted
 from pipelines.upscalers.base import Upscaled
-from pipelines.upscalers.diffusion.colour import fixed
-from pipelines.upscalers.diffusion.options import Options, chosen
+from pipelines.upscalers.diffusion.colour import fix_colours
 from pipelines.weights.local import Found
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from pipelines.upscalers.diffusion.denoising import Cut
     from pipelines.upscalers.diffusion.parts import Parts
 
-SIDE = 128  # latents a side that a tile reads: what the networks were trained with
 GRID = 8  # latents: a tile's side is a multiple
 SMALLEST_DECODED = 64  # latents: the autoencoder's tiles overlap by a fixed width, smaller ones would be little else
 
@@ -55,6 +53,11 @@ class DiffusionUpscaler:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def specification(self) -> Specification:
+        """All that is known of the model as data."""
+        return specification(self.model)
+
+    @property
     def weights_sha256(self) -> tuple[str, ...]:
         """See `Upscaler`."""
         return tuple(found.sha256 for found in self.files if found.file.learned)
@@ -73,17 +76,17 @@ class DiffusionUpscaler:
             return (yield from self._run(pixels, settings))
 
     def _run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
-        options = chosen(self.model, settings)
-        device = _device()
+        options, tiling = resolve_options(self.model, settings), self.specification.tiling
+        device = _choose_device()
         parts = self.parts(device)
-        side = (settings.tile or SIDE * parts.pixels) // (GRID * parts.pixels) * GRID
-        denoised = yield from self._denoised(pixels, options, parts, device, side)
-        decoded = yield from _decoded(denoised, parts, device, side)
+        side = (settings.tile or tiling.side) // (GRID * parts.pixels) * GRID
+        denoised = yield from self._denoise(pixels, options, parts, device, side)
+        decoded = yield from _decode(denoised, parts, device, side)
         height, width, _ = pixels.shape
         made = decoded.pixels[: height * self.scale, : width * self.scale]
         if options.colour_fix != "none":
             plain = yield from noted(enlarge(pixels, self.scale, "bicubic"), "colours, ")
-            yield from fixed(made, plain, options.colour_fix)
+            yield from fix_colours(made, plain, options.colour_fix)
         halved = [denoised.cut.halved_to and denoised.cut.halved_to * parts.pixels]
         halved += [decoded.halved_to and decoded.halved_to * parts.enlarges // self.scale]
         short = [f"memory ran short: tiles were cut to {min(filter(None, halved))} px"] if any(halved) else []
@@ -93,16 +96,15 @@ class DiffusionUpscaler:
             device.label,
             device.dtype,
             decoded.seam,
-            Tiling(side * parts.pixels, denoised.cut.overlap * parts.pixels, HELD[self.model.arch]),
+            tiling._replace(side=side * parts.pixels, overlap=denoised.cut.overlap * parts.pixels),
             notes=(*denoised.notes, *short),
-            settings=self._used(options, side * parts.pixels, denoised.scheduler),
+            settings=self._record(options, side * parts.pixels, denoised.scheduler),
         )
 
-    def _used(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
+    def _record(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
         """What would make the same picture again."""
         used = {name: value for name, value in asdict(options).items() if name in self.model.takes}
-        name = "DPM++ 2M" if scheduler == "DPMSolverMultistepScheduler" else scheduler
-        return {**used, "tile": side, "scheduler": name}
+        return {**used, "tile": side, "scheduler": scheduler}
 
     def parts(self, device: Device) -> "Parts":
         """The parts on that device. Where they were on another they are read anew: what was rounded stays rounded.
@@ -110,56 +112,49 @@ class DiffusionUpscaler:
         Raises MemoryError where they do not fit.
         """
         from pipelines.networks.forward import DTYPES, in_memory
-        from pipelines.upscalers.diffusion import ldm_x4, sd_x2, sd_x4
-
-        readers: Mapping[str, Callable[..., Parts]] = {
-            "sd-x4": sd_x4.read,
-            "sd-x2": sd_x2.read,
-            "ldm-x4": ldm_x4.read,
-        }
 
         with self.lock:
             if device not in self.placed:
                 self.placed.clear()
                 paths = {found.file.path: found.path for found in self.files}
-                read = readers[self.model.arch]
+                module = importlib.import_module(self.specification.module)
                 with in_memory():
-                    self.placed[device] = read(paths, device.name, DTYPES[device.dtype])
+                    self.placed[device] = module.read_parts(
+                        self.specification, paths, device.name, DTYPES[device.dtype]
+                    )
             return self.placed[device]
 
-    def _denoised(self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int) -> Run["Denoised"]:
+    def _denoise(self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int) -> Run["Denoised"]:
         """The latents of the enlarged picture, padded to what the network takes. `side` is a tile's, in latents."""
         import torch
 
         from pipelines.networks.forward import computing
         from pipelines.upscalers.diffusion.denoising import Cut, Predictor, denoise
-        from pipelines.upscalers.diffusion.preview import fitted
+        from pipelines.upscalers.diffusion.preview import fit_colours
 
         grid = parts.grid(tiled=max(pixels.shape[:2]) > side * parts.pixels)
-        padded = _padded(pixels, grid * parts.pixels, parts.least * parts.pixels)
+        padded = parts.pad(pixels, grid)
         height, width = (length // parts.pixels for length in padded.shape[:2])
         cut = Cut(height, width, side, grid, device.batch, parts.pixels)
-        around = ENCODING[self.model.arch], DECODING[self.model.arch]
-        passes = options.steps * (2 if options.guided else 1)
-        total = (sum(around) + passes) * len(cut.tiles)
+        around = self.specification.encoding, self.specification.decoding
+        total = (sum(around) + options.passes) * len(cut.tiles)
 
         def counted(step: Step) -> Step:
             return replace(step, done=around[0] * len(cut.tiles) * step.done // step.total, total=total)
 
         generator = torch.Generator().manual_seed(options.seed)
-        run = parts.task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
+        run = parts.make_task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
         task = yield from changed(run, counted)
-        stepping = parts.stepping(self.own_scheduler)
-        stepping.set_timesteps(options.steps, device=device.name)
-        predict = Predictor(parts.unet, device, task.told, task.guidance)
+        scheduler = parts.make_scheduler(options.steps, device.name, self.own_scheduler)
+        predict = Predictor(parts.unet, device, task.conditioning, task.guidance)
         with computing(device):
-            colours = fitted(parts, pixels)
-        latents = yield from denoise(predict, task, stepping, generator, cut, colours, around)
+            colours = fit_colours(parts, pixels)
+        latents = yield from denoise(predict, task, scheduler, generator, cut, colours, around)
         after = around[1] * len(cut.tiles)
-        total = (around[0] + passes) * len(cut.tiles) + after  # memory may have made more tiles of them
-        wordless = self.model.prompt and options.guidance > 1 and not options.guided
-        notes = (*["no words, so no guidance"] * wordless, *task.notes, *predict.notes)
-        return Denoised(latents, cut, after, total, type(stepping).__name__, notes)
+        total = (around[0] + options.passes) * len(cut.tiles) + after  # memory may have made more tiles of them
+        unprompted = self.model.prompt and options.guidance > 1 and not options.guided
+        notes = (*["no words, so no guidance"] * unprompted, *task.notes, *predict.notes)
+        return Denoised(latents, cut, after, total, scheduler.label, notes)
 
 
 class Denoised(NamedTuple):
@@ -175,7 +170,7 @@ class Denoised(NamedTuple):
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscaler:
     """Read the parts from their files. Raises BadWeights where they are not those of such a model at that scale."""
-    device = _device()  # first, because in a forked process it makes torch safe to use
+    device = _choose_device()  # first, because in a forked process it makes torch safe to use
     weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
     parts = upscaler.parts(device)
@@ -184,25 +179,18 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
     return upscaler
 
 
-def _device() -> Device:
+def _choose_device() -> Device:
     """Where and how the networks run; by torch, whatever else is there."""
     return replace(devices.choose(), engine="torch", note=None)
 
 
-def _decoded(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Run[Tiled]:
+def _decode(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Run[Tiled]:
     """The picture; steps go on counting where denoising left off."""
-    from pipelines.upscalers.diffusion.decoder import decode
+    from pipelines.upscalers.diffusion.decoder import decode_latents
 
     def counted(step: Step) -> Step:
         left = denoised.after * (step.total - step.done) // step.total
         return Step(denoised.total - left, denoised.total, f"decoding, tile {step.done} of {step.total}")
 
     latents = denoised.latents / parts.scaling
-    return (yield from changed(decode(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))
-
-
-def _padded(pixels: Pixels, multiple: int, least: int) -> Pixels:
-    """The picture mirrored beyond its lower and right edge until both sides are multiples, and no less than `least`."""
-    beyond = [max(length + -length % multiple, least) - length for length in pixels.shape[:2]]
-    padded: Pixels = np.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="symmetric")
-    return padded
+    return (yield from changed(decode_latents(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))

@@ -1,34 +1,37 @@
-"""What every latent diffusion model is made of. What each has of its own: `sd_x4`, `sd_x2` and `ldm_x4`."""
+"""What every latent diffusion model is made of. What each has of its own is in the module its specification names."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel, VQModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
 from pipelines.runs import Run
-from pipelines.upscalers.diffusion import decoder
-from pipelines.upscalers.diffusion.options import Options
-from pipelines.upscalers.diffusion.reading import tried
-from pipelines.upscalers.diffusion.task import Task, fit
-from pipelines.upscalers.diffusion.tiled_autoencoder import enlarged_by
+from pipelines.upscalers.diffusion.decoder import check_decoder
+from pipelines.upscalers.diffusion.reading import as_bad_weights
+from pipelines.upscalers.diffusion.scheduler import DiffusersScheduler, Scheduler
+from pipelines.upscalers.diffusion.task import Task, cast_conditioning
+from pipelines.upscalers.diffusion.tiled_autoencoder import pixels_per_latent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts(ABC):
     """A model's parts, ready to run.
 
-    `unet` is on the device, in its precision, `vae` beside it in float32. The scheduler is a configuration: each run
-    makes its own, because it counts steps.
+    `unet` is on the device, in its precision, `vae` beside it in float32. `scheduler` holds the settings in the file of
+    that name: each run makes its own from them, because it counts steps.
     """
 
+    specification: Specification
     unet: UNet2DConditionModel | UNet2DModel
     vae: AutoencoderKL | VQModel
     scheduler: Mapping[str, Any]
@@ -37,6 +40,7 @@ class Parts(ABC):
     # made before an autoencoder's configuration had it, and would get another's.
     scaling: ClassVar[float]
     pixels: ClassVar[int] = 1  # of the small picture a side, for each latent
+    padding: ClassVar[Literal["symmetric", "reflect", "constant"]] = "symmetric"  # numpy's name for what lies beyond
 
     @property
     def least(self) -> int:
@@ -46,7 +50,7 @@ class Parts(ABC):
     @property
     def enlarges(self) -> int:
         """How many pixels a side the decoder makes of one in the latents."""
-        return enlarged_by(self.vae)
+        return pixels_per_latent(self.vae)
 
     @property
     def folds(self) -> int:
@@ -66,12 +70,19 @@ class Parts(ABC):
         """Both sides of what is denoised are multiples of so many latents, and tiles begin and end there."""
         return self.folds
 
-    @abstractmethod
-    def stepping(self, own: bool) -> Any:
-        """A scheduler for one run; with `own` the one that the files name, where another is better."""
+    def pad(self, pixels: Pixels, grid: int) -> Pixels:
+        """Continues a picture (H, W, 3) below and to the right, until both sides fill the grid and are long enough."""
+        multiple, least = grid * self.pixels, self.least * self.pixels
+        beyond = [max(length + -length % multiple, least) - length for length in pixels.shape[:2]]
+        padded: Pixels = np.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode=self.padding)
+        return padded
+
+    def make_scheduler(self, steps: int, device: str, own: bool = False) -> Scheduler:
+        """A scheduler for one run; with `own` the one that the files describe, where another is better."""
+        return DiffusersScheduler(self.scheduler, steps, device, "" if own else self.specification.better_scheduler)
 
     @abstractmethod
-    def task(
+    def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
     ) -> Run[Task]:
         """What the network is to do with a picture (H, W, 3), of which `padded` fills the grid.
@@ -81,8 +92,8 @@ class Parts(ABC):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Worded(Parts):
-    """A model that reads words too, by an encoder that stays on the processor in float32."""
+class PromptedParts(Parts):
+    """A model that reads a prompt too, by an encoder that stays on the processor in float32."""
 
     text_encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
@@ -92,26 +103,26 @@ class Worded(Parts):
         return self.unet, self.vae, self.text_encoder
 
 
-def check(parts: Parts, seen: int, given: int, told: Mapping[str, Tensor]) -> None:
-    """Raise BadWeights where parts do not fit together.
+def check_parts(parts: Parts, channels_in: int, channels_out: int, conditioning: Mapping[str, Tensor]) -> None:
+    """Raises BadWeights where parts do not fit together.
 
-    The network should read `seen` channels and give `given`; `told` is what else it is told, for one tile.
+    The network should take and give so many channels; `conditioning` is what else it takes, for one tile.
     """
     unet = parts.unet
-    if (unet.config.in_channels, unet.config.out_channels) != (seen, given):
+    if (unet.config.in_channels, unet.config.out_channels) != (channels_in, channels_out):
         raise BadWeights(
             f"unet and vae do not fit together: the network reads {unet.config.in_channels} channels and gives "
             f"{unet.config.out_channels}, and the latents have {parts.vae.config.latent_channels}."
         )
-    if isinstance(parts, Worded):
-        _check_words(parts)
-    decoder.check(parts.vae)
-    parts.stepping(own=False)
-    parts.stepping(own=True)
-    tried(lambda: _once(parts, told), "unet/config.json")
+    if isinstance(parts, PromptedParts):
+        _check_text_encoder(parts)
+    check_decoder(parts.vae)
+    for own in (False, True):
+        parts.make_scheduler(parts.specification.options.steps, "cpu", own)
+    as_bad_weights(lambda: _run_once(parts, conditioning), "unet/config.json")
 
 
-def _check_words(parts: Worded) -> None:
+def _check_text_encoder(parts: PromptedParts) -> None:
     wide, width = parts.unet.config.cross_attention_dim, parts.text_encoder.config.hidden_size
     if wide != width:
         raise BadWeights(f"unet and text_encoder do not fit together: {wide} and {width} values.")
@@ -119,9 +130,10 @@ def _check_words(parts: Worded) -> None:
         raise BadWeights("tokenizer and text_encoder do not fit together: it has more words than the encoder knows.")
 
 
-def _once(parts: Parts, told: Mapping[str, Tensor]) -> None:
+def _run_once(parts: Parts, conditioning: Mapping[str, Tensor]) -> None:
     """Run the network on as little as it takes: it may want what it is not given here."""
     unet, side = parts.unet, max(parts.folds, parts.least)
     tile = torch.zeros((1, unet.config.in_channels, side, side), device=unet.device, dtype=unet.dtype)
+    cast = {name: cast_conditioning(each, unet.device, unet.dtype) for name, each in conditioning.items()}
     with torch.inference_mode():
-        unet(tile, 1, **{name: fit(each, unet.device, unet.dtype) for name, each in told.items()})
+        unet(tile, 1, **cast)

@@ -23,20 +23,20 @@ LARGEST = 256  # pixels: the longer side of a preview
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Colours:
+class ColourMap:
     """The map: (C + 1, 3), from a latent's C values and a 1 to its colour in [0, 1]."""
 
     weights: npt.NDArray[np.float32]
 
     def paint(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """Latents (1, C, H, W) as a picture (h, w, 3): a pixel for each latent, or for the mean of a few."""
+        """Shows latents (1, C, H, W) as a picture (h, w, 3): a pixel for each latent, or for the mean of a few."""
         apart = -(-max(latents.shape[2:]) // LARGEST)
         means = avg_pool2d(latents, apart, ceil_mode=True)[0].permute(1, 2, 0).float().cpu().numpy()
         return to_uint8(means @ self.weights[:-1] + self.weights[-1])
 
 
-def fitted(parts: Parts, pixels: Pixels) -> Colours:
-    """The map for a picture (H, W, 3): by least squares, from the latents of its bicubic enlargement to its pixels."""
+def fit_colours(parts: Parts, pixels: Pixels) -> ColourMap:
+    """Fits the map to a picture (H, W, 3) by least squares, from its bicubic enlargement's latents to its pixels."""
     height, width, _ = pixels.shape
     share = min(1, SAMPLE / max(height, width))
     small = shrunk(pixels, max(1, round(share * height)), max(1, round(share * width)))
@@ -46,4 +46,4 @@ def fitted(parts: Parts, pixels: Pixels) -> Colours:
     latents = (encoded * parts.scaling)[0].flatten(1).T.cpu().numpy()
     known = np.column_stack([latents, np.ones(len(latents), np.float32)])
     weights, *_ = np.linalg.lstsq(known, small.reshape(-1, 3), rcond=1e-4)
-    return Colours(weights.astype(np.float32))
+    return ColourMap(weights.astype(np.float32))

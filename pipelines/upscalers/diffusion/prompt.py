@@ -1,4 +1,4 @@
-"""From words to what the network attends to."""
+"""From a prompt to what the network attends to."""
 
 import threading
 from typing import Any, NamedTuple
@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipelines.upscalers.diffusion.options import Options
-from pipelines.upscalers.diffusion.parts import Worded
+from pipelines.catalog.specification import Options
+from pipelines.upscalers.diffusion.parts import PromptedParts
 
 _tokenizing = threading.Lock()  # a tokenizer keeps how it cuts and pads from one call to the next, for all threads
 
 
-class Words(NamedTuple):
+class EmbeddedPrompt(NamedTuple):
     """Each with a first axis of 1, or of 2 with guidance: what to keep away from, what to follow.
 
     `embedding` is (n, tokens, width), `before_norm` the same before the encoder's last norm, and `pooled` (n, width)
-    what stands for all of them. `notes` tells of words that were not read.
+    what stands for all of them. `notes` tells of tokens that were not read.
     """
 
     embedding: Tensor
@@ -25,30 +25,34 @@ class Words(NamedTuple):
     notes: tuple[str, ...]
 
 
-def embed(parts: Worded, options: Options) -> Words:
-    """The words of a run, read by the model's text encoder."""
+def embed_prompt(parts: PromptedParts, options: Options) -> EmbeddedPrompt:
+    """Encodes the prompt of a run, and with guidance the negative one, by the model's text encoder."""
     texts = {"negative prompt": options.negative_prompt, "prompt": options.prompt}
     if not options.guided:
         del texts["negative prompt"]
     with _tokenizing:
-        notes = [note for name, text in texts.items() for note in _cut(parts, name, text)]
+        notes = [note for name, text in texts.items() for note in _note_cut(parts, name, text)]
         tokens = parts.tokenizer(
-            list(texts.values()), padding="max_length", max_length=_room(parts), truncation=True, return_tensors="pt"
+            list(texts.values()),
+            padding="max_length",
+            max_length=_context_length(parts),
+            truncation=True,
+            return_tensors="pt",
         )
     mask = tokens.attention_mask if getattr(parts.text_encoder.config, "use_attention_mask", False) else None
     with torch.inference_mode():
-        read = parts.text_encoder(tokens.input_ids, attention_mask=mask, output_hidden_states=True)
-    return Words(read.last_hidden_state, read.hidden_states[-1], read.pooler_output, tuple(notes))
+        encoded = parts.text_encoder(tokens.input_ids, attention_mask=mask, output_hidden_states=True)
+    return EmbeddedPrompt(encoded.last_hidden_state, encoded.hidden_states[-1], encoded.pooler_output, tuple(notes))
 
 
-def _room(parts: Worded) -> int:
+def _context_length(parts: PromptedParts) -> int:
     """How many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
     most: Any = min(parts.tokenizer.model_max_length, parts.text_encoder.config.max_position_embeddings)
     return int(most)
 
 
-def _cut(parts: Worded, name: str, text: str) -> list[str]:
+def _note_cut(parts: PromptedParts, name: str, text: str) -> list[str]:
     # Not verbose: it would warn, on the terminal, of what the note tells.
     every = parts.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-    count, room = len(every), _room(parts) - 2
+    count, room = len(every), _context_length(parts) - 2
     return [f"the {name} was cut: {room} of its {count} tokens were read"] if count > room else []

@@ -40,26 +40,26 @@ _OLD_NAMES = (
 _NAMED = 3  # parameters in one sentence
 
 
-def network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
-    """A network of diffusers, frozen, on the processor in that precision."""
+def read_network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
+    """Reads a network of diffusers: frozen, on the processor in that precision."""
     config = f"{part}/config.json"
-    settings = configuration(files, config, (kind.__name__,))
+    settings = read_configuration(files, config, (kind.__name__,))
     with torch.device("meta"):  # shapes alone, until the file's numbers are put in their place
-        bare = made(kind, settings, config)
+        bare = construct(kind, settings, config)
     for module in bare.modules():  # what these smooth by is in no file
         if isinstance(module, KDownsample2D | KUpsample2D):
             module.register_buffer("kernel", type(module)(module.pad_mode).kernel, persistent=False)
     return _filled(bare, files, part, dtype, _renamed)
 
 
-def text_encoder(files: Files) -> CLIPTextModel:
-    """CLIP's text encoder, on the processor in float32."""
+def read_text_encoder(files: Files) -> CLIPTextModel:
+    """Reads CLIP's text encoder, on the processor in float32."""
     config = "text_encoder/config.json"
     settings = _json(files, config)
     if settings.get("model_type") not in ("clip_text_model", "clip"):
         raise BadWeights(f"{config} is not that of a CLIP text encoder.")
     with torch.device("meta"):
-        bare = tried(lambda: CLIPTextModel(CLIPTextConfig.from_dict(settings)), config)
+        bare = as_bad_weights(lambda: CLIPTextModel(CLIPTextConfig.from_dict(settings)), config)
     encoder = _filled(bare, files, "text_encoder", torch.float32, lambda key: key.removeprefix("text_model."))
     for module in encoder.modules():  # positions are not in every file, but counted
         if "position_ids" in module._buffers:
@@ -68,8 +68,8 @@ def text_encoder(files: Files) -> CLIPTextModel:
     return encoder
 
 
-def tokenizer(files: Files) -> CLIPTokenizer:
-    """The tokenizer, read from copies of its small files in one folder, which is all that its class reads.
+def read_tokenizer(files: Files) -> CLIPTokenizer:
+    """Reads the tokenizer from copies of its small files in one folder, which is all that its class reads.
 
     Where transformers 5 saved it, one file stands in the place of three, and must have the name that it has there.
     """
@@ -79,7 +79,7 @@ def tokenizer(files: Files) -> CLIPTokenizer:
             if path in files or name in _TOKENIZER_NEEDS:
                 source = _path(files, path)
                 _copied(source, Path(folder, WHOLE_TOKENIZER if source.name == WHOLE_TOKENIZER else name), path)
-        return tried(lambda: CLIPTokenizer.from_pretrained(folder, local_files_only=True), "tokenizer")
+        return as_bad_weights(lambda: CLIPTokenizer.from_pretrained(folder, local_files_only=True), "tokenizer")
 
 
 def _copied(source: Path, target: Path, name: str) -> None:
@@ -132,8 +132,8 @@ def _renamed(key: str) -> str:
     return key
 
 
-def configuration(files: Files, name: str, kinds: Collection[str]) -> Mapping[str, Any]:
-    """The settings in a file that is to describe one of these classes."""
+def read_configuration(files: Files, name: str, kinds: Collection[str]) -> Mapping[str, Any]:
+    """Reads the settings in a file that has to describe one of these classes."""
     settings = _json(files, name)
     if settings.get("_class_name") not in kinds:
         raise BadWeights(f"{name} is of another kind: it does not describe {' or '.join(kinds)}.")
@@ -156,14 +156,14 @@ def _path(files: Files, name: str) -> Path:
     return files[name]
 
 
-def made(kind: Any, settings: Mapping[str, Any], name: str) -> Any:
-    """An object of that kind with those of the settings that its version here knows."""
+def construct(kind: Any, settings: Mapping[str, Any], name: str) -> Any:
+    """Makes an object of that kind with those of the settings that its version here knows."""
     known = inspect.signature(kind.__init__).parameters
-    return tried(lambda: kind(**{key: value for key, value in settings.items() if key in known}), name)
+    return as_bad_weights(lambda: kind(**{key: value for key, value in settings.items() if key in known}), name)
 
 
-def tried(make: Callable[[], Any], name: str) -> Any:
-    """What `make` gives; where it fails, that is the fault of the file, unless memory is short: then MemoryError."""
+def as_bad_weights(make: Callable[[], Any], name: str) -> Any:
+    """Returns what `make` does; where it fails, the file is at fault, unless memory is short: then MemoryError."""
     try:
         with in_memory():
             return make()
@@ -176,5 +176,5 @@ def tried(make: Callable[[], Any], name: str) -> Any:
 def _few(keys: Any) -> str:
     """Some names, fit for one line."""
     names = sorted(keys)
-    named = ", ".join("".join(sign if sign.isprintable() else "?" for sign in key[:60]) for key in names[:_NAMED])
+    named = ", ".join("".join(each if each.isprintable() else "?" for each in key[:60]) for key in names[:_NAMED])
     return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named

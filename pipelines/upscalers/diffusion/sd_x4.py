@@ -1,4 +1,4 @@
-"""Stable Diffusion x4: the network sees the picture, with some noise in it, and is told words and how much noise.
+"""Stable Diffusion x4: the network sees the picture, with some noise in it, and takes a prompt and how much noise.
 
 Facts: diffusers' StableDiffusionUpscalePipeline, whose results these are where one tile is enough.
 """
@@ -8,30 +8,32 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from pipelines.catalog.settings import NOISE_LEVEL
+from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
 from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion import reading
-from pipelines.upscalers.diffusion.options import Options
-from pipelines.upscalers.diffusion.parts import Worded, check
-from pipelines.upscalers.diffusion.prompt import embed
+from pipelines.upscalers.diffusion.parts import PromptedParts, check_parts
+from pipelines.upscalers.diffusion.prompt import embed_prompt
 from pipelines.upscalers.diffusion.reading import SCHEDULER, Files
 from pipelines.upscalers.diffusion.task import Task
 
-SCHEDULERS = {kind.__name__: kind for kind in (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler)}
 PREDICTIONS = ("epsilon", "v_prediction")
 LOW_RES = "low_res_scheduler/scheduler_config.json"
 MULTIPLE = 4  # of pixels a side, to which diffusers brings every picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StableDiffusionX4(Worded):
-    """`low_res` is the configuration of what adds noise to the small picture."""
+class StableDiffusionX4(PromptedParts):
+    """See the module. `low_res` holds the settings of what adds noise to the small picture.
+
+    DPM++ 2M (Lu et al. 2022, arXiv:2211.01095) steps through the noise that its scheduler's file describes.
+    """
 
     low_res: Mapping[str, Any]
 
@@ -45,64 +47,60 @@ class StableDiffusionX4(Worded):
         """
         return max(MULTIPLE, self.folds) if tiled else MULTIPLE
 
-    def stepping(self, own: bool) -> Any:
-        """DPM++ 2M (Lu et al. 2022, arXiv:2211.01095) over the model's noise; or the scheduler that its files name."""
-        if own:
-            return reading.made(SCHEDULERS[self.scheduler["_class_name"]], self.scheduler, SCHEDULER)
-        noise = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
-        known = {key: self.scheduler[key] for key in noise if self.scheduler.get(key) is not None}
-        return reading.made(DPMSolverMultistepScheduler, known, SCHEDULER)
-
-    def noiser(self) -> DDPMScheduler:
+    def make_noiser(self) -> DDPMScheduler:
         """What adds noise to the small picture."""
-        return reading.made(DDPMScheduler, self.low_res, LOW_RES)
+        return reading.construct(DDPMScheduler, self.low_res, LOW_RES)
 
-    def task(
+    def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
     ) -> Run[Task]:
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
-        words = embed(self, options)
+        prompt = embed_prompt(self, options)
         least = [length + -length % MULTIPLE for length in pixels.shape[:2]]
         channels = (3, self.vae.config.latent_channels)
-        noise, latents = _drawn(generator, channels, least, padded.shape[:2])
+        noise, latents = _draw_noise(generator, channels, least, padded.shape[:2])
         low = torch.from_numpy(padded).permute(2, 0, 1)[None] * 2 - 1
         return Task(
             latents,
-            self.noiser().add_noise(low, noise, torch.tensor([options.noise_level])),
-            _told(words.embedding, options.noise_level),
+            self.make_noiser().add_noise(low, noise, torch.tensor([options.noise_level])),
+            _condition(prompt.embedding, options.noise_level),
             options.guidance,
-            notes=words.notes,
+            prompt.notes,
         )
 
 
-def read(files: Files, device: str, dtype: torch.dtype) -> StableDiffusionX4:
-    """All parts. Raises BadWeights where a file lacks, is damaged, is of another kind, or does not fit the others."""
+def read_parts(specification: Specification, files: Files, device: str, dtype: torch.dtype) -> StableDiffusionX4:
+    """Reads all parts.
+
+    Raises BadWeights where a file lacks, is damaged, is of another kind, or does not fit the others.
+    """
     parts = StableDiffusionX4(
-        reading.network(UNet2DConditionModel, files, "unet", dtype).to(device),
-        reading.network(AutoencoderKL, files, "vae", torch.float32).to(device),
-        reading.configuration(files, SCHEDULER, SCHEDULERS),
-        reading.text_encoder(files),
-        reading.tokenizer(files),
-        reading.configuration(files, LOW_RES, ("DDPMScheduler",)),
+        specification,
+        reading.read_network(UNet2DConditionModel, files, "unet", dtype).to(device),
+        reading.read_network(AutoencoderKL, files, "vae", torch.float32).to(device),
+        reading.read_configuration(files, SCHEDULER, specification.schedulers),
+        reading.read_text_encoder(files),
+        reading.read_tokenizer(files),
+        reading.read_configuration(files, LOW_RES, ("DDPMScheduler",)),
     )
     classes = parts.unet.config.num_class_embeds
     if not isinstance(classes, int) or classes <= NOISE_LEVEL[1]:
         raise BadWeights("unet is of another kind: it does not take the level of the noise in the small picture.")
     if parts.scheduler.get("prediction_type", "epsilon") not in PREDICTIONS:
         raise BadWeights(f"{SCHEDULER} names a prediction that is neither of noise nor of velocity.")
-    if parts.noiser().config.num_train_timesteps <= NOISE_LEVEL[1]:
+    if parts.make_noiser().config.num_train_timesteps <= NOISE_LEVEL[1]:
         raise BadWeights(f"{LOW_RES} knows too few levels of noise.")
     latents = parts.vae.config.latent_channels
-    check(parts, latents + 3, latents, _told(torch.zeros(1, 1, parts.text_encoder.config.hidden_size), 0))
+    check_parts(parts, latents + 3, latents, _condition(torch.zeros(1, 1, parts.text_encoder.config.hidden_size), 0))
     return parts
 
 
-def _told(embedding: Tensor, noise_level: int) -> dict[str, Tensor]:
+def _condition(embedding: Tensor, noise_level: int) -> dict[str, Tensor]:
     return {"encoder_hidden_states": embedding, "class_labels": torch.full((len(embedding),), noise_level)}
 
 
-def _drawn(
+def _draw_noise(
     generator: torch.Generator, channels: Sequence[int], least: Sequence[int], size: Sequence[int]
 ) -> list[Tensor]:
     """Noise of `size` (H, W) for each number of channels, (1, C, H, W), on the processor.

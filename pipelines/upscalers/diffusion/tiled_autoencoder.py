@@ -47,8 +47,8 @@ Walk: TypeAlias = Callable[[Tensor, Norm, Attend], Tensor]
 
 
 @dataclass(eq=False)
-class Shared:
-    """What tiles take from the sample of the whole.
+class SharedLayers:
+    """What the layers of every tile share: the norms' statistics and the attention of the sample of the whole.
 
     `moments` has mean and variance by group of each norm; `keys` and `values` are (1, heads, points, width) and
     `places` (points,) the number of each one's latent.
@@ -60,20 +60,20 @@ class Shared:
     places: Pixels = field(default_factory=lambda: np.empty(0, np.float32))
 
     def norm(self, module: nn.GroupNorm, values: Tensor) -> Tensor:
-        """What the group norm gives with these statistics in place of its own."""
+        """Normalises as the group norm would with these statistics in place of its own."""
         mean, variance = (each[:, None] for each in self.moments[module])
         gain = torch.unflatten(module.weight, 0, (module.num_groups, -1)) * torch.rsqrt(variance + module.eps)
         shift = torch.unflatten(module.bias, 0, gain.shape) - mean * gain
         return torch.addcmul(shift.reshape(1, -1, 1, 1), values, gain.reshape(1, -1, 1, 1))
 
 
-def enlarged_by(vae: Any) -> int:
-    """How many pixels a side an autoencoder's decoder makes of a latent: twice as many at each level but the first."""
+def pixels_per_latent(vae: Any) -> int:
+    """Counts the pixels a side that a decoder makes of a latent: twice as many at each level but the first."""
     return 1 << (len(vae.config.block_out_channels) - 1)
 
 
-def fits(middle: Any, resnets: Sequence[Any]) -> bool:
-    """Whether the middle block and these are built of the layers that are called here."""
+def has_known_layers(middle: Any, resnets: Sequence[Any]) -> bool:
+    """Returns whether the middle block and these are built of the layers that are called here."""
     attentions = [attention for attention in middle.attentions if attention is not None]
     return all(
         type(each) is ResnetBlock2D and each.time_emb_proj is None and not (each.up or each.down)
@@ -81,8 +81,8 @@ def fits(middle: Any, resnets: Sequence[Any]) -> bool:
     ) and all(type(each) is Attention and each.group_norm is not None for each in attentions)
 
 
-def in_tiles(values: Tensor, walk: Walk, device: Device, side: int, scale: int, channels: int) -> Run[Tiled]:
-    """What `walk` makes of values (1, C, H, W), one for each latent: (s*H, s*W, channels) float32.
+def run_in_tiles(values: Tensor, walk: Walk, device: Device, side: int, scale: int, channels: int) -> Run[Tiled]:
+    """Runs `walk` over values (1, C, H, W), one for each latent: (s*H, s*W, channels) float32.
 
     `side` is how many latents a tile reads. A step tells each tile done.
     """
@@ -90,11 +90,11 @@ def in_tiles(values: Tensor, walk: Walk, device: Device, side: int, scale: int, 
     # A tile has to know where it lies, so every latent goes with its number: float32 counts up to 16 million.
     numbers = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
     array = torch.cat([values.float().cpu(), numbers], dim=1)[0].permute(1, 2, 0).contiguous().numpy()
-    work = _Tiles(walk, device, array, max(LEAST_REACH, min(REACH, side // WINDOWS)))
+    work = _TileRunner(walk, device, array, max(LEAST_REACH, min(REACH, side // WINDOWS)))
     return (yield from run_tiled(array, scale, work, side, OVERLAP, feather=True, channels=channels))
 
 
-class _Tiles:
+class _TileRunner:
     """From a batch of tiles, with the numbers of their latents, to what comes out of the layers, for `run_tiled`.
 
     `reach` is how wide the sample's windows are, unless memory makes them smaller.
@@ -102,19 +102,21 @@ class _Tiles:
 
     def __init__(self, walk: Walk, device: Device, whole: Pixels, reach: int) -> None:
         self.walk, self.device, self.whole, self.reach = walk, device, whole, reach
-        self._shared: Shared | None = None
+        self._shared: SharedLayers | None = None
 
     def __call__(self, batch: Batch) -> Batch:
         with computing(self.device):
             if batch.shape[1:] == self.whole.shape:
-                made = self.walk(self._tensor(batch), _own, scaled_dot_product_attention)
+                made = self.walk(self._tensor(batch), _plain_norm, scaled_dot_product_attention)
             else:
                 shared, (tile,) = self._sample(), batch[..., -1]
-                made = self.walk(self._tensor(batch), shared.norm, _beyond(shared, tile, self.whole[..., 0].size))
+                made = self.walk(
+                    self._tensor(batch), shared.norm, _make_shared_attention(shared, tile, self.whole[..., 0].size)
+                )
             array: Batch = made.permute(0, 2, 3, 1).cpu().contiguous().numpy()
         return array
 
-    def _sample(self) -> Shared:
+    def _sample(self) -> SharedLayers:
         """The sample of the whole, made when a tile first asks for it; where memory is short, of smaller windows.
 
         To cut the tile would not help: the sample may take more than it. Raises MemoryError where the smallest do not
@@ -123,14 +125,14 @@ class _Tiles:
         while self._shared is None:
             try:
                 with computing(self.device):
-                    self._shared = self._sampled()
+                    self._shared = self._take_sample()
             except MemoryError:
                 if self.reach <= LEAST_REACH:
                     raise
                 self.reach = max(LEAST_REACH, self.reach // 2)
         return self._shared
 
-    def _sampled(self) -> Shared:
+    def _take_sample(self) -> SharedLayers:
         height, width, _ = self.whole.shape
         down, across = _Windows(height, self.reach), _Windows(width, self.reach)
         windows = np.stack(
@@ -146,10 +148,10 @@ class _Tiles:
 
 
 class _Sample:
-    """What the layers are given while windows go through them, to fill a `Shared`; `numbers` is (N, h, w)."""
+    """What the layers are given while windows go through them, to fill `SharedLayers`; `numbers` is (N, h, w)."""
 
     def __init__(self, numbers: Pixels, inside: Sequence[tuple[int, int]]) -> None:
-        self.shared = Shared()
+        self.shared = SharedLayers()
         self._tall, self._inside = numbers.shape[1], inside
         places, self._once = np.unique(self._cut(numbers), return_index=True)  # windows may overlap
         self.shared.places = places
@@ -192,8 +194,8 @@ class _Windows:
         self.starts = [index * last // max(1, count - 1) for index in range(count)]
 
 
-def _beyond(shared: Shared, tile: Pixels, total: int) -> Attend:
-    """Attention to the tile's own latents, and to the sampled ones outside it.
+def _make_shared_attention(shared: SharedLayers, tile: Pixels, total: int) -> Attend:
+    """Makes attention to the tile's own latents, and to the sampled ones outside it.
 
     Those stand for all latents outside it: each counts for as many as there are to each.
     """
@@ -219,19 +221,19 @@ def _beyond(shared: Shared, tile: Pixels, total: int) -> Attend:
     return attend
 
 
-def middle(block: Any, values: Tensor, norm: Norm, attend: Attend) -> Tensor:
-    """Through the block between encoder and decoder, of which both have one."""
+def run_middle(block: Any, values: Tensor, norm: Norm, attend: Attend) -> Tensor:
+    """Runs the block between encoder and decoder, of which both have one."""
     first, *resnets = block.resnets
-    values = resnet(first, values, norm)
+    values = run_resnet(first, values, norm)
     for attention, after in zip(block.attentions, resnets, strict=True):
         if attention is not None:
-            values = _attention(attention, values, norm, attend)
-        values = resnet(after, values, norm)
+            values = _run_attention(attention, values, norm, attend)
+        values = run_resnet(after, values, norm)
     return values
 
 
-def resnet(block: Any, values: Tensor, norm: Norm) -> Tensor:
-    """Through two convolutions and past them."""
+def run_resnet(block: Any, values: Tensor, norm: Norm) -> Tensor:
+    """Runs two convolutions, and what goes past them."""
     inner = block.conv1(block.nonlinearity(norm(block.norm1, values)))
     inner = block.conv2(block.nonlinearity(norm(block.norm2, inner)))
     if block.conv_shortcut is not None:
@@ -240,7 +242,7 @@ def resnet(block: Any, values: Tensor, norm: Norm) -> Tensor:
     return added
 
 
-def _attention(block: Any, values: Tensor, norm: Norm, attend: Attend) -> Tensor:
+def _run_attention(block: Any, values: Tensor, norm: Norm, attend: Attend) -> Tensor:
     """Attention of every place to every place of what `attend` gives it."""
     tokens = norm(block.group_norm, values).flatten(2).transpose(1, 2)
     parts = (
@@ -252,6 +254,6 @@ def _attention(block: Any, values: Tensor, norm: Norm, attend: Attend) -> Tensor
     return added
 
 
-def _own(module: nn.GroupNorm, values: Tensor) -> Tensor:
+def _plain_norm(module: nn.GroupNorm, values: Tensor) -> Tensor:
     normalised: Tensor = module(values)
     return normalised

@@ -5,13 +5,13 @@ import pytest
 
 from pipelines.images.picture import Pixels
 from pipelines.runs import finish
-from pipelines.upscalers.diffusion import colour
+from pipelines.upscalers.diffusion.colour import fix_colours
 from tests.conftest import smooth
 
 
 def fixed(made: Pixels, plain: Pixels, how: str) -> Pixels:
     made = made.copy()
-    finish(colour.fixed(made, plain.copy(), how))
+    finish(fix_colours(made, plain.copy(), how))
     return made
 
 

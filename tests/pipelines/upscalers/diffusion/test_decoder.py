@@ -63,7 +63,7 @@ def rms(difference: Pixels) -> float:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 40), (33, 64)])
 def test_one_tile_is_the_autoencoders_own(size: tuple[int, int], vae: AutoencoderKL) -> None:
-    done = finish(decoder.decode(vae, uneven(*size), CPU, 64))
+    done = finish(decoder.decode_latents(vae, uneven(*size), CPU, 64))
     assert (done.tiles, done.seam) == (1, None)
     np.testing.assert_array_equal(done.pixels, at_once(vae, uneven(*size)))
 
@@ -71,7 +71,7 @@ def test_one_tile_is_the_autoencoders_own(size: tuple[int, int], vae: Autoencode
 @pytest.mark.parametrize(("side", "size", "bound"), [(128, (150, 110), 0.12), (64, (100, 110), 0.15)])
 def test_tiles_are_near_the_whole(side: int, size: tuple[int, int], bound: float, vae: AutoencoderKL) -> None:
     latents = uneven(*size)
-    whole, shared = at_once(vae, latents), finish(decoder.decode(vae, latents, CPU, side))
+    whole, shared = at_once(vae, latents), finish(decoder.decode_latents(vae, latents, CPU, side))
     error, error_alone = rms(shared.pixels - whole), rms(alone(vae, latents, side) - whole)
     assert shared.tiles > 1 and shared.pixels.shape == (4 * size[0], 4 * size[1], 3)
     assert error < bound * whole.std() and error < 0.4 * error_alone
@@ -82,7 +82,7 @@ def test_tiles_are_near_the_whole(side: int, size: tuple[int, int], bound: float
 @pytest.mark.parametrize("size", [(9, 150), (20, 90), (65, 65)])
 def test_pictures_with_few_places_for_windows(size: tuple[int, int], vae: AutoencoderKL) -> None:
     """Narrower than a window, or so small that windows overlap."""
-    whole, shared = at_once(vae, uneven(*size)), finish(decoder.decode(vae, uneven(*size), CPU, 64))
+    whole, shared = at_once(vae, uneven(*size)), finish(decoder.decode_latents(vae, uneven(*size), CPU, 64))
     assert shared.tiles > 1 and rms(shared.pixels - whole) < 0.2 * whole.std()
 
 
@@ -91,13 +91,13 @@ def test_with_the_wholes_own_statistics_the_convolutions_are_exact(monkeypatch: 
     torch.manual_seed(0)
     vae, latents = drawn(tiny_vae(mid_block_add_attention=False)), uneven(100, 90)
 
-    def windows(self: Any) -> tiled_autoencoder.Shared:
+    def windows(self: Any) -> tiled_autoencoder.SharedLayers:
         sample = tiled_autoencoder._Sample(self.whole[None, ..., -1], [(0, length) for length in self.whole.shape[:2]])
         self.walk(self._tensor(self.whole[None]), sample.norm, sample.attend)
         return sample.shared
 
-    monkeypatch.setattr(tiled_autoencoder._Tiles, "_sample", windows)
-    done = finish(decoder.decode(vae, latents, CPU, 64))
+    monkeypatch.setattr(tiled_autoencoder._TileRunner, "_sample", windows)
+    done = finish(decoder.decode_latents(vae, latents, CPU, 64))
     assert done.tiles > 1
     np.testing.assert_allclose(done.pixels, at_once(vae, latents), atol=5e-3)
 
@@ -105,16 +105,16 @@ def test_with_the_wholes_own_statistics_the_convolutions_are_exact(monkeypatch: 
 def test_a_flat_picture_shows_no_grid(vae: AutoencoderKL) -> None:
     """Within the picture, where nothing but tiles could make a difference."""
     flat = torch.tensor([1.0, -2.0, 0.5, 3.0]).reshape(1, 4, 1, 1).expand(1, 4, 120, 120).contiguous()
-    done = finish(decoder.decode(vae, flat, CPU, 64)).pixels[100:-100, 100:-100]
+    done = finish(decoder.decode_latents(vae, flat, CPU, 64)).pixels[100:-100, 100:-100]
     blocks = done.reshape(70, 4, 70, 4, 3)  # a flat latent's pixels may differ among themselves, in the same way all
     assert np.ptp(blocks, axis=(0, 2)).max() < 0.005
 
 
 def test_nothing_is_left_in_the_autoencoder(vae: AutoencoderKL) -> None:
     """Two decodings at once must not see each other: the same latents give the same, whatever came between."""
-    first = finish(decoder.decode(vae, uneven(80, 70), CPU, 64)).pixels
-    finish(decoder.decode(vae, 5 * uneven(70, 90), CPU, 64))
-    np.testing.assert_array_equal(finish(decoder.decode(vae, uneven(80, 70), CPU, 64)).pixels, first)
+    first = finish(decoder.decode_latents(vae, uneven(80, 70), CPU, 64)).pixels
+    finish(decoder.decode_latents(vae, 5 * uneven(70, 90), CPU, 64))
+    np.testing.assert_array_equal(finish(decoder.decode_latents(vae, uneven(80, 70), CPU, 64)).pixels, first)
 
 
 def at_most(latents: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -137,13 +137,13 @@ def test_no_more_latents_are_in_memory_than_a_tile_has(
     side: int, size: tuple[int, int], vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = at_most(side**2, monkeypatch)
-    assert finish(decoder.decode(vae, uneven(*size), CPU, side)).halved_to is None
+    assert finish(decoder.decode_latents(vae, uneven(*size), CPU, side)).halved_to is None
     assert len(seen) > 2
 
 
 def test_the_usual_sample_is_as_large_as_the_usual_tile(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = at_most(128**2, monkeypatch)
-    finish(decoder.decode(vae, uneven(130, 72), CPU, 128))
+    finish(decoder.decode_latents(vae, uneven(130, 72), CPU, 128))
     assert seen[0] == 128**2 and max(seen[1:]) < 90**2
 
 
@@ -154,7 +154,7 @@ def test_too_little_memory_for_the_whole_is_tiles(
     """And a smaller sample: of as much as fits."""
     latents = uneven(120, 90)
     whole, seen = at_once(vae, latents), at_most(most, monkeypatch)
-    done = finish(decoder.decode(vae, latents, CPU, 128))
+    done = finish(decoder.decode_latents(vae, latents, CPU, 128))
     assert seen[0] == (4096 if most > 4096 else most)
     assert done.halved_to is not None and done.halved_to < 90 and rms(done.pixels - whole) < 0.2 * whole.std()
 
@@ -162,20 +162,20 @@ def test_too_little_memory_for_the_whole_is_tiles(
 def test_too_little_memory_for_the_smallest_sample_is_said(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
     at_most(56**2 - 1, monkeypatch)
     with pytest.raises(OutOfMemory, match=r"^Not enough memory even for a tile of 32 pixels a side\.$"):
-        finish(decoder.decode(vae, uneven(120, 90), CPU, 128))
+        finish(decoder.decode_latents(vae, uneven(120, 90), CPU, 128))
 
 
 def test_what_is_no_number_is_said(vae: AutoencoderKL) -> None:
     latents = uneven(20, 20)
     latents[0, 0, 3, 3] = torch.nan
     with pytest.raises(BadWeights, match=r"^The decoder gives no finite numbers for this picture\.$"):
-        finish(decoder.decode(vae, latents, CPU, 64))
+        finish(decoder.decode_latents(vae, latents, CPU, 64))
 
 
 def test_another_decoder_is_refused() -> None:
     blocks = ("UpDecoderBlock2D", "AttnUpDecoderBlock2D", "UpDecoderBlock2D")
     with pytest.raises(BadWeights, match="its decoder is built of layers that are not known here"):
-        decoder.check(
+        decoder.check_decoder(
             AutoencoderKL(
                 block_out_channels=(8, 8, 8),
                 up_block_types=blocks,

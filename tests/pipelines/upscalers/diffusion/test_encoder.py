@@ -38,13 +38,13 @@ def at_once(vae: AutoencoderKL, pixels: Pixels) -> torch.Tensor:
 @pytest.mark.parametrize("size", [(8, 8), (64, 320)])
 def test_one_tile_is_the_autoencoders_own(size: tuple[int, int], vae: AutoencoderKL) -> None:
     pixels = uneven(*size)
-    done = finish(encoder.encode(vae, pixels, CPU, 64))
+    done = finish(encoder.encode_picture(vae, pixels, CPU, 64))
     torch.testing.assert_close(done.parameters, at_once(vae, pixels), atol=1e-6, rtol=0)
 
 
 def test_tiles_are_near_the_whole(vae: AutoencoderKL) -> None:
     pixels = uneven(640, 720)
-    whole, shared = at_once(vae, pixels), finish(encoder.encode(vae, pixels, CPU, 64)).parameters
+    whole, shared = at_once(vae, pixels), finish(encoder.encode_picture(vae, pixels, CPU, 64)).parameters
     assert shared.shape == (1, 8, 80, 90)
     assert (shared - whole).square().mean().sqrt() < 0.12 * whole.std()
 
@@ -53,7 +53,7 @@ def test_what_is_no_number_is_said() -> None:
     broken = drawn(tiny_vae_x8())
     broken.encoder.conv_in.weight.data[0, 0, 0, 0] = torch.nan
     with pytest.raises(BadWeights, match=r"^The encoder gives no finite numbers for this picture\.$"):
-        finish(encoder.encode(broken, uneven(16, 16), CPU, 64))
+        finish(encoder.encode_picture(broken, uneven(16, 16), CPU, 64))
 
 
 def test_another_encoder_is_refused() -> None:
@@ -62,4 +62,4 @@ def test_another_encoder_is_refused() -> None:
         block_out_channels=(8, 8), down_block_types=blocks, up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4
     )
     with pytest.raises(BadWeights, match="its encoder is built of layers that are not known here"):
-        encoder.check(other)
+        encoder.check_encoder(other)

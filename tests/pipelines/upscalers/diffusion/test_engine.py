@@ -13,6 +13,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionUpscalePipeline
 
+from pipelines.catalog.rows import Options, resolve_options
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory
 from pipelines.images.picture import Pixels
@@ -22,10 +23,10 @@ from pipelines.runs import Preview, Step, finish, noted
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.diffusion import denoising
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
-from pipelines.upscalers.diffusion.options import Options, chosen
-from pipelines.upscalers.diffusion.parts import Worded
-from pipelines.upscalers.diffusion.preview import fitted
-from pipelines.upscalers.diffusion.prompt import embed
+from pipelines.upscalers.diffusion.parts import PromptedParts
+from pipelines.upscalers.diffusion.preview import fit_colours
+from pipelines.upscalers.diffusion.prompt import embed_prompt
+from pipelines.upscalers.diffusion.scheduler import DiffusersScheduler
 from tests.conftest import smooth
 from tests.support import denoisers
 from tests.support.denoisers import use
@@ -94,7 +95,7 @@ def test_a_scheduler_that_draws_noise_equals_diffusers(folder: Path, tiny: Diffu
     own = replace(tiny, own_scheduler=True, placed={Device("cpu"): drawing})
     pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = own.parts(Device("cpu")).stepping(own=True)
+    pipeline.scheduler = own.parts(Device("cpu")).make_scheduler(4, "cpu", own=True).wrapped
     image, generator = torch.from_numpy(smooth(12, 16)).permute(2, 0, 1)[None], torch.Generator().manual_seed(11)
     expected = pipeline(
         prompt="a cat", image=image, num_inference_steps=4, generator=generator, output_type="np"
@@ -107,7 +108,7 @@ def test_a_scheduler_that_draws_noise_equals_diffusers(folder: Path, tiny: Diffu
 def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: DiffusionUpscaler) -> None:
     pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = tiny.parts(Device("cpu")).stepping(own=False)
+    pipeline.scheduler = tiny.parts(Device("cpu")).make_scheduler(4, "cpu").wrapped
     assert type(pipeline.scheduler).__name__ == "DPMSolverMultistepScheduler"
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     image = torch.from_numpy(smooth(16, 24)).permute(2, 0, 1)[None]
@@ -124,8 +125,10 @@ def test_dpm_is_the_default_and_equals_diffusers_with_it(folder: Path, tiny: Dif
 
 
 def test_the_defaults_are_the_models_own() -> None:
-    assert chosen(MODEL, Settings()) == Options("", "", 20, 9.0, 20, 0, "wavelet")
-    assert chosen(MODEL, Settings(prompt=" a cat\n", guidance=3)) == Options(prompt="a cat", guidance=3)
+    assert resolve_options(MODEL, Settings()) == Options("", "", 20, 9.0, 20, 0, "wavelet")
+    assert resolve_options(MODEL, Settings(prompt=" a cat\n", guidance=3)) == Options(
+        "a cat", "", 20, 3, 20, 0, "wavelet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,12 +208,12 @@ def test_words_beyond_what_is_read_are_told_in_the_note_alone(folder: Path, capl
 
 def test_words_may_be_read_by_several_threads(tiny: DiffusionUpscaler) -> None:
     parts = tiny.parts(Device("cpu"))
-    assert isinstance(parts, Worded)
-    asked = [Options(prompt="a cat " * (1 + number % 5)) for number in range(400)]
+    assert isinstance(parts, PromptedParts)
+    asked = [Options(prompt="a cat " * (1 + number % 5), guidance=9.0) for number in range(400)]
     with ThreadPoolExecutor(4) as pool:
-        read = list(pool.map(lambda options: embed(parts, options), asked))
+        read = list(pool.map(lambda options: embed_prompt(parts, options), asked))
     for options, words in zip(asked[:5], read[-5:], strict=True):
-        alone = embed(parts, options)
+        alone = embed_prompt(parts, options)
         torch.testing.assert_close(words.embedding, alone.embedding)
         assert words.notes == alone.notes
 
@@ -341,10 +344,11 @@ def test_previews_look_like_the_picture_and_cross_a_pipe(tiny: DiffusionUpscaler
 def test_a_preview_is_of_the_picture_without_its_noise(prediction: str) -> None:
     """From what the network predicts when it is right."""
     scheduler = DDIMScheduler(prediction_type=prediction)
+    ours = DiffusersScheduler({"_class_name": "DDIMScheduler", "prediction_type": prediction}, 4, "cpu")
     picture, noise = torch.rand(1, 4, 5, 6), torch.randn(1, 4, 5, 6)
     time = torch.tensor(400)
     predicted = scheduler.get_velocity(picture, noise, time) if prediction == "v_prediction" else noise
-    clean = denoising._clean(scheduler, predicted, time, scheduler.add_noise(picture, noise, time))
+    clean = ours.to_clean(predicted, time, scheduler.add_noise(picture, noise, time))
     torch.testing.assert_close(clean, picture, atol=1e-4, rtol=0)
 
 
@@ -353,7 +357,7 @@ def test_the_map_to_colours_is_the_best_linear_one(tiny: DiffusionUpscaler) -> N
     pixels = smooth(32, 24)
     plain = torch.from_numpy(finish(enlarge(pixels, 4, "bicubic"))).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        colours = fitted(everything, pixels)
+        colours = fit_colours(everything, pixels)
         latents = everything.vae.encode(2 * plain - 1).latent_dist.mode() * 0.08333
         painted = colours.paint(latents) / 255
     assert painted.shape == pixels.shape

@@ -10,14 +10,13 @@ import pytest
 import torch
 from diffusers import LDMSuperResolutionPipeline, VQModel
 
-from pipelines.catalog.rows import find
+from pipelines.catalog.rows import Options, find, resolve_options
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, UpscaleError
 from pipelines.networks.devices import Device
 from pipelines.runs import Preview, finish
 from pipelines.upscalers.diffusion import decoder
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
-from pipelines.upscalers.diffusion.options import Options, chosen
 from tests.conftest import smooth
 from tests.support import denoisers
 from tests.support.denoisers import run, use
@@ -53,7 +52,7 @@ def test_one_tile_equals_diffusers(size: tuple[int, int], folder: Path, tiny: Di
 
 
 def test_what_it_does_by_itself() -> None:
-    assert chosen(find("ldm-x4"), Settings()) == Options("", "", 100, 1.0, 0, 0, "none")
+    assert resolve_options(find("ldm-x4"), Settings()) == Options("", "", 100, 1.0, 0, 0, "none")
 
 
 @pytest.mark.parametrize("given", [{"prompt": "a cat"}, {"guidance": 2.0}, {"colour_fix": "none"}], ids=str)
@@ -92,7 +91,7 @@ def test_a_codebook_is_looked_up_in_pieces(tiny: DiffusionUpscaler, monkeypatch:
     with torch.inference_mode():
         expected, *_ = autoencoder.quantize(latents)
         monkeypatch.setattr(decoder, "LOOKED_UP", 3)
-        entries = decoder._entries(autoencoder.quantize.embedding.weight, latents)
+        entries = decoder._look_up(autoencoder.quantize.embedding.weight, latents)
     torch.testing.assert_close(entries, expected)
 
 

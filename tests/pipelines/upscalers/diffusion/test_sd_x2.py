@@ -11,16 +11,15 @@ import pytest
 import torch
 from diffusers import StableDiffusionLatentUpscalePipeline
 
-from pipelines.catalog.rows import find
+from pipelines.catalog.rows import Options, find, resolve_options
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory, UpscaleError
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
 from pipelines.upscalers.diffusion import denoising
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
-from pipelines.upscalers.diffusion.options import Options, chosen
-from pipelines.upscalers.diffusion.parts import Worded
-from pipelines.upscalers.diffusion.prompt import embed
+from pipelines.upscalers.diffusion.parts import PromptedParts
+from pipelines.upscalers.diffusion.prompt import embed_prompt
 from tests.conftest import smooth
 from tests.support import denoisers
 from tests.support.denoisers import run, use
@@ -72,8 +71,8 @@ def test_one_tile_equals_diffusers(
 def test_words_are_those_before_the_last_norm(tiny: DiffusionUpscaler) -> None:
     """Which this network learned from; whatever a later version of transformers calls the last of the hidden states."""
     parts = tiny.parts(Device("cpu"))
-    assert isinstance(parts, Worded)
-    words = embed(parts, Options(prompt="a cat"))
+    assert isinstance(parts, PromptedParts)
+    words = embed_prompt(parts, Options(prompt="a cat"))
     assert (words.before_norm - words.embedding).abs().mean() > 0.01
     norm = parts.text_encoder.final_layer_norm
     torch.testing.assert_close(norm(words.before_norm), words.embedding)
@@ -82,7 +81,7 @@ def test_words_are_those_before_the_last_norm(tiny: DiffusionUpscaler) -> None:
 def test_what_it_does_by_itself(monkeypatch: pytest.MonkeyPatch, tiny: DiffusionUpscaler) -> None:
     """Words are read, but unless guidance is asked for the network runs once a step."""
     row = find("sd-x2")
-    assert chosen(row, Settings()) == Options("", "", 20, 1.0, 0, 0, "none")
+    assert resolve_options(row, Settings()) == Options("", "", 20, 1.0, 0, 0, "none")
     passes = denoisers.each_pass(tiny, monkeypatch)
     run(tiny, smooth(8, 8), prompt="a cat")
     run(tiny, smooth(8, 8), prompt="a cat", guidance=2)

@@ -1,0 +1,57 @@
+"""What the specification of a diffusion model is: everything about it that is data. Imports no network library."""
+
+from dataclasses import dataclass
+
+from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.speeds import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Every choice of one run. The defaults change nothing: a model that does not take a setting keeps them."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    steps: int = 20
+    guidance: float = 1.0
+    noise_level: int = 0
+    seed: int = 0
+    colour_fix: str = "none"
+
+    @property
+    def guided(self) -> bool:
+        """Whether the network runs twice a step, with and without a prompt (Ho and Salimans 2022): not without any."""
+        return self.guidance > 1 and bool(self.prompt or self.negative_prompt)
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs over each tile."""
+        return self.steps * (2 if self.guided else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One diffusion model. What is not data, how its network is called, is in `module`.
+
+    `model` is its row, with the files of its parts; a row of the same `arch` is specified by this too. `module` has
+    `read_parts`, and is imported when the model is loaded. Time and memory are what is believed until the model was run
+    here: seconds for a megapixel that a pass of the network reads, on the processor and on the GPU that the rows of
+    `speeds` were measured on.
+    """
+
+    model: Model
+    module: str
+    options: Options  # where a caller leaves the choice to the model
+    schedulers: tuple[str, ...]  # classes of diffusers, one of which its files describe
+    tiling: Tiling  # unless another tile is asked for; `held` is beside the parameters
+    encoding: int  # what comes before denoising, in passes of the network over as much of the picture
+    decoding: int  # what comes after it, in such passes
+    seconds_on_cpu: float
+    seconds_on_gpu: float
+    better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
+
+    def rate(self, on_gpu: bool) -> Rate:
+        """How fast a pass of the network is believed to be."""
+        if on_gpu:
+            return Rate(self.seconds_on_gpu, self.tiling, "cuda, float16")
+        return Rate(self.seconds_on_cpu, self.tiling)

@@ -1,8 +1,10 @@
 """What holds of every diffusion model, asserted of a tiny one."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
+from pipelines.errors import BadSetting, BadWeights, OutOfMemory, UpscaleError
 from pipelines.images.picture import Pixels
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
@@ -19,8 +23,10 @@ from pipelines.runs import Preview, Step, finish
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from tests.conftest import smooth
+from tests.support.diffusion_parts import changed_json, loaded
 
 FOUR = Settings(steps=4, seed=11)
+PLAIN = replace(FOUR, colour_fix="none")  # of a model that brings colours back
 
 
 @contextmanager
@@ -40,6 +46,16 @@ def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:
     """Four steps of the seed 11, unless told otherwise."""
     return finish(upscaler.run(pixels, replace(FOUR, **changes)))
+
+
+def run_plain(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:
+    """The same, and without bringing colours back."""
+    return run(upscaler, pixels, **{"colour_fix": "none", **changes})
+
+
+def no_memory(*args: Any, **kwargs: Any) -> Any:
+    """What torch does on a GPU that is full."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def each_pass(upscaler: DiffusionUpscaler, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -101,13 +117,91 @@ def assert_ends_within_one_pass(
     assert len(passes) == before + 1
 
 
-def stock(kind: type[DiffusionPipeline], folder: Path, pixels: Pixels, **arguments: Any) -> Pixels:
-    """What diffusers' own pipeline makes of it in 4 steps, with the scheduler of the files."""
+def assert_halves_tiles(
+    upscaler: DiffusionUpscaler,
+    pixels: Pixels,
+    said: str,
+    smallest: str,
+    monkeypatch: pytest.MonkeyPatch,
+    **changes: Any,
+) -> Upscaled:
+    """Where memory lasts for tiles of 60 latents they become smaller, which a note tells; of 20 it is an error."""
+    unet = upscaler.parts(Device("cpu")).unet
+    forward, largest = unet.forward, 60
+
+    def short(tiles: torch.Tensor, *a: Any, **k: Any) -> Any:
+        if max(tiles.shape) > largest:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(tiles, *a, **k)
+
+    monkeypatch.setattr(unet, "forward", short)
+    done = run(upscaler, pixels, **changes)
+    assert done.notes[-1] == f"memory ran short: tiles were cut to {said} px" and done.tiles > 1
+    largest = 20
+    with pytest.raises(OutOfMemory, match=rf"^Not enough memory even for a tile of {smallest} pixels a side\.$"):
+        run(upscaler, pixels, **changes)
+    return done
+
+
+def assert_cannot_use(upscaler: DiffusionUpscaler, given: Mapping[str, Any]) -> None:
+    """Before anything is run."""
+    with pytest.raises(BadSetting, match=rf"^{upscaler.model.name} cannot use the setting"):
+        next(upscaler.run(smooth(4, 4), Settings(**given)))
+
+
+def assert_parts_refused(
+    folder: Path, model: Model, path: str, changes: Mapping[str, object], said: str, tmp_path: Path
+) -> None:
+    """With such changes in one file, by one sentence."""
+    parts = Path(shutil.copytree(folder, tmp_path / "parts"))
+    changed_json(parts / path, changes)
+    with pytest.raises(BadWeights, match=said) as refused:
+        loaded(parts, model=model)
+    assert "\n" not in str(refused.value) and str(refused.value).endswith(".")
+
+
+def assert_lacking_named(folder: Path, model: Model, path: str, tmp_path: Path) -> None:
+    parts = Path(shutil.copytree(folder, tmp_path / "parts"))
+    (parts / path).unlink()
+    with pytest.raises(UpscaleError, match=path):
+        loaded(parts, model=model)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """diffusers' own pipeline of parts in a folder; with another scheduler, if one is given, than that of the files."""
+
+    kind: type[DiffusionPipeline]
+    folder: Path
+    scheduler: Any = None
+
+    def __call__(self, pixels: Pixels, **arguments: Any) -> Pixels:
+        """What it makes of the picture in 4 steps of the seed 11."""
+        pipeline = _loaded_stock(self.kind, self.folder)
+        scheduler = pipeline.scheduler
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        generator = torch.Generator().manual_seed(11)
+        given = {"image": image, "num_inference_steps": 4, "generator": generator, "output_type": "np", **arguments}
+        try:
+            pipeline.scheduler = self.scheduler or scheduler
+            made: Pixels = pipeline(**given).images[0]
+        finally:
+            pipeline.scheduler = scheduler
+        return made
+
+
+@cache
+def _loaded_stock(kind: type[DiffusionPipeline], folder: Path) -> Any:
     pipeline: Any = kind.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    generator = torch.Generator().manual_seed(11)
-    made: Pixels = pipeline(
-        image=image, num_inference_steps=4, generator=generator, output_type="np", **arguments
-    ).images[0]
-    return made
+    return pipeline
+
+
+def assert_equals_stock(
+    upscaler: DiffusionUpscaler, stock: Stock, pixels: Pixels, given: Mapping[str, Any], **changes: Any
+) -> Upscaled:
+    """In one tile it is what diffusers makes of the same parts; `given` is what its pipeline calls the changes."""
+    done = run(upscaler, pixels, **changes)
+    np.testing.assert_allclose(done.pixels, stock(pixels, **given), atol=1e-4)
+    assert done.pixels.std() > 0.1 and done.tiles == 1
+    return done

@@ -28,67 +28,29 @@ from pipelines.catalog.schema import File, Model, Weights
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler, build
 from pipelines.weights import fetch as store
 
-FILES = (
-    "low_res_scheduler/scheduler_config.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder/model.safetensors",
-    "tokenizer/merges.txt",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.safetensors",
-)
 WORDS = 16  # tokens that the text encoder reads, the two ends included
-TAKES = ("tile", "seed", "prompt", "negative_prompt", "steps", "guidance", "noise_level", "colour_fix")
-MODEL = Model(
-    key="tiny-x4",
-    name="Tiny x4",
-    family="diffusion",
-    engine="diffusion",
-    scales={4: Weights(tuple(File(path, 0) for path in FILES), ())},
-    licence="none",
-    commercial=True,
-    note="",
-    arch="sd-x4",
-    takes=frozenset(TAKES),
-    tiles=find("sd-x4").tiles,
-)
-MODEL_X2 = Model(
-    key="tiny-x2",
-    name="Tiny x2",
-    family="diffusion",
-    engine="diffusion",
-    scales={2: Weights(tuple(File(path, 0) for path in FILES if "low_res" not in path), ())},
-    licence="none",
-    commercial=True,
-    note="",
-    arch="sd-x2",
-    takes=find("sd-x2").takes,
-    tiles=find("sd-x2").tiles,
-)
-FILES_LDM = (
-    "scheduler/scheduler_config.json",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.safetensors",
-    "vqvae/config.json",
-    "vqvae/diffusion_pytorch_model.safetensors",
-)
-MODEL_LDM = Model(
-    key="tiny-ldm",
-    name="Tiny latent x4",
-    family="diffusion",
-    engine="diffusion",
-    scales={4: Weights(tuple(File(path, 0) for path in FILES_LDM), ())},
-    licence="none",
-    commercial=True,
-    note="",
-    arch="ldm-x4",
-    takes=find("ldm-x4").takes,
-    tiles=find("ldm-x4").tiles,
-)
+
+
+def _tiny(like: str, key: str, name: str) -> Model:
+    """The row of a model, with those of its files that a folder saved below has, of any size and content."""
+    row = find(like)
+    ((scale, weights),) = row.scales.items()
+    assert weights is not None
+    unsaved = ("model_index.json", "tokenizer/special_tokens_map.json")
+    files = sorted(file.path for file in weights.files if file.path not in unsaved)
+    return replace(row, key=key, name=name, scales={scale: Weights(tuple(File(path, 0) for path in files), ())})
+
+
+def paths(model: Model) -> tuple[str, ...]:
+    """The files of its only scale."""
+    (weights,) = model.scales.values()
+    assert weights is not None
+    return tuple(file.path for file in weights.files)
+
+
+MODEL = _tiny("sd-x4", "tiny-x4", "Tiny x4")
+MODEL_X2 = _tiny("sd-x2", "tiny-x2", "Tiny x2")
+MODEL_LDM = _tiny("ldm-x4", "tiny-ldm", "Tiny latent x4")
 NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
 
 

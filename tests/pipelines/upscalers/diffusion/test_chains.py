@@ -1,6 +1,6 @@
 """Diffusion models in chains and beside others: tiny ones by the real keys, found in a folder of one's own."""
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +14,28 @@ from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
 from pipelines.measuring.protocols import contenders
 from pipelines.measuring.run import Plan, Scored
-from pipelines.networks.devices import Device
 from pipelines.runs import Step, finish
 from pipelines.upscalers.loading import load
 from tests.conftest import smooth
-from tests.support import denoisers
-from tests.support.denoisers import use
-from tests.support.diffusion_parts import saved, saved_ldm, saved_x2
 from tests.support.networks import put_tiny
 
 TWO = Settings(steps=2, prompt="a cat", seed=3)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(x4_folder: Path, x2_folder: Path, ldm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    for key, save in (("sd-x4", saved), ("sd-x2", saved_x2)):
-        save(folder / key)
+    for key, whole in (("sd-x4", x4_folder), ("sd-x2", x2_folder)):
+        shutil.copytree(whole, folder / key)
         (folder / key / "tokenizer" / "special_tokens_map.json").write_text("{}")
-    saved_ldm(folder / "ldm-x4")
+    shutil.copytree(ldm_folder, folder / "ldm-x4")
     put_tiny(folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
-def _own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
-    use(Device("cpu"), monkeypatch)
-    with denoisers.one_thread():
-        yield
 
 
 @pytest.mark.parametrize("second", ["sd-x2", "real-esrgan"])

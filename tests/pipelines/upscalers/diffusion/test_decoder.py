@@ -1,6 +1,5 @@
 """Decoding latents in tiles, against the autoencoder's own decoding of the whole."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,9 @@ from pipelines.networks.devices import Device
 from pipelines.networks.tiling import run_tiled
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion import decoder, tiled_autoencoder
-from tests.support.denoisers import one_thread
 from tests.support.diffusion_parts import drawn, tiny_vae
 
 CPU = Device("cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")

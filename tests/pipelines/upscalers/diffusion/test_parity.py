@@ -4,30 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from diffusers import StableDiffusionUpscalePipeline
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.settings import Settings
-from pipelines.images.picture import Pixels
-from pipelines.networks import devices
-from pipelines.networks.devices import Device
-from pipelines.runs import finish
 from pipelines.upscalers import loading
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from tests.conftest import smooth
 from tests.support import published
+from tests.support.denoisers import Stock, assert_equals_stock
 from tests.support.diffusion_parts import saved, saved_as_of_now
 from tests.support.hub import LoopbackHub, use
-
-SETTINGS = Settings(steps=4, seed=11, guidance=9, noise_level=40, colour_fix="none", negative_prompt="dog")
-
-
-@pytest.fixture(autouse=True)
-def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda: Device("cpu"))
 
 
 @pytest.fixture
@@ -37,26 +24,14 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         yield server
 
 
-def stock(folder: Path, pixels: Pixels, prompt: str) -> Pixels:
-    """What diffusers' own pipeline makes of it, loaded from the folder by its own code."""
-    pipeline = StableDiffusionUpscalePipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    words = {"prompt": prompt, "negative_prompt": "dog", "guidance_scale": 9.0}
-    image, generator = torch.from_numpy(pixels).permute(2, 0, 1)[None], torch.Generator().manual_seed(11)
-    made: Pixels = pipeline(
-        image=image, num_inference_steps=4, noise_level=40, generator=generator, output_type="np", **words
-    ).images[0]
-    return made
-
-
 def assert_equal_to_stock(upscaler: object, folder: Path) -> None:
     """In one tile, on multiples of 4, stepped by the scheduler of the files."""
     assert isinstance(upscaler, DiffusionUpscaler)
-    own = replace(upscaler, own_scheduler=True)
+    own, stock = replace(upscaler, own_scheduler=True), Stock(StableDiffusionUpscalePipeline, folder)
+    common = {"negative_prompt": "dog", "noise_level": 40}
     for size, prompt in (((16, 24), "a cat"), ((4, 4), "A Fox, in snow! 雪 🦊")):
-        done = finish(own.run(smooth(*size), replace(SETTINGS, prompt=prompt)))
-        assert done.tiles == 1 and done.pixels.std() > 0.1
-        np.testing.assert_allclose(done.pixels, stock(folder, smooth(*size), prompt), atol=1e-4)
+        theirs = {**common, "prompt": prompt, "guidance_scale": 9.0}
+        assert_equals_stock(own, stock, smooth(*size), theirs, **common, prompt=prompt, guidance=9, colour_fix="none")
 
 
 def test_what_the_hub_has_gives_what_diffusers_gives(

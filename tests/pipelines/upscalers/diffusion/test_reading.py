@@ -16,14 +16,14 @@ from safetensors.torch import load, save
 
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadWeights, UpscaleError
-from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.engine import build
 from pipelines.weights import fetch as store
 from tests.conftest import ROOT, smooth
-from tests.support.diffusion_parts import FILES, MODEL, changed_json, loaded, saved
+from tests.support.diffusion_parts import MODEL, changed_json, loaded, paths
 
+FILES = paths(MODEL)
 SETTINGS = Settings(steps=1, prompt="a cat", colour_fix="none")
 UNET, VAE, TEXT = (
     f"{part}.safetensors"
@@ -31,19 +31,9 @@ UNET, VAE, TEXT = (
 )
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(tmp_path_factory.mktemp("whole"))
-
-
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "parts"))
-
-
-@pytest.fixture(autouse=True)
-def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda: Device("cpu"))
+def folder(x4_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(x4_folder, tmp_path / "parts"))
 
 
 def pixels(folder: Path) -> np.ndarray:
@@ -68,7 +58,7 @@ def without(path: Path, key: str) -> None:
 # --- what is read -------------------------------------------------------------------------------------------------
 
 
-def test_files_may_lie_anywhere(whole: Path, folder: Path, tmp_path: Path) -> None:
+def test_files_may_lie_anywhere(x4_folder: Path, folder: Path, tmp_path: Path) -> None:
     """A Hub's snapshot is links into a folder of blobs; some files may have come from a mirror."""
     weights = MODEL.scales[4]
     assert weights is not None
@@ -79,20 +69,20 @@ def test_files_may_lie_anywhere(whole: Path, folder: Path, tmp_path: Path) -> No
         each.path.symlink_to(blob) if number % 2 else None
         found.append(replace(each, path=each.path if number % 2 else blob))
     moved = finish(build(MODEL, 4, tuple(found)).run(smooth(8, 12), SETTINGS)).pixels
-    np.testing.assert_array_equal(moved, pixels(whole))
+    np.testing.assert_array_equal(moved, pixels(x4_folder))
 
 
-def test_it_knows_its_files(whole: Path) -> None:
+def test_it_knows_its_files(x4_folder: Path) -> None:
     """Of a dozen those that hold what was learned; the others are settings."""
-    upscaler = loaded(whole)
-    learned = [whole / path for path in FILES if path.endswith(".safetensors")]
+    upscaler = loaded(x4_folder)
+    learned = [x4_folder / path for path in FILES if path.endswith(".safetensors")]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in learned]
     assert sorted(upscaler.weights_sha256) == sorted(hashes) and len(hashes) == 3
     assert upscaler.weights_bytes == sum(path.stat().st_size for path in learned)
     assert 4 * 20_000 < upscaler.nbytes < upscaler.weights_bytes
 
 
-def test_names_of_old_are_understood(whole: Path, folder: Path) -> None:
+def test_names_of_old_are_understood(x4_folder: Path, folder: Path) -> None:
     """The published files' names of the autoencoder's attention, and their counted positions."""
     old = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
 
@@ -111,18 +101,18 @@ def test_names_of_old_are_understood(whole: Path, folder: Path) -> None:
         state["text_model.embeddings.position_ids"] = torch.arange(16)[None]
 
     rewritten(folder / TEXT, prefixed)
-    np.testing.assert_array_equal(pixels(folder), pixels(whole))
+    np.testing.assert_array_equal(pixels(folder), pixels(x4_folder))
 
 
-def test_half_precision_files_are_read(whole: Path, folder: Path) -> None:
+def test_half_precision_files_are_read(x4_folder: Path, folder: Path) -> None:
     for name in (UNET, VAE, TEXT):
         rewritten(folder / name, lambda state: state.update({key: value.half() for key, value in state.items()}))
     assert loaded(folder).parts(Device("cpu")).unet.dtype == torch.float32
-    assert 0 < np.abs(pixels(folder) - pixels(whole)).mean() < 0.01
+    assert 0 < np.abs(pixels(folder) - pixels(x4_folder)).mean() < 0.01
 
 
-def test_a_change_of_precision_reads_the_files_anew(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler = loaded(whole)
+def test_a_change_of_precision_reads_the_files_anew(x4_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaler = loaded(x4_folder)
     exact = upscaler.parts(Device("cpu"))
     assert upscaler.parts(Device("cpu")) is exact
     assert upscaler.parts(Device("cpu", "bfloat16")).unet.dtype == torch.bfloat16
@@ -131,8 +121,8 @@ def test_a_change_of_precision_reads_the_files_anew(whole: Path, monkeypatch: py
     assert torch.equal(again.unet.conv_in.weight, exact.unet.conv_in.weight)
 
 
-def test_loading_says_nothing(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pixels(whole)
+def test_loading_says_nothing(x4_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pixels(x4_folder)
     assert capfd.readouterr() == ("", "")
 
 
@@ -154,10 +144,10 @@ def test_a_file_that_lacks_is_named(path: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_set_without_a_file_is_refused(path: str, whole: Path) -> None:
+def test_a_set_without_a_file_is_refused(path: str, x4_folder: Path) -> None:
     weights = MODEL.scales[4]
     assert weights is not None
-    rest = tuple(each for each in store.from_user(weights, whole) if each.file.path != path)
+    rest = tuple(each for each in store.from_user(weights, x4_folder) if each.file.path != path)
     with pytest.raises(
         BadWeights, match=rf"lacks {path}\.$|{path.split('/')[0]} has no file of weights in safetensors\.$"
     ):

@@ -61,6 +61,14 @@ def port() -> int:
     return _whole("PORT", 7860, 65_535)
 
 
+def debug() -> bool:
+    """Whether tracebacks are shown that users get one sentence for: UPSCALE_DEBUG, "0" unless set, or "1"."""
+    text = os.environ.get("UPSCALE_DEBUG") or "0"
+    if text not in ("0", "1"):
+        raise BadSetting(f"UPSCALE_DEBUG must be 0 or 1, not {text!r}.")
+    return text == "1"
+
+
 def exact() -> bool:
     """Whether networks are to run in float32 throughout: UPSCALE_PRECISION, "auto" unless set, or "exact"."""
     text = os.environ.get("UPSCALE_PRECISION") or "auto"

@@ -134,7 +134,7 @@ def serving(folder: Path, *program: str, **settings: str) -> Iterator[str]:
         assert server.stdout is not None
         line = next(line for line in server.stdout if "http://" in line)
         try:
-            yield line[line.index("http://") :].strip()
+            yield line[line.index("http://") :].split()[0]
         finally:
             server.terminate()
             server.stdout.read()

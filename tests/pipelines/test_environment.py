@@ -19,7 +19,7 @@ def test_every_environment_variable_is_told() -> None:
 
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
-    words = {"UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
+    words = {"UPSCALE_DEBUG": "0", "UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
     assert {name: default for name, default in TOLD.items() if default != "none"} == defaults | words
 
 
@@ -52,6 +52,15 @@ def test_precision_is_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_PRECISION", "half")
     with pytest.raises(BadSetting, match=r"^UPSCALE_PRECISION must be auto or exact, not 'half'\.$"):
         environment.exact()
+
+
+def test_debug_is_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not environment.debug()
+    monkeypatch.setenv("UPSCALE_DEBUG", "1")
+    assert environment.debug()
+    monkeypatch.setenv("UPSCALE_DEBUG", "yes")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_DEBUG must be 0 or 1, not 'yes'\.$"):
+        environment.debug()
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from pipelines.catalog import rows as catalog
-from pipelines.cli.main import _all_keys, _needed, main
+from pipelines.cli.main import main
+from pipelines.cli.weights import every_key, files_of
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -107,7 +108,7 @@ def test_weights_pull_and_verify_report_each_file(capsys: pytest.CaptureFixture[
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
     assert told.out.count("differs") == 3, "the tiny networks are not the published files"
-    lacking = [needed for label, needed in _needed(_all_keys()) if needed.sources and not label.startswith("espcn ")]
+    lacking = [needed for label, needed in files_of(every_key()) if needed.sources and not label.startswith("espcn ")]
     assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == len(lacking)
     assert told.out.count("failed: ") == len(lacking), "one line for all files that fail alike"
     assert told.err == f"{sum(len(needed.files) for needed in lacking)} files could not be verified.\n"
@@ -117,7 +118,7 @@ def test_weights_verify_succeeds_though_nobody_offers_a_model(
     capsys: pytest.CaptureFixture[str], own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until a folder of one's own has it; then its files are hashed as any others."""
-    monkeypatch.setattr("pipelines.cli.main._all_keys", lambda: ["espcn", "ldm-x4"])
+    monkeypatch.setattr("pipelines.cli.weights.every_key", lambda: ["espcn", "ldm-x4"])
     assert run("weights", "verify") == 0
     told = capsys.readouterr()
     assert told.out.splitlines()[3:] == [
@@ -139,7 +140,7 @@ def test_weights_verify_says_once_what_holds_for_all_files(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of an address where nobody listens: each file has a refusal of its own, in the same words."""
-    monkeypatch.setattr("pipelines.cli.main._all_keys", lambda: ["sd-x4"])
+    monkeypatch.setattr("pipelines.cli.weights.every_key", lambda: ["sd-x4"])
     use("http://127.0.0.1:9", tmp_path / "home", monkeypatch)
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
@@ -240,6 +241,43 @@ def test_a_picture_beyond_the_limits_is_refused(
     assert capsys.readouterr().err == (
         "small.png enlarged 8 times would be 240 by 160 pixels, and at most 0.03 megapixels can be made.\n"
     )
+
+
+@pytest.mark.parametrize("how", ["before the command", "behind the command", "by the environment"])
+def test_tracebacks_are_shown_to_those_who_ask(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the sentence still comes last."""
+    arguments = ["upscale", tmp_path / "no.png", tmp_path / "out.png", "--model", "bicubic", "--scale", "2"]
+    assert run(*arguments) == 1
+    assert capsys.readouterr().err == "no.png does not exist.\n"
+    if how == "by the environment":
+        monkeypatch.setenv("UPSCALE_DEBUG", "1")
+    else:
+        arguments.insert(0 if how == "before the command" else len(arguments), "--debug")
+    assert run(*arguments) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "BadPicture" in told and told.splitlines()[-1] == "no.png does not exist."
+
+
+def test_what_should_not_happen_is_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback, though those who run the program see one sentence."""
+    monkeypatch.setattr(catalog, "as_dict", lambda model: 1 / 0)
+    assert run("models", "--json") == 1
+    sentence = "Something went wrong that should not: ZeroDivisionError: division by zero\n"
+    assert capsys.readouterr().err == sentence
+    (record,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert record.name == "pipelines.cli.main" and record.exc_info and record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UPSCALE_DEBUG", "yes")
+    assert run("models") == 1
+    assert capsys.readouterr().err == "UPSCALE_DEBUG must be 0 or 1, not 'yes'.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,102 @@
+"""The command `weights`: list, download and check the models' files."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Weights
+from pipelines.cli import arguments
+from pipelines.cli.progress import progress
+from pipelines.errors import NobodyOffers, UpscaleError, WeightsUnavailable
+
+if TYPE_CHECKING:
+    from pipelines.weights.local import Found
+
+MEGABYTE = 1_000_000
+LABEL = 27  # as wide as the longest name of some weights, "real-esrgan-general denoise"
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command with its actions."""
+    weights = commands.add_parser("weights", help="list, download or check the models' files")
+    actions = weights.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="each file, its size, where it is and how it is pinned")
+    listing.set_defaults(command=_list)
+    pull = actions.add_parser("pull", help="download the files of these models, or of the metric lpips")
+    pull.add_argument("keys", nargs="+", type=arguments.key_with_files, metavar="KEY")
+    pull.set_defaults(command=_pull)
+    verify = actions.add_parser("verify", help="fetch and hash every file of every model and metric")
+    verify.set_defaults(command=_verify)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from pipelines.weights import fetch as weights
+
+    for label, needed in files_of(every_key()):
+        found = weights.find(needed)
+        where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
+        pins = ", ".join(dict.fromkeys(file.pin for file in needed.files))
+        print(f"{label:<{LABEL}} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
+
+
+def _pull(options: argparse.Namespace) -> None:
+    from pipelines.runs import finish
+    from pipelines.weights import fetch as weights
+
+    with progress() as show:
+        for label, needed in files_of(options.keys):
+            _announce(label, needed)
+            for file in finish(weights.fetch(needed), show):
+                print(f"{label:<{LABEL}} {file.path} ({file.origin}, {file.proof})")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    """Every file of every row, fetched and hashed; a row that fails does not stop the others.
+
+    What nobody offers is no failure: it is hashed where it is in a folder of one's own, and else there is no such file.
+    """
+    from pipelines.runs import finish
+    from pipelines.weights import fetch as weights
+
+    failed = 0
+    with progress() as show:
+        for label, needed in files_of(every_key()):
+            with suppress(UpscaleError):  # which `verify` tells
+                _announce(label, needed)
+            results = finish(weights.verify(needed), show)
+            failed += sum(isinstance(file, UpscaleError) and not isinstance(file, NobodyOffers) for file in results)
+            lines = (f"{label:<{LABEL}} {_verified(file, needed)}" for file in results)
+            print("\n".join(dict.fromkeys(lines)))  # what a source refuses, it refuses for all files alike
+    if failed:
+        raise WeightsUnavailable(f"{failed} files could not be verified.")
+
+
+def _verified(file: "Found | UpscaleError", needed: Weights) -> str:
+    if isinstance(file, NobodyOffers):
+        return "nowhere to ask: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
+    if isinstance(file, UpscaleError):
+        return f"failed: {file}"
+    name = file.file.name if len(needed.files) == 1 else file.file.path
+    return f"{name:<28} {file.proof:<14} sha256 {file.sha256} ({file.origin})"
+
+
+def _announce(label: str, needed: Weights) -> None:
+    """Say how much is about to be downloaded, before it is."""
+    from pipelines.phrasing import download
+    from pipelines.weights import fetch as weights
+
+    if needed.sources and weights.find(needed) is None:
+        print(f"{label:<{LABEL}} is not here: asking for {download(needed.size)}", flush=True)
+
+
+def files_of(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
+    """All weights of these models and metrics, by what to call them."""
+    for key in keys:
+        yield from catalog.needed_by(key).items()
+
+
+def every_key() -> list[str]:
+    """The keys of all models, then of the metrics that need files."""
+    return [*(model.key for model in catalog.MODELS), *catalog.METRIC_FILES]

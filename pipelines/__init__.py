@@ -1,3 +1,248 @@
-"""All the work: pictures in, enlarged pictures out. Knows nothing of the page."""
+"""Upscale images with many models, and measure which is best.
 
-VERSION = "0.1.0"
+    import pipelines
+
+    done = pipelines.upscale("in.jpg", model="swift", scale=4)
+    pipelines.write(done.picture, "out.png")
+    report = pipelines.benchmark(["photo.png"], models=["bicubic", "swift"], scale=4)
+
+These functions, their errors and the classes of `__all__` are the public API (docs/python.md); importing this package
+loads no other library.
+
+The folders, the lowest first. Each imports only those below it and the modules at the top (errors, runs, phrasing,
+files, machine, environment); images and weights know nothing of each other.
+
+    catalog     what there is: models, their files, scales, settings; plain data
+    images      files and pixels: an image file to a Picture and back; knows no model
+    weights     from a row of the catalog to files on this disk; knows no network
+    networks    neural networks as functions on arrays, in tiles
+    upscalers   the engines: a row of the catalog to an Upscaler
+    enlarge     the only way from Picture to Picture; beside it estimates, how long it will take
+    measuring   the benchmark: protocols, metrics, rows, statistics, verdict
+    report      what it writes down: JSON, CSV, HTML
+    cli         the command line; the page, which is the package ui, stands beside it
+
+From outside this package each folder is entered by one module, its door: catalog.rows, images.door, weights.fetch,
+upscalers.loading, measuring.run, report.report.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import (
+    BadPicture,
+    BadSetting,
+    BadWeights,
+    CannotWrite,
+    NobodyOffers,
+    OutOfMemory,
+    UpscaleError,
+    WeightsUnavailable,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from pipelines.catalog.schema import Model
+    from pipelines.enlarge import Details, Enlarged
+    from pipelines.images.picture import Picture
+    from pipelines.machine import VERSION
+    from pipelines.measuring.rows import Row
+    from pipelines.report.report import Report
+    from pipelines.runs import Step
+
+__all__ = [
+    "VERSION",
+    "BadPicture",
+    "BadSetting",
+    "BadWeights",
+    "CannotWrite",
+    "Details",
+    "Enlarged",
+    "Model",
+    "NobodyOffers",
+    "OutOfMemory",
+    "Picture",
+    "Report",
+    "Row",
+    "Step",
+    "UpscaleError",
+    "WeightsUnavailable",
+    "benchmark",
+    "models",
+    "read",
+    "upscale",
+    "write",
+]
+
+# Imported when they are first asked for.
+_LAZY = {
+    "VERSION": "machine",
+    "Details": "enlarge",
+    "Enlarged": "enlarge",
+    "Model": "catalog.schema",
+    "Picture": "images.picture",
+    "Report": "report.report",
+    "Row": "measuring.rows",
+    "Step": "runs",
+}
+
+
+def upscale(
+    image: "str | os.PathLike[str] | bytes | Picture",
+    model: str = "swift",
+    scale: int = 4,
+    *,
+    weights: "str | os.PathLike[str] | None" = None,
+    tile: int | None = None,
+    seed: int | None = None,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    noise_level: int | None = None,
+    colour_fix: str | None = None,
+    denoise: float | None = None,
+    on_step: "Callable[[Step], None] | None" = None,
+) -> "Enlarged":
+    """Upscale an image: a path, the bytes of a file, or a Picture.
+
+    `model` is a key of `models()`, or "owner/name/file.safetensors" on the Hugging Face Hub; what it lacks is
+    downloaded. `weights` is a file or folder of your own to use instead. The other settings are those of the command
+    line; one that the model cannot use is a BadSetting. `on_step` sees how far the work is; an exception that it
+    raises ends the work. Raises BadPicture, BadSetting, WeightsUnavailable, BadWeights or OutOfMemory.
+    """
+    from pathlib import Path
+
+    from pipelines.catalog.rows import Settings, Stage, check, weights_for
+    from pipelines.enlarge import enlarge
+    from pipelines.images import door
+    from pipelines.runs import finish
+    from pipelines.upscalers.loading import prepare
+
+    settings = Settings(
+        tile=tile,
+        seed=seed,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        steps=steps,
+        guidance=guidance,
+        noise_level=noise_level,
+        colour_fix=colour_fix,
+        denoise=denoise,
+    )
+    stage = Stage(model, _whole(scale, "The scale"))
+    weights_for(stage.model, stage.scale)  # a scale that it does not have is refused before the long part
+    check([stage.model], settings)
+    picture = door.to_picture(image, stage.scale)
+    show = on_step or _ignore
+    own = None if weights is None else Path(weights)
+    upscalers = finish(prepare([stage], own, settings), show)
+    return finish(enlarge(picture, upscalers, settings), show)
+
+
+def benchmark(
+    images: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]",
+    models: "str | Sequence[str] | None" = None,
+    scale: int = 4,
+    *,
+    stages: "str | Sequence[str]" = (),
+    protocol: str = "round-trip",
+    kernel: str = "bicubic",
+    repeats: int = 3,
+    lpips: bool = False,
+    on_step: "Callable[[Step], None] | None" = None,
+) -> "Report":
+    """Shrink images, upscale them back with many models, and compare with the originals.
+
+    `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
+    scale but those of diffusion, which is what is measured where neither models nor stages are named. Each of `stages`
+    is a chain, "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips`
+    downloads what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where
+    there is no image, BadSetting for a plan that cannot be.
+    """
+    from pathlib import Path
+
+    from pipelines.catalog.rows import parse_stages
+    from pipelines.cli.benchmark import command_for
+    from pipelines.measuring import protocols
+    from pipelines.measuring.metrics.scores import Lpips, load_lpips, prepare_lpips
+    from pipelines.measuring.run import Plan, run, subjects
+    from pipelines.report import recording
+    from pipelines.runs import finish
+
+    show = on_step or _ignore
+    chains = [parse_stages(chain) for chain in _several(stages)]
+    keys = ["all"] if models is None and not chains else _several(models or ())
+    protocols.check_kernel(kernel)
+    contenders = protocols.contenders(protocol, _whole(scale, "The scale"), keys, chains)
+    plan = Plan(protocol, scale, kernel, contenders, _whole(repeats, "The number of timed runs"))
+    paths = [Path(path) for path in _several(images)]
+    pictures, _ = subjects(paths)
+    if not pictures:
+        raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
+    judge: Lpips | str
+    try:
+        judge = finish(prepare_lpips(), show) if lpips else load_lpips()
+    except UpscaleError as error:
+        judge = str(error)  # which each row's notes say
+    named = [str(path) for path in paths]
+    head = recording.begun(plan, named, command_for(named, plan, lpips), judge)
+    return finish(recording.record(run(plan, pictures, judge), head, None), show)
+
+
+def models() -> "tuple[Model, ...]":
+    """The models that there are, in the order of the page: key, name, scales, licence and more of each."""
+    from pipelines.catalog.rows import MODELS
+
+    return MODELS
+
+
+def read(path: "str | os.PathLike[str]") -> "Picture":
+    """Decode an image file, its EXIF orientation applied. Raises BadPicture."""
+    from pipelines.images import door
+
+    return door.to_picture(path)
+
+
+def write(picture: "Picture", path: "str | os.PathLike[str]") -> None:
+    """Write a .png, .webp (both lossless) or .jpg file, which is there whole or not at all.
+
+    Raises BadSetting for another suffix, CannotWrite where the file cannot be made.
+    """
+    from pathlib import Path
+
+    from pipelines.images import door
+
+    door.write(picture, Path(path))
+
+
+def _several(given: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]") -> "list[Any]":
+    """What was given as a list; one path or key alone is a list of one, not its characters."""
+    return [given] if isinstance(given, str) or hasattr(given, "__fspath__") else [*given]
+
+
+def _whole(number: Any, name: str) -> int:
+    """A whole number, of whatever library. Raises BadSetting."""
+    import operator
+
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise BadSetting(f"{name} is a whole number, not {str(number)[:20]!r}.") from None
+
+
+def _ignore(step: object) -> None:
+    pass
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

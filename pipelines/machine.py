@@ -7,10 +7,9 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from pipelines import VERSION
-
 CGROUPS = Path("/sys/fs/cgroup")
 NO_LIMIT = 1 << 60  # bytes, more than any machine has
+VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
 

@@ -50,8 +50,8 @@ def _serve() -> None:
     page.warm_up(demo)
     for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
         signal.signal(number, signal.default_int_handler)
-    demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
-    print(f"Upscale Bench is open at {demo.local_url.rstrip('/')} (Ctrl-C stops it)", flush=True)
+    _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
+    print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
     with suppress(KeyboardInterrupt):
         while demo.is_running:
             time.sleep(WATCHED)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, shown, write_whole
@@ -32,6 +34,7 @@ __all__ = [
     "read",
     "read_back",
     "shrink",
+    "to_picture",
     "to_uint8",
     "write",
     "write_pyramid",
@@ -53,6 +56,21 @@ def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Pictur
     return decode(*_checked(source, scale, bounds or limits()))
 
 
+def to_picture(image: "Picture | Source | str | os.PathLike[str]", scale: int = 1) -> Picture:
+    """The picture that a file, the bytes of one, or a caller of the library holds, to be enlarged `scale` times.
+
+    Raises BadPicture as `read` does, and for what is none of these or a Picture whose arrays do not fit.
+    """
+    if isinstance(image, Picture):
+        _check_arrays(image)
+        height, width, _ = image.pixels.shape
+        _check_size("The picture", width, height, scale, limits())
+        return image
+    if not isinstance(image, (str, bytes, os.PathLike)):
+        raise BadPicture(f"An image is a path, the bytes of a file, or a Picture, not {type(image).__name__}.")
+    return read(image if isinstance(image, bytes) else Path(image), scale)
+
+
 def read_back(path: Path) -> Picture:
     """Decode a PNG that `write` made: it may be larger than what is accepted from others, but not than what is made."""
     most = limits().output_pixels
@@ -69,13 +87,7 @@ def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Ca
     name = shown(source) if isinstance(source, Path) else "The picture"
 
     def check_size(width: int, height: int) -> None:
-        if width * height > bounds.input_pixels:
-            raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
-        if width * height * scale**2 > bounds.output_pixels:
-            raise BadPicture(
-                f"{name} enlarged {scale} times would be {_size(width * scale, height * scale)}, "
-                f"and at most {_mega(bounds.output_pixels)} can be made."
-            )
+        _check_size(name, width, height, scale, bounds)
 
     data = source if isinstance(source, bytes) else _bytes_of(source, name, bounds.file_bytes)
     if not data:
@@ -83,6 +95,26 @@ def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Ca
     if len(data) > bounds.file_bytes:
         raise BadPicture(f"{name} is larger than {bounds.file_bytes / MEGA:g} MB, the most that can be read.")
     return data, name, check_size
+
+
+def _check_size(name: str, width: int, height: int, scale: int, bounds: Limits) -> None:
+    """Raise BadPicture for a picture that, or whose enlargement, is beyond the bounds."""
+    if width * height > bounds.input_pixels:
+        raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
+    if width * height * scale**2 > bounds.output_pixels:
+        raise BadPicture(
+            f"{name} enlarged {scale} times would be {_size(width * scale, height * scale)}, "
+            f"and at most {_mega(bounds.output_pixels)} can be made."
+        )
+
+
+def _check_arrays(picture: Picture) -> None:
+    """Raise BadPicture for a Picture whose pixels or alpha are not as its docstring says; their values are not read."""
+    pixels, alpha = picture.pixels, picture.alpha
+    if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.float32 and pixels.shape[2:] == (3,) and pixels.size):
+        raise BadPicture("The pixels of a Picture are an array of (height, width, 3) float32 from 0 to 1.")
+    if alpha is not None and (getattr(alpha, "dtype", None) != np.float32 or alpha.shape != pixels.shape[:2]):
+        raise BadPicture("The alpha of a Picture is an array of (height, width) float32 from 0 to 1.")
 
 
 def format_of(path: Path) -> Format:

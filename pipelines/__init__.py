@@ -29,6 +29,7 @@ upscalers.loading, measuring.run, report.report.
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import (
+    BadInstallation,
     BadPicture,
     BadSetting,
     BadWeights,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERSION",
+    "BadInstallation",
     "BadPicture",
     "BadSetting",
     "BadWeights",

@@ -33,5 +33,9 @@ class CannotWrite(UpscaleError):
     """A result cannot be saved: no such folder, no permission, or no room left."""
 
 
+class BadInstallation(UpscaleError):
+    """A file that comes with the program is missing: only a part of it was installed or copied."""
+
+
 class TrainingStopped(UpscaleError):
     """A training run cannot go on: its loss is no longer a number. The last good checkpoint is kept."""

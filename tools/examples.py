@@ -6,7 +6,6 @@ first one is also enlarged, as the page shows it before anyone clicks.
 
 import json
 import math
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
@@ -15,10 +14,9 @@ from pipelines.catalog import rows as catalog
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.runs import finish
-from ui.examples import EXAMPLES, RESULT
+from ui.examples import EXAMPLES, FOLDER, RESULT
 from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
 
-FOLDER = Path(__file__).parents[1] / "examples"
 SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
 
 TEXT = """The resolution of a picture is the

@@ -1,10 +1,10 @@
-"""The example pictures the page offers; examples/README.md says where they come from."""
+"""The example pictures the page offers; pictures/README.md says where they come from."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 STATIC = Path(__file__).with_name("static")
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).with_name("pictures")
 
 
 class Example(NamedTuple):

@@ -1,41 +1,58 @@
-# make demo opens the page, make test runs the tests; both set everything up first.
+# make demo opens the page, make test runs the tests; each first installs what it needs into .venv.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-READY := .venv/ready
+# Stamps: what is installed already.
+PAGE := .venv/page
+TOOLS := .venv/tools
+NODE := .venv/node/client
 export PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: setup demo test check format benchmark screenshots space clean
+.PHONY: setup demo test quick check format benchmark screenshots space clean
 
-setup: $(READY)
+setup: $(PAGE)
 
-$(READY): requirements.txt requirements-cpu.txt requirements-dev.txt
+$(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { test "$$(id -u)" = 0 && apt-get update && \
 		apt-get install -y python3-venv; } || { echo "Install python3-venv first: sudo apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTHON) -m venv .venv
+
+$(PAGE): requirements.txt requirements-cpu.txt | $(BIN)/python
+	@$(BIN)/python -m tools.install page
+	@touch $@
+
+$(TOOLS): requirements-dev.txt $(PAGE)
+	@$(BIN)/python -m tools.install tools
+	@touch $@
+
+# The JavaScript client, for the test of the README's example.
+$(NODE): | $(BIN)/python
 	@! command -v npm >/dev/null || npm install --silent --prefix .venv/node @gradio/client@2.7.0 || \
 		echo "@gradio/client cannot be installed: the JavaScript example stays untested."
-	touch $(READY)
+	@mkdir -p $(@D) && touch $@
 
-demo: setup
-	$(BIN)/python app.py
+demo: $(PAGE)
+	@$(BIN)/python app.py
 
-test: setup
+test: $(TOOLS) $(NODE)
 	$(BIN)/python -m pytest
 
-check: setup
+# What takes long, drives a browser or needs real weights is left out.
+quick: $(TOOLS)
+	$(BIN)/python -m pytest -m "not browser and not slow and not assets"
+
+check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup
+format: $(TOOLS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup
+benchmark: $(TOOLS)
 	$(BIN)/python -m performance.upscale
 	$(BIN)/python -m performance.pictures
 	$(BIN)/python -m performance.metrics
@@ -44,11 +61,11 @@ benchmark: setup
 	$(BIN)/python -m performance.swift
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
-space: setup
+space: $(PAGE)
 	@test -n "$(REPO)" || { echo "Say where: make space REPO=owner/name"; exit 2; }
 	@HF_HUB_DISABLE_XET=1 $(BIN)/python -m tools.space "$(REPO)"
 
-screenshots: setup
+screenshots: $(TOOLS)
 	$(BIN)/python -m tools.screenshots
 
 clean:

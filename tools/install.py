@@ -1,0 +1,166 @@
+"""Installs what the page or the tests need, by pip, and says what comes: `python -m tools.install page|tools`.
+
+Run by the environment's own Python from the root of the repository, with the standard library alone. On Linux the usual
+package index has torch with CUDA, which is gigabytes, and of no use where there is no NVIDIA GPU: there torch alone is
+taken from PyTorch's index of builds for CPUs, before all else, so that pip finds it installed. UPSCALE_TORCH says
+otherwise: `cpu`, `default` (the usual index), or the URL of an index.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from pipelines.machine import has_nvidia
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+ANSWER_SECONDS = 4.0  # that an index may take to answer before it counts as out of reach
+WORTH_SAYING = 20.0  # MB: smaller downloads come unmentioned
+
+
+class Group(NamedTuple):
+    """Packages that are installed together."""
+
+    what: str
+    files: tuple[str, ...]
+    size: str
+
+
+GROUPS = {
+    "page": Group("what the page needs", ("requirements.txt", "requirements-cpu.txt"), "some 700 MB"),
+    "tools": Group("what tests and checks need", ("requirements-dev.txt",), "some 150 MB"),
+}
+
+
+class Choice(NamedTuple):
+    """Where torch is to come from: an index of its own or, where that is None, the usual one; and why."""
+
+    index: str | None
+    why: str
+    asked_for: bool = False
+
+
+class CannotInstall(Exception):
+    """The message is one plain sentence."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install one group; returns the exit code."""
+    if len(arguments) != 1 or arguments[0] not in GROUPS:
+        print(f"usage: python -m tools.install {'|'.join(GROUPS)}", file=sys.stderr)
+        return 2
+    try:
+        install(GROUPS[arguments[0]])
+    except CannotInstall as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def install(group: Group) -> None:
+    """Install the group's packages. Raises CannotInstall, after pip has said why on stderr."""
+    say(f"Installing {group.what}: {group.size} of packages, a few minutes.")
+    needed = torch_of(group.files)
+    if needed and not is_installed("torch"):
+        choice = choose_torch()
+        say(f"torch comes from {choice.index or 'the usual package index'}, {choice.why}.")
+        if choice.index and not pip("install", "--no-deps", "--index-url", choice.index, needed):
+            if choice.asked_for:
+                raise CannotInstall(f"{choice.index} gives no {needed}, which UPSCALE_TORCH asks for.")
+            say("It has no torch that fits; the usual package index is asked instead.")
+    if not pip("install", *(each for file in group.files for each in ("-r", file))):
+        raise CannotInstall(f"pip could not install {group.what}; what it says above tells why.")
+
+
+def choose_torch() -> Choice:
+    """Where torch is to come from on this machine. Raises CannotInstall where what is asked for cannot be reached."""
+    wish = os.environ.get("UPSCALE_TORCH", "")
+    if wish == "default":
+        return Choice(None, "as UPSCALE_TORCH says")
+    if wish:
+        index = CPU_INDEX if wish == "cpu" else wish
+        if not index.startswith(("https://", "http://")):
+            raise CannotInstall(f"UPSCALE_TORCH is cpu, default or the URL of a package index, not {wish!r}.")
+        if not answers(index):
+            raise CannotInstall(f"{index}, which UPSCALE_TORCH asks for, cannot be reached.")
+        return Choice(index, "as UPSCALE_TORCH says", asked_for=True)
+    if sys.platform != "linux":
+        return Choice(None, "which has the right one for this system")
+    if has_nvidia() or shutil.which("nvidia-smi"):
+        return Choice(None, "because there is an NVIDIA GPU (UPSCALE_TORCH=cpu leaves CUDA out)")
+    if not answers(CPU_INDEX):
+        return Choice(None, f"because {CPU_INDEX} cannot be reached")
+    return Choice(CPU_INDEX, "because there is no NVIDIA GPU (UPSCALE_TORCH=default brings CUDA, gigabytes)")
+
+
+def answers(index: str) -> bool:
+    """Whether an index has a page about torch, found out in a few seconds: looking up its name may take longer."""
+    found = threading.Event()
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(f"{index.rstrip('/')}/torch/", timeout=ANSWER_SECONDS):
+                found.set()
+        except (OSError, ValueError):
+            return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    return found.is_set()
+
+
+def torch_of(files: Sequence[str]) -> str:
+    """The line about torch in the files of requirements; empty where there is none."""
+    lines = (line.partition("#")[0].strip() for file in files for line in Path(file).read_text().splitlines())
+    return next((line for line in lines if re.match(r"torch\b", line)), "")
+
+
+def is_installed(name: str) -> bool:
+    """Whether this Python has the package, in any version."""
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def pip(*arguments: str) -> bool:
+    """Run pip and say which large packages it downloads; its errors go to stderr as they are. Returns whether it
+    succeeded.
+    """
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--progress-bar", "off"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in retold(process.stdout):
+            say(line)
+    return process.returncode == 0
+
+
+def retold(lines: Iterator[str]) -> Iterator[str]:
+    """What of pip's lines is worth saying: large downloads, and that the unpacking begins."""
+    for line in lines:
+        download = re.search(r"Downloading (?:\S+/)?([\w.]+)-(\d[\w.+]*)-\S+ \(([\d.]+) ([MG])B\)", line)
+        if download:
+            name, version, size, unit = download.groups()
+            megabytes = float(size) * (1000 if unit == "G" else 1)
+            if megabytes >= WORTH_SAYING:
+                yield f"  {name} {version}, {megabytes:.0f} MB"
+        elif line.startswith("Installing collected packages:"):
+            yield f"  unpacking {line.count(',') + 1} packages"
+
+
+def say(line: str) -> None:
+    """Print a line at once, also where nobody looks at a terminal."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -42,7 +42,7 @@ GROUPS = {
 class Choice(NamedTuple):
     """Where torch is to come from: an index of its own or, where that is None, the usual one; and why."""
 
-    index: str | None
+    url: str | None
     why: str
     asked_for: bool = False
 
@@ -70,10 +70,10 @@ def install(group: Group) -> None:
     needed = torch_of(group.files)
     if needed and not is_installed("torch"):
         choice = choose_torch()
-        say(f"torch comes from {choice.index or 'the usual package index'}, {choice.why}.")
-        if choice.index and not pip("install", "--no-deps", "--index-url", choice.index, needed):
+        say(f"torch comes from {choice.url or 'the usual package index'}, {choice.why}.")
+        if choice.url and not pip("install", "--no-deps", "--index-url", choice.url, needed):
             if choice.asked_for:
-                raise CannotInstall(f"{choice.index} gives no {needed}, which UPSCALE_TORCH asks for.")
+                raise CannotInstall(f"{choice.url} gives no {needed}, which UPSCALE_TORCH asks for.")
             say("It has no torch that fits; the usual package index is asked instead.")
     if not pip("install", *(each for file in group.files for each in ("-r", file))):
         raise CannotInstall(f"pip could not install {group.what}; what it says above tells why.")

@@ -185,7 +185,7 @@ def test_the_range_of_the_requirements_is_found() -> None:
 
 def test_other_systems_have_the_right_torch_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert install.choose_torch().index is None
+    assert install.choose_torch().url is None
 
 
 def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,11 @@ NODE := .venv/node/client
 export PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: setup demo test quick check format benchmark screenshots space clean
+.PHONY: setup setup-page demo test quick check format benchmark screenshots space clean
 
-setup: $(PAGE)
+setup: $(TOOLS)
+
+setup-page: $(PAGE)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed."; exit 1; }

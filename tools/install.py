@@ -30,12 +30,13 @@ class Group(NamedTuple):
 
     what: str
     files: tuple[str, ...]
-    size: str
+    size: str  # of what is downloaded, without CUDA
+    time: str
 
 
 GROUPS = {
-    "page": Group("what the page needs", ("requirements.txt", "requirements-cpu.txt"), "some 700 MB"),
-    "tools": Group("what tests and checks need", ("requirements-dev.txt",), "some 150 MB"),
+    "page": Group("what the page needs", ("requirements.txt", "requirements-cpu.txt"), "some 500 MB", "a few minutes"),
+    "tools": Group("what tests and checks need", ("requirements-dev.txt",), "some 100 MB", "a minute or two"),
 }
 
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def install(group: Group) -> None:
     """Install the group's packages. Raises CannotInstall, after pip has said why on stderr."""
-    say(f"Installing {group.what}: {group.size} of packages, a few minutes.")
+    say(f"Installing {group.what}: {group.size} of packages, {group.time}.")
     needed = torch_of(group.files)
     if needed and not is_installed("torch"):
         choice = choose_torch()
@@ -94,9 +95,9 @@ def choose_torch() -> Choice:
     if sys.platform != "linux":
         return Choice(None, "which has the right one for this system")
     if has_nvidia() or shutil.which("nvidia-smi"):
-        return Choice(None, "because there is an NVIDIA GPU (UPSCALE_TORCH=cpu leaves CUDA out)")
+        return Choice(None, "because there is an NVIDIA GPU; CUDA adds some 3 GB (UPSCALE_TORCH=cpu leaves it out)")
     if not answers(CPU_INDEX):
-        return Choice(None, f"because {CPU_INDEX} cannot be reached")
+        return Choice(None, f"because {CPU_INDEX} cannot be reached; it may add CUDA, some 3 GB")
     return Choice(CPU_INDEX, "because there is no NVIDIA GPU (UPSCALE_TORCH=default brings CUDA, gigabytes)")
 
 

@@ -163,6 +163,7 @@ def benchmark(
     downloads what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where
     there is no image, BadSetting for a plan that cannot be.
     """
+    import logging
     from pathlib import Path
 
     from pipelines.catalog.rows import parse_stages
@@ -173,6 +174,8 @@ def benchmark(
     from pipelines.report import recording
     from pipelines.runs import finish
 
+    if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row says in a sentence
+        logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore
     chains = [parse_stages(chain) for chain in _several(stages)]
     keys = ["all"] if models is None and not chains else _several(models or ())

@@ -216,3 +216,15 @@ def test_a_picture_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.001")
     with pytest.raises(pipelines.BadPicture, match=r"^The picture enlarged 8 times would be 64 by 64 pixels"):
         pipelines.upscale(Picture(smooth(8, 8)), "bicubic", 8)
+
+
+def test_what_a_row_says_is_not_printed_as_well(small: Path, tmp_path: Path) -> None:
+    """A failure that nobody foresaw is logged with its traceback, for those who listen to the logger."""
+    code = (
+        "import logging, sys, pipelines\nfrom pipelines.upscalers import classical\n"
+        "classical.build = lambda *given: 1 / 0\n"
+        "(row,) = pipelines.benchmark(sys.argv[1], 'bicubic', 2).rows\nprint(row.error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, cwd=ROOT)
+    sentence = "It failed as it should not: ZeroDivisionError: division by zero\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, sentence, "")

@@ -1,8 +1,12 @@
 """The button that starts a tab's long work, the one that cancels it, and the line that says how far it is.
 
-A tab gives what its work takes, a generator that does it, and the components that it changes. That a run waits, has
-begun, is done, has failed or was cancelled is shown here. Changes are dictionaries by component; what they leave out
-stays as it is.
+A tab gives what its work takes, a generator that does it, and the components that it changes. That a run waits, begins,
+goes on, ends, fails or is cancelled is shown in the same way by all. Changes are dictionaries by component; what they
+leave out stays as it is.
+
+Gradio 6.31 in the browser edits the properties of one event into those of the next, in place, while the first may still
+be on its way to the page. So what changes properties (visible, interactive) belongs in an event that is not followed by
+another one at once: the first, which begins a run, or the last.
 """
 
 import time
@@ -15,6 +19,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
+from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs.running import ONE_AT_A_TIME, QUIET, escaped, for_page, mendable, steps
 from ui.widgets import html
@@ -23,6 +28,11 @@ Update: TypeAlias = dict[Block, Any]  # the new value or properties of each comp
 Work: TypeAlias = Callable[..., Iterator[Update]]
 
 LATE = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
+
+
+def change_nothing(error: UpscaleError) -> Update:
+    """What an error changes beside the line, where no more is said of it."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,15 @@ class RunButton:
         inputs: Sequence[Block],
         outputs: Sequence[Block],
         *,
-        clear: Callable[[], Update] = dict,
+        on_error: Callable[[UpscaleError], Update] = change_nothing,
         kept: gr.State | None = None,
         show_kept: Work | None = None,
     ) -> Dependency:
         """Have the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
 
-        `clear` gives what a new run takes away first. `kept` is one of the outputs: what a run that is cancelled leaves
-        to `show_kept`, which changes `outputs` too; it is None until the work sets it.
+        The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
+        `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
+        it is None until the work sets it.
         """
         own = [self.progress, self.run, self.cancel]
         states = [] if kept is None else [kept]
@@ -58,12 +69,9 @@ class RunButton:
         def forget() -> Update:
             return {**self.waits(), **dict.fromkeys(states)}
 
-        def begin() -> Update:
-            return {**clear(), **dict.fromkeys(states)}
-
         waiting = self.run.click(forget, None, [*own, *states], **QUIET, queue=False)
         running: Dependency = waiting.then(
-            self.following(work, begin), inputs, [*own, *outputs], **QUIET, **ONE_AT_A_TIME
+            self.following(work, on_error), inputs, [*own, *outputs], **QUIET, **ONE_AT_A_TIME
         )
         stopped = self.cancel.click(None, cancels=[running], api_visibility="private", queue=False)
         at_once = stopped.then(self.cancelled, None, own, **QUIET, queue=False)
@@ -71,17 +79,21 @@ class RunButton:
             at_once.then(self.ending(show_kept), kept, [*own, *outputs], **QUIET, **ONE_AT_A_TIME)
         return running
 
-    def following(self, work: Work, clear: Callable[[], Update] = dict) -> Work:
-        """The same work, with what is said as it begins and as it fails, which it does in one sentence (gr.Error)."""
+    def following(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
+        """The same work, which fails in one sentence: in the line, with what `on_error` gives, and as gr.Error."""
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
-            yield {self.progress: html.progress("Starting", 0), **self.buttons(running=True), **clear()}
+            changes: Update = {}
             try:
                 with mendable():
-                    yield from work(*inputs)
+                    try:
+                        yield from work(*inputs)
+                    except UpscaleError as error:
+                        changes = on_error(error)
+                        raise
             except gr.Error as error:
-                yield self.ends(str(error.message))
+                yield self.ends(str(error.message)) | changes
                 raise for_page(error) from None
 
         return run
@@ -103,6 +115,10 @@ class RunButton:
     def waits(self) -> Update:
         """What a click changes until the run has a place."""
         return {self.progress: html.status("Waiting for a free place."), **self.buttons(running=True)}
+
+    def begins(self) -> Update:
+        """What the beginning of a run changes."""
+        return {self.progress: html.progress("Starting", 0), **self.buttons(running=True)}
 
     def ends(self, text: str) -> Update:
         """What the end of a run changes: the line says how it ended."""

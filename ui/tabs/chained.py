@@ -66,6 +66,7 @@ class ChainedTab:
 
     def run(self, source: Source | None, first: str, second: str, scored: bool) -> Iterator[Update]:
         """Measure the chain or simply enlarge by it, showing progress, then every stage."""
+        yield self.button.begins() | self.clear() | {self.comparison: None}
         if scored:
             yield from self._measure(source, first, second)
         else:
@@ -74,10 +75,9 @@ class ChainedTab:
     def _measure(self, source: Source | None, first: str, second: str) -> Iterator[Update]:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""
         asked = _begin_comparison(source, first, second)
-        yield {self.comparison: asked}
         table = GrowingTable(self.table, asked.plan.protocol, asked.plan.kernel)
         measuring = comparing.noticed(comparing.measured(asked), table.rows)
-        report = yield from self.button.steps(measuring, table.changes)
+        report = yield from self.button.steps(measuring, lambda: {self.comparison: asked, **table.changes()})
         shown = yield from self.button.steps(self._scores(asked, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
@@ -137,7 +137,6 @@ def build(page: gr.Blocks) -> ChainedTab:
         tab.run,
         tab.chosen,
         [tab.comparison, tab.viewer, tab.table, tab.about, tab.download],
-        clear=tab.clear,
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
     )

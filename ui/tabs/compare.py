@@ -68,12 +68,15 @@ class CompareTab:
         request: gr.Request,
     ) -> Iterator[Update]:
         """Measure, each row shown as it is finished; then everything else that there is to see."""
+        yield self.button.begins() | self.results.clear() | {self.comparison: None}
         asked = comparing.begun(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
-        yield {self.comparison: asked}
         table = GrowingTable(self.results.table, asked.plan.protocol, asked.plan.kernel)
-        measuring = comparing.noticed(comparing.measured(asked), table.rows)
-        report = yield from self.button.steps(measuring, table.changes)
-        shown = yield from self.button.steps(self.results.show(asked, report, _address(request)), table.changes)
+
+        def more() -> Update:
+            return {self.comparison: asked, **table.changes()}
+
+        report = yield from self.button.steps(comparing.noticed(comparing.measured(asked), table.rows), more)
+        shown = yield from self.button.steps(self.results.show(asked, report, _address(request)), more)
         yield self.button.ends("Done.") | shown
 
     def show_cancelled(self, asked: Comparison | None, request: gr.Request) -> Iterator[Update]:
@@ -137,7 +140,6 @@ def build(page: gr.Blocks) -> CompareTab:
         tab.run,
         tab.chosen,
         [tab.comparison, *tab.results.components],
-        clear=tab.results.clear,
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
     )

@@ -64,13 +64,9 @@ class PromptTab:
         seed = NAMES.index("seed")
         if not locked or steering[seed] is None:
             steering[seed] = secrets.randbelow(SEED[1] + 1)
-        yield {self.steering.seed: steering[seed]}
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                yield from self._enlarge(source, *_model_and_settings(model, *steering), Path(folder))
-        except WeightsUnavailable:
-            yield {self.instead: gr.Button(visible=True)}
-            raise
+        yield self.button.begins() | self.clear() | {self.steering.seed: steering[seed]}
+        with tempfile.TemporaryDirectory() as folder:
+            yield from self._enlarge(source, *_model_and_settings(model, *steering), Path(folder))
 
     def _enlarge(self, source: Source | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
         started = time.monotonic()
@@ -100,6 +96,10 @@ class PromptTab:
             self.facts: "",
             self.settings: gr.Textbox(visible=False),
         }
+
+    def offer_other(self, error: UpscaleError) -> Update:
+        """Another model's button, where this one's files cannot be had."""
+        return {self.instead: gr.Button(visible=True)} if isinstance(error, WeightsUnavailable) else {}
 
     def choose_model(self, model: str) -> Update:
         """What the model is good at, and the fields as it has them. The words and the seed are left alone."""
@@ -142,7 +142,7 @@ def build(page: gr.Blocks) -> PromptTab:
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
 
     shown: list[Block] = [tab.instead, fields.seed, tab.slider, tab.download, tab.facts, tab.settings]
-    running = tab.button.connect(tab.run, [*tab.chosen, fields.lock], shown, clear=tab.clear)
+    running = tab.button.connect(tab.run, [*tab.chosen, fields.lock], shown, on_error=tab.offer_other)
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)  # what was downloaded is here now
     return tab
 

@@ -73,6 +73,7 @@ class UpscaleTab:
 
     def run(self, image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> Iterator[Update]:
         """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
+        yield self.button.begins()
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             row, settings = _model_and_settings(model, own, denoise)

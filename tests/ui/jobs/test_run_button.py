@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from pipelines.errors import BadSetting
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.runs import Run, Step
-from ui.jobs.run_button import RunButton, Update, run_button
+from ui.jobs.run_button import RunButton, Update, change_nothing, run_button
 
 
 class Tab:
@@ -22,14 +22,14 @@ class Tab:
             self.kept = gr.State()
 
     def run(self, value: str) -> Iterator[Update]:
+        yield self.button.begins() | {self.result: ""}
         if value == "<bad>":
             raise BadSetting(f"{value} is bad.")
-        yield {self.kept: value}
-        made = yield from self.button.steps(_counting(value), lambda: {self.result: "so far"})
+        made = yield from self.button.steps(_counting(value), lambda: {self.kept: value, self.result: "so far"})
         yield self.button.ends("Done.") | {self.result: made}
 
-    def clear(self) -> Update:
-        return {self.result: ""}
+    def on_error(self, error: UpscaleError) -> Update:
+        return {self.result: f"not {error}"}
 
     def names(self, event: Update) -> dict[str, Any]:
         """What an event changes, by name."""
@@ -47,28 +47,32 @@ def _counting(value: str) -> Run[str]:
 
 def test_a_run_begins_goes_on_and_ends() -> None:
     tab = Tab()
-    first, kept, step, last = map(tab.names, tab.button.following(tab.run, tab.clear)("value"))
+    first, step, last = map(tab.names, tab.button.following(tab.run)("value"))
     assert "Starting" in first["progress"] and first["result"] == ""
     assert (first["run"].interactive, first["cancel"].interactive) == (False, True)
-    assert kept == {"kept": "value"}
-    assert "counting, 0 of 2" in step["progress"] and step["result"] == "so far" and "run" not in step
+    assert "counting, 0 of 2" in step["progress"] and "run" not in step
+    assert (step["kept"], step["result"]) == ("value", "so far")
     assert "Done." in last["progress"] and last["result"] == "VALUE"
     assert (last["run"].interactive, last["cancel"].interactive) == (True, False)
 
 
-def test_what_is_wrong_is_said_in_the_line_and_beside_it_and_leaves_the_rest() -> None:
+def test_what_is_wrong_is_said_in_the_line_and_beside_it() -> None:
     tab = Tab()
-    events = tab.button.following(tab.run)("<bad>")
-    _, last = map(tab.names, (next(events), next(events)))
-    assert "&lt;bad&gt; is bad." in last["progress"] and last["run"].interactive and "result" not in last
+    for on_error, result in ((tab.on_error, "not <bad> is bad."), (change_nothing, None)):
+        events = tab.button.following(tab.run, on_error)("<bad>")
+        _, last = map(tab.names, (next(events), next(events)))
+        assert "&lt;bad&gt; is bad." in last["progress"] and last["run"].interactive
+        assert last.get("result") == result
     with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
         next(events)
 
 
 def test_after_the_end_only_the_sentence_is_said() -> None:
     tab = Tab()
+    events = tab.button.ending(tab.run)("<bad>")
+    next(events)
     with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
-        next(tab.button.ending(tab.run)("<bad>"))
+        next(events)
 
 
 def test_gradio_sees_what_the_work_takes() -> None:

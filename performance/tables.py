@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from performance.measuring import write_section
-from pipelines.catalog.rows import MODELS
+from pipelines.catalog.rows import MODELS, Stage
 from pipelines.catalog.schema import SCALES, Model
 from pipelines.measuring.protocols import CHAINED_SCALE, contenders
 from pipelines.measuring.rows import Row
@@ -59,7 +59,7 @@ def round_trips(pictures: Path, reports: Path, name: str, kernel: str) -> None:
 def chains(pictures: Path, reports: Path) -> None:
     """The table of every pair of an x4 and an x2 model over Kodak24."""
     first, second = ([model.key for model in MODELS if _runs(model, scale)] for scale in (4, 2))
-    pairs = [[(x4, 4), (x2, 2)] for x4, x2 in product(first, second)]
+    pairs = [[Stage(x4, 4), Stage(x2, 2)] for x4, x2 in product(first, second)]
     models = [model.key for model in MODELS if _runs(model, CHAINED_SCALE)]
     plan = Plan("chained-8x", CHAINED_SCALE, "bicubic", contenders("chained-8x", 8, models, pairs), repeats=0)
     rows = _rows(plan, pictures / SETS["Kodak24"], reports / "Kodak24-chained.json")

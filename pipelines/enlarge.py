@@ -1,22 +1,26 @@
 """The only way from Picture to Picture: alpha, greyscale, depth and profile are looked after here, once for all.
 
-Page, API, command line, chain and benchmark all call `enlarge`.
+`enlarge` takes models that are loaded, as the benchmark does, which runs each many times. `enlarge_by` takes their
+names, and downloads and loads them. `enlarge_fetched` is its second half, for where downloads are over: the page's
+visitors pay for the time on a GPU.
 """
 
 import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from pipelines.catalog.rows import Stage, check_stages
 from pipelines.catalog.settings import Settings, check
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, noted, timed
 from pipelines.upscalers.base import Upscaled, Upscaler
-from pipelines.upscalers.loading import loading
+from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
 PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
 
@@ -76,17 +80,44 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
 
     Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
     Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
-    the visible ones around, so that it cannot bleed into the edge.
+    the visible ones around, so that it cannot bleed into the edge. Each stage is given those of the settings that it
+    can use. Raises BadSetting for one that no stage can use, or that is out of its range.
     """
     settings = settings or Settings()
-    (done, colour, runs), seconds = yield from timed(_enlarge(picture, stages, settings))
+    check([stage.model for stage in stages], settings)
+    return (yield from _enlarged(picture, stages, settings))
+
+
+def enlarge_by(
+    picture: Picture, stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None
+) -> Run[Enlarged]:
+    """`enlarge` by the models that the stages name: checked, downloaded where they are lacking, loaded, run.
+
+    `own` is the user's own file or folder of weights. Raises as `enlarge` and `loading.load` do.
+    """
+    settings = settings or Settings()
+    check_stages(stages, settings)
+    return (yield from enlarge_fetched(picture, (yield from fetch(stages, settings, own)), settings))
+
+
+def enlarge_fetched(picture: Picture, fetched: Sequence[StageFiles], settings: Settings | None = None) -> Run[Enlarged]:
+    """`enlarge` by models loaded here, from files that are here: nothing but plain data goes in or out.
+
+    The settings are those that `check_stages` let through.
+    """
+    stages = yield from load_fetched(fetched)
+    return (yield from _enlarged(picture, stages, settings or Settings()))
+
+
+def _enlarged(picture: Picture, stages: Sequence[Upscaler], settings: Settings) -> Run[Enlarged]:
+    (done, colour, runs), seconds = yield from timed(_run(picture, stages, settings))
     notes = [*picture.notes, *(note for run in runs for note in run.notes)]
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
     details = _details(done, stages, settings, colour, seconds)
     return Enlarged(replace(done, about=details.about()), details, colour)
 
 
-def _enlarge(
+def _run(
     picture: Picture, stages: Sequence[Upscaler], settings: Settings
 ) -> Run[tuple[Picture, tuple[Upscaled, ...], list[Upscaled]]]:
     """The enlarged picture, what each stage made of its colours, and all that was run, for alpha as well."""
@@ -105,19 +136,12 @@ def _enlarge(
     return replace(picture, pixels=enlarged, alpha=alpha), tuple(colour), runs
 
 
-def enlarge_by(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
-    """`enlarge` by models named as (key, scale), loaded where this runs: nothing but plain data goes in or out."""
-    return (yield from enlarge(picture, (yield from loading(stages)), settings))
-
-
 def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
     """Enlarge by each stage in turn; the total scale is the product of theirs.
 
     The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
-    before the second one reads it. Each stage is given those of the settings that it can use; one that no stage can
-    use is a BadSetting.
+    before the second one reads it. Each stage is given those of the settings that it can use.
     """
-    check([stage.model for stage in stages], settings)
     done: list[Upscaled] = []
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""

@@ -64,13 +64,13 @@ def download(size: int) -> str:
     return megabytes(size) if size else "a file of unknown size"
 
 
-def chosen(settings: Mapping[str, Any]) -> str:
+def describe_settings(settings: Mapping[str, Any]) -> str:
     """Settings to read: "tile 64, prompt “a face”, noise level 20"; of a long prompt the beginning, of none nothing.
 
     Those of a chain are told by stage: "sd-x4 x4: seed 7; espcn x2: tile 64".
     """
     if any(isinstance(value, Mapping) for value in settings.values()):
-        return "; ".join(f"{contender(stage)}: {chosen(values)}" for stage, values in settings.items())
+        return "; ".join(f"{contender(stage)}: {describe_settings(values)}" for stage, values in settings.items())
     told = {name: value for name, value in settings.items() if value != ""}
     return ", ".join(f"{name.replace('_', ' ')} {_value(name, value)}" for name, value in told.items())
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.runs import finish
@@ -92,7 +93,7 @@ def main() -> None:
 
 def result() -> None:
     """Enlarge the first example by the first model; once before, so that the time is that of a run like any other."""
-    stages = [(FIRST_MODEL, catalog.factor(FIRST_SCALE))]
+    stages = [Stage(FIRST_MODEL, catalog.factor(FIRST_SCALE))]
     picture = images.read(EXAMPLES[0].path)
     finish(enlarge_by(picture, stages))
     done = finish(enlarge_by(picture, stages))

@@ -5,7 +5,7 @@ list and the README's table are all made from these rows.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.catalog import hub_address
@@ -61,6 +61,7 @@ __all__ = [
     "Weights",
     "as_dict",
     "check",
+    "check_stages",
     "factor",
     "find",
     "needed_by",
@@ -182,6 +183,15 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
             raise BadSetting(f"{part!r} is not KEY:SCALE, such as lapsrn:4.")
         found.append(Stage(find(name).key, int(scale)))
     return tuple(found)
+
+
+def check_stages(stages: Sequence[Stage], settings: Settings) -> None:
+    """Raise BadSetting, one sentence, for a stage that does not exist, or a setting that none of them can use or that
+    is out of its range. Nothing is read or fetched for it: what it refuses is refused at the door.
+    """
+    for stage in stages:
+        _ = stage.weights
+    check([stage.model for stage in stages], settings)
 
 
 def factor(scale: str) -> int:

@@ -30,9 +30,8 @@ class Settings:
     steps: int | None = None
     guidance: float | None = None
     noise_level: int | None = None
-    colour_fix: str | None = None  # one of catalog.COLOUR_FIXES
+    colour_fix: str | None = None  # one of COLOUR_FIXES
     denoise: float | None = None
-    cleanup: bool | None = None
 
     def given(self) -> frozenset[str]:
         """The names of the settings that were chosen."""

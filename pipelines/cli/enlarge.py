@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.cli import arguments
 from pipelines.cli.progress import progress
 
@@ -56,34 +57,31 @@ def _shared_options() -> argparse.ArgumentParser:
 
 
 def _upscale(options: argparse.Namespace) -> None:
-    _enlarge(options, [(options.model, options.scale)], options.weights)
+    _enlarge(options, [Stage(options.model, options.scale)], options.weights)
 
 
 def _chain(options: argparse.Namespace) -> None:
     _enlarge(options, options.stages, None)
 
 
-def _enlarge(options: argparse.Namespace, stages: Sequence[tuple[str, int]], own: Path | None) -> None:
+def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | None) -> None:
     """Picture in, enlarged picture out. What can be refused is refused before the long part."""
-    from pipelines.catalog.settings import check
-    from pipelines.enlarge import enlarge
+    from pipelines.enlarge import enlarge_fetched
     from pipelines.images import door as images
-    from pipelines.phrasing import chosen
+    from pipelines.phrasing import describe_settings
     from pipelines.runs import finish
-    from pipelines.upscalers.loading import prepare
+    from pipelines.upscalers.loading import fetch
 
     settings = _settings(options)
     format_ = images.check_output(options.output)
-    for key, scale in stages:
-        catalog.weights_for(catalog.find(key), scale)
-    check([catalog.find(key) for key, _ in stages], settings)
-    picture = images.read(options.input, math.prod(scale for _, scale in stages))
+    catalog.check_stages(stages, settings)
+    picture = images.read(options.input, math.prod(stage.scale for stage in stages))
     with progress() as show:
-        done = finish(enlarge(picture, finish(prepare(stages, own, settings), show), settings), show)
+        done = finish(enlarge_fetched(picture, finish(fetch(stages, settings, own), show), settings), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:
-        print(f"  {chosen(done.details.settings)}")
+        print(f"  {describe_settings(done.details.settings)}")
     for note in (*done.details.notes, *images.losses(done.picture, format_)):
         print(f"  {note}")
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import resample
@@ -38,29 +39,29 @@ MEASURED_WITH = Settings(seed=0, prompt="", negative_prompt="")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to enlarge: the (key, scale) of each stage in turn; one stage is a model alone."""
+    """One way to enlarge: each stage in turn; one stage is a model alone."""
 
-    stages: tuple[tuple[str, int], ...]
+    stages: tuple[Stage, ...]
 
     @property
     def key(self) -> str:
         """What a report calls it: the model's key, or "first:4,second:2"."""
-        return self.stages[0][0] if len(self.stages) == 1 else ",".join(self.named_stages)
+        return self.stages[0].key if len(self.stages) == 1 else ",".join(self.named_stages)
 
     @property
     def named_stages(self) -> tuple[str, ...]:
         """Each stage as "key:scale"."""
-        return tuple(f"{key}:{scale}" for key, scale in self.stages)
+        return tuple(str(stage) for stage in self.stages)
 
     @property
     def scale(self) -> int:
         """How many times it enlarges in all."""
-        return math.prod(scale for _, scale in self.stages)
+        return math.prod(stage.scale for stage in self.stages)
 
     @property
     def settings(self) -> Settings:
         """What it is measured with: as far as one of its stages takes that, one seed for all and no words."""
-        return MEASURED_WITH.only(frozenset[str]().union(*(catalog.find(key).takes for key, _ in self.stages)))
+        return MEASURED_WITH.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ class Trial:
 
 
 def contenders(
-    protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[tuple[str, int]]]
+    protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[Stage]]
 ) -> tuple[Contender, ...]:
     """Who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
     gigabytes and minutes and are named one by one), then each chain; none of them twice.
@@ -108,19 +109,18 @@ def _direct(models: Iterable[str], scale: int) -> list[Contender]:
         everyone = (row for row in catalog.MODELS if scale in row.scales and row.family != "diffusion")
         for row in everyone if key == "all" else [catalog.find(key)]:
             catalog.weights_for(row, scale)
-            found.append(Contender(((row.key, scale),)))
+            found.append(Contender((Stage(row.key, scale),)))
     return found
 
 
-def _chain(protocol: str, stages: Sequence[tuple[str, int]], scale: int) -> Contender:
-    chain = Contender(tuple((catalog.find(key).key, each) for key, each in stages))  # of an address its key
+def _chain(protocol: str, stages: Sequence[Stage], scale: int) -> Contender:
+    chain = Contender(tuple(Stage(catalog.find(key).key, each) for key, each in stages))  # of an address its key
     name = ",".join(chain.named_stages)
-    if protocol == "chained-8x" and tuple(each for _, each in chain.stages) != CHAINED_STAGES:
+    if protocol == "chained-8x" and tuple(stage.scale for stage in chain.stages) != CHAINED_STAGES:
         raise BadSetting(f"The chain {name} is not an x4 and then an x2 model.")
     if chain.scale != scale:
         raise BadSetting(f"The chain {name} enlarges by {chain.scale}, not by {scale}.")
-    for key, each in chain.stages:
-        catalog.weights_for(catalog.find(key), each)
+    catalog.check_stages(chain.stages, Settings())
     return chain
 
 

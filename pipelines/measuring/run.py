@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import Enlarged, enlarge
 from pipelines.errors import BadPicture, UpscaleError
@@ -21,12 +22,10 @@ from pipelines.measuring.memory import peak_memory
 from pipelines.measuring.metrics.scores import Lpips, score, score_without_original
 from pipelines.measuring.protocols import Bytes, Contender, Trial
 from pipelines.measuring.rows import METRICS, Row
-from pipelines.phrasing import chosen
+from pipelines.phrasing import describe_settings
 from pipelines.runs import Run, Step, T, changed
 from pipelines.upscalers.base import Upscaler
-from pipelines.upscalers.loading import load_all
-from pipelines.weights.fetch import fetch
-from pipelines.weights.local import Found
+from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
 LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
 METRIC_NAMES = tuple(metric.key for metric in METRICS)
@@ -78,10 +77,11 @@ class Scored(Step):
 
 
 class Fetched(NamedTuple):
-    """The sha256 of a contender's files of parameters, joined by commas, or why they cannot be had."""
+    """The sha256 of a contender's files of parameters, joined by commas, and the files, or why they cannot be had."""
 
     sha256: str
     failure: str | None
+    files: tuple[StageFiles, ...]
 
 
 def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
@@ -146,7 +146,7 @@ def run(
             row = known.get(contender)
             if row is None:
                 what = f"{subject.name}: {contender.key} x{contender.scale}"
-                scoring = _scored(plan, subject, contender, weights[contender].failure or trial, lpips)
+                scoring = _scored(plan, subject, contender, weights[contender], trial, lpips)
                 scored = yield from _counted(scoring, len(rows), total, what)
                 row = scored.row
                 yield replace(scored, done=len(rows) + 1, total=total, note=what)
@@ -158,22 +158,17 @@ def run(
 def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
     """Ask for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
     models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
-    files: dict[tuple[str, int], tuple[Found, ...] | str] = {}
+    files: dict[Stage, tuple[StageFiles, ...] | str] = {}
     for number, stage in enumerate(models):
-        files[stage] = yield from _counted(_attempted(_files(*stage)), number, len(models), "weights")
+        files[stage] = yield from _counted(_attempted(fetch([stage])), number, len(models), "weights")
     fetched = {}
     for contender in contenders:
         found = [files[stage] for stage in contender.stages]
         failures = [each for each in found if isinstance(each, str)]
-        files_found = (file for each in found if not isinstance(each, str) for file in each)
-        hashes = [file.sha256 for file in files_found if file.file.learned]
-        fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None)
+        here = tuple(each for stage_files in found if not isinstance(stage_files, str) for each in stage_files)
+        hashes = [file.sha256 for each in here for file in each.files if file.file.learned]
+        fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None, here)
     return fetched
-
-
-def _files(key: str, scale: int) -> Run[tuple[Found, ...]]:
-    needed = catalog.weights_for(catalog.find(key), scale)
-    return () if needed is None else (yield from fetch(needed))
 
 
 def _holds(row: Row, weights: Fetched, lpips: Lpips | str) -> bool:
@@ -199,22 +194,25 @@ def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:
     return replace(trial, notes=(*picture.notes, *trial.notes))
 
 
-def _scored(plan: Plan, subject: Subject, contender: Contender, trial: Trial | str, lpips: Lpips | str) -> Run[Scored]:
+def _scored(
+    plan: Plan, subject: Subject, contender: Contender, weights: Fetched, trial: Trial | str, lpips: Lpips | str
+) -> Run[Scored]:
     """The row of one contender on one picture; `trial` is why there can be no scores where it is a sentence."""
+    trial = weights.failure or trial
     stages = contender.named_stages if len(contender.stages) > 1 else None
     blank = Row(subject.name, subject.sha256, contender.key, contender.scale, stages)
     empty = Scored(1, 1, "", subject, contender, blank)
     if isinstance(trial, str):
         return replace(empty, row=replace(blank, error=trial))
-    scored = yield from _attempted(_measured(empty, trial, plan.repeats, lpips))
+    scored = yield from _attempted(_measured(empty, trial, weights, plan.repeats, lpips))
     if isinstance(scored, str):
         return replace(empty, row=replace(blank, error=scored), trial=trial)
     return scored
 
 
-def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> Run[Scored]:
+def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, lpips: Lpips | str) -> Run[Scored]:
     """`blank` with scores, times and memory, and with what they are of."""
-    upscalers, settings = load_all(blank.contender.stages), blank.contender.settings
+    upscalers, settings = (yield from load_fetched(weights.files)), blank.contender.settings
     with peak_memory() as peak:
         enlarged = yield from enlarge(trial.low, upscalers, settings)
     again = 0 if enlarged.details.seconds > LONG else repeats
@@ -244,7 +242,7 @@ def _measured(blank: Scored, trial: Trial, repeats: int, lpips: Lpips | str) -> 
 
 def _by(enlarged: Enlarged) -> list[str]:
     """The settings of a model that has some, the seed above all; that there were no words the model tells itself."""
-    return [f"settings: {chosen(enlarged.details.settings)}"] if enlarged.details.settings else []
+    return [f"settings: {describe_settings(enlarged.details.settings)}"] if enlarged.details.settings else []
 
 
 def _times(

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from pipelines.enlarge import enlarge
+from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
 from pipelines.images.picture import Picture, to_uint8
 from pipelines.measuring import protocols
@@ -24,7 +24,6 @@ from pipelines.measuring.run import Plan, Scored, Subject
 from pipelines.report.crops import Shown, Unshown, shown
 from pipelines.report.report import Report
 from pipelines.runs import Run, noted
-from pipelines.upscalers.loading import load_all
 
 MOST = 3  # pictures in a report: a file to send to somebody
 
@@ -83,8 +82,7 @@ def _check_unchanged(picture: Subject) -> None:
 
 def _made_again(contender: Contender, trial: Trial, row: Row) -> Run[Bytes]:
     """The output that the row is of. Raises BadWeights where the files of the model are others by now."""
-    stages = load_all(contender.stages)
-    once_more = enlarge(trial.low, stages, contender.settings)
+    once_more = enlarge_by(trial.low, contender.stages, contender.settings)
     enlarged = yield from noted(once_more, f"{row.image}: {contender.key} once more, ")
     if enlarged.details.weights_sha256 != row.weights_sha256:
         raise BadWeights(f"The weights of {contender.key} were changed after they were measured.")

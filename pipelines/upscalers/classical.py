@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipelines.catalog.schema import Model
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings
 from pipelines.images import resample
 from pipelines.images.picture import Pixels
 from pipelines.runs import Run
@@ -23,7 +23,6 @@ class Classical:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
-        check([self.model], settings)
         return Upscaled((yield from resample.enlarge(pixels, self.scale, self.model.key)))
 
 

@@ -1,36 +1,39 @@
-"""What runs a model: `load` gives an `Upscaler` for any row of the catalog.
+"""From stages to upscalers that are ready to run: `fetch` finds the files, `load_fetched` reads the models from them.
 
-One small module per engine; each has `build(model, scale, files)`, and heavy libraries are imported there, not here.
+`prepare` is both. They stand apart for those who do one of them elsewhere or once only: the page fetches where
+downloads cost no time on a GPU, and a benchmark fetches once for many runs. One small module per engine has
+`build(model, scale, files)`, and heavy libraries are imported there, not here.
 """
 
 import importlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from pipelines import machine
-from pipelines.catalog.rows import find, weights_for
+from pipelines.catalog.rows import Stage, find
 from pipelines.catalog.schema import Model, Weights
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, Step, finish, in_thread
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.weights import fetch as store
 from pipelines.weights import visitors
+from pipelines.weights.fetch import Found
 
 __all__ = [
-    "Settings",
+    "StageFiles",
     "Upscaled",
     "Upscaler",
-    "check",
+    "device_name",
     "fetch",
     "kept_bytes",
     "lacking",
     "load",
-    "load_all",
-    "loading",
+    "load_fetched",
     "pin",
     "prepare",
 ]
@@ -49,41 +52,79 @@ _pinned: set[tuple[str, int]] = set()
 _lock = threading.Lock()
 
 
-def load(key: str, scale: int, weights: Path | None = None) -> Upscaler:
-    """The model `key` at `scale`, ready to run; models used lately stay loaded, up to `kept_bytes` together.
+@dataclass(frozen=True, slots=True)
+class StageFiles:
+    """A stage and the files of its model on this machine: plain data, which another process may load from."""
 
-    `weights` is the user's own file or folder, used as it is; without it the row's files are found, or downloaded as
-    `pipelines.weights.fetch` does. Raises BadSetting for an unknown key or scale, WeightsUnavailable, BadWeights.
+    stage: Stage
+    files: tuple[Found, ...] = ()
+
+
+def load(key: str, scale: int, own: Path | None = None) -> Upscaler:
+    """Loads one model, ready to run, from its files, which are downloaded where they are lacking.
+
+    `own` is the user's own file or folder, used as it is. Raises BadSetting for an unknown key or scale, and for files
+    of a model that needs none; WeightsUnavailable; BadWeights.
     """
-    [upscaler] = load_all([(key, scale)], weights)
+    [upscaler] = _load(finish(fetch([Stage(key, scale)], own=own)))
     return upscaler
 
 
-def load_all(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> list[Upscaler]:
-    """`load` for each model (key, scale) of one run.
+def prepare(stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None) -> Run[list[Upscaler]]:
+    """Loads the model of every stage, ready to run with the settings: `fetch`, then `load_fetched`."""
+    return (yield from load_fetched((yield from fetch(stages, settings, own))))
 
-    They stay loaded together, whatever they take: the run holds them all in any case, so to drop one of them would free
-    nothing, and the next run would read it anew. Only the others have to make way.
+
+def fetch(
+    stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None
+) -> Run[tuple[StageFiles, ...]]:
+    """Finds the files of every stage, each of them once, and downloads what is lacking to run with the settings.
+
+    After it no network is needed. `own` and errors as in `load`.
     """
-    found = [_loaded(key, scale, weights) for key, scale in stages]
-    with _lock:
-        loose = [name for name, each in _kept.items() if each.nbytes and name[:2] not in _pinned]
-        most, others = kept_bytes(), [name for name in loose if not any(_kept[name] is each for each in found)]
-        while others and len(loose) > 1 and sum(_kept[name].nbytes for name in loose) > most:
-            loose.remove(others[0])
-            del _kept[others.pop(0)]
-    return found
+    found: dict[Weights, tuple[Found, ...]] = {}
+    for stage in stages:
+        needed, twin = stage.weights, _twin(stage.model, settings)
+        if needed is None:
+            if own is not None:
+                raise BadSetting(f"{stage.model.name} needs no weights.")
+            continue
+        if needed not in found:
+            found[needed] = yield from (store.fetch(needed) if own is None else _from_user(needed, own))
+        if twin is not None and twin not in found and own is None:
+            found[twin] = _own_twin(twin, found[needed]) or (yield from store.fetch(twin))
+    return tuple(StageFiles(stage, found[stage.weights] if stage.weights else ()) for stage in stages)
 
 
-def loading(stages: Sequence[tuple[str, int]], weights: Path | None = None) -> Run[list[Upscaler]]:
-    """`load_all`, with steps that name what is loaded where that takes a while. Errors as in `load`.
+def lacking(stages: Sequence[Stage], settings: Settings | None = None) -> list[Weights]:
+    """What `fetch` would download; nothing is asked of any network. Errors as in `load`."""
+    needed: dict[Weights, None] = {}
+    for stage in stages:
+        if stage.weights is not None:
+            needed[stage.weights] = None
+            twin = _twin(stage.model, settings)
+            if twin is not None:
+                _own_twin(twin, store.find(stage.weights))
+                needed[twin] = None
+    return [each for each in needed if not store.is_here(each)]
 
-    Nothing that reads gigabytes can be ended half-way. Closing the run leaves that to its thread, which goes on: what
-    it loads is whole when it is kept, and makes way for others as ever.
+
+def load_fetched(fetched: Sequence[StageFiles]) -> Run[list[Upscaler]]:
+    """Loads the models of one run from files that are here, with steps that name them where that takes a while.
+
+    Models used lately stay loaded, up to `kept_bytes` together. Nothing that reads gigabytes can be ended half-way.
+    Closing the run leaves that to its thread, which goes on: what it loads is whole when it is kept, and makes way for
+    others as ever. Raises BadWeights.
     """
-    names = dict.fromkeys(find(key).name for key, _ in stages)
+    names = dict.fromkeys(each.stage.model.name for each in fetched)
     step = Step(0, 1, f"loading {' and '.join(names)}")
-    return (yield from in_thread(lambda: load_all(stages, weights), lambda: step))
+    return (yield from in_thread(lambda: _load(fetched), lambda: step))
+
+
+def pin(key: str, scale: int) -> Upscaler:
+    """Loads a model that stays loaded from now on, whatever else is run. Errors as in `load`."""
+    _pinned.add((find(key).key, scale))
+    return load(key, scale)
 
 
 def kept_bytes() -> int:
@@ -93,41 +134,47 @@ def kept_bytes() -> int:
     return max(LEAST_KEPT, machine.memory() // KEPT_SHARE)
 
 
-def _loaded(key: str, scale: int, weights: Path | None) -> Upscaler:
+def device_name() -> str:
+    """Where networks run here: "cpu" or "cuda". Imports what it takes to know that, which may be seconds."""
+    from pipelines.networks import devices
+
+    return devices.choose().name
+
+
+def _load(fetched: Sequence[StageFiles]) -> list[Upscaler]:
+    """The models, which stay loaded together, whatever they take: the run holds them all in any case, so to drop one
+    of them would free nothing, and the next run would read it anew. Only the others have to make way.
+    """
+    found = [_loaded(each) for each in fetched]
+    with _lock:
+        loose = [name for name, each in _kept.items() if each.nbytes and name[:2] not in _pinned]
+        most, others = kept_bytes(), [name for name in loose if not any(_kept[name] is each for each in found)]
+        while others and len(loose) > 1 and sum(_kept[name].nbytes for name in loose) > most:
+            loose.remove(others[0])
+            del _kept[others.pop(0)]
+    return found
+
+
+def _loaded(fetched: StageFiles) -> Upscaler:
     """The model, from memory or from its files, as the one that was used last."""
-    model = find(key)
-    needed = weights_for(model, scale)
-    if needed is None and weights is not None:
-        raise BadSetting(f"{model.name} needs no weights.")
-    if needed is None:
-        files: tuple[store.Found, ...] = ()
-    elif weights is None:
-        files = finish(store.fetch(needed))
-    else:
-        files = store.from_user(needed, weights)
-    kept_as = (model.key, scale, tuple(file.sha256 for file in files))
+    model, scale = fetched.stage.model, fetched.stage.scale
+    kept_as = (model.key, scale, tuple(file.sha256 for file in fetched.files))
     with _lock:
         if kept_as not in _kept:
-            _kept[kept_as] = _built(model, scale, files, downloaded=weights is None)
+            _kept[kept_as] = _built(model, scale, fetched.files)
         _kept.move_to_end(kept_as)
         return _kept[kept_as]
 
 
-def pin(key: str, scale: int) -> Upscaler:
-    """`load` a model that stays loaded from now on, whatever else is run."""
-    _pinned.add((find(key).key, scale))
-    return load(key, scale)
-
-
-def _built(model: Model, scale: int, files: tuple[store.Found, ...], downloaded: bool) -> Upscaler:
+def _built(model: Model, scale: int, files: tuple[Found, ...]) -> Upscaler:
     """The model from its files. One that was downloaded because somebody named it goes again if it is no network."""
     engine = importlib.import_module(ENGINES[model.engine])
     try:
         return cast(Upscaler, engine.build(model, scale, files))
     except BadWeights:
-        if model.from_hub and downloaded:
+        if model.from_hub:
             for file in files:
-                if not _readable(file.path):
+                if file.origin not in (store.OWN, store.OWN_FILE) and not _readable(file.path):
                     visitors.forget(file.path)
         raise
 
@@ -143,45 +190,27 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def fetch(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[None]:
-    """Download what the models (key, scale) lack to run with the settings, so that then no network is needed.
+def _from_user(needed: Weights, own: Path) -> Run[tuple[Found, ...]]:
+    """The user's own files, of which there may be gigabytes to hash."""
+    step = Step(0, 1, f"checking {own.name}")
+    return (yield from in_thread(lambda: store.from_user(needed, own), lambda: step))
 
-    Errors as in `load`.
+
+def _twin(model: Model, settings: Settings | None) -> Weights | None:
+    """The weights of its noisy twin, where the settings mix that in."""
+    mixed = settings is not None and settings.denoise is not None and settings.denoise != 1
+    return model.noisy_twin if mixed else None
+
+
+def _own_twin(twin: Weights, beside: Sequence[Found] | None) -> tuple[Found, ...] | None:
+    """The twin of a file of the user's own, which is mixed with another of theirs alone; None beside any other file.
+
+    Raises WeightsUnavailable where they have none. A visitor need not know where those files lie.
     """
-    for key, scale in stages:
-        for needed in _needed(key, scale, settings):
-            yield from store.fetch(needed)
-
-
-def lacking(stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> list[Weights]:
-    """What `fetch` would download; nothing is asked of any network. Errors as in `load`."""
-    needed = dict.fromkeys(each for key, scale in stages for each in _needed(key, scale, settings))
-    return [each for each in needed if not store.is_here(each)]
-
-
-def prepare(
-    stages: Sequence[tuple[str, int]], weights: Path | None = None, settings: Settings | None = None
-) -> Run[list[Upscaler]]:
-    """Every (key, scale) ready to run with the settings: downloads show their progress, then what is loaded is named.
-
-    Errors as in `load`.
-    """
-    if weights is None:
-        yield from fetch(stages, settings)
-    return (yield from loading(stages, weights))
-
-
-def _needed(key: str, scale: int, settings: Settings | None) -> list[Weights]:
-    """The weights of the model, and its noisy twin where that is mixed in."""
-    model = find(key)
-    own, twin = weights_for(model, scale), model.noisy_twin
-    if own is None:
-        return []
-    if twin is None or settings is None or settings.denoise is None or settings.denoise == 1:
-        return [own]
-    found, found_twin = store.find(own), store.find(twin)
-    # A file of the user's own is mixed with another of theirs alone, and a visitor need not know where those lie.
-    if found and found[0].origin == store.OWN and (found_twin is None or found_twin[0].origin != store.OWN):
+    if not beside or beside[0].origin != store.OWN:
+        return None
+    found = store.find(twin)
+    if found is None or found[0].origin != store.OWN:
         name = twin.files[0].name
         raise WeightsUnavailable(f"Denoise below 1 needs {name} too, which is not in the folder of one's own weights.")
-    return [own, twin]
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.catalog.schema import Model, Tiling
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings, check_tile
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels, strip_height, to_uint8
 from pipelines.networks.tiling import run_tiled
@@ -53,7 +53,8 @@ class OpenCv:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
-        check([self.model], settings)
+        assert self.model.tiles is not None, "each row of this engine has a range"
+        check_tile(self.model, settings, *self.model.tiles)
         side = settings.tile or TILES.get((self.model.arch, self.scale), USUAL_TILE)
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
         return Upscaled(

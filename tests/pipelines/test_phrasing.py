@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from pipelines.phrasing import chosen, contender, download, duration, file_name, megabytes, number
+from pipelines.phrasing import contender, describe_settings, download, duration, file_name, megabytes, number
 
 
 def test_a_chain_is_said_in_words() -> None:
@@ -42,15 +42,17 @@ def test_a_size_that_nobody_has_said_is_not_0() -> None:
 
 def test_settings_are_one_line() -> None:
     """Prompts, which may be anything, stand in quotes; an empty one is none."""
-    told = chosen({"tile": 64, "prompt": "a\nface", "colour_fix": "adain", "negative_prompt": "x " * 5000})
+    told = describe_settings({"tile": 64, "prompt": "a\nface", "colour_fix": "adain", "negative_prompt": "x " * 5000})
     assert told.startswith("tile 64, prompt “a face”, colour fix adain, negative prompt “x x") and len(told) < 300
-    assert chosen({"prompt": "", "guidance": 9.0, "scheduler": "DPM++ 2M"}) == "guidance 9, scheduler DPM++ 2M"
-    assert chosen({"prompt": "face"}) == "prompt “face”" and chosen({}) == ""
+    assert (
+        describe_settings({"prompt": "", "guidance": 9.0, "scheduler": "DPM++ 2M"}) == "guidance 9, scheduler DPM++ 2M"
+    )
+    assert describe_settings({"prompt": "face"}) == "prompt “face”" and describe_settings({}) == ""
 
 
 def test_settings_of_a_chain_are_told_by_stage() -> None:
     by_stage = {"sd-x4:4": {"prompt": "a fox", "seed": 7}, "espcn:2": {"tile": 64}}
-    assert chosen(by_stage) == "sd-x4 x4: prompt “a fox”, seed 7; espcn x2: tile 64"
+    assert describe_settings(by_stage) == "sd-x4 x4: prompt “a fox”, seed 7; espcn x2: tile 64"
 
 
 def test_a_key_becomes_a_part_of_a_files_name() -> None:

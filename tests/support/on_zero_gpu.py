@@ -15,6 +15,7 @@ import pytest
 
 from pipelines import errors
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge_by
@@ -23,14 +24,14 @@ from pipelines.runs import Preview, Run, Step, finish
 from tests.conftest import smooth
 from tests.support import painter
 from ui import page
-from ui.jobs import gpu
+from ui.jobs import enlarging, gpu
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Error while reading infos from Nvidia"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # so are all Spaces
 ]
 STEPS = 5
-ON_GPU = [("made", 2)]
+ON_GPU = [Stage("made", 2)]
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +49,9 @@ def fresh() -> None:
 
 
 @pytest.fixture
-def painted(fresh: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+def painted(fresh: None, monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
     painter.use(monkeypatch)
-    return [("painted", 4)]
+    return [Stage("painted", 4)]
 
 
 def halved(pixels: Pixels, log: Path) -> Run[tuple[int, Pixels]]:
@@ -79,39 +80,39 @@ def failing(error: BaseException) -> Run[None]:
 
 def test_steps_and_result_come_from_another_process(tmp_path: Path) -> None:
     steps: list[Step] = []
-    process, pixels = finish(gpu.run(ON_GPU, None, None, halved, smooth(30, 20), tmp_path / "log"), steps.append)
+    process, pixels = finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(30, 20), tmp_path / "log"), steps.append)
     assert process != os.getpid()
     np.testing.assert_array_equal(pixels, smooth(30, 20) / 2)
     assert steps == [Step(done, STEPS, "halving") for done in range(STEPS)]
 
 
 def test_the_process_serves_the_next_call_too(tmp_path: Path) -> None:
-    first, second = (finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
+    first, second = (finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
     assert first == second != os.getpid()
 
 
 @pytest.mark.parametrize("kind", [*errors.UpscaleError.__subclasses__(), MemoryError])
 def test_an_error_comes_with_its_sentence(kind: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(kind, match=r"^That cannot be done\.$"):
-        finish(gpu.run(ON_GPU, None, None, failing, kind("That cannot be done.")))
-    assert finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+        finish(gpu.within(gpu.USUAL, ON_GPU, failing, kind("That cannot be done.")))
+    assert finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_mistake_of_ours_is_an_error_for_the_page() -> None:
     with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        finish(gpu.run(ON_GPU, None, None, failing, ZeroDivisionError()))
+        finish(gpu.within(gpu.USUAL, ON_GPU, failing, ZeroDivisionError()))
 
 
 def test_closing_ends_the_run_there(tmp_path: Path) -> None:
-    run = gpu.run(ON_GPU, None, None, endless, tmp_path / "log")
+    run = gpu.within(gpu.USUAL, ON_GPU, endless, tmp_path / "log")
     next(run)
     run.close()
     assert (tmp_path / "log").read_text() == "ended"
-    assert finish(gpu.run(ON_GPU, None, None, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+    assert finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_model_without_use_for_a_gpu_stays_here(tmp_path: Path) -> None:
-    process, _ = finish(gpu.run([("bicubic", 2)], None, None, halved, smooth(3, 3), tmp_path / "log"))
+    process, _ = finish(gpu.within(gpu.USUAL, [Stage("bicubic", 2)], halved, smooth(3, 3), tmp_path / "log"))
     assert process == os.getpid()
 
 
@@ -120,31 +121,29 @@ def test_a_picture_crosses_and_the_model_is_loaded_there(
 ) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
     picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 0], depth=16, icc=b"profile", notes=("made",))
-    there = finish(gpu.run([("espcn", 2)], None, None, enlarge_by, picture, [("espcn", 2)]))
-    here = finish(enlarge_by(picture, [("espcn", 2)]))
+    there = finish(enlarging.enlarged(picture, [Stage("espcn", 2)]))
+    here = finish(enlarge_by(picture, [Stage("espcn", 2)]))
     np.testing.assert_array_equal(there.picture.pixels, here.picture.pixels)
     assert there.picture.depth == 16 and there.picture.icc == b"profile"
     assert there.details.weights_sha256 == here.details.weights_sha256
 
 
-def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[tuple[str, int]]) -> None:
+def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[Stage]) -> None:
     """For how long is seen by tests/test_gpu.py, which plays the lender."""
     steps: list[Step] = []
     picture, settings = Picture(smooth(100, 100)), Settings(prompt="", steps=4)
-    done = finish(gpu.run(painted, settings, (100, 100), enlarge_by, picture, painted, settings), steps.append)
+    done = finish(enlarging.enlarged(picture, painted, settings), steps.append)
     assert f"run by {os.getpid()}" not in done.details.notes
     previews = [step for step in steps if isinstance(step, Preview)]
     assert [int(each.picture.max()) for each in previews] == [127, 255]
     assert done.picture.pixels.shape == (400, 400, 3)
 
 
-def test_what_is_preloaded_here_is_there_already(
-    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_preloaded_here_is_there_already(painted: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
     painter.use(monkeypatch, engine="network")
     monkeypatch.setenv("UPSCALE_PRELOAD", "painted:4,made:2,espcn:2")
     gpu.preload()  # the made one takes more memory than is kept, and of ESPCN there are no files
-    done = finish(gpu.run(painted, None, (9, 9), enlarge_by, Picture(smooth(9, 9)), painted, None))
+    done = finish(enlarging.enlarged(Picture(smooth(9, 9)), painted))
     assert done.details.notes[0] == f"loaded by {os.getpid()}"
     assert done.details.notes[1] != f"run by {os.getpid()}"
 

@@ -5,39 +5,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines import estimates
-from pipelines.catalog import rows as catalog
-from pipelines.catalog.settings import Settings, check
-from pipelines.enlarge import Enlarged, enlarge_by
+from pipelines.catalog.rows import Settings, Stage, check_stages
+from pipelines.enlarge import Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
-from pipelines.images.door import Source
-from pipelines.images.picture import Picture
+from pipelines.images.door import Picture, Source
 from pipelines.phrasing import file_name
 from pipelines.runs import Run
+from pipelines.upscalers.loading import fetch
 from ui.jobs import gpu
 
 LONGEST = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
-def opened(source: Source | None, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Picture:
-    """The picture read, once it is known that the stages (key, scale) exist, can use the settings, and give no more
-    than is made here.
+def opened(source: Source | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
+    """The picture read, once it is known that the stages exist, can use the settings, and give no more than is made
+    here.
     """
     if source is None:
         raise BadPicture("Choose a picture first.")
-    for key, scale in stages:
-        catalog.weights_for(catalog.find(key), scale)
-    check([catalog.find(key) for key, _ in stages], settings or Settings())
-    return images.read(source, math.prod(scale for _, scale in stages))
+    check_stages(stages, settings or Settings())
+    return images.read(source, math.prod(stage.scale for stage in stages))
 
 
-def enlarged(picture: Picture, stages: Sequence[tuple[str, int]], settings: Settings | None = None) -> Run[Enlarged]:
-    """The picture enlarged by each stage in turn; how long each took is learned for later estimates."""
+def enlarged(picture: Picture, stages: Sequence[Stage], settings: Settings | None = None) -> Run[Enlarged]:
+    """The picture enlarged by each stage in turn; how long each took is learned for later estimates.
+
+    The settings are those that `opened` let through. What the models lack is downloaded before a GPU is asked for.
+    """
     height, width, _ = picture.pixels.shape
-    done = yield from gpu.run(stages, settings, (width, height), enlarge_by, picture, stages, settings)
-    for (key, scale), stage in zip(stages, done.stages, strict=True):
-        on = f"{stage.device}, {stage.dtype}"
-        estimates.learn(key, scale, width, height, stage.seconds, stage.tiling, on, settings)
+    seconds = gpu.seconds(stages, settings, (width, height))
+    fetched = yield from fetch(stages, settings)
+    done = yield from gpu.within(seconds, stages, enlarge_fetched, picture, fetched, settings)
+    for (key, scale), ran in zip(stages, done.stages, strict=True):
+        on = f"{ran.device}, {ran.dtype}"
+        estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)
         width, height = width * scale, height * scale
     return done
 

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
 from pipelines import estimates
-from pipelines.catalog import rows as catalog
-from pipelines.catalog.settings import Settings
+from pipelines.catalog.rows import Settings, Stage, check_stages, parse_stages
 from pipelines.environment import preloaded, zero_gpu
 from pipelines.errors import BadSetting, UpscaleError
-from pipelines.networks import devices
 from pipelines.phrasing import duration
-from pipelines.runs import Run, Sent, finish, received, sent
-from pipelines.upscalers.loading import fetch, pin
+from pipelines.runs import Run, Sent, received, sent
+from pipelines.upscalers.loading import device_name, pin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,36 +29,19 @@ LONGEST = 240  # seconds; who asks for longer waits longer, and few visitors hav
 log = logging.getLogger(__name__)
 
 
-def run(
-    stages: Sequence[tuple[str, int]],
-    settings: Settings | None,
-    size: tuple[int, int] | None,
-    job: Callable[P, Run[T]],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> Run[T]:
-    """Do `job(*args)`, on the GPU if one of the models (key, scale) that it loads can use one.
+def within(lent: int, stages: Sequence[Stage], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
+    """Do `job(*args)`, with the GPU for so many seconds if one of the models that it loads can use one.
 
-    `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What the models
-    lack to run with the settings is downloaded first, here: time on the GPU is the visitor's quota. It is lent for as
-    long as `seconds` says of a picture of that size, width and height. Raises what the job, `seconds` and `fetch`
-    raise, and gr.Error in the words of `spaces` when no GPU can be had.
+    `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What its models
+    are loaded from is here already: time on the GPU is the visitor's quota. Raises what the job raises, and gr.Error in
+    the words of `spaces` when no GPU can be had.
     """
-    lent = seconds(stages, settings, size)
-    yield from fetch(stages, settings)
-    return (yield from within(lent, stages, job, *args, **kwargs))
-
-
-def within(
-    lent: int, stages: Sequence[tuple[str, int]], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs
-) -> Run[T]:
-    """`run` for a job whose models are here as far as they can be had, with a GPU for so many seconds."""
     if _wanted(stages):
         return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))
 
 
-def seconds(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int] | None) -> int:
+def seconds(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int] | None) -> int:
     """For how long a GPU is to be lent for a picture of that size: by tiles and steps where a diffusion model runs.
 
     Raises BadSetting where that is longer than one is lent, and where this matters: it would end half-way.
@@ -69,12 +50,12 @@ def seconds(stages: Sequence[tuple[str, int]], settings: Settings | None, size: 
     return lent(stages, taken, "take a smaller picture, or fewer steps")
 
 
-def lent(stages: Sequence[tuple[str, int]], taken: float | None, instead: str) -> int:
+def lent(stages: Sequence[Stage], taken: float | None, instead: str) -> int:
     """For how long a GPU is to be lent for a job that takes so many seconds, None where nobody knows, by these models.
 
     Raises as `seconds`; `instead` says how the job would be shorter.
     """
-    diffusion = len({stage for stage in stages if catalog.find(stage[0]).family == "diffusion"})
+    diffusion = len({stage for stage in stages if stage.model.family == "diffusion"})
     if taken is None or not diffusion:
         return LONGEST if diffusion else USUAL
     loading = LOADING * diffusion
@@ -86,21 +67,21 @@ def lent(stages: Sequence[tuple[str, int]], taken: float | None, instead: str) -
     return min(LONGEST, round(loading + SLACK * taken))
 
 
-def check_lent(stages: Sequence[tuple[str, int]], settings: Settings | None, size: tuple[int, int]) -> None:
-    """Raise BadSetting where a run would take longer than a GPU is lent for, as `run` will."""
+def check_lent(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
+    """Raise BadSetting where a run would take longer than a GPU is lent for, as `seconds` does."""
     seconds(stages, settings, size)
 
 
-def expected(stages: Sequence[tuple[str, int]], settings: Settings | None, width: int, height: int) -> float | None:
+def expected(stages: Sequence[Stage], settings: Settings | None, width: int, height: int) -> float | None:
     """`estimates.seconds_of`; where a GPU is lent, networks that were measured on a processor alone are quicker."""
     total = 0.0
-    for key, scale in stages:
-        row, told = catalog.find(key), estimates.estimate(key, scale, width, height, settings)
-        if told.seconds is None:
+    for stage in stages:
+        row, expected = stage.model, estimates.estimate(stage.key, stage.scale, width, height, settings)
+        if expected.seconds is None:
             return None
-        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and told.on_cpu
-        total += told.seconds / (QUICKER if by_gpu else 1)
-        width, height = width * scale, height * scale
+        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and expected.on_cpu
+        total += expected.seconds / (QUICKER if by_gpu else 1)
+        width, height = width * stage.scale, height * stage.scale
     return total
 
 
@@ -110,24 +91,22 @@ def preload() -> None:
     What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
     """
     try:
-        stages = [stage for named in preloaded() for stage in catalog.parse_stages(named)]
+        stages = [stage for named in preloaded() for stage in parse_stages(named)]
     except BadSetting as error:
         raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
-    for key, scale in stages:
-        catalog.weights_for(catalog.find(key), scale)
-    if not stages or not (zero_gpu() or devices.choose().name == "cuda"):
+    check_stages(stages, Settings())
+    if not stages or not (zero_gpu() or device_name() == "cuda"):
         return
-    for key, scale in stages:
+    for stage in stages:
         try:
-            finish(fetch([(key, scale)]))
-            pin(key, scale)
+            pin(*stage)
         except (UpscaleError, MemoryError) as error:
-            told = str(error) or "there is not enough memory for it."
-            log.warning("%s x%d is not preloaded: %s", key, scale, told)
+            reason = str(error) or "there is not enough memory for it."
+            log.warning("%s x%d is not preloaded: %s", *stage, reason)
 
 
-def _wanted(stages: Sequence[tuple[str, int]]) -> bool:
-    return any(catalog.find(key).gpu for key, _ in stages)
+def _wanted(stages: Sequence[Stage]) -> bool:
+    return any(stage.model.gpu for stage in stages)
 
 
 def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:

@@ -13,7 +13,7 @@ from gradio.blocks import Block
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, check
+from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, Stage, check
 from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
@@ -233,9 +233,9 @@ def describe_plan(image: Source | None, model: str, own: str, scale: str, denois
         row, settings = _model_and_settings(model, own, denoise)
         factor = catalog.factor(scale)
         check([row], settings)
-        missing = lacking([(row.key, factor)], settings)
+        missing = lacking([Stage(row.key, factor)], settings)
         size = images.measure(image, factor)
-        gpu.check_lent([(row.key, factor)], settings, size)
+        gpu.check_lent([Stage(row.key, factor)], settings, size)
     except UpscaleError as error:
         return html.problem(str(error))
     return plans.upscale_plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)

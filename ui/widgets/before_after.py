@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from pipelines.catalog.rows import Model, Settings
+from pipelines.catalog.rows import Model, Settings, Stage
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.door import Picture, Source
@@ -61,8 +61,8 @@ def compare_with_plain(
     Of a result too large for a browser both sides show the middle.
     """
     model = row.key
-    picture = enlarging.opened(source, [(model, factor)], settings)
-    done = yield from enlarging.enlarged(picture, [(model, factor)], settings)
+    picture = enlarging.opened(source, [Stage(model, factor)], settings)
+    done = yield from enlarging.enlarged(picture, [Stage(model, factor)], settings)
     plain = BEFORE if model != BEFORE else "nearest"
     part = _middle(picture, factor)
     before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from pipelines.catalog.rows import Model
 from pipelines.enlarge import Details
-from pipelines.phrasing import chosen, duration
+from pipelines.phrasing import describe_settings, duration
 from ui.examples import Example
 
 THUMBNAIL = 96
@@ -82,7 +82,7 @@ def facts(details: Details, shown: str) -> str:
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
     if details.settings:
-        rows.append(("Settings", chosen(details.settings)))
+        rows.append(("Settings", describe_settings(details.settings)))
     if details.seam is not None:
         rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
     if details.weights_sha256:

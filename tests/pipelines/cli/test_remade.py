@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.cli.main import main
 from pipelines.enlarge import enlarge_by
@@ -101,7 +102,7 @@ def test_the_file_suffices(picture: Picture, given: list[object], tmp_path: Path
     run("upscale", tmp_path / "in.png", tmp_path / "again.png", *again)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "once.png").read_bytes()
     settings = Settings(**{name: value for name, value in made["settings"].items() if name != "scheduler"})
-    by_library = finish(enlarge_by(images.read(tmp_path / "in.png"), [(made["model"], made["scale"])], settings))
+    by_library = finish(enlarge_by(images.read(tmp_path / "in.png"), [Stage(made["model"], made["scale"])], settings))
     assert images.encode(by_library.picture) == (tmp_path / "once.png").read_bytes()
     kept = images.read(tmp_path / "once.png")
     assert (kept.grey, kept.depth, kept.alpha is None) == (picture.grey, picture.depth, picture.alpha is None)

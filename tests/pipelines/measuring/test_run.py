@@ -1,5 +1,6 @@
 """The engine: rows are right, a failure is a row and not the end, and what is done is not done again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture
@@ -20,7 +22,8 @@ from pipelines.measuring.rows import Row, row_from
 from pipelines.measuring.run import Plan, Scored, Subject, subjects
 from pipelines.report import recording, report
 from pipelines.runs import Preview, Run, Step, finish
-from pipelines.upscalers.loading import load
+from pipelines.upscalers.loading import StageFiles, Upscaler, load
+from pipelines.weights import fetch as store
 from tests.conftest import smooth
 from tests.support import painter
 
@@ -104,12 +107,14 @@ def test_a_picture_that_cannot_be_read_is_a_row_for_each_model(tmp_path: Path, p
 def test_whatever_a_model_raises_is_a_row(
     error: Exception, words: str, pictures: list[Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(stages: tuple[tuple[str, int], ...]) -> list[object]:
-        if stages == (("nearest", 2),):
-            raise error
-        return [load(key, scale) for key, scale in stages]
+    load_fetched = benchmark.load_fetched
 
-    monkeypatch.setattr(benchmark, "load_all", failing)
+    def failing(fetched: Sequence[StageFiles]) -> Run[list[Upscaler]]:
+        if [each.stage for each in fetched] == [("nearest", 2)]:
+            raise error
+        return (yield from load_fetched(fetched))
+
+    monkeypatch.setattr(benchmark, "load_fetched", failing)
     first, second = rows_of(plan("nearest", "bicubic"), pictures[:1])[0]
     assert first.error is not None and words in first.error and "\n" not in first.error
     assert second.error is None
@@ -167,8 +172,8 @@ def test_without_an_original_there_is_consistency_alone(pictures: list[Subject],
 def test_weights_that_were_asked_for_are_not_asked_again(pictures: list[Subject]) -> None:
     own = plan("espcn", "bicubic")
     weights = {
-        own.contenders[0]: benchmark.Fetched("", "it is said so"),
-        own.contenders[1]: benchmark.Fetched("", None),
+        own.contenders[0]: benchmark.Fetched("", "it is said so", ()),
+        own.contenders[1]: benchmark.Fetched("", None, (StageFiles(Stage("bicubic", 2)),)),
     }
     rows = finish(benchmark.run(own, pictures[:1], NO_LPIPS, weights=weights))
     assert [row.error for row in rows] == ["it is said so", None]
@@ -205,10 +210,20 @@ def test_rows_without_lpips_are_done_again_once_it_is_here(pictures: list[Subjec
 def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     fetch = benchmark.fetch
-    monkeypatch.setattr(benchmark, "fetch", lambda needed: asked.append(needed) or fetch(needed))
+    monkeypatch.setattr(benchmark, "fetch", lambda stages: asked.extend(stages) or fetch(stages))
     chains = [[(first, 2), (second, 2)] for first in ("espcn", "fsrcnn") for second in ("espcn", "fsrcnn")]
     fetched = finish(benchmark.fetch_weights(contenders("round-trip", 4, [], chains)))
     assert len(asked) == 2 and len(fetched) == 4 and all(each.failure for each in fetched.values())
+
+
+def test_files_are_looked_for_once_however_many_pictures_there_are(
+    pictures: list[Subject], own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[object] = []
+    find = store.find
+    monkeypatch.setattr(store, "find", lambda needed: looked_for.append(needed) or find(needed))
+    rows, _ = rows_of(plan("espcn", "bicubic"), pictures)
+    assert len(pictures) > 1 and len(looked_for) == 1 and not any(row.error for row in rows if row.model == "espcn")
 
 
 def test_closing_ends_it(pictures: list[Subject]) -> None:

@@ -1,6 +1,7 @@
 """The engines: loading, tiles, threads, settings."""
 
 import importlib.util
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +15,17 @@ import pytest
 
 from pipelines import machine
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
+from pipelines.catalog.schema import Weights
 from pipelines.catalog.settings import Settings
-from pipelines.enlarge import enlarge_by
+from pipelines.enlarge import enlarge, enlarge_by, enlarge_fetched
 from pipelines.errors import BadSetting, BadWeights
 from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import loading
 from pipelines.upscalers.loading import load, pin, prepare
 from pipelines.upscalers.opencv import OpenCv
+from pipelines.weights import fetch as store
 from tests.conftest import smooth
 from tests.support import painter
 from tests.support.tiny_graph import espcn_like
@@ -116,7 +120,7 @@ def test_a_pinned_model_stays(own_weights: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a chain of two large ones would read each anew in every run, though the run holds both anyway."""
     monkeypatch.setattr(loading, "kept_bytes", lambda: 1)
-    chain = [("espcn", 4), ("espcn", 2)]
+    chain = [Stage("espcn", 4), Stage("espcn", 2)]
     first = finish(prepare(chain))
     assert all(again is before for again, before in zip(finish(prepare(chain)), first, strict=True))
     done = finish(enlarge_by(Picture(smooth(5, 5)), chain))
@@ -168,22 +172,22 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
     "way", [prepare, lambda stages: enlarge_by(Picture(smooth(5, 5)), stages)], ids=["prepare", "by"]
 )
 def test_what_takes_long_to_load_is_named_meanwhile(
-    way: Callable[[list[tuple[str, int]]], Run[Any]], slow: tuple[threading.Event, list[loading.Upscaler]]
+    way: Callable[[list[Stage]], Run[Any]], slow: tuple[threading.Event, list[loading.Upscaler]]
 ) -> None:
     ready, built = slow
-    run = way([("painted", 4), ("bicubic", 2)])
+    run = way([Stage("painted", 4), Stage("bicubic", 2)])
     assert next(run) == Step(0, 1, "loading Painted x4 and Bicubic") and not built
     ready.set()
     finish(run)
     assert built == [load("painted", 4)]
-    assert not [step for step in way([("painted", 4)]) if step.note.startswith("loading")], "it is kept"
+    assert not [step for step in way([Stage("painted", 4)]) if step.note.startswith("loading")], "it is kept"
 
 
 def test_who_leaves_while_a_model_loads_waits_for_nothing_and_leaves_it_whole(
     slow: tuple[threading.Event, list[loading.Upscaler]],
 ) -> None:
     ready, built = slow
-    run = prepare([("painted", 4)])
+    run = prepare([Stage("painted", 4)])
     next(run)
     run.close()
     assert not built and not loading._kept
@@ -221,8 +225,12 @@ def test_a_tile_out_of_range_is_refused(tile: int, own_weights: Path) -> None:
 
 
 def test_a_setting_the_model_cannot_use_is_refused() -> None:
-    with pytest.raises(BadSetting, match=r"Lanczos cannot use the setting noise level\."):
-        finish(load("lanczos", 2).run(smooth(8, 8), Settings(noise_level=3)))
+    for refused in (
+        enlarge_by(Picture(smooth(8, 8)), [Stage("lanczos", 2)], Settings(noise_level=3)),
+        enlarge(Picture(smooth(8, 8)), [load("lanczos", 2)], Settings(noise_level=3)),
+    ):
+        with pytest.raises(BadSetting, match=r"Lanczos cannot use the setting noise level\."):
+            finish(refused)
 
 
 @pytest.mark.parametrize("model", catalog.MODELS, ids=lambda model: model.key)
@@ -231,5 +239,44 @@ def test_every_engine_exists(model: catalog.Model) -> None:
 
 
 def test_prepare_loads_every_stage(own_weights: Path) -> None:
-    stages = finish(prepare([("espcn", 4), ("bicubic", 2)]))
+    stages = finish(prepare([Stage("espcn", 4), Stage("bicubic", 2)]))
     assert [(stage.model.key, stage.scale) for stage in stages] == [("espcn", 4), ("bicubic", 2)]
+
+
+@pytest.fixture
+def looked_for(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
+    """The weights whose files are looked for on this machine, once for each time."""
+    seen: list[Weights] = []
+    find = store.find
+    monkeypatch.setattr(store, "find", lambda needed: seen.append(needed) or find(needed))
+    return seen
+
+
+def test_files_are_looked_for_once_a_run(own_weights: Path, looked_for: list[Weights]) -> None:
+    """Which means to hash them, gigabytes perhaps; a weight that two stages share once for both."""
+    chain = [Stage("espcn", 2), Stage("bicubic", 2), Stage("espcn", 2), Stage("espcn", 3)]
+    finish(enlarge_by(Picture(smooth(5, 5)), chain))
+    assert looked_for == [Stage("espcn", 2).weights, Stage("espcn", 3).weights]
+
+
+def test_what_was_fetched_is_loaded_without_looking_for_it_again(own_weights: Path, looked_for: list[Weights]) -> None:
+    """In another process perhaps, whose time is on a GPU: what goes there is data that can be pickled."""
+    fetched = pickle.loads(pickle.dumps(finish(loading.fetch([Stage("espcn", 2)]))))
+    assert len(looked_for) == 1
+    here = finish(enlarge_fetched(Picture(smooth(5, 5)), fetched))
+    assert len(looked_for) == 1
+    np.testing.assert_array_equal(
+        here.picture.pixels, finish(enlarge_by(Picture(smooth(5, 5)), [Stage("espcn", 2)])).picture.pixels
+    )
+
+
+def test_settings_are_refused_before_anything_is_fetched(looked_for: list[Weights]) -> None:
+    for stage, settings in ((Stage("sd-x4", 4), Settings(steps=0)), (Stage("espcn", 2), Settings(prompt="a cat"))):
+        with pytest.raises(BadSetting):
+            finish(enlarge_by(Picture(smooth(4, 4)), [stage], settings))
+    assert looked_for == []
+
+
+def test_files_for_a_model_that_needs_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"Bicubic needs no weights\."):
+        load("bicubic", 2, tmp_path)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import File
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge, enlarge_by
@@ -672,7 +673,7 @@ def test_set5(key: str, denoise: float | None, figure: float, real: Path, monkey
 # --- a forked process, as on ZeroGPU ------------------------------------------------------------------------------
 
 
-def answer(pipe: Connection, picture: Picture, stages: list[tuple[str, int]]) -> None:
+def answer(pipe: Connection, picture: Picture, stages: list[Stage]) -> None:
     for message in sent(enlarge_by(picture, stages)):
         pipe.send(message)
 
@@ -687,7 +688,7 @@ def test_a_forked_process_runs_it(
     if not openvino:
         monkeypatch.setattr(devices, "find_spec", lambda name: None)
     torch.nn.functional.conv2d(torch.rand(1, 16, 128, 128), torch.rand(16, 16, 3, 3))
-    picture, stages = Picture(smooth(40, 50)), [("real-esrgan", 4), ("real-esrgan-general", 2)]
+    picture, stages = Picture(smooth(40, 50)), [Stage("real-esrgan", 4), Stage("real-esrgan-general", 2)]
     if loaded_before:
         finish(enlarge_by(picture, stages))
     context = multiprocessing.get_context("fork")

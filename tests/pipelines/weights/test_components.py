@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import File, Hub, Model, Url, Weights
 from pipelines.errors import UpscaleError, WeightsUnavailable
 from pipelines.runs import finish
@@ -303,8 +304,8 @@ def test_whether_it_is_here_is_told_without_reading(
 ) -> None:
     """A page asks at each click, and gigabytes take seconds to hash."""
     publish(hub, "owner/tiny-x4")
-    assert not is_here(ROW) and upscalers.lacking([("tiny", 4)]) == [ROW]
+    assert not is_here(ROW) and upscalers.lacking([Stage("tiny", 4)]) == [ROW]
     finish(fetch(ROW))
     for path in (tmp_path / "home").rglob("*.safetensors"):
         os.truncate(path, 0)
-    assert is_here(ROW) and upscalers.lacking([("tiny", 4)]) == []
+    assert is_here(ROW) and upscalers.lacking([Stage("tiny", 4)]) == []

@@ -17,6 +17,7 @@ import pytest
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import File, Url, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting
@@ -30,7 +31,7 @@ from tests.conftest import smooth
 from tests.support import painter
 from tests.support.hub import LoopbackHub, use
 from ui import api
-from ui.jobs import comparing, gpu
+from ui.jobs import comparing, enlarging, gpu
 from ui.tabs import chained, compare, upscale
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +101,7 @@ def where() -> Run[int]:
 
 def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
-    assert finish(gpu.run([("bicubic", 2)], None, None, where)) == os.getpid()
+    assert finish(gpu.within(gpu.USUAL, [Stage("bicubic", 2)], where)) == os.getpid()
 
 
 def test_elsewhere_the_package_spaces_is_not_needed() -> None:
@@ -112,6 +113,13 @@ def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the parent's process, whose time is not the visitor's quota; the noisy twin only where it is mixed in."""
+
+    class Lent(Exception):
+        pass
+
+    def lent(*given: object) -> Run[None]:
+        raise Lent
+
     with LoopbackHub() as hub:
         use(hub.url, tmp_path / "home", monkeypatch)
         for name in ("usual.pth", "twin.pth"):
@@ -121,7 +129,9 @@ def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
         monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, replace(row, noisy_twin=twin)))
         for settings, asked in ((None, ["usual.pth"]), (Settings(denoise=1), []), (Settings(denoise=0), ["twin.pth"])):
             hub.asked.clear()
-            assert finish(gpu.run([("made", 2)], settings, None, where)) == os.getpid()
+            monkeypatch.setattr(gpu, "within", lent)
+            with pytest.raises(Lent):
+                finish(enlarging.enlarged(Picture(smooth(4, 4)), [Stage("made", 2)], settings))
             assert [each.path.rpartition("/")[2] for each in hub.asked] == asked
 
 
@@ -135,22 +145,22 @@ def test_what_is_quick_without_a_gpu_asks_for_none() -> None:
 
 
 @pytest.fixture
-def painted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
     """A diffusion model that takes a second for each pass over 100 by 100 pixels."""
     painter.use(monkeypatch)
-    return [("painted", 4)]
+    return [Stage("painted", 4)]
 
 
-def test_a_diffusion_model_is_lent_a_gpu_for_as_long_as_it_will_take(painted: list[tuple[str, int]]) -> None:
+def test_a_diffusion_model_is_lent_a_gpu_for_as_long_as_it_will_take(painted: list[Stage]) -> None:
     for steps, size, taken in ((4, (100, 100), 7), (17, (100, 100), 20), (4, (200, 100), 14)):
         assert gpu.seconds(painted, Settings(steps=steps), size) == round(gpu.LOADING + gpu.SLACK * taken)
     assert gpu.seconds(painted, Settings(steps=200), (300, 300)) == gpu.LONGEST
     assert gpu.seconds(painted, None, None) == gpu.LONGEST, "nobody knows"
-    assert gpu.seconds([("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL
+    assert gpu.seconds([Stage("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL
 
 
 def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
-    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    painted: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     with pytest.raises(
@@ -161,9 +171,11 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
     assert gpu.seconds(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST
 
 
-@pytest.mark.parametrize(("stages", "most"), [([("painted", 4)], 220), ([("painted", 4), ("twice", 2)], 200)], ids=str)
+@pytest.mark.parametrize(
+    ("stages", "most"), [([Stage("painted", 4)], 220), ([Stage("painted", 4), Stage("twice", 2)], 200)], ids=str
+)
 def test_what_loading_leaves_no_time_for_is_refused_too(
-    stages: list[tuple[str, int]], most: int, monkeypatch: pytest.MonkeyPatch
+    stages: list[Stage], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what a run may take longer than estimated gives way where all of it would be too long."""
     painter.use(monkeypatch, painter.PAINTED, replace(painter.PAINTED, key="twice", scales={2: None}))
@@ -175,22 +187,22 @@ def test_what_loading_leaves_no_time_for_is_refused_too(
 
 
 def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
-    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    painted: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one reads sixteen times the pixels."""
     twice = replace(painter.PAINTED, key="twice", scales={2: None})
     painter.use(monkeypatch, painter.PAINTED, twice)
     estimates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
-    chain, settings = [*painted, ("twice", 2)], Settings(steps=4)
+    chain, settings = [*painted, Stage("twice", 2)], Settings(steps=4)
     taken = 7 + 16 * 0.07
     assert gpu.seconds(chain, settings, (100, 100)) == round(2 * gpu.LOADING + gpu.SLACK * taken)
 
 
 def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
-    painted: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    painted: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Real-ESRGAN on 1600 x 1600 takes minutes on a processor, by which the chain would be refused."""
-    chain = [*painted, ("real-esrgan", 2)]
+    chain = [*painted, Stage("real-esrgan", 2)]
     alone = estimates.estimate("real-esrgan", 2, 1600, 1600).seconds
     assert alone is not None and alone > 100
     here = gpu.expected(chain, Settings(steps=4), 400, 400)
@@ -199,7 +211,7 @@ def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     assert here is not None and there is not None
     assert here - there == pytest.approx(alone * (1 - 1 / gpu.QUICKER))
     assert gpu.seconds(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST
-    classical = [("lapsrn", 4)]
+    classical = [Stage("lapsrn", 4)]
     assert gpu.expected(classical, None, 400, 400) == estimates.seconds_of(classical, 400, 400), "it has no use for one"
 
 
@@ -222,7 +234,7 @@ def lent_to_compare(source: Path | list[Path], *models: str, protocol: str = "ro
 
 
 def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
-    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+    painted: list[Stage], square: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = round(gpu.LOADING + gpu.SLACK * (23 + comparing.SCORING * 0.16))
     assert lent_to_compare(square, "painted") == alone
@@ -247,7 +259,7 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
     pictures: int,
     models: list[str],
     instead: str,
-    painted: list[tuple[str, int]],
+    painted: list[Stage],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -269,7 +281,7 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
 
 
 def test_a_chain_that_would_end_half_way_is_refused_before(
-    painted: list[tuple[str, int]], square: Path, monkeypatch: pytest.MonkeyPatch
+    painted: list[Stage], square: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scored or not, on the page and by `/chain`."""
     estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))

@@ -11,6 +11,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from pipelines.catalog.rows import Stage
 from pipelines.cli.main import main
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
@@ -18,7 +19,7 @@ from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth, visit
 
-STAGES = [("espcn", 4), ("espcn", 2)]
+STAGES = [Stage("espcn", 4), Stage("espcn", 2)]
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
 
 

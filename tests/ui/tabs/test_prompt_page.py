@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
@@ -125,7 +126,7 @@ def test_words_in_a_larger_picture_out(
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
     assert told["settings"].pop("scheduler") == "DPM++ 2M"
     settings = Settings(**told["settings"])
-    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
+    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [Stage("sd-x4", 4)], settings))
     assert download.value.path().read_bytes() == images.encode(done.picture, "png")
 
 
@@ -291,7 +292,7 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
     del again["settings"]["scheduler"]
     settings = Settings(**again["settings"])
-    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [("sd-x4", 4)], settings))
+    done = finish(enlarge_by(images.read(tmp_path / "small.png"), [Stage("sd-x4", 4)], settings))
     np.testing.assert_array_equal(to_uint8(made.pixels), to_uint8(done.picture.pixels))
 
 
@@ -307,7 +308,7 @@ def test_page_and_api_and_library_give_the_same_bytes(
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
     source = images.read(tmp_path / "small.png")
     for path, settings in ((file, Settings(prompt="a cat", seed=3)), (plain, Settings())):
-        done = finish(enlarge_by(source, [("sd-x4", 4)], settings))
+        done = finish(enlarge_by(source, [Stage("sd-x4", 4)], settings))
         assert Path(path).read_bytes() == images.encode(done.picture, "png")
     np.testing.assert_array_equal(images.read(Path(again)).pixels, images.read(Path(file)).pixels)
     assert details["settings"] == {

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.enlarge import run_chain
 from pipelines.errors import BadSetting
@@ -60,7 +61,7 @@ def test_they_are_compared_with_others(tmp_path: Path) -> None:
     """Without words, by the seed 0; and what was measured once is not measured again."""
     images.write(Picture(smooth(64, 72)), tmp_path / "one.png")
     pictures, _ = benchmark.subjects([tmp_path])
-    chains = [[("sd-x4", 4), (second, 2)] for second in ("sd-x2", "real-esrgan")]
+    chains = [[Stage("sd-x4", 4), Stage(second, 2)] for second in ("sd-x2", "real-esrgan")]
     plan = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], chains), repeats=1)
     rows = finish(benchmark.run(plan, pictures, "lpips is left out"))
     assert [row.model for row in rows] == ["bicubic", "sd-x4:4,sd-x2:2", "sd-x4:4,real-esrgan:2"]

@@ -140,7 +140,8 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     """Enlarge by each stage in turn; the total scale is the product of theirs.
 
     The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
-    before the second one reads it. Each stage is given those of the settings that it can use.
+    before the second one reads it. Each stage is given those of the settings that it can use; that each is of use to
+    one of them, and in its range, was checked before.
     """
     done: list[Upscaled] = []
     for number, stage in enumerate(stages, 1):

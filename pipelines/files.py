@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipelines.errors import CannotWrite
+from pipelines.phrasing import printable_name
 
-_LONGEST_NAME = 80
 _WHY_NOT = {
     errno.ENOENT: "the folder does not exist",
     errno.ENOTDIR: "the folder does not exist",
@@ -58,7 +58,7 @@ def check_writable(path: Path) -> None:
     if target.is_dir():
         raise _cannot_write(path, errno.EISDIR)
     if target.exists() and not target.is_file():  # a device or a pipe would be replaced by a file
-        raise CannotWrite(f"{shown(path)} cannot be written: what has this name is not a file.")
+        raise CannotWrite(f"{printable_name(path)} cannot be written: what has this name is not a file.")
     if not target.parent.is_dir():
         raise _cannot_write(path, errno.ENOENT)
     if not os.access(target.parent, os.W_OK):
@@ -85,12 +85,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def shown(path: Path) -> str:
-    """The base name, fit for one line: of a long one the beginning and the end."""
-    name = "".join(sign if sign.isprintable() else "?" for sign in path.name) or "The folder"
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
-
-
 def _destination(path: Path) -> tuple[Path, int | None]:
     """Where a file of this name is or would be, links followed, and the permissions of one that is there."""
     try:
@@ -99,10 +93,12 @@ def _destination(path: Path) -> tuple[Path, int | None]:
     except FileNotFoundError:
         return target, None
     except ValueError as error:
-        raise CannotWrite(f"{shown(path)} cannot be written: the name is not one that a file can have.") from error
+        raise CannotWrite(
+            f"{printable_name(path)} cannot be written: the name is not one that a file can have."
+        ) from error
     except OSError as error:
         raise _cannot_write(path, error.errno or 0) from error
 
 
 def _cannot_write(path: Path, code: int) -> CannotWrite:
-    return CannotWrite(f"{shown(path)} cannot be written: {_WHY_NOT.get(code) or os.strerror(code).lower()}.")
+    return CannotWrite(f"{printable_name(path)} cannot be written: {_WHY_NOT.get(code) or os.strerror(code).lower()}.")

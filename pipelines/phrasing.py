@@ -4,9 +4,11 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
-LONGEST = 200  # signs of a prompt that are shown
+LONGEST_PROMPT_SHOWN = 200  # characters
+LONGEST_NAME_SHOWN = 80  # characters
 
 
 def contender(model: str) -> str:
@@ -28,6 +30,17 @@ def _stage_name(stage: str) -> str:
         plain = re.sub(r"[^\w.@+-]", "-", key)
         key = f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     return f"{key}{'-x' if colon else ''}{scale}".replace(" ", "-")
+
+
+def printable(text: str) -> str:
+    """The text fit for one line: "?" in place of each character that cannot be printed, as a line break cannot."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def printable_name(path: PurePath) -> str:
+    """The base name fit for one line: of a long one the beginning and the end."""
+    name, half = printable(path.name) or "The folder", LONGEST_NAME_SHOWN // 2
+    return name if len(name) <= LONGEST_NAME_SHOWN else f"{name[:half]}…{name[1 - half :]}"
 
 
 def number(value: float | None, digits: int) -> str:
@@ -81,4 +94,4 @@ def _value(name: str, value: Any) -> str:
     if not isinstance(value, str) or not name.endswith("prompt"):
         return str(value)
     line = " ".join(value.split())
-    return f"“{line if len(line) <= LONGEST else line[:LONGEST] + '…'}”"
+    return f"“{line if len(line) <= LONGEST_PROMPT_SHOWN else line[:LONGEST_PROMPT_SHOWN] + '…'}”"

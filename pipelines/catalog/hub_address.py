@@ -9,7 +9,7 @@ HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 SUFFIXES = (".safetensors", ".pth", ".pt")
 KEY_CHARACTERS = 200  # at most, of a key: with a picture's name before it, it becomes a file's name
 EXAMPLE = "owner/name/file.safetensors"
-SHOWN = 60
+SHOWN = 60  # characters
 
 PATH_CHARACTERS = "letters of English, digits, spaces and . _ - + ( ) [ ]"  # in a path: a comma separates models
 
@@ -31,12 +31,13 @@ def parts(text: str) -> tuple[str, str | None, str]:
     match = _KEY.fullmatch(key)
     repo, revision, path = match.groups() if match else ("", None, "")
     if not match and re.fullmatch(rf"{_PART}/{_PART}(@\w+)?(/[^/\n]+)+", key, re.ASCII) and _odd(key):
-        raise BadSetting(f"{_shown(text)} has {_odd(key)}, and a file's path may only have {PATH_CHARACTERS} here.")
+        raise BadSetting(f"{_quoted(text)} has {_odd(key)}, and a file's path may only have {PATH_CHARACTERS} here.")
     if not match or re.search(r"--|\.\.|\.git$", repo) or {".", ".."} & set(path.split("/")):
-        raise BadSetting(f"{_shown(text)} names no file on the Hub: write {EXAMPLE}, or the address of its page there.")
+        hint = f"write {EXAMPLE}, or the address of its page there"
+        raise BadSetting(f"{_quoted(text)} names no file on the Hub: {hint}.")
     if not path.lower().endswith(SUFFIXES):
         *most, last = SUFFIXES
-        raise BadSetting(f"{_shown(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
+        raise BadSetting(f"{_quoted(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
     return repo, None if revision == "main" else revision, path
 
 
@@ -48,20 +49,20 @@ def _of_address(address: str) -> str:
     except ValueError:
         host = None
     if host not in HOSTS:
-        raise BadSetting(f"Only files on huggingface.co can be used, not {_shown(address)}.")
+        raise BadSetting(f"Only files on huggingface.co can be used, not {_quoted(address)}.")
     names = unquote(url.path).strip("/").split("/")
     if names[0] in ("spaces", "datasets"):
-        raise BadSetting(f"{_shown(address)} is the address of a {names[0][:-1]}; only a model's files can be used.")
+        raise BadSetting(f"{_quoted(address)} is the address of a {names[0][:-1]}; only a model's files can be used.")
     if len(names) < 5 or names[2] not in ("blob", "resolve"):
         raise BadSetting(
-            f"{_shown(address)} is not the address of a file: open the file in the repository's list, and copy that."
+            f"{_quoted(address)} is not the address of a file: open the file in the repository's list, and copy that."
         )
     owner, name, _, revision, *path = names
     if revision == "main":
         return "/".join((owner, name, *path))
     if re.fullmatch("[0-9a-f]{40}", revision):
         return "/".join((owner, f"{name}@{revision}", *path))
-    raise BadSetting(f"A file can be used as it is on main or at a 40-digit revision, not at {_shown(revision)}.")
+    raise BadSetting(f"A file can be used as it is on main or at a 40-digit revision, not at {_quoted(revision)}.")
 
 
 def _odd(key: str) -> str:
@@ -71,6 +72,6 @@ def _odd(key: str) -> str:
     return repr(odd[0]) if odd else ""
 
 
-def _shown(text: str) -> str:
-    """The text as it may stand in a sentence."""
+def _quoted(text: str) -> str:
+    """The text in quotes as it may stand in a sentence: its beginning, with escapes for what cannot be printed."""
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")

@@ -10,6 +10,7 @@ from typing import cast
 
 from pipelines.catalog.schema import COLOUR_FIXES, Model
 from pipelines.errors import BadSetting
+from pipelines.phrasing import printable
 
 STEPS = (1, 200)
 GUIDANCE = (1, 30)
@@ -51,7 +52,7 @@ def check(models: Sequence[Model], settings: Settings) -> None:
     strength = settings.denoise
     # Whatever a caller of the API sent: not always a number, and true is one for Python.
     if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
-        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {str(strength)[:20]}.")
+        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {_printable(strength)}.")
     check_ranges(settings)
     for model in models:
         if model.tiles is not None:
@@ -62,7 +63,7 @@ def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
     """Raise BadSetting for a tile that is not a whole number in that range."""
     tile = settings.tile
     if tile is not None and (type(tile) is not int or not least <= tile <= most):
-        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {str(tile)[:20]}.")
+        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {_printable(tile)}.")
 
 
 def check_ranges(settings: Settings) -> None:
@@ -75,36 +76,35 @@ def check_ranges(settings: Settings) -> None:
     _text("The negative prompt", settings.negative_prompt)
     if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:
         names = f"{', '.join(COLOUR_FIXES[:-1])} or {COLOUR_FIXES[-1]}"
-        raise BadSetting(f"The colour fix is {names}, not {_shown(settings.colour_fix)}.")
+        raise BadSetting(f"The colour fix is {names}, not {_printable(settings.colour_fix)}.")
 
 
 def _whole(what: str, value: object, ends: tuple[int, int]) -> None:
     least, most = ends
     # By type: for Python true is a number.
     if value is not None and not (type(value) is int and least <= value <= most):
-        raise BadSetting(f"{what} a whole number from {least} to {most}, not {_shown(value)}.")
+        raise BadSetting(f"{what} a whole number from {least} to {most}, not {_printable(value)}.")
 
 
 def _number(what: str, value: object, ends: tuple[int, int]) -> None:
     least, most = ends
     if value is not None and not (type(value) in (int, float) and least <= cast(float, value) <= most):
-        raise BadSetting(f"{what} a number from {least} to {most}, not {_shown(value)}.")
+        raise BadSetting(f"{what} a number from {least} to {most}, not {_printable(value)}.")
 
 
 def _text(what: str, value: object) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise BadSetting(f"{what} is text, not {_shown(value)}.")
+        raise BadSetting(f"{what} is text, not {_printable(value)}.")
     if len(value) > LONGEST_PROMPT:
         raise BadSetting(f"{what} has at most {LONGEST_PROMPT} characters, not {len(value)}.")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise BadSetting(f"{what} has half a sign in it, as a cut emoji leaves one.") from error
+        raise BadSetting(f"{what} has half a character in it, as a cut emoji leaves one.") from error
 
 
-def _shown(value: object) -> str:
-    """A value of any type, fit for one line."""
-    signs = (sign if sign.isprintable() else "?" for sign in str(value)[:20])
-    return "".join(signs) or "nothing"
+def _printable(value: object) -> str:
+    """The beginning of a value of any type, fit for one line."""
+    return printable(str(value)[:20]) or "nothing"

@@ -11,8 +11,8 @@ from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
-from pipelines.files import shown
 from pipelines.measuring import protocols
+from pipelines.phrasing import printable_name
 
 if TYPE_CHECKING:
     from pipelines.measuring.metrics.scores import Lpips
@@ -63,7 +63,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     _check_outputs(options, [picture.path for picture in pictures])
     if others:
-        such = shown(others[0])
+        such = printable_name(others[0])
         print(f"Not looked at, because not named as pictures are: {such}{_and_others(len(others) - 1)}.")
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
@@ -96,7 +96,7 @@ def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
     for path in given:
         files.check_writable(path)
         if path.exists() and any(each.exists() and path.samefile(each) for each in read):
-            raise CannotWrite(f"{shown(path)} cannot be written: it is one of the files to read.")
+            raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
     if len({path.resolve() for path in given}) < len(given):
         raise CannotWrite("The files of the report must have names of their own.")
 
@@ -197,7 +197,7 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     if options.protocol or options.scale or options.models is not None or options.stages or options.kernel:
         raise BadSetting("--repeat takes protocol, scale, kernel, models and stages from the report.")
     if options.json and options.json.exists():
-        raise BadSetting(f"{shown(options.json)} is there already; name a new file for the repeated report.")
+        raise BadSetting(f"{printable_name(options.json)} is there already; name a new file for the repeated report.")
     try:
         earlier = report.from_json(options.repeat.read_bytes(), options.repeat.name)
     except OSError as error:
@@ -245,7 +245,7 @@ def _plan_of(earlier: "Report", options: argparse.Namespace) -> "Plan":
     try:
         chains = [arguments.stages(",".join(row.stages)) for row in earlier.rows if row.stages]
     except argparse.ArgumentTypeError as error:
-        raise BadSetting(f"{shown(options.repeat)} is damaged: {error}") from None
+        raise BadSetting(f"{printable_name(options.repeat)} is damaged: {error}") from None
     models = [catalog.find(row.model).key for row in earlier.rows if not row.stages]
     protocols.check_kernel(earlier.kernel)
     found = protocols.contenders(earlier.protocol, earlier.scale, models, chains)
@@ -279,7 +279,7 @@ def _and_others(count: int) -> str:
 
 
 def _name(row: "Row") -> str:
-    return f"{shown(Path(row.image))}  {row.model} x{row.scale}"
+    return f"{printable_name(Path(row.image))}  {row.model} x{row.scale}"
 
 
 def _line(row: "Row") -> str:

@@ -9,12 +9,13 @@ import numpy as np
 
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
-from pipelines.files import check_writable, shown, write_whole
+from pipelines.files import check_writable, write_whole
 from pipelines.images.decode import decode, upright_size
 from pipelines.images.encode import Format, encode, losses
 from pipelines.images.picture import Picture, Pixels, to_uint8
 from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, heat, write_pyramid
 from pipelines.images.resample import shrink
+from pipelines.phrasing import printable_name
 
 __all__ = [
     "CONSISTENCY_LEVELS",
@@ -84,7 +85,7 @@ def measure(source: Source, scale: int = 1) -> tuple[int, int]:
 
 def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
-    name = shown(source) if isinstance(source, Path) else "The picture"
+    name = printable_name(source) if isinstance(source, Path) else "The picture"
 
     def check_size(width: int, height: int) -> None:
         _check_size(name, width, height, scale, bounds)
@@ -122,7 +123,7 @@ def format_of(path: Path) -> Format:
     format_ = _SUFFIXES.get(path.suffix.lower())
     if format_ is None:
         *most, last = _SUFFIXES
-        raise BadSetting(f"{shown(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
+        raise BadSetting(f"{printable_name(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
     return format_
 
 

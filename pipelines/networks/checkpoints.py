@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from pipelines.errors import BadWeights
-from pipelines.files import shown
 from pipelines.networks.archs import rrdbnet, srcnn, srvgg, swift
 from pipelines.networks.file import EXPECTED, copy_as_float32, read_tensors
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape, list_names
+from pipelines.phrasing import printable_name
 
 # In this order: the first that a file matches is the one that it is of.
 ARCHS = (
@@ -30,7 +30,7 @@ def read(path: Path) -> Network:
 
     Raises BadWeights, with the file's name, for whatever is wrong with it.
     """
-    return network_of(state_of(path), shown(path))
+    return network_of(state_of(path), printable_name(path))
 
 
 def state_of(path: Path) -> dict[str, Tensor]:
@@ -38,7 +38,7 @@ def state_of(path: Path) -> dict[str, Tensor]:
 
     They need not be of one network yet: `network_of` checks that. Raises BadWeights, with the file's name.
     """
-    name, tensors = shown(path), read_tensors(path)
+    name, tensors = printable_name(path), read_tensors(path)
     arch = _find_arch(tensors, name)
     if arch.rename is not None:
         names = arch.rename(tensors)

@@ -17,8 +17,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipelines.errors import BadWeights
-from pipelines.files import shown
 from pipelines.networks.shapes import State, list_names
+from pipelines.phrasing import printable_name
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -38,7 +38,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     They may share the file's memory. Raises BadWeights, with the file's name.
     """
-    name = shown(path)
+    name = printable_name(path)
     size = _size(path, name)
     tensors = _unwrapped(_load(path, name), name)
     # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import CannotWrite
-from pipelines.files import check_writable, shown, write_whole
+from pipelines.files import check_writable, write_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -44,7 +44,3 @@ def test_what_can_be_told_before_is(tmp_path: Path) -> None:
         for job in (check_writable, lambda path: write_whole(path, b"x")):
             with pytest.raises(CannotWrite, match=f"{path.name} cannot be written: {why}"):
                 job(path)
-
-
-def test_a_name_is_shown_on_one_line() -> None:
-    assert shown(Path("folder/a\nb\x1b.png")) == "a?b?.png" and shown(Path("/")) == "The folder"

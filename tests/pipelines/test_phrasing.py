@@ -2,10 +2,21 @@
 
 import hashlib
 import math
+from pathlib import Path
 
 import pytest
 
-from pipelines.phrasing import contender, describe_settings, download, duration, file_name, megabytes, number
+from pipelines.phrasing import (
+    contender,
+    describe_settings,
+    download,
+    duration,
+    file_name,
+    megabytes,
+    number,
+    printable,
+    printable_name,
+)
 
 
 def test_a_chain_is_said_in_words() -> None:
@@ -67,3 +78,13 @@ def test_no_two_files_on_the_hub_have_one_name() -> None:
     keys = ["a-b/c/x.pth", "a/b-c/x.pth", "a/b/c-x.pth", "a/b/c/x.pth", "a/b/c x.pth", "a/b/c(x.pth"]
     names = {file_name(key) for key in keys}
     assert len(names) == len(keys) and not any(set(name) & set("/ (:,") for name in names)
+
+
+def test_what_cannot_be_printed_is_shown_on_one_line() -> None:
+    assert printable("a\nb\x1b\ud83d 犬") == "a?b?? 犬" and printable("") == ""
+
+
+def test_a_name_is_shown_on_one_line() -> None:
+    assert printable_name(Path("folder/a\nb\x1b.png")) == "a?b?.png" and printable_name(Path("/")) == "The folder"
+    assert printable_name(Path("x" * 80)) == "x" * 80
+    assert printable_name(Path("a" * 50 + "b" * 46 + ".png")) == "a" * 40 + "…" + "b" * 35 + ".png"

@@ -60,7 +60,7 @@ def made(address: str, content: bytes, **named: Any) -> Picture:
     [
         ("prompt", "x" * 10_000, "The prompt has at most 2000 characters, not 10000."),
         ("prompt", "🐈" * 10_000, "The prompt has at most 2000 characters, not 10000."),
-        ("negative_prompt", "\ud83d", "The negative prompt has half a sign in it"),
+        ("negative_prompt", "\ud83d", "The negative prompt has half a character in it"),
         ("prompt", 5, "The prompt is text, not 5."),
         ("steps", 0, "Steps are a whole number from 1 to 200, not 0."),
         ("steps", 10_000, "Steps are a whole number from 1 to 200, not 10000."),
@@ -146,7 +146,7 @@ def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, folder
         (["--guidance", "nan"], 1, "Guidance is a number from 1 to 30, not nan."),
         (["--guidance", "inf"], 1, "Guidance is a number from 1 to 30, not inf."),
         (["--prompt", "x" * 10_000], 1, "The prompt has at most 2000 characters, not 10000."),
-        (["--prompt", "\udce9"], 1, "The prompt has half a sign in it"),
+        (["--prompt", "\udce9"], 1, "The prompt has half a character in it"),
         (["--tile", "7"], 1, "A tile for Stable Diffusion x4 has 32 to 512 pixels a side, not 7."),
         (["--steps", "2.5"], 2, "argument --steps: invalid int value: '2.5'"),
         (["--seed", "abc"], 2, "argument --seed: invalid int value: 'abc'"),

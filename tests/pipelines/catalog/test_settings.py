@@ -72,7 +72,7 @@ def test_a_value_in_its_range_is_taken(given: dict[str, Any]) -> None:
         ({"prompt": "x" * 10_000}, "The prompt has at most 2000 characters, not 10000."),
         ({"prompt": ["a cat"]}, "The prompt is text, not ['a cat']."),
         ({"negative_prompt": 7}, "The negative prompt is text, not 7."),
-        ({"prompt": HALF}, "The prompt has half a sign in it, as a cut emoji leaves one."),
+        ({"prompt": HALF}, "The prompt has half a character in it, as a cut emoji leaves one."),
         ({"colour_fix": "green"}, "The colour fix is wavelet, adain or none, not green."),
         ({"colour_fix": {}}, "The colour fix is wavelet, adain or none, not {}."),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
-from pipelines.enlarge import run_chain
+from pipelines.enlarge import enlarge, run_chain
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -54,7 +54,7 @@ def test_an_x4_and_then_an_x2(first: str, second: str) -> None:
 def test_a_setting_that_no_stage_takes_is_refused() -> None:
     stages = [load("sd-x2", 2), load("real-esrgan", 2)]
     with pytest.raises(BadSetting, match="cannot use the setting noise level"):
-        next(run_chain(smooth(5, 9), stages, Settings(noise_level=20)))
+        next(enlarge(Picture(smooth(5, 9)), stages, Settings(noise_level=20)))
 
 
 def test_they_are_compared_with_others(tmp_path: Path) -> None:

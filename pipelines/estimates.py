@@ -1,4 +1,4 @@
-"""How long a run will take and how much memory, told before it starts; right after the first run of a model here.
+"""How long a run will take and how much memory, said before it starts; right after the first run of a model here.
 
 What was learned is kept from one start to the next, beside the downloads; on another processor it counts for nothing.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import resolve_options, specification
+from pipelines.catalog.rows import Stage, resolve_options, specification
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.speeds import MEASURED, Rate
@@ -25,10 +25,10 @@ from pipelines.networks.tiling import plan
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
-TELLING = 10_000  # pixels; how long smaller pictures take says too little
+LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
 
 
-_learned: dict[tuple[str, int], Rate] | None = None  # None: not read yet
+_learned: dict[Stage, Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
 
 
@@ -55,18 +55,13 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     return Estimate(seconds, held, rate.device.startswith("cpu"))
 
 
-def seconds_of(
-    stages: Sequence[tuple[str, int]], width: int, height: int, settings: Settings | None = None
-) -> float | None:
-    """How long models (key, scale) take one after another; None if one of them was never measured."""
-    total = 0.0
-    for key, scale in stages:
-        expected = estimate(key, scale, width, height, settings).seconds
-        if expected is None:
-            return None
-        total += expected
-        width, height = width * scale, height * scale
-    return total
+def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Settings | None = None) -> list[Estimate]:
+    """`estimate` for stages one after another, each on what the one before it made."""
+    found = []
+    for stage in stages:
+        found.append(estimate(stage.key, stage.scale, width, height, settings))
+        width, height = width * stage.scale, height * stage.scale
+    return found
 
 
 def learn(
@@ -83,26 +78,27 @@ def learn(
 
     The first time on a device replaces what was believed; each later one counts as much as all before it.
     """
-    if width * height < TELLING:
+    if width * height < LEAST_PIXELS:
         return
     tiles, pixels = _tiles(width, height, tiling)
     new = seconds * MEGA / (tiles * pixels * _passes(key, settings))
     with _lock:
         known = _known()
-        before = known.get((key, scale))
+        stage = Stage(key, scale)
+        before = known.get(stage)
         if before is not None and before.device == device:
             new = (before.seconds + new) / 2
         usual = before or _believed(key, scale)
         if settings is not None and settings.tile is not None and usual is not None:
             tiling = usual.tiling  # the one that was asked for is not that of the next run
-        known[key, scale] = Rate(new, tiling, device)
+        known[stage] = Rate(new, tiling, device)
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
 
 
 def _rate(key: str, scale: int) -> Rate | None:
     with _lock:
-        learned = _known().get((key, scale))
+        learned = _known().get(Stage(key, scale))
     return learned or _believed(key, scale)
 
 
@@ -149,7 +145,7 @@ def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
     return len(planned), (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
-def _known() -> dict[tuple[str, int], Rate]:
+def _known() -> dict[Stage, Rate]:
     global _learned
     if _learned is None:
         try:
@@ -159,11 +155,11 @@ def _known() -> dict[tuple[str, int], Rate]:
     return _learned
 
 
-def _parsed(text: str) -> dict[tuple[str, int], Rate]:
+def _parsed(text: str) -> dict[Stage, Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {(each["model"], each["scale"]): _checked(**each) for each in kept["rates"]}
+    return {Stage(each["model"], each["scale"]): _checked(**each) for each in kept["rates"]}
 
 
 def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
@@ -175,11 +171,11 @@ def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, d
     return rate
 
 
-def _keep(known: dict[tuple[str, int], Rate]) -> None:
+def _keep(known: dict[Stage, Rate]) -> None:
     path = _file()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-    rates = [{"model": key, "scale": scale, **asdict(rate)} for (key, scale), rate in known.items()]
+    rates = [{"model": stage.key, "scale": stage.scale, **asdict(rate)} for stage, rate in known.items()]
     write_whole(path, json.dumps({"machine": _machine(), "rates": rates}, indent=1).encode())
 
 

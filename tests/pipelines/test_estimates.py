@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipelines import estimates
-from pipelines.catalog.rows import MODELS, find, specification
+from pipelines.catalog.rows import MODELS, Stage, find, specification
 from pipelines.catalog.schema import Tiling
 from pipelines.catalog.settings import Settings
-from pipelines.estimates import estimate, learn, seconds_of
+from pipelines.estimates import estimate, estimate_each, learn
 from pipelines.networks.tiling import plan
 from tests.support import painter
 
@@ -95,14 +95,9 @@ def test_a_tiny_picture_teaches_nothing() -> None:
     assert estimate("espcn", 2, 500, 500) == before
 
 
-def test_a_chain_takes_as_long_as_its_stages() -> None:
-    first, second = estimate("espcn", 4, 100, 50), estimate("fsrcnn", 2, 400, 200)
-    assert first.seconds is not None and second.seconds is not None
-    assert seconds_of([("espcn", 4), ("fsrcnn", 2)], 100, 50) == pytest.approx(first.seconds + second.seconds)
-
-
-def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
-    assert seconds_of([("edsr", 4), ("bicubic", 2)], 100, 50) is None
+def test_each_stage_of_a_chain_works_on_what_the_one_before_made() -> None:
+    expected = [estimate("espcn", 4, 100, 50), estimate("fsrcnn", 2, 400, 200), estimate("edsr", 2, 800, 400)]
+    assert estimate_each([Stage("espcn", 4), Stage("fsrcnn", 2), Stage("edsr", 2)], 100, 50) == expected
 
 
 # --- diffusion: a network that runs many times over each tile -----------------------------------------------------

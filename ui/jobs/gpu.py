@@ -73,15 +73,17 @@ def check_lent(stages: Sequence[Stage], settings: Settings | None, size: tuple[i
 
 
 def expected(stages: Sequence[Stage], settings: Settings | None, width: int, height: int) -> float | None:
-    """`estimates.seconds_of`; where a GPU is lent, networks that were measured on a processor alone are quicker."""
+    """How long the stages take one after another on a picture of that size; None if one of them was never measured.
+
+    Where a GPU is lent, networks that were measured on a processor alone are quicker.
+    """
     total = 0.0
-    for stage in stages:
-        row, expected = stage.model, estimates.estimate(stage.key, stage.scale, width, height, settings)
-        if expected.seconds is None:
+    for stage, each in zip(stages, estimates.estimate_each(stages, width, height, settings), strict=True):
+        if each.seconds is None:
             return None
-        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and expected.on_cpu
-        total += expected.seconds / (QUICKER if by_gpu else 1)
-        width, height = width * stage.scale, height * stage.scale
+        row = stage.model
+        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and each.on_cpu
+        total += each.seconds / (QUICKER if by_gpu else 1)
     return total
 
 

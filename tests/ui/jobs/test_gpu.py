@@ -198,6 +198,17 @@ def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
     assert gpu.seconds(chain, settings, (100, 100)) == round(2 * gpu.LOADING + gpu.SLACK * taken)
 
 
+def test_a_chain_takes_as_long_as_its_stages() -> None:
+    first, second = estimates.estimate("espcn", 4, 100, 50).seconds, estimates.estimate("fsrcnn", 2, 400, 200).seconds
+    assert first is not None and second is not None
+    chain = [Stage("espcn", 4), Stage("fsrcnn", 2)]
+    assert gpu.expected(chain, None, 100, 50) == pytest.approx(first + second)
+
+
+def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
+    assert gpu.expected([Stage("edsr", 4), Stage("bicubic", 2)], None, 100, 50) is None
+
+
 def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     painted: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +223,9 @@ def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     assert here - there == pytest.approx(alone * (1 - 1 / gpu.QUICKER))
     assert gpu.seconds(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST
     classical = [Stage("lapsrn", 4)]
-    assert gpu.expected(classical, None, 400, 400) == estimates.seconds_of(classical, 400, 400), "it has no use for one"
+    assert gpu.expected(classical, None, 400, 400) == estimates.estimate("lapsrn", 4, 400, 400).seconds, (
+        "it has no use for one"
+    )
 
 
 # --- for how long, to compare -------------------------------------------------------------------------------------

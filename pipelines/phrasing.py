@@ -3,12 +3,13 @@
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
 
 LONGEST_PROMPT_SHOWN = 200  # characters
 LONGEST_NAME_SHOWN = 80  # characters
+MOST_LISTED, LONGEST_LISTED = 3, 60  # names in one sentence, and characters of each
 
 
 def contender(model: str) -> str:
@@ -41,6 +42,12 @@ def printable_name(path: PurePath) -> str:
     """The base name fit for one line: of a long one the beginning and the end."""
     name, half = printable(path.name) or "The folder", LONGEST_NAME_SHOWN // 2
     return name if len(name) <= LONGEST_NAME_SHOWN else f"{name[:half]}…{name[1 - half :]}"
+
+
+def list_names(names: Collection[str]) -> str:
+    """Some of the names, in their order and fit for one line: "a, b, c and 4 more"."""
+    listed = ", ".join(printable(name[:LONGEST_LISTED]) for name in sorted(names)[:MOST_LISTED])
+    return f"{listed} and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else listed
 
 
 def number(value: float | None, digits: int) -> str:

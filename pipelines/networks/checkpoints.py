@@ -13,8 +13,8 @@ from pipelines.errors import BadWeights
 from pipelines.networks.archs import rrdbnet, srcnn, srvgg, swift
 from pipelines.networks.file import EXPECTED, copy_as_float32, read_tensors
 from pipelines.networks.network import Arch, Network
-from pipelines.networks.shapes import Misfit, State, describe_shape, list_names
-from pipelines.phrasing import printable_name
+from pipelines.networks.shapes import Misfit, State, describe_shape
+from pipelines.phrasing import list_names, printable_name
 
 # In this order: the first that a file matches is the one that it is of.
 ARCHS = (

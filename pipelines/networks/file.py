@@ -17,8 +17,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipelines.errors import BadWeights
-from pipelines.networks.shapes import State, list_names
-from pipelines.phrasing import printable_name
+from pipelines.networks.shapes import State
+from pipelines.phrasing import list_names, printable_name
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

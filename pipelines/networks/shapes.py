@@ -5,7 +5,7 @@ For the architectures: what they find wrong they raise as Misfit, and the reader
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from torch import Tensor
@@ -17,7 +17,6 @@ SCALES = (1, 2, 3, 4, 8, 16)
 DEEPEST = 256  # blocks or convolutions
 COLOURS = 3  # channels of a picture
 _INDEX_DIGITS = 4  # of a layer's number: a longer one is no layer's
-_LISTED, _LONGEST_NAME = 3, 60  # parameters in one sentence, and characters of each
 
 
 class Misfit(Exception):
@@ -59,13 +58,6 @@ def find_largest(pattern: str, keys: Iterable[str]) -> int:
     """The largest number that the pattern's group finds in a name; 0 without one."""
     found = (re.fullmatch(pattern, key) for key in keys)
     return max((int(match[1]) for match in found if match and len(match[1]) <= _INDEX_DIGITS), default=0)
-
-
-def list_names(keys: Collection[str]) -> str:
-    """Some of the names, fit for one line."""
-    first = (key[:_LONGEST_NAME] for key in sorted(keys)[:_LISTED])
-    listed = ", ".join("".join(each if each.isprintable() else "?" for each in name) for name in first)
-    return f"{listed} and {len(keys) - _LISTED} more" if len(keys) > _LISTED else listed
 
 
 def describe_shape(tensor: Tensor) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.catalog.schema import Model, Tiling
-from pipelines.catalog.settings import Settings, check, check_tile
+from pipelines.catalog.settings import Settings, check_tile
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.images.picture import Pixels
 from pipelines.images.resample import shrunk
@@ -109,7 +109,6 @@ class NetworkUpscaler:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
-        check([self.model], settings)
         forwards, twins = self.forwards(settings.denoise)
         notes = [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         network, device = forwards.network, forwards.device

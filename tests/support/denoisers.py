@@ -15,8 +15,9 @@ from diffusers import DiffusionPipeline
 
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
+from pipelines.enlarge import enlarge
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory, UpscaleError
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Picture, Pixels
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import Preview, Step, finish
@@ -146,7 +147,7 @@ def assert_halves_tiles(
 def assert_cannot_use(upscaler: DiffusionUpscaler, given: Mapping[str, Any]) -> None:
     """Before anything is run."""
     with pytest.raises(BadSetting, match=rf"^{upscaler.model.name} cannot use the setting"):
-        next(upscaler.run(smooth(4, 4), Settings(**given)))
+        next(enlarge(Picture(smooth(4, 4)), [upscaler], Settings(**given)))
 
 
 def assert_parts_refused(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.catalog.diffusion import resolve_options, specification
 from pipelines.catalog.schema import Model
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings, check_tile
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
@@ -71,7 +71,8 @@ class DiffusionUpscaler:
         """See `Upscaler.run`. Every few steps is a `Preview`."""
         from pipelines.networks.forward import in_memory
 
-        check([self.model], settings)
+        assert self.model.tiles is not None, "each row of this engine has a range"
+        check_tile(self.model, settings, *self.model.tiles)
         with in_memory():
             return (yield from self._run(pixels, settings))
 

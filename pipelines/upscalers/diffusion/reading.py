@@ -22,6 +22,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipelines.errors import BadWeights
 from pipelines.networks.forward import in_memory
+from pipelines.phrasing import list_names
 
 Files: TypeAlias = Mapping[str, Path]
 """Where each file lies, by its path in the repository."""
@@ -37,7 +38,6 @@ _OLD_NAMES = (
     (re.compile(r"(\.attentions\.\d+)\.value\."), r"\1.to_v."),
     (re.compile(r"(\.attentions\.\d+)\.proj_attn\."), r"\1.to_out.0."),
 )
-_NAMED = 3  # parameters in one sentence
 
 
 def read_network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
@@ -98,11 +98,13 @@ def _filled(network: nn.Module, files: Files, part: str, dtype: torch.dtype, ren
     state = {rename(key): tensor for key, tensor in _state(_path(files, name), name, dtype).items()}
     lacking, unknown = needed.keys() - state.keys(), state.keys() - needed.keys()
     if lacking or unknown:
-        which = f"lacks {_few(lacking)}" if lacking else f"has {_few(unknown)} too"
+        which = f"lacks {list_names(lacking)}" if lacking else f"has {list_names(unknown)} too"
         raise BadWeights(f"{name} is not of the network that {part}/config.json describes: it {which}.")
     wrong = {key for key, tensor in state.items() if tensor.shape != needed[key].shape}
     if wrong:
-        raise BadWeights(f"{name} is not of the network that {part}/config.json describes: {_few(wrong)} differs.")
+        raise BadWeights(
+            f"{name} is not of the network that {part}/config.json describes: {list_names(wrong)} differs."
+        )
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
 
@@ -120,7 +122,7 @@ def _state(path: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
                 order = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
                 state[key] = tensor.to(dtype, copy=True, memory_format=order)
                 if not bool(torch.isfinite(state[key]).all()):
-                    raise BadWeights(f"{name} holds values that are no numbers or too large, in {_few([key])}.")
+                    raise BadWeights(f"{name} holds values that are no numbers or too large, in {list_names([key])}.")
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"{name} is damaged, or not in safetensors.") from error
     return state
@@ -171,10 +173,3 @@ def as_bad_weights(make: Callable[[], Any], name: str) -> Any:
         raise
     except Exception as error:  # whatever a class makes of settings that were never meant for it
         raise BadWeights(f"{name} is not one that can be used ({type(error).__name__}).") from error
-
-
-def _few(keys: Any) -> str:
-    """Some names, fit for one line."""
-    names = sorted(keys)
-    named = ", ".join("".join(each if each.isprintable() else "?" for each in key[:60]) for key in names[:_NAMED])
-    return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named

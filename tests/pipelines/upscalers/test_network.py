@@ -516,12 +516,12 @@ def test_another_twin_is_another_mix(own_networks: Path) -> None:
 @pytest.mark.parametrize("share", [-0.1, 1.01, math.nan, math.inf, -math.inf])
 def test_denoise_out_of_range_is_refused(share: float, own_networks: Path) -> None:
     with pytest.raises(BadSetting, match=r"^Denoise is a number from 0 \(keeps noise\) to 1, not \S+\.$"):
-        run("real-esrgan-general", 4, smooth(9, 9), denoise=share)
+        finish(enlarge(Picture(smooth(9, 9)), [load("real-esrgan-general", 4)], Settings(denoise=share)))
 
 
 def test_a_model_without_a_twin_takes_no_denoise(own_networks: Path) -> None:
     with pytest.raises(BadSetting, match=r"cannot use the setting denoise\."):
-        run("real-esrgan-anime", 4, smooth(9, 9), denoise=0.5)
+        finish(enlarge(Picture(smooth(9, 9)), [load("real-esrgan-anime", 4)], Settings(denoise=0.5)))
 
 
 def test_a_twin_that_is_not_here_is_asked_for(own_networks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

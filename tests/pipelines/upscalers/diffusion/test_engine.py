@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.catalog.settings import Settings
+from pipelines.enlarge import enlarge
 from pipelines.errors import BadSetting
-from pipelines.images.resample import enlarge
+from pipelines.images import resample
+from pipelines.images.picture import Picture
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
@@ -18,12 +20,12 @@ from tests.support.diffusion_parts import loaded
 
 def test_a_setting_out_of_range_is_refused_before_anything_is_run(x4: DiffusionUpscaler) -> None:
     with pytest.raises(BadSetting, match="Steps are a whole number"):
-        next(x4.run(smooth(4, 4), Settings(steps=0)))
+        next(enlarge(Picture(smooth(4, 4)), [x4], Settings(steps=0)))
 
 
 def test_colours_are_brought_back(x4: DiffusionUpscaler) -> None:
     pixels = smooth(40, 40)
-    plain = finish(enlarge(pixels, 4, "bicubic"))
+    plain = finish(resample.enlarge(pixels, 4, "bicubic"))
     errors = {}
     for how in ("none", "wavelet", "adain"):
         made = run_plain(x4, pixels, colour_fix=how).pixels

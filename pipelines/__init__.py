@@ -139,7 +139,7 @@ def upscale(
     picture = door.to_picture(image, stage.scale)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    upscalers = finish(prepare([stage], own, settings), show)
+    upscalers = finish(prepare([stage], settings, own), show)
     return finish(enlarge(picture, upscalers, settings), show)
 
 

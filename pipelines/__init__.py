@@ -117,10 +117,9 @@ def upscale(
     from pathlib import Path
 
     from pipelines.catalog.rows import Settings, Stage, check, weights_for
-    from pipelines.enlarge import enlarge
+    from pipelines.enlarge import enlarge_by
     from pipelines.images import door
     from pipelines.runs import finish
-    from pipelines.upscalers.loading import prepare
 
     settings = Settings(
         tile=tile,
@@ -139,8 +138,7 @@ def upscale(
     picture = door.to_picture(image, stage.scale)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    upscalers = finish(prepare([stage], settings, own), show)
-    return finish(enlarge(picture, upscalers, settings), show)
+    return finish(enlarge_by(picture, [stage], settings, own), show)
 
 
 def benchmark(

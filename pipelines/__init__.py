@@ -116,7 +116,7 @@ def upscale(
     """
     from pathlib import Path
 
-    from pipelines.catalog.rows import Settings, Stage, check, weights_for
+    from pipelines.catalog.rows import Settings, Stage, check_stages
     from pipelines.enlarge import enlarge_by
     from pipelines.images import door
     from pipelines.runs import finish
@@ -133,8 +133,7 @@ def upscale(
         denoise=denoise,
     )
     stage = Stage(model, _whole(scale, "The scale"))
-    weights_for(stage.model, stage.scale)  # a scale that it does not have is refused before the long part
-    check([stage.model], settings)
+    check_stages([stage], settings)  # what can be refused is refused before the long part
     picture = door.to_picture(image, stage.scale)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)

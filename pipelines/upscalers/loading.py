@@ -48,7 +48,7 @@ LEAST_KEPT = 1 << 30  # bytes; see `kept_bytes`
 KEPT_SHARE = 3  # the two of Stable Diffusion together take 5.8 GB, a third of what many a machine has
 
 _kept: OrderedDict[tuple[str, int, tuple[str, ...]], Upscaler] = OrderedDict()
-_pinned: set[tuple[str, int]] = set()
+_pinned: set[Stage] = set()
 _lock = threading.Lock()
 
 
@@ -123,7 +123,7 @@ def load_fetched(fetched: Sequence[StageFiles]) -> Run[list[Upscaler]]:
 
 def pin(key: str, scale: int) -> Upscaler:
     """Loads a model that stays loaded from now on, whatever else is run. Errors as in `load`."""
-    _pinned.add((find(key).key, scale))
+    _pinned.add(Stage(find(key).key, scale))
     return load(key, scale)
 
 

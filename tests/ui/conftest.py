@@ -8,7 +8,7 @@ from gradio_client import Client
 
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from tests.conftest import smooth
+from tests.conftest import serving, smooth
 
 
 @pytest.fixture
@@ -24,3 +24,21 @@ def small(tmp_path: Path) -> Path:
     """A picture of 30 by 20 pixels."""
     images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
     return tmp_path / "small.png"
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one's own weights that holds a tiny Stable Diffusion x4."""
+    from tests.support.diffusion_parts import saved
+
+    folder = tmp_path_factory.mktemp("prompted")
+    saved(folder / "sd-x4")
+    (folder / "sd-x4" / "tokenizer" / "special_tokens_map.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def painting(tiny_diffusion: Path) -> Iterator[str]:
+    """The address of a page that has it."""
+    with serving(tiny_diffusion) as address:
+        yield address

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,12 @@ import pytest
 from pipelines.cli.main import main
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from tests.conftest import serving, smooth
-from tests.support.diffusion_parts import saved_as_of_now
+from tests.conftest import smooth
 from tests.support.visitor import file_at, upload
 
 SMALL = images.encode(Picture(smooth(5, 6)))
 GREY = np.repeat(smooth(7, 9)[..., :1], 3, axis=2)
 NAMES = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one's own weights that holds a tiny Stable Diffusion x4."""
-    folder = tmp_path_factory.mktemp("hostile")
-    saved_as_of_now(folder / "sd-x4")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def painting(folder: Path) -> Iterator[str]:
-    """The address of a page that has it; in one thread, which is quicker for so little work."""
-    with serving(folder, OMP_NUM_THREADS="1") as address:
-        yield address
 
 
 def ask(address: str, content: bytes, **named: Any) -> str:
@@ -116,10 +99,10 @@ def test_any_picture_comes_back_in_kind_and_four_times_as_large(picture: Picture
     assert (done.grey, done.depth, done.alpha is None) == (picture.grey, picture.depth, picture.alpha is None)
 
 
-def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, folder: Path) -> None:
+def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, tiny_diffusion: Path) -> None:
     """Its run is closed and not only left behind: one that went on to its end would be learned from."""
     made(painting, images.encode(Picture(smooth(100, 100))), steps=1)
-    speeds = folder / "hub" / "assets" / "upscale-bench" / "speeds.json"
+    speeds = tiny_diffusion / "hub" / "assets" / "upscale-bench" / "speeds.json"
     learned = speeds.read_bytes()
     large = file_at(upload(painting, "large.png", images.encode(Picture(smooth(500, 500)))).json()[0])
     dependencies = httpx.get(f"{painting}/config", timeout=30).json()["dependencies"]
@@ -157,12 +140,12 @@ def test_a_hostile_option_is_one_line_and_writes_nothing(
     options: list[str],
     code: int,
     sentence: str,
-    folder: Path,
+    tiny_diffusion: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tiny_diffusion))
     (tmp_path / "in.png").write_bytes(SMALL)
     command = ["upscale", str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--model", "sd-x4", "--scale", "4"]
     if code == 2:

@@ -151,7 +151,7 @@ def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
         tab = upscale.build(blocks)
     for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
         request = gr.Request(query_params=dict([query.split("=")] if query else []))
-        changes = tab.open_address(request)
+        changes = tab.open_url(request)
         assert (changes.keys() == {tab.asked}) == kept and changes[tab.asked] != kept
 
 

@@ -17,5 +17,5 @@ def _can_be_had(needed: Weights | None) -> bool:
         return True
     try:
         return is_here(needed)
-    except UpscaleError:  # told where it is chosen
+    except UpscaleError:  # choosing it says what is wrong
         return True

@@ -31,7 +31,7 @@ from ui.widgets.steering import NAMES, Steering, advanced_fields, creative_field
 ABOUT_RESULT = (
     "The result comes here, beside what a plain method makes of the picture; until then, what there is of it."
 )
-# Both sliders are one value; a seed that somebody rolled or wrote is meant to be used.
+# Both sliders are one value; a seed that somebody drew or wrote is to be used.
 SAME = "(value) => value"
 ROLL = f"() => [Math.floor(Math.random() * {SEED[1] + 1}), true]"
 LOCK = "() => true"
@@ -107,7 +107,7 @@ class PromptTab:
         return fields | {self.about: html.describe_model(_row(model))}
 
     def fit_fields(self, model: str) -> Update:
-        """The fields that the model can use, with what it does unless told otherwise."""
+        """The fields that the model can use, with its own values."""
         with mendable():
             row = _row(model)
         usual, takes, fields = catalog.specification(row).options, row.takes, self.steering

@@ -32,7 +32,7 @@ from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
 from ui.widgets.picture import picture_field
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
-STATE = ("model", "scale", "example")  # what the page's address may ask for
+STATE = ("model", "scale", "example")  # what the page's URL may ask for
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
@@ -59,7 +59,7 @@ class UpscaleTab:
     metadata: gr.Checkbox
     download: gr.DownloadButton
     facts: gr.HTML
-    asked: gr.Checkbox  # whether the page's address asked for a state; a hidden box, so that the browser knows it
+    asked: gr.Checkbox  # whether the page's URL asked for a state; a hidden box, so that the browser knows it
 
     @property
     def chosen(self) -> list[Block]:
@@ -108,7 +108,7 @@ class UpscaleTab:
         radio = Radio(scales) if scale == wanted else Radio(scales, value=wanted)
         return {self.scale: radio, self.about: html.describe_model(row), self.denoise: _denoise(row)}
 
-    def open_address(self, request: gr.Request) -> Update:
+    def open_url(self, request: gr.Request) -> Update:
         """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for none."""
         query = dict(request.query_params)
         if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
@@ -159,7 +159,7 @@ def build(page: gr.Blocks) -> UpscaleTab:
     changes = [tab.picture.change, tab.model.change, tab.own.change, tab.scale.change, tab.denoise.change]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
     opened = page.load(
-        tab.open_address,
+        tab.open_url,
         None,
         [tab.picture, tab.model, tab.scale, tab.about, tab.denoise, tab.asked],
         **QUIET,
@@ -220,7 +220,7 @@ def _place(first: BeforeAfter) -> UpscaleTab:
 
 
 def warm() -> None:
-    """Have the first model ready by the time somebody clicks; what is wrong with it is told then."""
+    """Have the first model ready by the time somebody clicks; what is wrong with it is said then."""
     with suppress(Exception):
         load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
 

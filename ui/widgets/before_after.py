@@ -36,7 +36,7 @@ class BeforeAfter(NamedTuple):
 def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
     """Put the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
 
-    `name` is its id there. Without a pair it is out of sight: gradio's own sign for that has a name that none may have.
+    `name` is its id there. Without a pair it is out of sight: an empty slider's placeholder fails the check for accessible names.
     """
     return gr.ImageSlider(
         value=value,
@@ -72,13 +72,13 @@ def compare_with_plain(
     left = folder / f"before_{plain}.png"
     images.write(before.picture, left, metadata=False)
     yield Step(2, 3, "writing")
-    said = f"left {plain}, right {model} x{factor}"
+    shown = f"left {plain}, right {model} x{factor}"
     if part is None:
-        return BeforeAfter((str(left), str(file)), html.facts(done.details, said), str(file), done.details.about())
+        return BeforeAfter((str(left), str(file)), html.facts(done.details, shown), str(file), done.details.about())
     right = folder / "middle.png"
     images.write(_crop(done.picture, part, factor), right, metadata=False)
-    said += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return BeforeAfter((str(left), str(right)), html.facts(done.details, said), str(file), done.details.about())
+    shown += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
+    return BeforeAfter((str(left), str(right)), html.facts(done.details, shown), str(file), done.details.about())
 
 
 def with_previews(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:

@@ -25,7 +25,7 @@ class NoInterfaceFile(ComponentMeta):
 
 
 class PictureInput(gr.Image, metaclass=NoInterfaceFile):
-    """A picture field that gives the uploaded file's path, or its bytes where it came as a data: address."""
+    """A picture field that gives the uploaded file's path, or its bytes where it came as a data: URL."""
 
     is_template = True  # drawn by the browser as its base is
 
@@ -118,11 +118,11 @@ class Number(gr.Number, metaclass=NoInterfaceFile):
         return payload
 
 
-def _decoded(address: str) -> bytes:
+def _decoded(url: str) -> bytes:
     most = environment.limits().file_bytes
-    if len(address) * 3 // 4 > most + 1000:  # base64 takes four signs for three bytes
+    if len(url) * 3 // 4 > most + 1000:  # base64 takes four characters for three bytes
         raise gr.Error(f"The picture is larger than {most / environment.MEGA:g} MB, the most that can be read.")
     try:
-        return base64.b64decode(address.partition(",")[2], validate=True)
+        return base64.b64decode(url.partition(",")[2], validate=True)
     except binascii.Error:
         raise gr.Error("The data: address does not hold a file.", print_exception=False) from None

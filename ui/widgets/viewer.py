@@ -92,7 +92,7 @@ def _layers(pane: Pane) -> dict[str, Pyramid]:
 
 
 def _tiles(pyramid: Pyramid) -> dict[str, Any]:
-    """The pyramid for the browser. Of one tile gradio makes the address; those of the others differ in their names."""
+    """The pyramid for the browser. Of one tile gradio makes the URL; those of the others differ in their names."""
     return {
         "width": pyramid.width,
         "height": pyramid.height,

@@ -19,32 +19,15 @@ from pipelines.images.picture import Picture, to_uint8
 from pipelines.runs import finish
 from tests.conftest import serving, smooth, visit
 from tests.support import published
-from tests.support.diffusion_parts import saved
 from tests.support.hub import LoopbackHub
 
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one's own weights that holds a tiny Stable Diffusion x4."""
-    folder = tmp_path_factory.mktemp("prompted")
-    saved(folder / "sd-x4")
-    (folder / "sd-x4" / "tokenizer" / "special_tokens_map.json").write_text("{}")
-    return folder
 
 
 @pytest.fixture
 def hub() -> Iterator[LoopbackHub]:
     with LoopbackHub() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def painting(folder: Path) -> Iterator[str]:
-    """The address of a page that has it."""
-    with serving(folder) as address:
-        yield address
 
 
 @pytest.fixture
@@ -105,7 +88,7 @@ def shown(page: Page) -> list[int]:
 
 
 def test_words_in_a_larger_picture_out(
-    page: Page, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, tiny_diffusion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Live, and in the end the bytes that the library gives for the settings that can be copied."""
     give(page, 40, 60, tmp_path / "small.png")
@@ -123,7 +106,7 @@ def test_words_in_a_larger_picture_out(
     with page.expect_download() as download:
         button(page, "Download PNG").click()
     assert download.value.suggested_filename == "small_sd-x4_x4.png"
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tiny_diffusion))
     assert told["settings"].pop("scheduler") == "DPM++ 2M"
     settings = Settings(**told["settings"])
     done = finish(enlarge_by(images.read(tmp_path / "small.png"), [Stage("sd-x4", 4)], settings))
@@ -263,11 +246,11 @@ def test_without_weights_real_esrgan_is_a_click_away(browser: Browser, served: s
 
 
 def test_what_lacks_comes_from_the_hub_and_is_run(
-    browser: Browser, folder: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tiny_diffusion: Path, hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a fresh machine to a picture: what is to come is told, comes while one sees it come, and comes once."""
-    published.publish(hub, folder / "sd-x4", "slow")
-    program = "-m", "tests.support.published", str(folder / "sd-x4")
+    published.publish(hub, tiny_diffusion / "sd-x4", "slow")
+    program = "-m", "tests.support.published", str(tiny_diffusion / "sd-x4")
     online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
     (served := tmp_path / "served").mkdir()
     with serving(served, *program, **online) as address, visit(browser, 1280, "light", address) as page:
@@ -289,7 +272,7 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
         again = json.loads(page.locator("#prompt-settings textarea").input_value())
     network = [each for each in hub.asked if each.method == "GET" and each.path.endswith("unet/config.json")]
     assert len(network) == 1 and json.loads(first)["weights_sha256"] == again["weights_sha256"]
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tiny_diffusion))
     del again["settings"]["scheduler"]
     settings = Settings(**again["settings"])
     done = finish(enlarge_by(images.read(tmp_path / "small.png"), [Stage("sd-x4", 4)], settings))
@@ -297,7 +280,7 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
 
 
 def test_page_and_api_and_library_give_the_same_bytes(
-    painting: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    painting: str, tiny_diffusion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
     client = Client(painting, verbose=False, download_files=tmp_path / "downloads")
@@ -305,7 +288,7 @@ def test_page_and_api_and_library_give_the_same_bytes(
     again, _ = client.predict(handle_file(tmp_path / "small.png"), "a cat", seed=3, steps=20, api_name="/prompt")
     plain, _ = client.predict(handle_file(tmp_path / "small.png"), "sd-x4", "x4", api_name="/upscale")
     client.close()
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tiny_diffusion))
     source = images.read(tmp_path / "small.png")
     for path, settings in ((file, Settings(prompt="a cat", seed=3)), (plain, Settings())):
         done = finish(enlarge_by(source, [Stage("sd-x4", 4)], settings))

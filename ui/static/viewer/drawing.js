@@ -40,7 +40,7 @@ const bestTile = (layer, { level, row, column }) => {
     if (bitmap) return { bitmap, level, row, column };
     for (let up = 1; level + up < layer.levels; up++) {
         const coarse = { level: level + up, row: row >> up, column: column >> up };
-        const found = tiles.get(address(layer, coarse.level, coarse.row, coarse.column));
+        const found = tiles.get(urlOf(layer, coarse.level, coarse.row, coarse.column));
         if (found) return { bitmap: found, ...coarse };
     }
     return null;

@@ -4,7 +4,7 @@ const colourAt = (layer, x, y) => {
     const column = Math.floor((x * layer.width) / size.width);
     const row = Math.floor((y * layer.height) / size.height);
     const tile = { row: Math.floor(row / layer.tile), column: Math.floor(column / layer.tile) };
-    const url = address(layer, 0, tile.row, tile.column);
+    const url = urlOf(layer, 0, tile.row, tile.column);
     const bitmap = tiles.get(url);
     if (!bitmap) return { url };
     probe.drawImage(bitmap, column - tile.column * layer.tile, row - tile.row * layer.tile, 1, 1, 0, 0, 1, 1);

@@ -1,9 +1,9 @@
 // Tiles: fetched as they come into sight, the latest kept decoded.
 
-const address = (layer, level, row, column) => `${layer.base}${level}_${row}_${column}.webp`;
+const urlOf = (layer, level, row, column) => `${layer.base}${level}_${row}_${column}.webp`;
 
 const tileAt = (layer, level, row, column) => {
-    const url = address(layer, level, row, column);
+    const url = urlOf(layer, level, row, column);
     inSight.add(url);
     const bitmap = tiles.get(url);
     if (bitmap) {

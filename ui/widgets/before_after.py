@@ -36,7 +36,7 @@ class BeforeAfter(NamedTuple):
 def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
     """Put the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
 
-    `name` is its id there. Without a pair it is out of sight: an empty slider's placeholder fails the check for accessible names.
+    `name` is its id there. Without a pair it is out of sight: gradio labels an empty one in a way that ARIA forbids.
     """
     return gr.ImageSlider(
         value=value,

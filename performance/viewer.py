@@ -19,8 +19,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from performance.measuring import medians, peak_megabytes, write_section
 from performance.upscale import scene
-from pipelines.images.picture import to_uint8
-from pipelines.images.pyramid import ERROR_LEVELS, Levels, heat, write_pyramid
+from pipelines.images.picture import Pixels8, to_uint8
+from pipelines.images.pyramid import ERROR_LEVELS, heat, write_pyramid
 from pipelines.runs import finish
 from ui.widgets.viewer import Pane, View, Viewer, tiles_folder
 
@@ -55,7 +55,7 @@ EACH_FRAME = """([kind, frames]) => new Promise((done) => {
 })"""
 
 
-def pictures() -> list[Levels]:
+def pictures() -> list[Pixels8]:
     """The same made scene, shifted, so that no two panes can share a tile."""
     first = to_uint8(scene(SIDE))
     return [np.ascontiguousarray(np.roll(first, 100 * number, axis=1)) for number in range(PICTURES)]

@@ -12,7 +12,7 @@ from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
 from pipelines.images.decode import decode, upright_size
 from pipelines.images.encode import Format, encode, losses
-from pipelines.images.picture import Picture, Pixels, to_uint8
+from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, heat, write_pyramid
 from pipelines.images.resample import shrink
 from pipelines.phrasing import printable_name
@@ -24,6 +24,7 @@ __all__ = [
     "Format",
     "Picture",
     "Pixels",
+    "Pixels8",
     "Pyramid",
     "Source",
     "check_output",

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
+Pixels8: TypeAlias = npt.NDArray[np.uint8]  # what a file of 8 bits a channel holds, and what is scored
 Depth: TypeAlias = Literal[8, 16]
 
 STRIP_VALUES = 1 << 20
@@ -48,7 +49,7 @@ def quantise(values: npt.NDArray[Any], depth: Depth) -> npt.NDArray[Any]:
     return scaled.astype(np.uint8) if depth == 8 else scaled.astype(np.uint16)
 
 
-def to_uint8(pixels: Pixels) -> npt.NDArray[np.uint8]:
+def to_uint8(pixels: Pixels) -> Pixels8:
     """Pixels (H, W) or (H, W, C), float32 in [0, 1], as uint8 of the same shape: clipped and rounded.
 
     Goes strip by strip, so that a large picture needs no second float copy.

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from pipelines.images.picture import strip_height
+from pipelines.images.picture import Pixels8, strip_height
 from pipelines.runs import Run, Step
 
 TILE = 512
@@ -27,8 +26,6 @@ HEAT = (
     "#000004", "#0b0724", "#210c4a", "#3d0965", "#57106e", "#71196e", "#8a226a", "#a32c61", "#bc3754",
     "#d24644", "#e45a31", "#f1731d", "#f98e09", "#fcac11", "#f9cb35", "#f2ea69", "#fcffa4",
 )  # fmt: skip
-
-Levels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Pyramid:
         return (self.file(level, *place) for level in range(self.levels) for place in self.places(level))
 
 
-def write_pyramid(pixels: Levels, folder: Path) -> Run[Pyramid]:
+def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
     """Write the tiles of a picture, uint8 (H, W, 3), or of a `heat`, uint8 (H, W), painted in the colours of HEAT.
 
     The folder is made if it is not there. Heat is painted once it is shrunk: the mean of two colours is not the colour
@@ -93,7 +90,7 @@ def write_pyramid(pixels: Levels, folder: Path) -> Run[Pyramid]:
     return pyramid
 
 
-def heat(result: Levels, original: Levels, most: int) -> Levels:
+def heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
     """|result - original| of two pictures uint8 (H, W, 3), as uint8 (H, W): the largest of the three channels'.
 
     0 is no difference, 255 one of `most` levels or more: a scale that does not depend on the pictures, so that maps
@@ -113,12 +110,12 @@ def heat(result: Levels, original: Levels, most: int) -> Levels:
     return out
 
 
-def palette() -> Levels:
+def palette() -> Pixels8:
     """The colour of each value of a `heat`: (256, 3)."""
     points = np.array([list(bytes.fromhex(colour[1:])) for colour in HEAT])
     at = np.linspace(0, 255, len(points))
     channels = [np.interp(np.arange(256), at, points[:, channel]) for channel in range(3)]
-    colours: Levels = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    colours: Pixels8 = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
     return colours
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.images.pyramid import HEAT, TILE, Levels, Pyramid, heat, palette, write_pyramid
+from pipelines.images.picture import Pixels8
+from pipelines.images.pyramid import HEAT, TILE, Pyramid, heat, palette, write_pyramid
 from pipelines.runs import finish
 from tests.support.pictures import ramp
 
 
-def joined(pyramid: Pyramid, level: int) -> Levels:
+def joined(pyramid: Pyramid, level: int) -> Pixels8:
     """The level's tiles put together."""
     rows, columns = pyramid.grid(level)
     tiles = [[np.asarray(Image.open(pyramid.file(level, row, col))) for col in range(columns)] for row in range(rows)]

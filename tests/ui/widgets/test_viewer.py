@@ -11,7 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, Levels, heat, palette, write_pyramid
+from pipelines.images.picture import Pixels8
+from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, heat, palette, write_pyramid
 from pipelines.runs import finish
 from tests.conftest import free_port, visit
 from tests.support.pictures import ramp
@@ -27,18 +28,18 @@ DRAWN = (
 ALL_DRAWN = "canvases => canvases.map(canvas => canvas.toDataURL())"
 
 
-def original() -> Levels:
+def original() -> Pixels8:
     return ramp(HEIGHT, WIDTH)
 
 
-def off() -> Levels:
+def off() -> Pixels8:
     """The original with a green that is 5 levels away everywhere."""
     pixels = original()
     pixels[..., 1] += np.where(pixels[..., 1] < 128, 5, -5).astype(np.int8).view(np.uint8)
     return pixels
 
 
-def pane(label: str, pixels: Levels) -> Pane:
+def pane(label: str, pixels: Pixels8) -> Pane:
     picture = finish(write_pyramid(pixels, tiles_folder()))
     if label == LABELS[0]:
         return Pane(label, f"{WIDTH} × {HEIGHT}", picture)

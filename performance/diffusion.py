@@ -34,7 +34,7 @@ from pipelines.catalog.rows import find, specification, weights_for
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Pixels, to_uint8
 from pipelines.measuring.memory import peak_memory
-from pipelines.measuring.metrics.scores import psnr
+from pipelines.measuring.metrics.pixelwise import psnr
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import finish

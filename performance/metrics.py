@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from performance.measuring import medians, peak_megabytes, write_section
-from pipelines.measuring.metrics import scores as metrics
-from pipelines.measuring.metrics.lpips import distance
-from pipelines.measuring.metrics.scores import Lpips
+from pipelines.measuring.metrics import pixelwise
+from pipelines.measuring.metrics.lpips import Lpips, distance
+from pipelines.measuring.metrics.metric import Judges, Sample
+from pipelines.measuring.metrics.scores import score
 from pipelines.measuring.metrics.ssim import C1, C2, EXPONENTS, WINDOW
 from pipelines.runs import finish
 
@@ -59,10 +60,10 @@ def jobs(metric: str, side: int) -> Jobs:
     """The same metric by us and plainly."""
     x, y = scene(side)
     if metric == "SSIM of RGB":
-        return {"ours": lambda: metrics.ssim(x, y), "plain": lambda: _scikit_image(x, y)}
+        return {"ours": lambda: pixelwise.ssim(x, y), "plain": lambda: _scikit_image(x, y)}
     if metric == "MS-SSIM of luma":
-        lumas = metrics.luma(x), metrics.luma(y)
-        return {"ours": lambda: metrics.ms_ssim(*lumas), "plain": lambda: _ms_ssim(*lumas)}
+        lumas = pixelwise.luma(x), pixelwise.luma(y)
+        return {"ours": lambda: pixelwise.ms_ssim(*lumas), "plain": lambda: _ms_ssim(*lumas)}
     lpips = random_lpips()
     return {"ours": lambda: finish(distance(lpips, x, y)), "plain": lambda: _lpips(lpips, x, y)}
 
@@ -70,8 +71,8 @@ def jobs(metric: str, side: int) -> Jobs:
 def all_metrics(side: int) -> Callable[[], object]:
     """All metrics together, by us."""
     x, y = scene(side)
-    low, lpips = np.ascontiguousarray(x[::2, ::2]), random_lpips()
-    return lambda: finish(metrics.score(x, y, low, 2, lpips))
+    low, judges = np.ascontiguousarray(x[::2, ::2]), Judges({"lpips": random_lpips()})
+    return lambda: finish(score(Sample(x, y, low, 2, judges)))
 
 
 def _scikit_image(x: Rgb, y: Rgb) -> float:

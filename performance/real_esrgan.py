@@ -34,7 +34,8 @@ from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Pixels, to_uint8
-from pipelines.measuring.metrics.scores import cropped, luma, psnr
+from pipelines.measuring.metrics.metric import crop_border
+from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.networks import devices
 from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.checkpoints import read
@@ -324,7 +325,7 @@ def _score(sets: Path, name: str, enlarge_by: Callable[[Pixels], Pixels]) -> flo
     )
     made = to_uint8(enlarge_by(low.astype(np.float32) / np.float32(255)))
     reference = high[: made.shape[0], : made.shape[1]]
-    found = psnr(luma(cropped(reference, 4)), luma(cropped(made, 4)))
+    found = psnr(luma(crop_border(reference, 4)), luma(crop_border(made, 4)))
     assert found is not None, "an enlarged picture is never the original"
     return found
 

@@ -10,24 +10,33 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from performance.measuring import write_section
 from pipelines.catalog.rows import MODELS, Stage
 from pipelines.catalog.schema import SCALES, Model
-from pipelines.measuring.protocols import CHAINED_SCALE, contenders
-from pipelines.measuring.rows import Row
-from pipelines.measuring.run import Plan, run, subjects
-from pipelines.measuring.statistics import summarise
-from pipelines.report.recording import begun, earlier_rows, record
+from pipelines.measuring.run import (
+    CHAINED_8X,
+    ROUND_TRIP,
+    MetricSummary,
+    Plan,
+    Row,
+    Summary,
+    contenders,
+    no_judges,
+    run,
+    subjects,
+    summarise,
+)
+from pipelines.report.report import read_earlier_rows, record_rows, start_report
 from pipelines.runs import Step, finish
 from pipelines.weights import fetch as weights
 
+CHAINED_METRICS = (("psnr_y", 2), ("ssim_y", 4), ("consistency_psnr", 2))  # with their decimals
 SETS = {"Set5": "Set5/HR", "Set14": "Set14/HR", "Kodak24": "Kodak24"}
 KERNELS = {"bicubic": "antialiased bicubic", "opencv-cubic": "opencv-cubic, not antialiased"}
-NO_LPIPS = "lpips is no part of these tables"
+NO_JUDGES = no_judges("lpips is no part of these tables")
 ABOUT = (
     "Means over the set's pictures of PSNR in dB and SSIM, each as luma / RGB; the round trip by our own shrinking "
     "with the kernel named above. Every model whose weights could be had; – where a model has no such scale."
@@ -41,12 +50,12 @@ CHAINED = (
 
 def round_trips(pictures: Path, reports: Path, name: str, kernel: str) -> None:
     """The table of one set and kernel."""
-    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    entries: dict[tuple[str, int], Summary] = {}
     for scale in SCALES:
         models = [model.key for model in MODELS if _runs(model, scale)]
-        plan = Plan("round-trip", scale, kernel, contenders("round-trip", scale, models, []), repeats=0)
+        plan = Plan(ROUND_TRIP.key, scale, kernel, contenders(ROUND_TRIP.key, scale, models, []), repeats=0)
         rows = _rows(plan, pictures / SETS[name], reports / f"{name}-x{scale}-{kernel}.json")
-        entries |= {(entry["model"], scale): entry for entry in summarise(rows)}
+        entries |= {(entry.model, scale): entry for entry in summarise(rows)}
     header = ["model", *(f"x{scale} {what}" for scale in SCALES for what in ("PSNR", "SSIM"))]
     lines = [
         [model.key, *(cell for scale in SCALES for cell in _cells(entries.get((model.key, scale))))]
@@ -60,14 +69,14 @@ def chains(pictures: Path, reports: Path) -> None:
     """The table of every pair of an x4 and an x2 model over Kodak24."""
     first, second = ([model.key for model in MODELS if _runs(model, scale)] for scale in (4, 2))
     pairs = [[Stage(x4, 4), Stage(x2, 2)] for x4, x2 in product(first, second)]
-    models = [model.key for model in MODELS if _runs(model, CHAINED_SCALE)]
-    plan = Plan("chained-8x", CHAINED_SCALE, "bicubic", contenders("chained-8x", 8, models, pairs), repeats=0)
+    models = [model.key for model in MODELS if _runs(model, 8)]
+    plan = Plan(CHAINED_8X.key, 8, "bicubic", contenders(CHAINED_8X.key, 8, models, pairs), repeats=0)
     rows = _rows(plan, pictures / SETS["Kodak24"], reports / "Kodak24-chained.json")
-    entries = sorted(summarise(rows), key=lambda entry: -entry["psnr_y"]["mean"])
+    entries = sorted(summarise(rows), key=lambda entry: -(entry.metrics["psnr_y"].mean or 0))
     lines = [
         [
-            entry["model"] if ":" in entry["model"] else f"{entry['model']}:8",
-            *(_interval(entry[key], digits) for key, digits in (("psnr_y", 2), ("ssim_y", 4), ("consistency_psnr", 2))),
+            entry.model if ":" in entry.model else f"{entry.model}:8",
+            *(_interval(entry.metrics[key], digits) for key, digits in CHAINED_METRICS),
         ]
         for entry in entries
     ]
@@ -76,14 +85,14 @@ def chains(pictures: Path, reports: Path) -> None:
 
 def _rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
     found, _ = subjects([folder])
-    head = begun(plan, [], "", NO_LPIPS)
-    earlier = earlier_rows(path, head, plan, found)
+    head = start_report(plan, [], "", NO_JUDGES)
+    earlier = read_earlier_rows(path, head, plan, found)
     with tqdm(total=len(found) * len(plan.contenders), desc=path.stem) as bar:
 
         def show(step: Step) -> None:
             bar.update(step.done - bar.n if step.total == bar.total else 0)
 
-        report = finish(record(run(plan, found, NO_LPIPS, earlier), head, path, earlier), show)
+        report = finish(record_rows(run(plan, found, NO_JUDGES, earlier), head, path, earlier), show)
     failed = [row.error for row in report.rows if row.error]
     if failed:
         raise SystemExit(f"{path.stem}: {failed[0]}")
@@ -97,15 +106,15 @@ def _runs(model: Model, scale: int) -> bool:
     return needed is None or weights.find(needed) is not None
 
 
-def _cells(entry: dict[str, Any] | None) -> list[str]:
+def _cells(entry: Summary | None) -> list[str]:
     if entry is None:
         return ["–", "–"]
-    mean = {key: entry[key]["mean"] for key in ("psnr_y", "psnr", "ssim_y", "ssim")}
+    mean = {key: entry.metrics[key].mean for key in ("psnr_y", "psnr", "ssim_y", "ssim")}
     return [f"{mean['psnr_y']:.2f} / {mean['psnr']:.2f}", f"{mean['ssim_y']:.4f} / {mean['ssim']:.4f}"]
 
 
-def _interval(of: dict[str, float], digits: int) -> str:
-    return f"{of['mean']:.{digits}f} [{of['low']:.{digits}f}, {of['high']:.{digits}f}]"
+def _interval(of: MetricSummary, digits: int) -> str:
+    return f"{of.mean:.{digits}f} [{of.low:.{digits}f}, {of.high:.{digits}f}]"
 
 
 def main() -> None:

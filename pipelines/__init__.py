@@ -164,11 +164,8 @@ def benchmark(
     from pathlib import Path
 
     from pipelines.catalog.rows import parse_stages
-    from pipelines.cli.benchmark import command_for
-    from pipelines.measuring import protocols
-    from pipelines.measuring.metrics.scores import Lpips, load_lpips, prepare_lpips
-    from pipelines.measuring.run import Plan, run, subjects
-    from pipelines.report import recording
+    from pipelines.measuring.run import Plan, check_kernel, contenders, fetch_judges, run, subjects
+    from pipelines.report.report import command_for, record_rows, start_report
     from pipelines.runs import finish
 
     if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row says in a sentence
@@ -176,21 +173,17 @@ def benchmark(
     show = on_step or _ignore
     chains = [parse_stages(chain) for chain in _several(stages)]
     keys = ["all"] if models is None and not chains else _several(models or ())
-    protocols.check_kernel(kernel)
-    contenders = protocols.contenders(protocol, _whole(scale, "The scale"), keys, chains)
-    plan = Plan(protocol, scale, kernel, contenders, _whole(repeats, "The number of timed runs"))
+    check_kernel(kernel)
+    found = contenders(protocol, _whole(scale, "The scale"), keys, chains)
+    plan = Plan(protocol, scale, kernel, found, _whole(repeats, "The number of timed runs"))
     paths = [Path(path) for path in _several(images)]
     pictures, _ = subjects(paths)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
-    judge: Lpips | str
-    try:
-        judge = finish(prepare_lpips(), show) if lpips else load_lpips()
-    except UpscaleError as error:
-        judge = str(error)  # which each row's notes say
+    judges = finish(fetch_judges(["lpips"] if lpips else []), show)
     named = [str(path) for path in paths]
-    head = recording.begun(plan, named, command_for(named, plan, lpips), judge)
-    return finish(recording.record(run(plan, pictures, judge), head, None), show)
+    head = start_report(plan, named, command_for(named, plan, lpips), judges)
+    return finish(record_rows(run(plan, pictures, judges), head, None), show)
 
 
 def models() -> "tuple[Model, ...]":

@@ -142,7 +142,6 @@ def test_nothing_imports_what_is_built_on_it() -> None:
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason="the interfaces come after the moves")
 def test_no_circle_of_imports() -> None:
     """Not even one that an import inside a function hides; what only types need does not count."""
     known = modules()

@@ -15,7 +15,7 @@ from gradio import events
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
 from pipelines.images.door import Source
-from pipelines.measuring.protocols import CHAINED_STAGES, KERNELS
+from pipelines.measuring.run import CHAINED_8X, KERNELS, PROTOCOLS
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, mendable, steps
@@ -30,7 +30,9 @@ Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless fil
 def build() -> None:
     """Put the API into the page being built."""
     scales = [f"x{factor}" for factor in catalog.SCALES]
-    first, second = ([model.key for model in catalog.MODELS if scale in model.scales] for scale in CHAINED_STAGES)
+    first, second = (
+        [model.key for model in catalog.MODELS if scale in model.scales] for scale in CHAINED_8X.chain_scales
+    )
     gr.Button(visible=False).click(
         upscale,
         [
@@ -74,7 +76,7 @@ def build() -> None:
         benchmark,
         [
             PictureInput(label="Picture", visible=False),
-            Radio(list(compare.PROTOCOLS), value=compare.FIRST_PROTOCOL, label="Protocol", visible=False),
+            Radio([each.key for each in PROTOCOLS], value=compare.FIRST_PROTOCOL, label="Protocol", visible=False),
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
             Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
             Dropdown(list(KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
@@ -108,7 +110,7 @@ def chain(image: Source | None, first: str, second: str) -> Iterator[Result]:
     """
     with mendable():
         models = catalog.find(first).key, catalog.find(second).key
-        yield from _enlarge(image, list(map(Stage, models, CHAINED_STAGES)))
+        yield from _enlarge(image, list(map(Stage, models, CHAINED_8X.chain_scales)))
 
 
 def prompt(
@@ -144,8 +146,8 @@ def benchmark(
     `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
     """
     with mendable():
-        asked = comparing.begun([] if image is None else [image], protocol, scale, kernel, models, stages)
-        report = yield from steps(comparing.measured(asked, keeping=False), lambda text, share: None)
+        asked = comparing.start([] if image is None else [image], protocol, scale, kernel, models, stages)
+        report = yield from steps(comparing.measure(asked, keeping=False), lambda text, share: None)
         yield as_dict(report)
 
 

@@ -12,7 +12,7 @@ from gradio.block_function import BlockFunction
 from pipelines import environment
 from ui import api
 from ui.examples import FOLDER, STATIC
-from ui.jobs import comparing
+from ui.jobs import kept_files
 from ui.jobs.running import QUIET
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
@@ -75,7 +75,7 @@ def build() -> gr.Blocks:
         api.build()
         to_upscale = prompt_tab.instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
         to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET, queue=False)
-    page.temp_file_sets.append(comparing.KEPT)
+    page.temp_file_sets.append(kept_files.KEPT)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=environment.queue_length())
     return page

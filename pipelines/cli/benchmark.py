@@ -1,7 +1,6 @@
 """The command `benchmark`: options in; rows as they finish, the verdict, and the report's files out."""
 
 import argparse
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,18 +10,16 @@ from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
-from pipelines.measuring import protocols
+from pipelines.measuring.plan import REPEATS
+from pipelines.measuring.protocol import KERNELS
+from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
 from pipelines.phrasing import printable_name
 
 if TYPE_CHECKING:
-    from pipelines.measuring.metrics.scores import Lpips
-    from pipelines.measuring.rows import Metric, Row
-    from pipelines.measuring.run import Plan, Subject
-    from pipelines.report.repeating import Compared
-    from pipelines.report.report import Report
+    from pipelines.measuring.run import Judges, Metric, Plan, Row, Subject
+    from pipelines.report.report import Compared, Report
     from pipelines.runs import Step
 
-PROGRAM = "python -m pipelines benchmark"
 Progress = Callable[[], AbstractContextManager[Callable[["Step"], None]]]
 
 
@@ -37,11 +34,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", prog
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures, and folders of pictures")
-    add("--protocol", choices=protocols.PROTOCOLS, help="round-trip unless said otherwise")
+    add("--protocol", choices=[each.key for each in PROTOCOLS], help="round-trip unless said otherwise")
     add("--scale", type=int, choices=catalog.SCALES, help="how much to shrink by; chained-8x is always by 8")
     add("--models", type=arguments.keys, metavar="KEY,KEY|all", help="models (all but diffusion, unless --stages)")
     add("--stages", type=arguments.stages, action="append", default=[], metavar="KEY:SCALE,KEY:SCALE", help="a chain")
-    add("--kernel", choices=protocols.KERNELS, help="how to shrink: bicubic unless said otherwise")
+    add("--kernel", choices=KERNELS, help="how to shrink: bicubic unless said otherwise")
     add("--repeats", type=arguments.count, metavar="N", help="timed runs after the warm-up (3)")
     add("--lpips", action="store_true", help="download what LPIPS needs, unless it is here")
     add("--json", type=Path, metavar="FILE", help="the report; the same command with the same file goes on with it")
@@ -52,7 +49,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     from pipelines.measuring import run as benchmark
-    from pipelines.measuring.conclusions import conclude
 
     if options.repeat:
         _repeat(options, progress)
@@ -68,26 +64,22 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
     if all(row.error for row in report.rows):
-        raise UpscaleError(conclude(report.rows).verdict)
+        raise UpscaleError(benchmark.conclude(report.rows).verdict)
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
-    from pipelines.measuring.run import Plan
+    from pipelines.measuring.run import Plan, contenders
 
-    protocol, kernel = options.protocol or "round-trip", options.kernel or "bicubic"
-    chained = protocol == "chained-8x"
-    scale = options.scale or (protocols.CHAINED_SCALE if chained else None)
+    protocol, kernel = find_protocol(options.protocol or ROUND_TRIP.key), options.kernel or KERNELS[0]
+    scale = options.scale or protocol.fixed_scale
     if scale is None:
         raise BadSetting("Say by how much to shrink, such as --scale 4.")
     models = options.models
     if models is None:
-        models = [] if options.stages and not chained else ["all"]
-    found = protocols.contenders(protocol, scale, models, options.stages)
-    return Plan(protocol, scale, kernel, found, _repeats(options))
-
-
-def _repeats(options: argparse.Namespace) -> int:
-    return protocols.REPEATS if options.repeats is None else int(options.repeats)
+        models = [] if options.stages and not protocol.has_chains else ["all"]
+    found = contenders(protocol.key, scale, models, options.stages)
+    repeats = REPEATS if options.repeats is None else options.repeats
+    return Plan(protocol.key, scale, kernel, found, repeats)
 
 
 def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
@@ -106,17 +98,20 @@ def _measured(
 ) -> "Report":
     """Run the plan and write what the options ask for; `named` is how the pictures were named."""
     from pipelines.measuring import run as benchmark
-    from pipelines.report import outputs as showing
-    from pipelines.report import recording
     from pipelines.report import report as reports
     from pipelines.runs import finish
 
     path: Path | None = options.json
-    with progress() as show, recording.alone(path) if path else nullcontext():
-        lpips = _lpips(options, show)
-        head = recording.begun(plan, named, command_for(named, plan, options.lpips), lpips)
-        earlier = recording.earlier_rows(path, head, plan, pictures) if path else ()
-        outputs = showing.Outputs(plan, pictures)
+    with (
+        progress() as show,
+        reports.lock_report(path) if path else nullcontext(),
+        reports.temporary_folder() as folder,
+    ):
+        judges = _judges(options, show)
+        command = reports.command_for(named, plan, options.lpips)
+        head = reports.start_report(plan, named, command, judges)
+        earlier = reports.read_earlier_rows(path, head, plan, pictures) if path else ()
+        outputs = reports.Outputs(folder, pictures, plan.scale, most=reports.MOST_SHOWN)
 
         def follow(step: "Step") -> None:
             show(step)
@@ -129,11 +124,13 @@ def _measured(
                 outputs.keep(step)
 
         _announce(plan, earlier)
-        report = finish(recording.record(benchmark.run(plan, pictures, lpips, earlier), head, path, earlier), follow)
+        running = benchmark.run(plan, pictures, judges, earlier)
+        report = finish(reports.record_rows(running, head, path, earlier), follow)
         if options.csv:
             files.write_whole(options.csv, reports.to_csv(report))
         if options.html:
-            files.write_whole(options.html, reports.to_html(report, finish(outputs.shown(report), show)))
+            sections = finish(reports.make_sections(report, plan, outputs), show)
+            files.write_whole(options.html, reports.to_html(report, sections))
     return report
 
 
@@ -144,46 +141,22 @@ def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
 
     done = {row.model for row in earlier if row.error is None}
     stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
-    for key, scale in stages:
-        needed = catalog.weights_for(catalog.find(key), scale)
-        if needed is not None and weights.find(needed) is None:
-            _say(f"{key} x{scale} is not here: asking for {download(needed.size)}")
+    for stage in stages:
+        if stage.weights is not None and weights.find(stage.weights) is None:
+            _say(f"{stage.key} x{stage.scale} is not here: asking for {download(stage.weights.size)}")
 
 
-def command_for(pictures: Sequence[str], plan: "Plan", lpips: bool = False) -> str:
-    """The command that measures the plan on those pictures; what it writes is no part of it."""
-    words = [f"./{name}" if name.startswith("-") else name for name in pictures]
-    words += ["--protocol", plan.protocol, "--scale", str(plan.scale)]
-    models = [each.key for each in plan.contenders if len(each.stages) == 1]
-    if models:
-        words += ["--models", ",".join(models)]
-    for each in plan.contenders:
-        if len(each.stages) > 1:
-            words += ["--stages", each.key]
-    words += ["--kernel", plan.kernel]
-    if plan.repeats != protocols.REPEATS:
-        words += ["--repeats", str(plan.repeats)]
-    if lpips:
-        words.append("--lpips")
-    return f"{PROGRAM} {shlex.join(words)}"
-
-
-def _lpips(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Lpips | str":
-    """The metric, or why it is not to be had."""
-    from pipelines.measuring.metrics import scores as metrics
+def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Judges":
+    """What the metrics need, or why that is not to be had."""
+    from pipelines.measuring.run import fetch_judges, load_judges, missing_files
     from pipelines.phrasing import megabytes
     from pipelines.runs import finish
-    from pipelines.weights import fetch as weights
 
-    try:
-        if not options.lpips:
-            return metrics.load_lpips()
-        lacking = [each for each in catalog.METRIC_FILES["lpips"].values() if weights.find(each) is None]
-        if lacking:
-            _say(f"lpips is not here: asking for {megabytes(sum(each.size for each in lacking))}")
-        return finish(metrics.prepare_lpips(), show)
-    except UpscaleError as error:
-        return str(error)
+    if not options.lpips:
+        return load_judges()
+    if lacking := missing_files("lpips"):
+        _say(f"lpips is not here: asking for {megabytes(sum(each.size for each in lacking))}")
+    return finish(fetch_judges(["lpips"]), show)
 
 
 # --- measuring again ----------------------------------------------------------------------------------------------
@@ -191,66 +164,31 @@ def _lpips(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Lpip
 
 def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     """Measure what a report says once more, and print which scores are the same and why the others are not."""
-    from pipelines.report import report
-    from pipelines.report.repeating import compare
+    from pipelines.report import report as reports
 
     if options.protocol or options.scale or options.models is not None or options.stages or options.kernel:
         raise BadSetting("--repeat takes protocol, scale, kernel, models and stages from the report.")
     if options.json and options.json.exists():
         raise BadSetting(f"{printable_name(options.json)} is there already; name a new file for the repeated report.")
     try:
-        earlier = report.from_json(options.repeat.read_bytes(), options.repeat.name)
+        earlier = reports.from_json(options.repeat.read_bytes(), options.repeat.name)
     except OSError as error:
         raise BadSetting(f"{options.repeat} cannot be read ({error.strerror}).") from error
-    plan = _plan_of(earlier, options)
-    named = options.images or _pictures_of(earlier, options.repeat)
-    pictures = _wanted(named, earlier)
+    repeats = earlier.repeats if options.repeats is None else options.repeats
+    plan = reports.plan_of(earlier, printable_name(options.repeat), repeats)
+    named = options.images or reports.find_pictures(earlier, options.repeat)
+    pictures = reports.find_subjects(earlier, named)
     if not pictures:
         raise BadPicture(f"None of the pictures of {options.repeat.name} was found; name them after the report.")
     _check_outputs(options, [options.repeat, *(picture.path for picture in pictures)])
     again = _measured(plan, pictures, [str(path) for path in named], options, progress)
     differing = 0
-    for each in compare(earlier, again):
+    for each in reports.compare_reports(earlier, again):
         differing += bool(each.reasons)
         print(f"{_name(each.row)}  {_compared(each)}")
     print(f"{len(earlier.rows) - differing} of {len(earlier.rows)} rows have the same scores.")
     if differing:
         raise UpscaleError(f"{differing} of {len(earlier.rows)} rows are not the same as in {options.repeat.name}.")
-
-
-def _pictures_of(earlier: "Report", path: Path) -> list[Path]:
-    """The pictures that the report names, as far as they are here or beside the report."""
-    found = []
-    for name in earlier.pictures:
-        places = (Path(name), path.parent / name, path.parent / Path(name).name)
-        found += [place for place in places if place.exists()][:1]
-    return found
-
-
-def _wanted(named: Sequence[Path], earlier: "Report") -> list["Subject"]:
-    """Those of the pictures that the report has rows of: the same one where it is here, else what has its name."""
-    from pipelines.measuring import run as benchmark
-
-    pictures, _ = benchmark.subjects(named)
-    rows = {row.picture for row in earlier.rows}
-    exact = [picture for picture in pictures if picture.picture in rows]
-    names = {row.image for row in earlier.rows} - {picture.name for picture in exact}
-    return [picture for picture in pictures if picture in exact or picture.name in names]
-
-
-def _plan_of(earlier: "Report", options: argparse.Namespace) -> "Plan":
-    """The plan that the rows of a report tell of. Raises BadSetting where they tell of none that can be."""
-    from pipelines.measuring.run import Plan
-
-    try:
-        chains = [arguments.stages(",".join(row.stages)) for row in earlier.rows if row.stages]
-    except argparse.ArgumentTypeError as error:
-        raise BadSetting(f"{printable_name(options.repeat)} is damaged: {error}") from None
-    models = [catalog.find(row.model).key for row in earlier.rows if not row.stages]
-    protocols.check_kernel(earlier.kernel)
-    found = protocols.contenders(earlier.protocol, earlier.scale, models, chains)
-    repeats = earlier.repeats if options.repeats is None else _repeats(options)
-    return Plan(earlier.protocol, earlier.scale, earlier.kernel, found, repeats)
 
 
 def _compared(each: "Compared") -> str:
@@ -284,31 +222,31 @@ def _name(row: "Row") -> str:
 
 def _line(row: "Row") -> str:
     """A finished row."""
-    from pipelines.measuring.statistics import score
+    from pipelines.measuring.run import score_of
     from pipelines.phrasing import duration
 
     if row.error:
         return f"{_name(row)}  failed: {row.error}"
-    scores = [_score(metric, score(row, metric.key)) for metric in _printed()]
+    scores = [_score(metric, score_of(row, metric.key)) for metric in _printed()]
     return "  ".join([_name(row), *filter(None, scores), duration(row.seconds or 0)])
 
 
 def _print_summary(report: "Report") -> None:
     """Over several pictures, the mean scores of each contender with their intervals; always the verdict."""
-    from pipelines.measuring.conclusions import conclude
+    from pipelines.measuring.run import conclude
 
     found = conclude(report.rows)
     if len({row.picture for row in report.rows}) > 1:
         for entry in found.compared:
-            means = [(metric, entry[metric.key]) for metric in _printed()]
-            told = [_score(metric, of["mean"], of["low"], of["high"]) for metric, of in means]
-            if entry["n"]:
-                print(f"mean of {entry['psnr_y']['n']}  {entry['model']}  " + "  ".join(filter(None, told)))
+            means = [(metric, entry.metrics[metric.key]) for metric in _printed()]
+            texts = [_score(metric, each.mean, each.low, each.high) for metric, each in means]
+            if entry.n:
+                print(f"mean of {entry.metrics['psnr_y'].n}  {entry.model}  " + "  ".join(filter(None, texts)))
     print(found.verdict)
 
 
 def _printed() -> list["Metric"]:
-    from pipelines.measuring.rows import METRICS
+    from pipelines.measuring.run import METRICS
 
     return [metric for metric in METRICS if metric.key in ("psnr_y", "ssim_y", "lpips", "consistency_psnr")]
 

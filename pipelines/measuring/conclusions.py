@@ -5,23 +5,33 @@ from functools import lru_cache
 from typing import Any
 
 from pipelines.measuring.rows import Row
-from pipelines.measuring.statistics import comparable, compare, summarise
+from pipelines.measuring.significance import Pair, compare
+from pipelines.measuring.statistics import Summary, comparable, summarise
 from pipelines.measuring.verdict import verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusions:
-    """Entries are as `statistics` gives them, and are not to be changed: they are shared."""
+    """What `conclude` found."""
 
     verdict: str
-    summary: list[dict[str, Any]]  # each contender over all of its own pictures
-    compared: list[dict[str, Any]]  # over the `comparable` rows
-    pairs: list[dict[str, Any]]
+    summary: tuple[Summary, ...]  # each contender over all of its own pictures
+    compared: tuple[Summary, ...]  # over the `comparable` rows
+    pairs: tuple[Pair, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it, without what is over the comparable rows."""
+        return {
+            "verdict": self.verdict,
+            "summary": [each.as_dict() for each in self.summary],
+            "pairs": [each.as_dict() for each in self.pairs],
+        }
 
 
 @lru_cache(maxsize=1)  # the JSON, the page and the terminal ask for the same, and intervals take 3 ms each
 def conclude(rows: tuple[Row, ...]) -> Conclusions:
     """The conclusions from the rows of one report."""
-    summary = summarise(rows)
+    summary = tuple(summarise(rows))
     same = comparable(rows)
-    return Conclusions(verdict(rows), summary, summary if len(same) == len(rows) else summarise(same), compare(rows))
+    compared = summary if len(same) == len(rows) else tuple(summarise(same))
+    return Conclusions(verdict(rows), summary, compared, tuple(compare(rows)))

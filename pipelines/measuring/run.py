@@ -4,67 +4,104 @@ Whatever goes wrong with one pair is that row's `error`; the others go on. Write
 follows the run takes each row from it as it is finished, so that nothing is lost if it is ended early.
 """
 
-import hashlib
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage
-from pipelines.catalog.settings import Settings
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.enlarge import Enlarged, enlarge
-from pipelines.errors import BadPicture, UpscaleError
+from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.picture import Picture
-from pipelines.measuring import protocols
+from pipelines.images.picture import Picture, Pixels8
+from pipelines.measuring.conclusions import Conclusions, conclude
+from pipelines.measuring.contenders import Contender, contenders
 from pipelines.measuring.memory import peak_memory
-from pipelines.measuring.metrics.scores import Lpips, score, score_without_original
-from pipelines.measuring.protocols import Bytes, Contender, Trial
-from pipelines.measuring.rows import METRICS, Row
+from pipelines.measuring.metrics.metric import Judges, Metric, Sample
+from pipelines.measuring.metrics.scores import (
+    METRICS,
+    fetch_judges,
+    load_judges,
+    metric_of,
+    missing_files,
+    no_judges,
+    score,
+)
+from pipelines.measuring.plan import REPEATS, Plan, Subject, subjects
+from pipelines.measuring.protocol import KERNELS, Protocol, Trial, as_scored, check_kernel, check_size
+from pipelines.measuring.protocols import (
+    CHAINED_8X,
+    NO_ORIGINAL,
+    PROTOCOLS,
+    ROUND_TRIP,
+    describe_conditions,
+    find_protocol,
+)
+from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.significance import Pair
+from pipelines.measuring.statistics import MetricSummary, Summary, comparable, summarise
+from pipelines.measuring.verdict import verdict
 from pipelines.phrasing import describe_settings
 from pipelines.runs import Run, Step, T, changed
 from pipelines.upscalers.base import Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
+__all__ = [
+    "CHAINED_8X",
+    "KERNELS",
+    "LONG",
+    "METRICS",
+    "NO_ORIGINAL",
+    "PROTOCOLS",
+    "REPEATS",
+    "ROUND_TRIP",
+    "Conclusions",
+    "Contender",
+    "Fetched",
+    "Judges",
+    "Metric",
+    "MetricSummary",
+    "Pair",
+    "Plan",
+    "Protocol",
+    "Row",
+    "Scored",
+    "Subject",
+    "Summary",
+    "Trial",
+    "as_scored",
+    "check_kernel",
+    "check_size",
+    "comparable",
+    "conclude",
+    "contenders",
+    "describe_conditions",
+    "fetch_judges",
+    "fetch_weights",
+    "find_protocol",
+    "load_judges",
+    "metric_of",
+    "missing_files",
+    "no_judges",
+    "run",
+    "score_of",
+    "subjects",
+    "summarise",
+    "trial_of",
+    "verdict",
+]
+
 LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
-METRIC_NAMES = tuple(metric.key for metric in METRICS)
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be measured: `contenders` as `protocols.contenders` gives them.
-
-    `repeats` is how many runs are timed after the warm-up; 0 times the first run instead, and marks it.
-    """
-
-    protocol: str
-    scale: int
-    kernel: str
-    contenders: tuple[Contender, ...]
-    repeats: int = protocols.REPEATS
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A picture file to measure on; its name and the sha256 of its content (empty where it cannot be read)."""
-
-    path: Path
-    name: str
-    sha256: str
-
-    @property
-    def picture(self) -> tuple[str, str]:
-        """What its rows are known by: name and sha256."""
-        return self.name, self.sha256
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored(Step):
     """A row that is finished: the step of a benchmark's run by which the row leaves it.
 
-    `output` is what was scored, as `protocols.as_bytes` gives it, and `enlarged` how it came about; both None in a row
+    `output` is what was scored, as `protocols.as_scored` gives it, and `enlarged` how it came about; both None in a row
     with an error, as is `trial` where the picture itself was the reason.
     """
 
@@ -73,7 +110,7 @@ class Scored(Step):
     row: Row
     trial: Trial | None = None
     enlarged: Enlarged | None = None
-    output: Bytes | None = None
+    output: Pixels8 | None = None
 
 
 class Fetched(NamedTuple):
@@ -84,50 +121,16 @@ class Fetched(NamedTuple):
     files: tuple[StageFiles, ...]
 
 
-def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
-    """The pictures that files and folders name, and what else those folders hold.
-
-    A folder stands for the files in it, not in folders within, in the order of their names. The same picture under the
-    same name is taken once. Raises BadPicture for a path that does not exist, or a folder that cannot be listed.
-    """
-    found: dict[tuple[str, str], Subject] = {}
-    others: list[Path] = []
-    for path in paths:
-        try:
-            inside = sorted(path.iterdir()) if path.is_dir() else None
-        except OSError as error:
-            raise BadPicture(f"The folder {path} cannot be read ({error.strerror}).") from error
-        if inside is None and not path.exists():
-            raise BadPicture(f"{path} does not exist.")
-        for file in [path] if inside is None else inside:
-            if inside is not None and not (file.suffix.lower() in SUFFIXES and file.is_file()):
-                others.append(file)
-                continue
-            subject = Subject(file, file.name, _sha256(file))
-            found.setdefault((subject.name, subject.sha256 or str(file)), subject)
-    return list(found.values()), others
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():  # a pipe would never end
-        return ""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""  # reading it as a picture will say why
-
-
 def run(
     plan: Plan,
     pictures: Sequence[Subject],
-    lpips: Lpips | str,
+    judges: Judges,
     done: Collection[Row] = (),
     weights: Mapping[Contender, Fetched] | None = None,
 ) -> Run[list[Row]]:
     """Measure every contender on every picture, and give the rows in that order: contenders within pictures.
 
-    `lpips` is the loaded metric, or why it cannot be had. Rows of `done` that still hold are taken over; each other row
+    `judges` is what the metrics have loaded. Rows of `done` that still hold are taken over; each other row
     leaves as a `Scored` when it is finished. `weights` is what `fetch_weights` gave; it is called here otherwise. Steps
     count rows.
     """
@@ -137,7 +140,7 @@ def run(
     total, rows = len(pictures) * len(plan.contenders), list[Row]()
     for subject in pictures:
         known = {each: kept.get((subject.picture, each.key)) for each in plan.contenders}
-        known = {each: row for each, row in known.items() if row and _holds(row, weights[each], lpips)}
+        known = {each: row for each, row in known.items() if row and _holds(row, weights[each], judges)}
         trial: Trial | str = ""
         if len(known) < len(plan.contenders):
             reading = _attempted(trial_of(subject, plan))
@@ -146,7 +149,7 @@ def run(
             row = known.get(contender)
             if row is None:
                 what = f"{subject.name}: {contender.key} x{contender.scale}"
-                scoring = _scored(plan, subject, contender, weights[contender], trial, lpips)
+                scoring = _scored(plan, subject, contender, weights[contender], trial, judges)
                 scored = yield from _counted(scoring, len(rows), total, what)
                 row = scored.row
                 yield replace(scored, done=len(rows) + 1, total=total, note=what)
@@ -171,46 +174,44 @@ def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetche
     return fetched
 
 
-def _holds(row: Row, weights: Fetched, lpips: Lpips | str) -> bool:
+def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:
     """Whether a row that has scores need not be measured again.
 
-    Not with other weights, nor when LPIPS was not at hand then and is now. Weights that cannot be had now change
-    nothing about scores that are there.
+    Not with other weights, nor when what a metric needs was not at hand then and is now. Weights that cannot be had now
+    change nothing about scores that are there.
     """
-    if not isinstance(lpips, str) and row.lpips is None and any(note.startswith("lpips: ") for note in row.notes):
-        return False
+    for key in judges.loaded:
+        if row.scores[key] is None and any(note.startswith(f"{key}: ") for note in row.notes):
+            return False
     return weights.failure is not None or weights.sha256 == (row.weights_sha256 or "")
 
 
 def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:
     """The picture read, and made ready as the plan says. Raises BadPicture."""
     yield Step(0, 1, "reading")
-    if plan.protocol == "no-original":
-        picture = images.read(subject.path, plan.scale)
-        trial = protocols.as_it_is(picture, plan.scale)
-    else:
-        picture = images.read(subject.path)
-        trial = yield from protocols.prepare(picture, plan.scale, plan.kernel)
+    protocol = find_protocol(plan.protocol)
+    picture = images.read(subject.path, protocol.grows_by(plan.scale))
+    trial = yield from protocol.make_trial(picture, plan.scale, plan.kernel)
     return replace(trial, notes=(*picture.notes, *trial.notes))
 
 
 def _scored(
-    plan: Plan, subject: Subject, contender: Contender, weights: Fetched, trial: Trial | str, lpips: Lpips | str
+    plan: Plan, subject: Subject, contender: Contender, weights: Fetched, trial: Trial | str, judges: Judges
 ) -> Run[Scored]:
     """The row of one contender on one picture; `trial` is why there can be no scores where it is a sentence."""
     trial = weights.failure or trial
-    stages = contender.named_stages if len(contender.stages) > 1 else None
+    stages = contender.named_stages if contender.is_chain else None
     blank = Row(subject.name, subject.sha256, contender.key, contender.scale, stages)
     empty = Scored(1, 1, "", subject, contender, blank)
     if isinstance(trial, str):
         return replace(empty, row=replace(blank, error=trial))
-    scored = yield from _attempted(_measured(empty, trial, weights, plan.repeats, lpips))
+    scored = yield from _attempted(_measured(empty, trial, weights, plan.repeats, judges))
     if isinstance(scored, str):
         return replace(empty, row=replace(blank, error=scored), trial=trial)
     return scored
 
 
-def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, lpips: Lpips | str) -> Run[Scored]:
+def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, judges: Judges) -> Run[Scored]:
     """`blank` with scores, times and memory, and with what they are of."""
     upscalers, settings = (yield from load_fetched(weights.files)), blank.contender.settings
     with peak_memory() as peak:
@@ -218,16 +219,12 @@ def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, lpips
     again = 0 if enlarged.details.seconds > LONG else repeats
     times = yield from _times(trial.low, upscalers, settings, again)
     seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]
-    output = protocols.as_bytes(enlarged.picture)
-    low = protocols.as_bytes(trial.low)
-    if trial.reference is None:
-        scores = yield from score_without_original(output, low, trial.scale)
-    else:
-        scores = yield from score(trial.reference, output, low, trial.scale, lpips)
+    output = as_scored(enlarged.picture)
+    scores = yield from score(Sample(trial.reference, output, as_scored(trial.low), trial.scale, judges))
     once = () if times else ("timed once, without a warm-up",)
     row = replace(
         blank.row,
-        **{name: getattr(scores, name) for name in METRIC_NAMES},
+        scores=scores.values,
         seconds=seconds,
         stage_seconds=stage_seconds if blank.row.stages else None,
         runs=max(1, len(times)),
@@ -273,6 +270,7 @@ def _attempted(run: Run[T]) -> Run[T | str]:
     except MemoryError:
         return "There is not enough memory for that."
     except Exception as error:
+        log.exception("a row of a benchmark failed")
         return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
 
 

@@ -4,8 +4,8 @@
    them has a finite score of (`statistics.shared_pictures`), so that nobody gains by failing on a hard one.
 2. Those within TIE_DB of the best tie with it, and the fastest of them is named.
 3. The gain is told over bicubic, which everybody has; without it, over the next.
-4. Over several pictures it is told whether the best and the second can be told apart (`statistics.compare`), and where
-   the test speaks for the second although the mean does not, that.
+4. Over several pictures it is told whether the best and the second can be told apart (`significance.compare`), and
+   where the test speaks for the second although the mean does not, that.
 5. Where LPIPS finds another one closer by more than LPIPS_GAP, both are named: closeness and looks trade off (Blau and
    Michaeli 2018) and are never averaged.
 6. Without a score against an original the most consistent ones are named, and that this does not make them the best.
@@ -17,8 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from pipelines.measuring.rows import CONSISTENT, METRICS, Row
-from pipelines.measuring.statistics import Picture, by_model, compare, score, shared_pictures
+from pipelines.measuring.metrics.consistency import CONSISTENT
+from pipelines.measuring.metrics.scores import metric_of
+from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.significance import compare
+from pipelines.measuring.statistics import Picture, by_model, shared_pictures
 from pipelines.phrasing import contender, duration, number
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
@@ -28,7 +31,7 @@ STRAY_GAP_DB = 6.0  # twice the error of the most consistent one: else the pictu
 LONGEST_LIST = 4  # names in a sentence
 
 REFERENCE = "bicubic"
-PSNR_Y = tuple(metric for metric in METRICS if metric.key == "psnr_y")
+PSNR_Y = metric_of("psnr_y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Standing:
 def verdict(rows: Sequence[Row]) -> str:
     """Which contender is best, by how much and how surely. The rows are of one scale; some may have failed."""
     groups = by_model(rows)
-    scored = {model: own for model, own in groups.items() if any(score(row, "psnr_y") is not None for row in own)}
+    scored = {model: own for model, own in groups.items() if any(score_of(row, "psnr_y") is not None for row in own)}
     if not scored:
         return _consistent(rows) or _nothing(rows)
     pictures = shared_pictures(rows)
@@ -79,7 +82,7 @@ def _nothing(rows: Sequence[Row]) -> str:
 def _consistency(row: Row) -> float | None:
     """In dB, infinite where the result shrinks to exactly the small picture."""
     exact = any(note == CONSISTENT for note in row.notes)
-    return math.inf if exact else row.consistency_psnr
+    return math.inf if exact else row.scores["consistency_psnr"]
 
 
 def _consistent(rows: Sequence[Row]) -> str:
@@ -103,7 +106,7 @@ def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> 
     counted = [row for row in rows if row.picture in pictures]
 
     def mean(key: str) -> float | None:
-        values = [score(row, key) for row in counted]
+        values = [score_of(row, key) for row in counted]
         known = [value for value in values if value is not None]
         return fmean(known) if len(known) == len(values) else None
 
@@ -199,19 +202,19 @@ def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: fr
     if len(standings) == 1 or len(pictures) == 1:
         return ""
     best, second = standings[:2]
-    pairs = {frozenset((pair["first"], pair["second"])): pair for pair in compare(rows, PSNR_Y)}
+    pairs = {frozenset((pair.first, pair.second)): pair for pair in compare(rows, [PSNR_Y])}
     pair = pairs[frozenset((best.model, second.model))]
-    chance = "p < 0.001" if pair["p"] < 0.001 else f"p = {number(pair['p'], 3)}"
-    lean, worse = pair["rank_biserial"], pair["lower"]
-    if pair["first"] != best.model:
-        lean, worse = -lean, pair["higher"]
-    if pair["distinguishable"] and lean < 0:
+    chance = "p < 0.001" if pair.p < 0.001 else f"p = {number(pair.p, 3)}"
+    lean, worse = pair.rank_biserial, pair.lower
+    if pair.first != best.model:
+        lean, worse = -lean, pair.higher
+    if pair.distinguishable and lean < 0:
         return (
             f"{best.name} is better than {second.name}, the second, by the mean alone: it is worse on {worse} of "
-            f"{pair['n']} pictures ({chance})."
+            f"{pair.n} pictures ({chance})."
         )
-    can = "can be told apart" if pair["distinguishable"] else "are not distinguishable"
-    return f"{best.name} and {second.name}, the second, {can} over {pair['n']} pictures ({chance})."
+    can = "can be told apart" if pair.distinguishable else "are not distinguishable"
+    return f"{best.name} and {second.name}, the second, {can} over {pair.n} pictures ({chance})."
 
 
 def _stray(standings: Sequence[Standing]) -> str:

@@ -1,17 +1,17 @@
 """Which plots a benchmark's summary gives: quality against time, and PSNR against looks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from pipelines.measuring.rows import Row, metric_of
-from pipelines.measuring.statistics import compares
+from pipelines.measuring.metrics.scores import metric_of
+from pipelines.measuring.rows import Row
+from pipelines.measuring.statistics import Summary, compares
 from pipelines.phrasing import contender
 from pipelines.report.scatter import Axis, Point, scatter
 
 SHORTEST = 0.001  # s: no clock tells less, and a logarithmic axis has no zero
 
 
-def charts(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str]:
     """Quality against time, and PSNR against how it looks, or else against consistency; each where it can be had.
 
     `entries` are what `summarise` made of the rows. What is not of the same pictures is not compared. Each plot is one
@@ -21,18 +21,19 @@ def charts(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Iterato
         return
     pictures = len({row.picture for row in rows})
     psnr, time = _axis("psnr_y", pictures), Axis("Time", "s", False, log=True)
+    closeness = [(entry, entry.metrics["psnr_y"].mean) for entry in entries]
     timed = [
-        Point(contender(entry["model"]), max(entry["seconds"]["median"], SHORTEST), entry["psnr_y"]["mean"])
-        for entry in entries
-        if entry["seconds"] and entry["psnr_y"]["mean"] is not None
+        Point(contender(entry.model), max(entry.seconds.median, SHORTEST), mean)
+        for entry, mean in closeness
+        if entry.seconds is not None and mean is not None
     ]
     if timed:
         yield scatter(timed, time, psnr, "Quality against time")
     for key in ("lpips", "consistency_psnr"):
         both = [
-            Point(contender(entry["model"]), entry["psnr_y"]["mean"], entry[key]["mean"])
-            for entry in entries
-            if entry["psnr_y"]["mean"] is not None and entry[key]["mean"] is not None
+            Point(contender(entry.model), mean, looks)
+            for entry, mean in closeness
+            if mean is not None and (looks := entry.metrics[key].mean) is not None
         ]
         if both and compares(rows, key):
             yield scatter(both, psnr, _axis(key, pictures), f"PSNR against {metric_of(key).name}")

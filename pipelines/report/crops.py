@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Bytes: TypeAlias = npt.NDArray[np.uint8]
+from pipelines.images.picture import Pixels8
 
-SIDE = 64  # px of the original: enlarged threefold it fills half a telephone's width
+CROP_SIDE = 64  # px of the original: enlarged threefold it fills half a telephone's width
 CROPS = 3
 STRIP_ROWS = 64  # converted to luma at once
 OVERVIEW = 480  # px, the longer side
@@ -44,7 +44,7 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PictureSection:
     """What a report shows of one picture: an overview of it, and where the methods differ most."""
 
     name: str
@@ -57,14 +57,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Unshown:
-    """A picture that a report would show, and the sentence why it cannot."""
+class MissingSection:
+    """A picture that a report would show, and a sentence why it cannot."""
 
     name: str
     reason: str
 
 
-def differing(outputs: Iterable[Bytes], count: int, side: int, border: int, step: int = 1) -> list[Box]:
+def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: int, step: int = 1) -> list[Box]:
     """Up to `count` squares that do not overlap, those first where the outputs differ most.
 
     The outputs are (H, W, 3) uint8 of one shape. What counts is the range of their luma in each pixel, summed over the
@@ -93,7 +93,9 @@ def differing(outputs: Iterable[Bytes], count: int, side: int, border: int, step
     return found
 
 
-def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, Callable[[], Bytes]]) -> Shown:
+def picture_section(
+    name: str, original: Pixels8 | None, low: Pixels8, outputs: Mapping[str, Callable[[], Pixels8]]
+) -> PictureSection:
     """What a report shows of a picture: `original` (s*H, s*W, 3), `low` (H, W, 3), outputs as the original, all uint8.
 
     There must be at least one output. Each is asked for again where it is needed, and held alone: all of them would
@@ -101,11 +103,11 @@ def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, C
     """
     height, width = next(iter(outputs.values()))().shape[:2]
     scale = height // len(low)
-    boxes = places(original, list(outputs.values()), scale)
+    boxes = choose_places(original, list(outputs.values()), scale)
     views = [] if original is None else [_views("original", original, boxes)]
     views.append(_views("small picture", low, boxes, scale))
     views += [_views(label, load(), boxes) for label, load in outputs.items()]
-    return Shown(
+    return PictureSection(
         name,
         width,
         height,
@@ -116,14 +118,14 @@ def shown(name: str, original: Bytes | None, low: Bytes, outputs: Mapping[str, C
     )
 
 
-def places(original: Bytes | None, outputs: Sequence[Callable[[], Bytes]], scale: int) -> list[Box]:
+def choose_places(original: Pixels8 | None, outputs: Sequence[Callable[[], Pixels8]], scale: int) -> list[Box]:
     """Where to look: where the outputs differ most, or where a single one does from the original if that is known."""
     loaded = (load() for load in outputs)
     compared = loaded if len(outputs) > 1 or original is None else chain([original], loaded)
-    return differing(compared, CROPS, SIDE, border=scale, step=scale)
+    return find_differences(compared, CROPS, CROP_SIDE, border=scale, step=scale)
 
 
-def _spread(outputs: Iterable[Bytes]) -> Bytes:
+def _spread(outputs: Iterable[Pixels8]) -> Pixels8:
     """The range of the outputs' luma in each pixel, (H, W) uint8."""
     lumas = map(_luma, outputs)
     lowest = next(lumas)
@@ -135,7 +137,7 @@ def _spread(outputs: Iterable[Bytes]) -> Bytes:
     return highest
 
 
-def _luma(pixels: Bytes) -> Bytes:
+def _luma(pixels: Pixels8) -> Pixels8:
     """BT.601 luma over the full range, (H, W) uint8: only differences count here."""
     result = np.empty(pixels.shape[:2], np.uint8)
     for top in range(0, len(pixels), STRIP_ROWS):
@@ -144,7 +146,7 @@ def _luma(pixels: Bytes) -> Bytes:
     return result
 
 
-def _cell_sums(values: Bytes, cell: int) -> npt.NDArray[np.int64]:
+def _cell_sums(values: Pixels8, cell: int) -> npt.NDArray[np.int64]:
     """Sums over whole cells of `cell` by `cell` px: a grid small enough to try every window of."""
     height, width = (extent // cell * cell for extent in values.shape)
     # Row by row of cells: a sum of the whole would first widen all of it.
@@ -152,7 +154,7 @@ def _cell_sums(values: Bytes, cell: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
 
 
-def _views(label: str, pixels: Bytes, boxes: Iterable[Box], shrunk: int = 1) -> list[View]:
+def _views(label: str, pixels: Pixels8, boxes: Iterable[Box], shrunk: int = 1) -> list[View]:
     """Each box cut out of a picture, which is so many times smaller than the original."""
     views = []
     for box in boxes:
@@ -161,17 +163,17 @@ def _views(label: str, pixels: Bytes, boxes: Iterable[Box], shrunk: int = 1) -> 
     return views
 
 
-def _overview(pixels: Bytes) -> bytes:
+def _overview(pixels: Pixels8) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((OVERVIEW, OVERVIEW), Image.Resampling.BICUBIC)
-    return _saved(image)
+    return _encoded(image)
 
 
-def _png(pixels: Bytes) -> bytes:
-    return _saved(Image.fromarray(np.ascontiguousarray(pixels)))
+def _png(pixels: Pixels8) -> bytes:
+    return _encoded(Image.fromarray(np.ascontiguousarray(pixels)))
 
 
-def _saved(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image) -> bytes:
     stream = BytesIO()
     image.save(stream, "PNG", optimize=True)
     return stream.getvalue()

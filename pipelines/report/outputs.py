@@ -1,136 +1,137 @@
-"""Which of a benchmark's pictures a report shows, and their outputs: kept while measuring, or made once more.
+"""What a benchmark made of its pictures, kept as PNG files in a folder: all of it would take too much memory."""
 
-Outputs lie in temporary files: together they would take more memory than measuring them. Of many pictures they would
-fill the disk as well, so only few pictures' are kept; an upscaler gives the same output again when it is asked again.
-"""
-
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from tempfile import TemporaryFile
-from typing import IO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipelines.enlarge import enlarge_by
-from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
-from pipelines.images.picture import Picture, to_uint8
-from pipelines.measuring import protocols
-from pipelines.measuring import run as benchmark
-from pipelines.measuring.protocols import Bytes, Contender, Trial
+from pipelines.errors import CannotWrite
+from pipelines.images import door as images
+from pipelines.images.picture import Picture, Pixels8, to_uint8
+from pipelines.measuring.plan import Subject
+from pipelines.measuring.protocol import flatten
 from pipelines.measuring.rows import Row
-from pipelines.measuring.run import Plan, Scored, Subject
-from pipelines.report.crops import Shown, Unshown, shown
-from pipelines.report.report import Report
-from pipelines.runs import Run, noted
+from pipelines.measuring.run import Scored
+from pipelines.phrasing import file_name
 
-MOST = 3  # pictures in a report: a file to send to somebody
+LONGEST_PART = 80  # bytes of a part of a file's name, which may have 255 in all
+ORIGINAL, SMALL = "original", "small picture"
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The outputs of a benchmark of at most MOST pictures; of more, none are kept."""
+    """The originals, small pictures, results and stages of a benchmark's pictures, all at one scale.
 
-    plan: Plan
+    `announce` is called with each file before it is written, so that it can be deleted whenever that is ended. Of more
+    than `most` pictures nothing is kept. What is read is (H, W, 3) uint8, of a greyscale picture too.
+    """
+
+    folder: Path
     pictures: Sequence[Subject]
-    kept: dict[tuple[Subject, Contender], IO[bytes]] = field(default_factory=dict)
+    scale: int
+    most: int | None = None
+    announce: Callable[[Path], None] = lambda path: None
 
     def keep(self, scored: Scored) -> None:
-        """Take over what was scored, if there is room for it."""
-        if len(self.pictures) <= MOST and scored.output is not None:
-            with suppress(CannotWrite):
-                self.kept[scored.subject, scored.contender] = _written(scored.output)
+        """Write what was scored. Without room for it a result cannot be looked at, and its row is still right."""
+        trial, enlarged = scored.trial, scored.enlarged
+        if trial is None or enlarged is None or (self.most is not None and len(self.pictures) > self.most):
+            return
+        key, grey = scored.contender.key, trial.low.grey
+        pictures = {SMALL: trial.low, key: enlarged.picture}
+        if trial.reference is not None:
+            pixels = np.divide(in_colour(trial.reference), np.float32(255), dtype=np.float32)
+            pictures[ORIGINAL] = Picture(pixels, grey=grey)
+        for number, stage in enumerate(enlarged.stages[:-1], 1):
+            pictures[_stage(key, number)] = Picture(stage.pixels, grey=grey)
+        for what, picture in pictures.items():
+            if not self._file(scored.subject, what).exists():
+                with suppress(CannotWrite):
+                    self.write(scored.subject, what, picture)
 
-    def shown(self, report: Report) -> Run[list[Shown | Unshown]]:
-        """The pictures on which the contenders differ most, with every output, or why one of them cannot be shown.
+    def write(self, subject: Subject, what: str, picture: Picture) -> None:
+        """Write the result of a model or chain, or what else there is of the subject. Raises CannotWrite."""
+        path = self._file(subject, what)
+        self.announce(path)
+        images.write(picture, path, metadata=False)
 
-        What was kept is given up: this can be had once.
-        """
-        found: list[Shown | Unshown] = []
-        for picture in telling(self.pictures, report.rows):
-            rows = {row.model: row for row in report.rows if row.picture == picture.picture and row.error is None}
-            try:
-                found.append((yield from self._shown(picture, rows)))
-            except (UpscaleError, MemoryError) as error:
-                found.append(Unshown(picture.name, str(error) or "There is not enough memory for that."))
-            finally:
-                for key in [key for key in self.kept if key[0] == picture]:
-                    self.kept.pop(key).close()
-        return found
+    def original(self, subject: Subject) -> Pixels8 | None:
+        """The cropped original; None where there is none, or it was not kept."""
+        return self._read(subject, ORIGINAL)
 
-    def _shown(self, picture: Subject, rows: Mapping[str, Row]) -> Run[Shown]:
-        _check_unchanged(picture)
-        trial = yield from benchmark.trial_of(picture, self.plan)
-        outputs = {}
-        for contender in self.plan.contenders:
-            if contender.key in rows:
-                if (picture, contender) not in self.kept:
-                    again = yield from _made_again(contender, trial, rows[contender.key])
-                    self.kept[picture, contender] = _written(again)
-                outputs[contender.key] = partial(_read, self.kept[picture, contender])
-        original = None if trial.reference is None else coloured(trial.reference)
-        return shown(picture.name, original, coloured(protocols.as_bytes(trial.low)), outputs)
+    def small(self, subject: Subject) -> Pixels8 | None:
+        """What was enlarged; None where it was not kept."""
+        return self._read(subject, SMALL)
+
+    def stage(self, subject: Subject, chain: str, number: int) -> Pixels8 | None:
+        """What one of a chain's stages but the last made, counted from 1; None where it was not kept."""
+        return self._read(subject, _stage(chain, number))
+
+    def results(self, subject: Subject, rows: Sequence[Row]) -> dict[Row, Callable[[], Pixels8]]:
+        """Those of the rows that are of the picture and whose results were kept, each with what reads its result."""
+        own = [row for row in rows if row.picture == subject.picture and row.error is None]
+        files = {row: self._file(subject, row.model) for row in own}
+        return {row: partial(_read, path) for row, path in files.items() if path.is_file()}
+
+    def files(self) -> list[Path]:
+        """Every file that was kept."""
+        return sorted(self.folder.glob("*.png"))
+
+    def drop(self, subject: Subject) -> None:
+        """Delete what was kept of a picture."""
+        for path in self.files():
+            if path.name.startswith(self._stem(subject)):
+                path.unlink()
+
+    def _read(self, subject: Subject, what: str) -> Pixels8 | None:
+        path = self._file(subject, what)
+        return _read(path) if path.is_file() else None
+
+    def _file(self, subject: Subject, what: str) -> Path:
+        """A name to meet in an archive: "2_face_swift_x4.png"."""
+        scale = "" if what in (ORIGINAL, SMALL) else f"_x{self.scale}"
+        part = file_name(what)
+        if len(part) > LONGEST_PART:
+            part = f"{part[:LONGEST_PART]}_{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+        return self.folder / f"{self._stem(subject)}{part}{scale}.png"
+
+    def _stem(self, subject: Subject) -> str:
+        number = f"{self.pictures.index(subject) + 1}_" if len(self.pictures) > 1 else ""
+        return f"{number}{Path(subject.name).stem.encode()[:LONGEST_PART].decode(errors='ignore')}_"
 
 
-def _check_unchanged(picture: Subject) -> None:
-    """Raise BadPicture where the file is gone, or is not the one that was measured."""
-    now, _ = benchmark.subjects([picture.path])
-    if [each.sha256 for each in now] != [picture.sha256]:
-        raise BadPicture("The file was changed after it was measured.")
-
-
-def _made_again(contender: Contender, trial: Trial, row: Row) -> Run[Bytes]:
-    """The output that the row is of. Raises BadWeights where the files of the model are others by now."""
-    once_more = enlarge_by(trial.low, contender.stages, contender.settings)
-    enlarged = yield from noted(once_more, f"{row.image}: {contender.key} once more, ")
-    if enlarged.details.weights_sha256 != row.weights_sha256:
-        raise BadWeights(f"The weights of {contender.key} were changed after they were measured.")
-    return protocols.as_bytes(enlarged.picture)
-
-
-def _written(output: Bytes) -> IO[bytes]:
-    """A file that holds the output, and is gone when it is closed. Raises CannotWrite."""
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards. Where none can be made it is one that is not there: nothing is kept then."""
     try:
-        with ExitStack() as undoing:
-            file = undoing.enter_context(TemporaryFile(buffering=0))  # unbuffered: numpy writes and reads it as a whole
-            np.save(file, output)
-            undoing.pop_all()
-    except OSError as error:
-        raise CannotWrite(
-            "The results cannot be kept in the temporary folder: no room is left there, or no file can be made."
-        ) from error
-    return file
+        made = TemporaryDirectory(prefix="upscale-bench-")
+    except OSError:
+        yield Path(os.devnull, "none")
+        return
+    with made as name:
+        yield Path(name)
 
 
-def _read(file: IO[bytes]) -> Bytes:
-    file.seek(0)
-    output: Bytes = np.load(file)
-    return coloured(output)
-
-
-def coloured(values: Bytes) -> Bytes:
-    """(H, W, 3), of a greyscale picture (H, W) three equal channels."""
+def in_colour(values: Pixels8) -> Pixels8:
+    """(H, W, 3), of a greyscale image (H, W) three equal channels."""
     return values if values.ndim == 3 else np.broadcast_to(values[..., None], (*values.shape, 3))
 
 
-def as_shown(picture: Picture) -> Bytes:
+def as_shown(picture: Picture) -> Pixels8:
     """A picture's colours over white, (H, W, 3), whatever its depth and kind."""
-    values = to_uint8(protocols.opaque(picture))
+    values = to_uint8(flatten(picture))
     return np.broadcast_to(values, (*values.shape[:2], 3))
 
 
-def telling(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
-    """The pictures to show: at most MOST, those whose scores are farthest apart, as they were measured."""
+def _stage(chain: str, number: int) -> str:
+    return f"{chain} stage {number}"
 
-    def spread(picture: Subject) -> float:
-        of = [row for row in rows if row.picture == picture.picture]
-        if not any(row.error is None for row in of):
-            return -1.0
-        known = [row.consistency_psnr if row.mse is None else row.psnr_y for row in of]
-        scores = [score for score in known if score is not None]
-        return max(scores) - min(scores) if scores else 0.0
 
-    scored = [picture for picture in pictures if spread(picture) >= 0]
-    widest = sorted(scored, key=spread, reverse=True)[:MOST]
-    return [picture for picture in scored if picture in widest]
+def _read(path: Path) -> Pixels8:
+    return to_uint8(images.read_back(path).pixels)

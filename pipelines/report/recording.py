@@ -13,15 +13,17 @@ from filelock import FileLock, Timeout
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
 from pipelines.machine import machine, versions
-from pipelines.measuring.metrics.scores import Lpips
+from pipelines.measuring.metrics.metric import Judges
+from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
-from pipelines.measuring.run import Plan, Scored, Subject
+from pipelines.measuring.run import Scored
+from pipelines.report.formats import draft, from_json, row_line, to_json
+from pipelines.report.model import Report
 from pipelines.report.repeating import differences
-from pipelines.report.report import Report, draft, from_json, row_line, to_json
 from pipelines.runs import Run, Step, watched
 
 
-def begun(plan: Plan, pictures: Sequence[str], command: str, lpips: Lpips | str) -> Report:
+def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judges) -> Report:
     """The report of the plan before it has rows: `pictures` as they were named, `command` what repeats it."""
     return Report(
         protocol=plan.protocol,
@@ -35,11 +37,11 @@ def begun(plan: Plan, pictures: Sequence[str], command: str, lpips: Lpips | str)
         rows=(),
         repeats=plan.repeats,
         pictures=tuple(pictures),
-        lpips_sha256=None if isinstance(lpips, str) else ",".join(lpips.weights_sha256),
+        lpips_sha256=judges.sha256("lpips"),
     )
 
 
-def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
+def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
     """The rows that an interrupted run of the same plan left in the file; none if there is no such file.
 
     Raises BadSetting where the file is no report, or one that this run cannot go on with: by another protocol, scale or
@@ -68,7 +70,7 @@ def earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subjec
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def lock_report(path: Path) -> Iterator[None]:
     """Hold off other runs that would write to the same file. Raises BadSetting where one is at it."""
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     try:
@@ -78,7 +80,7 @@ def alone(path: Path) -> Iterator[None]:
         raise BadSetting(f"{path.name} is being written by another run; name another file.") from None
 
 
-def record(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
+def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
     """Follow a benchmark that runs, writing the report to `path` after each row.
 
     `rows` are those of an earlier run that `running` takes over.

@@ -1,11 +1,18 @@
-"""Whether a repeated benchmark gave the same scores, and why not where it did not."""
+"""Measuring again what a report says: its plan, its pictures, and whether the scores are the same or why not."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipelines.measuring.rows import METRICS, Row
-from pipelines.report.report import Report
+from pipelines.catalog import rows as catalog
+from pipelines.errors import BadSetting
+from pipelines.measuring.contenders import contenders
+from pipelines.measuring.metrics.scores import METRICS
+from pipelines.measuring.plan import Plan, Subject, subjects
+from pipelines.measuring.protocol import check_kernel
+from pipelines.measuring.rows import Row
+from pipelines.report.model import Report
 
 SAME = 1e-6  # of a score, relative: what another order of summing may change
 
@@ -22,7 +29,40 @@ class Compared:
     reasons: tuple[str, ...]
 
 
-def compare(earlier: Report, again: Report) -> list[Compared]:
+def plan_of(earlier: Report, name: str, repeats: int) -> Plan:
+    """The plan that the rows of a report are of; `name` is what the errors call it.
+
+    Raises BadSetting where they are of none that can be.
+    """
+    try:
+        chains = [catalog.parse_stages(",".join(row.stages)) for row in earlier.rows if row.stages]
+    except BadSetting as error:
+        raise BadSetting(f"{name} is damaged: {error}") from None
+    models = [catalog.find(row.model).key for row in earlier.rows if not row.stages]
+    check_kernel(earlier.kernel)
+    found = contenders(earlier.protocol, earlier.scale, models, chains)
+    return Plan(earlier.protocol, earlier.scale, earlier.kernel, found, repeats)
+
+
+def find_pictures(earlier: Report, path: Path) -> list[Path]:
+    """The pictures that the report at `path` names, as far as they are here or beside it."""
+    found = []
+    for name in earlier.pictures:
+        places = (Path(name), path.parent / name, path.parent / Path(name).name)
+        found += [place for place in places if place.exists()][:1]
+    return found
+
+
+def find_subjects(earlier: Report, named: Sequence[Path]) -> list[Subject]:
+    """Those of the pictures that the report has rows of: the same one where it is here, else what has its name."""
+    pictures, _ = subjects(named)
+    rows = {row.picture for row in earlier.rows}
+    exact = [picture for picture in pictures if picture.picture in rows]
+    names = {row.image for row in earlier.rows} - {picture.name for picture in exact}
+    return [picture for picture in pictures if picture in exact or picture.name in names]
+
+
+def compare_reports(earlier: Report, again: Report) -> list[Compared]:
     """Each row of the earlier report with its like, of the same picture's name and contender, in the repeated one."""
     same = {(row.picture, row.model): row for row in again.rows}
     named = {(row.image, row.model): row for row in again.rows}
@@ -33,7 +73,7 @@ def compare(earlier: Report, again: Report) -> list[Compared]:
 def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> Compared:
     if now is None:
         return Compared(before, {}, ("the picture was not found",))
-    scores = {metric.key: (getattr(before, metric.key), getattr(now, metric.key)) for metric in METRICS}
+    scores = {metric.key: (before.scores[metric.key], now.scores[metric.key]) for metric in METRICS}
     changed = {name: pair for name, pair in scores.items() if not _same(*pair)}
     if before.image_sha256 != now.image_sha256:
         return Compared(before, changed, ("the picture of that name is another one",))
@@ -59,7 +99,7 @@ def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
         causes.append("the weights are other files")
     if None not in (earlier.lpips_sha256, again.lpips_sha256) and earlier.lpips_sha256 != again.lpips_sha256:
         causes.append("the files of LPIPS are others")
-    if before.lpips != now.lpips:
+    if before.scores["lpips"] != now.scores["lpips"]:
         causes += [f"now {note}" for note in now.notes if note.startswith("lpips")]
         causes += [f"then {note}" for note in before.notes if note.startswith("lpips")]
     causes += differences(earlier.versions, again.versions)

@@ -1,18 +1,20 @@
 """What a benchmark's rows say, as tables: the same for the report and the page, which only draw them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from math import prod
 from operator import mul
 from statistics import median
-from typing import Any
 
-from pipelines.measuring.rows import METRICS, Metric, Row, metric_of
-from pipelines.measuring.statistics import Picture, by_model, compare, compares, score
+from pipelines.measuring.metrics.metric import Metric
+from pipelines.measuring.metrics.scores import METRICS, metric_of
+from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.significance import Pair, compare
+from pipelines.measuring.statistics import MetricSummary, Picture, Summary, by_model, compares, times_compare
 from pipelines.phrasing import contender, duration, megabytes, number
-from pipelines.report.crops import Shown
+from pipelines.report.crops import PictureSection
 
 RANKED_BY = ("psnr_y", "lpips")  # compared in pairs
 BY_PICTURE = ("psnr_y", "ssim_y", "lpips")  # what is shown for each picture; JSON and CSV have the rest
@@ -76,7 +78,7 @@ def metric_columns(rows: Sequence[Row]) -> list[Column]:
     return [_column(metric) for metric in _measured(rows)]
 
 
-def summary(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Table:
+def summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table:
     """Every contender with its scores and costs; `entries` are what `summarise` made of the rows.
 
     The best of a column is marked where all are of the same pictures: `statistics.comparable` gives such rows.
@@ -87,16 +89,14 @@ def summary(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> Table:
     # What decides comes first: on a narrow page the rest is out of sight.
     table = [*(scores.pop(key) for key in BY_PICTURE if key in scores), time, *scores.values(), *costs]
     if count > 1:
-        table.append(
-            (Column("Pictures", about="How many pictures were scored."), [_count(each["n"]) for each in entries])
-        )
+        table.append((Column("Pictures", about="How many pictures were scored."), [_count(each.n) for each in entries]))
     columns, cells = zip(*table, strict=True)
-    lines = [Line(contender(each["model"]), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
+    lines = [Line(contender(each.model), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
     over = f"means over {count} pictures" if compares(rows, "psnr_y") else "each over the pictures it has a score of"
     return Table("All methods" if count == 1 else f"All methods, {over}", "Method", tuple(columns), tuple(lines))
 
 
-def pairs(rows: Sequence[Row]) -> list[Table]:
+def pair_tables(rows: Sequence[Row]) -> list[Table]:
     """Which two contenders can be told apart, one table for each metric of RANKED_BY; none for a single picture."""
     if count_pictures(rows) < 2:
         return []
@@ -119,7 +119,7 @@ def pairs(rows: Sequence[Row]) -> list[Table]:
     return tables
 
 
-def by_picture(rows: Sequence[Row]) -> list[Table]:
+def picture_tables(rows: Sequence[Row]) -> list[Table]:
     """The scores of each picture, one table for each metric of BY_PICTURE that was had; none for a single picture."""
     pictures = list(dict.fromkeys(row.picture for row in rows))
     if len(pictures) < 2:
@@ -131,7 +131,7 @@ def by_picture(rows: Sequence[Row]) -> list[Table]:
         if metric.key in BY_PICTURE:
             lines = []
             for each in pictures:
-                scores = [score(found[each, m], metric.key) if (each, m) in found else None for m in models]
+                scores = [score_of(found[each, m], metric.key) if (each, m) in found else None for m in models]
                 texts = [number(value, metric.digits) for value in scores]
                 best = _best(scores, texts, metric.higher_is_better)
                 cells = tuple(Cell(*each) for each in zip(texts, scores, best, strict=True))
@@ -142,7 +142,7 @@ def by_picture(rows: Sequence[Row]) -> list[Table]:
     return tables
 
 
-def failed(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     """Who failed on which pictures and why: once, however many pictures or methods it is the same for."""
     methods = len(by_model(rows))
     errors: dict[Picture, list[str | None]] = {}
@@ -160,7 +160,7 @@ def failed(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     ]
 
 
-def chains(rows: Sequence[Row], pictures: Sequence[Shown]) -> Table | None:
+def chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Table | None:
     """Each stage's size and time. Sizes are those of the first picture shown, or else shares of the original's side."""
     lines = []
     for model, own in by_model(rows).items():
@@ -177,20 +177,20 @@ def chains(rows: Sequence[Row], pictures: Sequence[Shown]) -> Table | None:
     return Table("The stages of the chains", "Method", columns, tuple(lines)) if lines else None
 
 
-def notes(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[str, str]]:
     """Each note with whom it is about, once, however many pictures it is about; `entries` are as in `summary`."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         for note in row.notes:
             about.setdefault(note, {})[contender(row.model)] = None
     for entry in entries:
-        for note in entry["notes"]:
-            about.setdefault(note, {})[contender(entry["model"])] = None
+        for note in entry.notes:
+            about.setdefault(note, {})[contender(entry.model)] = None
     return [(", ".join(models), note) for note, models in about.items()]
 
 
 def _measured(rows: Sequence[Row]) -> list[Metric]:
-    return [metric for metric in METRICS if any(score(row, metric.key) is not None for row in rows)]
+    return [metric for metric in METRICS if any(score_of(row, metric.key) is not None for row in rows)]
 
 
 def _column(metric: Metric) -> Column:
@@ -214,42 +214,39 @@ def _time(seconds: float | None) -> Cell:
     return Cell("–" if seconds is None else duration(seconds), seconds)
 
 
-def _score_cells(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]], metric: Metric) -> list[Cell]:
+def _score_cells(rows: Sequence[Row], entries: Sequence[Summary], metric: Metric) -> list[Cell]:
     count = count_pictures(rows)
-    means = [_mean(entry[metric.key]) for entry in entries]
+    means = [_mean(entry.metrics[metric.key]) for entry in entries]
     texts = [number(mean, metric.digits) for mean in means]
     best = _best(means, texts, metric.higher_is_better) if compares(rows, metric.key) else [False] * len(means)
-    details = [_detail(entry[metric.key], metric, count) for entry in entries]
+    details = [_detail(entry.metrics[metric.key], metric, count) for entry in entries]
     return [Cell(*each) for each in zip(texts, means, best, details, strict=True)]
 
 
-def _mean(found: Mapping[str, Any]) -> float | None:
+def _mean(found: MetricSummary) -> float | None:
     """The mean, infinite where every score is; None where there is none."""
-    if found["mean"] is None and found["infinite"]:
-        return float("inf")
-    mean: float | None = found["mean"]
-    return mean
+    return float("inf") if found.mean is None and found.infinite else found.mean
 
 
-def _detail(found: Mapping[str, Any], metric: Metric, count: int) -> str:
+def _detail(found: MetricSummary, metric: Metric, count: int) -> str:
     """The interval, and of how many pictures the mean is where that is not all."""
     details = []
-    if found["low"] is not None:
-        details.append(f"{number(found['low'], metric.digits)} to {number(found['high'], metric.digits)}")
-    if found["n"] not in (0, count):
-        details.append("of 1 picture" if found["n"] == 1 else f"of {found['n']} pictures")
+    if found.low is not None:
+        details.append(f"{number(found.low, metric.digits)} to {number(found.high, metric.digits)}")
+    if found.n not in (0, count):
+        details.append("of 1 picture" if found.n == 1 else f"of {found.n} pictures")
     return ", ".join(details)
 
 
-def _costs(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> list[tuple[Column, list[Cell]]]:
+def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column, list[Cell]]]:
     groups = by_model(rows)
-    times = [entry["seconds"] and entry["seconds"]["median"] for entry in entries]
+    times = [None if entry.seconds is None else entry.seconds.median for entry in entries]
     # Two times that read the same need not be: marked is the shortest alone.
-    best = _best(times, times, False) if compares(rows, "seconds") else [False] * len(times)
-    once = ["timed once" if any(row.runs == 1 for row in groups[entry["model"]]) else "" for entry in entries]
-    peaks = [entry["peak_mb"] for entry in entries]
-    parameters = [entry["params"] for entry in entries]
-    sizes = [entry["weights_bytes"] for entry in entries]
+    best = _best(times, times, False) if times_compare(rows) else [False] * len(times)
+    once = ["timed once" if any(row.runs == 1 for row in groups[entry.model]) else "" for entry in entries]
+    peaks = [entry.peak_mb for entry in entries]
+    parameters = [entry.params for entry in entries]
+    sizes = [entry.weights_bytes for entry in entries]
     return [
         (
             Column("Time", False, "How long enlarging a picture took, loading apart."),
@@ -271,25 +268,25 @@ def _costs(rows: Sequence[Row], entries: Sequence[Mapping[str, Any]]) -> list[tu
     ]
 
 
-def _pair(pair: Mapping[str, Any], metric: Metric) -> Line:
+def _pair(pair: Pair, metric: Metric) -> Line:
     return Line(
-        f"{contender(pair['first'])} – {contender(pair['second'])}",
+        f"{contender(pair.first)} – {contender(pair.second)}",
         (
-            Cell(f"{pair['difference']:+.{metric.digits}f}", pair["difference"]),
-            Cell("< 0.001" if pair["p"] < 0.001 else number(pair["p"], 3), pair["p"]),
-            _count(pair["n"]),
-            Cell(_result(pair), float(pair["distinguishable"])),
+            Cell(f"{pair.difference:+.{metric.digits}f}", pair.difference),
+            Cell("< 0.001" if pair.p < 0.001 else number(pair.p, 3), pair.p),
+            _count(pair.n),
+            Cell(_result(pair), float(pair.distinguishable)),
         ),
     )
 
 
-def _result(pair: Mapping[str, Any]) -> str:
-    if not pair["distinguishable"]:
+def _result(pair: Pair) -> str:
+    if not pair.distinguishable:
         return NOT_APART
-    return "different" if pair["difference"] * pair["rank_biserial"] > 0 else "different, by ranks the other way"
+    return "different" if pair.difference * pair.rank_biserial > 0 else "different, by ranks the other way"
 
 
-def _size(step: int, whole: int, pictures: Sequence[Shown]) -> str:
+def _size(step: int, whole: int, pictures: Sequence[PictureSection]) -> str:
     if not pictures:
         return str(Fraction(step, whole))
     return f"{pictures[0].small_width * step} × {pictures[0].small_height * step}"

@@ -1,33 +1,45 @@
-"""HTML from templates, everything that comes from outside escaped: for the report's file and for the page."""
+"""HTML from templates, everything that comes from outside escaped: for the report's file and for the page.
 
-from collections.abc import Callable
+Both draw tables and sections by templates/macros.html.
+"""
+
+import json
+from base64 import b64encode
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from typing import TYPE_CHECKING
 
 from pipelines.errors import BadInstallation
+from pipelines.phrasing import contender
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+OWN = Path(__file__).parent / "templates"
 
 
-def templates(folder: Path) -> Environment:
-    """The templates of a folder. A name that a template uses and is not given is an error.
+def load_templates(folder: Path = OWN) -> "Environment":
+    """The templates of a folder, and the report's own. A name that a template uses and is not given is an error.
 
     A template that is not there is a BadInstallation, by the time that it is asked for.
     """
-    return Environment(
-        loader=_Loader(folder),
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def read(name: str) -> str:
+        for place in (folder, OWN):
+            if (place / name).is_file():
+                return (place / name).read_text()
+        raise BadInstallation(f"The template {name} is missing from this program's files: install the program again.")
+
+    environment = Environment(
+        loader=FunctionLoader(read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-class _Loader(FileSystemLoader):
-    """Reads templates from a folder, and says in a sentence which one the program came without."""
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        try:
-            return super().get_source(environment, template)
-        except TemplateNotFound as error:
-            sentence = f"The template {template} is missing from this program's files: install the program again."
-            raise BadInstallation(sentence) from error
+    environment.filters |= {
+        "contender": contender,
+        "base64": lambda data: b64encode(data).decode(),
+        "number": json.dumps,  # infinity as JavaScript reads it
+    }
+    return environment

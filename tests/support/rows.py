@@ -4,16 +4,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from pipelines.measuring.rows import Row, metric_of
+from pipelines.measuring.run import METRICS, Row, metric_of
 from pipelines.report.report import Report
 
 PSNR_Y = metric_of("psnr_y")
 
 
 def row(model: str, image: str = "one.png", **fields: Any) -> Row:
-    """One contender on one picture, at x2, with no scores but those given."""
+    """One contender on one picture, at x2, with no scores but those given among the fields."""
     stages = tuple(model.split(",")) if "," in model else None
-    return Row(**{"image": image, "image_sha256": "0" * 64, "model": model, "scale": 2, "stages": stages} | fields)
+    scores = {metric.key: fields.pop(metric.key) for metric in METRICS if metric.key in fields}
+    own = {"image": image, "image_sha256": "0" * 64, "model": model, "scale": 2, "stages": stages, "scores": scores}
+    return Row(**own | fields)
+
+
+def with_scores(row: Row, **scores: float | None) -> Row:
+    """The row with these scores instead of its own."""
+    return replace(row, scores={**row.scores, **scores})
 
 
 def several(model: str, psnr_y: Iterable[float]) -> list[Row]:

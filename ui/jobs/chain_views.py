@@ -4,27 +4,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines.enlarge import Enlarged
-from pipelines.images.door import Picture, shrink
-from pipelines.measuring.protocols import CHAINED_STAGES, Bytes
+from pipelines.images.door import Picture, Pixels8, shrink
+from pipelines.measuring.run import CHAINED_8X
 from pipelines.phrasing import contender, duration
-from pipelines.report import outputs
-from pipelines.report.report import Report
+from pipelines.report.report import Report, as_shown
 from pipelines.runs import Run, noted
-from ui.jobs import comparing
-from ui.jobs.comparing import Comparison
+from ui.jobs import kept_files
+from ui.jobs.kept_files import Comparison
 from ui.widgets.viewer import Pane, View
 
 
 def scored_view(asked: Comparison, report: Report) -> Run[View | None]:
     """Original, small picture, the chain's two stages, and the direct models: those of them that there are."""
     [picture] = asked.pictures
-    found = yield from comparing.view(asked, report, picture)
+    found = yield from kept_files.make_view(asked, report, picture)
     if not found.panes:
         return None
     original, *made, small = found.panes
     shown = [original, replace(small, label="÷8")]
     for row, pane in zip([row for row in report.rows if row.error is None], made, strict=True):
-        between = comparing.read(asked, picture, comparing.stage_of(row.model, 1))
+        between = asked.outputs.stage(picture, row.model, 1)
         if between is None or row.stages is None or row.stage_seconds is None:
             shown.append(replace(pane, label=f"{row.model} x{row.scale}"))
             continue
@@ -42,17 +41,17 @@ def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
     x4, x2 = (contender(stage) for stage in done.details.model.split(","))
     between = Picture(first.pixels, grey=picture.grey)
     if done.picture.alpha is not None:  # a stage has none of its own
-        alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_STAGES[1], "area")
+        alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_8X.chain_scales[1], "area")
         between = replace(between, alpha=alpha[..., 0])
     return [
-        (yield from _pane("Picture", outputs.as_shown(picture))),
-        (yield from _pane(x4, outputs.as_shown(between), first.seconds)),
-        (yield from _pane(f"then {x2}", outputs.as_shown(done.picture), second.seconds)),
+        (yield from _pane("Picture", as_shown(picture))),
+        (yield from _pane(x4, as_shown(between), first.seconds)),
+        (yield from _pane(f"then {x2}", as_shown(done.picture), second.seconds)),
     ]
 
 
-def _pane(label: str, pixels: Bytes, seconds: float | None = None) -> Run[Pane]:
+def _pane(label: str, pixels: Pixels8, seconds: float | None = None) -> Run[Pane]:
     """A picture with its size, and with the time that it took if it was made."""
-    size = comparing.size(pixels)
+    size = kept_files.describe_size(pixels)
     caption = size if seconds is None else f"{size}, {duration(seconds)}"
-    return Pane(label, caption, (yield from noted(comparing.tiles(pixels), f"{label}, ")))
+    return Pane(label, caption, (yield from noted(kept_files.write_tiles(pixels), f"{label}, ")))

@@ -1,5 +1,6 @@
 """The Chained 8x tab: an x4 and then an x2 model, every stage to be seen, and scored if wanted."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,14 +16,13 @@ from pipelines.catalog.rows import Stage, parse_stages
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import Source
-from pipelines.measuring import protocols
-from pipelines.measuring.protocols import CHAINED_SCALE, CHAINED_STAGES, Contender
+from pipelines.measuring.run import CHAINED_8X, Contender, check_size
 from pipelines.phrasing import duration
 from pipelines.report.report import Report
 from pipelines.runs import Run, Step
 from ui.examples import EXAMPLES
-from ui.jobs import chain_views, comparing, enlarging, gpu
-from ui.jobs.comparing import Comparison
+from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
+from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import offered
 from ui.jobs.run_button import RunButton, Update, run_button
 from ui.jobs.running import QUIET
@@ -32,6 +32,8 @@ from ui.widgets.inputs import Dropdown, PictureInput
 from ui.widgets.picture import picture_field
 from ui.widgets.viewer import View, Viewer
 
+CHAIN_SCALES = CHAINED_8X.chain_scales
+CHAINED_SCALE = math.prod(CHAIN_SCALES)
 ABOUT_SCORING = (
     "The picture is shrunk, enlarged back, and compared with itself. "
     "Without that it is enlarged to eight times its size."
@@ -76,7 +78,7 @@ class ChainedTab:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""
         asked = _begin_comparison(source, first, second)
         table = GrowingTable(self.table, asked.plan.protocol, asked.plan.kernel)
-        measuring = comparing.noticed(comparing.measured(asked), table.rows)
+        measuring = comparing.collect_rows(comparing.measure(asked), table.rows)
         report = yield from self.button.steps(measuring, lambda: {self.comparison: asked, **table.changes()})
         shown = yield from self.button.steps(self._scores(asked, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
@@ -90,7 +92,7 @@ class ChainedTab:
 
     def show_cancelled(self, asked: Comparison | None) -> Iterator[Update]:
         """What was finished when the visitor cancelled."""
-        report = None if asked is None else comparing.so_far(asked)
+        report = None if asked is None else kept_files.report_so_far(asked)
         if asked is None or report is None:
             yield self.button.ends("Cancelled.") | self.clear()
             return
@@ -181,14 +183,14 @@ def describe_plan(source: Source | None, first: str, second: str, scored: bool) 
 
 
 def _plan_to_measure(source: Source, first: str, second: str) -> str:
-    taking_part = comparing.taking_part("chained-8x", "x8", direct_models(), [_chain(first, second)])
+    taking_part = comparing.taking_part(CHAINED_8X.key, "x8", direct_models(), [_chain(first, second)])
     width, height = images.measure(source)
-    protocols.check_size(width, height, CHAINED_SCALE)
+    check_size(width, height, CHAINED_SCALE)
     small = width // CHAINED_SCALE, height // CHAINED_SCALE
-    comparing.check_lent(taking_part, [small])
+    comparing.check_gpu_seconds(taking_part, [small])
     times = [comparing.seconds(each, *small) for each in taking_part]
     lacking = {needed for each in taking_part for needed in comparing.lacking(each)}
-    beside = [catalog.find(each.key).name for each in taking_part if len(each.stages) == 1]
+    beside = [catalog.find(each.key).name for each in taking_part if not each.is_chain]
     return plans.chain_plan([(width, height), *_sizes(small)], beside, times, sum(needed.size for needed in lacking))
 
 
@@ -208,15 +210,15 @@ def model_choices(scale: int) -> list[tuple[str, str]]:
 def direct_models() -> list[str]:
     """The networks that enlarge by eight at once, as far as their weights are here and they need no GPU."""
     rows = [row for row in catalog.MODELS if row.scales.get(CHAINED_SCALE) is not None]
-    return [row.key for row in rows if comparing.at_once(Contender((Stage(row.key, CHAINED_SCALE),)))]
+    return [row.key for row in rows if comparing.needs_nothing(Contender((Stage(row.key, CHAINED_SCALE),)))]
 
 
 def _begin_comparison(source: Source | None, first: str, second: str) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
-    asked = comparing.begun(sources, "chained-8x", "x8", "bicubic", direct_models(), [_chain(first, second)])
-    protocols.check_size(*images.measure(sources[0]), CHAINED_SCALE)
-    order = sorted(asked.plan.contenders, key=lambda each: len(each.stages), reverse=True)
+    asked = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct_models(), [_chain(first, second)])
+    check_size(*images.measure(sources[0]), CHAINED_SCALE)
+    order = sorted(asked.plan.contenders, key=lambda each: each.is_chain, reverse=True)
     return replace(asked, plan=replace(asked.plan, contenders=tuple(order)))
 
 
@@ -226,14 +228,14 @@ def _chain(first: str, second: str) -> str:
 
 
 def _stages(first: str, second: str) -> tuple[Stage, Stage]:
-    x4, x2 = CHAINED_STAGES
+    x4, x2 = CHAIN_SCALES
     return Stage(catalog.find(first).key, x4), Stage(catalog.find(second).key, x2)
 
 
 def _sizes(small: tuple[int, int]) -> list[tuple[int, int]]:
     """The picture's size before the first stage, after it and after the second."""
     width, height = small
-    return [(width * scale, height * scale) for scale in (1, CHAINED_STAGES[0], CHAINED_SCALE)]
+    return [(width * scale, height * scale) for scale in (1, CHAIN_SCALES[0], CHAINED_SCALE)]
 
 
 def _models_of(chain: str) -> tuple[str, str]:

@@ -11,12 +11,19 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Model, Stage
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.measuring import protocols
-from pipelines.measuring.protocols import CHAINED_SCALE, CHAINED_STAGES, Contender
+from pipelines.measuring.run import (
+    CHAINED_8X,
+    KERNELS,
+    PROTOCOLS,
+    ROUND_TRIP,
+    Contender,
+    check_size,
+    find_protocol,
+)
 from pipelines.phrasing import megabytes
 from ui.examples import EXAMPLES, STATIC, find
-from ui.jobs import comparing
-from ui.jobs.comparing import Comparison
+from ui.jobs import comparing, kept_files
+from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import offered
 from ui.jobs.run_button import RunButton, Update, run_button
 from ui.jobs.running import ONE_AT_A_TIME, QUIET, escaped, mendable
@@ -25,12 +32,7 @@ from ui.widgets.comparison_results import ComparisonResults, place_results
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import CheckboxGroup, Dropdown, PicturesButton, PicturesInput, Radio
 
-PROTOCOLS = {
-    "round-trip": "Round trip",
-    "chained-8x": "Chained 8x",
-    "no-original": "No original: mine is the small one",
-}
-FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = "round-trip", "x4", "bicubic"
+FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = ROUND_TRIP.key, "x4", KERNELS[0]
 GONE = "The results are no longer kept here; compare again."
 
 
@@ -69,19 +71,19 @@ class CompareTab:
     ) -> Iterator[Update]:
         """Measure, each row shown as it is finished; then everything else that there is to see."""
         yield self.button.begins() | self.results.clear() | {self.comparison: None}
-        asked = comparing.begun(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
+        asked = comparing.start(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
         table = GrowingTable(self.results.table, asked.plan.protocol, asked.plan.kernel)
 
         def more() -> Update:
             return {self.comparison: asked, **table.changes()}
 
-        report = yield from self.button.steps(comparing.noticed(comparing.measured(asked), table.rows), more)
+        report = yield from self.button.steps(comparing.collect_rows(comparing.measure(asked), table.rows), more)
         shown = yield from self.button.steps(self.results.show(asked, report, _address(request)), more)
         yield self.button.ends("Done.") | shown
 
     def show_cancelled(self, asked: Comparison | None, request: gr.Request) -> Iterator[Update]:
         """What was finished when the visitor cancelled: all that a whole run shows, of those rows."""
-        report = None if asked is None else comparing.so_far(asked)
+        report = None if asked is None else kept_files.report_so_far(asked)
         if asked is None or report is None:
             yield self.button.ends("Cancelled.") | self.results.clear()
             return
@@ -91,28 +93,28 @@ class CompareTab:
 
     def show_picture(self, asked: Comparison | None, number: int) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
-        report = None if asked is None else comparing.so_far(asked)
+        report = None if asked is None else kept_files.report_so_far(asked)
         if asked is None or report is None:
             raise gr.Error(GONE, print_exception=False)
         with escaped(), mendable():
-            view = yield from self.button.steps(comparing.view(asked, report, asked.pictures[number]))
+            view = yield from self.button.steps(kept_files.make_view(asked, report, asked.pictures[number]))
             if not view.panes:
                 raise gr.Error(GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
 
     def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str]) -> Update:
         """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
-        chained = protocol == "chained-8x"
+        by = find_protocol(protocol)
         with mendable():
             choices, ready = model_choices(protocol, scale)
         keys = [key for _, key in choices]
         value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
-        label = "Direct x8 models, beside the chains" if chained else "Models"
+        label = "Direct x8 models, beside the chains" if by.has_chains else "Models"
         return {
-            self.scale: Radio(visible=not chained),
-            self.kernel: Dropdown(visible=protocol != "no-original"),
+            self.scale: Radio(visible=by.fixed_scale is None),
+            self.kernel: Dropdown(visible=by.shrinks),
             self.models: CheckboxGroup(choices, value=value, label=label),
-            self.chains: Dropdown(visible=chained),
+            self.chains: Dropdown(visible=by.has_chains),
             self.offers: keys,
         }
 
@@ -166,12 +168,10 @@ def _place() -> CompareTab:
             )
             more_pictures = PicturesButton("Add pictures", file_count="multiple", size="sm")
             examples = gr.HTML(html.example_buttons(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
-            protocol = gr.Radio(
-                [(name, key) for key, name in PROTOCOLS.items()], value=FIRST_PROTOCOL, label="Protocol"
-            )
+            protocol = gr.Radio([(each.name, each.key) for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol")
             with gr.Row():
                 scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
-                kernel = Dropdown(list(protocols.KERNELS), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
+                kernel = Dropdown(list(KERNELS), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
         with gr.Column(scale=3, min_width=320):
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
@@ -209,16 +209,15 @@ def describe_plan(
 ) -> str:
     """What a comparison would take, or what is wrong with what was chosen."""
     try:
-        comparing.check(sources)
+        comparing.check_sources(sources)
         found = comparing.taking_part(protocol, scale, models, _shown_chains(protocol, chains))
-        shrinks = protocol != "no-original"
-        by = found[0].scale if shrinks else 1
-        sizes = [images.measure(source, 1 if shrinks else found[0].scale) for source in sources]
+        by, factor = find_protocol(protocol), found[0].scale
+        sizes = [images.measure(source, by.grows_by(factor)) for source in sources]
         for size in sizes:
-            protocols.check_size(*size, by)
-        comparing.check_sizes(sizes, protocol, found)
-        small = comparing.small_sizes(sizes, protocol, found[0].scale)
-        comparing.check_lent(found, small)
+            check_size(*size, by.shrunk_by(factor))
+        comparing.check_sizes(sizes, by, found)
+        small = comparing.small_sizes(sizes, by, factor)
+        comparing.check_gpu_seconds(found, small)
     except UpscaleError as error:
         return html.problem(str(error))
     times = [comparing.seconds(each, *size) for each in found for size in small]
@@ -228,7 +227,7 @@ def describe_plan(
 
 def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
     """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
-    by = CHAINED_SCALE if protocol == "chained-8x" else catalog.factor(scale)
+    by = find_protocol(protocol).fixed_scale or catalog.factor(scale)
     rows = offered(by)
     alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
     lacking = {key: sum(needed.size for needed in comparing.lacking(each)) for key, each in alone.items()}
@@ -236,12 +235,12 @@ def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], lis
         (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
     ]
-    return choices, [key for key, each in alone.items() if comparing.at_once(each)]
+    return choices, [key for key, each in alone.items() if comparing.needs_nothing(each)]
 
 
 def all_chains(models: Sequence[Model]) -> list[str]:
     """Every chain of an x4 and an x2 model among these."""
-    first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_STAGES)
+    first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_8X.chain_scales)
     return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
 
 
@@ -256,7 +255,7 @@ def _add(before: list[Path], new: list[Path]) -> list[str]:
 
 def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
     """The chains that are chosen; none where their field is out of sight."""
-    return chains if protocol == "chained-8x" else []
+    return chains if find_protocol(protocol).has_chains else []
 
 
 def _address(request: gr.Request) -> str:

@@ -9,8 +9,8 @@ from gradio.blocks import Block
 from pipelines.measuring.run import Plan
 from pipelines.report.report import Report
 from pipelines.runs import Run, noted
-from ui.jobs import comparing
-from ui.jobs.comparing import Comparison
+from ui.jobs import kept_files
+from ui.jobs.kept_files import Comparison
 from ui.jobs.run_button import Update
 from ui.widgets import results
 from ui.widgets.viewer import View, Viewer
@@ -44,8 +44,8 @@ class ComparisonResults:
         pictures = [(picture.name, number) for number, picture in enumerate(asked.pictures) if picture.picture in seen]
         view = View([])
         if pictures:
-            view = yield from noted(comparing.view(asked, report, asked.pictures[pictures[0][1]]), "to look at: ")
-        files = yield from comparing.downloads(asked, report)
+            view = yield from noted(kept_files.make_view(asked, report, asked.pictures[pictures[0][1]]), "to look at: ")
+        files = yield from kept_files.write_downloads(asked, report)
         names = [picture.name for picture in asked.pictures]
         return {
             self.table: results.results(report.rows, report.protocol, report.kernel, running=False),
@@ -90,8 +90,8 @@ def place_results() -> ComparisonResults:
 
 def client_script(address: str, pictures: Sequence[str], plan: Plan) -> str:
     """Python that asks the page at that address for the same comparison of each picture."""
-    models = [each.key for each in plan.contenders if len(each.stages) == 1]
-    chains = [each.key for each in plan.contenders if len(each.stages) > 1]
+    models = [each.key for each in plan.contenders if not each.is_chain]
+    chains = [each.key for each in plan.contenders if each.is_chain]
     return "\n".join(
         [
             "from gradio_client import Client, handle_file",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
-from pipelines.measuring.rows import Row
+from pipelines.measuring.run import Row
 from ui.jobs.run_button import Update
 from ui.widgets.results import results
 

@@ -3,7 +3,6 @@
 Everything that comes from outside is escaped by the template.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,14 +12,9 @@ import gradio as gr
 from jinja2 import Environment
 from markupsafe import Markup
 
-from pipelines.measuring.protocols import conditions
-from pipelines.measuring.rows import Row
-from pipelines.measuring.statistics import comparable, summarise
-from pipelines.measuring.verdict import verdict
-from pipelines.report import tables
-from pipelines.report.charts import charts
-from pipelines.report.tables import NOT_APART, Table
-from pipelines.report.templating import templates
+from pipelines.measuring.run import Row, comparable, describe_conditions, find_protocol, summarise, verdict
+from pipelines.report import report as reports
+from pipelines.report.report import NOT_APART, Table
 from ui.examples import STATIC
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -46,29 +40,29 @@ def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> s
     entries = summarise(compared, intervals=not running)
     return _made(
         "results.html",
-        beside=conditions(protocol, kernel),
+        beside=describe_conditions(find_protocol(protocol), kernel),
         running=running,
-        pictures=tables.count_pictures(rows),
-        compared=tables.count_pictures(compared),
+        pictures=reports.count_pictures(rows),
+        compared=reports.count_pictures(compared),
         verdict="" if running else verdict(rows),
-        summary=tables.summary(compared, entries),
-        failed=tables.failed(rows),
+        summary=reports.summary_table(compared, entries),
+        failed=reports.list_failures(rows),
     )
 
 
 def details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """What else the rows say: plots, who can be told apart, each picture's scores, the chains' stages, and notes."""
     compared = comparable(rows)
-    pairs = tables.pairs(rows)
+    pairs = reports.pair_tables(rows)
     return _made(
         "details.html",
-        beside=conditions(protocol, kernel),
-        plots=[Markup(plot) for plot in charts(compared, summarise(compared, intervals=False))],
+        beside=describe_conditions(find_protocol(protocol), kernel),
+        plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
         pairs=pairs,
         alike="; ".join(map(_alike, pairs)),
-        by_picture=tables.by_picture(rows),
-        chains=tables.chains(rows, ()),
-        notes=tables.notes(rows, summarise(rows, intervals=False)),
+        by_picture=reports.picture_tables(rows),
+        chains=reports.chain_table(rows, ()),
+        notes=reports.list_notes(rows, summarise(rows, intervals=False)),
     )
 
 
@@ -79,9 +73,7 @@ def _made(template: str, **values: Any) -> str:
 
 @cache
 def _templates() -> Environment:
-    environment = templates(TEMPLATES)
-    environment.filters["number"] = json.dumps  # infinity as JavaScript reads it
-    return environment
+    return reports.load_templates(TEMPLATES)
 
 
 def _alike(pairs: Table) -> str:

@@ -1,8 +1,9 @@
-"""LPIPS on large pictures: loads the network's files once, and compares pictures in strips.
+"""The metric LPIPS: loads the network's files once, and compares large images in strips.
 
 torch is imported where the network is loaded or run.
 """
 
+import math
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy.typing as npt
 
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadWeights, WeightsUnavailable
+from pipelines.images.picture import Pixels8
+from pipelines.measuring.metrics.metric import Metric, Sample, Scores
 from pipelines.networks.devices import make_torch_safe
 from pipelines.phrasing import megabytes
 from pipelines.runs import Run, Step
@@ -62,13 +65,6 @@ def load() -> Lpips:
         return _kept[kept_as]
 
 
-def prepare() -> Run[Lpips]:
-    """LPIPS as `load` gives it, after downloading what lacks. Raises as `load` and `weights.fetch` do."""
-    for needed in catalog.METRIC_FILES["lpips"].values():
-        yield from weights.fetch(needed)
-    return load()
-
-
 def read(heads: Path, backbone: Path) -> "LpipsAlex":
     """The network from the heads' file and from a state dict of AlexNet, whose classifier is left out.
 
@@ -87,7 +83,7 @@ def read(heads: Path, backbone: Path) -> "LpipsAlex":
     return network.requires_grad_(False)
 
 
-def distance(lpips: Lpips, reference: npt.NDArray[np.uint8], output: npt.NDArray[np.uint8]) -> Run[float]:
+def distance(lpips: Lpips, reference: Pixels8, output: Pixels8) -> Run[float]:
     """LPIPS of two pictures of one shape (H, W, 3) or (H, W) uint8, both sides at least SMALLEST_SIDE.
 
     0 for equal ones. Grey is taken as three equal channels. A strip reads as far beyond its rows as the network sees,
@@ -110,7 +106,30 @@ def distance(lpips: Lpips, reference: npt.NDArray[np.uint8], output: npt.NDArray
     return float((sums / counts).sum())
 
 
-def _planes(network: "LpipsAlex", *strips: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+def measure_lpips(sample: Sample) -> Run[Scores]:
+    """LPIPS of the whole image, or a note why not."""
+    smallest = min(sample.output.shape[:2])
+    if smallest < SMALLEST_SIDE:
+        return Scores({}, (f"lpips needs {SMALLEST_SIDE} pixels a side; here are {smallest}",))
+    value = yield from distance(sample.judges.find("lpips", Lpips), sample.reference, sample.output)
+    if not math.isfinite(value):
+        return Scores({}, ("lpips came out as no number: its files are damaged",))
+    return Scores({"lpips": value})
+
+
+LPIPS = Metric(
+    key="lpips",
+    name="LPIPS",
+    about="Distance as a network sees it: near to how different people find it.",
+    unit="",
+    better="lower",
+    digits=4,
+    of=measure_lpips,
+    load=load,
+)
+
+
+def _planes(network: "LpipsAlex", *strips: Pixels8) -> list[npt.NDArray[np.float32]]:
     """What the network gives for two strips (h, w, 3) or (h, w) of a picture."""
     import torch
 

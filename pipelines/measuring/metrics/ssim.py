@@ -18,15 +18,15 @@ from pipelines.runs import Run
 Values: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-SIDE = 11  # of a window, in pixels
-REACH = SIDE // 2
+WINDOW_SIDE = 11  # pixels
+WINDOW_RADIUS = WINDOW_SIDE // 2
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five sizes, finest first: Wang et al. 2003, section 3.2
-MS_SIDE = SIDE * 2 ** (len(EXPONENTS) - 1)  # the smallest side that still holds a window when halved four times
+MS_SSIM_SIDE = WINDOW_SIDE * 2 ** (len(EXPONENTS) - 1)  # the smallest that still holds a window when halved four times
 STRIP_VALUES = 1 << 18  # float64: a strip and what is made of it stay in the processor's cache
 STRIP_ROWS = 32  # at least: each strip reads ten rows of the next one
 
-_gauss = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / 1.5) ** 2)
+_gauss = np.exp(-0.5 * (np.arange(-WINDOW_RADIUS, WINDOW_RADIUS + 1) / 1.5) ** 2)
 WINDOW: Floats = _gauss / _gauss.sum()
 
 
@@ -43,18 +43,18 @@ def strip_rows(shape: Sequence[int]) -> int:
 
 
 def likeness(x: Values, y: Values) -> Run[Likeness]:
-    """Mean SSIM and contrast-structure of two pictures (H, W) or (H, W, C) in 0..255, both sides at least SIDE."""
+    """Mean SSIM and contrast-structure of two pictures (H, W) or (H, W, C) in 0..255, no side under WINDOW_SIDE."""
 
     def compare(top: int, stop: int) -> Likeness:
-        rows = slice(top, stop + SIDE - 1)
+        rows = slice(top, stop + WINDOW_SIDE - 1)
         return window_sums(x[rows].astype(np.float64), y[rows].astype(np.float64))
 
-    height, rows = len(x) - SIDE + 1, strip_rows(x.shape)
+    height, rows = len(x) - WINDOW_SIDE + 1, strip_rows(x.shape)
     return mean_of((yield from by_strips(compare, height, rows, "SSIM")), x.shape)
 
 
 def window_sums(x: Floats, y: Floats) -> Likeness:
-    """Sums over all windows and channels of two strips (h, w) or (h, w, C) in 0..255, both sides at least SIDE.
+    """Sums over all windows and channels of two strips (h, w) or (h, w, C) in 0..255, both sides at least WINDOW_SIDE.
 
     Float64, because a variance is the small difference of large means: with float32 a bright flat part is 7e-5 off.
     """
@@ -78,7 +78,7 @@ def window_sums(x: Floats, y: Floats) -> Likeness:
 
 def mean_of(sums: Sequence[Likeness], shape: Sequence[int]) -> Likeness:
     """The means, from the sums over strips that together make a picture of that shape."""
-    count = (shape[0] - SIDE + 1) * (shape[1] - SIDE + 1) * math.prod(shape[2:])
+    count = (shape[0] - WINDOW_SIDE + 1) * (shape[1] - WINDOW_SIDE + 1) * math.prod(shape[2:])
     return Likeness(*(math.fsum(each) / count for each in zip(*sums, strict=True)))
 
 
@@ -120,4 +120,4 @@ def _blurred(plane: Floats) -> Floats:
     import cv2
 
     whole = np.asarray(cv2.sepFilter2D(plane, cv2.CV_64F, WINDOW, WINDOW), np.float64)
-    return whole[REACH:-REACH, REACH:-REACH]
+    return whole[WINDOW_RADIUS:-WINDOW_RADIUS, WINDOW_RADIUS:-WINDOW_RADIUS]

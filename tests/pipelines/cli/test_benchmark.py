@@ -17,9 +17,7 @@ from pipelines.errors import CannotWrite
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.protocols import contenders
-from pipelines.measuring.rows import METRICS
-from pipelines.measuring.run import Plan, subjects
+from pipelines.measuring.run import METRICS, Plan, contenders, no_judges, subjects
 from pipelines.report import recording
 from pipelines.runs import finish
 from tests.conftest import ROOT, clean_environment, smooth
@@ -71,8 +69,8 @@ def test_command_and_python_give_the_same_scores(folder: Path, tmp_path: Path, o
     path = tmp_path / "report.json"
     assert run("benchmark", folder, "--scale", 3, "--models", "all", "--repeats", 0, "--json", path) == 0
     plan = Plan("round-trip", 3, "bicubic", contenders("round-trip", 3, ["all"], []), repeats=0)
-    rows = finish(benchmark.run(plan, subjects([folder])[0], "not here"))
-    scores = [[getattr(row, metric.key) for metric in METRICS] for row in rows]
+    rows = finish(benchmark.run(plan, subjects([folder])[0], no_judges("not here")))
+    scores = [[row.scores[metric.key] for metric in METRICS] for row in rows]
     written = load_json(path)["rows"]
     assert [[row[metric.key] for metric in METRICS] for row in written] == scores
     assert [row["model"] for row in written] == [row.model for row in rows]
@@ -277,7 +275,7 @@ def test_going_on_without_the_weights_keeps_the_scores(
 
 def test_two_runs_do_not_share_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "report.json"
-    with recording.alone(path):
+    with recording.lock_report(path):
         assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--json", path) == 1
     assert "report.json is being written by another run" in capsys.readouterr().err
     assert not path.exists()

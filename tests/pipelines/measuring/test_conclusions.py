@@ -1,7 +1,8 @@
 """What follows from the rows is worked out once."""
 
 from pipelines.measuring.conclusions import conclude
-from pipelines.measuring.statistics import compare, summarise
+from pipelines.measuring.significance import compare
+from pipelines.measuring.statistics import summarise
 from pipelines.measuring.verdict import verdict
 from pipelines.report.report import to_html, to_json
 from tests.support.rows import report_of, row, several
@@ -11,9 +12,10 @@ ROWS = (*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *s
 
 def test_each_contender_by_itself_and_over_what_all_share() -> None:
     found = conclude(ROWS)
-    assert (found.verdict, found.summary, found.pairs) == (verdict(ROWS), summarise(ROWS), compare(ROWS))
-    assert [entry["psnr_y"]["n"] for entry in found.summary] == [2, 3]
-    assert [(entry["psnr_y"]["n"], entry["psnr_y"]["mean"]) for entry in found.compared] == [(2, 30.5), (2, 31.5)]
+    assert (found.verdict, [*found.summary], [*found.pairs]) == (verdict(ROWS), summarise(ROWS), compare(ROWS))
+    assert [entry.metrics["psnr_y"].n for entry in found.summary] == [2, 3]
+    compared = [entry.metrics["psnr_y"] for entry in found.compared]
+    assert [(each.n, each.mean) for each in compared] == [(2, 30.5), (2, 31.5)]
 
 
 def test_a_report_is_concluded_once_however_often_it_is_written() -> None:

@@ -1,4 +1,4 @@
-"""Low-resolution pictures are made as said, nothing is changed in silence, and the right contenders take part."""
+"""Low-resolution pictures are made as said, and nothing is changed in silence."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,7 @@ from PIL import Image
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images.picture import Picture, to_uint8
-from pipelines.measuring import protocols
-from pipelines.measuring.protocols import KERNELS, Contender, contenders, prepare
+from pipelines.measuring.protocol import KERNELS, as_scored, shrink_original, take_as_small
 from pipelines.runs import finish
 from tests.conftest import smooth
 
@@ -17,7 +16,7 @@ from tests.conftest import smooth
 @pytest.mark.parametrize("scale", catalog.SCALES)
 def test_the_reference_is_the_crop_and_low_is_it_shrunk(kernel: str, scale: int) -> None:
     pixels = smooth(50, 67)
-    trial = finish(prepare(Picture(pixels), scale, kernel))
+    trial = finish(shrink_original(Picture(pixels), scale, kernel))
     rows, columns = 50 // scale * scale, 67 // scale * scale
     np.testing.assert_array_equal(trial.reference, to_uint8(pixels[:rows, :columns]))
     assert trial.low.pixels.shape == (rows // scale, columns // scale, 3)
@@ -41,30 +40,30 @@ def test_kernels_are_what_they_are_called() -> None:
     }
     assert set(expected) == set(KERNELS)
     for kernel, values in expected.items():
-        low = to_uint8(finish(prepare(Picture(pixels), 4, kernel)).low.pixels)
+        low = to_uint8(finish(shrink_original(Picture(pixels), 4, kernel)).low.pixels)
         assert np.abs(low.astype(int) - values).max() <= 1, kernel
 
 
 def test_greyscale_stays_one_channel() -> None:
     grey = np.broadcast_to(smooth(16, 24)[..., :1], (16, 24, 3))
-    trial = finish(prepare(Picture(grey, grey=True), 2, "bicubic"))
+    trial = finish(shrink_original(Picture(grey, grey=True), 2, "bicubic"))
     assert trial.reference.shape == (16, 24)
     assert trial.low.grey and trial.low.pixels.shape == (8, 12, 3)
     np.testing.assert_array_equal(trial.low.pixels[..., 0], trial.low.pixels[..., 2])
-    assert protocols.as_bytes(trial.low).shape == (8, 12)
+    assert as_scored(trial.low).shape == (8, 12)
 
 
 def test_transparency_is_laid_over_white_and_said() -> None:
     alpha = np.zeros((16, 16), np.float32)
     alpha[:8] = 1
-    trial = finish(prepare(Picture(np.zeros((16, 16, 3), np.float32), alpha), 2, "area"))
+    trial = finish(shrink_original(Picture(np.zeros((16, 16, 3), np.float32), alpha), 2, "area"))
     assert (trial.reference[:8] == 0).all() and (trial.reference[8:] == 255).all()
     assert trial.low.alpha is None
     assert "transparency: scored over white" in trial.notes
 
 
 def test_16_bits_are_rounded_and_said() -> None:
-    trial = finish(prepare(Picture(np.full((8, 8, 3), 100.6 / 255, np.float32), depth=16), 2, "area"))
+    trial = finish(shrink_original(Picture(np.full((8, 8, 3), 100.6 / 255, np.float32), depth=16), 2, "area"))
     assert (trial.reference == 101).all()
     assert "16 bits a channel: scored at 8" in trial.notes
 
@@ -72,61 +71,17 @@ def test_16_bits_are_rounded_and_said() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 3)])
 def test_a_picture_smaller_than_the_scale(size: tuple[int, int]) -> None:
     with pytest.raises(BadPicture, match="too small to be shrunk by 8"):
-        finish(prepare(Picture(np.zeros((*size, 3), np.float32)), 8, "bicubic"))
+        finish(shrink_original(Picture(np.zeros((*size, 3), np.float32)), 8, "bicubic"))
 
 
 def test_an_unknown_kernel() -> None:
     with pytest.raises(BadSetting, match="no kernel 'sinc'"):
-        finish(prepare(Picture(smooth(8, 8)), 2, "sinc"))
-
-
-def test_all_is_every_model_of_that_scale() -> None:
-    """But those of diffusion, which nobody is to run unasked."""
-    for scale in (3, 4):
-        found = contenders("round-trip", scale, ["all"], [])
-        quick = [model.key for model in catalog.MODELS if scale in model.scales and model.family != "diffusion"]
-        assert [each.key for each in found] == quick
-    assert contenders("round-trip", 4, ["sd-x4"], []) == (Contender((("sd-x4", 4),)),)
-
-
-def test_nobody_takes_part_twice() -> None:
-    chain = [("lapsrn", 2), ("lapsrn", 2)]
-    found = contenders("round-trip", 4, ["bicubic", "all", "bicubic"], [chain, chain])
-    assert len(found) == len(set(found)) and found[0] == Contender((("bicubic", 4),))
-    assert found[-1].key == "lapsrn:2,lapsrn:2" and found[-1].scale == 4
-
-
-def test_chained_has_bicubic_beside_it() -> None:
-    found = contenders("chained-8x", 8, ["lapsrn"], [[("espcn", 4), ("lapsrn", 2)]])
-    assert [each.key for each in found] == ["bicubic", "lapsrn", "espcn:4,lapsrn:2"]
-    assert {each.scale for each in found} == {8}
-
-
-@pytest.mark.parametrize(
-    ("protocol", "scale", "models", "chains", "words"),
-    [
-        ("there-and-back", 2, ["bicubic"], [], "no protocol 'there-and-back'"),
-        ("round-trip", 5, ["bicubic"], [], "not by 5"),
-        ("round-trip", 2, [], [], "at least one model"),
-        ("round-trip", 2, ["bicubik"], [], "did you mean bicubic"),
-        ("round-trip", 3, ["lapsrn"], [], "LapSRN has no scale x3"),
-        ("round-trip", 4, [], [[("lapsrn", 2), ("lapsrn", 4)]], "enlarges by 8, not by 4"),
-        ("chained-8x", 4, ["bicubic"], [[("lapsrn", 4)]], "by 8, not by 4"),
-        ("chained-8x", 8, ["bicubic"], [], "needs a chain"),
-        ("chained-8x", 8, ["bicubic"], [[("lapsrn", 2), ("lapsrn", 4)]], "not an x4 and then an x2"),
-        ("chained-8x", 8, ["bicubic"], [[("lapsrn", 4), ("espcn", 3)]], "not an x4 and then an x2"),
-    ],
-)
-def test_what_does_not_fit_is_said(
-    protocol: str, scale: int, models: list[str], chains: list[list[tuple[str, int]]], words: str
-) -> None:
-    with pytest.raises(BadSetting, match=words):
-        contenders(protocol, scale, models, chains)
+        finish(shrink_original(Picture(smooth(8, 8)), 2, "sinc"))
 
 
 def test_without_an_original_the_picture_is_the_small_one() -> None:
     pixels = smooth(13, 17)
-    trial = protocols.as_it_is(Picture(pixels, np.full((13, 17), 0.5, np.float32), depth=16), 4)
+    trial = finish(take_as_small(Picture(pixels, np.full((13, 17), 0.5, np.float32), depth=16), 4, "bicubic"))
     assert trial.reference is None and trial.low.alpha is None
     np.testing.assert_array_equal(to_uint8(trial.low.pixels), to_uint8(pixels * 0.5 + 0.5))
     assert trial.notes == ("transparency: scored over white", "16 bits a channel: scored at 8")

@@ -14,20 +14,21 @@ from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
-from pipelines.measuring import protocols
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.metrics import scores as metrics
-from pipelines.measuring.protocols import contenders, prepare
-from pipelines.measuring.rows import Row, row_from
-from pipelines.measuring.run import Plan, Scored, Subject, subjects
-from pipelines.report import recording, report
+from pipelines.measuring.metrics.lpips import Lpips
+from pipelines.measuring.protocol import shrink_original
+from pipelines.measuring.rows import row_from
+from pipelines.measuring.run import Judges, Plan, Row, Scored, Subject, as_scored, contenders, no_judges, subjects
+from pipelines.report import report
 from pipelines.runs import Preview, Run, Step, finish
 from pipelines.upscalers.loading import StageFiles, Upscaler, load
 from pipelines.weights import fetch as store
 from tests.conftest import smooth
 from tests.support import painter
+from tests.support.rows import with_scores
 
-NO_LPIPS = "lpips is left out"
+LEFT_OUT = "lpips is left out"
+NO_JUDGES = no_judges(LEFT_OUT)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def rows_of(plan: Plan, pictures: list[Subject], done: tuple[Row, ...] = ()) -> 
     """The rows, and those of them that were measured."""
     seen: list[Scored] = []
     rows = finish(
-        benchmark.run(plan, pictures, NO_LPIPS, done),
+        benchmark.run(plan, pictures, NO_JUDGES, done),
         lambda step: seen.append(step) if isinstance(step, Scored) else None,
     )
     return rows, seen
@@ -60,17 +61,17 @@ def test_scores_are_of_the_cropped_original(pictures: list[Subject], own_weights
     ]  # fmt: skip
     for row in rows:
         picture = images.read(pictures[row.image == "two.png"].path)
-        trial = finish(prepare(picture, 3, "area"))
+        trial = finish(shrink_original(picture, 3, "area"))
         output = to_uint8(finish(enlarge(trial.low, [load(row.model, 3)])).picture.pixels)
         inner = (slice(3, -3), slice(3, -3))
         original = picture.pixels[: trial.reference.shape[0], : trial.reference.shape[1]]
         a, b = to_uint8(original)[inner], output[inner]
-        assert row.psnr == pytest.approx(peak_signal_noise_ratio(a, b), abs=1e-6)
+        assert row.scores["psnr"] == pytest.approx(peak_signal_noise_ratio(a, b), abs=1e-6)
         expected = structural_similarity(
             a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=2
         )
-        assert row.ssim == pytest.approx(expected, abs=1e-6)
-        assert row.error is None and row.lpips is None and NO_LPIPS in " ".join(row.notes)
+        assert row.scores["ssim"] == pytest.approx(expected, abs=1e-6)
+        assert row.error is None and row.scores["lpips"] is None and LEFT_OUT in " ".join(row.notes)
         assert row.runs == 1 and row.seconds is not None and row.seconds > 0 and row.peak_mb is not None
 
 
@@ -85,7 +86,7 @@ def test_parameters_and_weights_are_told(pictures: list[Subject], own_weights: P
 def test_a_model_that_cannot_be_had_is_a_row(pictures: list[Subject]) -> None:
     rows, seen = rows_of(plan("espcn", "bicubic"), pictures)
     assert [row.error is None for row in rows] == [False, True, False, True]
-    assert rows[0].error is not None and "ESPCN_x2.pb" in rows[0].error and rows[0].psnr is None
+    assert rows[0].error is not None and "ESPCN_x2.pb" in rows[0].error and rows[0].scores["psnr"] is None
     assert [step.done for step in seen] == [1, 2, 3, 4] and {step.total for step in seen} == {4}
 
 
@@ -163,8 +164,13 @@ def test_without_an_original_there_is_consistency_alone(pictures: list[Subject],
     own = Plan("no-original", 3, "bicubic", contenders("no-original", 3, ["bicubic", "espcn"], []), repeats=0)
     rows, seen = rows_of(own, pictures[:1])
     for row, step in zip(rows, seen, strict=True):
-        assert row.error is None and row.psnr is None and row.mse is None and row.ssim is None
-        assert row.consistency_psnr is not None and row.consistency_psnr > 15
+        assert (
+            row.error is None
+            and row.scores["psnr"] is None
+            and row.scores["mse"] is None
+            and row.scores["ssim"] is None
+        )
+        assert row.scores["consistency_psnr"] is not None and row.scores["consistency_psnr"] > 15
         assert any("no original is known" in note for note in row.notes)
         assert step.output is not None and step.output.shape == (153, 201, 3), "nothing is cropped"
 
@@ -175,7 +181,7 @@ def test_weights_that_were_asked_for_are_not_asked_again(pictures: list[Subject]
         own.contenders[0]: benchmark.Fetched("", "it is said so", ()),
         own.contenders[1]: benchmark.Fetched("", None, (StageFiles(Stage("bicubic", 2)),)),
     }
-    rows = finish(benchmark.run(own, pictures[:1], NO_LPIPS, weights=weights))
+    rows = finish(benchmark.run(own, pictures[:1], NO_JUDGES, weights=weights))
     assert [row.error for row in rows] == ["it is said so", None]
 
 
@@ -191,7 +197,7 @@ def test_failed_rows_and_rows_of_other_weights_are_done_again(
     pictures: list[Subject], own_weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     once, _ = rows_of(plan("bicubic", "espcn"), pictures[:1])
-    failed = replace(once[0], error="no", psnr=None)
+    failed = with_scores(replace(once[0], error="no"), psnr=None)
     other = replace(once[1], weights_sha256="00")
     again, seen = rows_of(plan("bicubic", "espcn"), pictures[:1], (failed, other))
     assert len(seen) == 2 and [row.error for row in again] == [None, None]
@@ -200,11 +206,12 @@ def test_failed_rows_and_rows_of_other_weights_are_done_again(
 
 def test_rows_without_lpips_are_done_again_once_it_is_here(pictures: list[Subject]) -> None:
     once, _ = rows_of(plan("bicubic"), pictures[:1])
-    network = metrics.Lpips(None, ("a", "b"))  # type: ignore[arg-type]  # it is not run: that row is the error
-    rows = finish(benchmark.run(plan("bicubic"), pictures[:1], network, once))
+    network = Lpips(None, ("a", "b"))  # type: ignore[arg-type]  # it is not run: that row is the error
+    judges = Judges({"lpips": network})
+    rows = finish(benchmark.run(plan("bicubic"), pictures[:1], judges, once))
     assert rows != once
     small = replace(once[0], notes=("lpips needs 31 pixels a side; here are 20",))
-    assert finish(benchmark.run(plan("bicubic"), pictures[:1], network, [small])) == [small]
+    assert finish(benchmark.run(plan("bicubic"), pictures[:1], judges, [small])) == [small]
 
 
 def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +234,7 @@ def test_files_are_looked_for_once_however_many_pictures_there_are(
 
 
 def test_closing_ends_it(pictures: list[Subject]) -> None:
-    run = benchmark.run(plan("nearest", "bicubic"), pictures, NO_LPIPS)
+    run = benchmark.run(plan("nearest", "bicubic"), pictures, NO_JUDGES)
     assert isinstance(next(step for step in run if isinstance(step, Scored)), Scored)
     run.close()
     assert list(run) == []
@@ -245,7 +252,11 @@ def test_grey_and_transparent_pictures_are_scored(tmp_path: Path) -> None:
     images.write(Picture(grey, grey=True), tmp_path / "grey.png")
     images.write(Picture(smooth(40, 40), alpha), tmp_path / "shaped.png")
     first, second = rows_of(plan("bicubic"), subjects([tmp_path])[0])[0]
-    assert first.error is None and first.psnr == first.psnr_y and first.ssim == first.ssim_y
+    assert (
+        first.error is None
+        and first.scores["psnr"] == first.scores["psnr_y"]
+        and first.scores["ssim"] == first.scores["ssim_y"]
+    )
     assert second.error is None and "transparency: scored over white" in second.notes
 
 
@@ -293,7 +304,7 @@ def test_bicubic_reaches_the_literature(folder: str, figures: dict[int, float], 
     found, _ = subjects([assets / "images" / folder / "HR"])
     for scale, figure in figures.items():
         rows, _ = rows_of(replace(plan("bicubic", scale=scale), repeats=0), found)
-        assert np.mean([row.psnr_y for row in rows]) == pytest.approx(figure, abs=within)
+        assert np.mean([row.scores["psnr_y"] for row in rows]) == pytest.approx(figure, abs=within)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +326,7 @@ def test_models_reach_on_set5_what_is_known_of_them(
     found, _ = subjects([assets / "images" / "Set5" / "HR"])
     for scale, figure in figures.items():
         rows, _ = rows_of(replace(plan(model, scale=scale), repeats=0), found)
-        assert np.mean([row.psnr_y for row in rows]) == pytest.approx(figure, abs=0.02)
+        assert np.mean([row.scores["psnr_y"] for row in rows]) == pytest.approx(figure, abs=0.02)
 
 
 def test_our_low_resolution_pictures_are_as_good_as_matlabs(assets: Path) -> None:
@@ -324,13 +335,13 @@ def test_our_low_resolution_pictures_are_as_good_as_matlabs(assets: Path) -> Non
         for scale in (2, 3, 4, 8):
             ours, theirs = [], []
             for path in sorted((assets / "images" / folder / "HR").glob("*.png")):
-                trial = finish(prepare(images.read(path), scale, "bicubic"))
+                trial = finish(shrink_original(images.read(path), scale, "bicubic"))
                 (low,) = (assets / "images" / folder / "LR_bicubic" / f"X{scale}").glob(f"{path.stem}*.png")
                 matlab = replace(images.read(low), grey=trial.low.grey)  # bridge is greyscale, its small files are not
                 for source, scores in ((trial.low, ours), (matlab, theirs)):
                     output = finish(enlarge(source, [load("bicubic", scale)])).picture
                     a = trial.reference[scale:-scale, scale:-scale]
-                    b = protocols.as_bytes(output)[scale:-scale, scale:-scale]
+                    b = as_scored(output)[scale:-scale, scale:-scale]
                     scores.append(peak_signal_noise_ratio(a, b))
             assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.02)
 
@@ -351,11 +362,11 @@ def test_a_diffusion_model_has_one_seed_and_no_words_which_its_row_tells(
     rows, _ = rows_of(compared, pictures[:1])
     (told,) = (row for row in rows if "painted" in row.model)
     (plain,) = (row for row in rows if "painted" not in row.model)
-    assert told.error is None and told.psnr is not None
+    assert told.error is None and told.scores["psnr"] is not None
     note = "settings: seed 0, steps 20" if alone else "settings: painted x4: seed 0, steps 20"
     assert note in told.notes and f"with {Settings(seed=0, prompt='', negative_prompt='')}" in told.notes
     assert not any("settings" in each or "seed" in each for each in plain.notes)
-    head = recording.begun(compared, ["one.png"], "", NO_LPIPS)
+    head = report.start_report(compared, ["one.png"], "", NO_JUDGES)
     for write in (report.to_json, report.to_csv, report.to_html):
         assert note in write(replace(head, rows=tuple(rows))).decode()
 
@@ -364,7 +375,7 @@ def test_a_benchmark_has_no_previews(pictures: list[Subject], monkeypatch: pytes
     """The model makes some: of one row among many they are shown nowhere."""
     painter.use(monkeypatch)
     steps: list[Step] = []
-    finish(benchmark.run(plan("painted", scale=4), pictures, NO_LPIPS), steps.append)
+    finish(benchmark.run(plan("painted", scale=4), pictures, NO_JUDGES), steps.append)
     assert not any(isinstance(step, Preview) for step in steps)
     assert any("painted x4, Painted x4: step 3 of 20" in step.note for step in steps)
 

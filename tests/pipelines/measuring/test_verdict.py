@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pipelines.measuring.rows import CONSISTENT, Row
+from pipelines.measuring.metrics.consistency import CONSISTENT
+from pipelines.measuring.rows import Row
 from pipelines.measuring.verdict import verdict
 from tests.support.rows import row, several
 

@@ -1,7 +1,6 @@
 """The report as a file that is opened in a browser: at both widths, light and dark, and on paper."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from pipelines.images.picture import to_uint8
-from pipelines.measuring.protocols import PROTOCOLS
-from pipelines.measuring.rows import METRICS, Row
-from pipelines.report.crops import Shown, Unshown, shown
+from pipelines.measuring.run import METRICS, ROUND_TRIP, Row
+from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.report import to_html
 from tests.conftest import smooth, visit
-from tests.support.rows import report_of, row, several
+from tests.support.rows import report_of, row, several, with_scores
 
 HOSTILE = '<img src="http://stray.invalid/x.png" onerror="alert(1)">\'{{ 7*7 }}\udcff.png'
 MODELS = ("nearest", "bicubic", "real-esrgan-general", "lapsrn:4,fsrcnn:2")
@@ -33,11 +31,11 @@ def scored(model: str, image: str, better: float) -> Row:
     )  # fmt: skip
 
 
-def picture(name: str) -> Shown:
+def picture(name: str) -> PictureSection:
     """A picture of which each method made something else."""
     original = to_uint8(smooth(160, 240))
     outputs = {model: partial(np.roll, original, shift, axis=1) for shift, model in enumerate(MODELS)}
-    return shown(name, original, original[::8, ::8], outputs)
+    return picture_section(name, original, original[::8, ::8], outputs)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +136,7 @@ def test_infinity_and_what_is_missing() -> None:
 
 def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
     html = to_html(report_of([row("bicubic", psnr_y=30.0)])).decode()
-    assert f"Round-trip at x2: {PROTOCOLS['round-trip']}." in html
+    assert f"Round-trip at x2: {ROUND_TRIP.about}." in html
     assert "without a border as wide as the scale; LPIPS and consistency take the whole picture." in html
 
 
@@ -152,7 +150,9 @@ def test_a_picture_that_one_failed_on_is_left_out_of_the_means_and_told() -> Non
 
 def test_a_picture_that_cannot_be_shown_is_told_of() -> None:
     rows = [row("bicubic", psnr_y=30.0), row("lapsrn:4,fsrcnn:2", psnr_y=31.0)]
-    html = to_html(report_of(rows), [Unshown("<one>.png", "The file was changed after it was measured.")]).decode()
+    html = to_html(
+        report_of(rows), [MissingSection("<one>.png", "The file was changed after it was measured.")]
+    ).decode()
     assert "<strong>&lt;one&gt;.png</strong>: The file was changed after it was measured." in html
     assert "Size, of the original's side" in html.replace("&#39;", "'"), "no picture gives the stages' sizes"
 
@@ -166,7 +166,7 @@ def test_an_unfinished_report_says_so() -> None:
 def test_five_hundred_pictures_stay_a_reasonable_file() -> None:
     random = np.random.default_rng(0)
     rows = [each for model in ("a", "b", "c", "d") for each in several(model, random.normal(30, 2, 500))]
-    rows = [replace(each, ssim_y=0.9, lpips=0.2) for each in rows]
+    rows = [with_scores(each, ssim_y=0.9, lpips=0.2) for each in rows]
     assert len(to_html(report_of(rows))) < 1_500_000
 
 

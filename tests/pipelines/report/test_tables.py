@@ -6,20 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.measuring.rows import METRICS, Row, metric_of
-from pipelines.measuring.statistics import comparable, summarise
-from pipelines.measuring.verdict import verdict
+from pipelines.measuring.run import METRICS, Row, comparable, metric_of, summarise, verdict
 from pipelines.report import tables
-from pipelines.report.charts import charts
+from pipelines.report.charts import draw_charts
 from pipelines.report.tables import NOT_APART, Cell, Table
-from tests.support.rows import row, several
+from tests.support.rows import row, several, with_scores
 
 BASE = np.linspace(28, 36, 8)
 CHAIN = "lapsrn:4,fsrcnn:2"
 
 
 def summary_of(rows: list[Row]) -> Table:
-    return tables.summary(rows, summarise(rows))
+    return tables.summary_table(rows, summarise(rows))
 
 
 def column(table: Table, name: str) -> list[Cell]:
@@ -70,7 +68,7 @@ def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
     assert table.title == "All methods, means over 2 pictures"
     assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
     assert "at x2 with a finite score by every method: bicubic itself" in verdict(rows)
-    (plot,) = charts(compared, summarise(compared))
+    (plot,) = draw_charts(compared, summarise(compared))
     assert ">29.5<" in plot and ">50<" not in plot
 
 
@@ -83,16 +81,16 @@ def test_means_over_other_pictures_are_told_and_none_is_the_best() -> None:
         assert not any(cell.best for cell in column(table, name))
     assert column(table, "PSNR Y, dB")[0].detail.endswith("of 2 pictures")
     assert "pictures" not in column(table, "PSNR Y, dB")[1].detail
-    assert list(charts(rows, summarise(rows))) == []
+    assert list(draw_charts(rows, summarise(rows))) == []
 
 
 def test_a_metric_that_some_lack_on_some_pictures_is_not_compared() -> None:
     rows = [*several("a", [30.0, 31.0]), *several("b", [29.0, 30.0])]
-    rows = [replace(each, lpips=each.psnr_y, seconds=1.0) for each in rows]
-    rows[0] = replace(rows[0], lpips=None)
+    rows = [with_scores(replace(each, seconds=1.0), lpips=each.scores["psnr_y"]) for each in rows]
+    rows[0] = with_scores(rows[0], lpips=None)
     cells = column(summary_of(rows), "LPIPS")
     assert [cell.best for cell in cells] == [False, False] and cells[0].detail == "of 1 picture"
-    assert len(list(charts(rows, summarise(rows)))) == 1, "time alone"
+    assert len(list(draw_charts(rows, summarise(rows)))) == 1, "time alone"
 
 
 def test_cells_carry_the_numbers_they_are_sorted_by() -> None:
@@ -120,7 +118,7 @@ def test_several_pictures_have_means_with_intervals() -> None:
 
 def test_a_quick_summary_has_the_same_means_and_no_intervals() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + 1)]
-    quick, whole = tables.summary(rows, summarise(rows, intervals=False)), summary_of(rows)
+    quick, whole = tables.summary_table(rows, summarise(rows, intervals=False)), summary_of(rows)
     for cells, others in zip(column(quick, "PSNR Y, dB"), column(whole, "PSNR Y, dB"), strict=True):
         assert (cells.text, cells.value, cells.best, cells.detail) == (others.text, others.value, others.best, "")
 
@@ -128,7 +126,7 @@ def test_a_quick_summary_has_the_same_means_and_no_intervals() -> None:
 def test_pairs_say_who_cannot_be_told_apart() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + np.linspace(0.7, 0.9, 8))]
     rows += several("espcn", BASE + np.array([0.1, -0.1] * 4))
-    (table,) = tables.pairs(rows)
+    (table,) = tables.pair_tables(rows)
     assert table.title == "PSNR Y, in pairs"
     assert [line.name for line in table.lines] == ["bicubic – lapsrn", "bicubic – espcn", "lapsrn – espcn"]
     assert [cell.text for cell in column(table, "Result")] == ["different", NOT_APART, "different"]
@@ -139,19 +137,19 @@ def test_pairs_say_who_cannot_be_told_apart() -> None:
 def test_a_test_against_the_mean_is_told_of() -> None:
     base = np.linspace(28, 36, 24)
     rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
-    (table,) = tables.pairs(rows)
+    (table,) = tables.pair_tables(rows)
     assert column(table, "Result")[0].text == "different, by ranks the other way"
 
 
 def test_a_single_picture_has_no_tables_of_several() -> None:
     rows = [row("bicubic", psnr_y=30.0), row("lapsrn", psnr_y=31.0)]
-    assert tables.pairs(rows) == tables.by_picture(rows) == []
+    assert tables.pair_tables(rows) == tables.picture_tables(rows) == []
     assert "Pictures" not in [column.name for column in summary_of(rows).columns]
 
 
 def test_picture_by_picture_leaves_what_is_missing_open() -> None:
     rows = [*several("bicubic", [30, 31]), row("lapsrn", "0.png", psnr_y=30.5), row("edsr", "1.png", error="No.")]
-    (table,) = tables.by_picture(rows)
+    (table,) = tables.picture_tables(rows)
     assert table.title == "PSNR Y, dB ↑ of each picture"
     assert [column.name for column in table.columns] == ["bicubic", "lapsrn", "edsr"]
     assert [[cell.text for cell in line.cells] for line in table.lines] == [
@@ -164,7 +162,7 @@ def test_picture_by_picture_leaves_what_is_missing_open() -> None:
 def test_a_failure_is_told_once() -> None:
     rows = [row("edsr", name, error="No room.") for name in ("1.png", "2.png")]
     rows.append(row(CHAIN, "1.png", error="No network."))
-    assert tables.failed(rows) == [
+    assert tables.list_failures(rows) == [
         ("edsr", "2 pictures", "No room."),
         ("lapsrn x4 then fsrcnn x2", "1.png", "No network."),
     ]
@@ -176,19 +174,21 @@ def test_a_picture_that_all_fail_on_is_told_once() -> None:
     ]
     rows += [row(model, name, error="No room.") for name in ("3.png", "4.png") for model in ("a", "b", "c")]
     rows += [row("a", "5.png", error="No room."), row("b", "5.png", error="No room."), row("c", "5.png", psnr_y=30.0)]
-    assert tables.failed(rows) == [
+    assert tables.list_failures(rows) == [
         ("Every method", "1.png", "1.png is no picture."),
         ("Every method", "2.png", "2.png is no picture."),
         ("Every method", "2 pictures", "No room."),
         ("a", "5.png", "No room."),
         ("b", "5.png", "No room."),
     ]
-    assert tables.failed([row("a", error="No room.")]) == [("a", "one.png", "No room.")], "it is the only one"
+    assert tables.list_failures([row("a", error="No room.")]) == [("a", "one.png", "No room.")], "it is the only one"
 
 
 def test_chains_show_each_stage() -> None:
-    assert tables.chains([row("bicubic")], ()) is None
-    table = tables.chains([row(CHAIN, stage_seconds=(0.5, 0.1)), row(CHAIN, "2.png", stage_seconds=(0.7, 0.1))], ())
+    assert tables.chain_table([row("bicubic")], ()) is None
+    table = tables.chain_table(
+        [row(CHAIN, stage_seconds=(0.5, 0.1)), row(CHAIN, "2.png", stage_seconds=(0.7, 0.1))], ()
+    )
     assert table is not None
     assert [[cell.text for cell in line.cells] for line in table.lines] == [
         ["lapsrn x4", "1/8 → 1/2", "0.60 s"],
@@ -198,7 +198,7 @@ def test_chains_show_each_stage() -> None:
 
 def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
     rows = [row(model, notes=("In 4 tiles.",)) for model in ("a", "b")] + [row("c", mse_y=0.0)]
-    assert tables.notes(rows, summarise(rows)) == [
+    assert tables.list_notes(rows, summarise(rows)) == [
         ("a, b", "In 4 tiles."),
         ("c", "PSNR Y is infinite for 1 picture, which the mean leaves out."),
     ]
@@ -207,7 +207,7 @@ def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
 def test_plots_are_those_that_can_be_had() -> None:
     def titles(**scores: float) -> list[str]:
         rows = [row("a", **scores), row("b", psnr_y=29.0)]
-        found = charts(rows, summarise(rows))
+        found = draw_charts(rows, summarise(rows))
         return [plot.partition("<title>")[2].partition("</title>")[0] for plot in found]
 
     assert titles(psnr_y=30.0) == []

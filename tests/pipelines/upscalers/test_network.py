@@ -22,8 +22,9 @@ from pipelines.errors import BadSetting, BadWeights, OutOfMemory, WeightsUnavail
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels
 from pipelines.images.resample import shrunk
-from pipelines.measuring import protocols
-from pipelines.measuring.metrics import scores as metrics
+from pipelines.measuring.metrics.metric import crop_border
+from pipelines.measuring.metrics.pixelwise import luma, psnr
+from pipelines.measuring.protocol import as_scored, shrink_original
 from pipelines.networks import devices
 from pipelines.networks.archs.swift import Swift
 from pipelines.networks.devices import Device
@@ -646,11 +647,11 @@ def psnr_y(assets: Path, key: str, settings: Settings, dtype: str, names: Sequen
     """PSNR of luma at x4, from MATLAB's low-resolution files, by picture."""
     folder, upscaler, scores = assets / "images" / "Set5", load(key, 4), {}
     for name in names:
-        reference = finish(protocols.prepare(images.read(folder / "HR" / f"{name}.png"), 4, "bicubic")).reference
+        reference = finish(shrink_original(images.read(folder / "HR" / f"{name}.png"), 4, "bicubic")).reference
         low = images.read(folder / "LR_bicubic" / "X4" / f"{name}x4.png")
         done = finish(enlarge(low, [upscaler], settings))
-        lumas = (metrics.luma(metrics.cropped(each, 4)) for each in (reference, protocols.as_bytes(done.picture)))
-        value = metrics.psnr(*lumas)
+        lumas = (luma(crop_border(each, 4)) for each in (reference, as_scored(done.picture)))
+        value = psnr(*lumas)
         assert value is not None and done.details.dtype == dtype
         scores[name] = value
     return scores

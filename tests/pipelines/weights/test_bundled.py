@@ -11,8 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Weights
 from pipelines.catalog.settings import Settings
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.protocols import contenders
-from pipelines.measuring.run import Plan, subjects
+from pipelines.measuring.run import Plan, contenders, no_judges, subjects
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from pipelines.weights.local import BUNDLED, Found, find
@@ -76,6 +75,11 @@ def test_swift_beats_srcnn_and_srcnn_beats_bicubic(scale: int, tmp_path: Path) -
     """On the example photographs, none of which they were trained on."""
     models = contenders("round-trip", scale, ["bicubic", "srcnn", "swift"], [])
     pictures, _ = subjects([each.path for each in EXAMPLES if each.name in ("face", "building")])
-    rows = finish(benchmark.run(Plan("round-trip", scale, "bicubic", models, repeats=0), pictures, "not asked for"))
-    scores = {key: np.mean([row.psnr_y for row in rows if row.model == key]) for key in ("bicubic", "srcnn", "swift")}
+    rows = finish(
+        benchmark.run(Plan("round-trip", scale, "bicubic", models, repeats=0), pictures, no_judges("not asked for"))
+    )
+    scores = {
+        key: np.mean([row.scores["psnr_y"] for row in rows if row.model == key])
+        for key in ("bicubic", "srcnn", "swift")
+    }
     assert scores["swift"] > scores["srcnn"] + 0.1 > scores["bicubic"] + 0.5, scores

@@ -240,10 +240,10 @@ def square(tmp_path: Path) -> Path:
 
 def lent_to_compare(source: Path | list[Path], *models: str, protocol: str = "round-trip") -> int:
     """For how long a GPU would be lent."""
-    asked = comparing.begun(
+    asked = comparing.start(
         source if isinstance(source, list) else [source], protocol, "x4", "bicubic", list(models), []
     )
-    return comparing.lent(asked.plan.contenders, [(100, 100)] * len(asked.pictures))
+    return comparing.gpu_seconds(asked.plan.contenders, [(100, 100)] * len(asked.pictures))
 
 
 def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
@@ -256,7 +256,7 @@ def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
     asked: list[int] = []
     monkeypatch.setattr(gpu, "_wanted", lambda stages: True)
     monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or sent(job(*rest)))
-    told = finish(comparing.measured(comparing.begun([square], "round-trip", "x4", "bicubic", ["painted"], [])))
+    told = finish(comparing.measure(comparing.start([square], "round-trip", "x4", "bicubic", ["painted"], [])))
     assert asked == [alone] and told.rows[0].error is None and told.complete
 
 
@@ -283,11 +283,11 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
         images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
     asked = "round-trip", "x4", "bicubic", models, []
     assert "would take" not in compare.describe_plan(paths, *asked)
-    comparing.begun(paths, *asked)
+    comparing.start(paths, *asked)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     for refused in (
         lambda: compare.describe_plan(paths, *asked),
-        lambda: _error(lambda: comparing.begun(paths, *asked)),
+        lambda: _error(lambda: comparing.start(paths, *asked)),
     ):
         told = refused()
         assert "and a GPU is lent for 4 min at the most: " + instead in told

@@ -20,13 +20,12 @@ from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.protocols import contenders
-from pipelines.measuring.rows import METRICS
-from pipelines.measuring.run import Plan, subjects
+from pipelines.measuring.run import METRICS, Plan, contenders, no_judges, subjects
 from pipelines.runs import finish
 from tests.conftest import smooth, tiny_networks, visit
 from tests.pipelines.cli.test_main import run
-from ui.jobs import comparing
+from ui.jobs import comparing, kept_files
+from ui.jobs.kept_files import Comparison
 from ui.tabs import chained
 from ui.tabs import compare as compare_tab
 
@@ -65,7 +64,7 @@ def test_page_command_line_and_python_give_the_same_scores(
     by_command = json.loads(path.read_text())
     assert scores(by_page["rows"]) == scores(by_command["rows"])
     plan = Plan("round-trip", 3, "area", contenders("round-trip", 3, ["bicubic", "espcn"], []))
-    rows = finish(benchmark.run(plan, subjects(pictures[:1])[0], "it is not here"))
+    rows = finish(benchmark.run(plan, subjects(pictures[:1])[0], no_judges("it is not here")))
     assert scores([row.as_dict() for row in rows]) == scores(by_command["rows"])
     assert by_page["verdict"].startswith("Best for this picture at x3")
 
@@ -112,46 +111,46 @@ def test_a_picture_that_is_none_is_a_row(served: str, tmp_path: Path) -> None:
 # --- what is kept -------------------------------------------------------------------------------------------------
 
 
-def compared(sources: list[Path], *models: str, protocol: str = "round-trip") -> comparing.Comparison:
-    return comparing.begun(sources, protocol, "x2", "bicubic", list(models), [])
+def compared(sources: list[Path], *models: str, protocol: str = "round-trip") -> Comparison:
+    return comparing.start(sources, protocol, "x2", "bicubic", list(models), [])
 
 
 def test_every_kept_file_is_known_so_that_it_is_deleted(pictures: list[Path], own_weights: Path) -> None:
     found = compared(pictures, "bicubic", "espcn")
-    report = finish(comparing.measured(found))
-    finish(comparing.downloads(found, report))
+    report = finish(comparing.measure(found))
+    finish(kept_files.write_downloads(found, report))
     inside = {str(path) for path in found.folder.iterdir()}
-    assert len(inside) == 2 * 4 + 4 and inside <= comparing.KEPT
+    assert len(inside) == 2 * 4 + 4 and inside <= kept_files.KEPT
 
 
 def test_what_is_finished_can_be_seen_when_it_ends_early(pictures: list[Path]) -> None:
     found = compared(pictures, "nearest", "bicubic")
-    assert comparing.so_far(found) is None
-    run = comparing.measured(found)
+    assert kept_files.report_so_far(found) is None
+    run = comparing.measure(found)
     next(step for step in run if isinstance(step, benchmark.Scored))
     run.close()
-    report = comparing.so_far(found)
+    report = kept_files.report_so_far(found)
     assert report is not None and len(report.rows) == 1 and not report.complete
-    view = finish(comparing.view(found, report, found.pictures[0]))
+    view = finish(kept_files.make_view(found, report, found.pictures[0]))
     assert [pane.label for pane in view.panes] == ["Original", "nearest", "Small picture"]
 
 
 def test_the_viewer_shows_what_was_scored(tmp_path: Path) -> None:
     images.write(Picture(smooth(200, 260)), tmp_path / "large.png")
     found = compared([tmp_path / "large.png"], "nearest", "lanczos")
-    report = finish(comparing.measured(found))
-    view = finish(comparing.view(found, report, found.pictures[0]))
+    report = finish(comparing.measure(found))
+    view = finish(kept_files.make_view(found, report, found.pictures[0]))
     assert view.original == 0 and len(view.boxes) == 3
     sizes = [(pane.picture.width, pane.picture.height) for pane in view.panes]
     assert sizes == [(260, 200)] * 3 + [(130, 100)]
-    assert view.panes[1].caption.startswith(f"PSNR Y {report.rows[0].psnr_y:.2f} dB, ")
+    assert view.panes[1].caption.startswith(f"PSNR Y {report.rows[0].scores['psnr_y']:.2f} dB, ")
     assert view.panes[1].error is not None and view.panes[1].consistency is not None
 
 
 def test_without_an_original_the_results_are_first(pictures: list[Path]) -> None:
     found = compared(pictures[:1], "nearest", "lanczos", protocol="no-original")
-    report = finish(comparing.measured(found))
-    view = finish(comparing.view(found, report, found.pictures[0]))
+    report = finish(comparing.measure(found))
+    view = finish(kept_files.make_view(found, report, found.pictures[0]))
     assert view.original is None and [pane.label for pane in view.panes] == ["nearest", "lanczos", "Small picture"]
     assert (view.panes[0].picture.width, view.panes[2].picture.width) == (160, 80)
     assert view.panes[0].error is None and view.panes[0].caption.startswith("consistency ")
@@ -161,9 +160,9 @@ def test_grey_pictures_are_shown(tmp_path: Path) -> None:
     grey = np.broadcast_to(smooth(40, 48)[..., :1], (40, 48, 3))
     images.write(Picture(grey, grey=True), tmp_path / "grey.png")
     found = compared([tmp_path / "grey.png"], "bicubic")
-    report = finish(comparing.measured(found))
-    assert len(finish(comparing.view(found, report, found.pictures[0])).panes) == 3
-    assert finish(comparing.downloads(found, report))["HTML"].is_file()
+    report = finish(comparing.measure(found))
+    assert len(finish(kept_files.make_view(found, report, found.pictures[0])).panes) == 3
+    assert finish(kept_files.write_downloads(found, report))["HTML"].is_file()
 
 
 def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +180,9 @@ def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadSetting, match="At most 12 pictures can be compared at once here, not 30"):
-        comparing.check(pictures[:1] * 30)
+        comparing.check_sources(pictures[:1] * 30)
     with pytest.raises(BadPicture, match="Choose a picture first"):
-        comparing.check([])
+        comparing.check_sources([])
 
 
 def test_too_many_megapixels(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,30 +194,30 @@ def test_too_many_megapixels(pictures: list[Path], monkeypatch: pytest.MonkeyPat
 
 
 def test_tiles_that_are_left_early_are_known_so_that_they_are_deleted(pictures: list[Path]) -> None:
-    run = comparing.tiles(np.zeros((1100, 1100, 3), np.uint8))
+    run = kept_files.write_tiles(np.zeros((1100, 1100, 3), np.uint8))
     next(run)
     run.close()
-    (folder,) = {Path(name).parent for name in comparing.KEPT if "tiles-" in name and name.endswith("0_2_2.webp")}
-    assert {str(path) for path in folder.iterdir()} <= comparing.KEPT
+    (folder,) = {Path(name).parent for name in kept_files.KEPT if "tiles-" in name and name.endswith("0_2_2.webp")}
+    assert {str(path) for path in folder.iterdir()} <= kept_files.KEPT
 
 
 def test_long_names_and_chains_make_names_that_a_file_can_have(tmp_path: Path) -> None:
     images.write(Picture(smooth(40, 48)), tmp_path / f"{'ä' * 100}.png")
     chains = [",".join(["bicubic:2"] * 3)]
-    found = comparing.begun([tmp_path / f"{'ä' * 100}.png"], "round-trip", "x8", "bicubic", [], chains)
-    report = finish(comparing.measured(found))
+    found = comparing.start([tmp_path / f"{'ä' * 100}.png"], "round-trip", "x8", "bicubic", [], chains)
+    report = finish(comparing.measure(found))
     assert report.rows[0].error is None
-    assert len(finish(comparing.view(found, report, found.pictures[0])).panes) == 3
+    assert len(finish(kept_files.make_view(found, report, found.pictures[0])).panes) == 3
 
 
 def test_the_api_keeps_no_pictures(pictures: list[Path]) -> None:
     found = compared(pictures, "nearest")
-    finish(comparing.measured(found, keeping=False))
+    finish(comparing.measure(found, keeping=False))
     assert [path.name for path in found.folder.iterdir()] == ["report.json"]
 
 
 def test_files_can_be_gone_through_while_others_come() -> None:
-    files = comparing.Files({"a", "b"})
+    files = kept_files.Files({"a", "b"})
     for name in files:
         files.add(name + name)
     assert files == {"a", "b", "aa", "bb"}

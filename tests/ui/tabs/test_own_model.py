@@ -21,7 +21,7 @@ from pipelines import estimates
 from pipelines.cli.main import main
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from pipelines.measuring.protocols import contenders
+from pipelines.measuring.run import contenders
 from tests.conftest import serving, smooth, visit
 from tests.support.hub import Behaviour, LoopbackHub, use
 from tests.support.networks import as_pth, tiny_compact, tiny_rrdb

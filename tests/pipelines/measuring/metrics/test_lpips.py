@@ -17,8 +17,9 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Url
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.measuring.metrics import lpips
-from pipelines.measuring.metrics import scores as metrics
 from pipelines.measuring.metrics.lpips import Lpips, distance
+from pipelines.measuring.metrics.metric import Judges, Sample, Scores
+from pipelines.measuring.metrics.scores import fetch_judges, score
 from pipelines.runs import finish
 from tests.support.hub import LoopbackHub, use
 from tests.support.pictures import KINDS, pair
@@ -120,11 +121,16 @@ def test_equal_pictures_are_0_and_grey_is_three_channels(network: Lpips) -> None
     assert grey == finish(distance(network, *(np.repeat(z[..., :1], 3, axis=2) for z in (x, y))))
 
 
+def scored(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], lpips: Lpips) -> Scores:
+    """All scores at x2."""
+    return finish(score(Sample(x, y, x[::2, ::2], 2, Judges({"lpips": lpips}))))
+
+
 def test_score_takes_it_uncropped_or_says_why_not(network: Lpips) -> None:
     x, y = pair("random", 32, 32)
-    assert finish(metrics.score(x, y, x[::2, ::2], 2, network)).lpips == finish(distance(network, x, y))
-    scores = finish(metrics.score(x[:30], y[:30], x[:30:2, ::2], 2, network))
-    assert scores.lpips is None and "lpips needs 31 pixels a side; here are 30" in scores.notes
+    assert scored(x, y, network).values["lpips"] == finish(distance(network, x, y))
+    scores = scored(x[:30], y[:30], network)
+    assert scores.values["lpips"] is None and "lpips needs 31 pixels a side; here are 30" in scores.notes
 
 
 def test_the_bound_is_alexnets_own(network: Lpips) -> None:
@@ -135,7 +141,7 @@ def test_the_bound_is_alexnets_own(network: Lpips) -> None:
 
 def test_loaded_once_for_all_threads(own: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        loaded = list(pool.map(lambda _: metrics.load_lpips(), range(8)))
+        loaded = list(pool.map(lambda _: lpips.load(), range(8)))
     assert all(each is loaded[0] for each in loaded)
     assert loaded[0].weights_sha256 == tuple(
         hashlib.sha256((own / name).read_bytes()).hexdigest() for name in (HEADS, BACKBONE)
@@ -147,7 +153,7 @@ def test_what_lacks_is_named_with_its_size_and_the_command() -> None:
         WeightsUnavailable,
         match=r"^LPIPS needs 244 MB of files that are not here: `python -m pipelines weights pull lpips` downloads",
     ):
-        metrics.load_lpips()
+        lpips.load()
 
 
 def garbage(heads: dict[str, Any]) -> dict[str, Any]:
@@ -177,7 +183,7 @@ def test_a_file_that_does_not_fit_is_named(
     (tmp_path / BACKBONE).symlink_to(own / BACKBONE)
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(BadWeights, match=r"^alex\.pth does not fit LPIPS with AlexNet, version 0\.1\.$"):
-        metrics.load_lpips()
+        lpips.load()
 
 
 def test_heads_in_the_backbones_place(own: Path, tmp_path: Path) -> None:
@@ -202,8 +208,8 @@ def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: py
         hub.serve(f"/{part}/{file.path}", content)
         parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
     monkeypatch.setattr(catalog, "METRIC_FILES", {"lpips": parts})
-    loaded = finish(metrics.prepare_lpips())
-    assert metrics.load_lpips() is loaded
+    loaded = finish(fetch_judges(["lpips"])).loaded["lpips"]
+    assert lpips.load() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)
 
 
@@ -212,6 +218,6 @@ def test_damaged_numbers_are_no_score(files: Path, network: Lpips) -> None:
     for parameter in broken.parameters():
         parameter.data.fill_(float("nan"))
     x, y = pair("shapes", 64, 64)
-    scores = finish(metrics.score(x, y, x[::2, ::2], 2, Lpips(broken, ())))
-    assert scores.lpips is None and "lpips came out as no number: its files are damaged" in scores.notes
-    assert scores.psnr is not None
+    scores = scored(x, y, Lpips(broken, ()))
+    assert scores.values["lpips"] is None and "lpips came out as no number: its files are damaged" in scores.notes
+    assert scores.values["psnr"] is not None

@@ -10,8 +10,7 @@ from scipy.ndimage import correlate
 from scipy.signal import convolve2d
 from skimage.metrics import structural_similarity
 
-from pipelines.measuring.metrics import scores as metrics
-from pipelines.measuring.metrics import ssim
+from pipelines.measuring.metrics import pixelwise, ssim
 from tests.support.pictures import KINDS, pair
 
 SIZES = [(11, 11), (11, 40), (61, 47), (90, 12)]
@@ -30,8 +29,8 @@ def test_ssim_equals_scikit_image(kind: str, size: tuple[int, int], monkeypatch:
     monkeypatch.setattr(ssim, "STRIP_VALUES", 1)
     monkeypatch.setattr(ssim, "STRIP_ROWS", 4)
     x, y = pair(kind, *size)
-    for one, other in ((x, y), (x[..., 0], y[..., 0]), (metrics.luma(x), metrics.luma(y))):
-        assert metrics.ssim(one, other) == pytest.approx(by_scikit_image(one, other), abs=1e-9)
+    for one, other in ((x, y), (x[..., 0], y[..., 0]), (pixelwise.luma(x), pixelwise.luma(y))):
+        assert pixelwise.ssim(one, other) == pytest.approx(by_scikit_image(one, other), abs=1e-9)
 
 
 def gaussian(offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -62,21 +61,21 @@ def by_msssim_m(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
 @pytest.mark.parametrize("size", [(176, 176), (177, 203), (250, 179)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_ms_ssim_equals_the_authors_code(kind: str, size: tuple[int, int]) -> None:
-    x, y = (metrics.luma(picture) for picture in pair(kind, *size))
-    assert metrics.ms_ssim(x, y) == pytest.approx(by_msssim_m(x, y), abs=1e-9)
+    x, y = (pixelwise.luma(picture) for picture in pair(kind, *size))
+    assert pixelwise.ms_ssim(x, y) == pytest.approx(by_msssim_m(x, y), abs=1e-9)
 
 
 def test_a_negative_is_as_unlike_as_can_be() -> None:
     """Its contrast-structure is below zero, which has no real power."""
     x, _ = pair("random", 176, 176)
-    assert metrics.ms_ssim(x[..., 0], 255 - x[..., 0]) == 0
-    assert metrics.ssim(x, 255 - x) < 0
+    assert pixelwise.ms_ssim(x[..., 0], 255 - x[..., 0]) == 0
+    assert pixelwise.ssim(x, 255 - x) < 0
 
 
 def test_equal_pictures_are_1() -> None:
     x, _ = pair("random", 180, 180)
-    assert metrics.ssim(x, x) == pytest.approx(1, abs=1e-12)
-    assert metrics.ms_ssim(x[..., 0], x[..., 0]) == pytest.approx(1, abs=1e-12)
+    assert pixelwise.ssim(x, x) == pytest.approx(1, abs=1e-12)
+    assert pixelwise.ms_ssim(x[..., 0], x[..., 0]) == pytest.approx(1, abs=1e-12)
 
 
 def test_an_odd_edge_counts_twice() -> None:
@@ -87,10 +86,10 @@ def test_an_odd_edge_counts_twice() -> None:
 @pytest.mark.parametrize("size", [(10, 40), (40, 10)], ids=str)
 def test_a_side_without_a_window_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="SSIM needs 11 pixels a side"):
-        metrics.ssim(np.zeros(size, np.uint8), np.zeros(size, np.uint8))
+        pixelwise.ssim(np.zeros(size, np.uint8), np.zeros(size, np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(175, 300), (300, 175), (200, 200, 3)], ids=str)
 def test_ms_ssim_needs_large_planes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="MS-SSIM needs planes of 176 pixels a side"):
-        metrics.ms_ssim(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+        pixelwise.ms_ssim(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))

@@ -13,8 +13,7 @@ from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.protocols import contenders
-from pipelines.measuring.run import Plan, Scored
+from pipelines.measuring.run import Plan, Scored, contenders, no_judges
 from pipelines.runs import Step, finish
 from pipelines.upscalers.loading import load
 from tests.conftest import smooth
@@ -63,10 +62,10 @@ def test_they_are_compared_with_others(tmp_path: Path) -> None:
     pictures, _ = benchmark.subjects([tmp_path])
     chains = [[Stage("sd-x4", 4), Stage(second, 2)] for second in ("sd-x2", "real-esrgan")]
     plan = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], chains), repeats=1)
-    rows = finish(benchmark.run(plan, pictures, "lpips is left out"))
+    rows = finish(benchmark.run(plan, pictures, no_judges("lpips is left out")))
     assert [row.model for row in rows] == ["bicubic", "sd-x4:4,sd-x2:2", "sd-x4:4,real-esrgan:2"]
-    assert all(row.error is None and row.psnr is not None for row in rows)
+    assert all(row.error is None and row.scores["psnr"] is not None for row in rows)
     assert [len((row.weights_sha256 or "").split(",")) for row in rows] == [1, 6, 4]
     again: list[Step] = []
-    assert finish(benchmark.run(plan, pictures, "lpips is left out", rows), again.append) == rows
+    assert finish(benchmark.run(plan, pictures, no_judges("lpips is left out"), rows), again.append) == rows
     assert not any(isinstance(step, Scored) for step in again)

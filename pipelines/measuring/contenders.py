@@ -1,0 +1,90 @@
+"""Who takes part in a benchmark: single models, and chains of them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Settings, Stage
+from pipelines.errors import BadSetting
+from pipelines.measuring.protocol import Protocol
+from pipelines.measuring.protocols import find_protocol
+
+MEASURED_WITH = Settings(seed=0, prompt="", negative_prompt="")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to enlarge: its stages in turn; one stage is a model alone."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def key(self) -> str:
+        """What a report calls it: the model's key, or "first:4,second:2"."""
+        return ",".join(self.named_stages) if self.is_chain else self.stages[0].key
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it has several stages."""
+        return len(self.stages) > 1
+
+    @property
+    def named_stages(self) -> tuple[str, ...]:
+        """Each stage as "key:scale"."""
+        return tuple(map(str, self.stages))
+
+    @property
+    def scale(self) -> int:
+        """How many times it enlarges in all."""
+        return math.prod(stage.scale for stage in self.stages)
+
+    @property
+    def settings(self) -> Settings:
+        """What it is measured with: as far as one of its stages takes that, one seed for all and no words."""
+        return MEASURED_WITH.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
+
+
+def contenders(
+    protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[Stage]]
+) -> tuple[Contender, ...]:
+    """Who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
+    gigabytes and minutes and are named one by one), then each chain; none of them twice.
+
+    A protocol about chains needs one, and its own models are always in it. Raises BadSetting for a protocol, model or
+    scale that does not exist, a chain that does not fit, and for nobody at all.
+    """
+    by = find_protocol(protocol)
+    if scale not in catalog.SCALES:
+        raise BadSetting(f"A picture can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
+    if by.fixed_scale not in (None, scale):
+        raise BadSetting(f"The {by.key} protocol is by {by.fixed_scale}, not by {scale}.")
+    if by.has_chains and not chains:
+        stages = map(Stage, ("lapsrn", "espcn"), by.chain_scales)
+        raise BadSetting(f"The {by.key} protocol needs a chain, such as {','.join(map(str, stages))}.")
+    found = [*_direct([*by.always, *models], scale), *(_chain(by, chain, scale) for chain in chains)]
+    if not found:
+        raise BadSetting("Name at least one model.")
+    return tuple(dict.fromkeys(found))
+
+
+def _direct(models: Iterable[str], scale: int) -> list[Contender]:
+    found = []
+    for key in models:
+        everyone = (row for row in catalog.MODELS if scale in row.scales and row.family != "diffusion")
+        for row in everyone if key == "all" else [catalog.find(key)]:
+            catalog.weights_for(row, scale)
+            found.append(Contender((Stage(row.key, scale),)))
+    return found
+
+
+def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int) -> Contender:
+    chain = Contender(tuple(Stage(catalog.find(key).key, each) for key, each in stages))  # of a URL its key
+    name = ",".join(chain.named_stages)
+    if protocol.has_chains and tuple(stage.scale for stage in chain.stages) != protocol.chain_scales:
+        wanted = " and then ".join(f"an x{each}" for each in protocol.chain_scales)
+        raise BadSetting(f"The chain {name} is not {wanted} model.")
+    if chain.scale != scale:
+        raise BadSetting(f"The chain {name} enlarges by {chain.scale}, not by {scale}.")
+    catalog.check_stages(chain.stages, Settings())
+    return chain

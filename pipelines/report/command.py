@@ -1,0 +1,26 @@
+"""The command that repeats a benchmark."""
+
+import shlex
+from collections.abc import Sequence
+
+from pipelines.measuring.plan import REPEATS, Plan
+
+PROGRAM = "python -m pipelines benchmark"
+
+
+def command_for(pictures: Sequence[str], plan: Plan, lpips: bool = False) -> str:
+    """The command that measures the plan on those pictures; what it writes is no part of it."""
+    words = [f"./{name}" if name.startswith("-") else name for name in pictures]
+    words += ["--protocol", plan.protocol, "--scale", str(plan.scale)]
+    models = [each.key for each in plan.contenders if not each.is_chain]
+    if models:
+        words += ["--models", ",".join(models)]
+    for each in plan.contenders:
+        if each.is_chain:
+            words += ["--stages", each.key]
+    words += ["--kernel", plan.kernel]
+    if plan.repeats != REPEATS:
+        words += ["--repeats", str(plan.repeats)]
+    if lpips:
+        words.append("--lpips")
+    return f"{PROGRAM} {shlex.join(words)}"

@@ -1,0 +1,38 @@
+"""A report: the rows of one benchmark, with all that it takes to repeat it."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pipelines.measuring.conclusions import conclude
+from pipelines.measuring.plan import REPEATS
+from pipelines.measuring.rows import Row
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The rows of one run, and under what circumstances they came about. All values are fit for JSON."""
+
+    protocol: str
+    kernel: str
+    scale: int
+    machine: dict[str, Any]
+    versions: dict[str, Any]
+    command: str  # what repeats it
+    made: str  # when, in UTC: "2025-03-01T12:00:00Z"
+    complete: bool  # whether every row that was asked for is here
+    rows: tuple[Row, ...]
+    repeats: int = REPEATS  # timed runs after the warm-up
+    pictures: tuple[str, ...] = ()  # the files and folders, as they were named
+    lpips_sha256: str | None = None  # of its two files, joined by a comma
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """As JSON has it, with what follows from the rows."""
+    return facts(report) | {"rows": [row.as_dict() for row in report.rows]} | conclude(report.rows).as_dict()
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """All but the rows and what follows from them."""
+    return {"format": FORMAT, **asdict(replace(report, rows=()))}

@@ -1,0 +1,128 @@
+"""The files of a comparison that the page keeps: results to look at, tiles of them, and what can be downloaded."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.files import write_whole
+from pipelines.images import door as images
+from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, Pixels8, Pyramid, to_uint8
+from pipelines.measuring.run import Plan, Row, Subject
+from pipelines.phrasing import contender, duration
+from pipelines.report import report as reports
+from pipelines.report.report import Outputs, Report
+from pipelines.runs import Run, Step, noted
+from ui.widgets.viewer import Pane, View, tiles_folder
+
+REPORT = "report.json"
+
+
+class Files(set[str]):
+    """Names of files that one thread may go through while others add some: it goes through those at the beginning."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(set.copy(self)))
+
+
+KEPT = Files()  # every file of every comparison; the page deletes them in their time
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a visitor asked for, and where its report, its pictures and its results lie."""
+
+    plan: Plan
+    pictures: tuple[Subject, ...]
+    folder: Path
+
+    @property
+    def outputs(self) -> Outputs:
+        """Its pictures and results, every file of which the page knows before it is written."""
+        return Outputs(self.folder, self.pictures, self.plan.scale, announce=announce)
+
+
+def announce(path: Path) -> None:
+    """Note a file before it is written: that may be ended at any time, and the page deletes it nevertheless."""
+    KEPT.add(str(path))
+
+
+def report_so_far(comparison: Comparison) -> Report | None:
+    """The report with the rows that are finished; None before the first one."""
+    path = comparison.folder / REPORT
+    return reports.from_json(path.read_bytes(), path.name) if path.is_file() else None
+
+
+def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[View]:
+    """The viewer's value for one of the pictures: original, small picture, and every result with its errors."""
+    outputs = comparison.outputs
+    rows = outputs.results(picture, found.rows)
+    original, small = outputs.original(picture), outputs.small(picture)
+    if small is None or not rows:
+        return View([])
+    panes = [] if original is None else [Pane("Original", describe_size(original), (yield from write_tiles(original)))]
+    for row, load in rows.items():
+        name = contender(row.model)
+        layers = yield from noted(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
+        panes.append(Pane(name, _caption(row), *layers))
+    panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small))))
+    boxes = reports.choose_places(original, list(rows.values()), comparison.plan.scale)
+    return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
+
+
+def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
+    """The files to download, by what they are: "JSON", "CSV", "HTML" and "ZIP" (every result as a PNG, and those)."""
+    folder, outputs = comparison.folder, comparison.outputs
+    files = {kind: folder / f"report.{kind.lower()}" for kind in ("JSON", "CSV", "HTML")}
+    archive_file = folder / "comparison.zip"
+    for path in (*files.values(), archive_file):
+        announce(path)
+    yield Step(0, 3, "writing the report")
+    write_whole(files["JSON"], reports.to_json(found))
+    write_whole(files["CSV"], reports.to_csv(found))
+    yield Step(1, 3, "writing the report")
+    write_whole(files["HTML"], reports.to_html(found, list(reports.kept_sections(found, outputs))))
+    yield Step(2, 3, "writing the report")
+    _archive([*files.values(), *outputs.files()], archive_file)
+    return files | {"ZIP": archive_file}
+
+
+def write_tiles(pixels: Pixels8) -> Run[Pyramid]:
+    """The picture as the viewer takes it."""
+    folder = tiles_folder()
+    for path in Pyramid(folder, pixels.shape[1], pixels.shape[0]).files():
+        announce(path)
+    return (yield from images.write_pyramid(pixels, folder))
+
+
+def describe_size(pixels: Pixels8) -> str:
+    """A picture's size to read."""
+    return f"{pixels.shape[1]} × {pixels.shape[0]}"
+
+
+def _archive(files: Sequence[Path], path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            archive.write(file, file.name)
+
+
+def _layers(
+    pixels: Pixels8, original: Pixels8 | None, small: Pixels8, scale: int
+) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
+    """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
+    picture = yield from write_tiles(pixels)
+    error = None if original is None else (yield from write_tiles(images.heat(pixels, original, ERROR_LEVELS)))
+    floats = np.divide(pixels, np.float32(255), dtype=np.float32)
+    shrunk = to_uint8((yield from images.shrink(floats, scale, "bicubic")))
+    consistency = yield from write_tiles(images.heat(shrunk, small, CONSISTENCY_LEVELS))
+    return picture, error, consistency
+
+
+def _caption(row: Row) -> str:
+    """How a result did, in a few words."""
+    consistency = row.scores["consistency_psnr"] if row.scores["mse"] is None else None
+    scores = {"PSNR Y": row.scores["psnr_y"], "consistency": consistency}
+    texts = [f"{name} {score:.2f} dB" for name, score in scores.items() if score is not None]
+    return ", ".join([*texts, *([] if row.seconds is None else [duration(row.seconds)])])

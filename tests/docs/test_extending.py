@@ -1,11 +1,13 @@
 """The recipes of docs/extending.md, carried out in a copy of the sources exactly as they say."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,7 @@ CODE = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 USED = """
 import runpy, sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np, torch
 from PIL import Image
@@ -78,3 +81,59 @@ def test_the_recipe_of_an_architecture(tmp_path: Path) -> None:
     assert difference.shape == (93, 120, 3) and difference.max() <= 1
     if find_spec("openvino") is not None and " on cpu" in printed:
         assert "OpenVINO does not know tanh: torch ran that part" in printed
+
+
+# --- metrics and protocols ----------------------------------------------------------------------------------------
+
+MEASURING = ("A metric with a reference", "A metric without a reference", "A protocol")
+BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+
+
+def carry_out(recipe: str, copy: Path) -> None:
+    """Write each file that the recipe shows, and add what its diffs add, each line after the one before it.
+
+    What comes first in a diff is an import.
+    """
+    for kind, name, text in BLOCK.findall(recipe):
+        path = copy / name
+        if kind == "python":
+            assert not path.exists()
+            path.write_text(text)
+            continue
+        lines, before = path.read_text().splitlines(), ""
+        for line in text.splitlines():
+            if line.startswith("+"):
+                imports = next(number for number, each in enumerate(lines) if each.startswith("from pipelines"))
+                lines.insert(lines.index(before) + 1 if before else imports, line[1:])
+            else:
+                before = line[1:]
+        path.write_text("\n".join(lines) + "\n")
+
+
+def benchmarked(copy: Path, *options: object) -> dict[str, Any]:
+    """The report of the copy's own command, of one picture and model."""
+    picture, report = ROOT / "ui" / "pictures" / "face.png", copy / "report.json"
+    report.unlink(missing_ok=True)
+    given = ["benchmark", str(picture), "--scale", "2", "--models", "bicubic", "--repeats", "0", *options]
+    given += ["--json", str(report), "--html", "report.html"]
+    run(f"import runpy, sys; sys.argv[1:] = {given!r}; runpy.run_module('pipelines', run_name='__main__')", copy)
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+def test_the_recipes_of_metrics_and_protocols(tmp_path: Path) -> None:
+    """One file and one line each, and they are measured, written down and shown."""
+    copy_of_pipelines(tmp_path)
+    for title in MEASURING:
+        assert len([line for line in BLOCK.sub("", recipe(title)).splitlines() if line]) <= LONGEST_RECIPE, title
+        carry_out(recipe(title), tmp_path)
+    report = benchmarked(tmp_path, "--protocol", "flipped")
+    (row,), (summary,) = report["rows"], report["summary"]
+    place = [*row].index("consistency_psnr")
+    assert {*[*row][place + 1 : place + 3]} == {"mae", "contrast"}, "after the scores that were there"
+    assert 0 < row["mae"] < 20 < row["contrast"] and summary["mae"]["mean"] == row["mae"]
+    page = (tmp_path / "report.html").read_text()
+    assert "Mean absolute error" in page and "Flipped at x2: the original upside down" in page
+    (row,) = benchmarked(tmp_path, "--protocol", "no-original")["rows"]
+    assert row["mae"] is None and row["contrast"] > 20
+    assert "no original is known: nothing but consistency and contrast can be measured" in row["notes"]

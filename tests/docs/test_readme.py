@@ -10,6 +10,7 @@ from pipelines.catalog.schema import Model
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 MODELS_PAGE = (ROOT / "docs" / "models.md").read_text()
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
     (ROOT / "docs").glob("*.md")
@@ -48,3 +49,24 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text) + re.findall(r'(?:src|href)="(?!https?:)([^"]+)"', text)
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("recipe", re.split(r"^## ", EXTENDING, flags=re.MULTILINE)[1:], ids=lambda text: text[:24])
+def test_a_recipe_is_short(recipe: str) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$", "", recipe, flags=re.DOTALL | re.MULTILINE).splitlines()[1:]
+    assert 0 < len([line for line in prose if line.strip()]) <= 15
+
+
+def test_there_is_a_recipe_for_whatever_is_added_often() -> None:
+    titles = set(re.findall(r"^## An? (.*)$", EXTENDING, re.MULTILINE))
+    assert titles == {
+        "architecture",
+        "diffusion model",
+        "metric with a reference",
+        "metric without a reference",
+        "protocol",
+        "download source",
+        "file format",
+        "setting",
+        "tab",
+    }

@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# A worker a core, four at most; each with one thread, because threads that wait for each other slow all of them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 # Stamps: what is installed already.
 PAGE := .venv/page
 TOOLS := .venv/tools
@@ -39,11 +41,11 @@ demo: $(PAGE)
 	@$(BIN)/python app.py
 
 test: $(TOOLS) $(NODE)
-	$(BIN)/python -m pytest
+	$(PYTEST) --cov
 
 # What takes long, drives a browser or needs real weights is left out.
 quick: $(TOOLS)
-	$(BIN)/python -m pytest -m "not browser and not slow and not assets"
+	$(PYTEST) -m "not browser and not slow and not assets"
 
 check: $(TOOLS)
 	$(BIN)/ruff check .

@@ -32,6 +32,15 @@ CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, as its fixtures tell: `make quick` leaves these out."""
+    for item in items:
+        for name in ("browser", "assets"):
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(name)
+
+
 @pytest.fixture(autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the machine's settings or caches, or what another test left in memory; downloads are forbidden."""

@@ -146,8 +146,8 @@ def benchmark(
     `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
     """
     with mendable():
-        asked = comparing.start([] if image is None else [image], protocol, scale, kernel, models, stages)
-        report = yield from steps(comparing.measure(asked, keeping=False), lambda text, share: None)
+        comparison = comparing.start([] if image is None else [image], protocol, scale, kernel, models, stages)
+        report = yield from steps(comparing.measure(comparison, keeping=False), lambda text, share: None)
         yield as_dict(report)
 
 

@@ -14,16 +14,16 @@ from ui.jobs.kept_files import Comparison
 from ui.widgets.viewer import Pane, View
 
 
-def scored_view(asked: Comparison, report: Report) -> Run[View | None]:
+def scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
     """Original, small picture, the chain's two stages, and the direct models: those of them that there are."""
-    [picture] = asked.pictures
-    found = yield from kept_files.make_view(asked, report, picture)
+    [picture] = comparison.pictures
+    found = yield from kept_files.make_view(comparison, report, picture)
     if not found.panes:
         return None
     original, *made, small = found.panes
     shown = [original, replace(small, label="÷8")]
     for row, pane in zip([row for row in report.rows if row.error is None], made, strict=True):
-        between = asked.outputs.stage(picture, row.model, 1)
+        between = comparison.outputs.stage(picture, row.model, 1)
         if between is None or row.stages is None or row.stage_seconds is None:
             shown.append(replace(pane, label=f"{row.model} x{row.scale}"))
             continue

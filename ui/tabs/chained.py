@@ -76,11 +76,11 @@ class ChainedTab:
 
     def _measure(self, source: Source | None, first: str, second: str) -> Iterator[Update]:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""
-        asked = _begin_comparison(source, first, second)
-        table = GrowingTable(self.table, asked.plan.protocol, asked.plan.kernel)
-        measuring = comparing.collect_rows(comparing.measure(asked), table.rows)
-        report = yield from self.button.steps(measuring, lambda: {self.comparison: asked, **table.changes()})
-        shown = yield from self.button.steps(self._scores(asked, report))
+        comparison = _begin_comparison(source, first, second)
+        table = GrowingTable(self.table, comparison.plan.protocol, comparison.plan.kernel)
+        measuring = comparing.collect_rows(comparing.measure(comparison), table.rows)
+        report = yield from self.button.steps(measuring, lambda: {self.comparison: comparison, **table.changes()})
+        shown = yield from self.button.steps(self._scores(comparison, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
     def _enlarge(self, source: Source | None, first: str, second: str) -> Iterator[Update]:
@@ -90,24 +90,24 @@ class ChainedTab:
             shown = yield from self.button.steps(self._stages(source, _stages(first, second), Path(folder)))
             yield self.button.ends(f"Done in {duration(time.monotonic() - started)}.") | shown
 
-    def show_cancelled(self, asked: Comparison | None) -> Iterator[Update]:
+    def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """What was finished when the visitor cancelled."""
-        report = None if asked is None else kept_files.report_so_far(asked)
-        if asked is None or report is None:
+        report = None if comparison is None else kept_files.report_so_far(comparison)
+        if comparison is None or report is None:
             yield self.button.ends("Cancelled.") | self.clear()
             return
-        shown = yield from self.button.steps(self._scores(asked, report))
-        done = f"Cancelled: {len(report.rows)} of {len(asked.plan.contenders)} are below."
+        shown = yield from self.button.steps(self._scores(comparison, report))
+        done = f"Cancelled: {len(report.rows)} of {len(comparison.plan.contenders)} are below."
         yield self.button.ends(done) | shown
 
     def clear(self) -> Update:
         """What a new run takes away."""
         return {self.viewer: None, self.table: "", self.about: "", self.download: gr.DownloadButton(visible=False)}
 
-    def _scores(self, asked: Comparison, report: Report) -> Run[Update]:
+    def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """What the page shows of a report."""
         return {
-            self.viewer: (yield from chain_views.scored_view(asked, report)),
+            self.viewer: (yield from chain_views.scored_view(comparison, report)),
             self.table: results.results(report.rows, report.protocol, report.kernel, running=False),
             self.about: html.aside(ABOUT_SCORES),
             self.download: gr.DownloadButton(visible=False),
@@ -216,10 +216,10 @@ def direct_models() -> list[str]:
 def _begin_comparison(source: Source | None, first: str, second: str) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
-    asked = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct_models(), [_chain(first, second)])
+    comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct_models(), [_chain(first, second)])
     check_size(*images.measure(sources[0]), CHAINED_SCALE)
-    order = sorted(asked.plan.contenders, key=lambda each: each.is_chain, reverse=True)
-    return replace(asked, plan=replace(asked.plan, contenders=tuple(order)))
+    order = sorted(comparison.plan.contenders, key=lambda each: each.is_chain, reverse=True)
+    return replace(comparison, plan=replace(comparison.plan, contenders=tuple(order)))
 
 
 def _chain(first: str, second: str) -> str:

@@ -71,33 +71,35 @@ class CompareTab:
     ) -> Iterator[Update]:
         """Measure, each row shown as it is finished; then everything else that there is to see."""
         yield self.button.begins() | self.results.clear() | {self.comparison: None}
-        asked = comparing.start(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
-        table = GrowingTable(self.results.table, asked.plan.protocol, asked.plan.kernel)
+        comparison = comparing.start(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
+        table = GrowingTable(self.results.table, comparison.plan.protocol, comparison.plan.kernel)
 
         def more() -> Update:
-            return {self.comparison: asked, **table.changes()}
+            return {self.comparison: comparison, **table.changes()}
 
-        report = yield from self.button.steps(comparing.collect_rows(comparing.measure(asked), table.rows), more)
-        shown = yield from self.button.steps(self.results.show(asked, report, _address(request)), more)
+        report = yield from self.button.steps(comparing.collect_rows(comparing.measure(comparison), table.rows), more)
+        shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)), more)
         yield self.button.ends("Done.") | shown
 
-    def show_cancelled(self, asked: Comparison | None, request: gr.Request) -> Iterator[Update]:
+    def show_cancelled(self, comparison: Comparison | None, request: gr.Request) -> Iterator[Update]:
         """What was finished when the visitor cancelled: all that a whole run shows, of those rows."""
-        report = None if asked is None else kept_files.report_so_far(asked)
-        if asked is None or report is None:
+        report = None if comparison is None else kept_files.report_so_far(comparison)
+        if comparison is None or report is None:
             yield self.button.ends("Cancelled.") | self.results.clear()
             return
-        shown = yield from self.button.steps(self.results.show(asked, report, _address(request)))
-        done = f"Cancelled: {len(report.rows)} of {len(asked.pictures) * len(asked.plan.contenders)} are below."
+        shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)))
+        done = (
+            f"Cancelled: {len(report.rows)} of {len(comparison.pictures) * len(comparison.plan.contenders)} are below."
+        )
         yield self.button.ends(done) | shown
 
-    def show_picture(self, asked: Comparison | None, number: int) -> Iterator[Update]:
+    def show_picture(self, comparison: Comparison | None, number: int) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
-        report = None if asked is None else kept_files.report_so_far(asked)
-        if asked is None or report is None:
+        report = None if comparison is None else kept_files.report_so_far(comparison)
+        if comparison is None or report is None:
             raise gr.Error(GONE, print_exception=False)
         with escaped(), mendable():
-            view = yield from self.button.steps(kept_files.make_view(asked, report, asked.pictures[number]))
+            view = yield from self.button.steps(kept_files.make_view(comparison, report, comparison.pictures[number]))
             if not view.panes:
                 raise gr.Error(GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
@@ -258,6 +260,6 @@ def _shown_chains(protocol: str, chains: list[str]) -> list[str]:
     return chains if find_protocol(protocol).has_chains else []
 
 
-def _address(request: gr.Request) -> str:
-    """Where this page is, as its visitor sees it."""
+def _url_of(request: gr.Request) -> str:
+    """The URL of this page, as its visitor sees it."""
     return str(request.headers.get("origin", "http://127.0.0.1:7860"))

@@ -38,15 +38,19 @@ class ComparisonResults:
         above = [self.table, self.which, self.viewer, self.details, self.files]
         return [*above, *self.downloads.values(), self.elsewhere, self.command, self.script]
 
-    def show(self, asked: Comparison, report: Report, address: str) -> Run[Update]:
-        """What the page at that address shows of a report."""
+    def show(self, comparison: Comparison, report: Report, url: str) -> Run[Update]:
+        """What the page at that url shows of a report."""
         seen = {row.picture for row in report.rows if row.error is None}
-        pictures = [(picture.name, number) for number, picture in enumerate(asked.pictures) if picture.picture in seen]
+        pictures = [
+            (picture.name, number) for number, picture in enumerate(comparison.pictures) if picture.picture in seen
+        ]
         view = View([])
         if pictures:
-            view = yield from noted(kept_files.make_view(asked, report, asked.pictures[pictures[0][1]]), "to look at: ")
-        files = yield from kept_files.write_downloads(asked, report)
-        names = [picture.name for picture in asked.pictures]
+            view = yield from noted(
+                kept_files.make_view(comparison, report, comparison.pictures[pictures[0][1]]), "to look at: "
+            )
+        files = yield from kept_files.write_downloads(comparison, report)
+        names = [picture.name for picture in comparison.pictures]
         return {
             self.table: results.results(report.rows, report.protocol, report.kernel, running=False),
             self.which: gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
@@ -56,7 +60,7 @@ class ComparisonResults:
             **{button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()},
             self.elsewhere: gr.Accordion(visible=True),
             self.command: report.command,
-            self.script: client_script(address, names, asked.plan),
+            self.script: client_script(url, names, comparison.plan),
         }
 
     def clear(self) -> Update:
@@ -88,15 +92,15 @@ def place_results() -> ComparisonResults:
     return ComparisonResults(table, which, viewer, details, files, downloads, elsewhere, command, script)
 
 
-def client_script(address: str, pictures: Sequence[str], plan: Plan) -> str:
-    """Python that asks the page at that address for the same comparison of each picture."""
+def client_script(url: str, pictures: Sequence[str], plan: Plan) -> str:
+    """Python that asks the page at that url for the same comparison of each picture."""
     models = [each.key for each in plan.contenders if not each.is_chain]
     chains = [each.key for each in plan.contenders if each.is_chain]
     return "\n".join(
         [
             "from gradio_client import Client, handle_file",
             "",
-            f"client = Client({address!r})",
+            f"client = Client({url!r})",
             f"for name in {list(pictures)!r}:",
             "    report = client.predict(",
             "        image=handle_file(name),",

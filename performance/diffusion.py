@@ -30,7 +30,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from performance.measuring import resident_megabytes, write_section
 from performance.upscale import ROOT, scene
-from pipelines.catalog.rows import find, specification, weights_for
+from pipelines.catalog.rows import find, find_specification, weights_for
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Pixels, to_uint8
 from pipelines.measuring.memory import peak_memory
@@ -46,7 +46,7 @@ Enlarge: TypeAlias = Callable[[int, int], object]
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 KEY, SCALE = "sd-x4", 4
-DEFAULT = specification(find(KEY)).options.steps
+DEFAULT = find_specification(find(KEY)).options.steps
 PARAMETERS = {"unet": 473_398_020, "vae": 55_325_927}  # of the published files
 HALF: tuple[Precision, ...] = ("bfloat16", "float16")
 NOISE = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -145,7 +145,7 @@ def load_ours(folder: Path) -> DiffusionUpscaler:
 
 def load_stock(folder: Path) -> Any:
     """The pipeline as its documentation has it: half precision on a GPU, float32 elsewhere."""
-    name = devices.choose().name
+    name = devices.choose_device().name
     dtype = torch.float16 if name == "cuda" else torch.float32
     pipeline: Any = StableDiffusionUpscalePipeline.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
@@ -176,7 +176,7 @@ class Taken:
 
 def on_gpu() -> bool:
     """Whether there is one: all is measured there then."""
-    return devices.choose().name == "cuda"
+    return devices.choose_device().name == "cuda"
 
 
 def clock() -> float:
@@ -311,7 +311,7 @@ def precision(folder: Path) -> None:
 def _predicted(dtype: Precision, folder: Path) -> list[Pixels]:
     """The first and the last prediction of a run, and its picture."""
     seen: list[Pixels] = []
-    with mock.patch.object(devices, "choose", lambda: Device("cpu", dtype)):
+    with mock.patch.object(devices, "choose_device", lambda: Device("cpu", dtype)):
         upscaler = load_ours(folder)
         (parts,) = upscaler.placed.values()
         parts.unet.register_forward_hook(lambda network, given, made: seen.append(made[0].float().numpy()))

@@ -38,12 +38,12 @@ from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.networks import devices
 from pipelines.networks.archs.rrdbnet import RRDBNet
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
 from pipelines.networks.network import Network
 from pipelines.networks.tiling import run_tiled
-from pipelines.runs import finish, timed
+from pipelines.runs import finish, time_run
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.network import Forwards, NetworkUpscaler
 from pipelines.weights import fetch as weights
@@ -72,7 +72,7 @@ def compact(key: str) -> Network:
     needed = weights_for(find(key), 4)
     found = weights.find(needed) if needed else None
     assert found, f"UPSCALE_WEIGHTS_DIR has no weights of {key}"
-    return read(found[0].path)
+    return read_network(found[0].path)
 
 
 def ours(key: str, network: Network) -> NetworkUpscaler:
@@ -83,7 +83,7 @@ def ours(key: str, network: Network) -> NetworkUpscaler:
 
 def run_on(device: Device, upscaler: NetworkUpscaler, pixels: Pixels) -> Upscaled:
     """The picture enlarged on that device, whatever would be chosen."""
-    with mock.patch.object(devices, "choose", lambda light=False: device):
+    with mock.patch.object(devices, "choose_device", lambda light=False: device):
         return finish(upscaler.run(pixels, Settings()))
 
 
@@ -121,7 +121,7 @@ def _array(planes: torch.Tensor) -> Pixels:
 
 def engines() -> list[Device]:
     """The device that is chosen here, and torch on the same where that is another engine."""
-    chosen = devices.choose()
+    chosen = devices.choose_device()
     return [chosen, *([replace(chosen, engine="torch")] if chosen.engine != "torch" else [])]
 
 
@@ -174,10 +174,10 @@ def loading() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x4.pth"
         torch.save(rrdb(4).state_dict(), path)
-        network = read(path)
-        taken = medians([lambda: read(path), lambda: Forward(network, devices.choose())], repeats=3)
+        network = read_network(path)
+        taken = medians([lambda: read_network(path), lambda: Forward(network, devices.choose_device())], repeats=3)
     about = "Real-ESRGAN x4, 67 MB: read from the disk, and made ready to run. Median of 3 after a warm-up."
-    row = [devices.choose().label, *(f"{seconds:.2f}" for seconds in taken)]
+    row = [devices.choose_device().label, *(f"{seconds:.2f}" for seconds in taken)]
     write_section("Real-ESRGAN x4: loading", about, ["engine", "read, s", "make ready, s"], [row])
 
 
@@ -188,11 +188,11 @@ def foretold() -> None:
         upscaler = ours(key, rrdb(4) if key == "real-esrgan" else compact(key))
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(estimates, "_file", Path(folder, "r").absolute):
             finish(upscaler.run(scene(32), Settings()))
-            done, seconds = finish(timed(upscaler.run(scene(learned), Settings())))
+            done, seconds = finish(time_run(upscaler.run(scene(learned), Settings())))
             estimates.learn(key, 4, learned, learned, seconds, done.tiling, "measured")
             for side in others:
                 told = estimates.estimate(key, 4, side, side).seconds or 0.0
-                _, seconds = finish(timed(upscaler.run(scene(side), Settings())))
+                _, seconds = finish(time_run(upscaler.run(scene(side), Settings())))
                 rows.append([key, f"{learned}", f"{side}", f"{told:.2f}", f"{seconds:.2f}", f"{told / seconds:.2f}"])
     about = "After one run of the first size, what is told before a run of the second, and what it took."
     header = ["model", "ran, px", "then, px", "told, s", "took, s", "told / took"]
@@ -205,7 +205,7 @@ def gpu() -> None:
     if not torch.cuda.is_available():
         write_section(title, "No GPU was at hand.", header, [])
         return
-    network, pixels, device = rrdb(4), scene(1024), devices.choose()
+    network, pixels, device = rrdb(4), scene(1024), devices.choose_device()
     upscaler, reference = ours("real-esrgan", network), copy.deepcopy(network).to("cuda")
 
     def package() -> None:
@@ -346,7 +346,7 @@ def seams() -> None:
 
 
 def _seams(name: str, network: Network, pixels: Pixels) -> list[list[str]]:
-    run = Forwards(network, devices.choose()).usual
+    run = Forwards(network, devices.choose_device()).usual
     whole = run(pixels[None])[0]
     spread, rows = float(whole.std()), []
     for overlap in (4, 8, 16, 24, 34):

@@ -24,12 +24,12 @@ from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels, to_uint8
 from pipelines.networks import devices
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from pipelines.networks.forward import Forward
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from pipelines.weights import fetch as weights
-from training.data import find
+from training.data import find_pictures
 from training.degradations import Degradation, Pixels8, degrade
 from training.losses import psnr_y
 
@@ -111,8 +111,8 @@ def by_model(key: str, scale: int, low: Pixels8) -> Pixels8:
 
 def by_file(path: Path) -> tuple[int, Enlarge]:
     """A network that is in no table yet: its scale, and how it enlarges, whole, on the device of now."""
-    network = read(path)
-    forward = Forward(network, devices.choose(light=True))
+    network = read_network(path)
+    forward = Forward(network, devices.choose_device(light=True))
     return network.scale, lambda low: to_uint8(forward(low[None].astype(np.float32) / np.float32(255))[0])
 
 
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--crop", type=int, default=384, help="pixels a side")
     options = parser.parse_args(arguments)
     tried = {path.stem: by_file(path) for path in options.files}
-    originals = [images.read(path).pixels for path in find(options.pictures)[: options.most]]
+    originals = [images.read(path).pixels for path in find_pictures(options.pictures)[: options.most]]
     for scale in options.scale:
         high = [middle(picture, options.crop, scale) for picture in originals]
         models = chosen(options.models, scale) | {name: run for name, (by, run) in tried.items() if by == scale}

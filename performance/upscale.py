@@ -52,7 +52,7 @@ def jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
 def _plain(model: Model, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:
     if model.engine == "classical":
         image, size = Image.fromarray(rgb), (rgb.shape[1] * SCALE, rgb.shape[0] * SCALE)
-        kernel = resample.KERNELS.get(model.key, Image.Resampling.NEAREST)
+        kernel = resample.PILLOW_KERNELS.get(model.key, Image.Resampling.NEAREST)
         return lambda: image.resize(size, kernel)
     return dnn_superres(model, SCALE, rgb)
 

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from performance.measuring import medians, peak_megabytes, write_section
 from performance.upscale import scene
 from pipelines.images.picture import Pixels8, to_uint8
-from pipelines.images.pyramid import ERROR_LEVELS, heat, write_pyramid
+from pipelines.images.pyramid import ERROR_LEVELS, compute_heat, write_pyramid
 from pipelines.runs import finish
 from ui.widgets.viewer import Pane, View, Viewer, tiles_folder
 
@@ -98,11 +98,11 @@ def in_browser(address: str) -> list[list[str]]:
 def tiles() -> list[list[str]]:
     """Seconds and memory to write the tiles of one picture, and of its difference from another."""
     one, two = pictures()[:2]
-    difference = heat(one, two, ERROR_LEVELS)
+    difference = compute_heat(one, two, ERROR_LEVELS)
     with tempfile.TemporaryDirectory() as folder:
         jobs: list[tuple[str, Callable[[], object]]] = [
             ("tiles of one picture", lambda: finish(write_pyramid(one, Path(folder)))),
-            ("the difference of two", lambda: heat(one, two, ERROR_LEVELS)),
+            ("the difference of two", lambda: compute_heat(one, two, ERROR_LEVELS)),
             ("tiles of one difference", lambda: finish(write_pyramid(difference, Path(folder)))),
         ]
         seconds = medians([job for _, job in jobs])
@@ -121,7 +121,7 @@ def main() -> None:
         panes = [Pane("Original", "", finish(write_pyramid(original, tiles_folder())))]
         for number, result in enumerate(results, 1):
             picture = finish(write_pyramid(result, tiles_folder()))
-            error = finish(write_pyramid(heat(result, original, ERROR_LEVELS), tiles_folder()))
+            error = finish(write_pyramid(compute_heat(result, original, ERROR_LEVELS), tiles_folder()))
             panes.append(Pane(f"Result {number}", "", picture, error))
         with gr.Blocks(analytics_enabled=False) as page:
             Viewer(View(panes))

@@ -15,10 +15,10 @@ from typing import Any, Self
 import numpy as np
 
 from pipelines.catalog.rows import Stage, check_stages
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings, check_settings
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels
-from pipelines.runs import Run, Step, noted, timed
+from pipelines.runs import Run, Step, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
@@ -84,7 +84,7 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
     can use. Raises BadSetting for one that no stage can use, or that is out of its range.
     """
     settings = settings or Settings()
-    check([stage.model for stage in stages], settings)
+    check_settings([stage.model for stage in stages], settings)
     return (yield from _enlarged(picture, stages, settings))
 
 
@@ -110,7 +110,7 @@ def enlarge_fetched(picture: Picture, fetched: Sequence[StageFiles], settings: S
 
 
 def _enlarged(picture: Picture, stages: Sequence[Upscaler], settings: Settings) -> Run[Enlarged]:
-    (done, colour, runs), seconds = yield from timed(_run(picture, stages, settings))
+    (done, colour, runs), seconds = yield from time_run(_run(picture, stages, settings))
     notes = [*picture.notes, *(note for run in runs for note in run.notes)]
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
     details = _details(done, stages, settings, colour, seconds)
@@ -147,7 +147,7 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
         run = stage.run(pixels, settings.only(stage.model.takes))
-        upscaled, seconds = yield from timed(noted(run, f"{prefix}{_stage_name(stage)}: "))
+        upscaled, seconds = yield from time_run(prefix_notes(run, f"{prefix}{_stage_name(stage)}: "))
         done.append(replace(upscaled, seconds=seconds))
         pixels = upscaled.pixels
     return done
@@ -214,11 +214,11 @@ def _enlarge_alpha(
     if alpha.min() == alpha.max():
         return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
     if any(stage.model.family == "diffusion" for stage in stages):
-        made = yield from noted(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
+        made = yield from prefix_notes(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:
         run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings)
-        runs = yield from noted(run, "transparency, ")
+        runs = yield from prefix_notes(run, "transparency, ")
     enlarged = runs[-1].pixels.mean(axis=2)
     around = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(alpha, around) == cv2.erode(alpha, around)

@@ -31,22 +31,22 @@ def limits() -> Limits:
     )
 
 
-def pictures() -> int:
+def most_pictures() -> int:
     """How many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
     return _whole("UPSCALE_MAX_PICTURES", 12, 1_000)
 
 
-def compared_pixels() -> int:
+def most_compared_pixels() -> int:
     """How many pixels all results of one comparison on the page may have: UPSCALE_MAX_COMPARED_MEGAPIXELS."""
     return int(_positive("UPSCALE_MAX_COMPARED_MEGAPIXELS", 1000) * MEGA)
 
 
-def model_bytes() -> int:
+def most_model_bytes() -> int:
     """The largest file of weights that is downloaded because somebody named it: UPSCALE_MAX_MODEL_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_MODEL_MEGABYTES", 256) * MEGA)
 
 
-def models_bytes() -> int:
+def most_kept_bytes() -> int:
     """How much of what visitors named is kept, all files together: UPSCALE_MAX_MODELS_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_MODELS_MEGABYTES", 2000) * MEGA)
 

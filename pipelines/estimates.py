@@ -14,14 +14,14 @@ from pathlib import Path
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage, resolve_options, specification
+from pipelines.catalog.rows import Stage, find_specification, resolve_options
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.speeds import MEASURED, Rate
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
-from pipelines.networks.tiling import plan
+from pipelines.networks.tiling import plan_tiles
 
 MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
@@ -106,7 +106,7 @@ def _believed(key: str, scale: int) -> Rate | None:
     row = _diffusion(key)
     if row is None:
         return MEASURED.get((key, scale))
-    return specification(row).rate(on_gpu=environment.zero_gpu() or has_nvidia())
+    return find_specification(row).rate(on_gpu=environment.zero_gpu() or has_nvidia())
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
@@ -132,7 +132,7 @@ def _passes(key: str, settings: Settings | None) -> int:
     row = _diffusion(key)
     if row is None:
         return 1
-    options, specified = resolve_options(row, (settings or Settings()).only(row.takes)), specification(row)
+    options, specified = resolve_options(row, (settings or Settings()).only(row.takes)), find_specification(row)
     return specified.encoding + options.passes + specified.decoding
 
 
@@ -140,7 +140,7 @@ def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
     """How many tiles a picture is cut into, and how many pixels each reads."""
     if tiling is None:
         return 1, width * height
-    planned = plan(height, width, tiling.side, tiling.overlap)
+    planned = plan_tiles(height, width, tiling.side, tiling.overlap)
     rows, columns = planned[0]
     return len(planned), (rows.stop - rows.start) * (columns.stop - columns.start)
 

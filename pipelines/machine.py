@@ -13,7 +13,7 @@ VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
 
-def machine() -> dict[str, str | int | float]:
+def describe() -> dict[str, str | int | float]:
     """The processor's name, how many of its cores this process may use, GB of 10^9 bytes of memory, and the system."""
     import psutil
 
@@ -32,7 +32,7 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory(groups: Path = CGROUPS) -> int:
+def memory_limit(groups: Path = CGROUPS) -> int:
     """Bytes of memory that this process may have at most: the machine's, or its container's by either version of
     Linux's cgroups.
     """
@@ -45,7 +45,7 @@ def memory(groups: Path = CGROUPS) -> int:
     return min(limits)
 
 
-def left_to_container(groups: Path = CGROUPS) -> int:
+def container_memory(groups: Path = CGROUPS) -> int:
     """Bytes that the limit of this process's container leaves, by version 2 of Linux's cgroups; NO_LIMIT without one.
 
     What is kept of files that were read counts as used there, although it makes way when memory is asked for.

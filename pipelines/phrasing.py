@@ -12,12 +12,12 @@ LONGEST_NAME_SHOWN = 80  # characters
 MOST_LISTED, LONGEST_LISTED = 3, 60  # names in one sentence, and characters of each
 
 
-def contender(model: str) -> str:
+def contender_name(model: str) -> str:
     """A row's model as one says it: "lapsrn", or "lapsrn x4 then fsrcnn x2" for the chain "lapsrn:4,fsrcnn:2"."""
     return " then ".join(stage.replace(":", " x") for stage in model.split(","))
 
 
-def file_name(model: str) -> str:
+def contender_file_name(model: str) -> str:
     """A row's model as part of a file's name: "lapsrn-x4_fsrcnn-x2" for the chain "lapsrn:4,fsrcnn:2".
 
     The key of a file on the Hub is followed by the start of its sha256: without its slashes it could be another's.
@@ -50,14 +50,14 @@ def list_names(names: Collection[str]) -> str:
     return f"{listed} and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else listed
 
 
-def number(value: float | None, digits: int) -> str:
+def format_number(value: float | None, digits: int) -> str:
     """With so many decimals; infinity is "∞", and what could not be had "–"."""
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds to read: "0.4 ms", "4 ms", "0.03 s", "2.1 s", "12 s", "4 min", "2.5 h"."""
     if seconds < 0.01:
         return f"{1000 * seconds:.{1 if seconds < 0.001 else 0}f} ms"
@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def megabytes(size: int) -> str:
+def format_bytes(size: int) -> str:
     """A number of bytes to read: "3.5 GB", "67 MB", "1.2 MB", "31 kB"."""
     if size >= 1_000_000_000:
         return f"{size / 1e9:.1f} GB"
@@ -79,9 +79,9 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"
 
 
-def download(size: int) -> str:
+def format_download(size: int) -> str:
     """What is about to be downloaded: a number of bytes, 0 where nobody has said it yet."""
-    return megabytes(size) if size else "a file of unknown size"
+    return format_bytes(size) if size else "a file of unknown size"
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
@@ -90,7 +90,7 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
     Those of a chain are told by stage: "sd-x4 x4: seed 7; espcn x2: tile 64".
     """
     if any(isinstance(value, Mapping) for value in settings.values()):
-        return "; ".join(f"{contender(stage)}: {describe_settings(values)}" for stage, values in settings.items())
+        return "; ".join(f"{contender_name(stage)}: {describe_settings(values)}" for stage, values in settings.items())
     told = {name: value for name, value in settings.items() if value != ""}
     return ", ".join(f"{name.replace('_', ' ')} {_value(name, value)}" for name, value in told.items())
 

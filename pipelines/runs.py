@@ -1,8 +1,8 @@
 """Long work as a generator: it yields `Step`s and returns its result.
 
 Runs compose with `result = yield from run`; closing one cancels it at its next step. Who only wants the result calls
-`finish`. Where only what is yielded gets through, as to another process, a run goes as `sent` and comes back as
-`received`.
+`finish`. Where only what is yielded gets through, as to another process, `send` makes a plain
+generator of a run and `receive` a run of that.
 """
 
 import threading
@@ -69,7 +69,7 @@ def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> 
         run.close()
 
 
-def changed(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
+def map_steps(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
     """The same run, each step as `change` makes it. No step is held here: it may hold pictures."""
     try:
         while True:
@@ -81,19 +81,19 @@ def changed(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
         run.close()
 
 
-def watched(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
+def watch_steps(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
     """The same run; `see` is called with each step before it goes on."""
 
     def seen(step: Step) -> Step:
         see(step)
         return step
 
-    return changed(run, seen)
+    return map_steps(run, seen)
 
 
-def noted(run: Run[T], prefix: str) -> Run[T]:
+def prefix_notes(run: Run[T], prefix: str) -> Run[T]:
     """The same run, each step's note with `prefix` in front."""
-    return changed(run, lambda step: replace(step, note=prefix + step.note))
+    return map_steps(run, lambda step: replace(step, note=prefix + step.note))
 
 
 def in_thread(job: Callable[[], T], step: Callable[[], Step], is_late: Callable[[], bool] = lambda: False) -> Run[T]:
@@ -117,7 +117,7 @@ def in_thread(job: Callable[[], T], step: Callable[[], Step], is_late: Callable[
     return outcome.result()
 
 
-def timed(run: Run[T]) -> Run[tuple[T, float]]:
+def time_run(run: Run[T]) -> Run[tuple[T, float]]:
     """The same run, its result together with the seconds that it worked.
 
     What passes between a step and the next being asked for is the caller's time, and not counted.
@@ -137,7 +137,7 @@ def timed(run: Run[T]) -> Run[tuple[T, float]]:
         run.close()
 
 
-def sent(run: Run[T]) -> Sent[T]:
+def send(run: Run[T]) -> Sent[T]:
     """The run as a plain generator that returns nothing: its steps, and last how it ended."""
     try:
         result = yield from run
@@ -147,8 +147,8 @@ def sent(run: Run[T]) -> Sent[T]:
         yield Finished(result)
 
 
-def received(steps: Sent[T]) -> Run[T]:
-    """The run that was `sent`: returns its result or raises its error; closing it closes `steps`."""
+def receive(steps: Sent[T]) -> Run[T]:
+    """Returns the run that `send` took apart: returns its result or raises its error; closing it closes `steps`."""
     end: Finished[T] | Failed | None = None
     try:
         for step in steps:  # to its very end: who sends it may have to tidy up after the last step

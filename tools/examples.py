@@ -93,7 +93,7 @@ def main() -> None:
 
 def result() -> None:
     """Enlarge the first example by the first model; once before, so that the time is that of a run like any other."""
-    stages = [Stage(FIRST_MODEL, catalog.factor(FIRST_SCALE))]
+    stages = [Stage(FIRST_MODEL, catalog.parse_scale(FIRST_SCALE))]
     picture = images.read(EXAMPLES[0].path)
     finish(enlarge_by(picture, stages))
     done = finish(enlarge_by(picture, stages))

@@ -12,11 +12,11 @@ from pipelines.errors import CannotWrite, UpscaleError
 OUT = Path("trained")
 RUNS = Path.home() / ".cache" / "upscale-bench" / "training"
 DEEPEST, WIDEST = 256, 1024
-MOST = 1 << 40  # of steps, and of a seed
-LARGEST = 4096  # batch, and side of a patch
+LARGEST_NUMBER = 1 << 40  # of steps, and of a seed
+LARGEST_BATCH, LARGEST_PATCH = 4096, 4096
 
 
-def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+def whole_number(least: int, most: int = LARGEST_NUMBER) -> Callable[[str], int]:
     """What reads a whole number within these bounds."""
 
     def read(text: str) -> int:
@@ -29,7 +29,7 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
     return read
 
 
-def rate(text: str) -> float:
+def learning_rate(text: str) -> float:
     """A learning rate."""
     number = float(text)
     if not 0 < number < math.inf:
@@ -37,7 +37,7 @@ def rate(text: str) -> float:
     return number
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Every option."""
     top = argparse.ArgumentParser(prog="python -m training", description="Train the bundled networks.")
     verbs = top.add_subparsers(dest="verb", required=True)
@@ -46,11 +46,16 @@ def parser() -> argparse.ArgumentParser:
         run.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
         run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training pictures")
         run.add_argument("--data-note", default="", help="where they come from and their licence, for the model card")
-        run.add_argument("--steps", type=whole(1), default=20_000)
-        run.add_argument("--batch", type=whole(1, LARGEST), default=16)
-        run.add_argument("--patch", type=whole(1, LARGEST), default=32, help="side of a patch in low-resolution pixels")
-        run.add_argument("--rate", type=rate, default=2.5e-3)
-        run.add_argument("--seed", type=whole(0), default=0)
+        run.add_argument("--steps", type=whole_number(1), default=20_000)
+        run.add_argument("--batch", type=whole_number(1, LARGEST_BATCH), default=16)
+        run.add_argument(
+            "--patch",
+            type=whole_number(1, LARGEST_PATCH),
+            default=32,
+            help="side of a patch in low-resolution pixels",
+        )
+        run.add_argument("--rate", type=learning_rate, default=2.5e-3)
+        run.add_argument("--seed", type=whole_number(0), default=0)
         run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
         run.add_argument(
             "--degradations",
@@ -59,12 +64,12 @@ def parser() -> argparse.ArgumentParser:
             help="how the small pictures are made: by antialiased bicubic, or in many ways, JPEG among them",
         )
         run.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
-        run.add_argument("--every", type=whole(1), default=500, help="steps between log lines and checkpoints")
+        run.add_argument("--every", type=whole_number(1), default=500, help="steps between log lines and checkpoints")
         run.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="checkpoints; not the repository")
         run.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="for the file and its card")
         if name == "swift":
-            run.add_argument("--width", type=whole(1, WIDEST), default=32)
-            run.add_argument("--depth", type=whole(1, DEEPEST), default=6)
+            run.add_argument("--width", type=whole_number(1, WIDEST), default=32)
+            run.add_argument("--depth", type=whole_number(1, DEEPEST), default=6)
     score = verbs.add_parser("score", help="measure written files on benchmark sets and put the table into their cards")
     score.add_argument("files", type=Path, nargs="+", metavar="FILE")
     score.add_argument("--sets", type=Path, nargs="+", required=True, metavar="FOLDER", help="Set5, Set14, Kodak24")
@@ -73,14 +78,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code 0; 1 with one line on stderr; 130 when interrupted."""
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         if options.verb == "score":
-            from training.score import score
+            from training.score import score_files
 
-            score(options.files, options.sets)
+            score_files(options.files, options.sets)
         else:
-            run(options)
+            train_and_export(options)
     except UpscaleError as error:
         print(error, file=sys.stderr)
         return 1
@@ -90,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def run(options: argparse.Namespace) -> None:
+def train_and_export(options: argparse.Namespace) -> None:
     """Train and export one network."""
     from training import data, mixed
     from training.checkpoint import Config
@@ -98,8 +103,8 @@ def run(options: argparse.Namespace) -> None:
     from training.trainer import batch_at, train
 
     for folder in (options.runs, options.out):
-        ready(folder)
-    files = data.find(options.data)
+        make_writable(folder)
+    files = data.find_pictures(options.data)
     load = mixed.load if options.degradations == "mixed" else data.load
     patches, held_out, notes = load(files, options.scale, options.patch)
     for note in notes:
@@ -114,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
         patch=options.patch,
         rate=options.rate,
         seed=options.seed,
-        data=data.digest(files),
+        data=data.describe_files(files),
         start=options.start.stem if options.start else "",
         exact=options.exact,
         degradations=options.degradations,
@@ -127,7 +132,7 @@ def run(options: argparse.Namespace) -> None:
         options.start,
         options.every,
         log=lambda line: print(line, flush=True),
-        command=command(options),
+        command=command_for(options),
     )
     names = ", ".join(folder.name for folder in options.data)
     count, side = batch_at(config, patches, config.steps - 1)
@@ -138,7 +143,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"wrote {export(trained, config, held_out, story, options.out)}")
 
 
-def ready(folder: Path) -> None:
+def make_writable(folder: Path) -> None:
     """Make the folder, and see that a file can be written there: hours later would be too late. Raises CannotWrite."""
     probe = folder / ".probe"
     try:
@@ -149,7 +154,7 @@ def ready(folder: Path) -> None:
         raise CannotWrite(f"Nothing can be written to {folder} ({error.strerror}).") from error
 
 
-def command(options: argparse.Namespace) -> str:
+def command_for(options: argparse.Namespace) -> str:
     """What to type for the same result; folders and checkpoints by their names, without where they lie here."""
     words = ["python", "-m", "training", options.verb, "--scale", options.scale, "--steps", options.steps]
     words += ["--batch", options.batch, "--patch", options.patch, "--rate", f"{options.rate:g}"]

@@ -35,7 +35,7 @@ class BranchedConv(nn.Module):
 
 
 @torch.no_grad()
-def collapsed(network: nn.Module) -> dict[str, torch.Tensor]:
+def collapse(network: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict of the plain network that computes the same as this branched one."""
     state = {}
     inside: list[str] = []

@@ -96,7 +96,7 @@ def read(path: Path) -> Checkpoint:
         raise BadSetting(f"{path} is damaged or not a checkpoint of this project.") from error
 
 
-def check(path: Path, found: Config, wanted: Config) -> None:
+def check_config(path: Path, found: Config, wanted: Config) -> None:
     """Raise BadSetting where the checkpoint is of another configuration than the one that is asked for."""
     ours, theirs = asdict(wanted), asdict(found)
     different = [f"{key} {theirs[key]} there, {ours[key]} here" for key in ours if ours[key] != theirs[key]]

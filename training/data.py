@@ -22,10 +22,11 @@ from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import to_uint8
 
-ENDINGS = {".png", ".bmp", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+TRAINING_SUFFIXES = {".png", ".bmp", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 ANY_SIZE = Limits(input_pixels=1 << 30, output_pixels=1 << 30, file_bytes=1 << 32)
-SHRINKS = (1.0, 0.8, 0.6)  # each picture is also used smaller: sharper per pixel, and free of its file's JPEG traces
-HELD_OUT = 40  # every 40th picture is for validation and never trained on
+# Each picture is also used smaller: sharper per pixel, and free of its file's JPEG traces.
+SMALLER_COPIES = (1.0, 0.8, 0.6)
+HELD_OUT_EVERY = 40  # every 40th picture is for validation and never trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +113,37 @@ class Patches:
         return row[index.to(row.device)].permute(0, 3, 1, 2).float() / 255
 
 
-def find(folders: Sequence[Path]) -> list[Path]:
+def find_pictures(folders: Sequence[Path]) -> list[Path]:
     """Every picture file under the folders, each once, sorted. BadSetting if there is none."""
     for folder in folders:
         if not folder.is_dir():
             raise BadSetting(f"There is no folder {folder}.")
-    found = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    found = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in TRAINING_SUFFIXES)
     files = sorted({path.resolve(): path for path in found}.values())
     if not files:
         raise BadSetting(f"No pictures in {', '.join(map(str, folders))}.")
     return files
 
 
-def digest(files: Sequence[Path]) -> str:
+def describe_files(files: Sequence[Path]) -> str:
     """How many files these are, and eight digits that others would not have: of their names and sizes."""
     text = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
     return f"{len(files)} files {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def read(path: Path) -> Image.Image:
+def read_picture(path: Path) -> Image.Image:
     """An RGB picture of 8 bits, upright, without what makes it transparent. BadPicture if the file is broken."""
     return Image.fromarray(to_uint8(images.read(path, bounds=ANY_SIZE).pixels))
 
 
-def pair(picture: Image.Image, scale: int) -> Pair:
+def make_pair(picture: Image.Image, scale: int) -> Pair:
     """The picture, cropped to a multiple of the scale, and its antialiased bicubic shrink."""
-    high = cropped(picture, scale)
+    high = crop_to_scale(picture, scale)
     low_size = (high.width // scale, high.height // scale)
-    return Pair(pixels_of(high.resize(low_size, Image.Resampling.BICUBIC)), pixels_of(high))
+    return Pair(to_tensor(high.resize(low_size, Image.Resampling.BICUBIC)), to_tensor(high))
 
 
-def cropped(picture: Image.Image, scale: int) -> Image.Image:
+def crop_to_scale(picture: Image.Image, scale: int) -> Image.Image:
     """The picture without the last rows and columns that are no multiple of the scale."""
     return picture.crop((0, 0, picture.width // scale * scale, picture.height // scale * scale))
 
@@ -152,8 +153,8 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[P
 
     BadSetting if nothing is left to train on or to validate on.
     """
-    pictures = split(files, patch * scale)
-    train = [pair(each, scale) for each in pictures.train]
+    pictures = split_pictures(files, patch * scale)
+    train = [make_pair(each, scale) for each in pictures.train]
     sizes = torch.tensor([each.low.shape[1:] for each in train])
     areas = sizes.prod(1)
     patches = Patches(
@@ -163,10 +164,10 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[P
         areas.cumsum(0) - areas,
         scale,
     )
-    return patches, [pair(each, scale) for each in pictures.held_out], pictures.notes
+    return patches, [make_pair(each, scale) for each in pictures.held_out], pictures.notes
 
 
-def split(files: Sequence[Path], least: int) -> Split:
+def split_pictures(files: Sequence[Path], least: int) -> Split:
     """Read the files and set every HELD_OUT-th aside; those with a side below `least` pixels are left out.
 
     BadSetting if nothing is left to train on or to validate on.
@@ -178,7 +179,7 @@ def split(files: Sequence[Path], least: int) -> Split:
     good = 0
     for path in files:
         try:
-            picture = read(path)
+            picture = read_picture(path)
         except BadPicture:
             broken.append(path.name)
             continue
@@ -186,7 +187,7 @@ def split(files: Sequence[Path], least: int) -> Split:
             small.append(path.name)
             continue
         good += 1
-        if good % HELD_OUT == 1:  # the first one too, so that a handful of pictures can be tried
+        if good % HELD_OUT_EVERY == 1:  # the first one too, so that a handful of pictures can be tried
             held_out.append(picture)
         else:
             train.extend(_smaller(picture, least))
@@ -201,12 +202,12 @@ def split(files: Sequence[Path], least: int) -> Split:
 
 
 def _smaller(picture: Image.Image, least: int) -> Iterator[Image.Image]:
-    for shrink in SHRINKS:
+    for shrink in SMALLER_COPIES:
         size = (round(picture.width * shrink), round(picture.height * shrink))
         if min(size) >= least:
             yield picture if shrink == 1 else picture.resize(size, Image.Resampling.BICUBIC)
 
 
-def pixels_of(picture: Image.Image) -> torch.Tensor:
+def to_tensor(picture: Image.Image) -> torch.Tensor:
     """uint8 (3, H, W)."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)

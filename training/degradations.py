@@ -19,11 +19,11 @@ from PIL import Image
 
 Pixels8: TypeAlias = npt.NDArray[np.uint8]
 
-WIDEST = 0.8  # standard deviation of the widest blur, in low-resolution pixels
-REACH = (
+WIDEST_BLUR = 0.8  # standard deviation of the widest blur, in low-resolution pixels
+DEGRADATION_REACH = (
     4  # how many low-resolution pixels away a degraded pixel reads at most, JPEG apart: three deviations, or Lanczos
 )
-BLOCK = 16  # side of what JPEG treats alike where it halves the colours' resolution
+JPEG_BLOCK = 16  # side of what JPEG treats alike where it halves the colours' resolution
 HALF_COLOUR = 2  # Pillow's number for 4:2:0, as most files have it; 0 is 4:4:4
 
 
@@ -47,24 +47,24 @@ Shrink: TypeAlias = Callable[[Pixels8, int, Degradation], Pixels8]
 
 def degrade(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
     """The small picture, (H/scale, W/scale, 3), of a large one whose sides are multiples of the scale."""
-    low = KERNELS[by.kernel](high, scale, by)
-    return low if by.quality is None else as_jpeg(low, by.quality, by.subsampling)
+    low = SHRINK_BY_KERNEL[by.kernel](high, scale, by)
+    return low if by.quality is None else compress_jpeg(low, by.quality, by.subsampling)
 
 
-def as_jpeg(picture: Pixels8, quality: int, subsampling: int = HALF_COLOUR) -> Pixels8:
+def compress_jpeg(picture: Pixels8, quality: int, subsampling: int = HALF_COLOUR) -> Pixels8:
     """The picture as it comes back from a JPEG file of this quality."""
     stream = BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=subsampling)
     return np.asarray(Image.open(stream))
 
 
-def draw(random: np.random.Generator) -> Degradation:
+def draw_degradation(random: np.random.Generator) -> Degradation:
     """A degradation as people's pictures may have seen it: any kernel, and JPEG half of the time."""
-    names = list(SHARES)
-    shares = np.array(list(SHARES.values()), float)
+    names = list(KERNEL_SHARES)
+    shares = np.array(list(KERNEL_SHARES.values()), float)
     kernel = names[random.choice(len(names), p=shares / shares.sum())]
-    quality = int(random.integers(LOWEST, HIGHEST + 1)) if random.random() < JPEG_SHARE else None
-    deviation = float(random.uniform(0.3, WIDEST))
+    quality = int(random.integers(LOWEST_QUALITY, HIGHEST_QUALITY + 1)) if random.random() < JPEG_SHARE else None
+    deviation = float(random.uniform(0.3, WIDEST_BLUR))
     return Degradation(kernel, quality, deviation, 0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR)
 
 
@@ -84,7 +84,7 @@ def _blur(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
     return _opencv(np.asarray(blurred, np.uint8), scale, by, cv2.INTER_LINEAR)
 
 
-KERNELS: Mapping[str, Shrink] = {
+SHRINK_BY_KERNEL: Mapping[str, Shrink] = {
     "bicubic": partial(_pillow, kernel=Image.Resampling.BICUBIC),
     "lanczos": partial(_pillow, kernel=Image.Resampling.LANCZOS),
     "bilinear": partial(_pillow, kernel=Image.Resampling.BILINEAR),
@@ -97,7 +97,7 @@ KERNELS: Mapping[str, Shrink] = {
 }
 """How pictures are shrunk. Bicubic to area antialias, OpenCV's and the nearest pixel do not."""
 
-SHARES = {
+KERNEL_SHARES = {
     "bicubic": 4,
     "lanczos": 2,
     "bilinear": 2,
@@ -108,5 +108,5 @@ SHARES = {
     "nearest": 1.5,
     "nearest-behind": 1.5,
 }
-JPEG_SHARE, LOWEST, HIGHEST = 0.5, 40, 97
+JPEG_SHARE, LOWEST_QUALITY, HIGHEST_QUALITY = 0.5, 40, 97
 FULL_COLOUR_SHARE = 0.25

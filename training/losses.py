@@ -2,14 +2,14 @@
 
 import torch
 
-LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # BT.601, 16..235, without its offset
+VIDEO_RANGE_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # BT.601, 16..235, without its offset
 LUMA_SHARE = 0.6  # with 0.8, colours were behind what bicubic makes of them
 
 
 def luma(picture: torch.Tensor) -> torch.Tensor:
     """(N, 3, H, W) -> (N, H, W), the offset of 16 left out: it cancels in every difference."""
     red, green, blue = picture.unbind(1)
-    return red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
+    return red * VIDEO_RANGE_LUMA[0] + green * VIDEO_RANGE_LUMA[1] + blue * VIDEO_RANGE_LUMA[2]
 
 
 def luma_weighted_l1(output: torch.Tensor, original: torch.Tensor) -> torch.Tensor:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.data import Pair, cropped, pixels_of, split
-from training.degradations import BLOCK, REACH, Degradation, Pixels8, degrade, draw
+from training.data import Pair, crop_to_scale, split_pictures, to_tensor
+from training.degradations import DEGRADATION_REACH, JPEG_BLOCK, Degradation, Pixels8, degrade, draw_degradation
 
 VALIDATION = (
     Degradation("bicubic"),
@@ -29,7 +29,7 @@ VALIDATION = (
     Degradation("nearest"),
 )
 CPU = torch.device("cpu")
-EACH = 2  # so many of these for each held-out picture
+PAIRS_PER_PICTURE = 2  # so many of these for each held-out picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class MixedPatches:
         if transpose:
             window, top, left = window.swapaxes(0, 1), left, top
         window = np.ascontiguousarray(window)
-        low = degrade(window, self.scale, draw(random))
+        low = degrade(window, self.scale, draw_degradation(random))
         return low[top : top + patch, left : left + patch], window[
             top * self.scale : (top + patch) * self.scale, left * self.scale : (left + patch) * self.scale
         ]
@@ -88,7 +88,7 @@ class _Around:
 
 def _around(side: int, patch: int, random: np.random.Generator) -> _Around:
     first = int(random.integers(side - patch + 1))
-    before, after = (REACH + int(each) for each in random.integers(BLOCK, size=2))
+    before, after = (DEGRADATION_REACH + int(each) for each in random.integers(JPEG_BLOCK, size=2))
     before, after = min(before, first), min(after, side - patch - first)
     return _Around(first - before, first + patch + after, before, after)
 
@@ -98,17 +98,17 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[MixedPatches, l
 
     BadSetting if nothing is left to train on or to validate on.
     """
-    pictures = split(files, patch * scale)
-    train = [np.asarray(cropped(each, scale)) for each in pictures.train]
+    pictures = split_pictures(files, patch * scale)
+    train = [np.asarray(crop_to_scale(each, scale)) for each in pictures.train]
     held_out = [
-        degraded_pair(picture, scale, VALIDATION[(number * EACH + offset) % len(VALIDATION)])
+        make_degraded_pair(picture, scale, VALIDATION[(number * PAIRS_PER_PICTURE + offset) % len(VALIDATION)])
         for number, picture in enumerate(pictures.held_out)
-        for offset in range(EACH)
+        for offset in range(PAIRS_PER_PICTURE)
     ]
     return MixedPatches(train, scale), held_out, pictures.notes
 
 
-def degraded_pair(picture: Image.Image, scale: int, by: Degradation) -> Pair:
+def make_degraded_pair(picture: Image.Image, scale: int, by: Degradation) -> Pair:
     """The picture, cropped to a multiple of the scale, and what degrading makes of it."""
-    high = cropped(picture, scale)
-    return Pair(pixels_of(Image.fromarray(degrade(np.asarray(high), scale, by))), pixels_of(high))
+    high = crop_to_scale(picture, scale)
+    return Pair(to_tensor(Image.fromarray(degrade(np.asarray(high), scale, by))), to_tensor(high))

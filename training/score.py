@@ -12,9 +12,9 @@ from torch import nn
 
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
-from pipelines.networks.checkpoints import read
-from training.data import Pair, find, pair, pixels_of
-from training.data import read as read_picture
+from pipelines.networks.checkpoints import read_network
+from training.data import Pair, find_pictures, make_pair, to_tensor
+from training.data import read_picture as read_picture
 from training.trainer import validate
 
 HEADING = "## Scores"
@@ -31,13 +31,13 @@ class Bicubic(nn.Module):
         return nn.functional.interpolate(picture, scale_factor=self.scale, mode="bicubic", antialias=True)
 
 
-def score(files: Sequence[Path], sets: Sequence[Path]) -> None:
+def score_files(files: Sequence[Path], sets: Sequence[Path]) -> None:
     """Print PSNR-Y of each file on each set, and put the table into the model card beside the file."""
     for path in files:
-        network = read(path)
+        network = read_network(path)
         lines = ["| set | bicubic | this network |", "|-|-|-|"]
         for folder in sets:
-            pairs = list(benchmark_pairs(folder, network.scale))
+            pairs = list(read_pairs(folder, network.scale))
             ours, plain = (validate(each, pairs, torch.device("cpu")) for each in (network, Bicubic(network.scale)))
             lines.append(f"| {folder.name} ({len(pairs)}) | {plain:.2f} | {ours:.2f} |")
         table = "\n".join(lines)
@@ -48,18 +48,18 @@ def score(files: Sequence[Path], sets: Sequence[Path]) -> None:
         write_whole(document, f"{text}\n\n{HEADING}\n\n{note}\n\n{table}\n".encode())
 
 
-def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
+def read_pairs(folder: Path, scale: int) -> Iterator[Pair]:
     """The pairs of a set at this scale. BadSetting if it has none."""
     given = folder / "LR_bicubic" / f"X{scale}"
     if not given.is_dir():
-        for path in find([folder]):
-            yield pair(read_picture(path), scale)
+        for path in find_pictures([folder]):
+            yield make_pair(read_picture(path), scale)
         return
-    for path in find([folder / "HR"]):
+    for path in find_pictures([folder / "HR"]):
         low = given / f"{path.stem}x{scale}.png"
         if not low.exists():
             raise BadSetting(f"{folder.name} has no {low.name} for {path.name}.")
-        small, high = pixels_of(read_picture(low)), pixels_of(read_picture(path))
+        small, high = to_tensor(read_picture(low)), to_tensor(read_picture(path))
         height, width = small.shape[1] * scale, small.shape[2] * scale
         if high.shape[1] < height or high.shape[2] < width:
             raise BadSetting(f"{path.name} is smaller than {low.name} enlarged by {scale}.")

@@ -25,8 +25,8 @@ from training.losses import luma_weighted_l1, psnr_y
 
 EMA = 0.999
 WARM_UP = 200  # steps
-SEEDS = 1_000_003  # a step's seed is its number after so many for each run's
-LATE = 0.75  # from this part of the run on, patches are twice as large and half as many
+SEEDS_PER_RUN = 1_000_003  # a step's seed is its number after so many for each run's
+LARGE_PATCHES_FROM = 0.75  # from this part of the run on, patches are twice as large and half as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Trained:
     rounds: tuple[Round, ...]
 
 
-def build(config: Config) -> nn.Module:
+def build_for_training(config: Config) -> nn.Module:
     """The network in its training form, freshly initialised from the seed."""
     torch.manual_seed(config.seed)
     if config.network == "srcnn":
@@ -45,7 +45,7 @@ def build(config: Config) -> nn.Module:
     return Swift(config.scale, config.width, config.depth, BranchedConv)
 
 
-def device_and_dtype(exact: bool = False) -> tuple[torch.device, torch.dtype]:
+def choose_device(exact: bool = False) -> tuple[torch.device, torch.dtype]:
     """The GPU if there is one; bfloat16 where matrix units do it (a GPU, AMX), else float32."""
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.float32 if exact else torch.bfloat16
@@ -68,8 +68,8 @@ def train(
     `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. BadSetting if a
     checkpoint is of another configuration, CannotWrite, TrainingStopped if anything stops being a number.
     """
-    device, dtype = device_and_dtype(config.exact)
-    network, average = build(config).to(device), build(config).to(device)
+    device, dtype = choose_device(config.exact)
+    network, average = build_for_training(config).to(device), build_for_training(config).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
     done, seconds = 0, 0.0
     rounds: tuple[Round, ...] = ()
@@ -86,7 +86,7 @@ def train(
     while done < config.steps:
         for group in optimizer.param_groups:
             group["lr"] = rate_at(config, done)
-        low, high = patches.batch(*batch_at(config, patches, done), seed=config.seed * SEEDS + done)
+        low, high = patches.batch(*batch_at(config, patches, done), seed=config.seed * SEEDS_PER_RUN + done)
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             output = network(low.contiguous(memory_format=torch.channels_last))
         loss = luma_weighted_l1(output.float(), high)
@@ -94,7 +94,7 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         done += 1
-        follow(average, network, done)
+        update_average(average, network, done)
         losses.append(loss.detach())
         if done % every == 0 or done == config.steps:
             mean = torch.stack(losses).mean().item()
@@ -111,10 +111,10 @@ def train(
                 f"step {done}/{config.steps}  loss {mean:.5f}  PSNR-Y {score:.3f} dB  "
                 f"rate {rate_at(config, done - 1):.1e}  {seconds / 60:.1f} min"
             )
-            seen = (*rounds, Round(command, processor(config.exact), seconds / 3600))
+            seen = (*rounds, Round(command, describe_processor(config.exact), seconds / 3600))
             state = (network.state_dict(), average.state_dict(), optimizer.state_dict())
             checkpoint.write(path, Checkpoint(config, done, seconds, seen, *state))
-    return Trained(average.cpu(), (*rounds, Round(command, processor(config.exact), seconds / 3600)))
+    return Trained(average.cpu(), (*rounds, Round(command, describe_processor(config.exact), seconds / 3600)))
 
 
 def resume(
@@ -122,7 +122,7 @@ def resume(
 ) -> tuple[int, float, tuple[Round, ...]]:
     """Fill all three from the checkpoint; its step, its seconds, and the rounds before it. Raises BadSetting."""
     saved = checkpoint.read(path)
-    checkpoint.check(path, saved.config, config)
+    checkpoint.check_config(path, saved.config, config)
     try:
         network.load_state_dict(saved.network)
         average.load_state_dict(saved.average)
@@ -138,9 +138,9 @@ def all_finite(*networks: nn.Module) -> bool:
     return all(bool(value.isfinite().all()) for network in networks for value in network.parameters())
 
 
-def processor(exact: bool = False) -> str:
+def describe_processor(exact: bool = False) -> str:
     """What trains: the GPU's name, or the processor's with its threads and precision."""
-    device, dtype = device_and_dtype(exact)
+    device, dtype = choose_device(exact)
     precision = str(dtype).removeprefix("torch.")
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name()}, {precision}"
@@ -156,13 +156,13 @@ def rate_at(config: Config, step: int) -> float:
 
 def batch_at(config: Config, patches: Supply, step: int) -> tuple[int, int]:
     """How many patches, and of which size, this step sees."""
-    if step < LATE * config.steps or 2 * config.patch > patches.largest:
+    if step < LARGE_PATCHES_FROM * config.steps or 2 * config.patch > patches.largest:
         return config.batch, config.patch
     return max(1, config.batch // 2), 2 * config.patch
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, step: int) -> None:
+def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
     """Move the averaged weights a little towards the current ones; more so early on."""
     weight = 1 - min(EMA, step / (step + 10))
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)

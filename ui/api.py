@@ -14,7 +14,7 @@ from gradio import events
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
-from pipelines.images.door import Source
+from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, KERNELS, PROTOCOLS
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
@@ -88,13 +88,13 @@ def build() -> None:
     )
 
 
-def upscale(image: Source | None, model: str, scale: str, denoise: float | None = None) -> Iterator[Result]:
+def upscale(image: ImageSource | None, model: str, scale: str, denoise: float | None = None) -> Iterator[Result]:
     """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details.
 
     `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
     """
     with mendable():
-        stage = Stage(catalog.find(model).key, catalog.factor(scale))
+        stage = Stage(catalog.find(model).key, catalog.parse_scale(scale))
         yield from _enlarge(image, [stage], Settings(denoise=denoise))
 
 
@@ -103,7 +103,7 @@ def list_models() -> list[dict[str, Any]]:
     return [catalog.as_dict(model) for model in catalog.MODELS]
 
 
-def chain(image: Source | None, first: str, second: str) -> Iterator[Result]:
+def chain(image: ImageSource | None, first: str, second: str) -> Iterator[Result]:
     """Enlarge a picture to eight times its size: by the model `first` at x4, then by `second` at x2.
 
     Returns the lossless result and its details.
@@ -114,7 +114,7 @@ def chain(image: Source | None, first: str, second: str) -> Iterator[Result]:
 
 
 def prompt(
-    image: Source | None,
+    image: ImageSource | None,
     prompt: str | None = None,
     negative_prompt: str | None = None,
     steps: int | None = None,
@@ -139,7 +139,7 @@ def prompt(
 
 
 def benchmark(
-    image: Source | None, protocol: str, models: list[str], scale: str, kernel: str, stages: list[str]
+    image: ImageSource | None, protocol: str, models: list[str], scale: str, kernel: str, stages: list[str]
 ) -> Iterator[dict[str, Any] | None]:
     """Score models on a picture by a protocol ("round-trip", "chained-8x" or "no-original"), as the command line does.
 
@@ -155,7 +155,7 @@ def _result() -> list[gr.components.Component]:
     return [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)]
 
 
-def _enlarge(image: Source | None, stages: Sequence[Stage], settings: Settings | None = None) -> Iterator[Result]:
+def _enlarge(image: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         picture = enlarging.opened(image, stages, settings)
         done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda text, share: (None, None))

@@ -184,7 +184,7 @@ SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4)
 DIFFUSION = tuple(each.model for each in SPECIFICATIONS)
 
 
-def specification(model: Model) -> Specification:
+def find_specification(model: Model) -> Specification:
     """Looks up the specification of a diffusion model's row, by its `arch`."""
     return next(each for each in SPECIFICATIONS if each.model.arch == model.arch)
 
@@ -193,4 +193,4 @@ def resolve_options(model: Model, settings: Settings) -> Options:
     """Returns the model's own options, changed by the settings that were given. Blanks around a prompt do not count."""
     given = {name: getattr(settings, name) for name in settings.given() & set(Options.__dataclass_fields__)}
     stripped = {name: value.strip() for name, value in given.items() if isinstance(value, str)}
-    return replace(specification(model).options, **(given | stripped))
+    return replace(find_specification(model).options, **(given | stripped))

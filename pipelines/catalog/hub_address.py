@@ -5,11 +5,11 @@ from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import BadSetting
 
-HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
-SUFFIXES = (".safetensors", ".pth", ".pt")
-KEY_CHARACTERS = 200  # at most, of a key: with a picture's name before it, it becomes a file's name
-EXAMPLE = "owner/name/file.safetensors"
-SHOWN = 60  # characters
+HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
+LONGEST_KEY = 200  # at most, of a key: with a picture's name before it, it becomes a file's name
+HUB_EXAMPLE = "owner/name/file.safetensors"
+LONGEST_QUOTE = 60  # characters
 
 PATH_CHARACTERS = "letters of English, digits, spaces and . _ - + ( ) [ ]"  # in a path: a comma separates models
 
@@ -18,37 +18,38 @@ _NAME = r"[\w.+()\[\]-](?:[\w.+()\[\] -]*[\w.+()\[\]-])?"
 _KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}|main))?/((?:{_NAME}/)*{_NAME})", re.ASCII)
 
 
-def parts(text: str) -> tuple[str, str | None, str]:
+def parse(text: str) -> tuple[str, str | None, str]:
     """The repository "owner/name", the 40-hex revision (None: the newest), and the path of the file in it.
 
     Raises BadSetting, one sentence, for what names no file of weights there.
     """
     text = text.strip()
     is_address = re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text, re.IGNORECASE)
-    key = _of_address(text) if is_address else text.replace("%20", " ")
-    if len(key) > KEY_CHARACTERS:
-        raise BadSetting(f"The name of a file on the Hub has at most {KEY_CHARACTERS} characters here, not {len(key)}.")
+    key = _key_of_url(text) if is_address else text.replace("%20", " ")
+    if len(key) > LONGEST_KEY:
+        raise BadSetting(f"The name of a file on the Hub has at most {LONGEST_KEY} characters here, not {len(key)}.")
     match = _KEY.fullmatch(key)
     repo, revision, path = match.groups() if match else ("", None, "")
-    if not match and re.fullmatch(rf"{_PART}/{_PART}(@\w+)?(/[^/\n]+)+", key, re.ASCII) and _odd(key):
-        raise BadSetting(f"{_quoted(text)} has {_odd(key)}, and a file's path may only have {PATH_CHARACTERS} here.")
+    is_key = re.fullmatch(rf"{_PART}/{_PART}(@\w+)?(/[^/\n]+)+", key, re.ASCII)
+    if not match and is_key and (forbidden := _first_forbidden(key)):
+        raise BadSetting(f"{_quoted(text)} has {forbidden}, and a file's path may only have {PATH_CHARACTERS} here.")
     if not match or re.search(r"--|\.\.|\.git$", repo) or {".", ".."} & set(path.split("/")):
-        hint = f"write {EXAMPLE}, or the address of its page there"
+        hint = f"write {HUB_EXAMPLE}, or the address of its page there"
         raise BadSetting(f"{_quoted(text)} names no file on the Hub: {hint}.")
-    if not path.lower().endswith(SUFFIXES):
-        *most, last = SUFFIXES
+    if not path.lower().endswith(WEIGHTS_SUFFIXES):
+        *most, last = WEIGHTS_SUFFIXES
         raise BadSetting(f"{_quoted(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
     return repo, None if revision == "main" else revision, path
 
 
-def _of_address(address: str) -> str:
+def _key_of_url(address: str) -> str:
     """The key for the address of a file, or of its page, on huggingface.co."""
     try:
         url = urlsplit(address if "://" in address else f"https://{address}")
         host = url.hostname
     except ValueError:
         host = None
-    if host not in HOSTS:
+    if host not in HUB_HOSTS:
         raise BadSetting(f"Only files on huggingface.co can be used, not {_quoted(address)}.")
     names = unquote(url.path).strip("/").split("/")
     if names[0] in ("spaces", "datasets"):
@@ -65,7 +66,7 @@ def _of_address(address: str) -> str:
     raise BadSetting(f"A file can be used as it is on main or at a 40-digit revision, not at {_quoted(revision)}.")
 
 
-def _odd(key: str) -> str:
+def _first_forbidden(key: str) -> str:
     """The first character that a path may not have, as it may stand in a sentence; empty where there is none."""
     path = key.split("/", 2)[2]
     odd = re.search(r"[^\w.+()\[\] /-]", path, re.ASCII)
@@ -74,4 +75,4 @@ def _odd(key: str) -> str:
 
 def _quoted(text: str) -> str:
     """The text in quotes as it may stand in a sentence: its beginning, with escapes for what cannot be printed."""
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…")

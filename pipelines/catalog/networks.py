@@ -18,7 +18,7 @@ def _released(file: File) -> Weights:
     return Weights((file,), (Url("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0"),))
 
 
-OWN = (
+OWN_NETWORKS = (
     Model(
         key="swift",
         name="Swift",

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from pipelines.catalog.schema import TILED, File, Model, Weights, github
+from pipelines.catalog.schema import TILED, File, Model, Weights, github_url
 
 
 def _opencv(repo: str, commit: str, files: Mapping[int, File]) -> Mapping[int, Weights]:
-    return {scale: Weights((file,), (github(repo, commit),)) for scale, file in files.items()}
+    return {scale: Weights((file,), (github_url(repo, commit),)) for scale, file in files.items()}
 
 
 OPENCV = (

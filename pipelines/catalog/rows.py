@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from pipelines.catalog import hub_address
 from pipelines.catalog.classical import CLASSICAL
-from pipelines.catalog.diffusion import DIFFUSION, resolve_options, specification
-from pipelines.catalog.hub_address import EXAMPLE as HUB_EXAMPLE
-from pipelines.catalog.networks import OWN, REAL_ESRGAN
+from pipelines.catalog.diffusion import DIFFUSION, find_specification, resolve_options
+from pipelines.catalog.hub_address import HUB_EXAMPLE as HUB_EXAMPLE
+from pipelines.catalog.networks import OWN_NETWORKS, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
 from pipelines.catalog.schema import (
     COLOUR_FIXES,
@@ -24,28 +24,36 @@ from pipelines.catalog.schema import (
     Hub,
     Model,
     Pin,
-    Source,
+    SourceData,
     Tiling,
     Url,
     Weights,
-    github,
+    github_url,
 )
-from pipelines.catalog.settings import GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS, Settings, check
+from pipelines.catalog.settings import (
+    GUIDANCE_RANGE,
+    LONGEST_PROMPT,
+    NOISE_LEVEL_RANGE,
+    SEED_RANGE,
+    STEPS_RANGE,
+    Settings,
+    check_settings,
+)
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadSetting
 
 __all__ = [
     "COLOUR_FIXES",
     "CPU_ENGINES",
-    "GUIDANCE",
+    "GUIDANCE_RANGE",
     "HUB_EXAMPLE",
     "LONGEST_PROMPT",
     "METRIC_FILES",
     "MODELS",
-    "NOISE_LEVEL",
+    "NOISE_LEVEL_RANGE",
     "SCALES",
-    "SEED",
-    "STEPS",
+    "SEED_RANGE",
+    "STEPS_RANGE",
     "Family",
     "File",
     "Hub",
@@ -53,28 +61,28 @@ __all__ = [
     "Options",
     "Pin",
     "Settings",
-    "Source",
+    "SourceData",
     "Specification",
     "Stage",
     "Tiling",
     "Url",
     "Weights",
     "as_dict",
-    "check",
+    "check_settings",
     "check_stages",
-    "factor",
+    "count_parameters",
     "find",
-    "needed_by",
-    "on_hub",
-    "owner",
-    "parameters",
+    "find_on_hub",
+    "find_owner",
+    "find_specification",
+    "list_weights",
+    "parse_scale",
     "parse_stages",
     "resolve_options",
-    "specification",
     "weights_for",
 ]
 
-MODELS = (*CLASSICAL, *OWN, *OPENCV, *REAL_ESRGAN, *DIFFUSION)
+MODELS = (*CLASSICAL, *OWN_NETWORKS, *OPENCV, *REAL_ESRGAN, *DIFFUSION)
 
 # What metrics need, by key and part: each part has a publisher of its own.
 METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
@@ -87,7 +95,7 @@ METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
                     sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
                 ),
             ),
-            (github("richzhang/PerceptualSimilarity", "082bb24f84c091ea94de2867d34c4544f68e0963"),),
+            (github_url("richzhang/PerceptualSimilarity", "082bb24f84c091ea94de2867d34c4544f68e0963"),),
         ),
         "backbone": Weights(
             (File("alexnet-owt-7be5be79.pth", 244_400_000, sha256_prefix="7be5be79"),),
@@ -98,7 +106,7 @@ METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
 
 
 def find(key: str) -> Model:
-    """The row with that key, or a row for the file on the Hub that it names, as `on_hub` takes it.
+    """The row with that key, or a row for the file on the Hub that it names, as `find_on_hub` takes it.
 
     Raises BadSetting where there is none, naming the nearest key.
     """
@@ -106,20 +114,20 @@ def find(key: str) -> Model:
         if model.key == key:
             return model
     if "/" in str(key):
-        return on_hub(str(key))
+        return find_on_hub(str(key))
     keys = [model.key for model in MODELS]
     close = difflib.get_close_matches(str(key), keys, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}."
     raise BadSetting(f"There is no model {str(key)[:60]!r}; {hint}")
 
 
-def on_hub(text: str) -> Model:
+def find_on_hub(text: str) -> Model:
     """A row for the file of a community model: "owner/name/file.safetensors", or its address on huggingface.co.
 
     "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
     once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
     """
-    repo, revision, path = hub_address.parts(text)
+    repo, revision, path = hub_address.parse(text)
     weights = Weights((File(path, 0),), (Hub(repo, revision, public=True),), anywhere=False)
     return Model(
         key=f"{repo}@{revision}/{path}" if revision else f"{repo}/{path}",
@@ -134,7 +142,7 @@ def on_hub(text: str) -> Model:
     )
 
 
-def owner(weights: Weights) -> tuple[Model, int] | None:
+def find_owner(weights: Weights) -> tuple[Model, int] | None:
     """The row that needs these weights and the first scale at which it does; None where none does."""
     for model in MODELS:
         for scale, needed in model.scales.items():
@@ -191,10 +199,10 @@ def check_stages(stages: Sequence[Stage], settings: Settings) -> None:
     """
     for stage in stages:
         _ = stage.weights
-    check([stage.model for stage in stages], settings)
+    check_settings([stage.model for stage in stages], settings)
 
 
-def factor(scale: str) -> int:
+def parse_scale(scale: str) -> int:
     """The number that "x2", "x3", "x4" or "x8" stands for. Raises BadSetting for anything else."""
     for each in SCALES:
         if scale == f"x{each}":
@@ -203,12 +211,12 @@ def factor(scale: str) -> int:
     raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")
 
 
-def parameters(model: Model, scale: int) -> int | None:
+def count_parameters(model: Model, scale: int) -> int | None:
     """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
     return 0 if model.scales[scale] is None else model.params.get(scale)
 
 
-def needed_by(key: str) -> Mapping[str, Weights]:
+def list_weights(key: str) -> Mapping[str, Weights]:
     """All weights of a model or a metric, by what to call them: "espcn x2", "lpips heads". Raises as `find` does."""
     if key in METRIC_FILES:
         return {f"{key} {part}": needed for part, needed in METRIC_FILES[key].items()}

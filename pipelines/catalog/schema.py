@@ -66,7 +66,7 @@ class Url:
     base: str
 
 
-Source = Hub | Url
+SourceData = Hub | Url
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Weights:
     """The files one model needs at one scale, and where to ask for them, in order."""
 
     files: tuple[File, ...]
-    sources: tuple[Source, ...]  # none for files that come with the program, and for those that nobody offers
+    sources: tuple[SourceData, ...]  # none for files that come with the program, and for those that nobody offers
     anywhere: bool = True  # whether a file of that name in the user's folder, or among the bundled ones, is meant too
     pipeline: str = ""  # of a folder that diffusers saved the class, as its model_index.json names it
 
@@ -140,5 +140,5 @@ class Tiling(NamedTuple):
     held: int = 0
 
 
-def github(repo: str, commit: str) -> Url:
+def github_url(repo: str, commit: str) -> Url:
     return Url(f"https://raw.githubusercontent.com/{repo}/{commit}")

@@ -12,11 +12,11 @@ from pipelines.catalog.schema import COLOUR_FIXES, Model
 from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
 
-STEPS = (1, 200)
-GUIDANCE = (1, 30)
-NOISE_LEVEL = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
-SEED = (0, 2**32 - 1)
-SMALLEST_SIDE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
+STEPS_RANGE = (1, 200)
+GUIDANCE_RANGE = (1, 30)
+NOISE_LEVEL_RANGE = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
+SEED_RANGE = (0, 2**32 - 1)
+SMALLEST_LATENT_TILE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
 LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
 
 
@@ -43,7 +43,7 @@ class Settings:
         return replace(self, **dict.fromkeys(self.given() - names))
 
 
-def check(models: Sequence[Model], settings: Settings) -> None:
+def check_settings(models: Sequence[Model], settings: Settings) -> None:
     """Raise BadSetting for a setting that none of the models can use, or that is out of its range."""
     usable = frozenset[str]().union(*(model.takes for model in models))
     for name in sorted(settings.given() - usable):
@@ -68,10 +68,10 @@ def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
 
 def check_ranges(settings: Settings) -> None:
     """Raise BadSetting, in one sentence, for the first value that is out of its range or of another type."""
-    _whole("Steps are", settings.steps, STEPS)
-    _number("Guidance is", settings.guidance, GUIDANCE)
-    _whole("The noise level is", settings.noise_level, NOISE_LEVEL)
-    _whole("The seed is", settings.seed, SEED)
+    _whole("Steps are", settings.steps, STEPS_RANGE)
+    _number("Guidance is", settings.guidance, GUIDANCE_RANGE)
+    _whole("The noise level is", settings.noise_level, NOISE_LEVEL_RANGE)
+    _whole("The seed is", settings.seed, SEED_RANGE)
     _text("The prompt", settings.prompt)
     _text("The negative prompt", settings.negative_prompt)
     if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:

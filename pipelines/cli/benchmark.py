@@ -136,26 +136,26 @@ def _measured(
 
 def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
     """Say how much is about to be downloaded, before it is."""
-    from pipelines.phrasing import download
+    from pipelines.phrasing import format_download
     from pipelines.weights import fetch as weights
 
     done = {row.model for row in earlier if row.error is None}
     stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
     for stage in stages:
         if stage.weights is not None and weights.find(stage.weights) is None:
-            _say(f"{stage.key} x{stage.scale} is not here: asking for {download(stage.weights.size)}")
+            _say(f"{stage.key} x{stage.scale} is not here: asking for {format_download(stage.weights.size)}")
 
 
 def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Judges":
     """What the metrics need, or why that is not to be had."""
     from pipelines.measuring.run import fetch_judges, load_judges, missing_files
-    from pipelines.phrasing import megabytes
+    from pipelines.phrasing import format_bytes
     from pipelines.runs import finish
 
     if not options.lpips:
         return load_judges()
     if lacking := missing_files("lpips"):
-        _say(f"lpips is not here: asking for {megabytes(sum(each.size for each in lacking))}")
+        _say(f"lpips is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
     return finish(fetch_judges(["lpips"]), show)
 
 
@@ -223,12 +223,12 @@ def _name(row: "Row") -> str:
 def _line(row: "Row") -> str:
     """A finished row."""
     from pipelines.measuring.run import score_of
-    from pipelines.phrasing import duration
+    from pipelines.phrasing import format_duration
 
     if row.error:
         return f"{_name(row)}  failed: {row.error}"
     scores = [_score(metric, score_of(row, metric.key)) for metric in _printed()]
-    return "  ".join([_name(row), *filter(None, scores), duration(row.seconds or 0)])
+    return "  ".join([_name(row), *filter(None, scores), format_duration(row.seconds or 0)])
 
 
 def _print_summary(report: "Report") -> None:
@@ -253,9 +253,9 @@ def _printed() -> list["Metric"]:
 
 def _score(metric: "Metric", mean: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value as it is printed, its 95 % interval behind it; nothing for none."""
-    from pipelines.phrasing import number
+    from pipelines.phrasing import format_number
 
     if mean is None:
         return ""
-    interval = "" if low is None else f" [{number(low, metric.digits)}, {number(high, metric.digits)}]"
-    return f"{metric.name} {number(mean, metric.digits)}{interval} {metric.unit}".rstrip()
+    interval = "" if low is None else f" [{format_number(low, metric.digits)}, {format_number(high, metric.digits)}]"
+    return f"{metric.name} {format_number(mean, metric.digits)}{interval} {metric.unit}".rstrip()

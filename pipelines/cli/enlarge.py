@@ -82,7 +82,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | N
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:
         print(f"  {describe_settings(done.details.settings)}")
-    for note in (*done.details.notes, *images.losses(done.picture, format_)):
+    for note in (*done.details.notes, *images.list_losses(done.picture, format_)):
         print(f"  {note}")
 
 

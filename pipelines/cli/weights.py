@@ -84,17 +84,17 @@ def _verified(file: "Found | UpscaleError", needed: Weights) -> str:
 
 def _announce(label: str, needed: Weights) -> None:
     """Say how much is about to be downloaded, before it is."""
-    from pipelines.phrasing import download
+    from pipelines.phrasing import format_download
     from pipelines.weights import fetch as weights
 
     if needed.sources and weights.find(needed) is None:
-        print(f"{label:<{LABEL}} is not here: asking for {download(needed.size)}", flush=True)
+        print(f"{label:<{LABEL}} is not here: asking for {format_download(needed.size)}", flush=True)
 
 
 def files_of(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
     """All weights of these models and metrics, by what to call them."""
     for key in keys:
-        yield from catalog.needed_by(key).items()
+        yield from catalog.list_weights(key).items()
 
 
 def every_key() -> list[str]:

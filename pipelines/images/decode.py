@@ -22,12 +22,12 @@ from PIL import (
 from pipelines.errors import BadPicture
 from pipelines.images import metadata, png
 from pipelines.images.picture import Picture, Pixels, strip_height
-from pipelines.images.samples import File, Opener, read_samples
+from pipelines.images.samples import EncodedFile, Opener, read_samples
 
 # Pillow's own classes rather than Image.open: that one warns and fails by a process-wide limit, which gradio may rely
 # on and which is not ours to change.
 _FORMATS: tuple[tuple[str, re.Pattern[bytes], Opener], ...] = (
-    ("PNG", re.compile(re.escape(png.SIGNATURE)), PngImagePlugin.PngImageFile),
+    ("PNG", re.compile(re.escape(png.PNG_SIGNATURE)), PngImagePlugin.PngImageFile),
     ("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.jpeg_factory),
     ("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImagePlugin.WebPImageFile),
     ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
@@ -58,18 +58,18 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     notes += more
     if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
         notes += ("its transparency cannot be read and was left out",)
-    icc = png.profile(data, _LONGEST_PROFILE + 1) if file.format == "PNG" else image.info.get("icc_profile")
+    icc = png.read_profile(data, _LONGEST_PROFILE + 1) if file.format == "PNG" else image.info.get("icc_profile")
     if image.mode in ("CMYK", "LAB"):
         icc = None
     if icc is not None and len(icc) > _LONGEST_PROFILE:
         icc = None
         notes += (f"its colour profile is longer than {_LONGEST_PROFILE // 1_000_000} MB and was left out",)
-    if icc is not None and not metadata.fits(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
+    if icc is not None and not metadata.is_profile_of(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
         icc = None
         notes += ("its colour profile does not fit it and was left out",)
     exif, orientation = _exif(image), 1
     if exif is not None:
-        exif, orientation = metadata.upright_exif(exif)
+        exif, orientation = metadata.turn_exif_upright(exif)
         if exif is None:
             notes += ("its EXIF block is broken and was left out",)
     return Picture(
@@ -83,29 +83,29 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     )
 
 
-def upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
+def read_upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
     """Width and height of what `decode` would give, from the header alone. Raises BadPicture as far as that tells."""
     image = _recognised(data, name).open()
     check_size(*image.size)
     exif = _exif(image)
-    turned = exif is not None and metadata.upright_exif(exif)[1] >= 5
+    turned = exif is not None and metadata.turn_exif_upright(exif)[1] >= 5
     return image.size[::-1] if turned else image.size
 
 
-def _recognised(data: bytes, name: str) -> File:
+def _recognised(data: bytes, name: str) -> EncodedFile:
     for format_, start, opener in _FORMATS:
         if start.match(data):
-            return File(name, format_, png.without_texts(data) if format_ == "PNG" else data, opener)
+            return EncodedFile(name, format_, png.strip_texts(data) if format_ == "PNG" else data, opener)
     *most, last = (format_ for format_, _, _ in _FORMATS)
     raise BadPicture(f"{name} is not a picture in a format that can be read: {', '.join(most)} or {last}.")
 
 
-def _first_of(file: File, image: ImageFile.ImageFile) -> tuple[str, ...]:
+def _first_of(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[str, ...]:
     if file.format == "GIF":
-        return metadata.first_of(metadata.gif_frames(file.data), "frames")
+        return metadata.describe_first_of(metadata.count_gif_frames(file.data), "frames")
     if file.format == "TIFF":
-        return metadata.first_of(metadata.tiff_pages(file.data), "pages")
-    return metadata.first_of(getattr(image, "n_frames", 1), "pictures" if file.format == "JPEG" else "frames")
+        return metadata.describe_first_of(metadata.count_tiff_pages(file.data), "pages")
+    return metadata.describe_first_of(getattr(image, "n_frames", 1), "pictures" if file.format == "JPEG" else "frames")
 
 
 def _exif(image: ImageFile.ImageFile) -> bytes | None:

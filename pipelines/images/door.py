@@ -10,10 +10,10 @@ import numpy as np
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
-from pipelines.images.decode import decode, upright_size
-from pipelines.images.encode import Format, encode, losses
+from pipelines.images.decode import decode, read_upright_size
+from pipelines.images.encode import Format, encode, list_losses
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
-from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, heat, write_pyramid
+from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, compute_heat, write_pyramid
 from pipelines.images.resample import shrink
 from pipelines.phrasing import printable_name
 
@@ -22,19 +22,19 @@ __all__ = [
     "ERROR_LEVELS",
     "HEAT",
     "Format",
+    "ImageSource",
     "Picture",
     "Pixels",
     "Pixels8",
     "Pyramid",
-    "Source",
     "check_output",
+    "compute_heat",
     "encode",
     "format_of",
-    "heat",
-    "losses",
-    "measure",
+    "list_losses",
     "read",
     "read_back",
+    "read_size",
     "shrink",
     "to_picture",
     "to_uint8",
@@ -42,14 +42,14 @@ __all__ = [
     "write_pyramid",
 ]
 
-Source: TypeAlias = Path | bytes
+ImageSource: TypeAlias = Path | bytes
 
-BYTES_A_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
+PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
-_SUFFIXES: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_FORMAT_BY_SUFFIX: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 
 
-def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Picture:
+def read(source: ImageSource, scale: int = 1, bounds: Limits | None = None) -> Picture:
     """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
 
     `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond `bounds` (those of
@@ -58,7 +58,7 @@ def read(source: Source, scale: int = 1, bounds: Limits | None = None) -> Pictur
     return decode(*_checked(source, scale, bounds or limits()))
 
 
-def to_picture(image: "Picture | Source | str | os.PathLike[str]", scale: int = 1) -> Picture:
+def to_picture(image: "Picture | ImageSource | str | os.PathLike[str]", scale: int = 1) -> Picture:
     """The picture that a file, the bytes of one, or a caller of the library holds, to be enlarged `scale` times.
 
     Raises BadPicture as `read` does, and for what is none of these or a Picture whose arrays do not fit.
@@ -76,15 +76,15 @@ def to_picture(image: "Picture | Source | str | os.PathLike[str]", scale: int = 
 def read_back(path: Path) -> Picture:
     """Decode a PNG that `write` made: it may be larger than what is accepted from others, but not than what is made."""
     most = limits().output_pixels
-    return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=BYTES_A_PIXEL * most))
+    return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=PNG_BYTES_PER_PIXEL * most))
 
 
-def measure(source: Source, scale: int = 1) -> tuple[int, int]:
+def read_size(source: ImageSource, scale: int = 1) -> tuple[int, int]:
     """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then."""
-    return upright_size(*_checked(source, scale, limits()))
+    return read_upright_size(*_checked(source, scale, limits()))
 
 
-def _checked(source: Source, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
+def _checked(source: ImageSource, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
     name = printable_name(source) if isinstance(source, Path) else "The picture"
 
@@ -121,9 +121,9 @@ def _check_arrays(picture: Picture) -> None:
 
 def format_of(path: Path) -> Format:
     """The format that `write` gives a file of this name, by its suffix. Raises BadSetting for any but those."""
-    format_ = _SUFFIXES.get(path.suffix.lower())
+    format_ = _FORMAT_BY_SUFFIX.get(path.suffix.lower())
     if format_ is None:
-        *most, last = _SUFFIXES
+        *most, last = _FORMAT_BY_SUFFIX
         raise BadSetting(f"{printable_name(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
     return format_
 

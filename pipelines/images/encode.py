@@ -14,7 +14,7 @@ from pipelines.images.png import encode_png
 Format: TypeAlias = Literal["png", "webp", "jpeg"]
 
 _LONGEST_SIDE = {"png": 2**31 - 1, "webp": 16383, "jpeg": 65500}
-_NAMES = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
+_FORMAT_NAMES = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
 _JPEG_SEGMENT = 65533
 _EXIF_MARK = b"Exif\0\0"
 
@@ -23,13 +23,13 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     """The picture as a file, rounded to its depth, with its ICC profile and, if `metadata`, its EXIF block.
 
     PNG keeps everything, and tells as `metadata` too how the picture was made. WebP (lossless, colour under full
-    transparency included) and JPEG (quality 95, no chroma subsampling) lose what `losses` tells. Raises BadSetting if
-    the format cannot hold a picture this large.
+    transparency included) and JPEG (quality 95, no chroma subsampling) lose what `list_losses` lists. Raises BadSetting
+    if the format cannot hold a picture this large.
     """
     height, width = picture.pixels.shape[:2]
     if max(height, width) > _LONGEST_SIDE[format]:
         raise BadSetting(
-            f"{_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
+            f"{_FORMAT_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
             f"and this picture is {width} by {height}: use PNG."
         )
     exif = picture.exif if metadata else None
@@ -44,15 +44,15 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     else:
         options |= {"quality": 95, "subsampling": 0}
     stream = BytesIO()
-    Image.fromarray(_eight_bits(picture, format)).save(stream, _NAMES[format], **options)
+    Image.fromarray(_eight_bits(picture, format)).save(stream, _FORMAT_NAMES[format], **options)
     return stream.getvalue()
 
 
-def losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:
+def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:
     """What a file of this format does not keep of the picture, one plain sentence each; none for PNG."""
     told = []
     if format != "png" and picture.depth == 16:
-        told.append(f"{_NAMES[format]} holds 8 bits a channel: 16 were rounded.")
+        told.append(f"{_FORMAT_NAMES[format]} holds 8 bits a channel: 16 were rounded.")
     if format == "webp" and picture.grey:
         told.append("WebP has no greyscale: written as colour with equal channels.")
     if format == "jpeg":

@@ -14,13 +14,16 @@ _Handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_voi
 _thread = threading.local()
 
 
-def forget() -> None:
+def forget_errors() -> None:
     """Start anew in this thread."""
     _thread.broken = False
 
 
 def met_broken_pixels() -> bool:
-    """Whether a decoder of libtiff reported an error in this thread since `forget`; odd metadata does not count."""
+    """Returns whether a decoder of libtiff reported an error in this thread since `forget_errors`.
+
+    Odd metadata does not count.
+    """
     return bool(_thread.broken)
 
 

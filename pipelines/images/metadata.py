@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-MANY = 1000
+MOST_COUNTED = 1000
 """Counting frames stops here: a hostile file can hold millions."""
 
 _ORIENTATION, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 0x0112, 0x0102, 0x0153
@@ -15,7 +15,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I"}
 _AV1_CONFIGURATION = re.compile(rb"av1C\x81.(.)", re.DOTALL)
 
 
-class Field(NamedTuple):
+class TiffField(NamedTuple):
     """One entry of a TIFF directory: what type its values have, how many, and where in the block they lie."""
 
     type: int
@@ -23,21 +23,21 @@ class Field(NamedTuple):
     at: int
 
 
-def first_of(count: int, what: str) -> tuple[str, ...]:
+def describe_first_of(count: int, what: str) -> tuple[str, ...]:
     """The note for a file of `count` frames, of which only the first is read; none for a single one."""
     if count < 2:
         return ()
-    return (f"first of {count}{' or more' if count >= MANY else ''} {what}",)
+    return (f"first of {count}{' or more' if count >= MOST_COUNTED else ''} {what}",)
 
 
-def gif_frames(data: bytes) -> int:
+def count_gif_frames(data: bytes) -> int:
     """How many frames a GIF file has, counted up to MANY, without decoding one (GIF89a specification)."""
-    return sum(1 for _ in islice(_gif_images(data), MANY))
+    return sum(1 for _ in islice(_gif_images(data), MOST_COUNTED))
 
 
-def tiff_pages(data: bytes) -> int:
+def count_tiff_pages(data: bytes) -> int:
     """How many directories a TIFF file chains, counted up to MANY."""
-    return sum(1 for _ in islice(_directories(data), MANY))
+    return sum(1 for _ in islice(_directories(data), MOST_COUNTED))
 
 
 def is_masked_bmp(data: bytes) -> bool:
@@ -46,7 +46,7 @@ def is_masked_bmp(data: bytes) -> bool:
     return size >= 56 and compression == 3 and alpha_mask != 0
 
 
-def avif_depth(data: bytes) -> int:
+def read_avif_depth(data: bytes) -> int:
     """Bits a channel: 8, 10 or 12, by the flags of the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
     found = _AV1_CONFIGURATION.search(data)
     if found is None or not found[1][0] & 0x40:
@@ -61,7 +61,7 @@ def is_deep_tiff(data: bytes) -> bool:
     return form == 3 or (bits or 0) > 16
 
 
-def upright_exif(block: bytes) -> tuple[bytes | None, int]:
+def turn_exif_upright(block: bytes) -> tuple[bytes | None, int]:
     """An EXIF block with its orientation set to 1, and the orientation it had (1 to 8; 1 where it has none).
 
     Every other byte stays, because maker notes hold offsets that writing the block anew would break. None in place of a
@@ -82,7 +82,7 @@ def upright_exif(block: bytes) -> tuple[bytes | None, int]:
     return bytes(upright) if whole else None, orientation
 
 
-def fits(icc: bytes, space: bytes) -> bool:
+def is_profile_of(icc: bytes, space: bytes) -> bool:
     """Whether an ICC profile is whole and describes `space`: b"RGB ", b"GRAY" or b"CMYK" (ICC.1:2022, 7.2)."""
     return len(icc) >= 128 and icc[36:40] == b"acsp" and icc[16:20] == space and int.from_bytes(icc[:4]) <= len(icc)
 
@@ -91,14 +91,14 @@ def _order(block: bytes) -> str:
     return "<" if block[:2] == b"II" else ">"
 
 
-def _integer(block: bytes, field: Field | None) -> int | None:
+def _integer(block: bytes, field: TiffField | None) -> int | None:
     if field is None or field.type not in _INTEGERS or field.number < 1:
         return None
     layout = struct.Struct(_order(block) + _INTEGERS[field.type])
     return int(layout.unpack_from(block, field.at)[0]) if field.at + layout.size <= len(block) else None
 
 
-def _fields(block: bytes) -> Iterator[dict[int, Field]]:
+def _fields(block: bytes) -> Iterator[dict[int, TiffField]]:
     """The entries of each directory of a TIFF file or an EXIF block."""
     order, big = _order(block), block[2:4] in (b"+\0", b"\0+")
     entry = struct.Struct(order + ("HHQ" if big else "HHI"))
@@ -109,7 +109,7 @@ def _fields(block: bytes) -> Iterator[dict[int, Field]]:
             tag, type_, number = entry.unpack_from(block, at)
             inside = at + entry.size
             fits_inside = number * _SIZES.get(type_, 1) <= pointer.size
-            fields[tag] = Field(type_, number, inside if fits_inside else pointer.unpack_from(block, inside)[0])
+            fields[tag] = TiffField(type_, number, inside if fits_inside else pointer.unpack_from(block, inside)[0])
         yield fields
 
 

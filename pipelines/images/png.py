@@ -18,16 +18,16 @@ import numpy.typing as npt
 
 from pipelines.images.picture import Picture, quantise, strip_height
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # channels to the specification's code
 _NONE, _UP, _AVERAGE = 0, 2, 3  # the specification's filter types
-ABOUT = "upscale-bench"  # the keyword of the text that tells how a picture was made
+ABOUT_KEYWORD = "upscale-bench"  # the keyword of the text that tells how a picture was made
 _EXIF_TEXTS = (b"Raw profile type exif\0", b"exif\0")
 _ADLER_BASE = 65521
-_BLOCK, _EVERY = 512, 31  # one block of bytes in so many is packed to choose how the whole strip is
+_SAMPLE_BLOCK, _SAMPLE_EVERY = 512, 31  # one block of bytes in so many is packed to choose how the whole strip is
 
 
-class _Way(NamedTuple):
+class _Packing(NamedTuple):
     """How a strip can be filtered and packed. Of the packed sizes times `price`, which stands for time, the least wins.
 
     After the Average filter photographs, enlarged and noisy ones too, come within a fifth of the best size without a
@@ -45,15 +45,15 @@ class _Way(NamedTuple):
         return packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
-_WAYS = (
-    _Way(_AVERAGE, 0, zlib.Z_DEFAULT_STRATEGY, 0.99),
-    _Way(_AVERAGE, 1, zlib.Z_HUFFMAN_ONLY, 1),
-    _Way(_AVERAGE, 1, zlib.Z_RLE, 1.1),
-    _Way(_UP, 1, zlib.Z_RLE, 1.1),
-    _Way(_UP, 3, zlib.Z_DEFAULT_STRATEGY, 1.2),
-    _Way(_NONE, 3, zlib.Z_DEFAULT_STRATEGY, 1.2),
+_PACKINGS = (
+    _Packing(_AVERAGE, 0, zlib.Z_DEFAULT_STRATEGY, 0.99),
+    _Packing(_AVERAGE, 1, zlib.Z_HUFFMAN_ONLY, 1),
+    _Packing(_AVERAGE, 1, zlib.Z_RLE, 1.1),
+    _Packing(_UP, 1, zlib.Z_RLE, 1.1),
+    _Packing(_UP, 3, zlib.Z_DEFAULT_STRATEGY, 1.2),
+    _Packing(_NONE, 3, zlib.Z_DEFAULT_STRATEGY, 1.2),
 )
-_FILTERS = {way.filter for way in _WAYS}
+_FILTERS = {way.filter for way in _PACKINGS}
 
 
 def is_whole(data: bytes) -> bool:
@@ -66,7 +66,7 @@ def is_whole(data: bytes) -> bool:
     return False
 
 
-def profile(data: bytes, most: int) -> bytes | None:
+def read_profile(data: bytes, most: int) -> bytes | None:
     """The ICC profile, of which nothing beyond `most` bytes is unpacked; empty if it cannot be, None without one."""
     for name, start, end in _chunks(data):
         if name == b"iCCP":
@@ -80,7 +80,7 @@ def profile(data: bytes, most: int) -> bytes | None:
     return None
 
 
-def without_texts(data: bytes) -> bytes:
+def strip_texts(data: bytes) -> bytes:
     """The file for Pillow: without the profile and the texts, except for EXIF blocks that are written as text.
 
     Pillow refuses the whole picture if one of them is longer than 1 MB, and takes a text for a property of the picture
@@ -96,7 +96,7 @@ def without_texts(data: bytes) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, and where the contents begin and end, of each chunk that is complete."""
-    at = len(SIGNATURE)
+    at = len(PNG_SIGNATURE)
     while at + 12 <= len(data):
         start = at + 8
         end = start + int.from_bytes(data[at : at + 4])
@@ -119,7 +119,7 @@ def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -
     rows = strip_height(width, channels)
     tops = range(0, height, rows)
     header = struct.pack(">IIBBBBB", width, height, picture.depth, _COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = [SIGNATURE, _chunk(b"IHDR", header)]
+    chunks = [PNG_SIGNATURE, _chunk(b"IHDR", header)]
     if picture.icc is not None:
         chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
     if exif is not None:
@@ -127,7 +127,7 @@ def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -
     if about is not None:
         # iTXt, not compressed, of no language: tEXt has no sign beyond Latin-1.
         text = about.encode(errors="replace")  # half a surrogate pair, as JSON from outside may hold, has no bytes
-        chunks.append(_chunk(b"iTXt", b"%s\0\0\0\0\0%s" % (ABOUT.encode(), text)))
+        chunks.append(_chunk(b"iTXt", b"%s\0\0\0\0\0%s" % (ABOUT_KEYWORD.encode(), text)))
     chunks.append(_chunk(b"IDAT", b"\x78\x01"))
     checksum = 1
     with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
@@ -185,10 +185,10 @@ def _filtered(lines: npt.NDArray[np.uint8], kind: int, first: bool, step: int) -
     return result
 
 
-def _cheapest(candidates: dict[int, npt.NDArray[np.uint8]]) -> _Way:
+def _cheapest(candidates: dict[int, npt.NDArray[np.uint8]]) -> _Packing:
     """The way that packs a sample of the strip best for its price; `candidates` holds the lines after each filter."""
     samples = {kind: _sample(lines) for kind, lines in candidates.items()}
-    return min(_WAYS, key=lambda way: len(way.pack(samples[way.filter])) * way.price)
+    return min(_PACKINGS, key=lambda way: len(way.pack(samples[way.filter])) * way.price)
 
 
 def _sample(lines: npt.NDArray[np.uint8]) -> memoryview:
@@ -197,10 +197,10 @@ def _sample(lines: npt.NDArray[np.uint8]) -> memoryview:
     A prime number of blocks lies between two, so that they do not fall in step with the rows of an enlarged picture.
     """
     flat = lines.ravel()
-    if flat.size < _BLOCK * _EVERY:
+    if flat.size < _SAMPLE_BLOCK * _SAMPLE_EVERY:
         return flat.data
-    blocks = flat[: flat.size // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    return np.ascontiguousarray(blocks[::_EVERY]).data
+    blocks = flat[: flat.size // _SAMPLE_BLOCK * _SAMPLE_BLOCK].reshape(-1, _SAMPLE_BLOCK)
+    return np.ascontiguousarray(blocks[::_SAMPLE_EVERY]).data
 
 
 def _bytes_per_pixel(picture: Picture) -> int:

@@ -17,7 +17,7 @@ from PIL import Image
 from pipelines.images.picture import Pixels8, strip_height
 from pipelines.runs import Run, Step
 
-TILE = 512
+PYRAMID_TILE = 512
 ERROR_LEVELS = 32  # where the scale of |result - original| ends, in levels of 255
 CONSISTENCY_LEVELS = 8  # where the scale of the consistency error ends: it is far smaller
 
@@ -35,7 +35,7 @@ class Pyramid:
     folder: Path
     width: int
     height: int
-    tile: int = TILE
+    tile: int = PYRAMID_TILE
 
     @property
     def levels(self) -> int:
@@ -90,7 +90,7 @@ def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
     return pyramid
 
 
-def heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
+def compute_heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
     """|result - original| of two pictures uint8 (H, W, 3), as uint8 (H, W): the largest of the three channels'.
 
     0 is no difference, 255 one of `most` levels or more: a scale that does not depend on the pictures, so that maps
@@ -110,7 +110,7 @@ def heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
     return out
 
 
-def palette() -> Pixels8:
+def heat_palette() -> Pixels8:
     """The colour of each value of a `heat`: (256, 3)."""
     points = np.array([list(bytes.fromhex(colour[1:])) for colour in HEAT])
     at = np.linspace(0, 255, len(points))
@@ -124,5 +124,5 @@ def _write(image: Image.Image, pyramid: Pyramid, level: int, row: int, column: i
     box = (left, top, min(left + pyramid.tile, image.width), min(top + pyramid.tile, image.height))
     tile = image.crop(box)
     if tile.mode == "L":
-        tile.putpalette(palette().tobytes())
+        tile.putpalette(heat_palette().tobytes())
     tile.convert("RGB").save(pyramid.file(level, row, column), "WEBP", lossless=True, method=0, quality=0)

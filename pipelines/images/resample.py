@@ -11,21 +11,22 @@ import numpy as np
 from PIL import Image
 
 from pipelines.images.picture import Pixels
-from pipelines.images.strips import by_strips
+from pipelines.images.strips import map_strips
 from pipelines.runs import Run, Step, finish
 
-KERNELS = {
+PILLOW_KERNELS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-SHRINKING = {
+SHRINKING_KERNELS = {
     "bicubic": "antialiased bicubic, as MATLAB's imresize",
     "area": "the mean of each block of pixels",
     "lanczos": "antialiased Lanczos, three lobes",
     "opencv-cubic": "cv2.resize with INTER_CUBIC (a = -0.75), which does not antialias",
 }
-STRIP_PIXELS = 1 << 18  # larger picture's pixels a strip: it stays in the cache while its channels are woven together
+# Pixels of the larger picture a strip: it stays in the cache while its channels are woven together.
+RESAMPLED_STRIP = 1 << 18
 
 Fill = Callable[[int, int], None]
 
@@ -38,9 +39,9 @@ def enlarge(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
     """
     height, width, channels = pixels.shape
     out = np.empty((height * scale, width * scale, channels), np.float32)
-    fill = _nearest(pixels, scale, out) if kernel == "nearest" else _filtered(pixels, out, KERNELS[kernel])
-    rows = max(1, STRIP_PIXELS // (width * scale * scale)) * scale
-    yield from by_strips(fill, len(out), rows, "strips")
+    fill = _nearest(pixels, scale, out) if kernel == "nearest" else _filtered(pixels, out, PILLOW_KERNELS[kernel])
+    rows = max(1, RESAMPLED_STRIP // (width * scale * scale)) * scale
+    yield from map_strips(fill, len(out), rows, "strips")
     return out
 
 
@@ -57,9 +58,9 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
         raise ValueError(f"{width} by {height} is no multiple of {scale}")
     size = (width // scale, height // scale)
     out = np.empty((size[1], size[0], channels), np.float32)
-    if kernel in KERNELS:
-        rows = max(1, STRIP_PIXELS // (width * scale))
-        yield from by_strips(_filtered(pixels, out, KERNELS[kernel]), len(out), rows, "strips")
+    if kernel in PILLOW_KERNELS:
+        rows = max(1, RESAMPLED_STRIP // (width * scale))
+        yield from map_strips(_filtered(pixels, out, PILLOW_KERNELS[kernel]), len(out), rows, "strips")
     else:
         flag = {"area": cv2.INTER_AREA, "opencv-cubic": cv2.INTER_CUBIC}[kernel]
         out[:] = cv2.resize(pixels, size, interpolation=flag).reshape(out.shape).clip(0, 1)
@@ -67,11 +68,11 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
     return out
 
 
-def shrunk(pixels: Pixels, height: int, width: int) -> Pixels:
+def shrink_to(pixels: Pixels, height: int, width: int) -> Pixels:
     """(H, W, C) in [0, 1] as (height, width, C), which need not divide H and W, by the antialiased bicubic kernel."""
     out = np.empty((height, width, pixels.shape[2]), np.float32)
-    rows = max(1, STRIP_PIXELS * height // pixels[..., 0].size)
-    finish(by_strips(_filtered(pixels, out, KERNELS["bicubic"]), height, rows, "strips"))
+    rows = max(1, RESAMPLED_STRIP * height // pixels[..., 0].size)
+    finish(map_strips(_filtered(pixels, out, PILLOW_KERNELS["bicubic"]), height, rows, "strips"))
     return out
 
 

@@ -18,9 +18,9 @@ from pipelines.images.rle import decode_runs
 T = TypeVar("T")
 Opener: TypeAlias = Callable[[BytesIO], ImageFile.ImageFile]
 
-_SIXTEEN = re.compile(r"(LA|RGB|RGBA|RGBX|RGBa);16([BLN])")
-_QUIET = ("ignore", None, Warning, re.compile(r"PIL\b"), 0)
-_NO_PICTURE = "keeps signed, floating-point or more than 16-bit numbers, which cannot be read as a picture"
+_RAW_16_BITS = re.compile(r"(LA|RGB|RGBA|RGBX|RGBa);16([BLN])")
+_PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\b"), 0)
+_TOO_DEEP = "keeps signed, floating-point or more than 16-bit numbers, which cannot be read as a picture"
 
 
 class Samples(NamedTuple):
@@ -31,7 +31,7 @@ class Samples(NamedTuple):
     white: int = 255
 
 
-class File(NamedTuple):
+class EncodedFile(NamedTuple):
     """A file whose header was read: what to call it, its format, its bytes and how to open them afresh."""
 
     name: str
@@ -42,8 +42,8 @@ class File(NamedTuple):
     def open(self) -> ImageFile.ImageFile:
         # Pillow warns of odd metadata. catch_warnings would swap the filters of every thread, so one filter for
         # Pillow's own modules is kept in front instead.
-        if list(warnings.filters[:1]) != [_QUIET]:
-            warnings.filterwarnings("ignore", module=_QUIET[3].pattern)
+        if list(warnings.filters[:1]) != [_PILLOW_WARNINGS]:
+            warnings.filterwarnings("ignore", module=_PILLOW_WARNINGS[3].pattern)
         return self._trying(lambda: self.opener(BytesIO(self.data)))
 
     def pixels(self, image: ImageFile.ImageFile) -> npt.NDArray[Any]:
@@ -52,7 +52,7 @@ class File(NamedTuple):
     def load(self, image: ImageFile.ImageFile) -> Image.Image:
         if image.tile and image.tile[0].codec_name == "bmp_rle":
             return self._trying(lambda: _run_lengths(self.data, image))
-        libtiff.forget()
+        libtiff.forget_errors()
         self._trying(image.load)
         if libtiff.met_broken_pixels():
             raise self.refuse("is damaged")
@@ -68,18 +68,18 @@ class File(NamedTuple):
             raise
         except Exception as error:  # A decoder given hostile bytes may raise anything: each means the same here.
             if self.format == "TIFF" and metadata.is_deep_tiff(self.data):
-                raise self.refuse(_NO_PICTURE) from error
+                raise self.refuse(_TOO_DEEP) from error
             raise self.refuse(f"is damaged, cut short, or a kind of {self.format} that cannot be read here") from error
 
 
-def read_samples(file: File, image: ImageFile.ImageFile) -> tuple[Samples, ImageFile.ImageFile, tuple[str, ...]]:
+def read_samples(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[Samples, ImageFile.ImageFile, tuple[str, ...]]:
     """Decode. The samples, the image with what Pillow learnt while decoding, and notes."""
     raw = _raw_mode(image)
     if image.mode in ("I", "F"):
-        raise file.refuse(_NO_PICTURE)
+        raise file.refuse(_TOO_DEEP)
     if image.mode.startswith("I;16"):
         return _grey16(file, image, raw), image, ()
-    if match := _SIXTEEN.fullmatch(raw):
+    if match := _RAW_16_BITS.fullmatch(raw):
         return _colour16(file, image, *match.groups()), image, ()
     extents = image.tile[0].extents if file.format == "GIF" else None
     loaded = file.load(image)
@@ -91,7 +91,7 @@ def read_samples(file: File, image: ImageFile.ImageFile) -> tuple[Samples, Image
     samples = _eight_bits(file, loaded)
     if extents is not None and extents != (0, 0, *image.size):
         samples = samples._replace(alpha=_clear_outside(samples, extents))
-    return samples, image, _read_as_eight(metadata.avif_depth(file.data)) if file.format == "AVIF" else ()
+    return samples, image, _read_as_eight(metadata.read_avif_depth(file.data)) if file.format == "AVIF" else ()
 
 
 def _read_as_eight(depth: int) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
-def _grey16(file: File, image: ImageFile.ImageFile, raw: str) -> Samples:
+def _grey16(file: EncodedFile, image: ImageFile.ImageFile, raw: str) -> Samples:
     grey = file.pixels(image).astype(np.uint16)
     white = 4095 if raw == "I;12" else 65535
     if _tiff_tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
@@ -113,7 +113,7 @@ def _grey16(file: File, image: ImageFile.ImageFile, raw: str) -> Samples:
     return Samples(grey, _keyed(grey, image.info.get("transparency"), white), white)
 
 
-def _colour16(file: File, image: ImageFile.ImageFile, kind: str, order: str) -> Samples:
+def _colour16(file: EncodedFile, image: ImageFile.ImageFile, kind: str, order: str) -> Samples:
     """Samples of 16 bits, of which Pillow keeps eight: its two raw modes tell which, so each half is read once."""
     if _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
         raise file.refuse("keeps its 16-bit channels one after another, which cannot be read here")
@@ -138,7 +138,7 @@ def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> object:
     return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
 
 
-def _reopened(file: File, image: ImageFile.ImageFile, mode: str, raw: str) -> ImageFile.ImageFile:
+def _reopened(file: EncodedFile, image: ImageFile.ImageFile, mode: str, raw: str) -> ImageFile.ImageFile:
     again = file.open()
     again._mode = mode
     again.tile = [
@@ -153,7 +153,7 @@ def _unmultiplied(colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16])
     return np.rint(np.minimum(straight, 65535)).astype(np.uint16)
 
 
-def _eight_bits(file: File, image: Image.Image) -> Samples:
+def _eight_bits(file: EncodedFile, image: Image.Image) -> Samples:
     key = image.info.get("transparency")
     if image.mode in ("1", "L"):
         grey = np.asarray(image.convert("L"))
@@ -211,7 +211,7 @@ def _to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, "LAB", "RGB")
         return _transformed(image, transform), ("CIELAB was converted to sRGB",)
     icc = image.info.get("icc_profile", b"")
-    if metadata.fits(icc, b"CMYK"):
+    if metadata.is_profile_of(icc, b"CMYK"):
         try:
             transform = ImageCms.buildTransform(
                 ImageCms.getOpenProfile(BytesIO(icc)), srgb, "CMYK", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC

@@ -9,10 +9,10 @@ from pipelines.runs import Run, Step
 
 T = TypeVar("T")
 
-AT_ONCE = 4  # strips for each core: few enough to be cancelled soon, enough that no core waits for long
+STRIPS_PER_CORE = 4  # strips for each core: few enough to be cancelled soon, enough that no core waits for long
 
 
-def by_strips(work: Callable[[int, int], T], height: int, rows: int, note: str) -> Run[list[T]]:
+def map_strips(work: Callable[[int, int], T], height: int, rows: int, note: str) -> Run[list[T]]:
     """What `work(top, stop)` gives for every `rows` rows of `height`, from the top.
 
     Strips are worked on in threads, some at a time. Between those nothing works on: a run that is timed would otherwise
@@ -22,8 +22,8 @@ def by_strips(work: Callable[[int, int], T], height: int, rows: int, note: str) 
     tops = range(0, height, rows)
     results: list[T] = []
     with ThreadPoolExecutor(cores) as pool:
-        for first in range(0, len(tops), AT_ONCE * cores):
-            some = tops[first : first + AT_ONCE * cores]
+        for first in range(0, len(tops), STRIPS_PER_CORE * cores):
+            some = tops[first : first + STRIPS_PER_CORE * cores]
             results += pool.map(lambda top: work(top, min(top + rows, height)), some)
             yield Step(len(results), len(tops), note)
     return results

@@ -12,9 +12,9 @@ import numpy as np
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
-from pipelines.runs import Run, noted
+from pipelines.runs import Run, prefix_notes
 
-KERNELS = tuple(resample.SHRINKING)
+KERNELS = tuple(resample.SHRINKING_KERNELS)
 BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly
 
 
@@ -78,7 +78,7 @@ def shrink_original(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     if (rows, columns) != (height, width):
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
     reference = to_uint8(flatten(picture)[:rows, :columns])
-    shrunk = yield from noted(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
+    shrunk = yield from prefix_notes(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
     low = _picture(to_uint8(shrunk), picture.grey)
     return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
 

@@ -1,7 +1,7 @@
 """The protocols there are."""
 
 from pipelines.errors import BadSetting
-from pipelines.images.resample import SHRINKING
+from pipelines.images.resample import SHRINKING_KERNELS
 from pipelines.measuring.protocol import Protocol, shrink_original, take_as_small
 
 ROUND_TRIP = Protocol(
@@ -49,5 +49,5 @@ def describe_conditions(protocol: Protocol | None, kernel: str) -> str:
     """
     if protocol is not None and not protocol.shrinks:
         return "Consistency by antialiased bicubic."
-    meaning = SHRINKING.get(kernel)
+    meaning = SHRINKING_KERNELS.get(kernel)
     return f"Shrunk by {kernel} ({meaning})." if meaning else f"Shrunk by {kernel}."

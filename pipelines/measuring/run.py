@@ -43,7 +43,7 @@ from pipelines.measuring.significance import Pair
 from pipelines.measuring.statistics import MetricSummary, Summary, comparable, summarise
 from pipelines.measuring.verdict import verdict
 from pipelines.phrasing import describe_settings
-from pipelines.runs import Run, Step, T, changed
+from pipelines.runs import Run, Step, T, map_steps
 from pipelines.upscalers.base import Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
@@ -229,7 +229,7 @@ def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, judge
         stage_seconds=stage_seconds if blank.row.stages else None,
         runs=max(1, len(times)),
         peak_mb=peak.megabytes,
-        params=_summed(catalog.parameters(each.model, each.scale) for each in upscalers),
+        params=_summed(catalog.count_parameters(each.model, each.scale) for each in upscalers),
         weights_bytes=sum(each.weights_bytes for each in upscalers),
         weights_sha256=enlarged.details.weights_sha256,
         notes=tuple(dict.fromkeys((*trial.notes, *_by(enlarged), *enlarged.details.notes, *once, *scores.notes))),
@@ -284,4 +284,4 @@ def _counted(run: Run[T], done: int, total: int, what: str) -> Run[T]:
         told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
         return Step(done, total, what + told)
 
-    return changed(run, part)
+    return map_steps(run, part)

@@ -22,7 +22,7 @@ from pipelines.measuring.metrics.scores import metric_of
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import compare
 from pipelines.measuring.statistics import Picture, by_model, shared_pictures
-from pipelines.phrasing import contender, duration, number
+from pipelines.phrasing import contender_name, format_duration, format_number
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
 LPIPS_GAP = 0.02  # two networks of one kind lie that close; from a blurred to a sharp result it is several times that
@@ -47,7 +47,7 @@ class Standing:
     @property
     def name(self) -> str:
         """As a reader meets it."""
-        return contender(self.model)
+        return contender_name(self.model)
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -60,7 +60,7 @@ def verdict(rows: Sequence[Row]) -> str:
     if not pictures:
         return "No picture has a finite score by every method, so none is called the best."
     standings = sorted((_standing(model, own, pictures) for model, own in scored.items()), key=_rank)
-    missing = [contender(model) for model in groups if model not in scored]
+    missing = [contender_name(model) for model in groups if model not in scored]
     best = _best(standings, _where(rows, pictures), bool(missing))
     sentences = [best, _told_apart(rows, standings, pictures), _stray(standings)]
     if missing:
@@ -95,10 +95,10 @@ def _consistent(rows: Sequence[Row]) -> str:
     if not scores:
         return ""
     best = sorted(scores, key=lambda model: -scores[model])
-    near = [contender(model) for model in best if scores[model] >= scores[best[0]] - TIE_DB]
+    near = [contender_name(model) for model in best if scores[model] >= scores[best[0]] - TIE_DB]
     return (
         f"There is no score against an original, so nothing says which is best at x{rows[0].scale}: look at them. "
-        f"Most consistent with the small picture, {number(scores[best[0]], 1)} dB: {_listed(near)}."
+        f"Most consistent with the small picture, {format_number(scores[best[0]], 1)} dB: {_listed(near)}."
     )
 
 
@@ -134,13 +134,14 @@ def _where(rows: Sequence[Row], pictures: frozenset[Picture]) -> str:
 def _best(standings: Sequence[Standing], where: str, others_failed: bool) -> str:
     if len(standings) == 1:
         only = standings[0]
-        facts = ", ".join([only.name, f"PSNR Y {number(only.psnr_y, 2)} dB", *_time(only)])
+        facts = ", ".join([only.name, f"PSNR Y {format_number(only.psnr_y, 2)} dB", *_time(only)])
         return f"Only one method {'gave a result' if others_failed else 'was measured'} {where}: {facts}."
     sharper = _sharper(standings)
     if sharper is None:
         return f"Best {where}: {_leaders(standings)}."
     near = min(each.lpips for each in _near(standings) if each.lpips is not None)
-    looks = ", ".join([sharper.name, f"LPIPS {number(sharper.lpips, 2)} against {number(near, 2)}", *_time(sharper)])
+    against = f"LPIPS {format_number(sharper.lpips, 2)} against {format_number(near, 2)}"
+    looks = ", ".join([sharper.name, against, *_time(sharper)])
     return f"Closest pixel by pixel {where}: {_leaders(standings)}; looks closest: {looks}."
 
 
@@ -191,11 +192,11 @@ def _gain(standings: Sequence[Standing]) -> list[str]:
 
 
 def _decibels(gain: float) -> str:
-    return f"+{number(gain, 1 if gain >= 0.1 else 2)} dB"
+    return f"+{format_number(gain, 1 if gain >= 0.1 else 2)} dB"
 
 
 def _time(standing: Standing) -> list[str]:
-    return [] if standing.seconds is None else [duration(standing.seconds)]
+    return [] if standing.seconds is None else [format_duration(standing.seconds)]
 
 
 def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: frozenset[Picture]) -> str:
@@ -204,7 +205,7 @@ def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: fr
     best, second = standings[:2]
     pairs = {frozenset((pair.first, pair.second)): pair for pair in compare(rows, [PSNR_Y])}
     pair = pairs[frozenset((best.model, second.model))]
-    chance = "p < 0.001" if pair.p < 0.001 else f"p = {number(pair.p, 3)}"
+    chance = "p < 0.001" if pair.p < 0.001 else f"p = {format_number(pair.p, 3)}"
     lean, worse = pair.rank_biserial, pair.lower
     if pair.first != best.model:
         lean, worse = -lean, pair.higher
@@ -224,7 +225,7 @@ def _stray(standings: Sequence[Standing]) -> str:
     named = [*_near(standings), *([] if sharper is None else [sharper])]
     return " ".join(
         f"{each.name} makes up or shifts content: shrunk again it agrees with the small picture to "
-        f"{number(each.consistency, 1)} dB only."
+        f"{format_number(each.consistency, 1)} dB only."
         for each in named
         if each.consistency is not None and each.consistency < min(STRAY_DB, most - STRAY_GAP_DB)
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipelines.errors import BadWeights
 from pipelines.networks.archs import rrdbnet, srcnn, srvgg, swift
-from pipelines.networks.file import EXPECTED, copy_as_float32, read_tensors
+from pipelines.networks.file import EXPECTED_NAMES, copy_as_float32, read_tensors
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
 from pipelines.phrasing import list_names, printable_name
@@ -25,18 +25,18 @@ ARCHS = (
 )
 
 
-def read(path: Path) -> Network:
+def read_network(path: Path) -> Network:
     """The network that the file holds: float32, on the CPU, frozen, ready to run.
 
     Raises BadWeights, with the file's name, for whatever is wrong with it.
     """
-    return network_of(state_of(path), printable_name(path))
+    return build_network(read_state(path), printable_name(path))
 
 
-def state_of(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
     """The file's parameters: float32 on the CPU, finite, in memory of their own, named as their architecture does.
 
-    They need not be of one network yet: `network_of` checks that. Raises BadWeights, with the file's name.
+    They need not be of one network yet: `build_network` checks that. Raises BadWeights, with the file's name.
     """
     name, tensors = printable_name(path), read_tensors(path)
     arch = _find_arch(tensors, name)
@@ -49,8 +49,8 @@ def state_of(path: Path) -> dict[str, Tensor]:
     return copy_as_float32(tensors, name)
 
 
-def network_of(state: State, name: str) -> Network:
-    """The network with these parameters, which are float32 and named as `state_of` names them; they are not copied.
+def build_network(state: State, name: str) -> Network:
+    """The network with these parameters, which are float32 and named as `read_state` names them; they are not copied.
 
     `name` stands for them in the sentence of the BadWeights that is raised where they are not those of one network.
     """
@@ -68,7 +68,7 @@ def _find_arch(state: State, name: str) -> Arch:
     for arch in ARCHS:
         if arch.matches(state):
             return arch
-    raise BadWeights(f"{name} is of another network: expected {EXPECTED}, found {list_names(state)}.")
+    raise BadWeights(f"{name} is of another network: expected {EXPECTED_NAMES}, found {list_names(state)}.")
 
 
 def _check_fit(state: State, network: Network) -> None:

@@ -38,7 +38,7 @@ class Device:
         return self.name if self.engine == "torch" else f"{self.name} (OpenVINO)"
 
 
-def choose(light: bool = False) -> Device:
+def choose_device(light: bool = False) -> Device:
     """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact.
 
     For a `light` model no GPU is borrowed: it takes one only where that is there anyhow.
@@ -46,11 +46,11 @@ def choose(light: bool = False) -> Device:
     # On ZeroGPU a forked process has a GPU. Its parent has none, although torch says that it had.
     lacking = light and environment.zero_gpu() and multiprocessing.parent_process() is None
     make_torch_safe()
-    return _chosen(environment.exact(), not lacking, os.getpid())
+    return _choose_once(environment.exact(), not lacking, os.getpid())
 
 
 @cache
-def _chosen(exact: bool, with_gpu: bool, process: int) -> Device:
+def _choose_once(exact: bool, with_gpu: bool, process: int) -> Device:
     import torch
 
     if with_gpu and torch.cuda.is_available():
@@ -93,7 +93,7 @@ def _has_bf16() -> bool:
     return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
-def free_bytes(device: Device) -> int:
+def free_device_memory(device: Device) -> int:
     """Memory that is left on the device, about; for a process in a container, what is left to the container."""
     if device.name == "cuda":
         import torch
@@ -101,4 +101,4 @@ def free_bytes(device: Device) -> int:
         free, _ = torch.cuda.mem_get_info()
         # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
         return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return min(machine.free_memory(), machine.left_to_container())
+    return min(machine.free_memory(), machine.container_memory())

@@ -25,7 +25,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WRAPPINGS = ("params_ema", "params", "state_dict")  # the averaged parameters are those that the authors run
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
 # What most files that people have begin with, for the sentences that refuse others.
-EXPECTED = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
+EXPECTED_NAMES = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
 
 _BEGINNING = 512  # bytes that show what kind of file it is
 _BLANK = b"\xef\xbb\xbf\t\r\n "  # what a web page may begin with, the mark of UTF-8 included
@@ -143,7 +143,8 @@ def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
     wrong = [key for key, value in state.items() if not _is_plain(value)]
     if wrong:
         raise BadWeights(
-            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; expected {EXPECTED}."
+            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; "
+            f"expected {EXPECTED_NAMES}."
         )
     return dict(state)
 

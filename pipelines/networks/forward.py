@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipelines.networks.devices import Device
 from pipelines.networks.network import Network
-from pipelines.networks.shapes import COLOURS
+from pipelines.networks.shapes import COLOUR_CHANNELS
 
 if TYPE_CHECKING:
     from pipelines.networks.openvino import Compiled
@@ -52,7 +52,7 @@ class Forward:
         self._copied = self._network is not network
 
     def __call__(self, batch: Batch) -> Batch:
-        with computing(self.device):
+        with computing_on(self.device):
             return self._in_parts(batch) if self._whole is None else self._whole(batch)
 
     @property
@@ -80,14 +80,14 @@ class Forward:
 
 
 @contextmanager
-def computing(device: Device) -> Iterator[None]:
+def computing_on(device: Device) -> Iterator[None]:
     """torch without gradients, repeatable on a GPU; MemoryError where the device has too little memory."""
-    with in_memory(), torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
+    with raising_memory_error(), torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
         yield
 
 
 @contextmanager
-def in_memory() -> Iterator[None]:
+def raising_memory_error() -> Iterator[None]:
     """MemoryError where torch says, in one of its ways, that there is too little memory."""
     try:
         yield
@@ -112,7 +112,7 @@ def _compile(network: Network, device: Device) -> tuple["Compiled | None", "Comp
     notes = []
     if device.dtype == "float32" and network.compiles_whole:
         try:
-            return Compiled(network, network.forward, COLOURS, device.dtype), None, ()
+            return Compiled(network, network.forward, COLOUR_CHANNELS, device.dtype), None, ()
         except NotTranslated as error:
             notes.append(BY_TORCH.format(error.unknown))
     try:

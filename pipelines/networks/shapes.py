@@ -13,9 +13,9 @@ from torch import Tensor
 State: TypeAlias = Mapping[str, Tensor]
 """A network's parameters and buffers by their names."""
 
-SCALES = (1, 2, 3, 4, 8, 16)
+NETWORK_SCALES = (1, 2, 3, 4, 8, 16)
 DEEPEST = 256  # blocks or convolutions
-COLOURS = 3  # channels of a picture
+COLOUR_CHANNELS = 3  # channels of a picture
 _INDEX_DIGITS = 4  # of a layer's number: a longer one is no layer's
 
 
@@ -38,12 +38,12 @@ def read_kernel(state: State, key: str, channels: int | None = None) -> tuple[in
 
 def shuffled_scale(outputs: int) -> float:
     """How many times a pixel-shuffle of so many channels enlarges to a picture in colour."""
-    return math.sqrt(outputs / COLOURS)
+    return math.sqrt(outputs / COLOUR_CHANNELS)
 
 
 def check_sizes(scale: float, depth: int = 1) -> None:
     """Raise Misfit for a scale that no network here has, and for one that is too deep or has no layers."""
-    if scale not in SCALES:
+    if scale not in NETWORK_SCALES:
         raise Misfit(f"cannot be used: it enlarges {scale:.4g} times.")
     if not 1 <= depth <= DEEPEST:
         raise Misfit(f"cannot be used: it is {depth} blocks deep.")

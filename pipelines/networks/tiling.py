@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from pipelines.errors import OutOfMemory
 from pipelines.images.picture import Pixels
-from pipelines.runs import Run, Step, changed
+from pipelines.runs import Run, Step, map_steps
 
-SMALLEST = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
+SMALLEST_WRITTEN = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
 
 # How far a feathered handover reaches to either side, as a share of the overlap. A tile is worst next to its border,
 # for it saw padding there: measured, blending over the whole overlap lets in more error than a hard cut has once the
@@ -66,7 +66,7 @@ class Tiled(NamedTuple):
     seam: float | None = None
 
 
-class Options(NamedTuple):
+class TileOptions(NamedTuple):
     """How a picture is enlarged in tiles, whatever their side: see `run_tiled`."""
 
     scale: int
@@ -77,7 +77,7 @@ class Options(NamedTuple):
     channels: int
 
 
-def plan(height: int, width: int, side: int, overlap: int, grid: int = 1) -> tuple[Tile, ...]:
+def plan_tiles(height: int, width: int, side: int, overlap: int, grid: int = 1) -> tuple[Tile, ...]:
     """Cover a picture with tiles that read at most `side` pixels a side, `overlap` of them beyond what they write.
 
     All tiles along an axis read the same number of pixels, so that none is a sliver and a network sees one shape. What
@@ -126,7 +126,7 @@ def run_tiled(
 
     Tiles are cropped, or with `feather` blended about each handover, over RAMP of the overlap to either side; that
     takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
-    `grid` is as in `plan`.
+    `grid` is as in `plan_tiles`.
 
     Where `enlarge` raises MemoryError, the batch is halved and tried again, down to one tile; then that tile is
     enlarged in tiles of half its side, as are those after it. One that is no larger than it takes to write SMALLEST
@@ -135,8 +135,8 @@ def run_tiled(
     if feather and overlap < 1:
         raise ValueError("tiles without an overlap cannot be feathered")
     height, width, _ = pixels.shape
-    tiles = plan(height, width, side, overlap, grid)
-    options = Options(scale, enlarge, overlap, feather, grid, channels)
+    tiles = plan_tiles(height, width, side, overlap, grid)
+    options = TileOptions(scale, enlarge, overlap, feather, grid, channels)
     if len(tiles) == 1:
         whole = yield from _run_batch(np.ascontiguousarray(pixels)[None], options, None)
         yield Step(1, 1, "tiles")
@@ -161,7 +161,7 @@ def run_tiled(
     return Tiled(out, count, halved_to, max((seam for seam in seams if seam is not None), default=None))
 
 
-def _run_batch(stack: Pixels, options: Options, halved_to: int | None) -> Run[Tiled]:
+def _run_batch(stack: Pixels, options: TileOptions, halved_to: int | None) -> Run[Tiled]:
     """Enlarge tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
 
     A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
@@ -185,16 +185,16 @@ def _halved(height: int, width: int, overlap: int, grid: int) -> int:
 
     That is half its own, or what it takes to write SMALLEST if that is more; less where the plan makes them equal.
     """
-    smallest, side = SMALLEST + 2 * overlap, max(height, width)
+    smallest, side = SMALLEST_WRITTEN + 2 * overlap, max(height, width)
     if side <= smallest:
-        raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST} pixels a side.")
-    first = plan(height, width, max(smallest, (side + 1) // 2), overlap, grid)[0]
+        raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST_WRITTEN} pixels a side.")
+    first = plan_tiles(height, width, max(smallest, (side + 1) // 2), overlap, grid)[0]
     return max(span.stop - span.start for span in first)
 
 
 def _under(run: Run[Tiled], step: Step) -> Run[Tiled]:
     """The same run, each step as `step`: the tiles that a tile is cut into are none of the plan's."""
-    return changed(run, lambda _: step)
+    return map_steps(run, lambda _: step)
 
 
 def _checked(enlarged: Pixels, shape: tuple[int, ...]) -> Pixels:

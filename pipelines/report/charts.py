@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipelines.measuring.metrics.scores import metric_of
 from pipelines.measuring.rows import Row
 from pipelines.measuring.statistics import Summary, compares
-from pipelines.phrasing import contender
+from pipelines.phrasing import contender_name
 from pipelines.report.scatter import Axis, Point, scatter
 
 SHORTEST = 0.001  # s: no clock tells less, and a logarithmic axis has no zero
@@ -23,7 +23,7 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
     psnr, time = _axis("psnr_y", pictures), Axis("Time", "s", False, log=True)
     closeness = [(entry, entry.metrics["psnr_y"].mean) for entry in entries]
     timed = [
-        Point(contender(entry.model), max(entry.seconds.median, SHORTEST), mean)
+        Point(contender_name(entry.model), max(entry.seconds.median, SHORTEST), mean)
         for entry, mean in closeness
         if entry.seconds is not None and mean is not None
     ]
@@ -31,7 +31,7 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
         yield scatter(timed, time, psnr, "Quality against time")
     for key in ("lpips", "consistency_psnr"):
         both = [
-            Point(contender(entry.model), mean, looks)
+            Point(contender_name(entry.model), mean, looks)
             for entry, mean in closeness
             if mean is not None and (looks := entry.metrics[key].mean) is not None
         ]

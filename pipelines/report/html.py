@@ -8,7 +8,7 @@ from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.protocols import PROTOCOLS, describe_conditions
 from pipelines.measuring.rows import Row
 from pipelines.measuring.statistics import comparable
-from pipelines.phrasing import contender
+from pipelines.phrasing import contender_name
 from pipelines.report import tables
 from pipelines.report.charts import draw_charts
 from pipelines.report.crops import MissingSection, PictureSection
@@ -58,5 +58,5 @@ def _template() -> "Template":
 
 
 def _weights(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    known = ((contender(row.model), row.weights_sha256) for row in rows if row.weights_sha256)
+    known = ((contender_name(row.model), row.weights_sha256) for row in rows if row.weights_sha256)
     return [(model, hash_.replace(",", ", ")) for model, hash_ in dict.fromkeys(known)]

@@ -18,7 +18,7 @@ from pipelines.measuring.plan import Subject
 from pipelines.measuring.protocol import flatten
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import Scored
-from pipelines.phrasing import file_name
+from pipelines.phrasing import contender_file_name
 
 LONGEST_PART = 80  # bytes of a part of a file's name, which may have 255 in all
 ORIGINAL, SMALL = "original", "small picture"
@@ -96,7 +96,7 @@ class Outputs:
     def _file(self, subject: Subject, what: str) -> Path:
         """A name to meet in an archive: "2_face_swift_x4.png"."""
         scale = "" if what in (ORIGINAL, SMALL) else f"_x{self.scale}"
-        part = file_name(what)
+        part = contender_file_name(what)
         if len(part) > LONGEST_PART:
             part = f"{part[:LONGEST_PART]}_{hashlib.sha256(part.encode()).hexdigest()[:8]}"
         return self.folder / f"{self._stem(subject)}{part}{scale}.png"

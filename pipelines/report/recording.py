@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.errors import BadSetting
 from pipelines.files import write_whole
-from pipelines.machine import machine, versions
+from pipelines.machine import describe, versions
 from pipelines.measuring.metrics.metric import Judges
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
@@ -20,7 +20,7 @@ from pipelines.measuring.run import Scored
 from pipelines.report.formats import draft, from_json, row_line, to_json
 from pipelines.report.model import Report
 from pipelines.report.repeating import differences
-from pipelines.runs import Run, Step, watched
+from pipelines.runs import Run, Step, watch_steps
 
 
 def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judges) -> Report:
@@ -29,7 +29,7 @@ def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judg
         protocol=plan.protocol,
         kernel=plan.kernel,
         scale=plan.scale,
-        machine=machine(),
+        machine=describe(),
         versions=versions(),
         command=command,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -93,7 +93,7 @@ def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: 
             if path is not None:
                 write_whole(path, draft(head, lines.values()))
 
-    finished = yield from watched(running, write)
+    finished = yield from watch_steps(running, write)
     report = replace(head, rows=tuple(finished), complete=True)
     if path is not None:
         write_whole(path, to_json(report))

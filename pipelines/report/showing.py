@@ -16,7 +16,7 @@ from pipelines.measuring.run import trial_of
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.model import Report
 from pipelines.report.outputs import Outputs, in_colour
-from pipelines.runs import Run, noted
+from pipelines.runs import Run, prefix_notes
 
 MOST_SHOWN = 3  # pictures in a report: a file to send to somebody
 
@@ -89,7 +89,7 @@ def _make_again(contender: Contender, trial: Trial, row: Row, outputs: Outputs, 
     Raises BadWeights where the files of the model are others by now, CannotWrite where there is no room for it.
     """
     once_more = enlarge_by(trial.low, contender.stages, contender.settings)
-    enlarged = yield from noted(once_more, f"{row.image}: {contender.key} once more, ")
+    enlarged = yield from prefix_notes(once_more, f"{row.image}: {contender.key} once more, ")
     if enlarged.details.weights_sha256 != row.weights_sha256:
         raise BadWeights(f"The weights of {contender.key} were changed after they were measured.")
     try:

@@ -13,7 +13,7 @@ from pipelines.measuring.metrics.scores import METRICS, metric_of
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import Pair, compare
 from pipelines.measuring.statistics import MetricSummary, Picture, Summary, by_model, compares, times_compare
-from pipelines.phrasing import contender, duration, megabytes, number
+from pipelines.phrasing import contender_name, format_bytes, format_duration, format_number
 from pipelines.report.crops import PictureSection
 
 RANKED_BY = ("psnr_y", "lpips")  # compared in pairs
@@ -91,7 +91,7 @@ def summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table:
     if count > 1:
         table.append((Column("Pictures", about="How many pictures were scored."), [_count(each.n) for each in entries]))
     columns, cells = zip(*table, strict=True)
-    lines = [Line(contender(each.model), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
+    lines = [Line(contender_name(each.model), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
     over = f"means over {count} pictures" if compares(rows, "psnr_y") else "each over the pictures it has a score of"
     return Table("All methods" if count == 1 else f"All methods, {over}", "Method", tuple(columns), tuple(lines))
 
@@ -132,13 +132,14 @@ def picture_tables(rows: Sequence[Row]) -> list[Table]:
             lines = []
             for each in pictures:
                 scores = [score_of(found[each, m], metric.key) if (each, m) in found else None for m in models]
-                texts = [number(value, metric.digits) for value in scores]
+                texts = [format_number(value, metric.digits) for value in scores]
                 best = _best(scores, texts, metric.higher_is_better)
                 cells = tuple(Cell(*each) for each in zip(texts, scores, best, strict=True))
                 lines.append(Line(each[0], cells))
             column = _column(metric)
             title = f"{column.name} {column.arrow} of each picture"
-            tables.append(Table(title, "Picture", tuple(Column(contender(model)) for model in models), tuple(lines)))
+            columns = tuple(Column(contender_name(model)) for model in models)
+            tables.append(Table(title, "Picture", columns, tuple(lines)))
     return tables
 
 
@@ -152,7 +153,7 @@ def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     for row in rows:
         if row.error is not None:
             everyone = methods > 1 and errors[row.picture] == [row.error] * methods
-            who = "Every method" if everyone else contender(row.model)
+            who = "Every method" if everyone else contender_name(row.model)
             pictures.setdefault((who, row.error), {})[row.picture] = None
     return [
         (who, next(iter(failing))[0] if len(failing) == 1 else f"{len(failing)} pictures", error)
@@ -171,7 +172,7 @@ def chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Tabl
         for index, stage in enumerate(stages):
             sizes = " → ".join(_size(step, prod(factors), pictures) for step in grown[index : index + 2])
             time = median(each[index] for each in times) if times else None
-            lines.append(Line(contender(model), (Cell(contender(stage)), Cell(sizes), _time(time))))
+            lines.append(Line(contender_name(model), (Cell(contender_name(stage)), Cell(sizes), _time(time))))
     of = f"on {pictures[0].name}" if pictures else "of the original's side"
     columns = (Column("Stage"), Column(f"Size, {of}"), Column("Time"))
     return Table("The stages of the chains", "Method", columns, tuple(lines)) if lines else None
@@ -182,10 +183,10 @@ def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[st
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         for note in row.notes:
-            about.setdefault(note, {})[contender(row.model)] = None
+            about.setdefault(note, {})[contender_name(row.model)] = None
     for entry in entries:
         for note in entry.notes:
-            about.setdefault(note, {})[contender(entry.model)] = None
+            about.setdefault(note, {})[contender_name(entry.model)] = None
     return [(", ".join(models), note) for note, models in about.items()]
 
 
@@ -211,13 +212,13 @@ def _count(value: int) -> Cell:
 
 
 def _time(seconds: float | None) -> Cell:
-    return Cell("–" if seconds is None else duration(seconds), seconds)
+    return Cell("–" if seconds is None else format_duration(seconds), seconds)
 
 
 def _score_cells(rows: Sequence[Row], entries: Sequence[Summary], metric: Metric) -> list[Cell]:
     count = count_pictures(rows)
     means = [_mean(entry.metrics[metric.key]) for entry in entries]
-    texts = [number(mean, metric.digits) for mean in means]
+    texts = [format_number(mean, metric.digits) for mean in means]
     best = _best(means, texts, metric.higher_is_better) if compares(rows, metric.key) else [False] * len(means)
     details = [_detail(entry.metrics[metric.key], metric, count) for entry in entries]
     return [Cell(*each) for each in zip(texts, means, best, details, strict=True)]
@@ -232,7 +233,7 @@ def _detail(found: MetricSummary, metric: Metric, count: int) -> str:
     """The interval, and of how many pictures the mean is where that is not all."""
     details = []
     if found.low is not None:
-        details.append(f"{number(found.low, metric.digits)} to {number(found.high, metric.digits)}")
+        details.append(f"{format_number(found.low, metric.digits)} to {format_number(found.high, metric.digits)}")
     if found.n not in (0, count):
         details.append("of 1 picture" if found.n == 1 else f"of {found.n} pictures")
     return ", ".join(details)
@@ -255,7 +256,7 @@ def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column
         (
             Column("Memory, MB", False, "The most that a run needed above what was held before."),
             # None is marked: small ones differ from run to run by more than from each other.
-            [Cell(number(peak, 0), peak) for peak in peaks],
+            [Cell(format_number(peak, 0), peak) for peak in peaks],
         ),
         (
             Column("Parameters", about="How many learned numbers the network has."),
@@ -263,17 +264,17 @@ def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column
         ),
         (
             Column("Weights", about="The size of the network's files."),
-            [Cell("–" if size is None else megabytes(size), size) for size in sizes],
+            [Cell("–" if size is None else format_bytes(size), size) for size in sizes],
         ),
     ]
 
 
 def _pair(pair: Pair, metric: Metric) -> Line:
     return Line(
-        f"{contender(pair.first)} – {contender(pair.second)}",
+        f"{contender_name(pair.first)} – {contender_name(pair.second)}",
         (
             Cell(f"{pair.difference:+.{metric.digits}f}", pair.difference),
-            Cell("< 0.001" if pair.p < 0.001 else number(pair.p, 3), pair.p),
+            Cell("< 0.001" if pair.p < 0.001 else format_number(pair.p, 3), pair.p),
             _count(pair.n),
             Cell(_result(pair), float(pair.distinguishable)),
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import BadInstallation
-from pipelines.phrasing import contender
+from pipelines.phrasing import contender_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def load_templates(folder: Path = OWN) -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "contender": contender,
+        "contender": contender_name,
         "base64": lambda data: b64encode(data).decode(),
         "number": json.dumps,  # infinity as JavaScript reads it
     }

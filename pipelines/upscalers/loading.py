@@ -131,14 +131,14 @@ def kept_bytes() -> int:
     """How much memory loaded models may hold between runs, pinned ones aside: a third of what this process may have, or
     a little where that is less.
     """
-    return max(LEAST_KEPT, machine.memory() // KEPT_SHARE)
+    return max(LEAST_KEPT, machine.memory_limit() // KEPT_SHARE)
 
 
 def device_name() -> str:
     """Where networks run here: "cpu" or "cuda". Imports what it takes to know that, which may be seconds."""
     from pipelines.networks import devices
 
-    return devices.choose().name
+    return devices.choose_device().name
 
 
 def _load(fetched: Sequence[StageFiles]) -> list[Upscaler]:
@@ -174,17 +174,17 @@ def _built(model: Model, scale: int, files: tuple[Found, ...]) -> Upscaler:
     except BadWeights:
         if model.from_hub:
             for file in files:
-                if file.origin not in (store.OWN, store.OWN_FILE) and not _readable(file.path):
+                if file.origin not in (store.YOUR_FOLDER, store.YOUR_FILE) and not _readable(file.path):
                     visitors.forget(file.path)
         raise
 
 
 def _readable(path: Path) -> bool:
     """Whether the file holds a network at all: it may only have been asked for another scale than its own."""
-    from pipelines.networks.checkpoints import read
+    from pipelines.networks.checkpoints import read_network
 
     try:
-        read(path)
+        read_network(path)
     except BadWeights:
         return False
     return True
@@ -207,10 +207,10 @@ def _own_twin(twin: Weights, beside: Sequence[Found] | None) -> tuple[Found, ...
 
     Raises WeightsUnavailable where they have none. A visitor need not know where those files lie.
     """
-    if not beside or beside[0].origin != store.OWN:
+    if not beside or beside[0].origin != store.YOUR_FOLDER:
         return None
     found = store.find(twin)
-    if found is None or found[0].origin != store.OWN:
+    if found is None or found[0].origin != store.YOUR_FOLDER:
         name = twin.files[0].name
         raise WeightsUnavailable(f"Denoise below 1 needs {name} too, which is not in the folder of one's own weights.")
     return found

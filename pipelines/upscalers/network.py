@@ -14,11 +14,11 @@ from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.images.picture import Pixels
-from pipelines.images.resample import shrunk
+from pipelines.images.resample import shrink_to
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
-from pipelines.networks.tiling import SMALLEST, run_tiled
-from pipelines.phrasing import megabytes
+from pipelines.networks.tiling import SMALLEST_WRITTEN, run_tiled
+from pipelines.phrasing import format_bytes
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
 from pipelines.weights import fetch as store
@@ -154,7 +154,7 @@ class NetworkUpscaler:
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
         """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""
-        device = devices.choose(self.model.light)
+        device = devices.choose_device(self.model.light)
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
         twin = self._twin()
@@ -171,24 +171,24 @@ class NetworkUpscaler:
 
     def _mixed(self, share: float, path: Path) -> "Network":
         """`share` of this network and the rest of its twin (Wang et al. 2021's repository: "denoise strength")."""
-        from pipelines.networks.checkpoints import network_of, state_of
+        from pipelines.networks.checkpoints import build_network, read_state
 
-        usual, noisy = self.network.state_dict(), state_of(path)
+        usual, noisy = self.network.state_dict(), read_state(path)
         if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
             raise BadWeights(f"{path.name} is of another network than the one it is to be mixed with.")
-        return network_of({key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}, path.name)
+        return build_network({key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}, path.name)
 
     def _twin(self) -> Found:
         """The file to mix with. Beside a file of the user's own, it must be one of theirs as well."""
         twin = self.model.noisy_twin
         assert twin is not None, "only a model with a twin takes denoise"
         (own,) = self.files
-        if own.origin == store.OWN_FILE:
+        if own.origin == store.YOUR_FILE:
             raise BadSetting("Denoise mixes two files: give a folder that has both as your own weights.")
-        found = store.from_user(twin, own.path.parent) if own.origin == store.OWN else store.find(twin)
+        found = store.from_user(twin, own.path.parent) if own.origin == store.YOUR_FOLDER else store.find(twin)
         if found is None:
             raise WeightsUnavailable(
-                f"Denoise below 1 needs {twin.files[0].name} ({megabytes(twin.size)}), which is not here: "
+                f"Denoise below 1 needs {twin.files[0].name} ({format_bytes(twin.size)}), which is not here: "
                 f"`python -m pipelines weights pull {self.model.key}` downloads it."
             )
         return found[0]
@@ -196,11 +196,11 @@ class NetworkUpscaler:
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler:
     """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
-    from pipelines.networks.checkpoints import read
+    from pipelines.networks.checkpoints import read_network
 
-    devices.choose(model.light)  # first, because in a forked process it makes torch safe to use
+    devices.choose_device(model.light)  # first, because in a forked process it makes torch safe to use
     (file,) = files
-    network = read(file.path)
+    network = read_network(file.path)
     if network.scale not in (scale, model.shrunk_from):
         same = model.scales.get(network.scale) == model.scales[scale]  # the file serves that scale as well
         hint = f": choose x{network.scale}" if same else ""
@@ -232,7 +232,7 @@ class _Guarded:
         if self.forwards.network.scale == self.scale:
             return made
         height, width = batch.shape[1] * self.scale, batch.shape[2] * self.scale
-        return np.stack([shrunk(each, height, width) for each in made])
+        return np.stack([shrink_to(each, height, width) for each in made])
 
 
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
@@ -255,11 +255,11 @@ def _side(network: "Network", device: Device, overlap: int, feather: bool) -> in
     Feathered, what a network gives depends on it: a little more or less memory should not change that.
     """
     usual = SIDES.get((device.name, device.dtype), USUAL_SIDE) if feather else CUT_SIDE
-    room = devices.free_bytes(device) // 2
+    room = devices.free_device_memory(device) // 2
     if device.name == "cpu":
         room = min(room, WORKING)
     fits = math.isqrt(room // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
-    return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST + 2 * overlap)
+    return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST_WRITTEN + 2 * overlap)
 
 
 def _padded(pixels: Pixels, multiple: int) -> Pixels:

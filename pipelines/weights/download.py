@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from pipelines.catalog.schema import File
 from pipelines.errors import BadWeights
 from pipelines.files import free_bytes, size_of
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from pipelines.runs import POLL_SECONDS, Run, Step, in_thread
 from pipelines.weights.hashes import prove
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import httpx2
 
 T = TypeVar("T")
-Report: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are there, a note -> the step to yield
+MakeStep: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are there, a note -> the step to yield
 
 STALL_SECONDS = 10.0  # a server that has begun to send may pause for so long
-AT_MOST = 4  # times the size in the catalog, which may be only about right
+MOST_TIMES_SIZE = 4  # times the size in the catalog, which may be only about right
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # RFC 9110
 
 
@@ -50,7 +50,7 @@ class TooLarge(Refused):
     """The source sends more than the file can be."""
 
     def __init__(self, file: File, times: int) -> None:
-        most = f"{times} times the {megabytes(file.size)}" if times > 1 else f"the {megabytes(file.size)}"
+        most = f"{times} times the {format_bytes(file.size)}" if times > 1 else f"the {format_bytes(file.size)}"
         super().__init__(f"sends more than {most} that were expected")
 
 
@@ -68,8 +68,8 @@ def download(
     lock_path: Path,
     file: File,
     patience: float,
-    report: Report,
-    times: int = AT_MOST,
+    report: MakeStep,
+    times: int = MOST_TIMES_SIZE,
 ) -> Run[None]:
     """Brings what `url` gives to `target`, proven to be `file`; not a byte more than `times` its size is written.
 
@@ -211,7 +211,7 @@ class _Transfer:
 
 
 def _complete(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
+    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: MakeStep, times: int
 ) -> Run[None]:
     """Fills `incomplete` until it is proven to be `file`."""
     if file.pin == "unpinned":
@@ -234,7 +234,7 @@ def _complete(
 
 
 def _transfer(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: Report, times: int
+    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: MakeStep, times: int
 ) -> Run[None]:
     """Appends what is missing to `incomplete`. Raises Refused in the words of what happened."""
     import httpx2
@@ -258,7 +258,7 @@ def _transfer(
             if "Content-Length" in str(error):  # which h11, below httpx2, lets pass as a number alone
                 raise Refused("announces a length that is no number") from error
             raise Unreachable from error
-        so_far = f"{megabytes(transfer.done)} of {megabytes(max(transfer.total, transfer.done))}"
+        so_far = f"{format_bytes(transfer.done)} of {format_bytes(max(transfer.total, transfer.done))}"
         how = "stopped sending" if isinstance(error, TimeoutError) else "broke off"
         raise Refused(f"{how} after {so_far}") from error
     finally:

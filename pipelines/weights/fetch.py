@@ -15,18 +15,18 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import File, Weights
 from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
 from pipelines.files import free_bytes
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step, in_thread
 from pipelines.weights.download import Refused
 from pipelines.weights.kinds import source_of
-from pipelines.weights.local import OWN, OWN_FILE, Found, find, from_user, identify, is_here, remove_damaged
+from pipelines.weights.local import YOUR_FILE, YOUR_FOLDER, Found, find, from_user, identify, is_here, remove_damaged
 from pipelines.weights.sources import Source, is_offline, reach
 
-__all__ = ["OWN", "OWN_FILE", "Found", "fetch", "find", "from_user", "is_here", "verify"]
+__all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "verify"]
 
-SPARE = 1.05  # times what is to come must be free on the disk
-INSTEAD = "real-esrgan"  # what does without the gigabytes of a diffusion model
-ANSWER_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visitor is to know within 6 s
+DISK_MARGIN = 1.05  # times what is to come must be free on the disk
+SUBSTITUTE = "real-esrgan"  # what does without the gigabytes of a diffusion model
+PATIENCE_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visitor is to know within 6 s
 
 
 def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
@@ -143,7 +143,7 @@ def _survey(weights: Weights, source: Source) -> Run[_Job]:
     Raises Refused where it has not, WeightsUnavailable where the disk has no room for what is to come.
     """
     hosts = {source_of(each).host for each in weights.sources}
-    patience = ANSWER_SECONDS / len(hosts)
+    patience = PATIENCE_SECONDS / len(hosts)
     sizes = tuple(file.size for file in weights.files)
     if len(weights.files) == 1:
         return _Job(weights, source, patience, sizes)
@@ -152,19 +152,19 @@ def _survey(weights: Weights, source: Source) -> Run[_Job]:
         return Step(0, max(weights.size, 1), note)
 
     offer = yield from reach(source.host, source.survey(weights.files, patience, report))
-    needed, free = int(SPARE * offer.to_come), free_bytes(source.cache)
+    needed, free = int(DISK_MARGIN * offer.to_come), free_bytes(source.cache)
     if offer.to_come and needed > free:
-        room = f"{megabytes(needed)} of disk are needed and {megabytes(free)} are free"
+        room = f"{format_bytes(needed)} of disk are needed and {format_bytes(free)} are free"
         raise _unavailable(weights, f"{room} (HF_HOME names another place)")
     return _Job(weights, source, patience, offer.sizes, offer.commit)
 
 
 def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
-    row = catalog.owner(weights)
+    row = catalog.find_owner(weights)
     what = weights.files[0].name if len(weights.files) == 1 else f"the {len(weights.files)} files"
     if row is not None and len(weights.files) > 1:
         what = row[0].name
-    size = f" ({megabytes(weights.size)})" if weights.size else ""
+    size = f" ({format_bytes(weights.size)})" if weights.size else ""
     instead = f"; use {_instead(row[1])} instead" if row and row[0].family == "diffusion" else ""
     of_metrics = [part for needed in catalog.METRIC_FILES.values() for part in needed.values()]
     models = [] if weights in of_metrics else catalog.MODELS
@@ -176,7 +176,7 @@ def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
 
 def _instead(scale: int) -> str:
     """Real-ESRGAN and what it would download at that scale."""
-    model = catalog.find(INSTEAD)
+    model = catalog.find(SUBSTITUTE)
     needed = model.scales.get(scale)
     lacking = needed is not None and not is_here(needed)
-    return f"{model.name} ({megabytes(needed.size)})" if needed is not None and lacking else model.name
+    return f"{model.name} ({format_bytes(needed.size)})" if needed is not None and lacking else model.name

@@ -15,12 +15,12 @@ Proof = Pin | Literal["differs"]  # "differs": only of a user's own file
 _digests: dict[tuple[str, int, int, int, int], str] = {}
 
 
-def sha256(path: Path) -> str:
+def cached_sha256(path: Path) -> str:
     """Returns the file's sha256, 64 hex digits, read once. Raises WeightsUnavailable when it cannot be read."""
     return _read_once("sha256", path, sha256_of)
 
 
-def git_blob(path: Path) -> str:
+def cached_git_blob(path: Path) -> str:
     """Returns the SHA-1 that git gives to the file: of "blob", the size, a zero byte and the content (Pro Git, 10.2).
 
     Read once. Raises WeightsUnavailable when it cannot be read.
@@ -36,7 +36,7 @@ def prove(file: File, path: Path) -> Pin:
     """
     if file.pin == "unpinned":
         return file.pin
-    actual = git_blob(path) if file.pin == "git blob" else sha256(path)
+    actual = cached_git_blob(path) if file.pin == "git blob" else cached_sha256(path)
     expected = str(file.sha256 or file.git_blob or file.sha256_prefix).lower()
     if file.pin == "sha256 prefix":
         actual = actual[: len(expected)]

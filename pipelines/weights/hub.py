@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from pipelines import environment
 from pipelines.catalog.schema import File, Hub
 from pipelines.files import size_of, write_whole
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
 from pipelines.weights import visitors
 from pipelines.weights.download import (
-    AT_MOST,
+    MOST_TIMES_SIZE,
+    MakeStep,
     NoSuchFile,
     Refused,
-    Report,
     Unreachable,
     ask_server,
     describe_status,
@@ -90,7 +90,7 @@ class HubSource:
             visitors.mark_used(Path(found))
         return Path(found)
 
-    def survey(self, files: Sequence[File], patience: float, report: Report) -> Run[Offer]:
+    def survey(self, files: Sequence[File], patience: float, report: MakeStep) -> Run[Offer]:
         """Asks how large each file is that is not cached, all at one commit.
 
         Of a repository that is not pinned the commit is the one of what is cached, or else the newest: files of two
@@ -114,7 +114,7 @@ class HubSource:
             to_come += max(0, size - size_of(incomplete_path(self._blob(head.etag))))
         return Offer(commit, sizes, to_come)
 
-    def pull(self, file: File, patience: float, report: Report, commit: str | None = None) -> Run[Path]:
+    def pull(self, file: File, patience: float, report: MakeStep, commit: str | None = None) -> Run[Path]:
         """Lets huggingface_hub ask and keep the cache's books, and brings the bytes in between by `download`.
 
         Its own download cannot be continued by a later one, hands over 10 MiB at a time, so that closing takes as long,
@@ -141,7 +141,7 @@ class HubSource:
             _by_etag(file, head.etag),
             patience,
             report,
-            times=AT_MOST if known else 1,
+            times=MOST_TIMES_SIZE if known else 1,
         )
         add = partial(hf_hub_download, self.at.repo, file.path, revision=head.commit, cache_dir=cache)
         name = yield from self._ask(
@@ -151,7 +151,7 @@ class HubSource:
             _note_newest(repository / "refs" / "main", head.commit)
         return Path(name)
 
-    def _head(self, file: File, commit: str | None, patience: float, report: Report) -> Run[_Head]:
+    def _head(self, file: File, commit: str | None, patience: float, report: MakeStep) -> Run[_Head]:
         """Asks for the file as it was at the commit, or as the repository is pinned. Raises Refused."""
         from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
@@ -167,7 +167,7 @@ class HubSource:
             raise Refused("does not answer like a Hub")
         return _Head(commit, etag, head.size)
 
-    def _ask(self, job: Callable[[], T], file: File, patience: float, report: Report, done: int = 0) -> Run[T]:
+    def _ask(self, job: Callable[[], T], file: File, patience: float, report: MakeStep, done: int = 0) -> Run[T]:
         """One exchange with the Hub about the file, of which `done` bytes are here."""
         job = partial(_as_refused, job, self.at.public)
         return ask_server(job, patience, lambda: report(done, f"asking the Hub for {file.name}"))
@@ -196,17 +196,17 @@ def _note_newest(ref: Path, commit: str) -> None:
 
 def _announced_size(size: int | None, public: bool) -> int:
     """The size that the Hub gives for a file whose size nobody knew. Raises Refused for one that is not wanted."""
-    most = environment.model_bytes()
+    most = environment.most_model_bytes()
     if size is None:
         raise Refused("does not say how large the file is")
     if not size:
         raise Refused("has an empty file")
     if public and size > most:  # only what somebody named may be anything
-        raise Refused(f"has {megabytes(size)}, and at most {megabytes(most)} are downloaded here")
+        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are downloaded here")
     return size
 
 
-def _of_size(report: Report, size: int, done: int, note: str) -> Step:
+def _of_size(report: MakeStep, size: int, done: int, note: str) -> Step:
     """A step of a download that turned out to be of that many bytes."""
     step = report(done, note)
     return replace(step, total=max(step.total, step.done - done + size))

@@ -7,12 +7,12 @@ from pipelines.catalog import schema
 from pipelines.weights.hub import HubSource
 from pipelines.weights.sources import Source, UrlSource
 
-KINDS: Mapping[type, Callable[[Any], Source]] = {
+SOURCE_CLASSES: Mapping[type, Callable[[Any], Source]] = {
     schema.Hub: HubSource,
     schema.Url: UrlSource,
 }
 
 
-def source_of(data: schema.Source) -> Source:
+def source_of(data: schema.SourceData) -> Source:
     """Returns the source that the row's data stands for."""
-    return KINDS[type(data)](data)
+    return SOURCE_CLASSES[type(data)](data)

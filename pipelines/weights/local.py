@@ -14,11 +14,11 @@ from pipelines import environment
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import File, Weights
 from pipelines.errors import BadWeights, WeightsUnavailable
-from pipelines.weights.hashes import Proof, prove, sha256
+from pipelines.weights.hashes import Proof, cached_sha256, prove
 from pipelines.weights.kinds import source_of
 
 BUNDLED = Path(__file__).parents[1] / "networks" / "bundled"
-OWN, OWN_FILE = "your folder", "your file"
+YOUR_FOLDER, YOUR_FILE = "your folder", "your file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ def find(weights: Weights) -> tuple[Found, ...] | None:
     is damaged, WeightsUnavailable when one cannot be read, BadSetting when UPSCALE_WEIGHTS_DIR is no folder.
     """
     for paths, origin in _places(weights):
-        if origin == OWN:
-            return _owned(weights, paths, OWN)
+        if origin == YOUR_FOLDER:
+            return _owned(weights, paths, YOUR_FOLDER)
         try:
             return tuple(identify(file, path, origin) for file, path in zip(weights.files, paths, strict=True))
         except BadWeights:
@@ -73,20 +73,20 @@ def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
         places = _in_folder(weights, path)
         for paths in places:
             if all(paths):
-                return _owned(weights, [each for each in paths if each], OWN)
+                return _owned(weights, [each for each in paths if each], YOUR_FOLDER)
         raise WeightsUnavailable(_lack_of(weights, path, places))
     if not is_file:
         raise WeightsUnavailable(f"There is no file or folder {path}.")
     if len(weights.files) != 1:
         names = ", ".join(file.path for file in weights.files)
         raise WeightsUnavailable(f"This model needs several files, so give a folder that has them: {names}.")
-    return _owned(weights, [path], OWN_FILE)
+    return _owned(weights, [path], YOUR_FILE)
 
 
 def _places(weights: Weights) -> Iterator[tuple[list[Path], str]]:
     """Where all of the files lie on this machine, in order of preference, and what to call the place."""
     own = environment.weights_dir() if weights.anywhere else None
-    folders = [(own, OWN)] * (own is not None) + [(BUNDLED, "bundled")] * weights.anywhere
+    folders = [(own, YOUR_FOLDER)] * (own is not None) + [(BUNDLED, "bundled")] * weights.anywhere
     for folder, origin in folders:
         assert folder is not None
         for paths in _in_folder(weights, folder):
@@ -129,7 +129,7 @@ def _at(root: Path, file: File) -> Path | None:
 
 def _named_like(weights: Weights, folder: Path) -> Iterator[Path]:
     """The folders in it that are named like the model or one of its repositories."""
-    row = catalog.owner(weights)
+    row = catalog.find_owner(weights)
     names = [row[0].key] if row else []
     names += [source_of(each).folder_name for each in weights.sources]
     yield from (folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())
@@ -159,7 +159,7 @@ def _searching(place: Path | str) -> Iterator[None]:
 
 def identify(file: File, path: Path, origin: str) -> Found:
     """Returns the file at that path, proven to be the one that was published. Raises as `hashes.prove` does."""
-    return Found(file, path, sha256(path), origin, prove(file, path))
+    return Found(file, path, cached_sha256(path), origin, prove(file, path))
 
 
 def _owned(weights: Weights, paths: list[Path], origin: str) -> tuple[Found, ...]:
@@ -172,7 +172,7 @@ def _own(file: File, path: Path, origin: str) -> Found:
         proof = prove(file, path)
     except BadWeights:
         proof = "differs"
-    return Found(file, path, sha256(path), origin, proof)
+    return Found(file, path, cached_sha256(path), origin, proof)
 
 
 def _remove_all_damaged(weights: Weights, paths: list[Path]) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from pipelines.catalog.schema import File, Url
 from pipelines.files import size_of
 from pipelines.runs import Run
-from pipelines.weights.download import Report, Unreachable, download, incomplete_path
+from pipelines.weights.download import MakeStep, Unreachable, download, incomplete_path
 
 T = TypeVar("T")
 
@@ -63,10 +63,10 @@ class Source(Protocol):
     def cached(self, file: File) -> Path | None:
         """Returns where an earlier download from here left the file, if it did. Asks no network."""
 
-    def survey(self, files: Sequence[File], patience: float, report: Report) -> Run[Offer]:
+    def survey(self, files: Sequence[File], patience: float, report: MakeStep) -> Run[Offer]:
         """Asks for all of the files before a byte of one is downloaded; what is cached is not asked for."""
 
-    def pull(self, file: File, patience: float, report: Report, commit: str | None = None) -> Run[Path]:
+    def pull(self, file: File, patience: float, report: MakeStep, commit: str | None = None) -> Run[Path]:
         """Downloads the file into its cache, as it was at that commit; without one as the source is pinned.
 
         Raises OSError when it cannot be stored.
@@ -112,14 +112,14 @@ class UrlSource:
         path = self._target(file)
         return path if path.is_file() else None
 
-    def survey(self, files: Sequence[File], patience: float, report: Report) -> Run[Offer]:
+    def survey(self, files: Sequence[File], patience: float, report: MakeStep) -> Run[Offer]:
         """Returns the sizes in the catalog, without a question: the folder could only be asked file by file."""
         lacking = [file for file in files if self.cached(file) is None]
         to_come = sum(file.size - size_of(incomplete_path(self._target(file))) for file in lacking)
         yield from ()
         return Offer(None, tuple(file.size for file in files), max(0, to_come))
 
-    def pull(self, file: File, patience: float, report: Report, commit: str | None = None) -> Run[Path]:
+    def pull(self, file: File, patience: float, report: MakeStep, commit: str | None = None) -> Run[Path]:
         """Downloads the file by its URL."""
         target = self._target(file)
         url = f"{self.at.base.rstrip('/')}/{quote(file.path)}"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pipelines import environment
 from pipelines.files import free_bytes, size_of
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from pipelines.weights.download import Refused, incomplete_path
 
-LEFT_FREE = 1_000_000_000  # bytes of the disk that no download may take
+DISK_RESERVE = 1_000_000_000  # bytes of the disk that no download may take
 
 
 def folder() -> Path:
@@ -37,9 +37,9 @@ def make_room(blob: Path, size: int) -> None:
 
     Raises Refused where it cannot, and then removes none.
     """
-    most = environment.models_bytes()
+    most = environment.most_kept_bytes()
     if size > most:
-        raise Refused(f"has {megabytes(size)}, and at most {megabytes(most)} are kept here")
+        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are kept here")
     if blob.exists():
         mark_used(blob)
         return
@@ -54,8 +54,8 @@ def make_room(blob: Path, size: int) -> None:
         leaving.append(path)
         kept -= sizes[path]
         free += sizes[path]
-    if free - size < LEFT_FREE:
-        raise Refused(f"has {megabytes(size)}, for which there is no room on the disk here")
+    if free - size < DISK_RESERVE:
+        raise Refused(f"has {format_bytes(size)}, for which there is no room on the disk here")
     for path in leaving:
         _remove(path)
 

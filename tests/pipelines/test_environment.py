@@ -33,7 +33,7 @@ def test_settings_are_read_nowhere_else() -> None:
 WHOLE = {
     "PORT": (environment.port, 65_535),
     "UPSCALE_MAX_QUEUE": (environment.queue_length, 1_000_000),
-    "UPSCALE_MAX_PICTURES": (environment.pictures, 1_000),
+    "UPSCALE_MAX_PICTURES": (environment.most_pictures, 1_000),
 }
 
 
@@ -41,7 +41,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert (environment.port(), environment.queue_length(), environment.weights_dir()) == (7860, 16, None)
     assert environment.limits() == environment.Limits(50_000_000, 128_000_000, 50_000_000)
     assert environment.cpu_instructions() == "ALL"
-    assert environment.model_bytes() == 256_000_000 and environment.models_bytes() == 2_000_000_000
+    assert environment.most_model_bytes() == 256_000_000 and environment.most_kept_bytes() == 2_000_000_000
     assert not environment.exact()
     assert environment.preloaded() == ()
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from pipelines import estimates
-from pipelines.catalog.rows import MODELS, Stage, find, specification
+from pipelines.catalog.rows import MODELS, Stage, find, find_specification
 from pipelines.catalog.schema import Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.estimates import estimate, estimate_each, learn
-from pipelines.networks.tiling import plan
+from pipelines.networks.tiling import plan_tiles
 from tests.support import painter
 
 UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
@@ -41,7 +41,7 @@ def write(path: Path, content: Any) -> None:
 
 def read_pixels(width: int, height: int, side: int, overlap: int) -> int:
     """How many pixels all tiles read, one tile after another."""
-    tiles = plan(height, width, side, overlap)
+    tiles = plan_tiles(height, width, side, overlap)
     return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
 
 
@@ -125,13 +125,13 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> str:
 )
 def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings | None, passes: int) -> None:
     told = estimate(painted, 4, 100, 100, given).seconds
-    assert told == pytest.approx(passes + specification(find("sd-x4")).decoding)
+    assert told == pytest.approx(passes + find_specification(find("sd-x4")).decoding)
     learn(
         painted,
         4,
         100,
         100,
-        2.0 * (passes + specification(find("sd-x4")).decoding),
+        2.0 * (passes + find_specification(find("sd-x4")).decoding),
         Tiling(128, 16),
         "cuda, float16",
         given,

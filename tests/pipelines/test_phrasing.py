@@ -7,30 +7,30 @@ from pathlib import Path
 import pytest
 
 from pipelines.phrasing import (
-    contender,
+    contender_file_name,
+    contender_name,
     describe_settings,
-    download,
-    duration,
-    file_name,
-    megabytes,
-    number,
+    format_bytes,
+    format_download,
+    format_duration,
+    format_number,
     printable,
     printable_name,
 )
 
 
 def test_a_chain_is_said_in_words() -> None:
-    assert contender("lapsrn") == "lapsrn"
-    assert contender("real-esrgan:4,fsrcnn:2") == "real-esrgan x4 then fsrcnn x2"
+    assert contender_name("lapsrn") == "lapsrn"
+    assert contender_name("real-esrgan:4,fsrcnn:2") == "real-esrgan x4 then fsrcnn x2"
 
 
 @pytest.mark.parametrize(("value", "text"), [(33.666, "33.67"), (None, "–"), (math.inf, "∞"), (0.0, "0.00")])
 def test_numbers(value: float | None, text: str) -> None:
-    assert number(value, 2) == text
+    assert format_number(value, 2) == text
 
 
 def test_durations_and_sizes() -> None:
-    assert [duration(s) for s in (0.25, 2.06, 42.4, 300, 7150, 9000)] == [
+    assert [format_duration(s) for s in (0.25, 2.06, 42.4, 300, 7150, 9000)] == [
         "0.25 s",
         "2.1 s",
         "42 s",
@@ -38,17 +38,17 @@ def test_durations_and_sizes() -> None:
         "119 min",
         "2.5 h",
     ]
-    assert [megabytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
+    assert [format_bytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
         *["86 kB", "1.8 MB", "40 MB", "3.5 GB"]
     ]
 
 
 def test_a_short_time_is_not_rounded_up() -> None:
-    assert [duration(s) for s in (0.0004, 0.004, 0.012)] == ["0.4 ms", "4 ms", "0.01 s"]
+    assert [format_duration(s) for s in (0.0004, 0.004, 0.012)] == ["0.4 ms", "4 ms", "0.01 s"]
 
 
 def test_a_size_that_nobody_has_said_is_not_0() -> None:
-    assert [download(size) for size in (0, 67_000_000)] == ["a file of unknown size", "67 MB"]
+    assert [format_download(size) for size in (0, 67_000_000)] == ["a file of unknown size", "67 MB"]
 
 
 def test_settings_are_one_line() -> None:
@@ -70,13 +70,13 @@ def test_a_key_becomes_a_part_of_a_files_name() -> None:
     chain = f"owner/name/nets/4x_a.pth:4,owner/name@{'c0de' * 10}/b.safetensors:2"
     first, second = (hashlib.sha256(stage.rpartition(":")[0].encode()).hexdigest()[:8] for stage in chain.split(","))
     told = f"owner-name-nets-4x_a.pth-{first}-x4_owner-name@{'c0de' * 10}-b.safetensors-{second}-x2"
-    assert file_name(chain) == told and file_name("lapsrn:4,fsrcnn:2") == "lapsrn-x4_fsrcnn-x2"
-    assert file_name("lapsrn:4,fsrcnn:2 stage 1") == "lapsrn-x4_fsrcnn-x2-stage-1"
+    assert contender_file_name(chain) == told and contender_file_name("lapsrn:4,fsrcnn:2") == "lapsrn-x4_fsrcnn-x2"
+    assert contender_file_name("lapsrn:4,fsrcnn:2 stage 1") == "lapsrn-x4_fsrcnn-x2-stage-1"
 
 
 def test_no_two_files_on_the_hub_have_one_name() -> None:
     keys = ["a-b/c/x.pth", "a/b-c/x.pth", "a/b/c-x.pth", "a/b/c/x.pth", "a/b/c x.pth", "a/b/c(x.pth"]
-    names = {file_name(key) for key in keys}
+    names = {contender_file_name(key) for key in keys}
     assert len(names) == len(keys) and not any(set(name) & set("/ (:,") for name in names)
 
 

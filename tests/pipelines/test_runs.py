@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pipelines.errors import UpscaleError
-from pipelines.runs import Run, Sent, Step, T, changed, finish, received, sent, timed, watched
+from pipelines.runs import Run, Sent, Step, T, finish, map_steps, receive, send, time_run, watch_steps
 
 
 def counting(to: int, log: list[str]) -> Run[int]:
@@ -52,7 +52,7 @@ def pickled(steps: Sent[T]) -> Sent[T]:
 
 def test_what_is_sent_is_received() -> None:
     seen: list[Step] = []
-    assert finish(received(pickled(sent(twice([])))), seen.append) == 5
+    assert finish(receive(pickled(send(twice([])))), seen.append) == 5
     assert [step.done for step in seen] == [1, 2, 1, 2, 3]
 
 
@@ -63,12 +63,12 @@ def test_an_error_that_can_be_told_is_sent_with_its_sentence(kind: type[UpscaleE
         raise kind("There is none.")
 
     with pytest.raises(kind, match=r"^There is none\.$"):
-        finish(received(pickled(sent(failing()))))
+        finish(receive(pickled(send(failing()))))
 
 
 def test_closing_what_is_received_closes_what_is_sent() -> None:
     log: list[str] = []
-    run = received(pickled(sent(twice(log))))
+    run = receive(pickled(send(twice(log))))
     next(run)
     run.close()
     assert log == ["closed"]
@@ -79,7 +79,7 @@ def test_a_run_that_is_cut_off_has_no_result() -> None:
         yield Step(1, 2, "counting")
 
     with pytest.raises(RuntimeError, match="no end"):
-        finish(received(cut()))
+        finish(receive(cut()))
 
 
 def test_time_between_steps_is_the_callers() -> None:
@@ -89,13 +89,13 @@ def test_time_between_steps_is_the_callers() -> None:
         time.sleep(0.02)
         return "done"
 
-    result, seconds = finish(timed(working()), lambda step: time.sleep(0.5))
+    result, seconds = finish(time_run(working()), lambda step: time.sleep(0.5))
     assert result == "done" and 0.04 <= seconds < 0.5
 
 
 def test_closing_a_timed_run_closes_it() -> None:
     log: list[str] = []
-    run = timed(counting(3, log))
+    run = time_run(counting(3, log))
     next(run)
     run.close()
     assert log == ["closed"]
@@ -104,8 +104,8 @@ def test_closing_a_timed_run_closes_it() -> None:
 def test_a_changed_run_returns_and_closes_as_the_run_does() -> None:
     log: list[str] = []
     seen: list[Step] = []
-    run = changed(watched(counting(3, log), seen.append), lambda step: Step(step.done, 9, "changed"))
+    run = map_steps(watch_steps(counting(3, log), seen.append), lambda step: Step(step.done, 9, "changed"))
     assert next(run) == Step(1, 9, "changed")
     run.close()
     assert log == ["closed"] and seen == [Step(1, 3, "counting")]
-    assert finish(watched(counting(3, log), seen.append)) == 3
+    assert finish(watch_steps(counting(3, log), seen.append)) == 3

@@ -41,7 +41,7 @@ def one_thread() -> Iterator[None]:
 
 def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run on that device from now on."""
-    monkeypatch.setattr(devices, "choose", lambda light=False: device)
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: device)
 
 
 def run(upscaler: DiffusionUpscaler, pixels: Pixels, **changes: Any) -> Upscaled:

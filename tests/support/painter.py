@@ -46,7 +46,7 @@ class Painter:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """Two tiles a step, and a preview after every second one."""
-        steps = settings.steps or catalog.specification(self.model).options.steps
+        steps = settings.steps or catalog.find_specification(self.model).options.steps
         for step in range(steps):
             for tile in range(2):
                 yield Step(2 * step + tile, 2 * steps, f"step {step + 1} of {steps}, tile {tile + 1} of 2")

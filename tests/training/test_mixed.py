@@ -10,19 +10,19 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from tests.training.test_training import command
 from training import checkpoint, mixed
 from training.__main__ import main
 from training.checkpoint import Config
-from training.data import find
-from training.degradations import KERNELS, Degradation, Pixels8, as_jpeg, degrade, draw
+from training.data import find_pictures
+from training.degradations import SHRINK_BY_KERNEL, Degradation, Pixels8, compress_jpeg, degrade, draw_degradation
 from training.trainer import train
 
 TINY = Config(
     "swift", 2, width=8, depth=2, steps=10, batch=4, patch=8, rate=3e-3, seed=1, data="4 files", degradations="mixed"
 )
-CENTRED = [kernel for kernel in KERNELS if not kernel.startswith("nearest")]
+CENTRED = [kernel for kernel in SHRINK_BY_KERNEL if not kernel.startswith("nearest")]
 
 
 def soft(height: int, width: int) -> Pixels8:
@@ -60,25 +60,28 @@ def test_the_nearest_pixel_is_one_of_the_middle_two(kernel: str, row: int) -> No
 
 def test_antialiased_kernels_leave_nothing_of_what_is_too_fine() -> None:
     stripes = np.tile(np.array([0, 255], np.uint8)[None, :, None], (64, 32, 3))[:, 1:-1]
-    seen = {kernel: np.ptp(degrade(stripes, 2, Degradation(kernel))[8:-8, 8:-8].astype(float)) for kernel in KERNELS}
+    seen = {
+        kernel: np.ptp(degrade(stripes, 2, Degradation(kernel))[8:-8, 8:-8].astype(float))
+        for kernel in SHRINK_BY_KERNEL
+    }
     assert max(seen[kernel] for kernel in ("bicubic", "lanczos", "bilinear", "area")) <= 2
     picture = np.kron(np.random.default_rng(0).integers(0, 2, (32, 32, 1)), np.ones((1, 1, 3))).astype(np.uint8) * 255
-    spread = {kernel: degrade(picture, 4, Degradation(kernel)).std() for kernel in KERNELS}
+    spread = {kernel: degrade(picture, 4, Degradation(kernel)).std() for kernel in SHRINK_BY_KERNEL}
     assert spread["opencv-cubic"] > 1.5 * spread["bicubic"] and spread["blur"] < spread["opencv-linear"]
 
 
 def test_jpeg_loses_more_the_lower_its_quality() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    lost = [np.abs(as_jpeg(picture, quality).astype(int) - picture).mean() for quality in (40, 70, 97)]
+    lost = [np.abs(compress_jpeg(picture, quality).astype(int) - picture).mean() for quality in (40, 70, 97)]
     assert lost[0] > lost[1] > lost[2] > 0
-    assert np.abs(as_jpeg(picture, 97, 0).astype(int) - picture).mean() < lost[2]
+    assert np.abs(compress_jpeg(picture, 97, 0).astype(int) - picture).mean() < lost[2]
     assert Degradation("area", 80).name == "area, JPEG 80" and Degradation("area").name == "area"
 
 
 def test_all_kernels_and_qualities_are_drawn() -> None:
     random = np.random.default_rng(0)
-    drawn = [draw(random) for _ in range(2000)]
-    assert {each.kernel for each in drawn} == set(KERNELS)
+    drawn = [draw_degradation(random) for _ in range(2000)]
+    assert {each.kernel for each in drawn} == set(SHRINK_BY_KERNEL)
     qualities = [each.quality for each in drawn if each.quality is not None]
     assert (min(qualities), max(qualities)) == (40, 97) and 0.45 < len(qualities) / len(drawn) < 0.55
 
@@ -87,7 +90,7 @@ def test_all_kernels_and_qualities_are_drawn() -> None:
 def test_small_patches_lie_where_the_large_ones_do(folder: Path, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its turn, a small patch of slow waves is the means of its large one, up to what JPEG loses."""
     monkeypatch.setattr(mixed, "draw", lambda random: Degradation("area", 95, subsampling=0))
-    patches, _, _ = mixed.load(find([folder]), scale, 12)
+    patches, _, _ = mixed.load(find_pictures([folder]), scale, 12)
     low, high = patches.batch(64, 12, seed=5)
     assert low.shape == (64, 3, 12, 12) and high.shape == (64, 3, 12 * scale, 12 * scale)
     means = torch.nn.functional.avg_pool2d(high, scale)
@@ -95,7 +98,7 @@ def test_small_patches_lie_where_the_large_ones_do(folder: Path, scale: int, mon
 
 
 def test_a_seed_decides_the_batch(folder: Path) -> None:
-    patches, _, _ = mixed.load(find([folder]), 2, 8)
+    patches, _, _ = mixed.load(find_pictures([folder]), 2, 8)
     one, same, other = (patches.batch(8, 8, seed)[0] for seed in (3, 3, 4))
     assert torch.equal(one, same) and not torch.equal(one, other)
 
@@ -107,7 +110,7 @@ def test_a_patch_is_degraded_as_the_whole_picture_is(
     """What lies around a patch is there when it is shrunk: no border is seen inside the picture."""
     by = Degradation(kernel)
     monkeypatch.setattr(mixed, "draw", lambda random: by)
-    patches, _, _ = mixed.load(find([folder]), 2, 8)
+    patches, _, _ = mixed.load(find_pictures([folder]), 2, 8)
     wholes = [degrade(picture, 2, by) for picture in patches.pictures]
     low, _ = patches.batch(16, 8, seed=1)
     turned = [_turns(patch) for patch in (low * 255).round().byte().permute(0, 2, 3, 1).numpy()]
@@ -125,7 +128,7 @@ def _holds(whole: Pixels8, patch: Pixels8) -> bool:
 
 
 def test_killed_run_goes_on_to_the_same_result(folder: Path, tmp_path: Path) -> None:
-    patches, held_out, _ = mixed.load(find([folder]), 2, 8)
+    patches, held_out, _ = mixed.load(find_pictures([folder]), 2, 8)
     assert len(held_out) == 2
     whole = train(TINY, patches, held_out, tmp_path / "whole.pt", every=5, log=lambda _: None)
 
@@ -144,6 +147,6 @@ def test_killed_run_goes_on_to_the_same_result(folder: Path, tmp_path: Path) -> 
 def test_command_writes_files_of_their_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(folder, "--degradations", "mixed")) == 0
     path = folder.parent / "out" / "swift-mixed-x2.safetensors"
-    assert read(path).scale == 2 and (folder.parent / "runs" / "swift-mixed-x2.pt").exists()
+    assert read_network(path).scale == 2 and (folder.parent / "runs" / "swift-mixed-x2.pt").exists()
     card = path.with_suffix(".md").read_text()
     assert "9 kernels; 50% as JPEG of quality 40 to 97" in card and "--degradations mixed" in card

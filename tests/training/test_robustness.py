@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from performance import measuring, robustness
 from pipelines.networks.archs.swift import Swift
-from training.degradations import KERNELS, Degradation, degrade
+from training.degradations import SHRINK_BY_KERNEL, Degradation, degrade
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_kernel_is_in_the_table() -> None:
-    assert {by.kernel for by in robustness.CASES} == set(KERNELS)
+    assert {by.kernel for by in robustness.CASES} == set(SHRINK_BY_KERNEL)
     assert len({by.name for by in robustness.CASES}) == len(robustness.CASES)
 
 

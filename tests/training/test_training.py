@@ -15,15 +15,15 @@ load_file = pytest.importorskip("safetensors.torch").load_file
 
 from pipelines.errors import BadSetting, BadWeights, TrainingStopped
 from pipelines.networks.archs.swift import Swift
-from pipelines.networks.checkpoints import network_of, read
+from pipelines.networks.checkpoints import build_network, read_network
 from training import checkpoint, data
 from training.__main__ import main
-from training.branches import BranchedConv, collapsed
+from training.branches import BranchedConv, collapse
 from training.checkpoint import Config
 from training.export import Story, export
 from training.losses import psnr_y
-from training.score import score
-from training.trainer import Trained, build, rate_at, train
+from training.score import score_files
+from training.trainer import Trained, build_for_training, rate_at, train
 
 TINY = Config("swift", 2, width=8, depth=2, steps=20, batch=4, patch=8, rate=3e-3, seed=1, data="4 files")
 
@@ -53,10 +53,10 @@ def test_loss_falls_and_what_is_written_runs(folder: Path, capsys: pytest.Captur
     losses = [float(found) for found in re.findall(r"loss (\S+)", capsys.readouterr().out)]
     assert losses[-1] < 0.9 * losses[0]
     path = folder.parent / "out" / "swift-x2.safetensors"
-    network = read(path)
+    network = read_network(path)
     assert network(torch.rand(1, 3, 5, 9)).shape == (1, 3, 10, 18)
-    score([path], [folder])
-    score([path], [folder])
+    score_files([path], [folder])
+    score_files([path], [folder])
     document = path.with_suffix(".md").read_text()
     assert (
         document.count("## Scores") == 1
@@ -69,7 +69,7 @@ def test_loss_falls_and_what_is_written_runs(folder: Path, capsys: pytest.Captur
 def test_killed_run_goes_on_to_the_same_result(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    patches, held_out, _ = data.load(data.find([folder]), 2, 8)
+    patches, held_out, _ = data.load(data.find_pictures([folder]), 2, 8)
     whole = train(TINY, patches, held_out, tmp_path / "whole.pt", every=5)
 
     def killed(line: str) -> None:
@@ -89,12 +89,13 @@ def test_branches_collapse_to_the_same_function() -> None:
     trained = Swift(3, 12, 3, BranchedConv)
     picture = torch.rand(2, 3, 20, 17)
     with torch.no_grad():
-        torch.testing.assert_close(network_of(collapsed(trained), "made")(picture), trained(picture), rtol=0, atol=1e-5)
+        plain = build_network(collapse(trained), "made")
+        torch.testing.assert_close(plain(picture), trained(picture), rtol=0, atol=1e-5)
 
 
 def test_patches_are_where_they_should_be(folder: Path) -> None:
     """A patch of the large picture, shrunk, is the small one's, up to what lies beyond its border."""
-    patches, _, _ = data.load(data.find([folder]), 2, 8)
+    patches, _, _ = data.load(data.find_pictures([folder]), 2, 8)
     low, high = patches.batch(6, 16, seed=3)
     again = torch.nn.functional.interpolate(high, size=(16, 16), mode="bicubic", antialias=True)
     torch.testing.assert_close(again[..., 3:-3, 3:-3], low[..., 3:-3, 3:-3], rtol=0, atol=1.5 / 255)
@@ -121,11 +122,11 @@ def test_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_broken_and_small_pictures_are_left_out_and_named(folder: Path) -> None:
     (folder / "broken.png").write_bytes((folder / "0.png").read_bytes()[:200])
     Image.new("RGB", (15, 40)).save(folder / "small.png")
-    patches, held_out, notes = data.load(data.find([folder]), 2, 8)
+    patches, held_out, notes = data.load(data.find_pictures([folder]), 2, 8)
     assert len(held_out) == 1 and patches.largest == 24
     assert any("broken.png" in note for note in notes) and any("small.png" in note for note in notes)
     with pytest.raises(BadSetting, match=r"smaller than a patch of 400"):
-        data.load(data.find([folder]), 2, 200)
+        data.load(data.find_pictures([folder]), 2, 200)
 
 
 def test_checkpoint_of_another_configuration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +152,7 @@ def test_what_starts_from_another_scale_keeps_its_own(folder: Path) -> None:
     assert main(["srcnn", "--scale", "2", *small]) == 0
     start = str(folder.parent / "runs" / "srcnn-x2.pt")
     assert main(["srcnn", "--scale", "3", "--start", start, *small]) == 0
-    assert read(folder.parent / "out" / "srcnn-x3.safetensors").scale == 3
+    assert read_network(folder.parent / "out" / "srcnn-x3.safetensors").scale == 3
     card = (folder.parent / "out" / "srcnn-x3.md").read_text()
     assert "Round 1" in card and "Round 2" in card and card.count("python -m training srcnn --scale 2") == 1
 
@@ -159,7 +160,7 @@ def test_what_starts_from_another_scale_keeps_its_own(folder: Path) -> None:
 def test_loss_that_is_no_number_keeps_the_last_checkpoint(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patches, held_out, _ = data.load(data.find([folder]), 2, 8)
+    patches, held_out, _ = data.load(data.find_pictures([folder]), 2, 8)
     real = data.Patches.batch
 
     def poisoned(self: data.Patches, count: int, patch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -262,22 +263,22 @@ def test_pictures_are_read_as_everywhere_here(tmp_path: Path) -> None:
     """Sixteen bits as what they mean, turned upright, transparency left out; each file once."""
     ramp = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "fine.png")
-    assert np.abs(np.asarray(data.read(tmp_path / "fine.png"))[..., 0] - ramp / 257).max() <= 0.51
+    assert np.abs(np.asarray(data.read_picture(tmp_path / "fine.png"))[..., 0] - ramp / 257).max() <= 0.51
     turned = Image.new("RGBA", (30, 40), (10, 20, 30, 0))
     turned.getexif()[0x0112] = 6
     turned.save(tmp_path / "turned.png", exif=turned.getexif())
-    picture = data.read(tmp_path / "turned.png")
+    picture = data.read_picture(tmp_path / "turned.png")
     assert picture.size == (40, 30) and picture.getpixel((3, 3)) == (10, 20, 30)
     (tmp_path / "below").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "below" / "small.png")
-    assert len(data.find([tmp_path, tmp_path / "below", tmp_path])) == 3
+    assert len(data.find_pictures([tmp_path, tmp_path / "below", tmp_path])) == 3
 
 
 def test_half_precision_only_where_it_costs_nothing(folder: Path, tmp_path: Path) -> None:
     """A kernel too large for float16 makes the file float32; an ordinary one is halved."""
-    _, held_out, _ = data.load(data.find([folder]), 2, 8)
+    _, held_out, _ = data.load(data.find_pictures([folder]), 2, 8)
     story = Story("made", "")
-    network = build(TINY)
+    network = build_for_training(TINY)
     assert read_type(export(Trained(network, ()), TINY, held_out, story, tmp_path)) == torch.float16
     with torch.no_grad():
         network.first.bias.fill_(1e5)
@@ -291,10 +292,10 @@ def read_type(path: Path) -> torch.dtype:
 def test_not_a_network_of_ours(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(BadWeights):
-        read(tmp_path / "x.safetensors")
+        read_network(tmp_path / "x.safetensors")
 
 
 def test_seed_decides_the_start() -> None:
-    one, other, third = (build(replace(TINY, seed=seed)).state_dict() for seed in (1, 1, 2))
+    one, other, third = (build_for_training(replace(TINY, seed=seed)).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert not torch.equal(one["first.straight"], third["first.straight"])

@@ -159,7 +159,7 @@ def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyP
     """It was made beforehand, by the very weights that come along."""
     monkeypatch.setenv("UPSCALE_PRECISION", "exact")
     details = json.loads(RESULT.with_suffix(".json").read_text())
-    stages = [Stage(upscale.FIRST_MODEL, catalog.factor(upscale.FIRST_SCALE))]
+    stages = [Stage(upscale.FIRST_MODEL, catalog.parse_scale(upscale.FIRST_SCALE))]
     done = finish(enlarge_by(images.read(EXAMPLES[0].path), stages))
     assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
     assert tuple(details["size"]) == done.details.size

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pipelines.enlarge import Enlarged
 from pipelines.images.door import Picture, Pixels8, shrink
 from pipelines.measuring.run import CHAINED_8X
-from pipelines.phrasing import contender, duration
+from pipelines.phrasing import contender_name, format_duration
 from pipelines.report.report import Report, as_shown
-from pipelines.runs import Run, noted
+from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
 from ui.jobs.kept_files import Comparison
 from ui.widgets.viewer import Pane, View
@@ -29,16 +29,16 @@ def scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
             continue
         x4, x2 = row.stages
         first_seconds, second_seconds = row.stage_seconds
-        shown.append((yield from _pane(contender(x4), between, first_seconds)))
-        caption = f"{original.caption}, {duration(second_seconds)} · in all {pane.caption}"
-        shown.append(replace(pane, label=f"then {contender(x2)}", caption=caption))
+        shown.append((yield from _pane(contender_name(x4), between, first_seconds)))
+        caption = f"{original.caption}, {format_duration(second_seconds)} · in all {pane.caption}"
+        shown.append(replace(pane, label=f"then {contender_name(x2)}", caption=caption))
     return replace(found, panes=shown)
 
 
 def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
     """The picture, and what each stage of two made of it."""
     first, second = done.stages
-    x4, x2 = (contender(stage) for stage in done.details.model.split(","))
+    x4, x2 = (contender_name(stage) for stage in done.details.model.split(","))
     between = Picture(first.pixels, grey=picture.grey)
     if done.picture.alpha is not None:  # a stage has none of its own
         alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_8X.chain_scales[1], "area")
@@ -53,5 +53,5 @@ def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
 def _pane(label: str, pixels: Pixels8, seconds: float | None = None) -> Run[Pane]:
     """A picture with its size, and with the time that it took if it was made."""
     size = kept_files.describe_size(pixels)
-    caption = size if seconds is None else f"{size}, {duration(seconds)}"
-    return Pane(label, caption, (yield from noted(kept_files.write_tiles(pixels), f"{label}, ")))
+    caption = size if seconds is None else f"{size}, {format_duration(seconds)}"
+    return Pane(label, caption, (yield from prefix_notes(kept_files.write_tiles(pixels), f"{label}, ")))

@@ -9,13 +9,13 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Weights
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
-from pipelines.images.door import Source
+from pipelines.images.door import ImageSource
 from pipelines.measuring import run as benchmark
 from pipelines.measuring.run import LONG, REPEATS, Contender, Fetched, Plan, Protocol, Row, Scored, Subject
-from pipelines.phrasing import contender, duration
+from pipelines.phrasing import contender_name, format_duration
 from pipelines.report import report as reports
 from pipelines.report.report import Report
-from pipelines.runs import Run, watched
+from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
 from ui.jobs import gpu
 from ui.jobs.kept_files import REPORT, Comparison, announce
@@ -30,11 +30,11 @@ GOOD_CHAINS = {
 }
 
 
-def check_sources(sources: Sequence[Source]) -> None:
+def check_sources(sources: Sequence[ImageSource]) -> None:
     """Raise BadPicture or BadSetting where there is no picture, or more than are compared here at once."""
     if not sources:
         raise BadPicture("Choose a picture first.")
-    if len(sources) > (most := environment.pictures()):
+    if len(sources) > (most := environment.most_pictures()):
         raise BadSetting(f"At most {most} pictures can be compared at once here, not {len(sources)}.")
 
 
@@ -42,7 +42,7 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
     """Raise BadSetting where all results of pictures of these sizes would be more than is made here at once."""
     grown = protocol.grows_by(found[0].scale) ** 2
     made = sum(width * height for width, height in sizes) * grown * len(found)
-    if made > (most := environment.compared_pixels()):
+    if made > (most := environment.most_compared_pixels()):
         mega = environment.MEGA
         raise BadSetting(
             f"All results together would be {made / mega:.0f} megapixels, and at most {most / mega:.0f} are made at "
@@ -56,7 +56,7 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
         raise BadSetting("Models and stages must be lists.")
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
-    by = benchmark.find_protocol(protocol).fixed_scale or catalog.factor(scale)
+    by = benchmark.find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     found = benchmark.contenders(protocol, by, models, [catalog.parse_stages(str(chain)) for chain in chains])
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
     if len(named) > MOST_NAMED:
@@ -89,7 +89,8 @@ def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) ->
     slowest = max(known, key=lambda each: known[each])
     instead = "take smaller pictures, or fewer" if len(sizes) > 1 else "take a smaller picture"
     if len(found) > 1:
-        instead = f"leave out {contender(slowest.key)}, which takes {duration(known[slowest])} of it, or {instead}"
+        name, takes = contender_name(slowest.key), format_duration(known[slowest])
+        instead = f"leave out {name}, which takes {takes} of it, or {instead}"
     total = None if any(None in taken for taken in times.values()) else sum(known.values())
     return gpu.lent([stage for each in found for stage in each.stages], total, instead)
 
@@ -114,7 +115,7 @@ def seconds(each: Contender, width: int, height: int) -> float | None:
 
 
 def start(
-    sources: Sequence[Source], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
+    sources: Sequence[ImageSource], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
 ) -> Comparison:
     """A comparison that can be measured. Raises UpscaleError, one sentence, for one that cannot."""
     check_sources(sources)
@@ -140,7 +141,7 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     running = gpu.within(gpu_seconds(plan.contenders, sizes), models, _measure_here, plan, pictures, weights)
     if keeping:
         outputs = comparison.outputs
-        running = watched(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
+        running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
     head = reports.start_report(plan, names, reports.command_for(names, plan), benchmark.load_judges())
     announce(comparison.folder / REPORT)
@@ -149,7 +150,7 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
 
 def collect_rows(run: Run[Report], rows: list[Row]) -> Run[Report]:
     """The same run; rows are added to the list as they are finished."""
-    return watched(run, lambda step: rows.append(step.row) if isinstance(step, Scored) else None)
+    return watch_steps(run, lambda step: rows.append(step.row) if isinstance(step, Scored) else None)
 
 
 def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[list[Row]]:
@@ -160,14 +161,14 @@ def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Cont
     return (yield from benchmark.run(plan, pictures, benchmark.load_judges(), weights=weights))
 
 
-def _sizes(sources: Sequence[Source]) -> Iterator[tuple[int, int]]:
+def _sizes(sources: Sequence[ImageSource]) -> Iterator[tuple[int, int]]:
     """The sizes of the pictures that can be read; of the others the rows will tell."""
     for source in sources:
         with suppress(BadPicture):
-            yield images.measure(source)
+            yield images.read_size(source)
 
 
-def _as_file(source: Source, folder: Path, number: int) -> Path:
+def _as_file(source: ImageSource, folder: Path, number: int) -> Path:
     """The picture as a file: one that came as bytes gets one of its own."""
     if isinstance(source, Path):
         return source

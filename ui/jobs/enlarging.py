@@ -9,8 +9,8 @@ from pipelines.catalog.rows import Settings, Stage, check_stages
 from pipelines.enlarge import Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
-from pipelines.images.door import Picture, Source
-from pipelines.phrasing import file_name
+from pipelines.images.door import ImageSource, Picture
+from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run
 from pipelines.upscalers.loading import fetch
 from ui.jobs import gpu
@@ -18,7 +18,7 @@ from ui.jobs import gpu
 LONGEST = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
-def opened(source: Source | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
+def opened(source: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
     """The picture read, once it is known that the stages exist, can use the settings, and give no more than is made
     here.
     """
@@ -44,10 +44,10 @@ def enlarged(picture: Picture, stages: Sequence[Stage], settings: Settings | Non
     return done
 
 
-def saved(done: Enlarged, source: Source | None, folder: Path) -> Path:
+def saved(done: Enlarged, source: ImageSource | None, folder: Path) -> Path:
     """The result as a PNG, named after the picture, the models and the scale."""
     stem = source.stem if isinstance(source, Path) else "picture"
-    name = f"{stem}_{file_name(done.details.model)}".encode()[:LONGEST].decode(errors="ignore")
+    name = f"{stem}_{contender_file_name(done.details.model)}".encode()[:LONGEST].decode(errors="ignore")
     path = folder / f"{name}_x{done.details.scale}.png"
     images.write(done.picture, path)
     return path

@@ -13,8 +13,8 @@ from pipelines import estimates
 from pipelines.catalog.rows import Settings, Stage, check_stages, parse_stages
 from pipelines.environment import preloaded, zero_gpu
 from pipelines.errors import BadSetting, UpscaleError
-from pipelines.phrasing import duration
-from pipelines.runs import Run, Sent, received, sent
+from pipelines.phrasing import format_duration
+from pipelines.runs import Run, Sent, receive, send
 from pipelines.upscalers.loading import device_name, pin
 
 P = ParamSpec("P")
@@ -37,7 +37,7 @@ def within(lent: int, stages: Sequence[Stage], job: Callable[P, Run[T]], *args: 
     the words of `spaces` when no GPU can be had.
     """
     if _wanted(stages):
-        return (yield from received(_on_gpu(lent, job, *args, **kwargs)))
+        return (yield from receive(_on_gpu(lent, job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))
 
 
@@ -60,9 +60,10 @@ def lent(stages: Sequence[Stage], taken: float | None, instead: str) -> int:
         return LONGEST if diffusion else USUAL
     loading = LOADING * diffusion
     if zero_gpu() and loading + taken > LONGEST:
-        most = f"a GPU is lent for {duration(LONGEST)} at the most"
+        most = f"a GPU is lent for {format_duration(LONGEST)} at the most"
         raise BadSetting(
-            f"That would take about {duration(taken)} after {duration(loading)} to load, and {most}: {instead}."
+            f"That would take about {format_duration(taken)} after {format_duration(loading)} to load, "
+            f"and {most}: {instead}."
         )
     return min(LONGEST, round(loading + SLACK * taken))
 
@@ -122,4 +123,4 @@ def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
 
 @_borrowing
 def _on_gpu(lent: int, job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
-    yield from sent(job(*args, **kwargs))
+    yield from send(job(*args, **kwargs))

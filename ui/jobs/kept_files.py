@@ -11,10 +11,10 @@ from pipelines.files import write_whole
 from pipelines.images import door as images
 from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, Pixels8, Pyramid, to_uint8
 from pipelines.measuring.run import Plan, Row, Subject
-from pipelines.phrasing import contender, duration
+from pipelines.phrasing import contender_name, format_duration
 from pipelines.report import report as reports
 from pipelines.report.report import Outputs, Report
-from pipelines.runs import Run, Step, noted
+from pipelines.runs import Run, Step, prefix_notes
 from ui.widgets.viewer import Pane, View, tiles_folder
 
 REPORT = "report.json"
@@ -64,8 +64,8 @@ def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[Vi
         return View([])
     panes = [] if original is None else [Pane("Original", describe_size(original), (yield from write_tiles(original)))]
     for row, load in rows.items():
-        name = contender(row.model)
-        layers = yield from noted(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
+        name = contender_name(row.model)
+        layers = yield from prefix_notes(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
         panes.append(Pane(name, _caption(row), *layers))
     panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small))))
     boxes = reports.choose_places(original, list(rows.values()), comparison.plan.scale)
@@ -113,10 +113,10 @@ def _layers(
 ) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
     """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
     picture = yield from write_tiles(pixels)
-    error = None if original is None else (yield from write_tiles(images.heat(pixels, original, ERROR_LEVELS)))
+    error = None if original is None else (yield from write_tiles(images.compute_heat(pixels, original, ERROR_LEVELS)))
     floats = np.divide(pixels, np.float32(255), dtype=np.float32)
     shrunk = to_uint8((yield from images.shrink(floats, scale, "bicubic")))
-    consistency = yield from write_tiles(images.heat(shrunk, small, CONSISTENCY_LEVELS))
+    consistency = yield from write_tiles(images.compute_heat(shrunk, small, CONSISTENCY_LEVELS))
     return picture, error, consistency
 
 
@@ -125,4 +125,4 @@ def _caption(row: Row) -> str:
     consistency = row.scores["consistency_psnr"] if row.scores["mse"] is None else None
     scores = {"PSNR Y": row.scores["psnr_y"], "consistency": consistency}
     texts = [f"{name} {score:.2f} dB" for name, score in scores.items() if score is not None]
-    return ", ".join([*texts, *([] if row.seconds is None else [duration(row.seconds)])])
+    return ", ".join([*texts, *([] if row.seconds is None else [format_duration(row.seconds)])])

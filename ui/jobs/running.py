@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from pipelines.errors import UpscaleError
-from pipelines.phrasing import duration, megabytes
+from pipelines.phrasing import format_bytes, format_duration
 from pipelines.runs import Preview, Run, Step, T
 
 # Options of events. All heavy events share one queue, of which one runs at a time.
@@ -57,13 +57,13 @@ def in_words(step: Step, elapsed: float) -> str:
     counted = COUNTED.search(step.note) or not step.total
     count = "" if counted else f", {_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
-    soon = f", about {duration(left)} left" if left >= 1 else ""
+    soon = f", about {format_duration(left)} left" if left >= 1 else ""
     return f"{step.note}{count}{soon}"
 
 
 def _amount(number: int, of: int) -> str:
     """More than a few thousand are bytes."""
-    return str(number) if of < 10_000 else megabytes(number)
+    return str(number) if of < 10_000 else format_bytes(number)
 
 
 @contextmanager

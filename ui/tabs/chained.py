@@ -15,9 +15,9 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage, parse_stages
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import Source
+from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, Contender, check_size
-from pipelines.phrasing import duration
+from pipelines.phrasing import format_duration
 from pipelines.report.report import Report
 from pipelines.runs import Run, Step
 from ui.examples import EXAMPLES
@@ -66,7 +66,7 @@ class ChainedTab:
         """What a run and its plan depend on."""
         return [self.picture, self.first, self.second, self.scored]
 
-    def run(self, source: Source | None, first: str, second: str, scored: bool) -> Iterator[Update]:
+    def run(self, source: ImageSource | None, first: str, second: str, scored: bool) -> Iterator[Update]:
         """Measure the chain or simply enlarge by it, showing progress, then every stage."""
         yield self.button.begins() | self.clear() | {self.comparison: None}
         if scored:
@@ -74,7 +74,7 @@ class ChainedTab:
         else:
             yield from self._enlarge(source, first, second)
 
-    def _measure(self, source: Source | None, first: str, second: str) -> Iterator[Update]:
+    def _measure(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""
         comparison = _begin_comparison(source, first, second)
         table = GrowingTable(self.table, comparison.plan.protocol, comparison.plan.kernel)
@@ -83,12 +83,12 @@ class ChainedTab:
         shown = yield from self.button.steps(self._scores(comparison, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
-    def _enlarge(self, source: Source | None, first: str, second: str) -> Iterator[Update]:
+    def _enlarge(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
         """The picture, what each stage makes of it, and the result's file."""
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             shown = yield from self.button.steps(self._stages(source, _stages(first, second), Path(folder)))
-            yield self.button.ends(f"Done in {duration(time.monotonic() - started)}.") | shown
+            yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """What was finished when the visitor cancelled."""
@@ -113,7 +113,7 @@ class ChainedTab:
             self.download: gr.DownloadButton(visible=False),
         }
 
-    def _stages(self, source: Source | None, by: tuple[Stage, Stage], folder: Path) -> Run[Update]:
+    def _stages(self, source: ImageSource | None, by: tuple[Stage, Stage], folder: Path) -> Run[Update]:
         """Enlarge, and what the page shows of it."""
         picture = enlarging.opened(source, by)
         done = yield from enlarging.enlarged(picture, by)
@@ -170,7 +170,7 @@ def _place() -> ChainedTab:
     return ChainedTab(picture, first, second, scored, presets, plan, button, viewer, table, about, download, comparison)
 
 
-def describe_plan(source: Source | None, first: str, second: str, scored: bool) -> str:
+def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool) -> str:
     """What a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
@@ -182,9 +182,9 @@ def describe_plan(source: Source | None, first: str, second: str, scored: bool) 
         return html.problem(str(error))
 
 
-def _plan_to_measure(source: Source, first: str, second: str) -> str:
+def _plan_to_measure(source: ImageSource, first: str, second: str) -> str:
     taking_part = comparing.taking_part(CHAINED_8X.key, "x8", direct_models(), [_chain(first, second)])
-    width, height = images.measure(source)
+    width, height = images.read_size(source)
     check_size(width, height, CHAINED_SCALE)
     small = width // CHAINED_SCALE, height // CHAINED_SCALE
     comparing.check_gpu_seconds(taking_part, [small])
@@ -194,10 +194,10 @@ def _plan_to_measure(source: Source, first: str, second: str) -> str:
     return plans.chain_plan([(width, height), *_sizes(small)], beside, times, sum(needed.size for needed in lacking))
 
 
-def _plan_to_enlarge(source: Source, first: str, second: str) -> str:
+def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
     found = Contender(_stages(first, second))
     missing = sum(needed.size for needed in comparing.lacking(found))
-    size = images.measure(source, CHAINED_SCALE)
+    size = images.read_size(source, CHAINED_SCALE)
     gpu.check_lent(found.stages, None, size)
     return plans.chain_plan(_sizes(size), [], [gpu.expected(found.stages, None, *size)], missing)
 
@@ -213,11 +213,11 @@ def direct_models() -> list[str]:
     return [row.key for row in rows if comparing.needs_nothing(Contender((Stage(row.key, CHAINED_SCALE),)))]
 
 
-def _begin_comparison(source: Source | None, first: str, second: str) -> Comparison:
+def _begin_comparison(source: ImageSource | None, first: str, second: str) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
     comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct_models(), [_chain(first, second)])
-    check_size(*images.measure(sources[0]), CHAINED_SCALE)
+    check_size(*images.read_size(sources[0]), CHAINED_SCALE)
     order = sorted(comparison.plan.contenders, key=lambda each: each.is_chain, reverse=True)
     return replace(comparison, plan=replace(comparison.plan, contenders=tuple(order)))
 

@@ -20,7 +20,7 @@ from pipelines.measuring.run import (
     check_size,
     find_protocol,
 )
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from ui.examples import EXAMPLES, STATIC, find
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
@@ -214,7 +214,7 @@ def describe_plan(
         comparing.check_sources(sources)
         found = comparing.taking_part(protocol, scale, models, _shown_chains(protocol, chains))
         by, factor = find_protocol(protocol), found[0].scale
-        sizes = [images.measure(source, by.grows_by(factor)) for source in sources]
+        sizes = [images.read_size(source, by.grows_by(factor)) for source in sources]
         for size in sizes:
             check_size(*size, by.shrunk_by(factor))
         comparing.check_sizes(sizes, by, found)
@@ -229,12 +229,12 @@ def describe_plan(
 
 def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
     """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
-    by = find_protocol(protocol).fixed_scale or catalog.factor(scale)
+    by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     rows = offered(by)
     alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
     lacking = {key: sum(needed.size for needed in comparing.lacking(each)) for key, each in alone.items()}
     choices = [
-        (f"{row.name} · downloads {megabytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
+        (f"{row.name} · downloads {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
     ]
     return choices, [key for key, each in alone.items() if comparing.needs_nothing(each)]

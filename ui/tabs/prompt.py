@@ -13,11 +13,11 @@ from gradio.blocks import Block
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import SEED, Model, Settings, Stage, check
+from pipelines.catalog.rows import SEED_RANGE, Model, Settings, Stage, check_settings
 from pipelines.errors import BadPicture, BadSetting, UpscaleError, WeightsUnavailable
 from pipelines.images import door as images
-from pipelines.images.door import Source
-from pipelines.phrasing import duration
+from pipelines.images.door import ImageSource
+from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import lacking
 from ui.examples import EXAMPLES
 from ui.jobs import gpu
@@ -33,7 +33,7 @@ ABOUT_RESULT = (
 )
 # Both sliders are one value; a seed that somebody drew or wrote is to be used.
 SAME = "(value) => value"
-ROLL = f"() => [Math.floor(Math.random() * {SEED[1] + 1}), true]"
+ROLL = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
 LOCK = "() => true"
 
 
@@ -58,17 +58,17 @@ class PromptTab:
         """What a run and its plan depend on."""
         return [self.picture, self.model, *self.steering.values]
 
-    def run(self, source: Source | None, model: str, *steering_and_lock: Any) -> Iterator[Update]:
+    def run(self, source: ImageSource | None, model: str, *steering_and_lock: Any) -> Iterator[Update]:
         """Enlarge, showing progress and previews, then the result beside a plain method's, and its settings."""
         *steering, locked = steering_and_lock
         seed = NAMES.index("seed")
         if not locked or steering[seed] is None:
-            steering[seed] = secrets.randbelow(SEED[1] + 1)
+            steering[seed] = secrets.randbelow(SEED_RANGE[1] + 1)
         yield self.button.begins() | self.clear() | {self.steering.seed: steering[seed]}
         with tempfile.TemporaryDirectory() as folder:
             yield from self._enlarge(source, *_model_and_settings(model, *steering), Path(folder))
 
-    def _enlarge(self, source: Source | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
+    def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
         started = time.monotonic()
         work, preview = before_after.with_previews(
             before_after.compare_with_plain(source, row, settings, _scale(row), folder), source, folder
@@ -80,7 +80,7 @@ class PromptTab:
 
         made = yield from steps(work, show)
         yield {
-            **self.button.ends(f"Done in {duration(time.monotonic() - started)}."),
+            **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
             self.slider: gr.update(value=made.pair, visible=True),
             self.download: gr.DownloadButton(value=made.file, visible=True),
             self.facts: made.facts,
@@ -110,7 +110,7 @@ class PromptTab:
         """The fields that the model can use, with its own values."""
         with mendable():
             row = _row(model)
-        usual, takes, fields = catalog.specification(row).options, row.takes, self.steering
+        usual, takes, fields = catalog.find_specification(row).options, row.takes, self.steering
         return {
             # One for each slider: gradio takes things out of them.
             fields.creative: gr.update(value=usual.noise_level, visible="noise_level" in takes),
@@ -150,7 +150,7 @@ def build(page: gr.Blocks) -> PromptTab:
 def _place() -> PromptTab:
     """Put the tab's components into the page being built."""
     first = rows()[0]
-    usual = catalog.specification(first).options
+    usual = catalog.find_specification(first).options
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             picture = picture_field("prompt-picture")
@@ -198,15 +198,15 @@ def first_stage() -> Stage:
     return Stage(row.key, _scale(row))
 
 
-def describe_plan(source: Source | None, model: str, *steering: Any) -> str:
+def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str:
     """What a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
             raise BadPicture("Choose a picture first.")
         row, settings = _model_and_settings(model, *steering)
-        check([row], settings)
+        check_settings([row], settings)
         stages = [Stage(row.key, _scale(row))]
-        size = images.measure(source, _scale(row))
+        size = images.read_size(source, _scale(row))
         gpu.check_lent(stages, settings, size)
         missing = lacking(stages, settings)
     except UpscaleError as error:

@@ -13,12 +13,12 @@ from gradio.blocks import Block
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, Stage, check
+from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, Stage, check_settings
 from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import Source
-from pipelines.phrasing import duration
+from pipelines.images.door import ImageSource
+from pipelines.phrasing import format_duration
 from pipelines.runs import finish
 from pipelines.upscalers.loading import lacking, load
 from ui.examples import EXAMPLES, RESULT, find
@@ -71,16 +71,18 @@ class UpscaleTab:
         """What `choose_other` changes."""
         return [*self.chosen, self.about]
 
-    def run(self, image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> Iterator[Update]:
+    def run(
+        self, image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None
+    ) -> Iterator[Update]:
         """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
         yield self.button.begins()
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             row, settings = _model_and_settings(model, own, denoise)
-            work = before_after.compare_with_plain(image, row, settings, catalog.factor(scale), Path(folder))
+            work = before_after.compare_with_plain(image, row, settings, catalog.parse_scale(scale), Path(folder))
             made = yield from self.button.steps(work)
             yield {
-                **self.button.ends(f"Done in {duration(time.monotonic() - started)}."),
+                **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
                 self.slider: made.pair,
                 self.facts: made.facts,
                 self.result: made.file,
@@ -129,7 +131,7 @@ class UpscaleTab:
             self.asked: asked,
         }
 
-    def choose_other(self, image: Source | None) -> Update:
+    def choose_other(self, image: ImageSource | None) -> Update:
         """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
         row = catalog.find("real-esrgan")
         return {
@@ -222,19 +224,19 @@ def _place(first: BeforeAfter) -> UpscaleTab:
 def warm() -> None:
     """Have the first model ready by the time somebody clicks; what is wrong with it is said then."""
     with suppress(Exception):
-        load(FIRST_MODEL, catalog.factor(FIRST_SCALE))
+        load(FIRST_MODEL, catalog.parse_scale(FIRST_SCALE))
 
 
-def describe_plan(image: Source | None, model: str, own: str, scale: str, denoise: float | None) -> str:
+def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None) -> str:
     """What a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return html.problem("Choose a picture first.")
     try:
         row, settings = _model_and_settings(model, own, denoise)
-        factor = catalog.factor(scale)
-        check([row], settings)
+        factor = catalog.parse_scale(scale)
+        check_settings([row], settings)
         missing = lacking([Stage(row.key, factor)], settings)
-        size = images.measure(image, factor)
+        size = images.read_size(image, factor)
         gpu.check_lent([Stage(row.key, factor)], settings, size)
     except UpscaleError as error:
         return html.problem(str(error))
@@ -258,7 +260,7 @@ def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[g
 
 def _model_and_settings(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:
     """The model that is to run, one's own where its field is filled, with those of the settings that it takes."""
-    row = catalog.on_hub(own) if own and own.strip() else catalog.find(model)
+    row = catalog.find_on_hub(own) if own and own.strip() else catalog.find(model)
     return row, Settings(denoise=denoise).only(row.takes)
 
 

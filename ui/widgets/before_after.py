@@ -11,8 +11,8 @@ import numpy as np
 from pipelines.catalog.rows import Model, Settings, Stage
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
-from pipelines.images.door import Picture, Source
-from pipelines.runs import Preview, Run, Step, T, watched
+from pipelines.images.door import ImageSource, Picture
+from pipelines.runs import Preview, Run, Step, T, watch_steps
 from pipelines.upscalers.loading import load
 from ui.jobs import enlarging
 from ui.widgets import html
@@ -54,7 +54,7 @@ def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
 
 
 def compare_with_plain(
-    source: Source | None, row: Model, settings: Settings, factor: int, folder: Path
+    source: ImageSource | None, row: Model, settings: Settings, factor: int, folder: Path
 ) -> Run[BeforeAfter]:
     """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
 
@@ -81,7 +81,7 @@ def compare_with_plain(
     return BeforeAfter((str(left), str(right)), html.facts(done.details, shown), str(file), done.details.about())
 
 
-def with_previews(run: Run[T], source: Source | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
+def with_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
     """The same run, and what gives the pair to show now: the picture and the newest preview, where there is a new one.
 
     Each pair is given once: to send it again would load it again.
@@ -94,7 +94,7 @@ def with_previews(run: Run[T], source: Source | None, folder: Path) -> tuple[Run
             images.write(Picture(np.divide(step.picture, 255, dtype=np.float32)), path)
             newest[:] = [(str(source), str(path))]
 
-    return watched(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
+    return watch_steps(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
 
 
 def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:

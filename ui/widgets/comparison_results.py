@@ -8,7 +8,7 @@ from gradio.blocks import Block
 
 from pipelines.measuring.run import Plan
 from pipelines.report.report import Report
-from pipelines.runs import Run, noted
+from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.run_button import Update
@@ -46,9 +46,8 @@ class ComparisonResults:
         ]
         view = View([])
         if pictures:
-            view = yield from noted(
-                kept_files.make_view(comparison, report, comparison.pictures[pictures[0][1]]), "to look at: "
-            )
+            making = kept_files.make_view(comparison, report, comparison.pictures[pictures[0][1]])
+            view = yield from prefix_notes(making, "to look at: ")
         files = yield from kept_files.write_downloads(comparison, report)
         names = [picture.name for picture in comparison.pictures]
         return {

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from pipelines.catalog.rows import Model
 from pipelines.enlarge import Details
-from pipelines.phrasing import describe_settings, duration
+from pipelines.phrasing import describe_settings, format_duration
 from ui.examples import Example
 
 THUMBNAIL = 96
@@ -78,7 +78,7 @@ def facts(details: Details, shown: str) -> str:
     rows = [
         ("Shown", shown),
         ("Size", f"{width} × {height}"),
-        ("Time", duration(details.seconds)),
+        ("Time", format_duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
     if details.settings:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import Source
+from pipelines.images.door import ImageSource
 from ui.examples import EXAMPLES, STATIC, find
 from ui.jobs.running import QUIET
 from ui.widgets import html
@@ -40,7 +40,7 @@ def _pick(event: gr.EventData) -> str:
     return str((find(event.example) or EXAMPLES[0]).path)
 
 
-def _viewable(image: Source | None) -> Iterator[Any]:
+def _viewable(image: ImageSource | None) -> Iterator[Any]:
     """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
     if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
         with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:

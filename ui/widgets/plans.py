@@ -5,7 +5,7 @@ from html import escape
 
 from pipelines.catalog.rows import Model, Settings, Weights, resolve_options
 from pipelines.estimates import Estimate
-from pipelines.phrasing import download, duration, megabytes
+from pipelines.phrasing import format_bytes, format_download, format_duration
 
 
 def upscale_plan(
@@ -25,12 +25,12 @@ def upscale_plan(
         *([f"by {escape(model.key)}"] if model.from_hub else []),
         f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
         _time(model, expected),
-        f"{megabytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
+        f"{format_bytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
     if settings is not None and lacks_words(model, settings):
         parts.append("guidance off: the prompt is empty, twice as fast")
     if missing:
-        parts.append(f"downloads {download(sum(each.size for each in missing))} first")
+        parts.append(f"downloads {format_download(sum(each.size for each in missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
 
 
@@ -47,7 +47,7 @@ def _time(model: Model, expected: Estimate) -> str:
     if expected.seconds is None:
         return "no time known yet"
     slow = model.family == "diffusion" and expected.on_cpu
-    return f"about {duration(expected.seconds)}{' without a GPU' * slow}"
+    return f"about {format_duration(expected.seconds)}{' without a GPU' * slow}"
 
 
 def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
@@ -69,8 +69,8 @@ def chain_plan(
 def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
     known = sum(time for time in times if time is not None)
     never = " and what was never measured" if None in times else ""
-    lacking = [f"downloads {megabytes(missing)} first"] if missing else []
-    return f'<p class="plan">{" · ".join([*parts, f"about {duration(known)}{never}", *lacking])}</p>'
+    lacking = [f"downloads {format_bytes(missing)} first"] if missing else []
+    return f'<p class="plan">{" · ".join([*parts, f"about {format_duration(known)}{never}", *lacking])}</p>'
 
 
 def _counted(count: int, what: str) -> str:

@@ -6,7 +6,15 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from pipelines.catalog.rows import COLOUR_FIXES, GUIDANCE, LONGEST_PROMPT, NOISE_LEVEL, SEED, STEPS, Options
+from pipelines.catalog.rows import (
+    COLOUR_FIXES,
+    GUIDANCE_RANGE,
+    LONGEST_PROMPT,
+    NOISE_LEVEL_RANGE,
+    SEED_RANGE,
+    STEPS_RANGE,
+    Options,
+)
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
@@ -60,17 +68,19 @@ def prompt_field() -> Textbox:
 
 def creative_field(usual: Options) -> Slider:
     """Put the slider that everybody sees into the page being built."""
-    return Slider(*NOISE_LEVEL, value=usual.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE)
+    return Slider(
+        *NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE
+    )
 
 
 def advanced_fields(prompt: Textbox, creative: Slider, usual: Options, scale: int) -> Steering:
     """Put all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
-    steps = Slider(*STEPS, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
-    guidance = Slider(*GUIDANCE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
-    noise = Slider(*NOISE_LEVEL, value=usual.noise_level, step=1, label="Noise level")
+    steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
+    guidance = Slider(*GUIDANCE_RANGE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
+    noise = Slider(*NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Noise level")
     with gr.Row(equal_height=True, elem_classes="seed"):
-        seed = Number(usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED[0], min_width=120)
+        seed = Number(usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED_RANGE[0], min_width=120)
         with gr.Column(min_width=120):
             roll = gr.Button("⚄ Another seed", size="sm")
             lock = gr.Checkbox(False, label="Lock: keep it for the next run")

@@ -8,7 +8,7 @@ from pipelines.images.picture import Pixels8, to_uint8
 from pipelines.images.resample import shrink
 from pipelines.measuring.metrics.metric import Metric, Sample, Scores, decibels
 from pipelines.measuring.metrics.pixelwise import mse
-from pipelines.runs import Run, finish, noted
+from pipelines.runs import Run, finish, prefix_notes
 
 # The note of a row whose consistency is infinite: JSON has no such number, and no error stands beside it.
 CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small picture"
@@ -30,7 +30,7 @@ def measure_consistency(sample: Sample) -> Run[Scores]:
     errors = []
     for channel in range(planes.shape[2]):  # one at a time: a float32 copy of the whole is four times the output
         plane = np.divide(planes[..., channel : channel + 1], np.float32(255), dtype=np.float32)
-        shrunk = yield from noted(shrink(plane, sample.scale, "bicubic"), "consistency: ")
+        shrunk = yield from prefix_notes(shrink(plane, sample.scale, "bicubic"), "consistency: ")
         errors.append(mse(to_uint8(shrunk[..., 0]), small[..., channel]))
     value = decibels(math.fsum(errors) / len(errors))
     return Scores({"consistency_psnr": value}, (CONSISTENT,) if value is None else ())

@@ -17,7 +17,7 @@ from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.images.picture import Pixels8
 from pipelines.measuring.metrics.metric import Metric, Sample, Scores
 from pipelines.networks.devices import make_torch_safe
-from pipelines.phrasing import megabytes
+from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
 from pipelines.weights import fetch as weights
 
@@ -53,7 +53,7 @@ def load() -> Lpips:
     lacking = sum(needed.size for needed, found in parts.items() if not found)
     if lacking:
         raise WeightsUnavailable(
-            f"LPIPS needs {megabytes(lacking)} of files that are not here: "
+            f"LPIPS needs {format_bytes(lacking)} of files that are not here: "
             "`python -m pipelines weights pull lpips` downloads them."
         )
     heads, backbone = (file for found in parts.values() for file in found or ())

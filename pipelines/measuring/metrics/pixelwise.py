@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.images.picture import Pixels8
-from pipelines.images.strips import by_strips
+from pipelines.images.strips import map_strips
 from pipelines.measuring.metrics import ssim as structural
 from pipelines.measuring.metrics.metric import Metric, Sample, Scores, check_shapes, decibels
 from pipelines.measuring.metrics.ssim import MS_SSIM_SIDE, WINDOW_SIDE, Floats, Likeness, Values
@@ -26,7 +26,7 @@ def mse(reference: Values, output: Values) -> float:
     def compare(top: int, stop: int) -> float:
         return _squares(reference[top:stop].astype(np.float64), output[top:stop].astype(np.float64))
 
-    strips = finish(by_strips(compare, len(reference), structural.strip_rows(reference.shape), "MSE"))
+    strips = finish(map_strips(compare, len(reference), structural.strip_rows(reference.shape), "MSE"))
     return math.fsum(strips) / reference.size
 
 
@@ -165,7 +165,7 @@ def _differences(reference: Pixels8, output: Pixels8) -> Run[tuple[_Difference, 
             half[top // 2 : (stop + 1) // 2] = structural.halved(plane[:own])
         return in_colour, _difference(x, y, own) if reference.ndim == 3 else in_colour
 
-    strips = yield from by_strips(compare, height, structural.strip_rows(reference.shape), "comparing pixels")
+    strips = yield from map_strips(compare, height, structural.strip_rows(reference.shape), "comparing pixels")
     in_colour, in_luma = zip(*strips, strict=True)
     return _mean(in_colour, reference.shape), _mean(in_luma, (height, width)), (halves[0], halves[1])
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.images.strips import by_strips
+from pipelines.images.strips import map_strips
 from pipelines.runs import Run
 
 Values: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ def likeness(x: Values, y: Values) -> Run[Likeness]:
         return window_sums(x[rows].astype(np.float64), y[rows].astype(np.float64))
 
     height, rows = len(x) - WINDOW_SIDE + 1, strip_rows(x.shape)
-    return mean_of((yield from by_strips(compare, height, rows, "SSIM")), x.shape)
+    return mean_of((yield from map_strips(compare, height, rows, "SSIM")), x.shape)
 
 
 def window_sums(x: Floats, y: Floats) -> Likeness:

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.shapes import State, check_sizes
 
-LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, full range: adding d to R, G and B adds d to it
+FULL_RANGE_LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, full range: adding d to R, G and B adds d to it
 WIDTH = 64
 
 
@@ -55,7 +55,7 @@ class Srcnn(nn.Module):
     def head(self, pixels: Tensor) -> Tensor:
         """The first convolution, of the luma that bicubic gives: (N, 3, H, W) to (N, 64, scale*H, scale*W)."""
         red, green, blue = torch.split(self._bicubic(pixels), 1, dim=1)
-        luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+        luma = FULL_RANGE_LUMA[0] * red + FULL_RANGE_LUMA[1] * green + FULL_RANGE_LUMA[2] * blue
         return F.relu(self.extract(_bordered(luma, 4)), inplace=True)
 
     def trunk(self, features: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.shapes import (
-    COLOURS,
+    COLOUR_CHANNELS,
     Misfit,
     State,
     check_sizes,
@@ -83,7 +83,7 @@ def build(state: State) -> SRVGGNetCompact:
     last = find_largest(r"body\.(\d+)\.weight", state)
     if "body.1.weight" not in state:
         raise Misfit("cannot be used: it is a compact network without PReLU, which is not known here.")
-    if channels != COLOURS:
+    if channels != COLOUR_CHANNELS:
         raise not_in_colour(channels)
     outputs, _ = read_kernel(state, f"body.{last}.weight", channels=width)
     scale, depth = shuffled_scale(outputs), (last - 2) // 2

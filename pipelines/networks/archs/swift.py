@@ -18,7 +18,7 @@ from pipelines.networks.shapes import State, check_sizes, find_largest, read_ker
 MakeConv: TypeAlias = Callable[[int, int, int], nn.Module]
 
 
-def plain(inputs: int, outputs: int, size: int) -> nn.Module:
+def plain_conv(inputs: int, outputs: int, size: int) -> nn.Module:
     """A convolution that keeps height and width."""
     return nn.Conv2d(inputs, outputs, size, padding=size // 2)
 
@@ -27,14 +27,14 @@ class Swift(nn.Module):
     """Enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
 
     `depth` counts the 3x3 convolutions between the first, of 5x5, and the last one. `conv` makes each from inputs,
-    outputs and kernel size; training passes another one than `plain`. `forward` is `head`, `trunk` and `tail` in a row,
-    so that the trunk can work in a lower precision than the two convolutions at the ends.
+    outputs and kernel size; training passes another one than `plain_conv`. `forward` is `head`, `trunk` and `tail` in a
+    row, so that the trunk can work in a lower precision than the two convolutions at the ends.
     """
 
     multiple = 1  # of which H and W must be multiples
     compiles_whole = True  # where all of it is in float32
 
-    def __init__(self, scale: int, width: int, depth: int, conv: MakeConv = plain) -> None:
+    def __init__(self, scale: int, width: int, depth: int, conv: MakeConv = plain_conv) -> None:
         super().__init__()
         self.scale, self.width, self.depth = scale, width, depth
         self.first = conv(3, width, 5)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.images.picture import Pixels
-from pipelines.images.strips import by_strips
+from pipelines.images.strips import map_strips
 from pipelines.runs import Run, Step
 
 LEVELS = 5  # of the à trous wavelet: the last one's taps are 2^4 pixels apart
@@ -40,7 +40,7 @@ def _wavelet(made: Pixels, plain: Pixels) -> Run[None]:
         strip += smooth[top - first : bottom - first]
         np.clip(strip, 0, 1, out=strip)
 
-    yield from by_strips(add, len(made), ROWS, "colours")
+    yield from map_strips(add, len(made), ROWS, "colours")
 
 
 def _smoothed(values: Pixels) -> Pixels:

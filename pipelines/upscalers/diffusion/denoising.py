@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.catalog.settings import SMALLEST_SIDE
+from pipelines.catalog.settings import SMALLEST_LATENT_TILE
 from pipelines.errors import BadWeights, OutOfMemory
 from pipelines.networks.devices import Device
-from pipelines.networks.forward import DTYPES, computing, in_memory
-from pipelines.networks.tiling import Span, Tile, plan
+from pipelines.networks.forward import DTYPES, computing_on, raising_memory_error
+from pipelines.networks.tiling import Span, Tile, plan_tiles
 from pipelines.runs import Preview, Run, Step
 from pipelines.upscalers.diffusion.preview import ColourMap
 from pipelines.upscalers.diffusion.scheduler import Scheduler
@@ -65,7 +65,7 @@ class Predictor:
     def _in_float32(self) -> Any:
         """With the parameters of the precision, not those of the file: they are what made the steps before."""
         try:
-            with in_memory():
+            with raising_memory_error():
                 return copy.deepcopy(self.unet).float()
         except MemoryError as error:  # smaller tiles would not help
             raise OutOfMemory(
@@ -75,7 +75,7 @@ class Predictor:
     def _predicted(self, tiles: Tensor, time: Tensor) -> Tensor:
         number = len(tiles)
         dtype = torch.float32 if self.exact else DTYPES[self.device.dtype]
-        with computing(self.device):
+        with computing_on(self.device):
             conditioning = {
                 name: cast_conditioning(each, each.device, dtype).repeat_interleave(number, 0)
                 for name, each in self.conditioning.items()
@@ -99,7 +99,7 @@ class Cut:
     def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
         self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
         self.overlap = side // OVERLAP
-        self.tiles = plan(height, width, side, self.overlap, grid)
+        self.tiles = plan_tiles(height, width, side, self.overlap, grid)
         self.halved_to: int | None = None
 
     def shrink(self) -> None:
@@ -109,10 +109,11 @@ class Cut:
             return
         rows, columns = self.tiles[0]
         side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
-        if side < SMALLEST_SIDE:
-            raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST_SIDE * self.pixels} pixels a side.")
+        if side < SMALLEST_LATENT_TILE:
+            least = SMALLEST_LATENT_TILE * self.pixels
+            raise OutOfMemory(f"Not enough memory even for a tile of {least} pixels a side.")
         self.halved_to, self.overlap = side, side // OVERLAP
-        self.tiles = plan(*self.size, side, self.overlap, self.grid)
+        self.tiles = plan_tiles(*self.size, side, self.overlap, self.grid)
 
     def groups(self) -> list[tuple[Tile, ...]]:
         """The tiles by what is looked at together: as few groups as the batch allows, about equal in size."""
@@ -166,11 +167,11 @@ def denoise(
     latents = (task.noise * scheduler.first_noise).to(device.name)
     for number, time in enumerate(times):
         progress = Progress(number, len(times), predict.passes, around)
-        with computing(device):
+        with computing_on(device):
             seen = torch.cat([scheduler.scale(latents, time), beside], dim=1)
             network_time = scheduler.network_time(time)
         predicted = yield from _predict_whole(predict, seen, network_time, cut, progress)
-        with computing(device):
+        with computing_on(device):
             picture = colours.paint(scheduler.to_clean(predicted, time, latents)) if number % every == 0 else None
             latents = scheduler.step(predicted, time, latents, generator)
         if picture is not None:
@@ -185,7 +186,7 @@ def _predict_whole(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, pro
     """Predicts for the whole picture; where memory is short, once more in smaller pieces."""
     while True:
         try:
-            with in_memory():
+            with raising_memory_error():
                 return (yield from _predict_tiles(predict, seen, time, cut, progress))
         except MemoryError:
             cut.shrink()

@@ -10,7 +10,7 @@ import threading
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipelines.catalog.diffusion import resolve_options, specification
+from pipelines.catalog.diffusion import find_specification, resolve_options
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.catalog.specification import Options, Specification
@@ -20,7 +20,7 @@ from pipelines.images.resample import enlarge
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import Tiled
-from pipelines.runs import Run, Step, changed, noted
+from pipelines.runs import Run, Step, map_steps, prefix_notes
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.diffusion.colour import fix_colours
 from pipelines.weights.local import Found
@@ -55,7 +55,7 @@ class DiffusionUpscaler:
     @property
     def specification(self) -> Specification:
         """All that is known of the model as data."""
-        return specification(self.model)
+        return find_specification(self.model)
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:
@@ -69,11 +69,11 @@ class DiffusionUpscaler:
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`. Every few steps is a `Preview`."""
-        from pipelines.networks.forward import in_memory
+        from pipelines.networks.forward import raising_memory_error
 
         assert self.model.tiles is not None, "each row of this engine has a range"
         check_tile(self.model, settings, *self.model.tiles)
-        with in_memory():
+        with raising_memory_error():
             return (yield from self._run(pixels, settings))
 
     def _run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
@@ -86,7 +86,7 @@ class DiffusionUpscaler:
         height, width, _ = pixels.shape
         made = decoded.pixels[: height * self.scale, : width * self.scale]
         if options.colour_fix != "none":
-            plain = yield from noted(enlarge(pixels, self.scale, "bicubic"), "colours, ")
+            plain = yield from prefix_notes(enlarge(pixels, self.scale, "bicubic"), "colours, ")
             yield from fix_colours(made, plain, options.colour_fix)
         halved = [denoised.cut.halved_to and denoised.cut.halved_to * parts.pixels]
         halved += [decoded.halved_to and decoded.halved_to * parts.enlarges // self.scale]
@@ -112,14 +112,14 @@ class DiffusionUpscaler:
 
         Raises MemoryError where they do not fit.
         """
-        from pipelines.networks.forward import DTYPES, in_memory
+        from pipelines.networks.forward import DTYPES, raising_memory_error
 
         with self.lock:
             if device not in self.placed:
                 self.placed.clear()
                 paths = {found.file.path: found.path for found in self.files}
                 module = importlib.import_module(self.specification.module)
-                with in_memory():
+                with raising_memory_error():
                     self.placed[device] = module.read_parts(
                         self.specification, paths, device.name, DTYPES[device.dtype]
                     )
@@ -129,7 +129,7 @@ class DiffusionUpscaler:
         """The latents of the enlarged picture, padded to what the network takes. `side` is a tile's, in latents."""
         import torch
 
-        from pipelines.networks.forward import computing
+        from pipelines.networks.forward import computing_on
         from pipelines.upscalers.diffusion.denoising import Cut, Predictor, denoise
         from pipelines.upscalers.diffusion.preview import fit_colours
 
@@ -145,10 +145,10 @@ class DiffusionUpscaler:
 
         generator = torch.Generator().manual_seed(options.seed)
         run = parts.make_task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
-        task = yield from changed(run, counted)
+        task = yield from map_steps(run, counted)
         scheduler = parts.make_scheduler(options.steps, device.name, self.own_scheduler)
         predict = Predictor(parts.unet, device, task.conditioning, task.guidance)
-        with computing(device):
+        with computing_on(device):
             colours = fit_colours(parts, pixels)
         latents = yield from denoise(predict, task, scheduler, generator, cut, colours, around)
         after = around[1] * len(cut.tiles)
@@ -182,7 +182,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
 
 def _choose_device() -> Device:
     """Where and how the networks run; by torch, whatever else is there."""
-    return replace(devices.choose(), engine="torch", note=None)
+    return replace(devices.choose_device(), engine="torch", note=None)
 
 
 def _decode(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Run[Tiled]:
@@ -194,4 +194,4 @@ def _decode(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Ru
         return Step(denoised.total - left, denoised.total, f"decoding, tile {step.done} of {step.total}")
 
     latents = denoised.latents / parts.scaling
-    return (yield from changed(decode_latents(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))
+    return (yield from map_steps(decode_latents(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from pipelines.images.picture import Pixels, to_uint8
-from pipelines.images.resample import enlarge, shrunk
+from pipelines.images.resample import enlarge, shrink_to
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.parts import Parts
 
@@ -39,7 +39,7 @@ def fit_colours(parts: Parts, pixels: Pixels) -> ColourMap:
     """Fits the map to a picture (H, W, 3) by least squares, from its bicubic enlargement's latents to its pixels."""
     height, width, _ = pixels.shape
     share = min(1, SAMPLE / max(height, width))
-    small = shrunk(pixels, max(1, round(share * height)), max(1, round(share * width)))
+    small = shrink_to(pixels, max(1, round(share * height)), max(1, round(share * width)))
     plain = torch.from_numpy(finish(enlarge(small, parts.enlarges, "bicubic"))).permute(2, 0, 1)[None]
     encoded = parts.vae.encode(plain.to(parts.vae.device) * 2 - 1)
     encoded = encoded.latents if isinstance(parts.vae, VQModel) else encoded.latent_dist.mode()

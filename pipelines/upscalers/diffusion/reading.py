@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipelines.errors import BadWeights
-from pipelines.networks.forward import in_memory
+from pipelines.networks.forward import raising_memory_error
 from pipelines.phrasing import list_names
 
 Files: TypeAlias = Mapping[str, Path]
@@ -167,7 +167,7 @@ def construct(kind: Any, settings: Mapping[str, Any], name: str) -> Any:
 def as_bad_weights(make: Callable[[], Any], name: str) -> Any:
     """Returns what `make` does; where it fails, the file is at fault, unless memory is short: then MemoryError."""
     try:
-        with in_memory():
+        with raising_memory_error():
             return make()
     except MemoryError:
         raise

@@ -19,7 +19,7 @@ from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
-from pipelines.runs import Run, Step, changed
+from pipelines.runs import Run, Step, map_steps
 from pipelines.upscalers.diffusion import reading
 from pipelines.upscalers.diffusion.encoder import check_encoder, encode_picture
 from pipelines.upscalers.diffusion.parts import PromptedParts, check_parts
@@ -78,7 +78,7 @@ class StableDiffusionX2(PromptedParts):
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
         prompt = embed_prompt(self, options)
-        seen = yield from changed(encode_picture(self.vae, padded, device, side), _name_step)
+        seen = yield from map_steps(encode_picture(self.vae, padded, device, side), _name_step)
         noise = torch.randn(seen.mean.shape, generator=generator)
         small = (seen.mean + seen.std * noise) * self.scaling
         beside = interpolate(small, scale_factor=2.0, mode="nearest")

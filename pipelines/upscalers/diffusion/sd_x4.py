@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from pipelines.catalog.settings import NOISE_LEVEL
+from pipelines.catalog.settings import NOISE_LEVEL_RANGE
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
@@ -85,11 +85,11 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
         reading.read_configuration(files, LOW_RES, ("DDPMScheduler",)),
     )
     classes = parts.unet.config.num_class_embeds
-    if not isinstance(classes, int) or classes <= NOISE_LEVEL[1]:
+    if not isinstance(classes, int) or classes <= NOISE_LEVEL_RANGE[1]:
         raise BadWeights("unet is of another kind: it does not take the level of the noise in the small picture.")
     if parts.scheduler.get("prediction_type", "epsilon") not in PREDICTIONS:
         raise BadWeights(f"{SCHEDULER} names a prediction that is neither of noise nor of velocity.")
-    if parts.make_noiser().config.num_train_timesteps <= NOISE_LEVEL[1]:
+    if parts.make_noiser().config.num_train_timesteps <= NOISE_LEVEL_RANGE[1]:
         raise BadWeights(f"{LOW_RES} knows too few levels of noise.")
     latents = parts.vae.config.latent_channels
     check_parts(parts, latents + 3, latents, _condition(torch.zeros(1, 1, parts.text_encoder.config.hidden_size), 0))

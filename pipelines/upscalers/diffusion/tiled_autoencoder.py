@@ -26,8 +26,8 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
-from pipelines.networks.forward import Batch, computing
-from pipelines.networks.tiling import SMALLEST, Tiled, run_tiled
+from pipelines.networks.forward import Batch, computing_on
+from pipelines.networks.tiling import SMALLEST_WRITTEN, Tiled, run_tiled
 from pipelines.runs import Run
 
 OVERLAP = 12  # the convolutions see 16 latents far, and what comes from beyond 8 changes nothing that could be seen
@@ -37,7 +37,7 @@ OVERLAP = 12  # the convolutions see 16 latents far, and what comes from beyond 
 # 0.39.
 WINDOWS = 8
 REACH = 16
-LEAST_REACH = (SMALLEST + 2 * OVERLAP) // WINDOWS  # where memory is short: as much as the smallest tile
+LEAST_REACH = (SMALLEST_WRITTEN + 2 * OVERLAP) // WINDOWS  # where memory is short: as much as the smallest tile
 
 Norm: TypeAlias = Callable[[nn.GroupNorm, Tensor], Tensor]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -105,7 +105,7 @@ class _TileRunner:
         self._shared: SharedLayers | None = None
 
     def __call__(self, batch: Batch) -> Batch:
-        with computing(self.device):
+        with computing_on(self.device):
             if batch.shape[1:] == self.whole.shape:
                 made = self.walk(self._tensor(batch), _plain_norm, scaled_dot_product_attention)
             else:
@@ -124,7 +124,7 @@ class _TileRunner:
         """
         while self._shared is None:
             try:
-                with computing(self.device):
+                with computing_on(self.device):
                     self._shared = self._take_sample()
             except MemoryError:
                 if self.reach <= LEAST_REACH:

@@ -30,7 +30,7 @@ def test_founding_models_and_scales() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
 def test_every_file_is_pinned(model: catalog.Model) -> None:
     assert set(model.scales) <= set(SCALES)
-    for weights in catalog.needed_by(model.key).values():
+    for weights in catalog.list_weights(model.key).values():
         for file in weights.files:
             hashes = [file.sha256, file.git_blob, file.sha256_prefix]
             may_be_unpinned = file.name in UNPINNED or model in DIFFUSION
@@ -66,14 +66,14 @@ def test_what_is_shrunk_has_one_file_for_all_scales(model: catalog.Model) -> Non
 def test_what_denoises_has_a_noisy_twin() -> None:
     denoising = [model for model in MODELS if "denoise" in model.takes]
     assert denoising == [model for model in MODELS if model.noisy_twin]
-    assert [*catalog.needed_by("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
+    assert [*catalog.list_weights("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
 
 
 @pytest.mark.parametrize("model", DIFFUSION, ids=lambda model: model.key)
 def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog.Model) -> None:
     """Nothing that could hold code, each named by its path, the index first; a GPU keeps it from running unasked."""
     for scale, needed in model.scales.items():
-        assert needed is not None and catalog.owner(needed) == (model, scale)
+        assert needed is not None and catalog.find_owner(needed) == (model, scale)
         paths = [file.path for file in needed.files]
         assert paths[0] == "model_index.json" and len(set(paths)) == len(paths)
         assert {path.rpartition(".")[2] for path in paths} <= {"json", "txt", "safetensors"}
@@ -99,7 +99,7 @@ def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:
     )
     (weights,) = set(row.scales.values())
     assert weights is not None and weights.sources == (Hub("owner/name", None, public=True),)
-    assert [*catalog.needed_by(row.key)] == [row.key]
+    assert [*catalog.list_weights(row.key)] == [row.key]
     assert not any(model.from_hub for model in MODELS)
 
 
@@ -114,7 +114,7 @@ def test_an_address_gives_the_same_row() -> None:
 
 @pytest.mark.parametrize("key", METRIC_FILES)
 def test_what_a_metric_needs_is_pinned(key: str) -> None:
-    for label, weights in catalog.needed_by(key).items():
+    for label, weights in catalog.list_weights(key).items():
         assert label.startswith(f"{key} ")
         assert all(file.pin != "unpinned" and file.size > 0 for file in weights.files)
 

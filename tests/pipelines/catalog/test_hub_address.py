@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.catalog.hub_address import parts
+from pipelines.catalog.hub_address import parse
 from pipelines.errors import BadSetting
 
 SHA = "c0ffee" * 6 + "c0de"
@@ -29,7 +29,7 @@ SHA = "c0ffee" * 6 + "c0de"
     ],
 )
 def test_what_names_a_file(text: str, expected: tuple[str, str | None, str]) -> None:
-    assert parts(text) == expected
+    assert parse(text) == expected
 
 
 NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or the address of its page there."
@@ -77,5 +77,5 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
 )
 def test_what_names_none_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(BadSetting) as error:
-        parts(text)
+        parse(text)
     assert sentence in str(error.value) and str(error.value).count("\n") == 0 and len(str(error.value)) < 250

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipelines.catalog.rows import find
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings, check_settings
 from pipelines.errors import BadSetting
 from tests.support.diffusion_parts import MODEL
 
@@ -20,12 +20,12 @@ HALF = "\ud83d"  # of an emoji
 def test_a_tile_is_known_to_be_out_of_range_before_the_model_is_there(key: str, least: int, most: int) -> None:
     """In a chain by each model that takes one."""
     for side in (least, most, None):
-        check([find(key)], Settings(tile=side))
+        check_settings([find(key)], Settings(tile=side))
     sentence = rf"^A tile for .* has {least} to {most} pixels a side, not "
     for tile in (least - 1, most + 1, True, "abc", float(most)):
         for chain in ([find(key)], [find("bicubic"), find(key)]):
             with pytest.raises(BadSetting, match=f"{sentence}{tile}"):
-                check(chain, Settings(tile=tile))  # type: ignore[arg-type]
+                check_settings(chain, Settings(tile=tile))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_tile_is_known_to_be_out_of_range_before_the_model_is_there(key: str, 
     ids=str,
 )
 def test_a_value_in_its_range_is_taken(given: dict[str, Any]) -> None:
-    check([MODEL], Settings(**given))
+    check_settings([MODEL], Settings(**given))
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_a_value_in_its_range_is_taken(given: dict[str, Any]) -> None:
 )
 def test_any_other_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(BadSetting) as refused:
-        check([MODEL], Settings(**given))
+        check_settings([MODEL], Settings(**given))
     assert str(refused.value) == said

@@ -93,7 +93,7 @@ def test_models_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_weights_list_says_what_is_where(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
     assert run("weights", "list") == 0
     lines = capsys.readouterr().out.splitlines()
-    labels = [label for key in (*(row.key for row in catalog.MODELS), "lpips") for label in catalog.needed_by(key)]
+    labels = [label for key in (*(row.key for row in catalog.MODELS), "lpips") for label in catalog.list_weights(key)]
     assert [re.split("  +", line)[0].strip() for line in lines] == labels
     assert len({line.index(" MB") for line in lines}) == 1, "the columns stand below each other"
     (espcn,) = (line for line in lines if line.startswith("espcn x2"))

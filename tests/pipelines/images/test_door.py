@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
-from pipelines.images.door import check_output, format_of, measure, read, write
+from pipelines.images.door import check_output, format_of, read, read_size, write
 from pipelines.images.encode import encode
 from pipelines.images.picture import Picture, to_uint8
 from tests.support.pictures import file_of, ramp
@@ -235,12 +235,12 @@ def test_measure_agrees_with_read(tmp_path: Path) -> None:
         image.save(tmp_path / name)
     for path in tmp_path.iterdir():
         height, width, _ = read(path).pixels.shape
-        assert measure(path) == (width, height)
-    assert measure(tmp_path / "turned.jpg") == (6, 4)
+        assert read_size(path) == (width, height)
+    assert read_size(tmp_path / "turned.jpg") == (6, 4)
 
 
 def test_measure_refuses_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(tmp_path / "small.png")
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.0001")
     with pytest.raises(BadPicture, match="enlarged 8 times would be 32 by 48 pixels"):
-        measure(tmp_path / "small.png", 8)
+        read_size(tmp_path / "small.png", 8)

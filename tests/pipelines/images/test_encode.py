@@ -16,9 +16,9 @@ from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 from performance.pictures import pictures
 from pipelines.errors import BadSetting
 from pipelines.images.door import read
-from pipelines.images.encode import Format, encode, losses
+from pipelines.images.encode import Format, encode, list_losses
 from pipelines.images.picture import STRIP_VALUES, Picture, to_uint8
-from pipelines.images.png import ABOUT
+from pipelines.images.png import ABOUT_KEYWORD
 from tests.support.pictures import file_of, ramp
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -162,7 +162,7 @@ def test_how_it_was_made_is_a_text_apart_from_exif(about: str) -> None:
     with Image.open(BytesIO(data)) as image:
         assert isinstance(image, PngImagePlugin.PngImageFile)
         image.load()
-        assert image.text == {ABOUT: about.replace("\ud83d", "?")}
+        assert image.text == {ABOUT_KEYWORD: about.replace("\ud83d", "?")}
     assert_same(read(data), picture)
     assert read(data).about is None and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is not None
     for bare in (encode(picture, metadata=False), encode(replace(picture, about=None))):
@@ -202,14 +202,14 @@ def test_losses_are_told() -> None:
     plain = Picture(np.zeros((2, 2, 3), np.float32))
     deep = random_picture(2, 2, 16, True, True)
     full = Picture(deep.pixels, deep.alpha, True, 16, icc=SRGB, exif=bytes(70_000))
-    assert losses(plain, "png") == losses(full, "png") == losses(plain, "webp") == ()
-    assert losses(plain, "jpeg") == ("JPEG is lossy: written at quality 95.",)
-    assert losses(full, "webp") == (
+    assert list_losses(plain, "png") == list_losses(full, "png") == list_losses(plain, "webp") == ()
+    assert list_losses(plain, "jpeg") == ("JPEG is lossy: written at quality 95.",)
+    assert list_losses(full, "webp") == (
         "WebP holds 8 bits a channel: 16 were rounded.",
         "WebP has no greyscale: written as colour with equal channels.",
         "A greyscale profile does not fit a colour file: left out.",
     )
-    assert losses(full, "jpeg") == (
+    assert list_losses(full, "jpeg") == (
         "JPEG holds 8 bits a channel: 16 were rounded.",
         "JPEG is lossy: written at quality 95.",
         "JPEG has no transparency: laid over white.",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipelines.images.picture import Pixels8
-from pipelines.images.pyramid import HEAT, TILE, Pyramid, heat, palette, write_pyramid
+from pipelines.images.pyramid import HEAT, PYRAMID_TILE, Pyramid, compute_heat, heat_palette, write_pyramid
 from pipelines.runs import finish
 from tests.support.pictures import ramp
 
@@ -20,7 +20,8 @@ def joined(pyramid: Pyramid, level: int) -> Pixels8:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "levels"), [(1, 1, 1), (TILE, TILE, 1), (TILE + 1, 3, 2), (700, 1030, 3), (4096, 5, 4)]
+    ("height", "width", "levels"),
+    [(1, 1, 1), (PYRAMID_TILE, PYRAMID_TILE, 1), (PYRAMID_TILE + 1, 3, 2), (700, 1030, 3), (4096, 5, 4)],
 )
 def test_level_0_is_the_picture_and_the_last_one_a_single_tile(
     height: int, width: int, levels: int, tmp_path: Path
@@ -49,15 +50,15 @@ def test_heat_is_the_largest_channel_on_a_fixed_scale() -> None:
     result = original.copy()
     result[0, 0] = (198, 200, 203)
     result[1, 2] = (200, 0, 255)
-    found = heat(result, original, 32)
+    found = compute_heat(result, original, 32)
     assert found[0, 0] == round(3 * 255 / 32) and found[1, 2] == 255
     assert np.count_nonzero(found) == 2
-    np.testing.assert_array_equal(found, heat(original, result, 32))
+    np.testing.assert_array_equal(found, compute_heat(original, result, 32))
 
 
 def test_heat_needs_one_size() -> None:
     with pytest.raises(ValueError, match="compared with"):
-        heat(ramp(3, 4), ramp(4, 3), 32)
+        compute_heat(ramp(3, 4), ramp(4, 3), 32)
 
 
 def test_heat_is_painted_after_it_is_shrunk(tmp_path: Path) -> None:
@@ -66,17 +67,17 @@ def test_heat_is_painted_after_it_is_shrunk(tmp_path: Path) -> None:
     levels[:, ::2] = 255
     pyramid = finish(write_pyramid(levels, tmp_path))
     near, far = joined(pyramid, 0), joined(pyramid, 1)
-    assert near[0, 0].tolist() == palette()[255].tolist() and near[0, 1].tolist() == palette()[0].tolist()
-    np.testing.assert_array_equal(far, np.broadcast_to(palette()[128], far.shape))
+    assert near[0, 0].tolist() == heat_palette()[255].tolist() and near[0, 1].tolist() == heat_palette()[0].tolist()
+    np.testing.assert_array_equal(far, np.broadcast_to(heat_palette()[128], far.shape))
 
 
 def test_the_scale_has_the_colours_it_names() -> None:
-    colours = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in palette()]
+    colours = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in heat_palette()]
     assert colours[0] == HEAT[0] and colours[255] == HEAT[-1]
 
 
 def test_closing_stops_the_writing(tmp_path: Path) -> None:
-    run = write_pyramid(np.zeros((8 * TILE, 8 * TILE), np.uint8), tmp_path)
+    run = write_pyramid(np.zeros((8 * PYRAMID_TILE, 8 * PYRAMID_TILE), np.uint8), tmp_path)
     next(run)
     run.close()
     assert not list(tmp_path.glob("1_*")), "a level begins once the one before is written"

@@ -11,13 +11,13 @@ from tests.conftest import smooth
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("kernel", resample.KERNELS)
+@pytest.mark.parametrize("kernel", resample.PILLOW_KERNELS)
 def test_strips_equal_pillow_on_the_whole(kernel: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resample, "STRIP_PIXELS", 1000)
+    monkeypatch.setattr(resample, "RESAMPLED_STRIP", 1000)
     pixels = smooth(50, 37)
     size = (37 * scale, 50 * scale)
     whole = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, resample.KERNELS[kernel]))
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, resample.PILLOW_KERNELS[kernel]))
         for c in range(3)
     ]
     expected = np.stack(whole, axis=2).clip(0, 1)
@@ -27,13 +27,13 @@ def test_strips_equal_pillow_on_the_whole(kernel: str, scale: int, monkeypatch: 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_nearest_repeats_pixels(scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resample, "STRIP_PIXELS", 1000)
+    monkeypatch.setattr(resample, "RESAMPLED_STRIP", 1000)
     pixels = smooth(50, 37)
     expected = np.repeat(np.repeat(pixels, scale, axis=0), scale, axis=1)
     np.testing.assert_array_equal(finish(resample.enlarge(pixels, scale, "nearest")), expected)
 
 
-@pytest.mark.parametrize("kernel", ["nearest", *resample.KERNELS])
+@pytest.mark.parametrize("kernel", ["nearest", *resample.PILLOW_KERNELS])
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 1)])
 def test_the_smallest_pictures(kernel: str, size: tuple[int, int]) -> None:
     out = finish(resample.enlarge(np.full((*size, 3), 0.25, np.float32), 8, kernel))
@@ -53,17 +53,17 @@ def test_overshoot_is_clipped() -> None:
 def test_shrinking_in_strips_equals_pillow_on_the_whole(
     kernel: str, scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resample, "STRIP_PIXELS", 1000)
+    monkeypatch.setattr(resample, "RESAMPLED_STRIP", 1000)
     pixels = smooth(16 * scale, 9 * scale)
     whole = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize((9, 16), resample.KERNELS[kernel]))
-        for c in range(3)
+        np.asarray(Image.fromarray(plane).resize((9, 16), resample.PILLOW_KERNELS[kernel]))
+        for plane in map(np.ascontiguousarray, np.moveaxis(pixels, 2, 0))
     ]
     expected = np.stack(whole, axis=2).clip(0, 1)
     np.testing.assert_allclose(finish(resample.shrink(pixels, scale, kernel)), expected, atol=2e-7, rtol=0)
 
 
-@pytest.mark.parametrize("kernel", resample.SHRINKING)
+@pytest.mark.parametrize("kernel", resample.SHRINKING_KERNELS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shrinking_keeps_a_flat_picture_flat(kernel: str, channels: int) -> None:
     out = finish(resample.shrink(np.full((8, 24, channels), 0.25, np.float32), 8, kernel))
@@ -71,7 +71,7 @@ def test_shrinking_keeps_a_flat_picture_flat(kernel: str, channels: int) -> None
     np.testing.assert_allclose(out, 0.25, atol=1e-6)
 
 
-@pytest.mark.parametrize("kernel", resample.SHRINKING)
+@pytest.mark.parametrize("kernel", resample.SHRINKING_KERNELS)
 def test_only_antialiased_kernels_average_a_fine_pattern(kernel: str) -> None:
     stripes = np.zeros((64, 64, 3), np.float32)
     stripes[:, ::4] = 1

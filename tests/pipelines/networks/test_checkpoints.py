@@ -52,7 +52,7 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 def test_every_wrapping(wrapping: str, new: bool, tmp_path: Path) -> None:
     network = rrdb()
     torch.save(WRAPPINGS[wrapping](network.state_dict()), tmp_path / "x.pth", _use_new_zipfile_serialization=new)
-    loaded = checkpoints.read(tmp_path / "x.pth")
+    loaded = checkpoints.read_network(tmp_path / "x.pth")
     assert same(loaded, network) and not loaded.training
     assert all(not value.requires_grad and value.dtype == torch.float32 for value in loaded.parameters())
 
@@ -60,7 +60,7 @@ def test_every_wrapping(wrapping: str, new: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("network", [rrdb(), compact()], ids=["rrdb", "compact"])
 def test_safetensors(network: Network, tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "x.SafeTensors")
-    loaded = checkpoints.read(tmp_path / "x.SafeTensors")
+    loaded = checkpoints.read_network(tmp_path / "x.SafeTensors")
     assert same(loaded, network)
     assert torch.equal(loaded(noise(2, 3)), network(noise(2, 3)))
 
@@ -72,14 +72,14 @@ def test_half_precision_becomes_float32(name: str, dtype: torch.dtype, tmp_path:
     half = {key: value.to(dtype) for key, value in network.state_dict().items()}
     (save_file if name.endswith("s") else torch.save)(half, tmp_path / name)
     network.load_state_dict(half)
-    assert same(checkpoints.read(tmp_path / name), network)
+    assert same(checkpoints.read_network(tmp_path / name), network)
 
 
 @pytest.mark.parametrize("path", ["srgan/netG_epoch_4_100.pth", "srgan/swift_srgan_4x.pth.tar", "span/team46_span.pth"])
 def test_published_files_of_other_networks(path: str, assets: Path) -> None:
     file = assets / "weights" / path
     with pytest.raises(BadWeights, match=rf"^{file.name} is of another network: "):
-        checkpoints.read(file)
+        checkpoints.read_network(file)
 
 
 def test_a_mean_of_two_states(tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_a_mean_of_two_states(tmp_path: Path) -> None:
     fill(other, seed=1)
     torch.save(one.state_dict(), tmp_path / "one.pth")
     torch.save(other.state_dict(), tmp_path / "other.pth")
-    states = [checkpoints.state_of(tmp_path / name) for name in ("one.pth", "other.pth")]
+    states = [checkpoints.read_state(tmp_path / name) for name in ("one.pth", "other.pth")]
     mean = {key: torch.lerp(states[0][key], states[1][key], 0.25) for key in states[0]}
-    network = checkpoints.network_of(mean, "the mean")
+    network = checkpoints.build_network(mean, "the mean")
     weight = 0.75 * one.body[2].weight + 0.25 * other.body[2].weight
     torch.testing.assert_close(network.body[2].weight, weight)
 
@@ -198,4 +198,4 @@ def test_what_is_wrong_is_said(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "own.pth"
     file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)
     with pytest.raises(BadWeights, match=rf"^own\.pth {sentence}[^\n]*\.$"):
-        checkpoints.read(file)
+        checkpoints.read_network(file)

@@ -11,7 +11,7 @@ import torch
 from pipelines import machine
 from pipelines.errors import BadSetting
 from pipelines.networks import devices
-from pipelines.networks.devices import NO_OPENVINO, Device, choose
+from pipelines.networks.devices import NO_OPENVINO, Device, choose_device
 
 GIGA = 1 << 30
 Have = Callable[..., None]
@@ -21,9 +21,9 @@ Have = Callable[..., None]
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test has its own choice, and leaves none behind."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    devices._chosen.cache_clear()
+    devices._choose_once.cache_clear()
     yield
-    devices._chosen.cache_clear()
+    devices._choose_once.cache_clear()
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def have(monkeypatch: pytest.MonkeyPatch) -> Have:
 
 def test_this_machine() -> None:
     """Whatever it has: a choice that is made once, and in float32 if it has to be exact."""
-    device = choose()
-    assert device is choose() and device.batch >= 1
+    device = choose_device()
+    assert device is choose_device() and device.batch >= 1
     if device.name == "cpu" and not machine.features() & {"amx_bf16", "avx512_bf16"}:
         assert device.dtype == "float32"
 
@@ -54,12 +54,12 @@ def test_this_machine() -> None:
 @pytest.mark.parametrize("feature", ["amx_bf16", "avx512_bf16"])
 def test_a_processor_with_bfloat16_uses_it(feature: str, have: Have) -> None:
     have("avx2", feature)
-    assert choose() == Device("cpu", "bfloat16", "openvino")
+    assert choose_device() == Device("cpu", "bfloat16", "openvino")
 
 
 def test_a_processor_without_bfloat16_computes_in_float32(have: Have) -> None:
     have("avx2", "avx512f", "avx512_vnni", "amx_int8")
-    assert choose() == Device("cpu", "float32", "openvino")
+    assert choose_device() == Device("cpu", "float32", "openvino")
 
 
 @pytest.mark.parametrize(
@@ -81,56 +81,56 @@ def test_what_onednn_may_not_use_is_not_chosen(
 ) -> None:
     have("amx_bf16", "avx512_bf16")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
-    assert choose().dtype == dtype
+    assert choose_device().dtype == dtype
 
 
 def test_onednn_cannot_give_what_the_processor_lacks(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
     have("avx2")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
-    assert choose().dtype == "float32"
+    assert choose_device().dtype == "float32"
 
 
 def test_without_openvino_torch_runs_it_and_says_so(have: Have) -> None:
     have("amx_bf16", openvino=False)
-    assert choose() == Device("cpu", "bfloat16", "torch", note=NO_OPENVINO)
-    assert choose().label == "cpu"
+    assert choose_device() == Device("cpu", "bfloat16", "torch", note=NO_OPENVINO)
+    assert choose_device().label == "cpu"
 
 
 def test_cuda_comes_first(have: Have) -> None:
     have("amx_bf16", cuda=True, mps=True)
-    assert choose() == Device("cuda", "float16", batch=4)
+    assert choose_device() == Device("cuda", "float16", batch=4)
 
 
 def test_a_light_model_borrows_no_gpu(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where GPUs are lent, torch says that the page's own process had one; the forked process really has it."""
     have(cuda=True)
-    assert choose(light=True).name == "cuda", "one that is there anyhow"
+    assert choose_device(light=True).name == "cuda", "one that is there anyhow"
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert (choose(light=True).name, choose().name) == ("cpu", "cuda")
+    assert (choose_device(light=True).name, choose_device().name) == ("cpu", "cuda")
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
-    assert choose(light=True).name == "cuda"
+    assert choose_device(light=True).name == "cuda"
 
 
 def test_apples_comes_before_the_processor(have: Have) -> None:
     have(mps=True)
-    assert choose() == Device("mps", "float16")
+    assert choose_device() == Device("mps", "float16")
 
 
 @pytest.mark.parametrize("there", [{"cuda": True}, {"mps": True}, {"openvino": True}, {"openvino": False}], ids=str)
 def test_exact_is_float32_anywhere(there: dict[str, bool], have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
     have("amx_bf16", **there)
-    usual = choose()
+    usual = choose_device()
     monkeypatch.setenv("UPSCALE_PRECISION", "exact")
-    assert (usual.dtype != "float32", choose().dtype, choose().name) == (True, "float32", usual.name)
+    assert (usual.dtype != "float32", choose_device().dtype, choose_device().name) == (True, "float32", usual.name)
     monkeypatch.setenv("UPSCALE_PRECISION", "auto")
-    assert choose() == usual
+    assert choose_device() == usual
 
 
 def test_a_precision_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_PRECISION", "half")
     with pytest.raises(BadSetting, match=r"^UPSCALE_PRECISION must be auto or exact, not 'half'\.$"):
-        choose()
+        choose_device()
 
 
 def test_the_label_names_openvino() -> None:
@@ -141,20 +141,20 @@ def test_a_process_started_by_another_uses_no_threads(monkeypatch: pytest.Monkey
     """See test_network.py for why."""
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    choose()
+    choose_device()
     assert asked == []
-    devices._chosen.cache_clear()
+    devices._choose_once.cache_clear()
     monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
-    choose()
-    choose()
+    choose_device()
+    choose_device()
     assert asked == [1, 1], "each thread that calls it has a count of its own"
 
 
 def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: 2 * GIGA)
     for left, free in ((GIGA, GIGA), (3 * GIGA, 2 * GIGA)):
-        monkeypatch.setattr(machine, "left_to_container", lambda left=left: left)
-        assert devices.free_bytes(Device("cpu")) == free
+        monkeypatch.setattr(machine, "container_memory", lambda left=left: left)
+        assert devices.free_device_memory(Device("cpu")) == free
 
 
 def test_what_torch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,4 +162,4 @@ def test_what_torch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * GIGA, 16 * GIGA))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 5 * GIGA)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: GIGA)
-    assert devices.free_bytes(Device("cuda")) == 6 * GIGA
+    assert devices.free_device_memory(Device("cuda")) == 6 * GIGA

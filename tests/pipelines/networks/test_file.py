@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from pipelines.errors import BadWeights
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from pipelines.networks.file import LARGEST_FILE
 from tests.support.networks import compact, fill, noise, same
 
@@ -27,14 +27,14 @@ def test_safetensors_that_begin_like_a_page(tmp_path: Path) -> None:
     longer = length + (ord("<") - length) % 256
     file.write_bytes(struct.pack("<Q", longer) + header.ljust(longer) + numbers)
     assert file.read_bytes().startswith(b"<")
-    assert same(read(file), network)
+    assert same(read_network(file), network)
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
 def test_the_file_may_go_once_it_is_read(name: str, tmp_path: Path) -> None:
     network = compact(4)
     (save_file if name.endswith("s") else torch.save)(network.state_dict(), tmp_path / name)
-    loaded = read(tmp_path / name)
+    loaded = read_network(tmp_path / name)
     with (tmp_path / name).open("r+b") as file:
         file.write(bytes((tmp_path / name).stat().st_size))
     assert same(loaded, network)
@@ -44,7 +44,7 @@ def test_the_file_may_go_once_it_is_read(name: str, tmp_path: Path) -> None:
 def test_a_program_in_place_of_weights(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(compact(4), noise(2, 2)), tmp_path / "own.pth")
     with pytest.raises(BadWeights, match=r"^own\.pth holds code"):
-        read(tmp_path / "own.pth")
+        read_network(tmp_path / "own.pth")
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         tmp_path / "zero\0": "cannot be read",
     }.items():
         with pytest.raises(BadWeights, match=f"{sentence}\\.$"):
-            read(path)
+            read_network(path)
 
 
 def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "own.pth").open("wb") as file:
         file.truncate(LARGEST_FILE + 1)
     with pytest.raises(BadWeights, match=r"^own\.pth is of another network: it is larger than any"):
-        read(tmp_path / "own.pth")
+        read_network(tmp_path / "own.pth")
 
 
 @pytest.mark.parametrize("length", [1 << 62, 99_000_000, None], ids=str)
@@ -70,7 +70,7 @@ def test_a_header_that_claims_terabytes(length: int | None, tmp_path: Path) -> N
     header = json.dumps({"conv_first.weight": entry}).encode()
     (tmp_path / "own.safetensors").write_bytes(struct.pack("<Q", length or len(header)) + header + bytes(64))
     with pytest.raises(BadWeights, match=r"^own\.safetensors is damaged or not a file of weights\.$"):
-        read(tmp_path / "own.safetensors")
+        read_network(tmp_path / "own.safetensors")
 
 
 def test_a_zip_that_would_grow(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_zip_that_would_grow(tmp_path: Path) -> None:
         for name, content in parts.items():
             packed.writestr(name, content)
     with pytest.raises(BadWeights, match=r"^own\.pth is damaged or not a file of weights\.$"):
-        read(tmp_path / "own.pth")
+        read_network(tmp_path / "own.pth")
 
 
 def test_a_lack_of_memory_is_not_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_lack_of_memory_is_not_the_files_fault(tmp_path: Path, monkeypatch: py
     torch.save(compact(4).state_dict(), tmp_path / "own.pth")
     monkeypatch.setattr(torch, "load", load)
     with pytest.raises(MemoryError):
-        read(tmp_path / "own.pth")
+        read_network(tmp_path / "own.pth")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_broken_bytes(name: str, data: st.DataObject, small: dict[str, bytes], t
         content[place] = data.draw(st.integers(0, 255))
     (tmp_path / name).write_bytes(content[: data.draw(st.integers(0, 2 * len(content)))])
     try:
-        network = read(tmp_path / name)
+        network = read_network(tmp_path / name)
     except BadWeights as error:
         assert str(error).startswith(f"{name} ") and str(error).endswith(".") and "\n" not in str(error)
     else:

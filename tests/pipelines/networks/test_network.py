@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.networks.checkpoints import ARCHS, network_of
+from pipelines.networks.checkpoints import ARCHS, build_network
 from pipelines.networks.network import Network
 from tests.support.networks import compact, noise, rrdb, srcnn, swift
 
@@ -50,6 +50,6 @@ def test_a_file_is_of_one_architecture(network: Network) -> None:
     state = network.state_dict()
     arch = next(arch for arch in ARCHS if arch.matches(state))
     assert type(arch.build(state)) is type(network)
-    again = network_of(state, "made")
+    again = build_network(state, "made")
     for name in ("scale", "multiple", "radius", "floats_per_pixel", "width", "compiles_whole"):
         assert getattr(again, name) == getattr(network, name)

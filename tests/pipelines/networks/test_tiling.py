@@ -10,7 +10,7 @@ from scipy.ndimage import convolve1d
 
 from pipelines.errors import OutOfMemory
 from pipelines.images.picture import Pixels
-from pipelines.networks.tiling import SMALLEST, Span, Tiled, plan, run_tiled
+from pipelines.networks.tiling import SMALLEST_WRITTEN, Span, Tiled, plan_tiles, run_tiled
 from pipelines.runs import finish
 from tests.conftest import smooth
 
@@ -58,7 +58,7 @@ def once(pixels: Pixels) -> Pixels:
 
 def inner_cuts(height: int, width: int, side: int, overlap: int) -> list[tuple[int, int]]:
     """Where tiles hand over, as (axis, low-resolution pixel)."""
-    tiles = plan(height, width, side, overlap)
+    tiles = plan_tiles(height, width, side, overlap)
     return sorted({(axis, tile[axis].first) for tile in tiles for axis in (0, 1) if tile[axis].first})
 
 
@@ -66,7 +66,7 @@ def inner_cuts(height: int, width: int, side: int, overlap: int) -> list[tuple[i
 def test_plan_covers_every_pixel_once(height: int, width: int, overlap: int, extra: int) -> None:
     side = 2 * overlap + extra
     written = np.zeros((height, width), int)
-    tiles = plan(height, width, side, overlap)
+    tiles = plan_tiles(height, width, side, overlap)
     for rows, columns in tiles:
         written[rows.first : rows.last, columns.first : columns.last] += 1
         for span, length in ((rows, height), (columns, width)):
@@ -84,7 +84,7 @@ def written(span: Span) -> int:
 @given(st.integers(1, 2000), st.integers(0, 40), st.integers(1, 200))
 def test_plan_leaves_no_sliver(length: int, overlap: int, extra: int) -> None:
     """Each writes the same to a pixel, but for the first and the last, which write the overlap more."""
-    spans = [columns for _, columns in plan(1, length, 2 * overlap + extra, overlap)]
+    spans = [columns for _, columns in plan_tiles(1, length, 2 * overlap + extra, overlap)]
     if len(spans) > 1:
         sizes = [written(span) for span in spans]
         sizes[0], sizes[-1] = sizes[0] - overlap, sizes[-1] - overlap
@@ -98,7 +98,7 @@ def test_tiled_equals_whole(size: tuple[int, int], batch: int) -> None:
     pixels = smooth(*size)
     tiled = finish(run_tiled(pixels, 2, box_blur_x2, 32, RADIUS, batch=batch))
     np.testing.assert_array_equal(tiled.pixels, box_blur_x2(pixels[None])[0])
-    assert (tiled.tiles, tiled.halved_to, tiled.seam) == (len(plan(*size, 32, RADIUS)), None, None)
+    assert (tiled.tiles, tiled.halved_to, tiled.seam) == (len(plan_tiles(*size, 32, RADIUS)), None, None)
 
 
 def test_too_small_an_overlap_shows() -> None:
@@ -200,7 +200,7 @@ def test_the_seam_is_measured_where_the_later_tile_begins_to_write() -> None:
         return np.broadcast_to(row[:, None], (1, 2 * batch.shape[1], len(row), 3))
 
     tiled = finish(run_tiled(smooth(20, 60), 2, squares, 40, 8, feather=True))
-    before, after = (columns for _, columns in plan(20, 60, 40, 8))
+    before, after = (columns for _, columns in plan_tiles(20, 60, 40, 8))
     cut = 2 * after.first
     assert tiled.seam == (cut - 2 * before.start) ** 2 - (cut - 2 * after.start) ** 2
 
@@ -269,7 +269,7 @@ def test_out_of_memory_halves_the_batch_then_the_tile(batch: int) -> None:
     tiled = finish(run_tiled(pixels, 2, short, 150, RADIUS, batch=batch))
     np.testing.assert_array_equal(tiled.pixels, box_blur_x2(pixels[None])[0])
     assert [shape[0] for shape in short.refused] == ([4, 2, 1] if batch == 4 else [1])
-    assert tiled.halved_to == max(max(shape[1:]) for shape in short.done) >= SMALLEST + 2 * RADIUS
+    assert tiled.halved_to == max(max(shape[1:]) for shape in short.done) >= SMALLEST_WRITTEN + 2 * RADIUS
     assert tiled.tiles == len(short.done)
 
 
@@ -306,9 +306,9 @@ def test_out_of_memory_among_feathered_tiles() -> None:
 @pytest.mark.parametrize("side", [16, 64, 400])
 def test_out_of_memory_ends_in_a_sentence(side: int) -> None:
     short = Short(0)
-    with pytest.raises(OutOfMemory, match=f"tile of {SMALLEST} pixels"):
+    with pytest.raises(OutOfMemory, match=f"tile of {SMALLEST_WRITTEN} pixels"):
         finish(run_tiled(smooth(100, 100), 2, short, side, RADIUS, batch=4))
-    assert short.done == [] and max(short.refused[-1]) <= SMALLEST + 2 * RADIUS
+    assert short.done == [] and max(short.refused[-1]) <= SMALLEST_WRITTEN + 2 * RADIUS
 
 
 @pytest.mark.parametrize("shape", [(1, 63, 64, 3), (1, 32, 32, 3), (64, 64, 3), (2, 64, 64, 3)])

@@ -131,7 +131,7 @@ def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(("memory", "kept"), [(1, 1), (4, 4 / 3), (24, 8), (0.5, 1)], ids=str)
 def test_what_is_kept_grows_with_the_machine(memory: float, kept: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "memory", lambda: int(memory * 2**30))
+    monkeypatch.setattr(machine, "memory_limit", lambda: int(memory * 2**30))
     assert loading.kept_bytes() == int(kept * 2**30)
 
 
@@ -139,13 +139,13 @@ def test_a_diffusion_model_and_the_network_after_it_are_both_kept(
     own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine of 16 GB; and one model at the same scale from the same file is there, and counts, once."""
-    monkeypatch.setattr(machine, "memory", lambda: 16 * 10**9)
+    monkeypatch.setattr(machine, "memory_limit", lambda: 16 * 10**9)
     build = painter.build
     monkeypatch.setattr(painter, "build", lambda *given: replace(build(*given), nbytes=3_480_000_000))
     painter.use(monkeypatch)
     network, painted = load("espcn", 2), load("painted", 4)
     assert load("espcn", 2) is network and load("painted", 4) is painted and len(loading._kept) == 2
-    monkeypatch.setattr(machine, "memory", lambda: 8 * 10**9)
+    monkeypatch.setattr(machine, "memory_limit", lambda: 8 * 10**9)
     load("painted", 4)
     assert list(loading._kept.values()) == [painted]
     load("bicubic", 4)

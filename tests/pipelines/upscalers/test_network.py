@@ -21,7 +21,7 @@ from pipelines.enlarge import enlarge, enlarge_by
 from pipelines.errors import BadSetting, BadWeights, OutOfMemory, WeightsUnavailable
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels
-from pipelines.images.resample import shrunk
+from pipelines.images.resample import shrink_to
 from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.measuring.protocol import as_scored, shrink_original
@@ -30,13 +30,13 @@ from pipelines.networks.archs.swift import Swift
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch, Forward
 from pipelines.networks.network import Network
-from pipelines.networks.tiling import plan
-from pipelines.runs import Finished, Step, finish, sent
+from pipelines.networks.tiling import plan_tiles
+from pipelines.runs import Finished, Step, finish, send
 from pipelines.upscalers import loading, network
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
 from pipelines.upscalers.network import NetworkUpscaler
-from pipelines.weights.fetch import OWN_FILE, Found
+from pipelines.weights.fetch import YOUR_FILE, Found
 from tests.conftest import smooth
 from tests.support.networks import compact, fill, rrdb
 
@@ -54,13 +54,13 @@ def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def chosen_anew() -> Iterator[None]:
     """The device is chosen in this test, for it alone."""
-    devices._chosen.cache_clear()
+    devices._choose_once.cache_clear()
     yield
-    devices._chosen.cache_clear()
+    devices._choose_once.cache_clear()
 
 
 def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda light=False: device)
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: device)
 
 
 def loaded(key: str, scale: int, weights: Path | None = None) -> NetworkUpscaler:
@@ -109,7 +109,7 @@ def test_it_is_the_network(own_networks: Path) -> None:
 def test_a_smaller_scale_is_shrunk_and_said(scale: int, own_networks: Path) -> None:
     pixels = smooth(21, 30)
     done = run("real-esrgan-general", scale, pixels)
-    expected = shrunk(once(compact(4), pixels), 21 * scale, 30 * scale)
+    expected = shrink_to(once(compact(4), pixels), 21 * scale, 30 * scale)
     np.testing.assert_allclose(done.pixels, expected, atol=1e-5)
     assert done.notes[0] == f"the network enlarges by 4: shrunk to {scale} by antialiased bicubic"
 
@@ -143,7 +143,7 @@ def test_what_torch_ran_for_openvino_is_said(monkeypatch: pytest.MonkeyPatch) ->
     use(Device("cpu", "float32", "openvino"), monkeypatch)
     made, pixels = Wavy(2, width=8, depth=2), smooth(20, 30)
     fill(made)
-    found = Found(File("own.pth", 0), Path("own.pth"), "0" * 64, OWN_FILE, "unpinned")
+    found = Found(File("own.pth", 0), Path("own.pth"), "0" * 64, YOUR_FILE, "unpinned")
     done = finish(NetworkUpscaler(catalog.find("swift"), 2, made, (found,), 0).run(pixels, Settings()))
     assert (done.device, done.notes) == ("cpu", ("OpenVINO does not know sin: torch ran that part",))
     np.testing.assert_allclose(done.pixels, once(made, pixels), atol=1e-5)
@@ -262,7 +262,7 @@ def test_a_batch_is_what_the_device_takes_at_once(
 
 
 def side_with(free: int, made: Network, overlap: int, monkeypatch: pytest.MonkeyPatch, feather: bool = False) -> int:
-    monkeypatch.setattr(devices, "free_bytes", lambda device: free)
+    monkeypatch.setattr(devices, "free_device_memory", lambda device: free)
     return network._side(made, FLOAT32, overlap, feather)
 
 
@@ -278,7 +278,7 @@ def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("overlap", [3, 16, 36, 64])
 def test_a_tile_always_has_something_to_write(overlap: int, monkeypatch: pytest.MonkeyPatch) -> None:
     side = side_with(0, compact(4), overlap, monkeypatch)
-    assert side >= 2 * overlap + 32 and len(plan(1000, 1000, side, overlap)) <= (1000 // 32 + 1) ** 2
+    assert side >= 2 * overlap + 32 and len(plan_tiles(1000, 1000, side, overlap)) <= (1000 // 32 + 1) ** 2
 
 
 def test_a_little_more_or_less_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +305,7 @@ def rrdb_in_use(scale: int) -> Network:
 def test_with_next_to_no_memory_it_goes_on(own_networks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = smooth(90, 70)
     usual = run("real-esrgan-general", 4, pixels)
-    monkeypatch.setattr(devices, "free_bytes", lambda device: 0)
+    monkeypatch.setattr(devices, "free_device_memory", lambda device: 0)
     short = run("real-esrgan-general", 4, pixels)
     assert (usual.tiles, short.tiles) == (1, 6)
     np.testing.assert_allclose(short.pixels, usual.pixels, atol=1e-5)
@@ -621,12 +621,12 @@ def test_real_pictures_come_back_in_kind(name: str, real: Path, tmp_path: Path) 
     assert (after.grey, after.depth, after.alpha is None) == (before.grey, before.depth, before.alpha is None)
     assert after.pixels.shape == (384, 384, 3)
     assert before.depth == 8 or len(np.unique(after.pixels)) > 256
-    low = shrunk(after.pixels, 96, 96)
+    low = shrink_to(after.pixels, 96, 96)
     opaque = slice(None) if before.alpha is None else before.alpha > 0.99
     assert np.abs(low - before.pixels)[opaque].mean() < 0.06
     if before.alpha is not None and after.alpha is not None:
         assert before.alpha.std() > 0
-        assert np.abs(shrunk(after.alpha[..., None], 96, 96)[..., 0] - before.alpha).mean() < 0.05
+        assert np.abs(shrink_to(after.alpha[..., None], 96, 96)[..., 0] - before.alpha).mean() < 0.05
 
 
 def middle(picture: Picture, side: int) -> Picture:
@@ -675,7 +675,7 @@ def test_set5(key: str, denoise: float | None, figure: float, real: Path, monkey
 
 
 def answer(pipe: Connection, picture: Picture, stages: list[Stage]) -> None:
-    for message in sent(enlarge_by(picture, stages)):
+    for message in send(enlarge_by(picture, stages)):
         pipe.send(message)
 
 

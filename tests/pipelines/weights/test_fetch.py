@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import File, Hub, Model, Source, Url, Weights
+from pipelines.catalog.schema import File, Hub, Model, SourceData, Url, Weights
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import POLL_SECONDS, finish
 from pipelines.weights import download as downloads
 from pipelines.weights import fetch as weights
 from pipelines.weights import local, sources
 from pipelines.weights.fetch import fetch, verify
-from pipelines.weights.hashes import git_blob, sha256
+from pipelines.weights.hashes import cached_git_blob, cached_sha256
 from pipelines.weights.local import find, from_user
 from tests.support.hub import REVISION, Behaviour, LoopbackHub, use
 
@@ -251,7 +251,7 @@ def test_git_blob_is_gits_own(tmp_path: Path) -> None:
     """Set against `git hash-object` of the same bytes."""
     path = tmp_path / "file"
     path.write_bytes(b"what is up, doc?")
-    assert git_blob(path) == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
+    assert cached_git_blob(path) == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
 
 
 def test_hashed_once_however_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,12 +259,12 @@ def test_hashed_once_however_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "file"
     path.write_bytes(b"first")
     stat = path.stat()
-    before = sha256(path)
+    before = cached_sha256(path)
     path.write_bytes(b"other")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert sha256(path.rename(tmp_path / "moved")) == before
+    assert cached_sha256(path.rename(tmp_path / "moved")) == before
     os.utime(tmp_path / "moved", ns=(0, 0))
-    assert sha256(tmp_path / "moved") == hashlib.sha256(b"other").hexdigest()
+    assert cached_sha256(tmp_path / "moved") == hashlib.sha256(b"other").hexdigest()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -292,7 +292,7 @@ def test_each_failure_has_its_sentence_and_leaves_the_cache_clean(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(weights, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(weights, "PATIENCE_SECONDS", 0.5)
     monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
     monkeypatch.setattr(sources, "UNREACHABLE_SECONDS", 0)
     row, path = put(hub, kind, behaviour)
@@ -313,7 +313,7 @@ def test_the_next_source_is_asked(hub: LoopbackHub) -> None:
     row, _ = put(hub, "hub", "gated")
     url, _ = put(hub, "url", "wrong")
     hub.publish("mirror/tiny", FILE.path, CONTENT)
-    all_sources: tuple[Source, ...] = (*row.sources, *url.sources, Hub("mirror/tiny", REVISION))
+    all_sources: tuple[SourceData, ...] = (*row.sources, *url.sources, Hub("mirror/tiny", REVISION))
     assert finish(fetch(Weights((FILE,), all_sources)))[0].origin == "Hub mirror/tiny"
 
 
@@ -513,7 +513,7 @@ def test_rows_share_what_is_unreachable(
     full: str, silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command goes through all rows, and a visitor clicks again: each host is waited for once, then after a while."""
-    monkeypatch.setattr(weights, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(weights, "PATIENCE_SECONDS", 1)
     use(full, tmp_path / "home", monkeypatch)
     row = Weights((FILE, OTHER), (HUB, Url(f"{full}/a"), Url(f"{silent}/b")))
     start = time.monotonic()
@@ -526,7 +526,7 @@ def test_rows_share_what_is_unreachable(
 def test_an_unreachable_host_is_asked_again_after_a_while(
     hub: LoopbackHub, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(weights, "PATIENCE_SECONDS", 0.5)
     row, path = put(hub, kind, "hang")
     for _ in range(2):
         with pytest.raises(WeightsUnavailable, match="is unreachable"):

@@ -12,7 +12,7 @@ from pipelines.catalog.schema import File, Weights
 from pipelines.errors import WeightsUnavailable
 from pipelines.runs import Run, finish
 from pipelines.weights import kinds
-from pipelines.weights.download import Report, download
+from pipelines.weights.download import MakeStep, download
 from pipelines.weights.fetch import fetch, find
 from pipelines.weights.sources import Offer, Source
 from tests.support.hub import LoopbackHub, use
@@ -47,11 +47,11 @@ class ShelfSource:
         path = self.at.folder / file.name
         return path if path.exists() else None
 
-    def survey(self, files: Sequence[File], patience: float, report: Report) -> Run[Offer]:
+    def survey(self, files: Sequence[File], patience: float, report: MakeStep) -> Run[Offer]:
         yield report(0, "asking the shelf")
         return Offer(None, tuple(file.size for file in files), 0)
 
-    def pull(self, file: File, patience: float, report: Report, commit: str | None = None) -> Run[Path]:
+    def pull(self, file: File, patience: float, report: MakeStep, commit: str | None = None) -> Run[Path]:
         target = self.at.folder / file.name
         yield from download(f"{self.at.url}/{file.name}", {}, target, Path(f"{target}.lock"), file, patience, report)
         return target
@@ -59,14 +59,14 @@ class ShelfSource:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, Shelf: ShelfSource})
+    monkeypatch.setattr(kinds, "SOURCE_CLASSES", {**kinds.SOURCE_CLASSES, Shelf: ShelfSource})
     with LoopbackHub() as server:
         use(server.url, tmp_path / "home", monkeypatch)
         yield server
 
 
 def test_every_kind_of_the_catalog_has_its_class() -> None:
-    assert set(kinds.KINDS) == set(get_args(schema.Source))
+    assert set(kinds.SOURCE_CLASSES) == set(get_args(schema.SourceData))
 
 
 @pytest.mark.parametrize("files", [FILES[:1], FILES])

@@ -91,7 +91,7 @@ def test_what_has_no_room_is_refused_and_nothing_goes(hub: LoopbackHub, monkeypa
         used: int
         free: int
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, visitors.LEFT_FREE - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, visitors.DISK_RESERVE - 1))
     with pytest.raises(WeightsUnavailable, match=r"has 1\.2 MB, for which there is no room on the disk here"):
         finish(fetch(named(hub, "o/new", b"3" * 1_200_000)))
     assert find(kept) is not None

@@ -25,7 +25,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
-from pipelines.runs import Run, Step, finish, sent
+from pipelines.runs import Run, Step, finish, send
 from pipelines.upscalers import loading
 from tests.conftest import smooth
 from tests.support import painter
@@ -255,7 +255,7 @@ def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
     assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL, "no model of diffusion"
     asked: list[int] = []
     monkeypatch.setattr(gpu, "_wanted", lambda stages: True)
-    monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or sent(job(*rest)))
+    monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or send(job(*rest)))
     told = finish(comparing.measure(comparing.start([square], "round-trip", "x4", "bicubic", ["painted"], [])))
     assert asked == [alone] and told.rows[0].error is None and told.complete
 
@@ -336,10 +336,10 @@ def test_a_preload_that_names_no_model_is_one_sentence(
 
 def test_without_a_gpu_nothing_is_preloaded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
-    monkeypatch.setattr(devices, "choose", lambda: Device("cpu"))
+    monkeypatch.setattr(devices, "choose_device", lambda: Device("cpu"))
     gpu.preload()
     assert not loading._kept
-    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
     gpu.preload()
     assert [key for key, *_ in loading._kept] == ["espcn"]
 
@@ -348,7 +348,7 @@ def test_what_cannot_be_preloaded_is_logged_and_the_next_one_is_loaded(
     own_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("UPSCALE_PRELOAD", " edsr:2 , espcn:2,")
-    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
     gpu.preload()
     assert [key for key, *_ in loading._kept] == ["espcn"]
     assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) cannot be had" in caplog.text
@@ -361,12 +361,12 @@ def test_a_model_that_is_too_large_for_the_memory_is_logged_and_the_page_opens(
         raise MemoryError
 
     monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
-    monkeypatch.setattr(devices, "choose", lambda: Device("cuda"))
+    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
     monkeypatch.setattr(gpu, "pin", short)
     gpu.preload()
     assert "espcn x2 is not preloaded: there is not enough memory for it." in caplog.text
 
 
 def test_without_the_setting_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "choose", lambda: pytest.fail("the page would open seconds later"))
+    monkeypatch.setattr(devices, "choose_device", lambda: pytest.fail("the page would open seconds later"))
     gpu.preload()

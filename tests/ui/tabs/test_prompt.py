@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import File, Model, Weights
-from pipelines.catalog.settings import Settings, check
+from pipelines.catalog.settings import Settings, check_settings
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import smooth
@@ -259,7 +259,7 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ta
         "sd-x2": (20, 1.0),
     }[row.key]
     for _, side in fields[steering.tile]["choices"][1:]:
-        check([row], Settings(tile=side))
+        check_settings([row], Settings(tile=side))
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

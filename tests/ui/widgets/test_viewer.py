@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.images.picture import Pixels8
-from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, heat, palette, write_pyramid
+from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, compute_heat, heat_palette, write_pyramid
 from pipelines.runs import finish
 from tests.conftest import free_port, visit
 from tests.support.pictures import ramp
@@ -43,8 +43,8 @@ def pane(label: str, pixels: Pixels8) -> Pane:
     picture = finish(write_pyramid(pixels, tiles_folder()))
     if label == LABELS[0]:
         return Pane(label, f"{WIDTH} × {HEIGHT}", picture)
-    error = finish(write_pyramid(heat(pixels, original(), ERROR_LEVELS), tiles_folder()))
-    small = heat(pixels[::4, ::4], original()[::4, ::4], CONSISTENCY_LEVELS)
+    error = finish(write_pyramid(compute_heat(pixels, original(), ERROR_LEVELS), tiles_folder()))
+    small = compute_heat(pixels[::4, ::4], original()[::4, ::4], CONSISTENCY_LEVELS)
     return Pane(label, "31.2 dB, 0.4 s", picture, error, finish(write_pyramid(small, tiles_folder())))
 
 
@@ -305,8 +305,8 @@ def test_heat_has_the_colour_of_the_error(page: Page, button: str, most: int) ->
     expect(page.locator(".scale")).to_contain_text(f"{most} levels or more")
     settle(page)
     assert canvas(page).evaluate("canvas => canvas.toDataURL()") == plain
-    assert canvas(page, 1).evaluate(DRAWN) == palette()[round(5 * 255 / most)].tolist()
-    assert canvas(page, 2).evaluate(DRAWN) == palette()[0].tolist()
+    assert canvas(page, 1).evaluate(DRAWN) == heat_palette()[round(5 * 255 / most)].tolist()
+    assert canvas(page, 2).evaluate(DRAWN) == heat_palette()[0].tolist()
     press(page, "1")
     page.mouse.move(*middle(page))
     expect(page.locator(".value").nth(1)).to_contain_text("Δ 5" if button == "Difference" else " ")

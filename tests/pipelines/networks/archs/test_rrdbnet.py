@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipelines.networks.archs.rrdbnet import RRDBNet
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from tests.support.networks import (
     assert_every_parameter_counts,
     assert_trunk_works_in_half_precision,
@@ -105,7 +105,7 @@ def test_every_naming_of_rrdb(names: Callable[[State], State], kind: tuple[int, 
     network = RRDBNet(*kind, width=6, depth=2, growth=4)
     fill(network)
     torch.save(names(network.state_dict()), tmp_path / "x.pth")
-    loaded = read(tmp_path / "x.pth")
+    loaded = read_network(tmp_path / "x.pth")
     assert isinstance(loaded, RRDBNet) and same(loaded, network)
     assert (loaded.upsamplings, loaded.multiple) == kind and loaded.scale == network.scale
     assert (loaded.width, loaded.depth, loaded.growth) == (6, 2, 4)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pipelines.images import resample
-from pipelines.networks.archs.srcnn import LUMA, Srcnn
-from pipelines.networks.checkpoints import network_of
+from pipelines.networks.archs.srcnn import FULL_RANGE_LUMA, Srcnn
+from pipelines.networks.checkpoints import build_network
 from pipelines.runs import finish
 from tests.support.networks import noise, reach, srcnn
 
@@ -27,7 +27,7 @@ def test_it_changes_luma_alone() -> None:
     network, picture = srcnn(2), noise(9, 7)
     with torch.inference_mode():
         change = (network(picture) - network._bicubic(picture))[0]
-    assert change.abs().max() > 0.01 and sum(LUMA) == pytest.approx(1)
+    assert change.abs().max() > 0.01 and sum(FULL_RANGE_LUMA) == pytest.approx(1)
     torch.testing.assert_close(change[0], change[1], rtol=0, atol=1e-6)
     torch.testing.assert_close(change[0], change[2], rtol=0, atol=1e-6)
 
@@ -40,6 +40,6 @@ def test_the_radius_is_not_less_than_the_outputs_reach(scale: int) -> None:
 
 def test_a_file_tells_its_scale() -> None:
     network = srcnn(3)
-    again = network_of(network.state_dict(), "made")
+    again = build_network(network.state_dict(), "made")
     assert isinstance(again, Srcnn) and again.scale == 3
     torch.testing.assert_close(again(noise(7, 5)), network(noise(7, 5)))

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 from tests.support.networks import (
     assert_every_parameter_counts,
     assert_trunk_works_in_half_precision,
@@ -64,7 +64,7 @@ def test_compact_at_every_scale(scale: int, tmp_path: Path) -> None:
     network = SRVGGNetCompact(scale, width=5, depth=3)
     fill(network)
     torch.save({"params": network.state_dict()}, tmp_path / "x.pth")
-    loaded = read(tmp_path / "x.pth")
+    loaded = read_network(tmp_path / "x.pth")
     assert isinstance(loaded, SRVGGNetCompact) and same(loaded, network)
     assert (loaded.scale, loaded.width, loaded.depth) == (scale, 5, 3)
 
@@ -73,7 +73,7 @@ def test_compact_at_every_scale(scale: int, tmp_path: Path) -> None:
     ("name", "depth"), [("realesr-general-x4v3", 32), ("realesr-general-wdn-x4v3", 32), ("realesr-animevideov3", 16)]
 )
 def test_the_published_compact_networks(name: str, depth: int, assets: Path) -> None:
-    network = read(assets / "weights" / "real-esrgan" / f"{name}.pth")
+    network = read_network(assets / "weights" / "real-esrgan" / f"{name}.pth")
     assert isinstance(network, SRVGGNetCompact)
     assert (network.scale, network.width, network.depth, network.radius) == (4, 64, depth, depth + 2)
     picture = noise(6, 5) * 0.1 + 0.4

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.archs.swift import Swift
-from pipelines.networks.checkpoints import network_of
+from pipelines.networks.checkpoints import build_network
 from tests.support.networks import (
     assert_every_parameter_counts,
     assert_trunk_works_in_half_precision,
@@ -44,6 +44,6 @@ def test_the_trunk_works_in_half_precision() -> None:
 def test_a_file_tells_scale_width_and_depth() -> None:
     network = Swift(3, width=6, depth=2)
     fill(network)
-    again = network_of(network.state_dict(), "made")
+    again = build_network(network.state_dict(), "made")
     assert isinstance(again, Swift) and (again.scale, again.width, again.depth) == (3, 6, 2)
     torch.testing.assert_close(again(noise(7, 5)), network(noise(7, 5)))

@@ -8,7 +8,7 @@ import torch
 
 from pipelines.images.resample import enlarge
 from pipelines.networks.devices import Device
-from pipelines.runs import Preview, finish, noted
+from pipelines.runs import Preview, finish, prefix_notes
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from pipelines.upscalers.diffusion.preview import fit_colours
 from tests.conftest import smooth
@@ -20,7 +20,7 @@ def test_previews_look_like_the_picture_and_cross_a_pipe(x4: DiffusionUpscaler) 
     previews: list[Preview] = []
     pixels = smooth(33, 300)
     finish(
-        noted(x4.run(pixels, replace(PLAIN, steps=16)), "Tiny: "),
+        prefix_notes(x4.run(pixels, replace(PLAIN, steps=16)), "Tiny: "),
         lambda s: isinstance(s, Preview) and previews.append(s),
     )
     assert 5 <= len(previews) <= 9

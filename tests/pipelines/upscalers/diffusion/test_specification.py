@@ -7,7 +7,7 @@ import diffusers
 import pytest
 
 from pipelines.catalog.diffusion import SPECIFICATIONS
-from pipelines.catalog.rows import MODELS, Options, Specification, find, specification
+from pipelines.catalog.rows import MODELS, Options, Specification, find, find_specification
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from tests.conftest import smooth
 from tests.support.denoisers import run
@@ -26,7 +26,7 @@ def test_what_is_named_is_there(each: Specification) -> None:
 @EACH
 def test_a_model_has_one_specification(each: Specification) -> None:
     """Which is found by its row, and by that of any other files for the same network."""
-    assert specification(find(each.model.key)) is each
+    assert find_specification(find(each.model.key)) is each
     assert [row for row in MODELS if row.engine == "diffusion" and row.arch == each.model.arch] == [each.model]
 
 

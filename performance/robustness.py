@@ -22,7 +22,7 @@ from pipelines.catalog.rows import MODELS
 from pipelines.catalog.schema import SCALES, Model
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
-from pipelines.images.picture import Picture, Pixels, to_uint8
+from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.networks import devices
 from pipelines.networks.checkpoints import read_network
 from pipelines.networks.forward import Forward
@@ -30,7 +30,7 @@ from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from pipelines.weights import fetch as weights
 from training.data import find_pictures
-from training.degradations import Degradation, Pixels8, degrade
+from training.degradations import Degradation, degrade
 from training.losses import psnr_y
 
 QUALITIES = {

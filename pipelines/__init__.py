@@ -107,7 +107,7 @@ def upscale(
     denoise: float | None = None,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Enlarged":
-    """Upscale an image: a path, the bytes of a file, or a Picture.
+    """Upscales an image: a path, the bytes of a file, or a Picture.
 
     `model` is a key of `models()`, or "owner/name/file.safetensors" on the Hugging Face Hub; what it lacks is
     downloaded. `weights` is a file or folder of your own to use instead. The other settings are those of the command
@@ -152,7 +152,7 @@ def benchmark(
     lpips: bool = False,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Report":
-    """Shrink images, upscale them back with many models, and compare with the originals.
+    """Shrinks images, upscales them back with many models, and compares with the originals.
 
     `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
     scale but those of diffusion, which is what is measured where neither models nor stages are named. Each of `stages`
@@ -168,7 +168,7 @@ def benchmark(
     from pipelines.report.report import command_for, record_rows, start_report
     from pipelines.runs import finish
 
-    if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row says in a sentence
+    if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row has as its message
         logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore
     chains = [parse_stages(chain) for chain in _several(stages)]
@@ -187,21 +187,21 @@ def benchmark(
 
 
 def models() -> "tuple[Model, ...]":
-    """The models that there are, in the order of the page: key, name, scales, licence and more of each."""
+    """Returns the models that there are, in the order of the page: key, name, scales, licence and more of each."""
     from pipelines.catalog.rows import MODELS
 
     return MODELS
 
 
 def read(path: "str | os.PathLike[str]") -> "Picture":
-    """Decode an image file, its EXIF orientation applied. Raises BadPicture."""
+    """Decodes an image file, its EXIF orientation applied. Raises BadPicture."""
     from pipelines.images import door
 
     return door.to_picture(path)
 
 
 def write(picture: "Picture", path: "str | os.PathLike[str]") -> None:
-    """Write a .png, .webp (both lossless) or .jpg file, which is there whole or not at all.
+    """Writes a .png, .webp (both lossless) or .jpg file, which is there whole or not at all.
 
     Raises BadSetting for another suffix, CannotWrite where the file cannot be made.
     """
@@ -213,12 +213,12 @@ def write(picture: "Picture", path: "str | os.PathLike[str]") -> None:
 
 
 def _several(given: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]") -> "list[Any]":
-    """What was given as a list; one path or key alone is a list of one, not its characters."""
+    """Returns what was given as a list; one path or key alone is a list of one, not its characters."""
     return [given] if isinstance(given, str) or hasattr(given, "__fspath__") else [*given]
 
 
 def _whole(number: Any, name: str) -> int:
-    """A whole number, of whatever library. Raises BadSetting."""
+    """Returns a whole number, of whatever library, as an int. Raises BadSetting."""
     import operator
 
     try:

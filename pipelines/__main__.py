@@ -3,7 +3,7 @@
 import signal
 
 if __name__ == "__main__":
-    # Until `run` can say it in a sentence, Ctrl-C ends the program without a word.
+    # Until `run` can say it in a message, Ctrl-C ends the program without one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     from pipelines.cli.main import run

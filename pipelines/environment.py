@@ -23,7 +23,7 @@ class Limits:
 
 
 def limits() -> Limits:
-    """From UPSCALE_MAX_INPUT_MEGAPIXELS, UPSCALE_MAX_OUTPUT_MEGAPIXELS and UPSCALE_MAX_UPLOAD_MEGABYTES."""
+    """Returns the limits that UPSCALE_MAX_INPUT_MEGAPIXELS, …OUTPUT_MEGAPIXELS and …UPLOAD_MEGABYTES set."""
     return Limits(
         input_pixels=int(_positive("UPSCALE_MAX_INPUT_MEGAPIXELS", 50) * MEGA),
         output_pixels=int(_positive("UPSCALE_MAX_OUTPUT_MEGAPIXELS", 128) * MEGA),
@@ -32,12 +32,12 @@ def limits() -> Limits:
 
 
 def most_pictures() -> int:
-    """How many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
+    """Returns how many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
     return _whole("UPSCALE_MAX_PICTURES", 12, 1_000)
 
 
 def most_compared_pixels() -> int:
-    """How many pixels all results of one comparison on the page may have: UPSCALE_MAX_COMPARED_MEGAPIXELS."""
+    """Returns how many pixels all results of one comparison on the page may have: UPSCALE_MAX_COMPARED_MEGAPIXELS."""
     return int(_positive("UPSCALE_MAX_COMPARED_MEGAPIXELS", 1000) * MEGA)
 
 
@@ -47,12 +47,12 @@ def most_model_bytes() -> int:
 
 
 def most_kept_bytes() -> int:
-    """How much of what visitors named is kept, all files together: UPSCALE_MAX_MODELS_MEGABYTES."""
+    """Returns how much of what visitors named is kept, all files together: UPSCALE_MAX_MODELS_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_MODELS_MEGABYTES", 2000) * MEGA)
 
 
 def queue_length() -> int:
-    """How many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
+    """Returns how many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)
 
 
@@ -62,7 +62,7 @@ def port() -> int:
 
 
 def debug() -> bool:
-    """Whether tracebacks are shown that users get one sentence for: UPSCALE_DEBUG, "0" unless set, or "1"."""
+    """Returns whether tracebacks are shown that users get one message for: UPSCALE_DEBUG, "0" unless set, or "1"."""
     text = os.environ.get("UPSCALE_DEBUG") or "0"
     if text not in ("0", "1"):
         raise BadSetting(f"UPSCALE_DEBUG must be 0 or 1, not {text!r}.")
@@ -70,7 +70,7 @@ def debug() -> bool:
 
 
 def exact() -> bool:
-    """Whether networks are to run in float32 throughout: UPSCALE_PRECISION, "auto" unless set, or "exact"."""
+    """Returns whether networks are to run in float32 throughout: UPSCALE_PRECISION, "auto" unless set, or "exact"."""
     text = os.environ.get("UPSCALE_PRECISION") or "auto"
     if text not in ("auto", "exact"):
         raise BadSetting(f"UPSCALE_PRECISION must be auto or exact, not {text!r}.")
@@ -89,7 +89,10 @@ def preloaded() -> tuple[str, ...]:
 
 
 def zero_gpu() -> bool:
-    """Whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which Hugging Face sets there."""
+    """Returns whether this is a Space that borrows its GPU for each call.
+
+    Hugging Face sets SPACES_ZERO_GPU there.
+    """
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
 
 

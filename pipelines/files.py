@@ -28,7 +28,7 @@ _WHY_NOT = {
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write the bytes to a file; one that is there is replaced only once the new one is whole and on the disk.
+    """Writes the bytes to a file; one that is there is replaced only once the new one is whole and on the disk.
 
     A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises CannotWrite
     if the file cannot be made.
@@ -53,7 +53,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise what `write_whole` would raise, where that can be told before there is anything to write."""
+    """Raises what `write_whole` would raise, where that can be told before there is anything to write."""
     target, _ = _destination(path)
     if target.is_dir():
         raise _cannot_write(path, errno.EISDIR)
@@ -86,7 +86,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _destination(path: Path) -> tuple[Path, int | None]:
-    """Where a file of this name is or would be, links followed, and the permissions of one that is there."""
+    """Returns where a file of this name is or would be, links followed, and the permissions of one that is there."""
     try:
         target = Path(os.path.realpath(path))
         return target, stat.S_IMODE(target.stat().st_mode)

@@ -59,7 +59,7 @@ def container_memory(groups: Path = CGROUPS) -> int:
 
 
 def versions() -> dict[str, str]:
-    """Of this program, Python, and the libraries that the numbers depend on, as far as they are installed."""
+    """Returns the versions of this program, Python, and the libraries that the numbers depend on, where installed."""
     found = {"upscale-bench": VERSION, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -75,17 +75,17 @@ def processor() -> str:
 
 
 def has_nvidia() -> bool:
-    """Whether there is a GPU from Nvidia, by its driver's file: to know it from torch takes seconds."""
+    """Returns whether there is a GPU from Nvidia, by its driver's file: to know it from torch takes seconds."""
     return Path("/dev/nvidia0").exists()
 
 
 def features() -> frozenset[str]:
-    """What the processor can do, by Linux's names ("avx2", "amx_bf16"); empty elsewhere."""
+    """Returns what the processor can do, by Linux's names ("avx2", "amx_bf16"); empty elsewhere."""
     return frozenset(_cpuinfo("flags").split())
 
 
 def _cpuinfo(field: str) -> str:
-    """What Linux says of the first processor; empty where it says nothing."""
+    """Returns what Linux says of the first processor; empty where it says nothing."""
     if sys.platform != "linux":
         return ""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -93,5 +93,5 @@ def _cpuinfo(field: str) -> str:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

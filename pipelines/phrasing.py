@@ -9,7 +9,7 @@ from typing import Any
 
 LONGEST_PROMPT_SHOWN = 200  # characters
 LONGEST_NAME_SHOWN = 80  # characters
-MOST_LISTED, LONGEST_LISTED = 3, 60  # names in one sentence, and characters of each
+MOST_LISTED, LONGEST_LISTED = 3, 60  # names in one message, and characters of each
 
 
 def contender_name(model: str) -> str:
@@ -45,13 +45,13 @@ def printable_name(path: PurePath) -> str:
 
 
 def list_names(names: Collection[str]) -> str:
-    """Some of the names, in their order and fit for one line: "a, b, c and 4 more"."""
+    """Returns some of the names, in their order and fit for one line: "a, b, c and 4 more"."""
     listed = ", ".join(printable(name[:LONGEST_LISTED]) for name in sorted(names)[:MOST_LISTED])
     return f"{listed} and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else listed
 
 
 def format_number(value: float | None, digits: int) -> str:
-    """With so many decimals; infinity is "∞", and what could not be had "–"."""
+    """Returns the number with so many decimals; infinity is "∞", and what could not be had "–"."""
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
@@ -80,19 +80,19 @@ def format_bytes(size: int) -> str:
 
 
 def format_download(size: int) -> str:
-    """What is about to be downloaded: a number of bytes, 0 where nobody has said it yet."""
+    """Returns the size of a download to read: a number of bytes, 0 where nobody has said it yet."""
     return format_bytes(size) if size else "a file of unknown size"
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
     """Settings to read: "tile 64, prompt “a face”, noise level 20"; of a long prompt the beginning, of none nothing.
 
-    Those of a chain are told by stage: "sd-x4 x4: seed 7; espcn x2: tile 64".
+    Those of a chain are listed by stage: "sd-x4 x4: seed 7; espcn x2: tile 64".
     """
     if any(isinstance(value, Mapping) for value in settings.values()):
         return "; ".join(f"{contender_name(stage)}: {describe_settings(values)}" for stage, values in settings.items())
-    told = {name: value for name, value in settings.items() if value != ""}
-    return ", ".join(f"{name.replace('_', ' ')} {_value(name, value)}" for name, value in told.items())
+    given = {name: value for name, value in settings.items() if value != ""}
+    return ", ".join(f"{name.replace('_', ' ')} {_value(name, value)}" for name, value in given.items())
 
 
 def _value(name: str, value: Any) -> str:

@@ -48,7 +48,7 @@ class Finished(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The last thing that a run sends when it raised something the caller knows how to tell."""
+    """The last thing that a run sends when it raised what the caller can put into a message."""
 
     error: UpscaleError | MemoryError
 
@@ -58,7 +58,7 @@ Sent: TypeAlias = Generator[Step | Finished[T] | Failed, None, None]
 
 
 def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> T:
-    """Drain a run and give its result; `on_step` sees each step. An exception here closes the run."""
+    """Drains a run and returns its result; `on_step` sees each step. An exception here closes the run."""
     try:
         while True:
             on_step(next(run))
@@ -70,7 +70,7 @@ def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> 
 
 
 def map_steps(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
-    """The same run, each step as `change` makes it. No step is held here: it may hold pictures."""
+    """Returns the same run, each step as `change` makes it. No step is held here: it may hold pictures."""
     try:
         while True:
             yield change(next(run))
@@ -82,7 +82,7 @@ def map_steps(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:
 
 
 def watch_steps(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
-    """The same run; `see` is called with each step before it goes on."""
+    """Returns the same run; `see` is called with each step before it goes on."""
 
     def seen(step: Step) -> Step:
         see(step)
@@ -92,7 +92,7 @@ def watch_steps(run: Run[T], see: Callable[[Step], None]) -> Run[T]:
 
 
 def prefix_notes(run: Run[T], prefix: str) -> Run[T]:
-    """The same run, each step's note with `prefix` in front."""
+    """Returns the same run, each step's note with `prefix` in front."""
     return map_steps(run, lambda step: replace(step, note=prefix + step.note))
 
 
@@ -118,7 +118,7 @@ def in_thread(job: Callable[[], T], step: Callable[[], Step], is_late: Callable[
 
 
 def time_run(run: Run[T]) -> Run[tuple[T, float]]:
-    """The same run, its result together with the seconds that it worked.
+    """Returns the same run, its result together with the seconds that it worked.
 
     What passes between a step and the next being asked for is the caller's time, and not counted.
     """
@@ -138,7 +138,7 @@ def time_run(run: Run[T]) -> Run[tuple[T, float]]:
 
 
 def send(run: Run[T]) -> Sent[T]:
-    """The run as a plain generator that returns nothing: its steps, and last how it ended."""
+    """Returns the run as a plain generator that returns nothing: its steps, and last how it ended."""
     try:
         result = yield from run
     except (UpscaleError, MemoryError) as error:

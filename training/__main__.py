@@ -17,7 +17,7 @@ LARGEST_BATCH, LARGEST_PATCH = 4096, 4096
 
 
 def whole_number(least: int, most: int = LARGEST_NUMBER) -> Callable[[str], int]:
-    """What reads a whole number within these bounds."""
+    """Returns the function that reads a whole number within these bounds."""
 
     def read(text: str) -> int:
         number = int(text)
@@ -30,7 +30,7 @@ def whole_number(least: int, most: int = LARGEST_NUMBER) -> Callable[[str], int]
 
 
 def learning_rate(text: str) -> float:
-    """A learning rate."""
+    """Reads a learning rate."""
     number = float(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
@@ -38,7 +38,7 @@ def learning_rate(text: str) -> float:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Every option."""
+    """Returns the parser with every option."""
     top = argparse.ArgumentParser(prog="python -m training", description="Train the bundled networks.")
     verbs = top.add_subparsers(dest="verb", required=True)
     for name in ("swift", "srcnn"):
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 0; 1 with one line on stderr; 130 when interrupted."""
+    """Returns the exit code: 0; 1 with one line on stderr; 130 when interrupted."""
     options = build_parser().parse_args(arguments)
     try:
         if options.verb == "score":
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def train_and_export(options: argparse.Namespace) -> None:
-    """Train and export one network."""
+    """Trains and exports one network."""
     from training import data, mixed
     from training.checkpoint import Config
     from training.export import Story, export
@@ -144,7 +144,7 @@ def train_and_export(options: argparse.Namespace) -> None:
 
 
 def make_writable(folder: Path) -> None:
-    """Make the folder, and see that a file can be written there: hours later would be too late. Raises CannotWrite."""
+    """Makes the folder, and sees that a file can be written there: hours later is too late. Raises CannotWrite."""
     probe = folder / ".probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def make_writable(folder: Path) -> None:
 
 
 def command_for(options: argparse.Namespace) -> str:
-    """What to type for the same result; folders and checkpoints by their names, without where they lie here."""
+    """Returns what to type for the same result; folders and checkpoints by their names, without where they lie here."""
     words = ["python", "-m", "training", options.verb, "--scale", options.scale, "--steps", options.steps]
     words += ["--batch", options.batch, "--patch", options.patch, "--rate", f"{options.rate:g}"]
     if options.verb == "swift":

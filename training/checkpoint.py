@@ -62,7 +62,7 @@ class Checkpoint:
 
 
 def write(path: Path, state: Checkpoint) -> None:
-    """Write so that a kill leaves either the old file or the new one. Raises CannotWrite."""
+    """Writes a checkpoint so that a kill leaves either the old file or the new one. Raises CannotWrite."""
     # torch reads no class of ours back: those become plain dictionaries.
     plain = {"config": asdict(state.config), "rounds": [asdict(each) for each in state.rounds]}
     stream = io.BytesIO()
@@ -75,7 +75,7 @@ def write(path: Path, state: Checkpoint) -> None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Raises BadSetting where it cannot be read, or is none of ours."""
+    """Reads a checkpoint. Raises BadSetting where it cannot be read, or is none of ours."""
     if not path.is_file():
         raise BadSetting(f"There is no checkpoint {path}.")
     try:
@@ -97,7 +97,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def check_config(path: Path, found: Config, wanted: Config) -> None:
-    """Raise BadSetting where the checkpoint is of another configuration than the one that is asked for."""
+    """Raises BadSetting where the checkpoint is of another configuration than the one that is asked for."""
     ours, theirs = asdict(wanted), asdict(found)
     different = [f"{key} {theirs[key]} there, {ours[key]} here" for key in ours if ours[key] != theirs[key]]
     if different:

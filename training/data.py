@@ -50,7 +50,7 @@ class Supply(Protocol):
         ...
 
     def batch(self, count: int, patch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """`count` random patches, float in [0, 1]: (count, 3, patch, patch) and the same scale times larger.
+        """Returns `count` random patches, float in [0, 1]: (count, 3, patch, patch) and the same scale times larger.
 
         Each is one of the eight turns and flips of its picture. The same seed gives the same batch.
         """
@@ -114,7 +114,7 @@ class Patches:
 
 
 def find_pictures(folders: Sequence[Path]) -> list[Path]:
-    """Every picture file under the folders, each once, sorted. BadSetting if there is none."""
+    """Returns every picture file under the folders, each once, sorted. Raises BadSetting if there is none."""
     for folder in folders:
         if not folder.is_dir():
             raise BadSetting(f"There is no folder {folder}.")
@@ -126,13 +126,13 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
 
 
 def describe_files(files: Sequence[Path]) -> str:
-    """How many files these are, and eight digits that others would not have: of their names and sizes."""
+    """Returns how many files these are, and eight digits that others would not have: of their names and sizes."""
     text = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
     return f"{len(files)} files {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def read_picture(path: Path) -> Image.Image:
-    """An RGB picture of 8 bits, upright, without what makes it transparent. BadPicture if the file is broken."""
+    """An RGB picture of 8 bits, upright, without its alpha. Raises BadPicture if the file is broken."""
     return Image.fromarray(to_uint8(images.read(path, bounds=ANY_SIZE).pixels))
 
 
@@ -151,7 +151,7 @@ def crop_to_scale(picture: Image.Image, scale: int) -> Image.Image:
 def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[Pair], list[str]]:
     """Patches to train on, held-out pairs to validate on, and one line for each kind of file left out.
 
-    BadSetting if nothing is left to train on or to validate on.
+    Raises BadSetting if nothing is left to train on or to validate on.
     """
     pictures = split_pictures(files, patch * scale)
     train = [make_pair(each, scale) for each in pictures.train]
@@ -168,9 +168,9 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[Patches, list[P
 
 
 def split_pictures(files: Sequence[Path], least: int) -> Split:
-    """Read the files and set every HELD_OUT-th aside; those with a side below `least` pixels are left out.
+    """Reads the files and sets every HELD_OUT_EVERY-th aside; those with a side below `least` pixels are left out.
 
-    BadSetting if nothing is left to train on or to validate on.
+    Raises BadSetting if nothing is left to train on or to validate on.
     """
     broken: list[str] = []
     small: list[str] = []
@@ -209,5 +209,5 @@ def _smaller(picture: Image.Image, least: int) -> Iterator[Image.Image]:
 
 
 def to_tensor(picture: Image.Image) -> torch.Tensor:
-    """uint8 (3, H, W)."""
+    """Returns the picture as uint8 (3, H, W)."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)

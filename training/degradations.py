@@ -14,15 +14,13 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Pixels8: TypeAlias = npt.NDArray[np.uint8]
+from pipelines.images.picture import Pixels8
 
 WIDEST_BLUR = 0.8  # standard deviation of the widest blur, in low-resolution pixels
-DEGRADATION_REACH = (
-    4  # how many low-resolution pixels away a degraded pixel reads at most, JPEG apart: three deviations, or Lanczos
-)
+# How many low-resolution pixels away a degraded pixel reads at most, JPEG apart: three deviations, or Lanczos.
+DEGRADATION_REACH = 4
 JPEG_BLOCK = 16  # side of what JPEG treats alike where it halves the colours' resolution
 HALF_COLOUR = 2  # Pillow's number for 4:2:0, as most files have it; 0 is 4:4:4
 
@@ -38,7 +36,7 @@ class Degradation:
 
     @property
     def name(self) -> str:
-        """As the robustness table has it: "area" or "area, JPEG 80"."""
+        """The name that the robustness table has: "area" or "area, JPEG 80"."""
         return self.kernel if self.quality is None else f"{self.kernel}, JPEG {self.quality}"
 
 
@@ -79,7 +77,7 @@ def _opencv(high: Pixels8, scale: int, by: Degradation, kernel: int) -> Pixels8:
 
 
 def _blur(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
-    """Gaussian, then the value at each small pixel's centre."""
+    """Blurs by a Gaussian, then takes the value at each small pixel's centre."""
     blurred = cv2.GaussianBlur(high, (0, 0), by.deviation * scale)
     return _opencv(np.asarray(blurred, np.uint8), scale, by, cv2.INTER_LINEAR)
 

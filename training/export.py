@@ -42,7 +42,7 @@ class Story:
 
 
 def export(trained: Trained, config: Config, held_out: list[Pair], story: Story, folder: Path) -> Path:
-    """Write the file and `.md`, named by the configuration's stem, into the folder; the file's path. CannotWrite."""
+    """Writes the file and `.md`, named by the configuration's stem, into the folder; returns the file's path."""
     state = {key: value.contiguous() for key, value in collapse(trained.network).items()}
     cpu = torch.device("cpu")
     half = {key: value.half() for key, value in state.items()}
@@ -94,7 +94,10 @@ def format_card(
 
 
 def format_rounds(trained: Trained) -> str:
-    """Each round's command, processor and hours, in order: a round starts from the checkpoint of the one before."""
+    """Returns each round's command, processor and hours, in order.
+
+    Each starts from the checkpoint of the one before.
+    """
     return "\n\n".join(
         f"Round {number}, {each.hours:.2f} h on {each.processor}:\n\n```\n{each.command}\n```"
         for number, each in enumerate(trained.rounds, 1)

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipelines.images.picture import Pixels8
 from training.data import Pair, crop_to_scale, split_pictures, to_tensor
-from training.degradations import DEGRADATION_REACH, JPEG_BLOCK, Degradation, Pixels8, degrade, draw_degradation
+from training.degradations import DEGRADATION_REACH, JPEG_BLOCK, Degradation, degrade, draw_degradation
 
 VALIDATION = (
     Degradation("bicubic"),
@@ -96,7 +97,7 @@ def _around(side: int, patch: int, random: np.random.Generator) -> _Around:
 def load(files: Sequence[Path], scale: int, patch: int) -> tuple[MixedPatches, list[Pair], list[str]]:
     """Patches to train on, held-out pairs to validate on, and one line for each kind of file left out.
 
-    BadSetting if nothing is left to train on or to validate on.
+    Raises BadSetting if nothing is left to train on or to validate on.
     """
     pictures = split_pictures(files, patch * scale)
     train = [np.asarray(crop_to_scale(each, scale)) for each in pictures.train]

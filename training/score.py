@@ -32,7 +32,7 @@ class Bicubic(nn.Module):
 
 
 def score_files(files: Sequence[Path], sets: Sequence[Path]) -> None:
-    """Print PSNR-Y of each file on each set, and put the table into the model card beside the file."""
+    """Prints PSNR-Y of each file on each set, and puts the table into the model card beside the file."""
     for path in files:
         network = read_network(path)
         lines = ["| set | bicubic | this network |", "|-|-|-|"]
@@ -49,7 +49,7 @@ def score_files(files: Sequence[Path], sets: Sequence[Path]) -> None:
 
 
 def read_pairs(folder: Path, scale: int) -> Iterator[Pair]:
-    """The pairs of a set at this scale. BadSetting if it has none."""
+    """Yields the pairs of a set at this scale. Raises BadSetting if it has none."""
     given = folder / "LR_bicubic" / f"X{scale}"
     if not given.is_dir():
         for path in find_pictures([folder]):

@@ -63,10 +63,11 @@ def train(
     log: Callable[[str], None] = print,
     command: str = "",
 ) -> Trained:
-    """Train, or go on from the checkpoint at `path` if there is one; `start` is another run's, to begin with.
+    """Trains, or goes on from the checkpoint at `path` if there is one; `start` is another run's, to begin with.
 
-    `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. BadSetting if a
-    checkpoint is of another configuration, CannotWrite, TrainingStopped if anything stops being a number.
+    `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. Raises
+    BadSetting if a checkpoint is of another configuration, CannotWrite, TrainingStopped if anything stops being a
+    number.
     """
     device, dtype = choose_device(config.exact)
     network, average = build_for_training(config).to(device), build_for_training(config).to(device)
@@ -120,7 +121,7 @@ def train(
 def resume(
     path: Path, config: Config, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, float, tuple[Round, ...]]:
-    """Fill all three from the checkpoint; its step, its seconds, and the rounds before it. Raises BadSetting."""
+    """Fills all three from the checkpoint; returns its step, seconds, and earlier rounds. Raises BadSetting."""
     saved = checkpoint.read(path)
     checkpoint.check_config(path, saved.config, config)
     try:
@@ -134,12 +135,12 @@ def resume(
 
 @torch.no_grad()
 def all_finite(*networks: nn.Module) -> bool:
-    """Whether every parameter is a number."""
+    """Returns whether every parameter is a number."""
     return all(bool(value.isfinite().all()) for network in networks for value in network.parameters())
 
 
 def describe_processor(exact: bool = False) -> str:
-    """What trains: the GPU's name, or the processor's with its threads and precision."""
+    """Returns what trains: the GPU's name, or the processor's with its threads and precision."""
     device, dtype = choose_device(exact)
     precision = str(dtype).removeprefix("torch.")
     if device.type == "cuda":
@@ -149,13 +150,13 @@ def describe_processor(exact: bool = False) -> str:
 
 
 def rate_at(config: Config, step: int) -> float:
-    """A short linear warm-up, then a cosine down to a thousandth."""
+    """Returns the learning rate: a short linear warm-up, then a cosine down to a thousandth."""
     warm = min(1.0, (step + 1) / WARM_UP)
     return config.rate * warm * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * step / config.steps)))
 
 
 def batch_at(config: Config, patches: Supply, step: int) -> tuple[int, int]:
-    """How many patches, and of which size, this step sees."""
+    """Returns how many patches, and of which size, this step sees."""
     if step < LARGE_PATCHES_FROM * config.steps or 2 * config.patch > patches.largest:
         return config.batch, config.patch
     return max(1, config.batch // 2), 2 * config.patch
@@ -163,7 +164,7 @@ def batch_at(config: Config, patches: Supply, step: int) -> tuple[int, int]:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
-    """Move the averaged weights a little towards the current ones; more so early on."""
+    """Moves the averaged weights a little towards the current ones; more so early on."""
     weight = 1 - min(EMA, step / (step + 10))
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)
 
@@ -181,7 +182,7 @@ def validate(network: Callable[[torch.Tensor], torch.Tensor], pairs: list[Pair],
 
 @torch.no_grad()
 def take_layers(network: nn.Module, start: Path) -> tuple[str, tuple[Round, ...]]:
-    """Copy every parameter of equal name and shape from another run's averaged network; says how many.
+    """Copies every parameter of equal name and shape from another run's averaged network; returns how many.
 
     Also the rounds that those have seen. A buffer is not learned: it says what the network is, as its scale, and stays.
     Raises BadSetting where nothing fits.

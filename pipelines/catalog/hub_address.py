@@ -21,11 +21,11 @@ _KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}|main))?/((?:{_NAME}/)*
 def parse(text: str) -> tuple[str, str | None, str]:
     """The repository "owner/name", the 40-hex revision (None: the newest), and the path of the file in it.
 
-    Raises BadSetting, one sentence, for what names no file of weights there.
+    Raises BadSetting for what names no file of weights there.
     """
     text = text.strip()
-    is_address = re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text, re.IGNORECASE)
-    key = _key_of_url(text) if is_address else text.replace("%20", " ")
+    is_url = re.match(r"https?:|(www\.)?(huggingface|hf)\.co/", text, re.IGNORECASE)
+    key = _key_of_url(text) if is_url else text.replace("%20", " ")
     if len(key) > LONGEST_KEY:
         raise BadSetting(f"The name of a file on the Hub has at most {LONGEST_KEY} characters here, not {len(key)}.")
     match = _KEY.fullmatch(key)
@@ -42,21 +42,21 @@ def parse(text: str) -> tuple[str, str | None, str]:
     return repo, None if revision == "main" else revision, path
 
 
-def _key_of_url(address: str) -> str:
-    """The key for the address of a file, or of its page, on huggingface.co."""
+def _key_of_url(text: str) -> str:
+    """Returns the key for the URL of a file, or of its page, on huggingface.co."""
     try:
-        url = urlsplit(address if "://" in address else f"https://{address}")
+        url = urlsplit(text if "://" in text else f"https://{text}")
         host = url.hostname
     except ValueError:
         host = None
     if host not in HUB_HOSTS:
-        raise BadSetting(f"Only files on huggingface.co can be used, not {_quoted(address)}.")
+        raise BadSetting(f"Only files on huggingface.co can be used, not {_quoted(text)}.")
     names = unquote(url.path).strip("/").split("/")
     if names[0] in ("spaces", "datasets"):
-        raise BadSetting(f"{_quoted(address)} is the address of a {names[0][:-1]}; only a model's files can be used.")
+        raise BadSetting(f"{_quoted(text)} is the address of a {names[0][:-1]}; only a model's files can be used.")
     if len(names) < 5 or names[2] not in ("blob", "resolve"):
         raise BadSetting(
-            f"{_quoted(address)} is not the address of a file: open the file in the repository's list, and copy that."
+            f"{_quoted(text)} is not the address of a file: open the file in the repository's list, and copy that."
         )
     owner, name, _, revision, *path = names
     if revision == "main":
@@ -67,12 +67,12 @@ def _key_of_url(address: str) -> str:
 
 
 def _first_forbidden(key: str) -> str:
-    """The first character that a path may not have, as it may stand in a sentence; empty where there is none."""
+    """The first character that a path may not have, as it may stand in a message; empty where there is none."""
     path = key.split("/", 2)[2]
     odd = re.search(r"[^\w.+()\[\] /-]", path, re.ASCII)
     return repr(odd[0]) if odd else ""
 
 
 def _quoted(text: str) -> str:
-    """The text in quotes as it may stand in a sentence: its beginning, with escapes for what cannot be printed."""
+    """The text in quotes as it may stand in a message: its beginning, with escapes for what cannot be printed."""
     return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…")

@@ -122,7 +122,7 @@ def find(key: str) -> Model:
 
 
 def find_on_hub(text: str) -> Model:
-    """A row for the file of a community model: "owner/name/file.safetensors", or its address on huggingface.co.
+    """A row for the file of a community model: "owner/name/file.safetensors", or its URL on huggingface.co.
 
     "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
     once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
@@ -152,7 +152,7 @@ def find_owner(weights: Weights) -> tuple[Model, int] | None:
 
 
 def weights_for(model: Model, scale: int) -> Weights | None:
-    """What the model needs at that scale. Raises BadSetting for a scale it does not have."""
+    """Returns what the model needs at that scale. Raises BadSetting for a scale it does not have."""
     if scale not in model.scales:
         has = ", ".join(f"x{each}" for each in model.scales)
         raise BadSetting(f"{model.name} has no scale x{scale}; it has {has}.")
@@ -172,7 +172,7 @@ class Stage(NamedTuple):
 
     @property
     def weights(self) -> Weights | None:
-        """What its model needs at its scale. Raises BadSetting for a model or a scale that does not exist."""
+        """Returns what its model needs at its scale. Raises BadSetting for a model or a scale that does not exist."""
         return weights_for(self.model, self.scale)
 
     def __str__(self) -> str:
@@ -180,13 +180,13 @@ class Stage(NamedTuple):
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:
-    """The stages that "key:scale,key:scale" names, in turn; an address on the Hub becomes its key.
+    """The stages that "key:scale,key:scale" names, in turn; a URL on the Hub becomes its key.
 
-    Whether a model has the scale is not asked here. Raises BadSetting, one sentence, for anything else.
+    Whether a model has the scale is not asked here. Raises BadSetting for anything else.
     """
     found = []
     for part in text.split(","):
-        name, _, scale = part.rpartition(":")  # the last one: an address has others
+        name, _, scale = part.rpartition(":")  # the last one: a URL has others
         if scale not in map(str, SCALES):
             raise BadSetting(f"{part!r} is not KEY:SCALE, such as lapsrn:4.")
         found.append(Stage(find(name).key, int(scale)))
@@ -194,8 +194,9 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
 
 
 def check_stages(stages: Sequence[Stage], settings: Settings) -> None:
-    """Raise BadSetting, one sentence, for a stage that does not exist, or a setting that none of them can use or that
-    is out of its range. Nothing is read or fetched for it: what it refuses is refused at the door.
+    """Raises BadSetting for a stage that does not exist, or a setting that none of them can use or is out of its range.
+
+    Nothing is read or fetched for it: what it refuses is refused at the door.
     """
     for stage in stages:
         _ = stage.weights
@@ -212,12 +213,18 @@ def parse_scale(scale: str) -> int:
 
 
 def count_parameters(model: Model, scale: int) -> int | None:
-    """How many parameters the model learned for that scale: 0 where it needs no weights, None where not counted."""
+    """Returns how many parameters the model learned for that scale.
+
+    They are 0 where it needs no weights, None where nobody counted them.
+    """
     return 0 if model.scales[scale] is None else model.params.get(scale)
 
 
 def list_weights(key: str) -> Mapping[str, Weights]:
-    """All weights of a model or a metric, by what to call them: "espcn x2", "lpips heads". Raises as `find` does."""
+    """Returns all weights of a model or a metric, by what to call them: "espcn x2", "lpips heads".
+
+    Raises as `find` does.
+    """
     if key in METRIC_FILES:
         return {f"{key} {part}": needed for part, needed in METRIC_FILES[key].items()}
     model = find(key)

@@ -33,12 +33,12 @@ class File:
 
     @property
     def learned(self) -> bool:
-        """Whether it holds parameters, not settings or a vocabulary."""
+        """Returns whether it holds parameters, not settings or a vocabulary."""
         return not self.name.endswith((".json", ".txt"))
 
     @property
     def pin(self) -> Pin:
-        """By what the content is pinned: the kind of the hash that is known."""
+        """The kind of the hash by which the content is pinned."""
         if self.sha256:
             return "sha256"
         if self.git_blob:
@@ -61,7 +61,7 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A web folder; a file's path is appended to it. Pinned by a commit or a release in the address."""
+    """A web folder; a file's path is appended to it. Pinned by a commit or a release in the URL."""
 
     base: str
 
@@ -85,7 +85,7 @@ class Weights:
 
     @property
     def bundled(self) -> bool:
-        """Whether the files come with the program."""
+        """Returns whether the files come with the program."""
         return not (self.sources or self.pipeline)
 
 
@@ -115,17 +115,17 @@ class Model:
 
     @property
     def prompt(self) -> bool:
-        """Whether words steer the result."""
+        """Returns whether a prompt steers the result."""
         return "prompt" in self.takes
 
     @property
     def from_hub(self) -> bool:
-        """Whether it is no row of MODELS, but was named by its file on the Hub."""
+        """Returns whether it is no row of MODELS, but was named by its file on the Hub."""
         return "/" in self.key
 
     @property
     def gpu(self) -> bool:
-        """Whether it is worth borrowing a GPU for."""
+        """Returns whether it is worth borrowing a GPU for."""
         return self.engine not in CPU_ENGINES and not self.light
 
 
@@ -141,4 +141,5 @@ class Tiling(NamedTuple):
 
 
 def github_url(repo: str, commit: str) -> Url:
+    """Returns the web folder of a repository on GitHub as it was at a commit."""
     return Url(f"https://raw.githubusercontent.com/{repo}/{commit}")

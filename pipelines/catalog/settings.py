@@ -44,7 +44,7 @@ class Settings:
 
 
 def check_settings(models: Sequence[Model], settings: Settings) -> None:
-    """Raise BadSetting for a setting that none of the models can use, or that is out of its range."""
+    """Raises BadSetting for a setting that none of the models can use, or that is out of its range."""
     usable = frozenset[str]().union(*(model.takes for model in models))
     for name in sorted(settings.given() - usable):
         names = " and ".join(dict.fromkeys(model.name for model in models))
@@ -60,14 +60,14 @@ def check_settings(models: Sequence[Model], settings: Settings) -> None:
 
 
 def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
-    """Raise BadSetting for a tile that is not a whole number in that range."""
+    """Raises BadSetting for a tile that is not a whole number in that range."""
     tile = settings.tile
     if tile is not None and (type(tile) is not int or not least <= tile <= most):
         raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {_printable(tile)}.")
 
 
 def check_ranges(settings: Settings) -> None:
-    """Raise BadSetting, in one sentence, for the first value that is out of its range or of another type."""
+    """Raises BadSetting for the first value that is out of its range or of another type."""
     _whole("Steps are", settings.steps, STEPS_RANGE)
     _number("Guidance is", settings.guidance, GUIDANCE_RANGE)
     _whole("The noise level is", settings.noise_level, NOISE_LEVEL_RANGE)

@@ -20,12 +20,15 @@ class Options:
 
     @property
     def guided(self) -> bool:
-        """Whether the network runs twice a step, with and without a prompt (Ho and Salimans 2022): not without any."""
+        """Returns whether the network runs twice a step, with and without a prompt (Ho and Salimans 2022).
+
+        It does not where there is no prompt at all.
+        """
         return self.guidance > 1 and bool(self.prompt or self.negative_prompt)
 
     @property
     def passes(self) -> int:
-        """How often the network runs over each tile."""
+        """Returns how often the network runs over each tile."""
         return self.steps * (2 if self.guided else 1)
 
 
@@ -51,7 +54,7 @@ class Specification:
     better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
 
     def rate(self, on_gpu: bool) -> Rate:
-        """How fast a pass of the network is believed to be."""
+        """Returns how fast a pass of the network is believed to be."""
         if on_gpu:
             return Rate(self.seconds_on_gpu, self.tiling, "cuda, float16")
         return Rate(self.seconds_on_cpu, self.tiling)

@@ -45,7 +45,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Picture:
     """The picture, or the first one, in the bytes of a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file.
 
-    `name` begins the sentence of the BadPicture that is raised for anything else. `check_size` gets width and height
+    `name` begins the message of the BadPicture that is raised for anything else. `check_size` gets width and height
     before anything is decoded, to raise what it likes.
     """
     file = _recognised(data, name)

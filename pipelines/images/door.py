@@ -50,10 +50,10 @@ _FORMAT_BY_SUFFIX: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": 
 
 
 def read(source: ImageSource, scale: int = 1, bounds: Limits | None = None) -> Picture:
-    """Decode a picture of any supported format (see `decoding.decode`), its EXIF orientation applied.
+    """Decodes a picture of any supported format (see `decode.decode`), its EXIF orientation applied.
 
     `scale` is how many times it will be enlarged: a picture that, or whose enlargement, is beyond `bounds` (those of
-    `settings.limits`) is refused by its header alone. Raises BadPicture, one sentence, for whatever cannot be read.
+    `environment.limits`) is refused by its header alone. Raises BadPicture for whatever cannot be read.
     """
     return decode(*_checked(source, scale, bounds or limits()))
 
@@ -74,7 +74,10 @@ def to_picture(image: "Picture | ImageSource | str | os.PathLike[str]", scale: i
 
 
 def read_back(path: Path) -> Picture:
-    """Decode a PNG that `write` made: it may be larger than what is accepted from others, but not than what is made."""
+    """Decodes a PNG that `write` made.
+
+    It may be larger than what is accepted from others, but not than what is made.
+    """
     most = limits().output_pixels
     return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=PNG_BYTES_PER_PIXEL * most))
 
@@ -100,7 +103,7 @@ def _checked(source: ImageSource, scale: int, bounds: Limits) -> tuple[bytes, st
 
 
 def _check_size(name: str, width: int, height: int, scale: int, bounds: Limits) -> None:
-    """Raise BadPicture for a picture that, or whose enlargement, is beyond the bounds."""
+    """Raises BadPicture for a picture that, or whose enlargement, is beyond the bounds."""
     if width * height > bounds.input_pixels:
         raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
     if width * height * scale**2 > bounds.output_pixels:
@@ -111,7 +114,10 @@ def _check_size(name: str, width: int, height: int, scale: int, bounds: Limits) 
 
 
 def _check_arrays(picture: Picture) -> None:
-    """Raise BadPicture for a Picture whose pixels or alpha are not as its docstring says; their values are not read."""
+    """Raises BadPicture for a Picture whose pixels or alpha are not arrays as they should be.
+
+    Their values are not read.
+    """
     pixels, alpha = picture.pixels, picture.alpha
     if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.float32 and pixels.shape[2:] == (3,) and pixels.size):
         raise BadPicture("The pixels of a Picture are an array of (height, width, 3) float32 from 0 to 1.")
@@ -136,7 +142,7 @@ def check_output(path: Path) -> Format:
 
 
 def write(picture: Picture, path: Path, metadata: bool = True) -> None:
-    """Write the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
+    """Writes the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
 
     A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises BadSetting
     for another suffix, CannotWrite if the file cannot be made.

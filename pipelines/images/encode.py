@@ -49,21 +49,21 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
 
 
 def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:
-    """What a file of this format does not keep of the picture, one plain sentence each; none for PNG."""
-    told = []
+    """Returns what a file of this format does not keep of the picture, one message each; none for PNG."""
+    lost = []
     if format != "png" and picture.depth == 16:
-        told.append(f"{_FORMAT_NAMES[format]} holds 8 bits a channel: 16 were rounded.")
+        lost.append(f"{_FORMAT_NAMES[format]} holds 8 bits a channel: 16 were rounded.")
     if format == "webp" and picture.grey:
-        told.append("WebP has no greyscale: written as colour with equal channels.")
+        lost.append("WebP has no greyscale: written as colour with equal channels.")
     if format == "jpeg":
-        told.append("JPEG is lossy: written at quality 95.")
+        lost.append("JPEG is lossy: written at quality 95.")
         if picture.alpha is not None:
-            told.append("JPEG has no transparency: laid over white.")
+            lost.append("JPEG has no transparency: laid over white.")
         if metadata and picture.exif is not None and len(picture.exif) > _JPEG_SEGMENT - len(_EXIF_MARK):
-            told.append("JPEG holds 64 kB of EXIF: a larger block was left out.")
+            lost.append("JPEG holds 64 kB of EXIF: a larger block was left out.")
     if picture.icc is not None and _kept_icc(picture, format) is None:
-        told.append("A greyscale profile does not fit a colour file: left out.")
-    return tuple(told)
+        lost.append("A greyscale profile does not fit a colour file: left out.")
+    return tuple(lost)
 
 
 def _kept_icc(picture: Picture, format: Format) -> bytes | None:

@@ -15,7 +15,7 @@ _thread = threading.local()
 
 
 def forget_errors() -> None:
-    """Start anew in this thread."""
+    """Forgets the errors that were met in this thread."""
     _thread.broken = False
 
 

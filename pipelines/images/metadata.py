@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-MOST_COUNTED = 1000
-"""Counting frames stops here: a hostile file can hold millions."""
+MOST_COUNTED = 1000  # frames, or pages: a hostile file can hold millions
 
 _ORIENTATION, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 0x0112, 0x0102, 0x0153
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -31,23 +30,23 @@ def describe_first_of(count: int, what: str) -> tuple[str, ...]:
 
 
 def count_gif_frames(data: bytes) -> int:
-    """How many frames a GIF file has, counted up to MANY, without decoding one (GIF89a specification)."""
+    """Counts the frames of a GIF file, up to MOST_COUNTED, without decoding one (GIF89a specification)."""
     return sum(1 for _ in islice(_gif_images(data), MOST_COUNTED))
 
 
 def count_tiff_pages(data: bytes) -> int:
-    """How many directories a TIFF file chains, counted up to MANY."""
+    """Counts the directories that a TIFF file chains, up to MOST_COUNTED."""
     return sum(1 for _ in islice(_directories(data), MOST_COUNTED))
 
 
 def is_masked_bmp(data: bytes) -> bool:
-    """Whether a BMP header names bits of each pixel as alpha (BI_BITFIELDS in a header of version 3 or later)."""
+    """Returns whether a BMP header names bits of each pixel as alpha (BI_BITFIELDS, from version 3 on)."""
     size, compression, alpha_mask = (int.from_bytes(data[at : at + 4], "little") for at in (14, 30, 66))
     return size >= 56 and compression == 3 and alpha_mask != 0
 
 
 def read_avif_depth(data: bytes) -> int:
-    """Bits a channel: 8, 10 or 12, by the flags of the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
+    """Returns the bits a channel: 8, 10 or 12, by the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
     found = _AV1_CONFIGURATION.search(data)
     if found is None or not found[1][0] & 0x40:
         return 8
@@ -55,14 +54,14 @@ def read_avif_depth(data: bytes) -> int:
 
 
 def is_deep_tiff(data: bytes) -> bool:
-    """Whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
+    """Returns whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
     fields = next(_fields(data), {})
     bits, form = (_integer(data, fields.get(tag)) for tag in (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
     return form == 3 or (bits or 0) > 16
 
 
 def turn_exif_upright(block: bytes) -> tuple[bytes | None, int]:
-    """An EXIF block with its orientation set to 1, and the orientation it had (1 to 8; 1 where it has none).
+    """Returns an EXIF block with its orientation set to 1, and the orientation it had (1 to 8; 1 where it has none).
 
     Every other byte stays, because maker notes hold offsets that writing the block anew would break. None in place of a
     block with a directory or a value beyond its end; its orientation, where that can be read, counts all the same.
@@ -83,7 +82,7 @@ def turn_exif_upright(block: bytes) -> tuple[bytes | None, int]:
 
 
 def is_profile_of(icc: bytes, space: bytes) -> bool:
-    """Whether an ICC profile is whole and describes `space`: b"RGB ", b"GRAY" or b"CMYK" (ICC.1:2022, 7.2)."""
+    """Returns whether an ICC profile is whole and describes `space`: b"RGB ", b"GRAY" or b"CMYK" (ICC.1:2022, 7.2)."""
     return len(icc) >= 128 and icc[36:40] == b"acsp" and icc[16:20] == space and int.from_bytes(icc[:4]) <= len(icc)
 
 
@@ -114,7 +113,7 @@ def _fields(block: bytes) -> Iterator[dict[int, TiffField]]:
 
 
 def _directories(block: bytes) -> Iterator[tuple[int, int]]:
-    """Where the entries of each directory begin and how many there are, as long as directories are whole and new."""
+    """Yields where the entries of a directory begin and how many there are, as long as it is whole and new."""
     order, big = _order(block), block[2:4] in (b"+\0", b"\0+")
     if block[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return

@@ -36,7 +36,7 @@ class Picture:
 
 
 def strip_height(width: int, channels: int) -> int:
-    """How many rows of `width` pixels make a strip of about STRIP_VALUES values; at least one."""
+    """Returns how many rows of `width` pixels make a strip of about STRIP_VALUES values; at least one."""
     return max(1, STRIP_VALUES // (width * channels))
 
 

@@ -57,7 +57,7 @@ _FILTERS = {way.filter for way in _PACKINGS}
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether each chunk is complete and has the checksum it claims, up to the one that ends the file."""
+    """Returns whether each chunk is complete and has the checksum it claims, up to the one that ends the file."""
     for name, start, end in _chunks(data):
         if struct.unpack_from(">I", data, end)[0] != zlib.crc32(memoryview(data)[start - 4 : end]):
             return False
@@ -125,7 +125,7 @@ def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -
     if exif is not None:
         chunks.append(_chunk(b"eXIf", exif))
     if about is not None:
-        # iTXt, not compressed, of no language: tEXt has no sign beyond Latin-1.
+        # iTXt, not compressed, of no language: tEXt has no character beyond Latin-1.
         text = about.encode(errors="replace")  # half a surrogate pair, as JSON from outside may hold, has no bytes
         chunks.append(_chunk(b"iTXt", b"%s\0\0\0\0\0%s" % (ABOUT_KEYWORD.encode(), text)))
     chunks.append(_chunk(b"IDAT", b"\x78\x01"))
@@ -161,7 +161,7 @@ def _lines(picture: Picture, top: int, bottom: int) -> npt.NDArray[np.uint8]:
 
 
 def _filtered(lines: npt.NDArray[np.uint8], kind: int, first: bool, step: int) -> npt.NDArray[np.uint8]:
-    """Lines after a filter, each with its filter byte in front.
+    """Returns the lines after a filter, each with its filter byte in front.
 
     `lines` begins with the row above the strip, unless the strip is the `first` of the picture. `step` is how many
     bytes a pixel has.

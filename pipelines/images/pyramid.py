@@ -39,16 +39,17 @@ class Pyramid:
 
     @property
     def levels(self) -> int:
-        """How many sizes there are: the last one fits into a tile."""
+        """Returns how many sizes there are: the last one fits into a tile."""
         longest = max(self.width, self.height)
         return max(0, (longest - 1).bit_length() - (self.tile - 1).bit_length()) + 1
 
     def grid(self, level: int) -> tuple[int, int]:
-        """How many rows and columns of tiles the level has."""
+        """Returns how many rows and columns of tiles the level has."""
         side = self.tile << level
         return -(-self.height // side), -(-self.width // side)
 
     def file(self, level: int, row: int, column: int) -> Path:
+        """Returns the path of a tile."""
         return self.folder / f"{level}_{row}_{column}.webp"
 
     @property
@@ -57,17 +58,17 @@ class Pyramid:
         return self.file(self.levels - 1, 0, 0)
 
     def places(self, level: int) -> Iterator[tuple[int, int]]:
-        """Row and column of each of the level's tiles."""
+        """Yields row and column of each of the level's tiles."""
         rows, columns = self.grid(level)
         return ((row, column) for row in range(rows) for column in range(columns))
 
     def files(self) -> Iterator[Path]:
-        """Every tile of every level."""
+        """Yields every tile of every level."""
         return (self.file(level, *place) for level in range(self.levels) for place in self.places(level))
 
 
 def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
-    """Write the tiles of a picture, uint8 (H, W, 3), or of a `heat`, uint8 (H, W), painted in the colours of HEAT.
+    """Writes the tiles of a picture, uint8 (H, W, 3), or of heat, uint8 (H, W), painted in the colours of HEAT.
 
     The folder is made if it is not there. Heat is painted once it is shrunk: the mean of two colours is not the colour
     of the mean.
@@ -91,7 +92,7 @@ def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
 
 
 def compute_heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
-    """|result - original| of two pictures uint8 (H, W, 3), as uint8 (H, W): the largest of the three channels'.
+    """Returns |result - original| of pictures uint8 (H, W, 3) as uint8 (H, W): the largest of the three channels'.
 
     0 is no difference, 255 one of `most` levels or more: a scale that does not depend on the pictures, so that maps
     compare. Raises ValueError where the sizes differ.
@@ -111,7 +112,7 @@ def compute_heat(result: Pixels8, original: Pixels8, most: int) -> Pixels8:
 
 
 def heat_palette() -> Pixels8:
-    """The colour of each value of a `heat`: (256, 3)."""
+    """Returns the colour of each value of heat: (256, 3)."""
     points = np.array([list(bytes.fromhex(colour[1:])) for colour in HEAT])
     at = np.linspace(0, 255, len(points))
     channels = [np.interp(np.arange(256), at, points[:, channel]) for channel in range(3)]

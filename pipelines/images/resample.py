@@ -32,7 +32,7 @@ Fill = Callable[[int, int], None]
 
 
 def enlarge(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
-    """Enlarge (H, W, 3) in [0, 1] to (s*H, s*W, 3) by "nearest" or one of KERNELS; overshoot is clipped to [0, 1].
+    """Enlarges (H, W, 3) in [0, 1] to (s*H, s*W, 3) by "nearest" or one of PILLOW_KERNELS, clipped to [0, 1].
 
     Works in strips of whole low-resolution rows on all cores. A strip reads the rows around it as well, so the result
     does not depend on where strips end.
@@ -46,7 +46,7 @@ def enlarge(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
 
 
 def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
-    """Shrink (H, W, C) in [0, 1] to (H/s, W/s, C) by one of SHRINKING; overshoot is clipped to [0, 1].
+    """Shrinks (H, W, C) in [0, 1] to (H/s, W/s, C) by one of SHRINKING_KERNELS, clipped to [0, 1].
 
     H and W must be multiples of the scale (else ValueError): nothing is cropped here, and no pixel is shrunk by a
     little more than the others.
@@ -69,7 +69,7 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
 
 
 def shrink_to(pixels: Pixels, height: int, width: int) -> Pixels:
-    """(H, W, C) in [0, 1] as (height, width, C), which need not divide H and W, by the antialiased bicubic kernel."""
+    """Shrinks (H, W, C) in [0, 1] by antialiased bicubic to (height, width, C), which need not divide H and W."""
     out = np.empty((height, width, pixels.shape[2]), np.float32)
     rows = max(1, RESAMPLED_STRIP * height // pixels[..., 0].size)
     finish(map_strips(_filtered(pixels, out, PILLOW_KERNELS["bicubic"]), height, rows, "strips"))
@@ -87,7 +87,7 @@ def _nearest(pixels: Pixels, scale: int, out: Pixels) -> Fill:
 
 
 def _filtered(pixels: Pixels, out: Pixels, kernel: Image.Resampling) -> Fill:
-    """Resize to the shape of `out`, whichever is larger."""
+    """Resizes to the shape of `out`, whichever is larger."""
     (height, width, channels), (rows, columns, _) = pixels.shape, out.shape
     planes = [Image.fromarray(np.ascontiguousarray(pixels[..., c])) for c in range(channels)]
 

@@ -40,6 +40,7 @@ class EncodedFile(NamedTuple):
     opener: Opener
 
     def open(self) -> ImageFile.ImageFile:
+        """Opens the file afresh, its header read. Raises BadPicture."""
         # Pillow warns of odd metadata. catch_warnings would swap the filters of every thread, so one filter for
         # Pillow's own modules is kept in front instead.
         if list(warnings.filters[:1]) != [_PILLOW_WARNINGS]:
@@ -47,9 +48,11 @@ class EncodedFile(NamedTuple):
         return self._trying(lambda: self.opener(BytesIO(self.data)))
 
     def pixels(self, image: ImageFile.ImageFile) -> npt.NDArray[Any]:
+        """Decodes the samples as Pillow has them. Raises BadPicture."""
         return np.asarray(self.load(image))
 
     def load(self, image: ImageFile.ImageFile) -> Image.Image:
+        """Decodes the image. Raises BadPicture."""
         if image.tile and image.tile[0].codec_name == "bmp_rle":
             return self._trying(lambda: _run_lengths(self.data, image))
         libtiff.forget_errors()
@@ -59,6 +62,7 @@ class EncodedFile(NamedTuple):
         return image
 
     def refuse(self, why: str) -> BadPicture:
+        """Returns the error that says why the file cannot be read."""
         return BadPicture(f"{self.name} {why}.")
 
     def _trying(self, step: Callable[[], T]) -> T:
@@ -73,7 +77,7 @@ class EncodedFile(NamedTuple):
 
 
 def read_samples(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[Samples, ImageFile.ImageFile, tuple[str, ...]]:
-    """Decode. The samples, the image with what Pillow learnt while decoding, and notes."""
+    """Decodes: returns the samples, the image with what Pillow learnt while decoding, and notes."""
     raw = _raw_mode(image)
     if image.mode in ("I", "F"):
         raise file.refuse(_TOO_DEEP)
@@ -100,7 +104,10 @@ def _read_as_eight(depth: int) -> tuple[str, ...]:
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How Pillow will unpack the file's samples, such as "RGB;16B"; empty where the format has no such thing."""
+    """Returns how Pillow will unpack the file's samples, such as "RGB;16B".
+
+    That is empty where the format has no such thing.
+    """
     args = image.tile[0].args if image.tile else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 

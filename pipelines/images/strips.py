@@ -13,7 +13,7 @@ STRIPS_PER_CORE = 4  # strips for each core: few enough to be cancelled soon, en
 
 
 def map_strips(work: Callable[[int, int], T], height: int, rows: int, note: str) -> Run[list[T]]:
-    """What `work(top, stop)` gives for every `rows` rows of `height`, from the top.
+    """Returns what `work(top, stop)` gives for every `rows` rows of `height`, from the top.
 
     Strips are worked on in threads, some at a time. Between those nothing works on: a run that is timed would otherwise
     be given the time between two steps for nothing.

@@ -52,7 +52,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def build_network(state: State, name: str) -> Network:
     """The network with these parameters, which are float32 and named as `read_state` names them; they are not copied.
 
-    `name` stands for them in the sentence of the BadWeights that is raised where they are not those of one network.
+    `name` stands for them in the message of the BadWeights that is raised where they are not those of one network.
     """
     try:
         with torch.device("meta"):
@@ -72,7 +72,7 @@ def _find_arch(state: State, name: str) -> Arch:
 
 
 def _check_fit(state: State, network: Network) -> None:
-    """Raise Misfit where the state's names or shapes are not exactly the network's."""
+    """Raises Misfit where the state's names or shapes are not exactly the network's."""
     expected = network.state_dict()
     lacking, surplus = expected.keys() - state.keys(), state.keys() - expected.keys()
     if lacking:

@@ -65,7 +65,7 @@ def _choose_once(exact: bool, with_gpu: bool, process: int) -> Device:
 
 
 def _why_no_openvino() -> str | None:
-    """Why torch has to run networks on a CPU; None if OpenVINO can."""
+    """Returns why torch has to run networks on a CPU; None if OpenVINO can."""
     if find_spec("openvino") is None:
         return NO_OPENVINO
     try:
@@ -76,7 +76,7 @@ def _why_no_openvino() -> str | None:
 
 
 def make_torch_safe() -> None:
-    """To be called before torch computes anything on the CPU.
+    """Lets torch compute on the CPU of a forked process: to be called before it computes anything there.
 
     A forked process lacks the threads that OpenMP had in its parent: what shares work with them would wait for ever. No
     child process is asked how it began. To be called in each thread: OpenMP counts for each by itself.
@@ -88,7 +88,7 @@ def make_torch_safe() -> None:
 
 
 def _has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 matrices itself, and oneDNN may use that."""
+    """Returns whether the processor multiplies bfloat16 matrices itself, and oneDNN may use that."""
     allowed = WITH_BF16.search(environment.cpu_instructions())
     return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
 

@@ -24,7 +24,7 @@ LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WRAPPINGS = ("params_ema", "params", "state_dict")  # the averaged parameters are those that the authors run
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
-# What most files that people have begin with, for the sentences that refuse others.
+# What most files that people have begin with, for the messages that refuse others.
 EXPECTED_NAMES = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
 
 _BEGINNING = 512  # bytes that show what kind of file it is
@@ -72,7 +72,7 @@ def _size(path: Path, name: str) -> int:
 
 
 def _load(path: Path, name: str) -> Any:
-    """Whatever object the file holds, made without running anything that is in it."""
+    """Returns whatever object the file holds, made without running anything that is in it."""
     with _damage(name):
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)
@@ -92,7 +92,7 @@ def _load(path: Path, name: str) -> Any:
 
 
 def _check_zip(path: Path, name: str) -> None:
-    """Refuse a zip that holds a program, or more than its own size: torch stores and never compresses."""
+    """Refuses a zip that holds a program, or more than its own size: torch stores and never compresses."""
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
     if any(part.filename.endswith("/constants.pkl") for part in parts):
@@ -105,7 +105,7 @@ def _check_zip(path: Path, name: str) -> None:
 
 @contextmanager
 def _damage(name: str) -> Iterator[None]:
-    """Turn what broken bytes lead to, which is errors of many kinds, into BadWeights."""
+    """Turns what broken bytes lead to, which is errors of many kinds, into BadWeights."""
     try:
         yield
     except (MemoryError, BadWeights):
@@ -150,7 +150,7 @@ def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it is an ordinary tensor with numbers in it."""
+    """Returns whether it is an ordinary tensor with numbers in it."""
     return (
         type(value) in (Tensor, nn.Parameter)
         and value.layout == torch.strided

@@ -62,7 +62,7 @@ class Forward:
         return sum(p.nbytes for p in self._network.parameters()) if copied else 0
 
     def release(self) -> None:
-        """Give back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""
+        """Gives back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""
         for part in (self._whole, self._trunk):
             if part is not None:
                 part.release()
@@ -81,14 +81,14 @@ class Forward:
 
 @contextmanager
 def computing_on(device: Device) -> Iterator[None]:
-    """torch without gradients, repeatable on a GPU; MemoryError where the device has too little memory."""
+    """Runs torch without gradients, repeatable on a GPU. Raises MemoryError where the device has too little memory."""
     with raising_memory_error(), torch.inference_mode(), _repeatable() if device.name == "cuda" else nullcontext():
         yield
 
 
 @contextmanager
 def raising_memory_error() -> Iterator[None]:
-    """MemoryError where torch says, in one of its ways, that there is too little memory."""
+    """Raises MemoryError where torch says, in one of its ways, that there is too little memory."""
     try:
         yield
     except RuntimeError as error:
@@ -98,13 +98,13 @@ def raising_memory_error() -> Iterator[None]:
 
 
 def _repeatable() -> AbstractContextManager[None]:
-    """cuDNN as it has to be for the same result each time, and for float32 that is not TensorFloat-32."""
+    """Sets cuDNN as it has to be for the same result each time, and for float32 that is not TensorFloat-32."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     return flags
 
 
 def _compile(network: Network, device: Device) -> tuple["Compiled | None", "Compiled | None", tuple[str, ...]]:
-    """What OpenVINO runs there, the whole network or its trunk alone, and notes of what torch has to run instead."""
+    """Returns what OpenVINO runs, the whole network or its trunk alone, and notes of what torch has to run instead."""
     if device.engine != "openvino":
         return None, None, ()
     from pipelines.networks.openvino import Compiled, NotTranslated

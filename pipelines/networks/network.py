@@ -18,7 +18,7 @@ class Network(Protocol):
 
     @property
     def scale(self) -> int:
-        """How many times it enlarges each side."""
+        """Returns how many times it enlarges each side."""
 
     @property
     def multiple(self) -> int:
@@ -26,15 +26,18 @@ class Network(Protocol):
 
     @property
     def radius(self) -> int:
-        """How many pixels of the input away from its own place an output pixel reads at most."""
+        """Returns how many pixels of the input away from its own place an output pixel reads at most."""
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers are held at once for each pixel of the input, about: between the two widest layers."""
+        """Returns how many numbers are held at once for each pixel of the input, about.
+
+        Most are held between the two widest layers.
+        """
 
     @property
     def width(self) -> int:
-        """How many channels the trunk reads."""
+        """Returns how many channels the trunk reads."""
 
     @property
     def inner(self) -> Sequence[nn.Module]:
@@ -42,19 +45,22 @@ class Network(Protocol):
 
     @property
     def compiles_whole(self) -> bool:
-        """Whether an engine may run `forward` where all of it is in float32; else it is given the trunk alone."""
+        """Returns whether an engine may run `forward` where all of it is in float32.
+
+        If not, it is given the trunk alone.
+        """
 
     def head(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) to features (N, width, h, w), of whatever size: the first convolution."""
+        """Maps (N, 3, H, W) to features (N, width, h, w), of whatever size: the first convolution."""
 
     def trunk(self, features: Tensor) -> Tensor:
-        """Features (N, width, h, w) to features of whatever shape: all that is between."""
+        """Maps features (N, width, h, w) to features of whatever shape: all that is between."""
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
-        """The trunk's features, and the network's input (N, 3, H, W), to (N, 3, scale*H, scale*W)."""
+        """Maps the trunk's features, and the network's input (N, 3, H, W), to (N, 3, scale*H, scale*W)."""
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+        """Maps (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     # What `nn.Module` gives, as far as it is used here.
 

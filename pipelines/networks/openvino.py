@@ -64,7 +64,7 @@ class Compiled:
                 self._running -= 1
 
     def release(self) -> None:
-        """Give back the memory that is kept from one call to the next: as much as a call needs."""
+        """Gives back the memory that is kept from one call to the next: as much as a call needs."""
         with self._lock:
             if not self._running:
                 self._model.release_memory()
@@ -82,7 +82,10 @@ class _Part(nn.Module):
 
 
 def _translate(part: _Part, channels: int) -> openvino.Model:
-    """Channels come last outside, as torch has them without a copy; OpenVINO arranges them as it likes inside."""
+    """Translates the part, whose channels come last outside, as torch has them without a copy.
+
+    Inside, OpenVINO arranges them as it likes.
+    """
     try:
         traced = fx.symbolic_trace(part)
     except Exception as error:  # whatever Python makes of a tensor without numbers where a network asks for some
@@ -108,12 +111,12 @@ def _translate(part: _Part, channels: int) -> openvino.Model:
 
 
 def _overwrites(node: fx.Node) -> bool:
-    """Whether torch puts the operation's result into the place of its first input, which OpenVINO never does."""
+    """Returns whether torch puts the operation's result in place of its first input, which OpenVINO never does."""
     return bool(node.kwargs.get("inplace")) or str(node.target).endswith("_")
 
 
 def _known(name: str, write: Callable[..., Any], *given: Any) -> Any:
-    """What `write` makes of these; NotTranslated where a known operation is given what it is not known with."""
+    """Returns what `write` makes of these; NotTranslated where a known operation is given what it is not known with."""
     try:
         return write(*given)
     except (NotTranslated, MemoryError):

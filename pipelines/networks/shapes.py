@@ -1,4 +1,4 @@
-"""A network's sizes by the shapes of its parameters, and what is wrong with them in words.
+"""A network's sizes by the shapes of its parameters, and what is wrong with them as a message.
 
 For the architectures: what they find wrong they raise as Misfit, and the reader of the file puts its name before it.
 """
@@ -20,11 +20,14 @@ _INDEX_DIGITS = 4  # of a layer's number: a longer one is no layer's
 
 
 class Misfit(Exception):
-    """What is wrong with parameters, as a sentence goes on after the name of their file: "is not a whole network …"."""
+    """What is wrong with parameters, as a message goes on after the name of their file: "is not a whole network …"."""
 
 
 def read_kernel(state: State, key: str, channels: int | None = None) -> tuple[int, int]:
-    """How many channels the 3x3 convolution `key` gives and reads. Raises Misfit where it is none of `channels`."""
+    """Returns how many channels the 3x3 convolution `key` gives and reads.
+
+    Raises Misfit where it is none of `channels`.
+    """
     if key not in state:
         raise Misfit(f"is not a whole network: it lacks {key}.")
     shape = state[key].shape
@@ -37,12 +40,12 @@ def read_kernel(state: State, key: str, channels: int | None = None) -> tuple[in
 
 
 def shuffled_scale(outputs: int) -> float:
-    """How many times a pixel-shuffle of so many channels enlarges to a picture in colour."""
+    """Returns how many times a pixel-shuffle of so many channels enlarges to a picture in colour."""
     return math.sqrt(outputs / COLOUR_CHANNELS)
 
 
 def check_sizes(scale: float, depth: int = 1) -> None:
-    """Raise Misfit for a scale that no network here has, and for one that is too deep or has no layers."""
+    """Raises Misfit for a scale that no network here has, and for one that is too deep or has no layers."""
     if scale not in NETWORK_SCALES:
         raise Misfit(f"cannot be used: it enlarges {scale:.4g} times.")
     if not 1 <= depth <= DEEPEST:

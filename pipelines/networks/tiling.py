@@ -78,7 +78,7 @@ class TileOptions(NamedTuple):
 
 
 def plan_tiles(height: int, width: int, side: int, overlap: int, grid: int = 1) -> tuple[Tile, ...]:
-    """Cover a picture with tiles that read at most `side` pixels a side, `overlap` of them beyond what they write.
+    """Covers a picture with tiles that read at most `side` pixels a side, `overlap` of them beyond what they write.
 
     All tiles along an axis read the same number of pixels, so that none is a sliver and a network sees one shape. What
     they write differs by a pixel, and the first and the last write the overlap more. `side` must be larger than
@@ -120,7 +120,7 @@ def run_tiled(
     grid: int = 1,
     channels: int = 3,
 ) -> Run[Tiled]:
-    """Enlarge (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
+    """Enlarges (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
 
     What is no picture may have any number of channels, and `channels` of them in the result.
 
@@ -162,7 +162,7 @@ def run_tiled(
 
 
 def _run_batch(stack: Pixels, options: TileOptions, halved_to: int | None) -> Run[Tiled]:
-    """Enlarge tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
+    """Enlarges tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
 
     A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
     tiles of its own: it ends where the tile would have ended, so nothing else changes. Several raise MemoryError.
@@ -216,7 +216,7 @@ def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
 
 
 def _blend(out: Pixels, scale: int, overlap: int, lines: Lines, tile: Tile, enlarged: Pixels) -> float:
-    """Add a tile, weighted, to `out`; give its largest difference to the neighbours before it (see `Tiled.seam`)."""
+    """Adds a tile, weighted, to `out`; returns its largest difference to those before it (see `Tiled.seam`)."""
     rows, columns = tile
     weighted = enlarged * _weights(rows, scale, overlap)[:, None, None]
     weighted *= _weights(columns, scale, overlap)[:, None]
@@ -225,7 +225,7 @@ def _blend(out: Pixels, scale: int, overlap: int, lines: Lines, tile: Tile, enla
 
 
 def _weights(span: Span, scale: int, overlap: int) -> Pixels:
-    """How much a tile counts at each output pixel along one axis, (s*(stop - start),) float32 in [0, 1].
+    """Returns how much a tile counts at each output pixel along one axis, (s*(stop - start),) float32 in [0, 1].
 
     It is the ramp about its first pixel less the ramp about the next tile's: over all tiles that makes 1, even where
     more than two read the same pixel.
@@ -237,7 +237,7 @@ def _weights(span: Span, scale: int, overlap: int) -> Pixels:
 
 
 def _ramp(distance: npt.NDArray[np.float64], overlap: int) -> npt.NDArray[np.float64]:
-    """From 0 to 1 over RAMP * overlap to either side of a handover, level at both ends (3t^2 - 2t^3)."""
+    """Rises from 0 to 1 over RAMP * overlap to either side of a handover, level at both ends (3t^2 - 2t^3)."""
     share = np.clip(0.5 + distance / (2 * RAMP * overlap), 0, 1)
     return share * share * (3 - 2 * share)
 

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MakeStep: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are there, a note -> the step to yield
 
-STALL_SECONDS = 10.0  # a server that has begun to send may pause for so long
+STALL_SECONDS = 10.0  # a server that has started to send may pause for so long
 MOST_TIMES_SIZE = 4  # times the size in the catalog, which may be only about right
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # RFC 9110
 
 
 class Refused(Exception):
-    """A source did not give the file. The message continues a sentence that begins with the source's label."""
+    """A source did not give the file. The message goes on after the source's label."""
 
 
 class NoSuchFile(Refused):
@@ -112,7 +112,7 @@ def ask_server(job: Callable[[], T], patience: float, step: Callable[[], Step]) 
 
 
 def describe_status(status: int) -> str:
-    """Returns an HTTP status as the end of a sentence that begins with the source's label."""
+    """Returns an HTTP status as the end of a message that begins with the source's label."""
     if status in (404, 410):
         return "has no such file"
     if status in (401, 403):
@@ -131,7 +131,7 @@ class _Transfer:
         self.times = times
         self.done = size_of(path)  # bytes of the file
         self.total = 0  # bytes that it is going to have; 0 until the server has said it
-        self.sending = False  # whether the server has begun to send the file
+        self.sending = False  # whether the server has started to send the file
         self.moved = 0.0  # when the last bytes came, by time.monotonic
         self._stopped = False
         self._ended = threading.Event()

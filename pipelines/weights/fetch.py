@@ -83,13 +83,13 @@ def _bring_most(weights: Weights, ordered: Iterable[Source]) -> Run[tuple[Found 
 
 
 def _find(weights: Weights) -> Run[tuple[Found, ...] | None]:
-    """`find`, which may have gigabytes to read."""
+    """Runs `find`, which may have gigabytes to read."""
     note = f"checking {weights.files[0].name if len(weights.files) == 1 else 'files'}"
     return (yield from in_thread(lambda: find(weights), lambda: Step(0, max(weights.size, 1), note)))
 
 
 def _sources(weights: Weights) -> tuple[Source, ...]:
-    """Where to ask. Raises WeightsUnavailable where nobody may be, NobodyOffers where there is nobody."""
+    """Returns where to ask. Raises WeightsUnavailable where nobody may be, NobodyOffers where there is nobody."""
     if weights.bundled:
         raise _unavailable(weights, "it should have come with the program")
     if not weights.sources:
@@ -110,7 +110,7 @@ class _Job:
     commit: str | None = None
 
     def bring(self, file: File) -> Run[Found]:
-        """The file, downloaded if it lacks. Raises Refused, and WeightsUnavailable where it cannot be stored."""
+        """Downloads the file if it lacks. Raises Refused, and WeightsUnavailable where it cannot be stored."""
         number = self.weights.files.index(file)
         before, total = sum(self.sizes[:number]), sum(self.sizes)
 
@@ -138,7 +138,9 @@ class _Job:
 
 
 def _survey(weights: Weights, source: Source) -> Run[_Job]:
-    """What is to do to have the files from that source. Of several it is first asked whether it has them all.
+    """Returns what has to be done to have the files from that source.
+
+    Where they are several, the source is first asked whether it has them all.
 
     Raises Refused where it has not, WeightsUnavailable where the disk has no room for what is to come.
     """
@@ -170,8 +172,8 @@ def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
     models = [] if weights in of_metrics else catalog.MODELS
     ready = [model.key for model in models if all(each is None or is_here(each) for each in model.scales.values())]
     without = f"; these work without a download: {', '.join(ready[:4])}" if ready else ""
-    sentence = f"{what}{size} cannot be had: {reason}{instead}{without}."
-    return WeightsUnavailable(sentence[0].upper() + sentence[1:] if len(weights.files) > 1 else sentence)
+    message = f"{what}{size} cannot be had: {reason}{instead}{without}."
+    return WeightsUnavailable(message[0].upper() + message[1:] if len(weights.files) > 1 else message)
 
 
 def _instead(scale: int) -> str:

@@ -67,8 +67,9 @@ class HubSource:
 
     @property
     def cache(self) -> Path:
-        """Where files of the repository are kept. What may be public only for the owner of this machine, who has a
-        token, is not looked for where a visitor names it.
+        """Returns where files of the repository are kept.
+
+        What a visitor names is not looked for where the owner of this machine, who has a token, keeps files.
         """
         from huggingface_hub import constants
 
@@ -173,13 +174,13 @@ class HubSource:
         return ask_server(job, patience, lambda: report(done, f"asking the Hub for {file.name}"))
 
     def _blob(self, etag: str) -> Path:
-        """Where the cache keeps the content with that ETag."""
+        """Returns where the cache keeps the content with that ETag."""
         from huggingface_hub.file_download import repo_folder_name
 
         return self.cache / repo_folder_name(repo_id=self.at.repo, repo_type="model") / "blobs" / etag
 
     def _token(self) -> bool | None:
-        """What huggingface_hub takes for: no token, or whatever there is."""
+        """Returns what huggingface_hub takes for: no token, or whatever there is."""
         return False if self.at.public else None
 
 

@@ -84,7 +84,7 @@ def from_user(weights: Weights, path: Path) -> tuple[Found, ...]:
 
 
 def _places(weights: Weights) -> Iterator[tuple[list[Path], str]]:
-    """Where all of the files lie on this machine, in order of preference, and what to call the place."""
+    """Yields where all of the files lie on this machine, in order of preference, and what to call the place."""
     own = environment.weights_dir() if weights.anywhere else None
     folders = [(own, YOUR_FOLDER)] * (own is not None) + [(BUNDLED, "bundled")] * weights.anywhere
     for folder, origin in folders:
@@ -100,7 +100,7 @@ def _places(weights: Weights) -> Iterator[tuple[list[Path], str]]:
 
 
 def _in_folder(weights: Weights, folder: Path) -> list[list[Path | None]]:
-    """Each way that the folder may hold the files: for each file where it lies, or None where it does not."""
+    """Returns each way that the folder may hold the files: for each file where it lies, or None where it does not."""
     if len(weights.files) == 1:
         (file,) = weights.files
         with _searching(folder):
@@ -112,7 +112,7 @@ def _in_folder(weights: Weights, folder: Path) -> list[list[Path | None]]:
 
 
 def _fits(root: Path, weights: Weights) -> bool:
-    """Whether the folder is not another pipeline's, whose files have the same names."""
+    """Returns whether the folder is not another pipeline's, whose files have the same names."""
     index = root / "model_index.json"
     if not weights.pipeline or not index.is_file():
         return True
@@ -136,7 +136,10 @@ def _named_like(weights: Weights, folder: Path) -> Iterator[Path]:
 
 
 def _lack_of(weights: Weights, folder: Path, places: list[list[Path | None]]) -> str:
-    """What is missing in the folder, by its path; where there are several ways to hold the files, in the fullest."""
+    """Returns what is missing in the folder, by its path.
+
+    Of several ways to hold the files the fullest counts.
+    """
     if len(weights.files) == 1:
         (file,) = weights.files
         return f"{folder} has no {', nor '.join(dict.fromkeys((file.name, file.path)))}."
@@ -150,7 +153,7 @@ def _lack_of(weights: Weights, folder: Path, places: list[list[Path | None]]) ->
 
 @contextmanager
 def _searching(place: Path | str) -> Iterator[None]:
-    """Says in a sentence that a folder may not be looked into, or that a name is too long for the disk."""
+    """Raises WeightsUnavailable where a folder may not be looked into, or a name is too long for the disk."""
     try:
         yield
     except OSError as error:

@@ -42,11 +42,11 @@ class Source(Protocol):
 
     @property
     def label(self) -> str:
-        """The place in a sentence, before what is wrong with it: "Hub owner/name"."""
+        """The place in a message, before what is wrong with it: "Hub owner/name"."""
 
     @property
     def origin(self) -> str:
-        """What a report calls a file that was found cached: "Hub cache", or the label."""
+        """Returns what a report calls a file that was found cached: "Hub cache", or the label."""
 
     @property
     def host(self) -> str:
@@ -58,7 +58,7 @@ class Source(Protocol):
 
     @property
     def folder_name(self) -> str:
-        """What a folder with a copy of all its files is usually called; empty where there is no such name."""
+        """Returns what a folder with a copy of all its files is usually called; empty where there is no such name."""
 
     def cached(self, file: File) -> Path | None:
         """Returns where an earlier download from here left the file, if it did. Asks no network."""

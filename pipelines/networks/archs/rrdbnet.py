@@ -88,7 +88,7 @@ class RRDBNet(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many pixels of the input away from its own place an output pixel reads at most.
+        """Returns how many pixels of the input away from its own place an output pixel reads at most.
 
         Each 3x3 convolution reads one place further at its own resolution, so the interval that one pixel's outputs
         read is followed back from the last convolution to the first.
@@ -97,7 +97,10 @@ class RRDBNet(nn.Module):
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers are held at once for each pixel of the input, about: at the end, between two layers."""
+        """Returns how many numbers are held at once for each pixel of the input, about.
+
+        Most are held at the end, between two layers.
+        """
         return int(3.5 * self.width * self.scale**2)
 
     @property
@@ -114,7 +117,7 @@ class RRDBNet(nn.Module):
         return features
 
     def trunk(self, features: Tensor) -> Tensor:
-        """All that is between the first and the last convolution: features (N, width, scale*H, scale*W)."""
+        """Runs all that is between the first and the last convolution: features (N, width, scale*H, scale*W)."""
         features = features + self.conv_body(self.body(features))
         for number in range(1, self.upsamplings + 1):
             conv = self.get_submodule(f"conv_up{number}")
@@ -146,7 +149,7 @@ def _leaky(features: Tensor) -> Tensor:
 
 
 def matches(state: State) -> bool:
-    """Whether a file with these parameters is of an RRDB network, under any of their names."""
+    """Returns whether a file with these parameters is of an RRDB network, under any of their names."""
     return "conv_first.weight" in state or "model.0.weight" in state
 
 

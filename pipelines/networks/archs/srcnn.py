@@ -36,12 +36,12 @@ class Srcnn(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many pixels of the input away an output pixel reads at most: 8 large ones, and 2 for bicubic."""
+        """Returns how many pixels of the input away an output pixel reads at most: 8 large ones, and 2 for bicubic."""
         return -(-8 // self.scale) + 2
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers are held at once for each pixel of the input, about."""
+        """Returns how many numbers are held at once for each pixel of the input, about."""
         return 3 * WIDTH * self.scale**2
 
     @property
@@ -73,12 +73,12 @@ class Srcnn(nn.Module):
 
 
 def _bordered(planes: Tensor, border: int) -> Tensor:
-    """With the outermost pixels repeated: zeros would darken the picture's border."""
+    """Returns planes with their outermost pixels repeated: zeros would darken the picture's border."""
     return F.pad(planes, (border, border, border, border), mode="replicate")
 
 
 def matches(state: State) -> bool:
-    """Whether a file with these parameters is of SRCNN."""
+    """Returns whether a file with these parameters is of SRCNN."""
     return "extract.weight" in state
 
 

@@ -39,12 +39,12 @@ class SRVGGNetCompact(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many pixels of the input away from its own place an output pixel reads at most."""
+        """Returns how many pixels of the input away from its own place an output pixel reads at most."""
         return self.depth + 2
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers are held at once for each pixel of the input, about."""
+        """Returns how many numbers are held at once for each pixel of the input, about."""
         return 3 * self.width + 3 * self.scale**2
 
     @property
@@ -61,7 +61,7 @@ class SRVGGNetCompact(nn.Module):
         return features
 
     def trunk(self, features: Tensor) -> Tensor:
-        """All that is between: features to features of the same shape."""
+        """Runs all that is between: features to features of the same shape."""
         for layer in self.inner:
             features = layer(features)
         return features
@@ -73,7 +73,7 @@ class SRVGGNetCompact(nn.Module):
 
 
 def matches(state: State) -> bool:
-    """Whether a file with these parameters is of a compact network."""
+    """Returns whether a file with these parameters is of a compact network."""
     return "body.0.weight" in state
 
 

@@ -43,12 +43,15 @@ class Swift(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many pixels of the input away an output pixel reads at most: 2 of the first convolution, 1 of others."""
+        """Returns how many pixels of the input away an output pixel reads at most.
+
+        It is 2 for the first convolution and 1 for each of the others.
+        """
         return 2 + self.depth + 1
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers are held at once for each pixel of the input, about."""
+        """Returns how many numbers are held at once for each pixel of the input, about."""
         return 4 * self.width + 3 * self.scale**2
 
     @property
@@ -64,7 +67,7 @@ class Swift(nn.Module):
         return F.relu(self.first(pixels), inplace=True)
 
     def trunk(self, features: Tensor) -> Tensor:
-        """All that is between: features to features of the same shape."""
+        """Runs all that is between: features to features of the same shape."""
         inner = features
         for layer in self.body:
             inner = F.relu(layer(inner), inplace=True)
@@ -78,7 +81,7 @@ class Swift(nn.Module):
 
 
 def matches(state: State) -> bool:
-    """Whether a file with these parameters is of a network of Swift's kind."""
+    """Returns whether a file with these parameters is of a network of Swift's kind."""
     return "first.weight" in state and "body.0.weight" in state
 
 

@@ -26,12 +26,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pipelines.networks.archs.espcn import Espcn
-from pipelines.networks.checkpoints import read
+from pipelines.networks.checkpoints import read_network
 
 torch.manual_seed(0)
 made = Espcn(3)
 save_file(made.state_dict(), "own.safetensors")
-network = read(Path("own.safetensors"))
+network = read_network(Path("own.safetensors"))
 assert type(network) is Espcn and network.scale == 3
 pixels = torch.from_numpy(np.asarray(Image.open("in.png")) / np.float32(255)).permute(2, 0, 1)[None]
 with torch.inference_mode():

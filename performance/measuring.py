@@ -3,11 +3,14 @@
 import platform
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -42,7 +45,13 @@ def _kilobytes(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
 
 
-def processor() -> str:
+def run_in_fresh_process(module: str, *arguments: object) -> str:
+    """What `python -m module` with those arguments prints: it has loaded nothing yet, and holds no memory."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
+
+
+def describe_processor() -> str:
     """The processor's name and how many of its cores are ours."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -54,9 +63,9 @@ def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[
     lines = [
         f"## {title}",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {processor()}, Python {platform.python_version()}. {about}",
+        f"{datetime.now(UTC):%Y-%m-%d}, {describe_processor()}, Python {platform.python_version()}. {about}",
         "",
-        *table(header, rows),
+        *table_lines(header, rows),
         "",
     ]
     text = (
@@ -69,6 +78,6 @@ def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[
     print("\n".join(lines))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table in Markdown."""
     return ["| " + " | ".join(row) + " |" for row in [header, ["-"] * len(header), *rows]]

@@ -7,15 +7,14 @@ on random weights, which take as long as the published ones.
 """
 
 import math
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from performance.measuring import medians, peak_megabytes, write_section
+from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from pipelines.images.picture import Pixels8
 from pipelines.measuring.metrics import pixelwise
 from pipelines.measuring.metrics.lpips import Lpips, distance
 from pipelines.measuring.metrics.metric import Judges, Sample
@@ -24,13 +23,11 @@ from pipelines.measuring.metrics.ssim import C1, C2, EXPONENTS, WINDOW
 from pipelines.runs import finish
 
 Plane = npt.NDArray[np.float64]
-Rgb = npt.NDArray[np.uint8]
 Jobs = dict[str, Callable[[], float]]
 
-SIDE, LARGE_SIDE = 2048, 4096
+METRIC_SIDE, ALL_METRICS_SIDE = 2048, 4096
 ALONE = ("SSIM of RGB", "MS-SSIM of luma", "LPIPS")
 ALL = "all together"
-ROOT = Path(__file__).parents[1]
 ABOUT = (
     "Plain is scikit-image for SSIM, and the definitions of MS-SSIM (SciPy) and LPIPS (torch, random weights) on the "
     "whole picture. Median of 3 after a warm-up, taking turns; peak memory above what was held before, each in a fresh "
@@ -38,7 +35,7 @@ ABOUT = (
 )
 
 
-def scene(side: int) -> tuple[Rgb, Rgb]:
+def make_noise_pair(side: int) -> tuple[Pixels8, Pixels8]:
     """Noise, and the same a little changed: (side, side, 3) each."""
     random = np.random.default_rng(0)
     reference = random.integers(0, 256, (side, side, 3), np.uint8)
@@ -46,7 +43,7 @@ def scene(side: int) -> tuple[Rgb, Rgb]:
     return reference, changed.clip(0, 255).astype(np.uint8)
 
 
-def random_lpips() -> Lpips:
+def make_random_lpips() -> Lpips:
     """The network with random weights, the same in every run."""
     import torch
 
@@ -56,26 +53,26 @@ def random_lpips() -> Lpips:
     return Lpips(LpipsAlex().requires_grad_(False), ())
 
 
-def jobs(metric: str, side: int) -> Jobs:
+def make_jobs(metric: str, side: int) -> Jobs:
     """The same metric by us and plainly."""
-    x, y = scene(side)
+    x, y = make_noise_pair(side)
     if metric == "SSIM of RGB":
         return {"ours": lambda: pixelwise.ssim(x, y), "plain": lambda: _scikit_image(x, y)}
     if metric == "MS-SSIM of luma":
         lumas = pixelwise.luma(x), pixelwise.luma(y)
         return {"ours": lambda: pixelwise.ms_ssim(*lumas), "plain": lambda: _ms_ssim(*lumas)}
-    lpips = random_lpips()
+    lpips = make_random_lpips()
     return {"ours": lambda: finish(distance(lpips, x, y)), "plain": lambda: _lpips(lpips, x, y)}
 
 
-def all_metrics(side: int) -> Callable[[], object]:
+def make_job_of_all(side: int) -> Callable[[], object]:
     """All metrics together, by us."""
-    x, y = scene(side)
-    low, judges = np.ascontiguousarray(x[::2, ::2]), Judges({"lpips": random_lpips()})
+    x, y = make_noise_pair(side)
+    low, judges = np.ascontiguousarray(x[::2, ::2]), Judges({"lpips": make_random_lpips()})
     return lambda: finish(score(Sample(x, y, low, 2, judges)))
 
 
-def _scikit_image(x: Rgb, y: Rgb) -> float:
+def _scikit_image(x: Pixels8, y: Pixels8) -> float:
     from skimage.metrics import structural_similarity
 
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -102,7 +99,7 @@ def _ms_ssim(x: Plane, y: Plane) -> float:
     return float(math.prod(factor**exponent for factor, exponent in zip(factors, EXPONENTS, strict=True)))
 
 
-def _lpips(lpips: Lpips, x: Rgb, y: Rgb) -> float:
+def _lpips(lpips: Lpips, x: Pixels8, y: Pixels8) -> float:
     import torch
 
     with torch.inference_mode():
@@ -110,15 +107,15 @@ def _lpips(lpips: Lpips, x: Rgb, y: Rgb) -> float:
         return float(sum(plane.mean() for plane in lpips.network(pair)))
 
 
-def row(metric: str) -> list[str]:
+def measure_row(metric: str) -> list[str]:
     """One line of the table, for a metric that has a plain counterpart."""
-    both = jobs(metric, SIDE)
+    both = make_jobs(metric, METRIC_SIDE)
     difference = abs(both["ours"]() - both["plain"]())
     ours, plain = medians([both["ours"], both["plain"]], repeats=3)
-    memory = {who: _in_fresh_process(metric, SIDE, who) for who in both}
+    memory = {who: _in_fresh_process(metric, METRIC_SIDE, who) for who in both}
     return [
         metric,
-        f"{SIDE}",
+        f"{METRIC_SIDE}",
         f"{ours:.2f}",
         f"{plain:.2f}",
         f"{ours / plain:.2f}",
@@ -128,26 +125,25 @@ def row(metric: str) -> list[str]:
     ]
 
 
-def _row_of_all() -> list[str]:
-    (seconds,) = medians([all_metrics(LARGE_SIDE)], repeats=1)
-    memory = _in_fresh_process(ALL, LARGE_SIDE, "ours")
-    return [ALL, f"{LARGE_SIDE}", f"{seconds:.1f}", "", "", f"{memory:.0f}", "", ""]
+def _measure_row_of_all() -> list[str]:
+    (seconds,) = medians([make_job_of_all(ALL_METRICS_SIDE)], repeats=1)
+    memory = _in_fresh_process(ALL, ALL_METRICS_SIDE, "ours")
+    return [ALL, f"{ALL_METRICS_SIDE}", f"{seconds:.1f}", "", "", f"{memory:.0f}", "", ""]
 
 
 def _in_fresh_process(metric: str, side: int, who: str) -> float:
-    command = [sys.executable, "-m", "performance.metrics", metric, str(side), who]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    return float(run_in_fresh_process("performance.metrics", metric, side, who))
 
 
 def main() -> None:
     """Measure everything and write it to RESULTS.md."""
     header = ["metric", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB", "apart by"]
-    write_section("Metrics", ABOUT, header, [*map(row, ALONE), _row_of_all()])
+    write_section("Metrics", ABOUT, header, [*map(measure_row, ALONE), _measure_row_of_all()])
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         metric, side, who = sys.argv[1:]
-        print(peak_megabytes(all_metrics(int(side)) if metric == ALL else jobs(metric, int(side))[who]))
+        print(peak_megabytes(make_job_of_all(int(side)) if metric == ALL else make_jobs(metric, int(side))[who]))
     else:
         main()

@@ -20,107 +20,107 @@ from pathlib import Path
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, sync_playwright
 
-from performance.measuring import write_section
-from performance.upscale import scene
+from performance.measuring import ROOT, write_section
+from performance.scene import make_scene
 from pipelines.catalog import rows as catalog
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from ui.tabs.upscale import FIRST_MODEL
 
-ROOT = Path(__file__).parents[1]
-REPEATS = 5
+CLICKS = 5
+RUN = "#actions button.primary"
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """A fresh page's address, once it has answered for the first time."""
+def serve_page() -> Iterator[str]:
+    """A fresh page's URL, once it has answered for the first time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
+    url = f"http://127.0.0.1:{port}/"
     env = os.environ | {"PORT": str(port)}
     with subprocess.Popen([sys.executable, "app.py"], stdout=subprocess.DEVNULL, cwd=ROOT, env=env) as server:
         try:
-            while not _answers(address):
+            while not _answers(url):
                 time.sleep(0.02)
-            yield address
+            yield url
         finally:
             server.terminate()
 
 
-def _answers(address: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        urllib.request.urlopen(address).read()
+        urllib.request.urlopen(url).read()
     except OSError:
         return False
     return True
 
 
-def first_page() -> float:
+def time_first_page() -> float:
     """Seconds from `python app.py` to the page's first whole answer, median of 3 starts."""
     taken = []
     for _ in range(3):
         start = time.perf_counter()
-        with served():
+        with serve_page():
             taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
 
 @contextmanager
-def opened(address: str) -> Iterator[Page]:
+def open_in_chromium(url: str) -> Iterator[Page]:
     """The page in Chromium, ready for a click."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page()
-        page.goto(address)
-        page.get_by_role("button", name="Enlarge", exact=True, disabled=False).wait_for()
+        page.goto(url)
+        page.locator(f"{RUN}:enabled").wait_for()
         yield page
         chromium.close()
 
 
-def first_click() -> float:
+def time_first_click() -> float:
     """Seconds from a click on a page just opened, of a server just started, to its result; median of 3 starts."""
     taken = []
     for _ in range(3):
-        with served() as address, opened(address) as page:
+        with serve_page() as url, open_in_chromium(url) as page:
             start = time.perf_counter()
-            page.get_by_role("button", name="Enlarge", exact=True).click()
+            page.locator(RUN).click()
             page.locator("#progress", has_text="Done in").wait_for()
             taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
 
-def click_to_result(address: str, picture: Path) -> float:
-    """Seconds from the click on Enlarge to the new result's facts and both pictures in sight, median of REPEATS."""
-    with opened(address) as page:
+def time_click(url: str, picture: Path) -> float:
+    """Seconds from the click to the new result's facts and both pictures in sight, median of CLICKS."""
+    with open_in_chromium(url) as page:
         page.locator("#picture").get_by_label("Remove Image").click()
         page.locator("#picture input[type=file]").set_input_files(picture)
         page.locator(".plan", has_text="512 × 512").wait_for()
-        taken = [_one_click(page, f"x{scale}", 512 * scale) for scale in (2, 4) * REPEATS]
+        taken = [_time_one_click(page, f"x{scale}", 512 * scale) for scale in (2, 4) * CLICKS]
     return statistics.median(taken[::2])
 
 
-def _one_click(page: Page, scale: str, width: int) -> float:
+def _time_one_click(page: Page, scale: str, width: int) -> float:
     page.get_by_label(scale).check()
     page.locator(".plan", has_text=f"{width} × {width}").wait_for()
     start = time.perf_counter()
-    page.get_by_role("button", name="Enlarge", exact=True).click()
+    page.locator(RUN).click()
     page.wait_for_function(
         "width => [...document.querySelectorAll('#compare img')].every(each => each.naturalWidth === width)", arg=width
     )
     return time.perf_counter() - start
 
 
-def answer_while_busy(address: str, picture: Path) -> float:
-    """Slowest of REPEATS answers of the page, in seconds, while an enlargement to 64 megapixels runs."""
-    job = Client(address, verbose=False).submit(handle_file(picture), "lanczos", "x8", api_name="/upscale")
+def time_answer_while_busy(url: str, picture: Path) -> float:
+    """Slowest of CLICKS answers of the page, in seconds, while an enlargement to 64 megapixels runs."""
+    job = Client(url, verbose=False).submit(handle_file(picture), "lanczos", "x8", api_name="/upscale")
     busy = threading.Event()
     job.add_done_callback(lambda done: busy.set())
     taken: list[float] = []
-    while not busy.is_set() and len(taken) < REPEATS:
+    while not busy.is_set() and len(taken) < CLICKS:
         time.sleep(0.1)
         start = time.perf_counter()
-        urllib.request.urlopen(address).read()
+        urllib.request.urlopen(url).read()
         taken.append(time.perf_counter() - start)
     job.result()
     return max(taken)
@@ -128,21 +128,21 @@ def answer_while_busy(address: str, picture: Path) -> float:
 
 def main() -> None:
     """Measure and write to RESULTS.md."""
-    with tempfile.TemporaryDirectory() as folder, served() as address:
+    with tempfile.TemporaryDirectory() as folder, serve_page() as url:
         small, large = Path(folder) / "small.png", Path(folder) / "large.png"
-        images.write(Picture(scene(512)), small)
-        images.write(Picture(scene(1000)), large)
+        images.write(Picture(make_scene(512)), small)
+        images.write(Picture(make_scene(1000)), large)
         name = catalog.find(FIRST_MODEL).name
         rows = [
-            ["`python app.py` to the first whole page, median of 3", f"{first_page():.1f}"],
+            ["`python app.py` to the first whole page, median of 3", f"{time_first_page():.1f}"],
             [
-                f"click to {name} x2 of 512 x 512 in sight, median of {REPEATS}",
-                f"{click_to_result(address, small):.2f}",
+                f"click to {name} x2 of 512 x 512 in sight, median of {CLICKS}",
+                f"{time_click(url, small):.2f}",
             ],
-            [f"first click after a start, to {name} x4 of the first example, median of 3", f"{first_click():.2f}"],
+            [f"first click after a start, to {name} x4 of the first example, median of 3", f"{time_first_click():.2f}"],
             [
-                f"page's answer while 64 megapixels are made, slowest of {REPEATS}",
-                f"{answer_while_busy(address, large):.2f}",
+                f"page's answer while 64 megapixels are made, slowest of {CLICKS}",
+                f"{time_answer_while_busy(url, large):.2f}",
             ],
         ]
     write_section("The page", "In headless Chromium on the same machine as the server.", ["what", "seconds"], rows)

@@ -7,22 +7,21 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from performance.measuring import medians, peak_megabytes, write_section
 from pipelines.images.encode import Format, encode
-from pipelines.images.picture import Picture, Pixels, to_uint8
+from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 
-SIDE = 4096
-PILLOW: dict[Format, dict[str, Any]] = {
+PICTURE_SIDE = 4096
+PILLOW_OPTIONS: dict[Format, dict[str, Any]] = {
     "png": {},
     "webp": {"lossless": True, "exact": True},
     "jpeg": {"quality": 95, "subsampling": 0},
 }
 
 
-def pictures(side: int = SIDE) -> dict[str, Pixels]:
+def make_pictures(side: int = PICTURE_SIDE) -> dict[str, Pixels]:
     """Made pictures of what people enlarge, (side, side, 3) in [0, 1].
 
     An enlarged scene of soft shapes, the same with sensor noise, and pure noise; a page of text, and pixel art of 16
@@ -38,12 +37,12 @@ def pictures(side: int = SIDE) -> dict[str, Pixels]:
         "scene": scene,
         "noisy": noisy,
         "noise": random.random(scene.shape, np.float32),
-        "text": _text(random, side),
-        "pixels": _pixels(random, side),
+        "text": _draw_text(random, side),
+        "pixels": _draw_tiles(random, side),
     }
 
 
-def _text(random: np.random.Generator, side: int) -> Pixels:
+def _draw_text(random: np.random.Generator, side: int) -> Pixels:
     """Lines of random words, black on white, in letters 20 pixels high."""
     page = Image.new("L", (side, side), 255)
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(20)
@@ -55,7 +54,7 @@ def _text(random: np.random.Generator, side: int) -> Pixels:
     return np.repeat(np.asarray(page, np.float32)[..., None] / np.float32(255), 3, axis=2)
 
 
-def _pixels(random: np.random.Generator, side: int) -> Pixels:
+def _draw_tiles(random: np.random.Generator, side: int) -> Pixels:
     """A map of 64 tiles of 16 x 16 pixels, enlarged by nearest neighbour."""
     palette = random.integers(0, 256, (16, 3), np.uint8).astype(np.float32) / np.float32(255)
     tiles = random.integers(0, 16, (64, 16, 16))
@@ -64,14 +63,14 @@ def _pixels(random: np.random.Generator, side: int) -> Pixels:
     return palette[indices.repeat(4, axis=0).repeat(4, axis=1)]
 
 
-def row(name: str, pixels: Pixels, format_: Format) -> list[str]:
+def measure_row(name: str, pixels: Pixels, format_: Format) -> list[str]:
     """One line of the table: a format on a picture."""
     rounded, picture = to_uint8(pixels), Picture(pixels)
     extra = peak_megabytes(lambda: encode(picture, format_))
-    ours, pillow = medians([lambda: encode(picture, format_), lambda: _pillow(rounded, format_)], repeats=1)
+    ours, pillow = medians([lambda: encode(picture, format_), lambda: _encode_by_pillow(rounded, format_)], repeats=1)
     data = encode(picture, format_)
     exact = np.array_equal(np.asarray(Image.open(BytesIO(data))), rounded)
-    sizes = (len(data) / 1e6, len(_pillow(rounded, format_)) / 1e6)
+    sizes = (len(data) / 1e6, len(_encode_by_pillow(rounded, format_)) / 1e6)
     return [
         format_,
         name,
@@ -84,9 +83,9 @@ def row(name: str, pixels: Pixels, format_: Format) -> list[str]:
     ]
 
 
-def _pillow(rounded: npt.NDArray[np.uint8], format_: Format) -> bytes:
+def _encode_by_pillow(rounded: Pixels8, format_: Format) -> bytes:
     stream = BytesIO()
-    Image.fromarray(rounded).save(stream, format_.upper(), **PILLOW[format_])
+    Image.fromarray(rounded).save(stream, format_.upper(), **PILLOW_OPTIONS[format_])
     return stream.getvalue()
 
 
@@ -103,9 +102,11 @@ def main() -> None:
         "peak, MB",
         "exact",
     ]
-    rows = [row(name, pixels, format_) for format_ in PILLOW for name, pixels in pictures().items()]
+    rows = [
+        measure_row(name, pixels, format_) for format_ in PILLOW_OPTIONS for name, pixels in make_pictures().items()
+    ]
     about = "From float32 (Pillow: from 8 bits); one timed run after a warm-up; peak memory above what was held before."
-    write_section(f"Writing a picture of {SIDE} x {SIDE}", about, header, rows)
+    write_section(f"Writing a picture of {PICTURE_SIDE} x {PICTURE_SIDE}", about, header, rows)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from performance.measuring import table, write_section
+from performance.measuring import table_lines, write_section
 from pipelines.catalog.rows import MODELS
 from pipelines.catalog.schema import SCALES, Model
 from pipelines.enlarge import enlarge
@@ -56,45 +56,45 @@ Enlarge: TypeAlias = Callable[[Pixels8], Pixels8]
 Scores: TypeAlias = Mapping[str, float]
 
 
-def cases(pictures: Sequence[Pixels8], scale: int) -> Iterator[tuple[str, list[Pixels8]]]:
+def degrade_all(pictures: Sequence[Pixels8], scale: int) -> Iterator[tuple[str, list[Pixels8]]]:
     """Each degradation's name, and what it makes of the pictures."""
     for by in CASES:
         yield by.name, [degrade(picture, scale, by) for picture in pictures]
 
 
-def score(models: Mapping[str, Enlarge], low: Sequence[Pixels8], high: Sequence[Pixels8]) -> Scores:
+def score_models(models: Mapping[str, Enlarge], low: Sequence[Pixels8], high: Sequence[Pixels8]) -> Scores:
     """Each model's mean PSNR of luma over the pictures."""
     scale = high[0].shape[0] // low[0].shape[0]
     return {
-        name: fmean(luma_psnr(model(small), large, scale) for small, large in zip(low, high, strict=True))
+        name: fmean(measure_psnr(model(small), large, scale) for small, large in zip(low, high, strict=True))
         for name, model in models.items()
     }
 
 
-def luma_psnr(output: Pixels8, original: Pixels8, crop: int) -> float:
+def measure_psnr(output: Pixels8, original: Pixels8, crop: int) -> float:
     """PSNR of luma in dB, without `crop` pixels at each border."""
     one, other = (torch.from_numpy(each).permute(2, 0, 1)[None].float() / 255 for each in (output, original))
     return psnr_y(one, other, crop)
 
 
-def line(name: str, scores: Scores) -> list[str]:
+def describe_case(name: str, scores: Scores) -> list[str]:
     """One row of the table: the plain kernels, and each other model with its distance to the better of them."""
     best = max(scores[kernel] for kernel in PLAIN)
     others = [f"{value:.2f} ({value - best:+.2f})" for key, value in scores.items() if key not in PLAIN]
     return [name, *(f"{scores[kernel]:.2f}" for kernel in PLAIN), *others]
 
 
-def middle(picture: Pixels, side: int, scale: int) -> Pixels8:
+def crop_middle(picture: Pixels, side: int, scale: int) -> Pixels8:
     """The middle `side` pixels, or as many as there are, a multiple of the scale; rounded to 8 bits."""
     height, width = (min(side, length) // scale * scale for length in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return to_uint8(np.ascontiguousarray(picture[top : top + height, left : left + width]))
 
 
-def chosen(keys: Sequence[str], scale: int) -> dict[str, Enlarge]:
+def choose_models(keys: Sequence[str], scale: int) -> dict[str, Enlarge]:
     """The plain kernels, and the models named, or all that are here and need no prompt, as functions."""
     rows = [model for model in MODELS if model.key in (*PLAIN, *keys) or (not keys and is_here(model, scale))]
-    return {model.key: partial(by_model, model.key, scale) for model in rows if scale in model.scales}
+    return {model.key: partial(enlarge_by_model, model.key, scale) for model in rows if scale in model.scales}
 
 
 def is_here(model: Model, scale: int) -> bool:
@@ -103,13 +103,13 @@ def is_here(model: Model, scale: int) -> bool:
     return model.family != "diffusion" and scale in model.scales and (needed is None or bool(weights.find(needed)))
 
 
-def by_model(key: str, scale: int, low: Pixels8) -> Pixels8:
+def enlarge_by_model(key: str, scale: int, low: Pixels8) -> Pixels8:
     """What the product makes of it."""
     pixels = low.astype(np.float32) / np.float32(255)
     return to_uint8(finish(enlarge(Picture(pixels), [load(key, scale)])).picture.pixels)
 
 
-def by_file(path: Path) -> tuple[int, Enlarge]:
+def read_candidate(path: Path) -> tuple[int, Enlarge]:
     """A network that is in no table yet: its scale, and how it enlarges, whole, on the device of now."""
     network = read_network(path)
     forward = Forward(network, devices.choose_device(light=True))
@@ -126,16 +126,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=8, help="pictures")
     parser.add_argument("--crop", type=int, default=384, help="pixels a side")
     options = parser.parse_args(arguments)
-    tried = {path.stem: by_file(path) for path in options.files}
+    tried = {path.stem: read_candidate(path) for path in options.files}
     originals = [images.read(path).pixels for path in find_pictures(options.pictures)[: options.most]]
     for scale in options.scale:
-        high = [middle(picture, options.crop, scale) for picture in originals]
-        models = chosen(options.models, scale) | {name: run for name, (by, run) in tried.items() if by == scale}
+        high = [crop_middle(picture, options.crop, scale) for picture in originals]
+        models = choose_models(options.models, scale) | {name: run for name, (by, run) in tried.items() if by == scale}
         header = ["shrunk by", *PLAIN, *(name for name in models if name not in PLAIN)]
-        done = tqdm(cases(high, scale), total=len(CASES), desc=f"x{scale}")
-        rows = [line(name, score(models, low, high)) for name, low in done]
+        done = tqdm(degrade_all(high, scale), total=len(CASES), desc=f"x{scale}")
+        rows = [describe_case(name, score_models(models, low, high)) for name, low in done]
         if options.files:
-            print("\n".join(table(header, rows)), flush=True)
+            print("\n".join(table_lines(header, rows)), flush=True)
         else:
             about = ABOUT.format(pictures=len(high), crop=options.crop, scale=scale)
             write_section(f"Pictures as people have them, x{scale}", about, header, rows)

@@ -3,16 +3,15 @@
 python -m performance.swift    with UPSCALE_WEIGHTS_DIR, where FSRCNN's files lie
 """
 
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-from performance.measuring import medians, peak_megabytes, write_section
-from performance.real_esrgan import plain
-from performance.upscale import dnn_superres, scene
+from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.real_esrgan.networks import run_plain
+from performance.scene import make_scene
+from performance.upscale import enlarge_by_opencv
 from pipelines.catalog.rows import find
 from pipelines.enlarge import enlarge
 from pipelines.images.picture import Picture, to_uint8
@@ -21,7 +20,6 @@ from pipelines.upscalers.loading import load
 from pipelines.upscalers.network import NetworkUpscaler
 from pipelines.weights import fetch as weights
 
-ROOT = Path(__file__).parents[1]
 CASES = [
     *[("swift", 2, side) for side in (256, 512, 1024)],
     *[(key, scale, 512) for key, scale in (("swift", 3), ("swift", 4), ("srcnn", 2), ("srcnn", 4))],
@@ -33,20 +31,20 @@ ABOUT = (
 )
 
 
-def jobs(key: str, scale: int, side: int) -> dict[str, Callable[[], object]]:
+def make_jobs(key: str, scale: int, side: int) -> dict[str, Callable[[], object]]:
     """The same enlargement by us, by FSRCNN, and by torch."""
-    pixels, ours = scene(side), load(key, scale)
+    pixels, ours = make_scene(side), load(key, scale)
     assert isinstance(ours, NetworkUpscaler)
     return {
         "ours": lambda: finish(enlarge(Picture(pixels), [ours])),
-        "FSRCNN": dnn_superres(find("fsrcnn"), scale, to_uint8(pixels)),
-        "torch": lambda: plain(ours.network, pixels),
+        "FSRCNN": enlarge_by_opencv(find("fsrcnn"), scale, to_uint8(pixels)),
+        "torch": lambda: run_plain(ours.network, pixels),
     }
 
 
-def row(key: str, scale: int, side: int) -> list[str]:
+def measure_row(key: str, scale: int, side: int) -> list[str]:
     """One line of the table."""
-    each = jobs(key, scale, side)
+    each = make_jobs(key, scale, side)
     ours, fsrcnn, by_torch = medians(list(each.values()), repeats=9)
     memory = [_in_fresh_process(key, scale, side, who) for who in each]
     seconds = [f"{ours:.3f}", f"{fsrcnn:.3f}", f"{ours / fsrcnn:.2f}", f"{by_torch:.3f}", f"{ours / by_torch:.2f}"]
@@ -54,8 +52,7 @@ def row(key: str, scale: int, side: int) -> list[str]:
 
 
 def _in_fresh_process(key: str, scale: int, side: int, who: str) -> float:
-    command = [sys.executable, "-m", "performance.swift", key, str(scale), str(side), who]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    return float(run_in_fresh_process("performance.swift", key, scale, side, who))
 
 
 def main() -> None:
@@ -65,7 +62,7 @@ def main() -> None:
         sys.exit("FSRCNN's files are not here: UPSCALE_WEIGHTS_DIR says where they lie.")
     seconds = ["ours, s", "FSRCNN, s", "ours / FSRCNN", "torch, s", "ours / torch"]
     memory = ["ours, MB", "FSRCNN, MB", "torch, MB"]
-    rows = [row(*case) for case in CASES]
+    rows = [measure_row(*case) for case in CASES]
     write_section("Swift and SRCNN", ABOUT, ["model", "side, px", *seconds, *memory], rows)
 
 
@@ -73,6 +70,6 @@ if __name__ == "__main__":
     torch.set_grad_enabled(False)
     if len(sys.argv) > 1:
         key, scale, side, who = sys.argv[1:]
-        print(peak_megabytes(jobs(key, int(scale), int(side))[who]))
+        print(peak_megabytes(make_jobs(key, int(scale), int(side))[who]))
     else:
         main()

@@ -35,26 +35,26 @@ from pipelines.weights import fetch as weights
 
 CHAINED_METRICS = (("psnr_y", 2), ("ssim_y", 4), ("consistency_psnr", 2))  # with their decimals
 SETS = {"Set5": "Set5/HR", "Set14": "Set14/HR", "Kodak24": "Kodak24"}
-KERNELS = {"bicubic": "antialiased bicubic", "opencv-cubic": "opencv-cubic, not antialiased"}
+KERNEL_NAMES = {"bicubic": "antialiased bicubic", "opencv-cubic": "opencv-cubic, not antialiased"}
 NO_JUDGES = no_judges("lpips is no part of these tables")
 ABOUT = (
     "Means over the set's pictures of PSNR in dB and SSIM, each as luma / RGB; the round trip by our own shrinking "
     "with the kernel named above. Every model whose weights could be had; – where a model has no such scale."
 )
-CHAINED = (
+ABOUT_CHAINS = (
     "Every pair that can run, best first, and the direct x8 models: mean over the 24 pictures with its 95 % interval "
     "(BCa bootstrap). Shrunk by 8 with antialiased bicubic, enlarged by the x4 and then the x2 model; between the two "
     "nothing is rounded. The score is the pipeline's."
 )
 
 
-def round_trips(pictures: Path, reports: Path, name: str, kernel: str) -> None:
+def measure_round_trips(pictures: Path, reports: Path, name: str, kernel: str) -> None:
     """The table of one set and kernel."""
     entries: dict[tuple[str, int], Summary] = {}
     for scale in SCALES:
         models = [model.key for model in MODELS if _runs(model, scale)]
         plan = Plan(ROUND_TRIP.key, scale, kernel, contenders(ROUND_TRIP.key, scale, models, []), repeats=0)
-        rows = _rows(plan, pictures / SETS[name], reports / f"{name}-x{scale}-{kernel}.json")
+        rows = _measure_rows(plan, pictures / SETS[name], reports / f"{name}-x{scale}-{kernel}.json")
         entries |= {(entry.model, scale): entry for entry in summarise(rows)}
     header = ["model", *(f"x{scale} {what}" for scale in SCALES for what in ("PSNR", "SSIM"))]
     lines = [
@@ -62,16 +62,16 @@ def round_trips(pictures: Path, reports: Path, name: str, kernel: str) -> None:
         for model in MODELS
         if any((model.key, scale) in entries for scale in SCALES)
     ]
-    write_section(f"{name}, {KERNELS[kernel]}", ABOUT, header, lines)
+    write_section(f"{name}, {KERNEL_NAMES[kernel]}", ABOUT, header, lines)
 
 
-def chains(pictures: Path, reports: Path) -> None:
+def measure_chains(pictures: Path, reports: Path) -> None:
     """The table of every pair of an x4 and an x2 model over Kodak24."""
     first, second = ([model.key for model in MODELS if _runs(model, scale)] for scale in (4, 2))
     pairs = [[Stage(x4, 4), Stage(x2, 2)] for x4, x2 in product(first, second)]
     models = [model.key for model in MODELS if _runs(model, 8)]
     plan = Plan(CHAINED_8X.key, 8, "bicubic", contenders(CHAINED_8X.key, 8, models, pairs), repeats=0)
-    rows = _rows(plan, pictures / SETS["Kodak24"], reports / "Kodak24-chained.json")
+    rows = _measure_rows(plan, pictures / SETS["Kodak24"], reports / "Kodak24-chained.json")
     entries = sorted(summarise(rows), key=lambda entry: -(entry.metrics["psnr_y"].mean or 0))
     lines = [
         [
@@ -80,10 +80,10 @@ def chains(pictures: Path, reports: Path) -> None:
         ]
         for entry in entries
     ]
-    write_section("Chained 8x over Kodak24", CHAINED, ["stages", "PSNR Y, dB", "SSIM Y", "consistency, dB"], lines)
+    write_section("Chained 8x over Kodak24", ABOUT_CHAINS, ["stages", "PSNR Y, dB", "SSIM Y", "consistency, dB"], lines)
 
 
-def _rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
+def _measure_rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
     found, _ = subjects([folder])
     head = start_report(plan, [], "", NO_JUDGES)
     earlier = read_earlier_rows(path, head, plan, found)
@@ -123,9 +123,9 @@ def main() -> None:
         sys.exit("Usage: python -m performance.tables PICTURES REPORTS")
     pictures, reports = map(Path, sys.argv[1:])
     reports.mkdir(parents=True, exist_ok=True)
-    for name, kernel in product(SETS, KERNELS):
-        round_trips(pictures, reports, name, kernel)
-    chains(pictures, reports)
+    for name, kernel in product(SETS, KERNEL_NAMES):
+        measure_round_trips(pictures, reports, name, kernel)
+    measure_chains(pictures, reports)
 
 
 if __name__ == "__main__":

@@ -5,28 +5,25 @@ python -m performance.upscale
 Models whose weights are not here are left out; UPSCALE_WEIGHTS_DIR says where they lie.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from performance.measuring import medians, peak_megabytes, write_section
+from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.scene import make_scene
 from pipelines.catalog.rows import MODELS
 from pipelines.catalog.schema import CPU_ENGINES, Model
 from pipelines.enlarge import enlarge
 from pipelines.images import resample
-from pipelines.images.picture import Picture, Pixels, to_uint8
+from pipelines.images.picture import Picture, Pixels8, to_uint8
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from pipelines.weights import fetch as weights
 
-SCALE = 2
-SIDES = (256, 1024)
-ROOT = Path(__file__).parents[1]
+MEASURED_SCALE = 2
+MEASURED_SIDES = (256, 1024)
 ABOUT = (
     "Plain is Pillow's `resize` for the classical ones and `cv2.dnn_superres` on the whole picture for the networks, "
     "both from and to 8 bits; ours is from and to float32. Median of 5 after a warm-up, taking turns; peak memory "
@@ -34,31 +31,23 @@ ABOUT = (
 )
 
 
-def scene(side: int) -> Pixels:
-    """A made picture of soft shapes and noise, at 8 bits: (side, side, 3)."""
-    random = np.random.default_rng(0)
-    coarse = Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).resize((side, side))
-    noisy = np.asarray(coarse, np.float32) / 255 + random.normal(0, 0.05, (side, side, 3))
-    return to_uint8(noisy.astype(np.float32)).astype(np.float32) / np.float32(255)
-
-
-def jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
+def make_jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
     """The same enlargement by us and by the plain library."""
-    pixels = scene(side)
-    ours = load(model.key, SCALE)
+    pixels = make_scene(side)
+    ours = load(model.key, MEASURED_SCALE)
     return {"ours": lambda: finish(enlarge(Picture(pixels), [ours])), "plain": _plain(model, to_uint8(pixels))}
 
 
-def _plain(model: Model, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:
+def _plain(model: Model, rgb: Pixels8) -> Callable[[], object]:
     if model.engine == "classical":
-        image, size = Image.fromarray(rgb), (rgb.shape[1] * SCALE, rgb.shape[0] * SCALE)
+        image, size = Image.fromarray(rgb), (rgb.shape[1] * MEASURED_SCALE, rgb.shape[0] * MEASURED_SCALE)
         kernel = resample.PILLOW_KERNELS.get(model.key, Image.Resampling.NEAREST)
         return lambda: image.resize(size, kernel)
-    return dnn_superres(model, SCALE, rgb)
+    return enlarge_by_opencv(model, MEASURED_SCALE, rgb)
 
 
-def dnn_superres(model: Model, scale: int, rgb: npt.NDArray[np.uint8]) -> Callable[[], object]:
-    """The picture enlarged by OpenCV alone."""
+def enlarge_by_opencv(model: Model, scale: int, rgb: Pixels8) -> Callable[[], object]:
+    """What enlarges the picture by OpenCV alone."""
     import cv2
 
     needed = model.scales[scale]
@@ -71,9 +60,9 @@ def dnn_superres(model: Model, scale: int, rgb: npt.NDArray[np.uint8]) -> Callab
     return lambda: network.upsample(bgr)
 
 
-def row(model: Model, side: int) -> list[str]:
+def measure_row(model: Model, side: int) -> list[str]:
     """One line of the table."""
-    both = jobs(model, side)
+    both = make_jobs(model, side)
     ours, plain = medians([both["ours"], both["plain"]])
     memory = {who: _in_fresh_process(model, side, who) for who in both}
     return [
@@ -88,20 +77,19 @@ def row(model: Model, side: int) -> list[str]:
 
 
 def _in_fresh_process(model: Model, side: int, who: str) -> float:
-    command = [sys.executable, "-m", "performance.upscale", model.key, str(side), who]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    return float(run_in_fresh_process("performance.upscale", model.key, side, who))
 
 
 def main() -> None:
     """Measure everything and write it to RESULTS.md."""
-    here = [model for model in MODELS if SCALE in model.scales and _is_here(model)]
+    here = [model for model in MODELS if MEASURED_SCALE in model.scales and _is_here(model)]
     header = ["model", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB"]
-    rows = [row(model, side) for side in SIDES for model in here]
-    write_section(f"Enlarging x{SCALE}", ABOUT, header, rows)
+    rows = [measure_row(model, side) for side in MEASURED_SIDES for model in here]
+    write_section(f"Enlarging x{MEASURED_SCALE}", ABOUT, header, rows)
 
 
 def _is_here(model: Model) -> bool:
-    needed = model.scales[SCALE]
+    needed = model.scales[MEASURED_SCALE]
     return model.engine in CPU_ENGINES and (needed is None or weights.find(needed) is not None)
 
 
@@ -109,6 +97,6 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         key, side, who = sys.argv[1:]
         (chosen,) = (model for model in MODELS if model.key == key)
-        print(peak_megabytes(jobs(chosen, int(side))[who]))
+        print(peak_megabytes(make_jobs(chosen, int(side))[who]))
     else:
         main()

@@ -18,18 +18,18 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from performance.measuring import medians, peak_megabytes, write_section
-from performance.upscale import scene
+from performance.scene import make_scene
 from pipelines.images.picture import Pixels8, to_uint8
 from pipelines.images.pyramid import ERROR_LEVELS, compute_heat, write_pyramid
 from pipelines.runs import finish
 from ui.widgets.viewer import Pane, View, Viewer, tiles_folder
 
-SIDE = 4096
+VIEWED_SIDE = 4096
 PICTURES = 6
 FRAMES = 300
 ABOUT = (
-    f"{PICTURES} pictures of {SIDE} x {SIDE} in panes at 1280 pixels width, headless Chromium drawing on the "
-    f"processor. A frame is the time between two calls of requestAnimationFrame, over {FRAMES} of them, with the "
+    f"{PICTURES} pictures of {VIEWED_SIDE} x {VIEWED_SIDE} in panes at 1280 pixels width, headless Chromium drawing on "
+    f"the processor. A frame is the time between two calls of requestAnimationFrame, over {FRAMES} of them, with the "
     "mouse moved or the wheel turned in each; fetching and decoding tiles included."
 )
 # One event a frame, sent from within the page: the automation's own would come unevenly.
@@ -55,13 +55,13 @@ EACH_FRAME = """([kind, frames]) => new Promise((done) => {
 })"""
 
 
-def pictures() -> list[Pixels8]:
+def make_pictures() -> list[Pixels8]:
     """The same made scene, shifted, so that no two panes can share a tile."""
-    first = to_uint8(scene(SIDE))
+    first = to_uint8(make_scene(VIEWED_SIDE))
     return [np.ascontiguousarray(np.roll(first, 100 * number, axis=1)) for number in range(PICTURES)]
 
 
-def frame_times(page: Page, kind: str, *keys: str) -> list[float]:
+def time_frames(page: Page, kind: str, *keys: str) -> list[float]:
     """Milliseconds of each frame while the panes are moved, from the view that the keys lead to."""
     page.locator(".panes").focus()
     for key in keys:
@@ -70,34 +70,34 @@ def frame_times(page: Page, kind: str, *keys: str) -> list[float]:
     return [after - before for before, after in pairwise(times)]
 
 
-def row(what: str, milliseconds: Sequence[float]) -> list[str]:
+def describe_frames(what: str, milliseconds: Sequence[float]) -> list[str]:
     """Median and 95th percentile of the frames."""
     median, slow = statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
     return [what, f"{median:.1f} ms", f"{slow:.1f} ms", f"{1000 / median:.0f} frames a second"]
 
 
-def in_browser(address: str) -> list[list[str]]:
+def measure_in_browser(url: str) -> list[list[str]]:
     """Frame times of a first pass, in which tiles are fetched, and the memory that is held after all of them."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(address)
+        page.goto(url)
         page.locator(".panes[aria-busy=false]").wait_for()
         rows = [
-            row("dragging at 100 %", frame_times(page, "drag", "1")),
-            row("dragging at 51 %", frame_times(page, "drag", "1", "-", "-", "-")),
-            row("zooming with the wheel from all of it on", frame_times(page, "wheel", "0")),
+            describe_frames("dragging at 100 %", time_frames(page, "drag", "1")),
+            describe_frames("dragging at 51 %", time_frames(page, "drag", "1", "-", "-", "-")),
+            describe_frames("zooming with the wheel from all of it on", time_frames(page, "wheel", "0")),
         ]
         page.get_by_role("button", name="Difference").click()
-        rows.append(row("dragging five maps of the difference at 100 %", frame_times(page, "drag", "1")))
+        rows.append(describe_frames("dragging five maps of the difference at 100 %", time_frames(page, "drag", "1")))
         heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
         chromium.close()
     return [*rows, ["JavaScript's memory after that, without the decoded tiles", f"{heap:.0f} MB", "", ""]]
 
 
-def tiles() -> list[list[str]]:
+def measure_tiles() -> list[list[str]]:
     """Seconds and memory to write the tiles of one picture, and of its difference from another."""
-    one, two = pictures()[:2]
+    one, two = make_pictures()[:2]
     difference = compute_heat(one, two, ERROR_LEVELS)
     with tempfile.TemporaryDirectory() as folder:
         jobs: list[tuple[str, Callable[[], object]]] = [
@@ -114,10 +114,10 @@ def tiles() -> list[list[str]]:
 
 def main() -> None:
     """Measure and write to RESULTS.md."""
-    rows = tiles()
+    rows = measure_tiles()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        original, *results = pictures()
+        original, *results = make_pictures()
         panes = [Pane("Original", "", finish(write_pyramid(original, tiles_folder())))]
         for number, result in enumerate(results, 1):
             picture = finish(write_pyramid(result, tiles_folder()))
@@ -125,8 +125,8 @@ def main() -> None:
             panes.append(Pane(f"Result {number}", "", picture, error))
         with gr.Blocks(analytics_enabled=False) as page:
             Viewer(View(panes))
-        _, address, _ = page.launch(prevent_thread_lock=True, quiet=True)
-        rows = in_browser(address) + rows
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
+        rows = measure_in_browser(url) + rows
         page.close()
     write_section("The viewer", ABOUT, ["what", "median", "95th percentile", ""], rows)
 

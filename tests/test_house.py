@@ -185,7 +185,6 @@ def test_pipelines_is_a_short_list() -> None:
     assert len([path for path in inside if path.is_dir()]) <= 8
 
 
-@pytest.mark.xfail(strict=True, reason="the interfaces come after the moves")
 def test_no_file_is_longer_than_one_reads_at_a_sitting() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules().values()}
     scripts = ROOT.glob("ui/static/**/*.*")

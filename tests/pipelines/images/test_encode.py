@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 
-from performance.pictures import pictures
+from performance.pictures import make_pictures
 from pipelines.errors import BadSetting
 from pipelines.images.door import read
 from pipelines.images.encode import Format, encode, list_losses
@@ -115,7 +115,7 @@ def test_strips_join_without_a_seam() -> None:
 @pytest.mark.parametrize("grey", [False, True])
 def test_png_is_about_as_small_as_pillows(grey: bool) -> None:
     """Of what people enlarge, and of what is all one colour but for a few lines of text."""
-    made = pictures(1024)
+    made = make_pictures(1024)
     made["sign"] = np.ones_like(made["text"])
     made["sign"][400:500] = made["text"][400:500]
     for name, pixels in made.items():
@@ -126,7 +126,7 @@ def test_png_is_about_as_small_as_pillows(grey: bool) -> None:
 
 def test_png_takes_a_fraction_of_pillows_time() -> None:
     """Processor time, of all threads together: half is far more than is measured, so that a busy machine may pass."""
-    made = pictures(2048)
+    made = make_pictures(2048)
     for name in ("scene", "noisy", "noise"):
         picture, values = Picture(made[name]), to_uint8(made[name])
         start = time.process_time()

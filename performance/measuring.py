@@ -46,7 +46,7 @@ def _kilobytes(field: str) -> int:
 
 
 def run_in_fresh_process(module: str, *arguments: object) -> str:
-    """What `python -m module` with those arguments prints: it has loaded nothing yet, and holds no memory."""
+    """Returns what `python -m module` with those arguments prints: it has loaded nothing yet, and holds no memory."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
 
@@ -59,7 +59,7 @@ def describe_processor() -> str:
 
 
 def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Put a table into RESULTS.md under its title, in place of the one of an earlier run, with date and processor."""
+    """Puts a table into RESULTS.md under its title, in place of the one of an earlier run, with date and processor."""
     lines = [
         f"## {title}",
         "",

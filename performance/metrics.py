@@ -66,7 +66,7 @@ def make_jobs(metric: str, side: int) -> Jobs:
 
 
 def make_job_of_all(side: int) -> Callable[[], object]:
-    """All metrics together, by us."""
+    """Returns all metrics together, by us."""
     x, y = make_noise_pair(side)
     low, judges = np.ascontiguousarray(x[::2, ::2]), Judges({"lpips": make_random_lpips()})
     return lambda: finish(score(Sample(x, y, low, 2, judges)))
@@ -136,7 +136,7 @@ def _in_fresh_process(metric: str, side: int, who: str) -> float:
 
 
 def main() -> None:
-    """Measure everything and write it to RESULTS.md."""
+    """Measures everything and writes it to RESULTS.md."""
     header = ["metric", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB", "apart by"]
     write_section("Metrics", ABOUT, header, [*map(measure_row, ALONE), _measure_row_of_all()])
 

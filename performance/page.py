@@ -127,7 +127,7 @@ def time_answer_while_busy(url: str, picture: Path) -> float:
 
 
 def main() -> None:
-    """Measure and write to RESULTS.md."""
+    """Measures, and writes to RESULTS.md."""
     with tempfile.TemporaryDirectory() as folder, serve_page() as url:
         small, large = Path(folder) / "small.png", Path(folder) / "large.png"
         images.write(Picture(make_scene(512)), small)

@@ -90,7 +90,7 @@ def _encode_by_pillow(rounded: Pixels8, format_: Format) -> bytes:
 
 
 def main() -> None:
-    """Measure everything and write it to RESULTS.md."""
+    """Measures everything and writes it to RESULTS.md."""
     header = [
         "format",
         "picture",

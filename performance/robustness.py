@@ -98,13 +98,13 @@ def choose_models(keys: Sequence[str], scale: int) -> dict[str, Enlarge]:
 
 
 def is_here(model: Model, scale: int) -> bool:
-    """Whether the model can run now: all but diffusion, which invents, and models whose weights are not here."""
+    """Returns whether the model can run now: all but diffusion, which invents, and models without weights here."""
     needed = model.scales.get(scale)
     return model.family != "diffusion" and scale in model.scales and (needed is None or bool(weights.find(needed)))
 
 
 def enlarge_by_model(key: str, scale: int, low: Pixels8) -> Pixels8:
-    """What the product makes of it."""
+    """Returns what the product makes of it."""
     pixels = low.astype(np.float32) / np.float32(255)
     return to_uint8(finish(enlarge(Picture(pixels), [load(key, scale)])).picture.pixels)
 
@@ -117,7 +117,7 @@ def read_candidate(path: Path) -> tuple[int, Enlarge]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure every degradation at each scale; write the tables to RESULTS.md, or only print them."""
+    """Measures every degradation at each scale; writes the tables to RESULTS.md, or only prints them."""
     parser = argparse.ArgumentParser(prog="python -m performance.robustness", description=__doc__)
     parser.add_argument("pictures", type=Path, nargs="+", help="folders of pictures")
     parser.add_argument("--scale", type=int, nargs="+", choices=SCALES, default=[2, 4])

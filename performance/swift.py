@@ -56,7 +56,7 @@ def _in_fresh_process(key: str, scale: int, side: int, who: str) -> float:
 
 
 def main() -> None:
-    """Measure everything and write it to RESULTS.md."""
+    """Measures everything and writes it to RESULTS.md."""
     needed = {scale: find("fsrcnn").scales[scale] for _, scale, _ in CASES}
     if not all(each and weights.find(each) for each in needed.values()):
         sys.exit("FSRCNN's files are not here: UPSCALE_WEIGHTS_DIR says where they lie.")

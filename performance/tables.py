@@ -118,7 +118,7 @@ def _interval(of: MetricSummary, digits: int) -> str:
 
 
 def main() -> None:
-    """Measure every table and write it to RESULTS.md."""
+    """Measures every table and writes it to RESULTS.md."""
     if len(sys.argv) != 3:
         sys.exit("Usage: python -m performance.tables PICTURES REPORTS")
     pictures, reports = map(Path, sys.argv[1:])

@@ -47,7 +47,7 @@ def _plain(model: Model, rgb: Pixels8) -> Callable[[], object]:
 
 
 def enlarge_by_opencv(model: Model, scale: int, rgb: Pixels8) -> Callable[[], object]:
-    """What enlarges the picture by OpenCV alone."""
+    """Returns what enlarges the picture by OpenCV alone."""
     import cv2
 
     needed = model.scales[scale]
@@ -81,7 +81,7 @@ def _in_fresh_process(model: Model, side: int, who: str) -> float:
 
 
 def main() -> None:
-    """Measure everything and write it to RESULTS.md."""
+    """Measures everything and writes it to RESULTS.md."""
     here = [model for model in MODELS if MEASURED_SCALE in model.scales and _is_here(model)]
     header = ["model", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB"]
     rows = [measure_row(model, side) for side in MEASURED_SIDES for model in here]

@@ -113,7 +113,7 @@ def measure_tiles() -> list[list[str]]:
 
 
 def main() -> None:
-    """Measure and write to RESULTS.md."""
+    """Measures, and writes to RESULTS.md."""
     rows = measure_tiles()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder

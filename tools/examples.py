@@ -15,12 +15,12 @@ from pipelines.catalog.rows import Stage
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.runs import finish
-from ui.examples import EXAMPLES, FOLDER, RESULT
+from ui.examples import EXAMPLES, EXAMPLES_FOLDER, FIRST_RESULT
 from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
 
 SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
 
-TEXT = """The resolution of a picture is the
+PAGE_TEXT = """The resolution of a picture is the
 number of its pixels. To enlarge it
 is to guess the ones between. Every
 method guesses in its own way: some
@@ -33,23 +33,23 @@ and compares the guess to the truth.
 0123456789  (x + y) / 2  aeg QRS &?"""
 
 
-def crop(name: str, box: tuple[int, int, int, int]) -> Image.Image:
+def crop_photograph(name: str, box: tuple[int, int, int, int]) -> Image.Image:
     """A part of one of scikit-image's pictures: left, top, right, bottom."""
     return Image.fromarray(getattr(data, name)()).crop(box)
 
 
-def page() -> Image.Image:
+def draw_page() -> Image.Image:
     """A page of small type, as a scan would show it."""
     size = (320 * SUPERSAMPLED, 240 * SUPERSAMPLED)
     image = Image.new("L", size, 246)
     font = ImageFont.load_default(14 * SUPERSAMPLED)
     ImageDraw.Draw(image).multiline_text(
-        (20 * SUPERSAMPLED, 14 * SUPERSAMPLED), TEXT, 25, font, spacing=4 * SUPERSAMPLED
+        (20 * SUPERSAMPLED, 14 * SUPERSAMPLED), PAGE_TEXT, 25, font, spacing=4 * SUPERSAMPLED
     )
     return image.resize((320, 240), Image.Resampling.BICUBIC)
 
 
-def drawing() -> Image.Image:
+def draw_boat() -> Image.Image:
     """A flat-coloured drawing with dark outlines: a sailing boat under a sun."""
     unit = SUPERSAMPLED
     image = Image.new("RGB", (288 * unit, 240 * unit), "#bfe3f2")
@@ -77,28 +77,28 @@ def drawing() -> Image.Image:
 
 
 def main() -> None:
-    """Write every example beside this file."""
+    """Writes every example beside this file."""
     pictures = {
-        "face": crop("astronaut", (128, 0, 352, 224)),
-        "page": page(),
-        "foliage": crop("grass", (0, 0, 256, 256)),
-        "building": crop("rocket", (0, 180, 320, 420)),
-        "drawing": drawing(),
-        "night-sky": crop("hubble_deep_field", (200, 80, 520, 320)),
+        "face": crop_photograph("astronaut", (128, 0, 352, 224)),
+        "page": draw_page(),
+        "foliage": crop_photograph("grass", (0, 0, 256, 256)),
+        "building": crop_photograph("rocket", (0, 180, 320, 420)),
+        "drawing": draw_boat(),
+        "night-sky": crop_photograph("hubble_deep_field", (200, 80, 520, 320)),
     }
     for name, picture in pictures.items():
-        picture.save(FOLDER / f"{name}.png", optimize=True)
-    result()
+        picture.save(EXAMPLES_FOLDER / f"{name}.png", optimize=True)
+    make_result()
 
 
-def result() -> None:
-    """Enlarge the first example by the first model; once before, so that the time is that of a run like any other."""
+def make_result() -> None:
+    """Enlarges the first example by the first model; once before, so that the time is that of a run like any other."""
     stages = [Stage(FIRST_MODEL, catalog.parse_scale(FIRST_SCALE))]
     picture = images.read(EXAMPLES[0].path)
     finish(enlarge_by(picture, stages))
     done = finish(enlarge_by(picture, stages))
-    images.write(done.picture, RESULT)
-    RESULT.with_suffix(".json").write_text(json.dumps(done.details.as_dict(), indent=1) + "\n")
+    images.write(done.picture, FIRST_RESULT)
+    FIRST_RESULT.with_suffix(".json").write_text(json.dumps(done.details.as_dict(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

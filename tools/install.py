@@ -21,8 +21,8 @@ from typing import NamedTuple
 from pipelines.machine import has_nvidia
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-ANSWER_SECONDS = 4.0  # that an index may take to answer before it counts as out of reach
-WORTH_SAYING = 20.0  # MB: smaller downloads come unmentioned
+INDEX_SECONDS = 4.0  # that an index may take to answer before it counts as out of reach
+WORTH_SAYING_MEGABYTES = 20.0  # MB: smaller downloads come unmentioned
 
 
 class Group(NamedTuple):
@@ -53,7 +53,7 @@ class CannotInstall(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install one group; returns the exit code."""
+    """Installs one group; returns the exit code."""
     if len(arguments) != 1 or arguments[0] not in GROUPS:
         print(f"usage: python -m tools.install {'|'.join(GROUPS)}", file=sys.stderr)
         return 2
@@ -66,9 +66,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def install(group: Group) -> None:
-    """Install the group's packages. Raises CannotInstall, after pip has said why on stderr."""
+    """Installs the group's packages. Raises CannotInstall, after pip has said why on stderr."""
     say(f"Installing {group.what}: {group.size} of packages, {group.time}.")
-    needed = torch_of(group.files)
+    needed = torch_requirement(group.files)
     if needed and not is_installed("torch"):
         choice = choose_torch()
         say(f"torch comes from {choice.url or 'the usual package index'}, {choice.why}.")
@@ -81,7 +81,7 @@ def install(group: Group) -> None:
 
 
 def choose_torch() -> Choice:
-    """Where torch is to come from on this machine. Raises CannotInstall where what is asked for cannot be reached."""
+    """Returns where torch is to come from on this machine. Raises CannotInstall where that cannot be reached."""
     wish = os.environ.get("UPSCALE_TORCH", "")
     if wish == "default":
         return Choice(None, "as UPSCALE_TORCH says")
@@ -89,43 +89,43 @@ def choose_torch() -> Choice:
         index = CPU_INDEX if wish == "cpu" else wish
         if not index.startswith(("https://", "http://")):
             raise CannotInstall(f"UPSCALE_TORCH is cpu, default or the URL of a package index, not {wish!r}.")
-        if not answers(index):
+        if not index_answers(index):
             raise CannotInstall(f"{index}, which UPSCALE_TORCH asks for, cannot be reached.")
         return Choice(index, "as UPSCALE_TORCH says", asked_for=True)
     if sys.platform != "linux":
         return Choice(None, "which has the right one for this system")
     if has_nvidia() or shutil.which("nvidia-smi"):
         return Choice(None, "because there is an NVIDIA GPU; CUDA adds some 3 GB (UPSCALE_TORCH=cpu leaves it out)")
-    if not answers(CPU_INDEX):
+    if not index_answers(CPU_INDEX):
         return Choice(None, f"because {CPU_INDEX} cannot be reached; it may add CUDA, some 3 GB")
     return Choice(CPU_INDEX, "because there is no NVIDIA GPU (UPSCALE_TORCH=default brings CUDA, gigabytes)")
 
 
-def answers(index: str) -> bool:
-    """Whether an index has a page about torch, found out in a few seconds: looking up its name may take longer."""
+def index_answers(index: str) -> bool:
+    """Returns whether an index has a page about torch, found out in a few seconds: DNS may take longer."""
     found = threading.Event()
 
     def ask() -> None:
         try:
-            with urllib.request.urlopen(f"{index.rstrip('/')}/torch/", timeout=ANSWER_SECONDS):
+            with urllib.request.urlopen(f"{index.rstrip('/')}/torch/", timeout=INDEX_SECONDS):
                 found.set()
         except (OSError, ValueError):
             return
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(ANSWER_SECONDS)
+    asking.join(INDEX_SECONDS)
     return found.is_set()
 
 
-def torch_of(files: Sequence[str]) -> str:
+def torch_requirement(files: Sequence[str]) -> str:
     """The line about torch in the files of requirements; empty where there is none."""
     lines = (line.partition("#")[0].strip() for file in files for line in Path(file).read_text().splitlines())
     return next((line for line in lines if re.match(r"torch\b", line)), "")
 
 
 def is_installed(name: str) -> bool:
-    """Whether this Python has the package, in any version."""
+    """Returns whether this Python has the package, in any version."""
     try:
         metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -134,32 +134,32 @@ def is_installed(name: str) -> bool:
 
 
 def pip(*arguments: str) -> bool:
-    """Run pip and say which large packages it downloads; its errors go to stderr as they are. Returns whether it
+    """Runs pip and says which large packages it downloads; its errors go to stderr as they are. Returns whether it
     succeeded.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--progress-bar", "off"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in retold(process.stdout):
+        for line in describe_progress(process.stdout):
             say(line)
     return process.returncode == 0
 
 
-def retold(lines: Iterator[str]) -> Iterator[str]:
-    """What of pip's lines is worth saying: large downloads, and that the unpacking begins."""
+def describe_progress(lines: Iterator[str]) -> Iterator[str]:
+    """Returns what of pip's lines is worth saying: large downloads, and that the unpacking begins."""
     for line in lines:
         download = re.search(r"Downloading (?:\S+/)?([\w.]+)-(\d[\w.+]*)-\S+ \(([\d.]+) ([MG])B\)", line)
         if download:
             name, version, size, unit = download.groups()
             megabytes = float(size) * (1000 if unit == "G" else 1)
-            if megabytes >= WORTH_SAYING:
+            if megabytes >= WORTH_SAYING_MEGABYTES:
                 yield f"  {name} {version}, {megabytes:.0f} MB"
         elif line.startswith("Installing collected packages:"):
             yield f"  unpacking {line.count(',') + 1} packages"
 
 
 def say(line: str) -> None:
-    """Print a line at once, also where nobody looks at a terminal."""
+    """Prints a line at once, also where nobody looks at a terminal."""
     print(line, flush=True)
 
 

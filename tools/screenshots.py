@@ -17,14 +17,14 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
-FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
+SCREENSHOTS = Path(__file__).parents[1] / "docs" / "screenshots"
 Scheme = Literal["light", "dark"]
-STATE = "?model=swift&scale=x4&example=drawing"
+SHOWN_STATE = "?model=swift&scale=x4&example=drawing"
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of a page started for the pictures."""
+def serve_page() -> Iterator[str]:
+    """The URL of a page started for the pictures."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -36,13 +36,13 @@ def served() -> Iterator[str]:
         server.terminate()
 
 
-def shoot(browser: Browser, address: str, scheme: Scheme, width: int) -> bytes:
+def shoot_upscale(browser: Browser, url: str, scheme: Scheme, width: int) -> bytes:
     """The page with its result, as PNG; on a narrow screen scrolled to the result."""
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(address + STATE)
+    page.goto(url + SHOWN_STATE)
     expect(page.locator("#facts")).to_contain_text("1152 × 960")
     expect(page.locator(".plan")).to_contain_text("1152 × 960")
     if width < 640:
@@ -53,13 +53,13 @@ def shoot(browser: Browser, address: str, scheme: Scheme, width: int) -> bytes:
     return picture
 
 
-def shoot_comparison(browser: Browser, address: str, scheme: Scheme, width: int) -> bytes:
+def shoot_comparison(browser: Browser, url: str, scheme: Scheme, width: int) -> bytes:
     """The Compare tab after a run: the verdict, the scores and the first pictures."""
     context = browser.new_context(
         viewport={"width": width, "height": 1500}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(address)
+    page.goto(url)
     page.get_by_role("tab", name="Compare").click()
     page.get_by_role("button", name="Example: Building").last.click()
     expect(page.locator("#pictures")).to_contain_text("building")
@@ -73,16 +73,16 @@ def shoot_comparison(browser: Browser, address: str, scheme: Scheme, width: int)
 
 
 def main() -> None:
-    """Write each picture, with 256 colours: a page has few, and a README should load fast."""
-    with served() as address, sync_playwright() as playwright:
+    """Writes each picture, with 256 colours: a page has few, and a README should load fast."""
+    with serve_page() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         schemes: tuple[Scheme, ...] = ("light", "dark")
         for scheme in schemes:
             for width in (1280, 390):
-                for tab, taken in (("upscale", shoot), ("compare", shoot_comparison)):
-                    picture = Image.open(io.BytesIO(taken(browser, address, scheme, width))).convert("RGB")
+                for tab, taken in (("upscale", shoot_upscale), ("compare", shoot_comparison)):
+                    picture = Image.open(io.BytesIO(taken(browser, url, scheme, width))).convert("RGB")
                     few = picture.quantize(256, dither=Image.Dither.NONE)
-                    few.save(FOLDER / f"{tab}-{scheme}-{width}.png", optimize=True)
+                    few.save(SCREENSHOTS / f"{tab}-{scheme}-{width}.png", optimize=True)
         browser.close()
 
 

@@ -16,7 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 ROOT = Path(__file__).parents[1]
 # Named one by one: a file that happens to lie here, a token perhaps, must not become public.
-CARRIED = [
+UPLOADED = [
     "app.py",
     "README.md",
     "LICENSE",
@@ -39,7 +39,7 @@ class CannotDeploy(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Upload, and say where the Space is; returns the exit code."""
+    """Uploads, and says where the Space is; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.space", description="Put this on Hugging Face as a Space.")
     parser.add_argument("repo", metavar="OWNER/NAME")
     try:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def deploy(repo: str) -> str:
-    """Create the Space if there is none, make its files equal to those here, and give its address.
+    """Creates the Space if there is none, makes its files equal to those here, and returns its URL.
 
     A new Space is on ZeroGPU, the only hardware that a free account may use; an existing one keeps its own.
     """
@@ -61,20 +61,20 @@ def deploy(repo: str) -> str:
         raise CannotDeploy("Set HF_TOKEN to a token that may write, from https://huggingface.co/settings/tokens.")
     api = HfApi()
     try:
-        address = api.create_repo(
+        url = api.create_repo(
             repo, repo_type="space", space_sdk="gradio", space_hardware=SpaceHardware.ZERO_A10G, exist_ok=True
         )
         api.upload_folder(
-            repo_id=address.repo_id,
+            repo_id=url.repo_id,
             repo_type="space",
             folder_path=ROOT,
-            allow_patterns=CARRIED,
+            allow_patterns=UPLOADED,
             ignore_patterns=BYTECODE,
             delete_patterns="*",
             commit_message="Update the Space",
         )
     except HfHubHTTPError as error:
-        raise CannotDeploy(_in_words(error, repo)) from error
+        raise CannotDeploy(_explain(error, repo)) from error
     except (httpx2.RequestError, OfflineModeIsEnabled) as error:
         raise CannotDeploy(f"The Hub cannot be reached at {api.endpoint}.") from error
     except (
@@ -82,10 +82,10 @@ def deploy(repo: str) -> str:
         RuntimeError,
     ) as error:  # its name or front matter is refused, or a large file did not get through
         raise CannotDeploy(" ".join(str(error).split())) from error
-    return str(address)
+    return str(url)
 
 
-def _in_words(error: HfHubHTTPError, repo: str) -> str:
+def _explain(error: HfHubHTTPError, repo: str) -> str:
     status = error.response.status_code
     if status == 401:
         return "The Hub does not know the token: it was mistyped, has expired or was withdrawn."

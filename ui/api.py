@@ -18,9 +18,9 @@ from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, KERNELS, PROTOCOLS
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
-from ui.jobs.running import ONE_AT_A_TIME, mendable, steps
+from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs import compare
-from ui.tabs.prompt import first_stage, whole_number
+from ui.tabs.prompt import as_whole_number, first_stage
 from ui.tabs.upscale import FIRST_MODEL
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, Radio, Textbox
 
@@ -28,7 +28,7 @@ Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless fil
 
 
 def build() -> None:
-    """Put the API into the page being built."""
+    """Puts the API into the page being built."""
     scales = [f"x{factor}" for factor in catalog.SCALES]
     first, second = (
         [model.key for model in catalog.MODELS if scale in model.scales] for scale in CHAINED_8X.chain_scales
@@ -80,7 +80,7 @@ def build() -> None:
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
             Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
             Dropdown(list(KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
-            Dropdown(compare.all_chains(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
+            Dropdown(compare.list_chains(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
         ],
         gr.JSON(label="report", visible=False),
         api_name="benchmark",
@@ -93,7 +93,7 @@ def upscale(image: ImageSource | None, model: str, scale: str, denoise: float | 
 
     `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
     """
-    with mendable():
+    with explain_errors():
         stage = Stage(catalog.find(model).key, catalog.parse_scale(scale))
         yield from _enlarge(image, [stage], Settings(denoise=denoise))
 
@@ -108,7 +108,7 @@ def chain(image: ImageSource | None, first: str, second: str) -> Iterator[Result
 
     Returns the lossless result and its details.
     """
-    with mendable():
+    with explain_errors():
         models = catalog.find(first).key, catalog.find(second).key
         yield from _enlarge(image, list(map(Stage, models, CHAINED_8X.chain_scales)))
 
@@ -126,14 +126,14 @@ def prompt(
 
     All but the picture may be left out: the prompt is empty then, the seed 0, and of the others the model has its own.
     """
-    with mendable():
+    with explain_errors():
         settings = Settings(
             prompt=prompt,
             negative_prompt=negative_prompt,
-            steps=whole_number(steps),
+            steps=as_whole_number(steps),
             guidance=guidance,
-            noise_level=whole_number(noise_level),
-            seed=whole_number(seed),
+            noise_level=as_whole_number(noise_level),
+            seed=as_whole_number(seed),
         )
         yield from _enlarge(image, [first_stage()], settings)
 
@@ -145,9 +145,9 @@ def benchmark(
 
     `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
     """
-    with mendable():
+    with explain_errors():
         comparison = comparing.start([] if image is None else [image], protocol, scale, kernel, models, stages)
-        report = yield from steps(comparing.measure(comparison, keeping=False), lambda text, share: None)
+        report = yield from forward_steps(comparing.measure(comparison, keeping=False), lambda text, share: None)
         yield as_dict(report)
 
 
@@ -157,6 +157,8 @@ def _result() -> list[gr.components.Component]:
 
 def _enlarge(image: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        picture = enlarging.opened(image, stages, settings)
-        done = yield from steps(enlarging.enlarged(picture, stages, settings), lambda text, share: (None, None))
-        yield str(enlarging.saved(done, image, Path(folder))), done.details.as_dict()
+        picture = enlarging.open_picture(image, stages, settings)
+        done = yield from forward_steps(
+            enlarging.enlarge_picture(picture, stages, settings), lambda text, share: (None, None)
+        )
+        yield str(enlarging.save_result(done, image, Path(folder))), done.details.as_dict()

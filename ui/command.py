@@ -14,17 +14,17 @@ from pipelines.cli.main import run, set_up_logging
 from pipelines.errors import UpscaleError
 
 PROGRAM = "upscale-bench"
-WATCHED = 0.1  # seconds between two looks at whether the page is still open
+WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
 
 
 def main() -> NoReturn:
-    """Be the program: run the command that the arguments name, and exit with its code."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command can say it in a sentence
+    """Runs the command that the arguments name, and exits with its code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command can say it in a message
     run(PROGRAM, [_add_page])
 
 
 def open_page() -> int:
-    """Build the page, serve it until Ctrl-C or SIGTERM, and give the exit code; what it cannot do is said on stderr."""
+    """Builds the page, serves it until Ctrl-C or SIGTERM, and returns the exit code. Errors go to stderr."""
     for number in (signal.SIGINT, signal.SIGTERM):  # while nothing is open yet, both end it without a word
         signal.signal(number, signal.SIG_DFL)
     try:
@@ -54,12 +54,12 @@ def _serve() -> None:
     print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
     with suppress(KeyboardInterrupt):
         while demo.is_running:
-            time.sleep(WATCHED)
+            time.sleep(WATCH_SECONDS)
     demo.close(verbose=False)
 
 
-def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
     return 1
 
 

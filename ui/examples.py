@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 STATIC = Path(__file__).with_name("static")
-FOLDER = Path(__file__).with_name("pictures")
+EXAMPLES_FOLDER = Path(__file__).with_name("pictures")
 
 
 class Example(NamedTuple):
@@ -15,7 +15,7 @@ class Example(NamedTuple):
 
     @property
     def path(self) -> Path:
-        return FOLDER / f"{self.name}.png"
+        return EXAMPLES_FOLDER / f"{self.name}.png"
 
 
 EXAMPLES = (
@@ -28,9 +28,9 @@ EXAMPLES = (
 )
 
 # What the page shows before anyone clicks: the first example as the first model enlarges it, and its details as JSON.
-RESULT = FOLDER / "face_swift_x4.png"
+FIRST_RESULT = EXAMPLES_FOLDER / "face_swift_x4.png"
 
 
-def find(name: str) -> Example | None:
+def find_example(name: str) -> Example | None:
     """The example of that name, if there is one."""
     return next((example for example in EXAMPLES if example.name == name), None)

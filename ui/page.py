@@ -11,9 +11,9 @@ from gradio.block_function import BlockFunction
 
 from pipelines import environment
 from ui import api
-from ui.examples import FOLDER, STATIC
+from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import kept_files
-from ui.jobs.running import QUIET
+from ui.jobs.running import QUIET_EVENT
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 
@@ -24,14 +24,14 @@ NOTE = (
     "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
     "others."
 )
-FIRST_ANSWER = 0.5  # seconds left to the page alone, for whoever waits for it to open
+FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 log = logging.getLogger(__name__)
 
 
 class Page(gr.Blocks):
-    """Blocks that answer malformed input in a sentence, where gradio's own answer nothing and print a traceback.
+    """Blocks that answer malformed input with a message, where gradio's own answer nothing and print a traceback.
 
     A call that sends its values as a list may leave out the last ones, as far as they are None then: who wrote it may
     not know of what was added since.
@@ -44,8 +44,8 @@ class Page(gr.Blocks):
             raise
         except Exception:
             log.debug("the input is malformed", exc_info=True)  # no more: strangers may send it all day
-            sentence = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
-            raise gr.Error(sentence, print_exception=False) from None
+            message = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+            raise gr.Error(message, print_exception=False) from None
 
 
 def _filled(block_fn: BlockFunction, inputs: list[Any]) -> list[Any]:
@@ -73,35 +73,38 @@ def build() -> gr.Blocks:
             with gr.Tab("Compare", id="compare"):
                 compare.build(page)
         api.build()
-        to_upscale = prompt_tab.instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET, queue=False)
-        to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET, queue=False)
-    page.temp_file_sets.append(kept_files.KEPT)
+        to_upscale = prompt_tab.instead.click(
+            lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET_EVENT, queue=False
+        )
+        to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET_EVENT, queue=False)
+    page.temp_file_sets.append(kept_files.KEPT_FILES)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=environment.queue_length())
     return page
 
 
 def warm_up(page: gr.Blocks) -> None:
-    """Load the first model as soon as the page is open: libraries take longer to load than the model to run."""
+    """Loads the first model as soon as the page is open: libraries take longer to load than the model to run."""
 
     def once_open() -> None:
         while not page.is_running:
             time.sleep(0.05)
-        time.sleep(FIRST_ANSWER)
-        upscale.warm()
+        time.sleep(FIRST_ANSWER_SECONDS)
+        upscale.load_first_model()
 
     if environment.zero_gpu():
-        upscale.warm()  # a process that is forked while a thread loads would inherit locks that nobody opens
+        # Not in a thread: a process that is forked while one loads would inherit locks that nobody opens.
+        upscale.load_first_model()
     else:
         threading.Thread(target=once_open, daemon=True).start()
 
 
 def launch_options() -> dict[str, Any]:
-    """What `launch` needs beyond the page itself."""
+    """Returns what `launch` needs beyond the page itself."""
     return {
         "server_port": environment.port(),
         "max_file_size": environment.limits().file_bytes,
-        "allowed_paths": [str(FOLDER)],
+        "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api"],
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],

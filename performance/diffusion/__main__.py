@@ -19,7 +19,7 @@ PARTS: Mapping[str, Callable[[Path], None]] = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the parts that are named, or all, and write them to RESULTS.md."""
+    """Measures the parts that are named, or all, and writes them to RESULTS.md."""
     if arguments[:1] == ["one"]:
         print_taken(Job(*json.loads(arguments[2])), Path(arguments[1]))
         return

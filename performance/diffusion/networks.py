@@ -41,7 +41,7 @@ def make_vae() -> AutoencoderKL:
 
 
 def make_text_encoder() -> CLIPTextModel:
-    """As wide as the real one, and as many words long, but of one layer: it runs once, beside the measured passes."""
+    """The text encoder, as wide and as many words long as the real one, but of one layer: it runs once."""
     config = CLIPTextConfig(
         vocab_size=514,
         hidden_size=1024,
@@ -69,7 +69,7 @@ def save_tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def save_networks(folder: Path) -> None:
-    """Save all parts, as diffusers saves them."""
+    """Saves all parts, as diffusers saves them."""
     torch.manual_seed(0)
     parts = {"unet": make_unet(), "vae": make_vae()}
     for name, network in parts.items():

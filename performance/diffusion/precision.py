@@ -21,7 +21,7 @@ HALF_PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float16")
 
 
 def measure_precision(folder: Path) -> None:
-    """How far the picture is from float32's where the denoising network computes in half precision, on a CPU."""
+    """Measures how far the picture is from float32's where the denoising network computes in half precision."""
     exact = _predict("float32", folder)
     rows = []
     for dtype in HALF_PRECISIONS:

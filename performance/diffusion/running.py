@@ -66,7 +66,7 @@ class Taken:
 
 
 def on_gpu() -> bool:
-    """Whether there is one: all is measured there then."""
+    """Returns whether there is a GPU: all is measured there then."""
     return devices.choose_device().name == "cuda"
 
 
@@ -109,7 +109,7 @@ def _run_stock(job: Job, folder: Path) -> tuple[Enlarge, nn.Module]:
 
 
 def _record_passes(network: nn.Module) -> list[float]:
-    """When each of the network's passes starts and ends, from now on."""
+    """Returns when each of the network's passes starts and ends, from now on."""
     times: list[float] = []
 
     def now(*_: object) -> None:

@@ -59,7 +59,7 @@ def _in_fresh_process(job: Job, folder: Path) -> Taken:
 
 
 def print_taken(job: Job, folder: Path) -> None:
-    """Print the figures as JSON: what `measure_side` runs in a process of its own."""
+    """Prints the figures as JSON: what `measure_side` runs in a process of its own."""
     try:
         taken = measure_job(job, folder)
     except torch.OutOfMemoryError:

@@ -26,7 +26,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the parts that are named, or all, and write them to RESULTS.md."""
+    """Measures the parts that are named, or all, and writes them to RESULTS.md."""
     if arguments[:1] == ["peak"]:
         print_peak(arguments[1])
         return

@@ -16,7 +16,7 @@ def measure_memory() -> None:
 
 
 def print_peak(key: str) -> None:
-    """Print the peak in MB: what `measure_memory` runs in a process of its own."""
+    """Prints the peak in MB: what `measure_memory` runs in a process of its own."""
     upscaler = make_upscaler(key, make_network(key))
     finish(upscaler.run(make_scene(32), Settings()))
     print(f"{peak_megabytes(lambda: finish(upscaler.run(make_scene(1024), Settings()))):.0f}")

@@ -70,7 +70,7 @@ def _score(sets: Path, name: str, enlarge_by: Callable[[Pixels], Pixels]) -> flo
 
 
 def measure_seams() -> None:
-    """How far tiles are from the whole picture, cut and feathered, by their overlap."""
+    """Measures how far tiles are from the whole picture, cut and feathered, by their overlap."""
     networks = {
         "real-esrgan, random": make_rrdb(4),
         "real-esrgan-general, trained": read_compact("real-esrgan-general"),

@@ -80,7 +80,7 @@ def _against(key: str, network: Network, peer: Peer, side: int) -> list[list[str
 
 
 def measure_loading() -> None:
-    """How long it takes until a network that lies on the disk can run, and whether OpenVINO's cache would help."""
+    """Measures how long it takes until a network on the disk can run, and whether OpenVINO's cache would help."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x4.pth"
         torch.save(make_rrdb(4).state_dict(), path)
@@ -92,7 +92,7 @@ def measure_loading() -> None:
 
 
 def measure_estimates() -> None:
-    """How near the time is that is estimated before a run, after one run of another size."""
+    """Measures how near the time is that is estimated before a run, after one run of another size."""
     rows = []
     for key, learned, others in (("real-esrgan", 128, (96, 320)), ("real-esrgan-general", 256, (128, 720))):
         upscaler = make_upscaler(key, make_network(key))
@@ -147,7 +147,7 @@ def _matrix_rate() -> float:
 
 
 def measure_request() -> None:
-    """How much of a whole request is the network: 512 x 512 by 4, from a PNG file to a PNG file."""
+    """Measures how much of a whole request is the network: 512 x 512 by 4, from a PNG file to a PNG file."""
     rows = []
     for key in ("real-esrgan", "real-esrgan-general"):
         upscaler = make_upscaler(key, make_network(key))

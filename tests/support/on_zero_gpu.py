@@ -80,39 +80,43 @@ def failing(error: BaseException) -> Run[None]:
 
 def test_steps_and_result_come_from_another_process(tmp_path: Path) -> None:
     steps: list[Step] = []
-    process, pixels = finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(30, 20), tmp_path / "log"), steps.append)
+    process, pixels = finish(
+        gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(30, 20), tmp_path / "log"), steps.append
+    )
     assert process != os.getpid()
     np.testing.assert_array_equal(pixels, smooth(30, 20) / 2)
     assert steps == [Step(done, STEPS, "halving") for done in range(STEPS)]
 
 
 def test_the_process_serves_the_next_call_too(tmp_path: Path) -> None:
-    first, second = (finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
+    first, second = (
+        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2)
+    )
     assert first == second != os.getpid()
 
 
 @pytest.mark.parametrize("kind", [*errors.UpscaleError.__subclasses__(), MemoryError])
 def test_an_error_comes_with_its_sentence(kind: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(kind, match=r"^That cannot be done\.$"):
-        finish(gpu.within(gpu.USUAL, ON_GPU, failing, kind("That cannot be done.")))
-    assert finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, failing, kind("That cannot be done.")))
+    assert finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_mistake_of_ours_is_an_error_for_the_page() -> None:
     with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        finish(gpu.within(gpu.USUAL, ON_GPU, failing, ZeroDivisionError()))
+        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, failing, ZeroDivisionError()))
 
 
 def test_closing_ends_the_run_there(tmp_path: Path) -> None:
-    run = gpu.within(gpu.USUAL, ON_GPU, endless, tmp_path / "log")
+    run = gpu.run_job(gpu.USUAL_LOAN, ON_GPU, endless, tmp_path / "log")
     next(run)
     run.close()
     assert (tmp_path / "log").read_text() == "ended"
-    assert finish(gpu.within(gpu.USUAL, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+    assert finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_model_without_use_for_a_gpu_stays_here(tmp_path: Path) -> None:
-    process, _ = finish(gpu.within(gpu.USUAL, [Stage("bicubic", 2)], halved, smooth(3, 3), tmp_path / "log"))
+    process, _ = finish(gpu.run_job(gpu.USUAL_LOAN, [Stage("bicubic", 2)], halved, smooth(3, 3), tmp_path / "log"))
     assert process == os.getpid()
 
 
@@ -121,7 +125,7 @@ def test_a_picture_crosses_and_the_model_is_loaded_there(
 ) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
     picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 0], depth=16, icc=b"profile", notes=("made",))
-    there = finish(enlarging.enlarged(picture, [Stage("espcn", 2)]))
+    there = finish(enlarging.enlarge_picture(picture, [Stage("espcn", 2)]))
     here = finish(enlarge_by(picture, [Stage("espcn", 2)]))
     np.testing.assert_array_equal(there.picture.pixels, here.picture.pixels)
     assert there.picture.depth == 16 and there.picture.icc == b"profile"
@@ -132,7 +136,7 @@ def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[Sta
     """For how long is seen by tests/test_gpu.py, which plays the lender."""
     steps: list[Step] = []
     picture, settings = Picture(smooth(100, 100)), Settings(prompt="", steps=4)
-    done = finish(enlarging.enlarged(picture, painted, settings), steps.append)
+    done = finish(enlarging.enlarge_picture(picture, painted, settings), steps.append)
     assert f"run by {os.getpid()}" not in done.details.notes
     previews = [step for step in steps if isinstance(step, Preview)]
     assert [int(each.picture.max()) for each in previews] == [127, 255]
@@ -143,7 +147,7 @@ def test_what_is_preloaded_here_is_there_already(painted: list[Stage], monkeypat
     painter.use(monkeypatch, engine="network")
     monkeypatch.setenv("UPSCALE_PRELOAD", "painted:4,made:2,espcn:2")
     gpu.preload()  # the made one takes more memory than is kept, and of ESPCN there are no files
-    done = finish(enlarging.enlarged(Picture(smooth(9, 9)), painted))
+    done = finish(enlarging.enlarge_picture(Picture(smooth(9, 9)), painted))
     assert done.details.notes[0] == f"loaded by {os.getpid()}"
     assert done.details.notes[1] != f"run by {os.getpid()}"
 

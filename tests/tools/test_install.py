@@ -171,7 +171,7 @@ def test_large_downloads_are_named() -> None:
         "Downloading idna-3.11-py3-none-any.whl (1.2 MB)\n",
         "Installing collected packages: six, idna, torch\n",
     ]
-    assert list(install.retold(iter(lines))) == [
+    assert list(install.describe_progress(iter(lines))) == [
         "  torch 2.13.0+cpu, 190 MB",
         "  nvidia_cudnn_cu13 9.1, 1100 MB",
         "  unpacking 3 packages",
@@ -179,8 +179,8 @@ def test_large_downloads_are_named() -> None:
 
 
 def test_the_range_of_the_requirements_is_found() -> None:
-    assert install.torch_of([str(ROOT / "requirements.txt")]).startswith("torch>=")
-    assert install.torch_of([str(ROOT / "requirements-cpu.txt")]) == ""
+    assert install.torch_requirement([str(ROOT / "requirements.txt")]).startswith("torch>=")
+    assert install.torch_requirement([str(ROOT / "requirements-cpu.txt")]) == ""
 
 
 def test_other_systems_have_the_right_torch_anyway(monkeypatch: pytest.MonkeyPatch) -> None:

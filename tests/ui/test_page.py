@@ -31,8 +31,8 @@ from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth
 from ui import page
-from ui.examples import EXAMPLES, RESULT
-from ui.jobs.offered import offered
+from ui.examples import EXAMPLES, FIRST_RESULT
+from ui.jobs.offered import list_offered
 from ui.tabs import upscale
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ print({"torch", "cv2", "diffusers", "transformers"} & set(sys.modules))"""
 def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the page once it is open; before it where GPUs are lent, since processes are forked there."""
     loaded = threading.Event()
-    monkeypatch.setattr(upscale, "warm", loaded.set)
+    monkeypatch.setattr(upscale, "load_first_model", loaded.set)
     if lent:
         monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     blocks = gr.Blocks()
@@ -158,12 +158,12 @@ def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
 def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was made beforehand, by the very weights that come along."""
     monkeypatch.setenv("UPSCALE_PRECISION", "exact")
-    details = json.loads(RESULT.with_suffix(".json").read_text())
+    details = json.loads(FIRST_RESULT.with_suffix(".json").read_text())
     stages = [Stage(upscale.FIRST_MODEL, catalog.parse_scale(upscale.FIRST_SCALE))]
     done = finish(enlarge_by(images.read(EXAMPLES[0].path), stages))
     assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
     assert tuple(details["size"]) == done.details.size
-    np.testing.assert_allclose(images.read(RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
+    np.testing.assert_allclose(images.read(FIRST_RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
 
 
 def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
@@ -177,7 +177,7 @@ def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:
 def test_the_page_names_no_model_by_itself() -> None:
     """Every choice of the dropdown comes from the catalog."""
     choices = next(block.choices for block in page.build().blocks.values() if isinstance(block, gr.Dropdown))
-    assert [key for _, key in choices] == [model.key for model in offered()]
+    assert [key for _, key in choices] == [model.key for model in list_offered()]
 
 
 @pytest.mark.parametrize(("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "cannot be opened")])

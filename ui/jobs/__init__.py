@@ -1,1 +1,1 @@
-"""Long work behind the page's buttons: run, cancelled, lent a GPU, its files kept."""
+"""Long work behind the page's buttons: run, cancelled, given a GPU, its files kept."""

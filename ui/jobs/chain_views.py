@@ -14,7 +14,7 @@ from ui.jobs.kept_files import Comparison
 from ui.widgets.viewer import Pane, View
 
 
-def scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
+def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
     """Original, small picture, the chain's two stages, and the direct models: those of them that there are."""
     [picture] = comparison.pictures
     found = yield from kept_files.make_view(comparison, report, picture)
@@ -29,13 +29,13 @@ def scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
             continue
         x4, x2 = row.stages
         first_seconds, second_seconds = row.stage_seconds
-        shown.append((yield from _pane(contender_name(x4), between, first_seconds)))
+        shown.append((yield from _make_pane(contender_name(x4), between, first_seconds)))
         caption = f"{original.caption}, {format_duration(second_seconds)} · in all {pane.caption}"
         shown.append(replace(pane, label=f"then {contender_name(x2)}", caption=caption))
     return replace(found, panes=shown)
 
 
-def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
+def make_stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
     """The picture, and what each stage of two made of it."""
     first, second = done.stages
     x4, x2 = (contender_name(stage) for stage in done.details.model.split(","))
@@ -44,13 +44,13 @@ def stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
         alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_8X.chain_scales[1], "area")
         between = replace(between, alpha=alpha[..., 0])
     return [
-        (yield from _pane("Picture", as_shown(picture))),
-        (yield from _pane(x4, as_shown(between), first.seconds)),
-        (yield from _pane(f"then {x2}", as_shown(done.picture), second.seconds)),
+        (yield from _make_pane("Picture", as_shown(picture))),
+        (yield from _make_pane(x4, as_shown(between), first.seconds)),
+        (yield from _make_pane(f"then {x2}", as_shown(done.picture), second.seconds)),
     ]
 
 
-def _pane(label: str, pixels: Pixels8, seconds: float | None = None) -> Run[Pane]:
+def _make_pane(label: str, pixels: Pixels8, seconds: float | None = None) -> Run[Pane]:
     """A picture with its size, and with the time that it took if it was made."""
     size = kept_files.describe_size(pixels)
     caption = size if seconds is None else f"{size}, {format_duration(seconds)}"

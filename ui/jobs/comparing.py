@@ -18,11 +18,13 @@ from pipelines.report.report import Report
 from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
 from ui.jobs import gpu
-from ui.jobs.kept_files import REPORT, Comparison, announce
+from ui.jobs.kept_files import REPORT_FILE, Comparison, announce
 from ui.widgets.viewer import tiles_folder
 
-SCORING = 0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
-MOST_NAMED = 4  # models that somebody named by their files, each of which may be a large download
+SCORING_SECONDS = (
+    0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
+)
+MOST_OWN_MODELS = 4  # models that somebody named by their files, each of which may be a large download
 GOOD_CHAINS = {
     "All LapSRN": "lapsrn:4,lapsrn:2",
     "FSRCNN twice": "fsrcnn:4,fsrcnn:2",
@@ -31,7 +33,7 @@ GOOD_CHAINS = {
 
 
 def check_sources(sources: Sequence[ImageSource]) -> None:
-    """Raise BadPicture or BadSetting where there is no picture, or more than are compared here at once."""
+    """Raises BadPicture or BadSetting where there is no picture, or more than are compared here at once."""
     if not sources:
         raise BadPicture("Choose a picture first.")
     if len(sources) > (most := environment.most_pictures()):
@@ -39,7 +41,7 @@ def check_sources(sources: Sequence[ImageSource]) -> None:
 
 
 def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Sequence[Contender]) -> None:
-    """Raise BadSetting where all results of pictures of these sizes would be more than is made here at once."""
+    """Raises BadSetting where all results of pictures of these sizes would be more than is made here at once."""
     grown = protocol.grows_by(found[0].scale) ** 2
     made = sum(width * height for width, height in sizes) * grown * len(found)
     if made > (most := environment.most_compared_pixels()):
@@ -50,8 +52,8 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
         )
 
 
-def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequence[str]) -> tuple[Contender, ...]:
-    """Who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting."""
+def choose_contenders(protocol: str, scale: str, models: Sequence[str], chains: Sequence[str]) -> tuple[Contender, ...]:
+    """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting."""
     if not isinstance(models, list) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")
     if not isinstance(protocol, str):
@@ -59,32 +61,34 @@ def taking_part(protocol: str, scale: str, models: Sequence[str], chains: Sequen
     by = benchmark.find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     found = benchmark.contenders(protocol, by, models, [catalog.parse_stages(str(chain)) for chain in chains])
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
-    if len(named) > MOST_NAMED:
-        raise BadSetting(f"At most {MOST_NAMED} models from the Hub can be compared at once here, not {len(named)}.")
+    if len(named) > MOST_OWN_MODELS:
+        raise BadSetting(
+            f"At most {MOST_OWN_MODELS} models from the Hub can be compared at once here, not {len(named)}."
+        )
     return found
 
 
-def ready_chains() -> list[str]:
+def list_ready_chains() -> list[str]:
     """Of the chains known to be good those that need no download; the last one never does."""
-    return [chain for chain in GOOD_CHAINS.values() if not lacking(Contender(catalog.parse_stages(chain)))]
+    return [chain for chain in GOOD_CHAINS.values() if not lacking_weights(Contender(catalog.parse_stages(chain)))]
 
 
-def lacking(each: Contender) -> list[Weights]:
+def lacking_weights(each: Contender) -> list[Weights]:
     """The weights that would be downloaded for it."""
     return loading.lacking(each.stages)
 
 
 def needs_nothing(each: Contender) -> bool:
-    """Whether it takes part unasked: it needs no download, nor a GPU, without which it may take minutes."""
-    return not lacking(each) and not any(stage.model.gpu for stage in each.stages)
+    """Returns whether it takes part unasked: it needs no download, nor a GPU, without which it may take minutes."""
+    return not lacking_weights(each) and not any(stage.model.gpu for stage in each.stages)
 
 
 def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> int:
-    """For how many seconds a GPU is to be borrowed to measure them all on small pictures of these sizes.
+    """Returns for how many seconds to borrow a GPU to measure them all on small pictures of these sizes.
 
-    Raises BadSetting where that is longer than one is lent, with what to leave out.
+    Raises BadSetting where that is longer than one can be borrowed, with what to leave out.
     """
-    times = {each: [seconds(each, *size) for size in sizes] for each in found}
+    times = {each: [estimate_seconds(each, *size) for size in sizes] for each in found}
     known = {each: sum(time or 0 for time in taken) for each, taken in times.items()}
     slowest = max(known, key=lambda each: known[each])
     instead = "take smaller pictures, or fewer" if len(sizes) > 1 else "take a smaller picture"
@@ -92,60 +96,60 @@ def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) ->
         name, takes = contender_name(slowest.key), format_duration(known[slowest])
         instead = f"leave out {name}, which takes {takes} of it, or {instead}"
     total = None if any(None in taken for taken in times.values()) else sum(known.values())
-    return gpu.lent([stage for each in found for stage in each.stages], total, instead)
+    return gpu.plan_loan([stage for each in found for stage in each.stages], total, instead)
 
 
 def check_gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> None:
-    """Raise BadSetting where it would take longer than a GPU is lent for, as `gpu_seconds` does."""
+    """Raises BadSetting where it would take longer than a GPU can be borrowed, as `gpu_seconds` does."""
     gpu_seconds(found, sizes)
 
 
 def small_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, scale: int) -> list[tuple[int, int]]:
-    """How large what is enlarged will be of pictures of these sizes."""
+    """Returns the sizes of what is enlarged, of pictures of these sizes."""
     return [protocol.small_size(*size, scale) for size in sizes]
 
 
-def seconds(each: Contender, width: int, height: int) -> float | None:
-    """How long it will take on a picture of that size, all its runs and scoring together; None if never measured."""
-    once = gpu.expected(each.stages, each.settings, width, height)
+def estimate_seconds(each: Contender, width: int, height: int) -> float | None:
+    """Returns the seconds of all runs and of scoring on a picture of that size; None where none was measured."""
+    once = gpu.estimate_seconds(each.stages, each.settings, width, height)
     if once is None:
         return None
     made = width * height * each.scale**2 / 1e6
-    return (once if once > LONG else once * (1 + REPEATS)) + SCORING * made
+    return (once if once > LONG else once * (1 + REPEATS)) + SCORING_SECONDS * made
 
 
 def start(
     sources: Sequence[ImageSource], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
 ) -> Comparison:
-    """A comparison that can be measured. Raises UpscaleError, one sentence, for one that cannot."""
+    """Returns a comparison that can be measured. Raises UpscaleError, one message, for one that cannot."""
     check_sources(sources)
     benchmark.check_kernel(kernel)
-    found = taking_part(protocol, scale, models, chains)
+    found = choose_contenders(protocol, scale, models, chains)
     by = benchmark.find_protocol(protocol)
-    sizes = list(_sizes(sources))
+    sizes = list(_measure_sizes(sources))
     check_sizes(sizes, by, found)
     check_gpu_seconds(found, small_sizes(sizes, by, found[0].scale))
     folder = tiles_folder()
-    paths = [_as_file(source, folder, number) for number, source in enumerate(sources, 1)]
+    paths = [_save_source(source, folder, number) for number, source in enumerate(sources, 1)]
     pictures, _ = benchmark.subjects(paths)
     return Comparison(Plan(protocol, found[0].scale, kernel, found), tuple(pictures), folder)
 
 
 def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
-    """Measure it; the report with the rows so far is kept in its folder, and if wanted each result as it is done."""
+    """Measures it; the report with the rows so far is kept in its folder, and if wanted each result as it is done."""
     plan, pictures = comparison.plan, comparison.pictures
     weights = yield from benchmark.fetch_weights(plan.contenders)
     models = [stage for each in plan.contenders for stage in each.stages]
     protocol = benchmark.find_protocol(plan.protocol)
-    sizes = small_sizes(list(_sizes([each.path for each in pictures])), protocol, plan.scale)
-    running = gpu.within(gpu_seconds(plan.contenders, sizes), models, _measure_here, plan, pictures, weights)
+    sizes = small_sizes(list(_measure_sizes([each.path for each in pictures])), protocol, plan.scale)
+    running = gpu.run_job(gpu_seconds(plan.contenders, sizes), models, _measure_here, plan, pictures, weights)
     if keeping:
         outputs = comparison.outputs
         running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
     head = reports.start_report(plan, names, reports.command_for(names, plan), benchmark.load_judges())
-    announce(comparison.folder / REPORT)
-    return (yield from reports.record_rows(running, head, comparison.folder / REPORT))
+    announce(comparison.folder / REPORT_FILE)
+    return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
 
 
 def collect_rows(run: Run[Report], rows: list[Row]) -> Run[Report]:
@@ -161,14 +165,14 @@ def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Cont
     return (yield from benchmark.run(plan, pictures, benchmark.load_judges(), weights=weights))
 
 
-def _sizes(sources: Sequence[ImageSource]) -> Iterator[tuple[int, int]]:
+def _measure_sizes(sources: Sequence[ImageSource]) -> Iterator[tuple[int, int]]:
     """The sizes of the pictures that can be read; of the others the rows will tell."""
     for source in sources:
         with suppress(BadPicture):
             yield images.read_size(source)
 
 
-def _as_file(source: ImageSource, folder: Path, number: int) -> Path:
+def _save_source(source: ImageSource, folder: Path, number: int) -> Path:
     """The picture as a file: one that came as bytes gets one of its own."""
     if isinstance(source, Path):
         return source

@@ -1,4 +1,4 @@
-"""Enlarging a visitor's picture by one or several models, for the page and the API: read, run, and saved."""
+"""Enlarging a visitor's picture by one or several models, for the page and the API."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from pipelines.runs import Run
 from pipelines.upscalers.loading import fetch
 from ui.jobs import gpu
 
-LONGEST = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
+LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
-def opened(source: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
+def open_picture(source: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
     """The picture read, once it is known that the stages exist, can use the settings, and give no more than is made
     here.
     """
@@ -28,15 +28,15 @@ def opened(source: ImageSource | None, stages: Sequence[Stage], settings: Settin
     return images.read(source, math.prod(stage.scale for stage in stages))
 
 
-def enlarged(picture: Picture, stages: Sequence[Stage], settings: Settings | None = None) -> Run[Enlarged]:
+def enlarge_picture(picture: Picture, stages: Sequence[Stage], settings: Settings | None = None) -> Run[Enlarged]:
     """The picture enlarged by each stage in turn; how long each took is learned for later estimates.
 
-    The settings are those that `opened` let through. What the models lack is downloaded before a GPU is asked for.
+    The settings are those that `open_picture` let through. What the models lack is downloaded before a GPU is borrowed.
     """
     height, width, _ = picture.pixels.shape
-    seconds = gpu.seconds(stages, settings, (width, height))
+    seconds = gpu.plan_picture_loan(stages, settings, (width, height))
     fetched = yield from fetch(stages, settings)
-    done = yield from gpu.within(seconds, stages, enlarge_fetched, picture, fetched, settings)
+    done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings)
     for (key, scale), ran in zip(stages, done.stages, strict=True):
         on = f"{ran.device}, {ran.dtype}"
         estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)
@@ -44,10 +44,10 @@ def enlarged(picture: Picture, stages: Sequence[Stage], settings: Settings | Non
     return done
 
 
-def saved(done: Enlarged, source: ImageSource | None, folder: Path) -> Path:
+def save_result(done: Enlarged, source: ImageSource | None, folder: Path) -> Path:
     """The result as a PNG, named after the picture, the models and the scale."""
     stem = source.stem if isinstance(source, Path) else "picture"
-    name = f"{stem}_{contender_file_name(done.details.model)}".encode()[:LONGEST].decode(errors="ignore")
+    name = f"{stem}_{contender_file_name(done.details.model)}".encode()[:LONGEST_STEM].decode(errors="ignore")
     path = folder / f"{name}_x{done.details.scale}.png"
     images.write(done.picture, path)
     return path

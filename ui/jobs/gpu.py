@@ -20,63 +20,65 @@ from pipelines.upscalers.loading import device_name, pin
 P = ParamSpec("P")
 T = TypeVar("T")
 
-USUAL = 60  # seconds for which a GPU is lent where nobody says how long
-LOADING = 20  # seconds that a diffusion model may take until it begins
-SLACK = 1.5  # how much longer than estimated a run may take
-QUICKER = 20  # times, a GPU than two cores of a processor; by its operations a hundred and more
-LONGEST = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
+USUAL_LOAN = 60  # seconds for which a GPU is borrowed where nobody says how long
+LOADING_SECONDS = 20  # seconds that a diffusion model may take until it begins
+LOAN_SLACK = 1.5  # how much longer than estimated a run may take
+GPU_SPEEDUP = 20  # times, a GPU than two cores of a processor; by its operations a hundred and more
+LONGEST_LOAN = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
 
 log = logging.getLogger(__name__)
 
 
-def within(lent: int, stages: Sequence[Stage], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs) -> Run[T]:
-    """Do `job(*args)`, with the GPU for so many seconds if one of the models that it loads can use one.
+def run_job(
+    seconds: int, stages: Sequence[Stage], job: Callable[P, Run[T]], *args: P.args, **kwargs: P.kwargs
+) -> Run[T]:
+    """Runs `job(*args)`, with the GPU for so many seconds if one of the models that it loads can use one.
 
     `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What its models
     are loaded from is here already: time on the GPU is the visitor's quota. Raises what the job raises, and gr.Error in
     the words of `spaces` when no GPU can be had.
     """
-    if _wanted(stages):
-        return (yield from receive(_on_gpu(lent, job, *args, **kwargs)))
+    if _can_use_gpu(stages):
+        return (yield from receive(_on_gpu(seconds, job, *args, **kwargs)))
     return (yield from job(*args, **kwargs))
 
 
-def seconds(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int] | None) -> int:
-    """For how long a GPU is to be lent for a picture of that size: by tiles and steps where a diffusion model runs.
+def plan_picture_loan(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int] | None) -> int:
+    """Returns for how many seconds to borrow a GPU for a picture of that size, by its tiles and steps in diffusion.
 
-    Raises BadSetting where that is longer than one is lent, and where this matters: it would end half-way.
+    Raises BadSetting where no GPU can be borrowed for so long, and where this matters: it would end half-way.
     """
-    taken = expected(stages, settings, *size) if size else None
-    return lent(stages, taken, "take a smaller picture, or fewer steps")
+    taken = estimate_seconds(stages, settings, *size) if size else None
+    return plan_loan(stages, taken, "take a smaller picture, or fewer steps")
 
 
-def lent(stages: Sequence[Stage], taken: float | None, instead: str) -> int:
-    """For how long a GPU is to be lent for a job that takes so many seconds, None where nobody knows, by these models.
+def plan_loan(stages: Sequence[Stage], taken: float | None, instead: str) -> int:
+    """Returns for how many seconds to borrow a GPU for a job of these models that takes so long, None if nobody knows.
 
-    Raises as `seconds`; `instead` says how the job would be shorter.
+    Raises as `plan_picture_loan`; `instead` says how the job would be shorter.
     """
     diffusion = len({stage for stage in stages if stage.model.family == "diffusion"})
     if taken is None or not diffusion:
-        return LONGEST if diffusion else USUAL
-    loading = LOADING * diffusion
-    if zero_gpu() and loading + taken > LONGEST:
-        most = f"a GPU is lent for {format_duration(LONGEST)} at the most"
+        return LONGEST_LOAN if diffusion else USUAL_LOAN
+    loading = LOADING_SECONDS * diffusion
+    if zero_gpu() and loading + taken > LONGEST_LOAN:
+        most = f"a GPU is lent for {format_duration(LONGEST_LOAN)} at the most"
         raise BadSetting(
             f"That would take about {format_duration(taken)} after {format_duration(loading)} to load, "
             f"and {most}: {instead}."
         )
-    return min(LONGEST, round(loading + SLACK * taken))
+    return min(LONGEST_LOAN, round(loading + LOAN_SLACK * taken))
 
 
-def check_lent(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
-    """Raise BadSetting where a run would take longer than a GPU is lent for, as `seconds` does."""
-    seconds(stages, settings, size)
+def check_loan(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
+    """Raises BadSetting where a run would take longer than a GPU can be borrowed, as `plan_picture_loan` does."""
+    plan_picture_loan(stages, settings, size)
 
 
-def expected(stages: Sequence[Stage], settings: Settings | None, width: int, height: int) -> float | None:
-    """How long the stages take one after another on a picture of that size; None if one of them was never measured.
+def estimate_seconds(stages: Sequence[Stage], settings: Settings | None, width: int, height: int) -> float | None:
+    """Returns the seconds of all stages together on a picture of that size; None if one of them was never measured.
 
-    Where a GPU is lent, networks that were measured on a processor alone are quicker.
+    Where a GPU is borrowed, networks that were measured on a processor alone are quicker.
     """
     total = 0.0
     for stage, each in zip(stages, estimates.estimate_each(stages, width, height, settings), strict=True):
@@ -84,12 +86,12 @@ def expected(stages: Sequence[Stage], settings: Settings | None, width: int, hei
             return None
         row = stage.model
         by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and each.on_cpu
-        total += each.seconds / (QUICKER if by_gpu else 1)
+        total += each.seconds / (GPU_SPEEDUP if by_gpu else 1)
     return total
 
 
 def preload() -> None:
-    """Load what UPSCALE_PRELOAD names, if there is a GPU or one is lent: what is forked from here has it at once.
+    """Loads what UPSCALE_PRELOAD names, if there is a GPU or one can be borrowed: a process forked from here has it.
 
     What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
     """
@@ -108,19 +110,19 @@ def preload() -> None:
             log.warning("%s x%d is not preloaded: %s", *stage, reason)
 
 
-def _wanted(stages: Sequence[Stage]) -> bool:
+def _can_use_gpu(stages: Sequence[Stage]) -> bool:
     return any(stage.model.gpu for stage in stages)
 
 
-def _borrowing(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
+def _borrow(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
     """The function with a GPU for each call, if this is a Space that borrows them; its first argument says how long."""
     if not zero_gpu():
         return function
     import spaces  # before gradio and torch, which it patches: app.py imports this module first
 
-    return cast(Callable[P, Sent[T]], spaces.GPU(function, duration=lambda lent, *args, **kwargs: lent))
+    return cast(Callable[P, Sent[T]], spaces.GPU(function, duration=lambda seconds, *args, **kwargs: seconds))
 
 
-@_borrowing
-def _on_gpu(lent: int, job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
+@_borrow
+def _on_gpu(seconds: int, job: Callable[..., Run[T]], *args: Any, **kwargs: Any) -> Sent[T]:
     yield from send(job(*args, **kwargs))

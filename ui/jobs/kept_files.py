@@ -17,7 +17,7 @@ from pipelines.report.report import Outputs, Report
 from pipelines.runs import Run, Step, prefix_notes
 from ui.widgets.viewer import Pane, View, tiles_folder
 
-REPORT = "report.json"
+REPORT_FILE = "report.json"
 
 
 class Files(set[str]):
@@ -27,12 +27,12 @@ class Files(set[str]):
         return iter(tuple(set.copy(self)))
 
 
-KEPT = Files()  # every file of every comparison; the page deletes them in their time
+KEPT_FILES = Files()  # every file of every comparison; the page deletes them in their time
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a visitor asked for, and where its report, its pictures and its results lie."""
+    """A comparison that a visitor asked for, with the folder of its report, its pictures and its results."""
 
     plan: Plan
     pictures: tuple[Subject, ...]
@@ -45,13 +45,13 @@ class Comparison:
 
 
 def announce(path: Path) -> None:
-    """Note a file before it is written: that may be ended at any time, and the page deletes it nevertheless."""
-    KEPT.add(str(path))
+    """Notes a file before it is written: that may be ended at any time, and the page deletes it nevertheless."""
+    KEPT_FILES.add(str(path))
 
 
 def report_so_far(comparison: Comparison) -> Report | None:
     """The report with the rows that are finished; None before the first one."""
-    path = comparison.folder / REPORT
+    path = comparison.folder / REPORT_FILE
     return reports.from_json(path.read_bytes(), path.name) if path.is_file() else None
 
 
@@ -65,8 +65,8 @@ def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[Vi
     panes = [] if original is None else [Pane("Original", describe_size(original), (yield from write_tiles(original)))]
     for row, load in rows.items():
         name = contender_name(row.model)
-        layers = yield from prefix_notes(_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
-        panes.append(Pane(name, _caption(row), *layers))
+        layers = yield from prefix_notes(_make_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
+        panes.append(Pane(name, _describe_row(row), *layers))
     panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small))))
     boxes = reports.choose_places(original, list(rows.values()), comparison.plan.scale)
     return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
@@ -85,7 +85,7 @@ def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path
     yield Step(1, 3, "writing the report")
     write_whole(files["HTML"], reports.to_html(found, list(reports.kept_sections(found, outputs))))
     yield Step(2, 3, "writing the report")
-    _archive([*files.values(), *outputs.files()], archive_file)
+    _write_archive([*files.values(), *outputs.files()], archive_file)
     return files | {"ZIP": archive_file}
 
 
@@ -102,13 +102,13 @@ def describe_size(pixels: Pixels8) -> str:
     return f"{pixels.shape[1]} × {pixels.shape[0]}"
 
 
-def _archive(files: Sequence[Path], path: Path) -> None:
+def _write_archive(files: Sequence[Path], path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             archive.write(file, file.name)
 
 
-def _layers(
+def _make_layers(
     pixels: Pixels8, original: Pixels8 | None, small: Pixels8, scale: int
 ) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
     """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
@@ -120,8 +120,8 @@ def _layers(
     return picture, error, consistency
 
 
-def _caption(row: Row) -> str:
-    """How a result did, in a few words."""
+def _describe_row(row: Row) -> str:
+    """Returns how a result did, in a few words."""
     consistency = row.scores["consistency_psnr"] if row.scores["mse"] is None else None
     scores = {"PSNR Y": row.scores["psnr_y"], "consistency": consistency}
     texts = [f"{name} {score:.2f} dB" for name, score in scores.items() if score is not None]

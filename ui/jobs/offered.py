@@ -6,7 +6,7 @@ from pipelines.errors import UpscaleError
 from pipelines.weights.fetch import is_here
 
 
-def offered(scale: int | None = None) -> list[Model]:
+def list_offered(scale: int | None = None) -> list[Model]:
     """The rows, of one scale if it is given. The API takes the others too, and says what they lack."""
     rows = [row for row in catalog.MODELS if scale is None or scale in row.scales]
     return [row for row in rows if any(_can_be_had(needed) for needed in row.scales.values())]

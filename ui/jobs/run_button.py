@@ -21,17 +21,17 @@ from gradio.events import Dependency
 
 from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
-from ui.jobs.running import ONE_AT_A_TIME, QUIET, escaped, for_page, mendable, steps
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_error, escape_errors, explain_errors, forward_steps
 from ui.widgets import html
 
 Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
 Work: TypeAlias = Callable[..., Iterator[Update]]
 
-LATE = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
+LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
 
 def change_nothing(error: UpscaleError) -> Update:
-    """What an error changes beside the line, where no more is said of it."""
+    """Returns what an error changes beside the line, where no more is said of it."""
     return {}
 
 
@@ -44,7 +44,7 @@ class RunButton:
     progress: gr.HTML
 
     def place_progress(self) -> None:
-        """Put the line into the page being built, here."""
+        """Puts the line into the page being built, here."""
         self.progress.render()  # type: ignore[no-untyped-call]
 
     def connect(
@@ -57,7 +57,7 @@ class RunButton:
         kept: gr.State | None = None,
         show_kept: Work | None = None,
     ) -> Dependency:
-        """Have the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
+        """Has the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
 
         The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
         `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
@@ -69,24 +69,24 @@ class RunButton:
         def forget() -> Update:
             return {**self.waits(), **dict.fromkeys(states)}
 
-        waiting = self.run.click(forget, None, [*own, *states], **QUIET, queue=False)
+        waiting = self.run.click(forget, None, [*own, *states], **QUIET_EVENT, queue=False)
         running: Dependency = waiting.then(
-            self.following(work, on_error), inputs, [*own, *outputs], **QUIET, **ONE_AT_A_TIME
+            self.explain_failure(work, on_error), inputs, [*own, *outputs], **QUIET_EVENT, **ONE_AT_A_TIME
         )
         stopped = self.cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-        at_once = stopped.then(self.cancelled, None, own, **QUIET, queue=False)
+        at_once = stopped.then(self.cancelled, None, own, **QUIET_EVENT, queue=False)
         if show_kept is not None:
-            at_once.then(self.ending(show_kept), kept, [*own, *outputs], **QUIET, **ONE_AT_A_TIME)
+            at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **QUIET_EVENT, **ONE_AT_A_TIME)
         return running
 
-    def following(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
-        """The same work, which fails in one sentence: in the line, with what `on_error` gives, and as gr.Error."""
+    def explain_failure(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
+        """The same work, which fails with one message: in the line, with what `on_error` gives, and as gr.Error."""
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
             changes: Update = {}
             try:
-                with mendable():
+                with explain_errors():
                     try:
                         yield from work(*inputs)
                     except UpscaleError as error:
@@ -94,39 +94,41 @@ class RunButton:
                         raise
             except gr.Error as error:
                 yield self.ends(str(error.message)) | changes
-                raise for_page(error) from None
+                raise escape_error(error) from None
 
         return run
 
-    def ending(self, work: Work) -> Work:
-        """The same work, its errors as sentences: what it shows is of a run that has ended."""
+    def escape_failure(self, work: Work) -> Work:
+        """The same work, its errors as messages: what it shows is of a run that has ended."""
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
-            with escaped(), mendable():
+            with escape_errors(), explain_errors():
                 yield from work(*inputs)
 
         return run
 
     def steps(self, run: Run[T], more: Callable[[], Update] = dict) -> Generator[Update, None, T]:
-        """Forward a run as `running.steps` does, each step in the line; `more` is what changes with it."""
-        return (yield from steps(run, lambda text, share: {self.progress: html.progress(text, share), **more()}))
+        """Forwards a run as `running.forward_steps` does, each step in the line; `more` is what changes with it."""
+        return (
+            yield from forward_steps(run, lambda text, share: {self.progress: html.progress(text, share), **more()})
+        )
 
     def waits(self) -> Update:
-        """What a click changes until the run has a place."""
+        """Returns what a click changes until the run has a place."""
         return {self.progress: html.status("Waiting for a free place."), **self.buttons(running=True)}
 
     def begins(self) -> Update:
-        """What the beginning of a run changes."""
+        """Returns what the beginning of a run changes."""
         return {self.progress: html.progress("Starting", 0), **self.buttons(running=True)}
 
     def ends(self, text: str) -> Update:
-        """What the end of a run changes: the line says how it ended."""
+        """Returns what the end of a run changes: the line says how it ended."""
         return {self.progress: html.status(text), **self.buttons(running=False)}
 
     def cancelled(self) -> Update:
         """A tab that was cancelled, a moment after it."""
-        time.sleep(LATE)
+        time.sleep(LATE_SECONDS)
         return self.ends("Cancelled.")
 
     def buttons(self, running: bool) -> Update:
@@ -134,8 +136,8 @@ class RunButton:
         return {self.run: gr.Button(interactive=not running), self.cancel: gr.Button(interactive=running)}
 
 
-def run_button(label: str, progress_id: str | None = None, **row: Any) -> RunButton:
-    """Put the buttons into the page being built, in a row of their own; `place_progress` puts the line there."""
+def place_run_button(label: str, progress_id: str | None = None, **row: Any) -> RunButton:
+    """Puts the buttons into the page being built, in a row of their own; `place_progress` puts the line there."""
     with gr.Row(**row):
         run = gr.Button(label, variant="primary")
         cancel = gr.Button("Cancel", interactive=False)

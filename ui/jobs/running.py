@@ -1,4 +1,4 @@
-"""How an event of the page runs long work: one compute slot, steps in words, errors as sentences."""
+"""How an event of the page runs long work: one compute slot, steps and errors as messages."""
 
 import logging
 import re
@@ -16,17 +16,17 @@ from pipelines.runs import Preview, Run, Step, T
 
 # Options of events. All heavy events share one queue, of which one runs at a time.
 ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": 1}
-QUIET: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-COUNTED = re.compile(r" \d+ of \d+$")
-BETWEEN = 0.1  # seconds between two steps that are shown; more often costs more than it tells
+QUIET_EVENT: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+COUNTED_NOTE = re.compile(r" \d+ of \d+$")
+BETWEEN_SECONDS = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
 Shown = TypeVar("Shown")
 
 log = logging.getLogger(__name__)
 
 
-def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
-    """Forward a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
+def forward_steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
+    """Forwards a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
 
     Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
@@ -39,9 +39,9 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
             if step.total != last.total or step.done < last.done:  # something else begins
                 started = now
             last = step
-            if now - shown >= BETWEEN or isinstance(step, Preview):
+            if now - shown >= BETWEEN_SECONDS or isinstance(step, Preview):
                 shown = now
-                yield show(in_words(step, now - started), step.done / max(step.total, 1))
+                yield show(describe_step(step, now - started), step.done / max(step.total, 1))
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -49,12 +49,12 @@ def steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, 
         run.close()
 
 
-def in_words(step: Step, elapsed: float) -> str:
-    """How far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left".
+def describe_step(step: Step, elapsed: float) -> str:
+    """Returns how far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left".
 
     A note that counts by itself is left as it is: "step 3 of 20, tile 2 of 6, about 9 s left".
     """
-    counted = COUNTED.search(step.note) or not step.total
+    counted = COUNTED_NOTE.search(step.note) or not step.total
     count = "" if counted else f", {_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
     soon = f", about {format_duration(left)} left" if left >= 1 else ""
@@ -62,13 +62,13 @@ def in_words(step: Step, elapsed: float) -> str:
 
 
 def _amount(number: int, of: int) -> str:
-    """More than a few thousand are bytes."""
+    """Returns the number to read: more than a few thousand are bytes."""
     return str(number) if of < 10_000 else format_bytes(number)
 
 
 @contextmanager
-def mendable() -> Iterator[None]:
-    """Errors the visitor can mend are shown as they are; any other is logged here and becomes one plain sentence."""
+def explain_errors() -> Iterator[None]:
+    """Shows errors that the visitor can mend as they are; logs any other, which becomes one plain message."""
     try:
         yield
     except UpscaleError as error:
@@ -84,15 +84,15 @@ def mendable() -> Iterator[None]:
         ) from None
 
 
-def for_page(error: gr.Error) -> gr.Error:
-    """The error for the page, which shows its message as HTML: it may hold a file's name."""
+def escape_error(error: gr.Error) -> gr.Error:
+    """Returns the error for the page, which shows its message as HTML: it may hold a file's name."""
     return gr.Error(escape(str(error.message), quote=False), print_exception=False)
 
 
 @contextmanager
-def escaped() -> Iterator[None]:
-    """Errors go to the page as `for_page` makes them."""
+def escape_errors() -> Iterator[None]:
+    """Sends errors to the page as `escape_error` makes them."""
     try:
         yield
     except gr.Error as error:
-        raise for_page(error) from None
+        raise escape_error(error) from None

@@ -23,13 +23,13 @@ from pipelines.runs import Run, Step
 from ui.examples import EXAMPLES
 from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
 from ui.jobs.kept_files import Comparison
-from ui.jobs.offered import offered
-from ui.jobs.run_button import RunButton, Update, run_button
-from ui.jobs.running import QUIET
+from ui.jobs.offered import list_offered
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html, plans, results
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import Dropdown, PictureInput
-from ui.widgets.picture import picture_field
+from ui.widgets.picture import place_picture_field
 from ui.widgets.viewer import View, Viewer
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
@@ -63,11 +63,11 @@ class ChainedTab:
 
     @property
     def chosen(self) -> list[Block]:
-        """What a run and its plan depend on."""
+        """Returns what a run and its plan depend on."""
         return [self.picture, self.first, self.second, self.scored]
 
     def run(self, source: ImageSource | None, first: str, second: str, scored: bool) -> Iterator[Update]:
-        """Measure the chain or simply enlarge by it, showing progress, then every stage."""
+        """Measures the chain or simply enlarges by it, showing progress, then every stage."""
         yield self.button.begins() | self.clear() | {self.comparison: None}
         if scored:
             yield from self._measure(source, first, second)
@@ -87,11 +87,11 @@ class ChainedTab:
         """The picture, what each stage makes of it, and the result's file."""
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            shown = yield from self.button.steps(self._stages(source, _stages(first, second), Path(folder)))
+            shown = yield from self.button.steps(self._stages(source, _chain_stages(first, second), Path(folder)))
             yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
-        """What was finished when the visitor cancelled."""
+        """Shows what was finished when the visitor cancelled."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
         if comparison is None or report is None:
             yield self.button.ends("Cancelled.") | self.clear()
@@ -101,25 +101,25 @@ class ChainedTab:
         yield self.button.ends(done) | shown
 
     def clear(self) -> Update:
-        """What a new run takes away."""
+        """Returns what a new run takes away."""
         return {self.viewer: None, self.table: "", self.about: "", self.download: gr.DownloadButton(visible=False)}
 
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
-        """What the page shows of a report."""
+        """Returns what the page shows of a report."""
         return {
-            self.viewer: (yield from chain_views.scored_view(comparison, report)),
-            self.table: results.results(report.rows, report.protocol, report.kernel, running=False),
+            self.viewer: (yield from chain_views.make_scored_view(comparison, report)),
+            self.table: results.render_results(report.rows, report.protocol, report.kernel, running=False),
             self.about: html.aside(ABOUT_SCORES),
             self.download: gr.DownloadButton(visible=False),
         }
 
     def _stages(self, source: ImageSource | None, by: tuple[Stage, Stage], folder: Path) -> Run[Update]:
-        """Enlarge, and what the page shows of it."""
-        picture = enlarging.opened(source, by)
-        done = yield from enlarging.enlarged(picture, by)
+        """Enlarges, and returns what the page shows of it."""
+        picture = enlarging.open_picture(source, by)
+        done = yield from enlarging.enlarge_picture(picture, by)
         yield Step(0, 1, "writing")
-        file = enlarging.saved(done, source, folder)
-        panes = yield from chain_views.stage_panes(picture, done)
+        file = enlarging.save_result(done, source, folder)
+        panes = yield from chain_views.make_stage_panes(picture, done)
         return {
             self.viewer: View(panes, None),
             self.table: "",
@@ -129,12 +129,12 @@ class ChainedTab:
 
 
 def build(page: gr.Blocks) -> ChainedTab:
-    """Put the tab's components and events into the page being built."""
+    """Puts the tab's components and events into the page being built."""
     tab = _place()
     for preset, chain in tab.presets.items():
-        preset.click(partial(_models_of, chain), None, [tab.first, tab.second], **QUIET, queue=False)
+        preset.click(partial(_split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.first.change, tab.second.change, tab.scored.change, page.load]
-    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
+    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
     tab.button.connect(
         tab.run,
         tab.chosen,
@@ -146,11 +146,11 @@ def build(page: gr.Blocks) -> ChainedTab:
 
 
 def _place() -> ChainedTab:
-    """Put the tab's components into the page being built."""
-    first_x4, first_x2 = _models_of(comparing.ready_chains()[-1])
+    """Puts the tab's components into the page being built."""
+    first_x4, first_x2 = _split_chain(comparing.list_ready_chains()[-1])
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            picture = picture_field("chained-picture")
+            picture = place_picture_field("chained-picture")
         with gr.Column(scale=3, min_width=320):
             with gr.Row(elem_classes="presets"):
                 presets = {gr.Button(name, size="sm"): chain for name, chain in comparing.GOOD_CHAINS.items()}
@@ -161,9 +161,9 @@ def _place() -> ChainedTab:
                 )
             scored = gr.Checkbox(True, label="Score it: shrink by 8 first", info=ABOUT_SCORING)
             plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, True))
-            button = run_button("Run", "chained-progress", elem_classes="actions")
+            button = place_run_button("Run", "chained-progress", elem_classes="actions")
             button.place_progress()
-    viewer, table = Viewer(), results.panel()
+    viewer, table = Viewer(), results.place_panel()
     about = gr.HTML("", elem_id="chained-about")
     download = gr.DownloadButton("Download PNG", visible=False)
     comparison = gr.State(None)
@@ -171,7 +171,7 @@ def _place() -> ChainedTab:
 
 
 def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool) -> str:
-    """What a run would give and take, or what is wrong with what was chosen."""
+    """Returns what a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
             raise BadPicture("Choose a picture first.")
@@ -183,31 +183,33 @@ def describe_plan(source: ImageSource | None, first: str, second: str, scored: b
 
 
 def _plan_to_measure(source: ImageSource, first: str, second: str) -> str:
-    taking_part = comparing.taking_part(CHAINED_8X.key, "x8", direct_models(), [_chain(first, second)])
+    taking_part = comparing.choose_contenders(CHAINED_8X.key, "x8", list_direct_models(), [_chain_key(first, second)])
     width, height = images.read_size(source)
     check_size(width, height, CHAINED_SCALE)
     small = width // CHAINED_SCALE, height // CHAINED_SCALE
     comparing.check_gpu_seconds(taking_part, [small])
-    times = [comparing.seconds(each, *small) for each in taking_part]
-    lacking = {needed for each in taking_part for needed in comparing.lacking(each)}
+    times = [comparing.estimate_seconds(each, *small) for each in taking_part]
+    lacking = {needed for each in taking_part for needed in comparing.lacking_weights(each)}
     beside = [catalog.find(each.key).name for each in taking_part if not each.is_chain]
-    return plans.chain_plan([(width, height), *_sizes(small)], beside, times, sum(needed.size for needed in lacking))
+    return plans.chain_plan(
+        [(width, height), *_stage_sizes(small)], beside, times, sum(needed.size for needed in lacking)
+    )
 
 
 def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
-    found = Contender(_stages(first, second))
-    missing = sum(needed.size for needed in comparing.lacking(found))
+    found = Contender(_chain_stages(first, second))
+    missing = sum(needed.size for needed in comparing.lacking_weights(found))
     size = images.read_size(source, CHAINED_SCALE)
-    gpu.check_lent(found.stages, None, size)
-    return plans.chain_plan(_sizes(size), [], [gpu.expected(found.stages, None, *size)], missing)
+    gpu.check_loan(found.stages, None, size)
+    return plans.chain_plan(_stage_sizes(size), [], [gpu.estimate_seconds(found.stages, None, *size)], missing)
 
 
 def model_choices(scale: int) -> list[tuple[str, str]]:
     """The models to choose from for a stage of that scale."""
-    return [(html.model_label(model), model.key) for model in offered(scale)]
+    return [(html.model_label(model), model.key) for model in list_offered(scale)]
 
 
-def direct_models() -> list[str]:
+def list_direct_models() -> list[str]:
     """The networks that enlarge by eight at once, as far as their weights are here and they need no GPU."""
     rows = [row for row in catalog.MODELS if row.scales.get(CHAINED_SCALE) is not None]
     return [row.key for row in rows if comparing.needs_nothing(Contender((Stage(row.key, CHAINED_SCALE),)))]
@@ -216,29 +218,31 @@ def direct_models() -> list[str]:
 def _begin_comparison(source: ImageSource | None, first: str, second: str) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
-    comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct_models(), [_chain(first, second)])
+    comparison = comparing.start(
+        sources, CHAINED_8X.key, "x8", "bicubic", list_direct_models(), [_chain_key(first, second)]
+    )
     check_size(*images.read_size(sources[0]), CHAINED_SCALE)
     order = sorted(comparison.plan.contenders, key=lambda each: each.is_chain, reverse=True)
     return replace(comparison, plan=replace(comparison.plan, contenders=tuple(order)))
 
 
-def _chain(first: str, second: str) -> str:
+def _chain_key(first: str, second: str) -> str:
     """The chain of the two models as it is written."""
-    return Contender(_stages(first, second)).key
+    return Contender(_chain_stages(first, second)).key
 
 
-def _stages(first: str, second: str) -> tuple[Stage, Stage]:
+def _chain_stages(first: str, second: str) -> tuple[Stage, Stage]:
     x4, x2 = CHAIN_SCALES
     return Stage(catalog.find(first).key, x4), Stage(catalog.find(second).key, x2)
 
 
-def _sizes(small: tuple[int, int]) -> list[tuple[int, int]]:
+def _stage_sizes(small: tuple[int, int]) -> list[tuple[int, int]]:
     """The picture's size before the first stage, after it and after the second."""
     width, height = small
     return [(width * scale, height * scale) for scale in (1, CHAIN_SCALES[0], CHAINED_SCALE)]
 
 
-def _models_of(chain: str) -> tuple[str, str]:
+def _split_chain(chain: str) -> tuple[str, str]:
     """The two models of a chain."""
     first, second = parse_stages(chain)
     return first.key, second.key

@@ -21,19 +21,19 @@ from pipelines.measuring.run import (
     find_protocol,
 )
 from pipelines.phrasing import format_bytes
-from ui.examples import EXAMPLES, STATIC, find
+from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
-from ui.jobs.offered import offered
-from ui.jobs.run_button import RunButton, Update, run_button
-from ui.jobs.running import ONE_AT_A_TIME, QUIET, escaped, mendable
+from ui.jobs.offered import list_offered
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors
 from ui.widgets import html, plans
 from ui.widgets.comparison_results import ComparisonResults, place_results
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import CheckboxGroup, Dropdown, PicturesButton, PicturesInput, Radio
 
 FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = ROUND_TRIP.key, "x4", KERNELS[0]
-GONE = "The results are no longer kept here; compare again."
+RESULTS_GONE = "The results are no longer kept here; compare again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class CompareTab:
 
     @property
     def chosen(self) -> list[Block]:
-        """What a run and its plan depend on."""
+        """Returns what a run and its plan depend on."""
         return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains]
 
     def run(
@@ -69,7 +69,7 @@ class CompareTab:
         chains: list[str],
         request: gr.Request,
     ) -> Iterator[Update]:
-        """Measure, each row shown as it is finished; then everything else that there is to see."""
+        """Measures, each row shown as it is finished; then everything else that there is to see."""
         yield self.button.begins() | self.results.clear() | {self.comparison: None}
         comparison = comparing.start(sources, protocol, scale, kernel, models, _shown_chains(protocol, chains))
         table = GrowingTable(self.results.table, comparison.plan.protocol, comparison.plan.kernel)
@@ -82,7 +82,7 @@ class CompareTab:
         yield self.button.ends("Done.") | shown
 
     def show_cancelled(self, comparison: Comparison | None, request: gr.Request) -> Iterator[Update]:
-        """What was finished when the visitor cancelled: all that a whole run shows, of those rows."""
+        """Shows what was finished when the visitor cancelled: all that a whole run shows, of those rows."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
         if comparison is None or report is None:
             yield self.button.ends("Cancelled.") | self.results.clear()
@@ -97,17 +97,17 @@ class CompareTab:
         """Another of the pictures in the viewer."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
         if comparison is None or report is None:
-            raise gr.Error(GONE, print_exception=False)
-        with escaped(), mendable():
+            raise gr.Error(RESULTS_GONE, print_exception=False)
+        with escape_errors(), explain_errors():
             view = yield from self.button.steps(kept_files.make_view(comparison, report, comparison.pictures[number]))
             if not view.panes:
-                raise gr.Error(GONE, print_exception=False)
+                raise gr.Error(RESULTS_GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
 
     def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str]) -> Update:
         """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
         by = find_protocol(protocol)
-        with mendable():
+        with explain_errors():
             choices, ready = model_choices(protocol, scale)
         keys = [key for _, key in choices]
         value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
@@ -122,24 +122,28 @@ class CompareTab:
 
 
 def build(page: gr.Blocks) -> CompareTab:
-    """Put the tab's components and events into the page being built."""
+    """Puts the tab's components and events into the page being built."""
     tab = _place()
-    tab.examples.click(_pick_example, None, tab.pictures, **QUIET, queue=False)
-    tab.more_pictures.upload(_add, [tab.pictures, tab.more_pictures], tab.pictures, **QUIET, queue=False)
+    tab.examples.click(_pick_example, None, tab.pictures, **QUIET_EVENT, queue=False)
+    tab.more_pictures.upload(_add_pictures, [tab.pictures, tab.more_pictures], tab.pictures, **QUIET_EVENT, queue=False)
     # What is downloaded by now. The ticks stay: to set them again would undo a click that was made in the meantime.
     page.load(
-        lambda: gr.CheckboxGroup(model_choices(FIRST_PROTOCOL, FIRST_SCALE)[0]), None, tab.models, **QUIET, queue=False
+        lambda: gr.CheckboxGroup(model_choices(FIRST_PROTOCOL, FIRST_SCALE)[0]),
+        None,
+        tab.models,
+        **QUIET_EVENT,
+        queue=False,
     )
     gr.on(
         [tab.protocol.input, tab.scale.input],
         tab.offer_choices,
         [tab.protocol, tab.scale, tab.models, tab.offers],
         [tab.scale, tab.kernel, tab.models, tab.chains, tab.offers],
-        **QUIET,
+        **QUIET_EVENT,
         queue=False,
     )
     fields = (tab.pictures, tab.protocol, tab.scale, tab.kernel, tab.models, tab.chains)
-    gr.on([each.change for each in fields], describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
+    gr.on([each.change for each in fields], describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
     tab.button.connect(
         tab.run,
         tab.chosen,
@@ -151,14 +155,14 @@ def build(page: gr.Blocks) -> CompareTab:
         tab.show_picture,
         [tab.comparison, tab.results.which],
         [tab.button.progress, tab.results.viewer],
-        **QUIET,
+        **QUIET_EVENT,
         **ONE_AT_A_TIME,
     )
     return tab
 
 
 def _place() -> CompareTab:
-    """Put the tab's components into the page being built."""
+    """Puts the tab's components into the page being built."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             pictures = PicturesInput(
@@ -178,14 +182,14 @@ def _place() -> CompareTab:
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
             chains = Dropdown(
-                all_chains(offered()),
-                value=comparing.ready_chains(),
+                list_chains(list_offered()),
+                value=comparing.list_ready_chains(),
                 label="Chains: x4, then x2",
                 multiselect=True,
                 visible=False,
             )
             plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
-            button = run_button("Compare", elem_classes="actions")
+            button = place_run_button("Compare", elem_classes="actions")
             button.place_progress()
     results = place_results()
     comparison, offers = gr.State(None), gr.State([key for _, key in choices])
@@ -209,10 +213,10 @@ def _place() -> CompareTab:
 def describe_plan(
     sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
 ) -> str:
-    """What a comparison would take, or what is wrong with what was chosen."""
+    """Returns what a comparison would take, or what is wrong with what was chosen."""
     try:
         comparing.check_sources(sources)
-        found = comparing.taking_part(protocol, scale, models, _shown_chains(protocol, chains))
+        found = comparing.choose_contenders(protocol, scale, models, _shown_chains(protocol, chains))
         by, factor = find_protocol(protocol), found[0].scale
         sizes = [images.read_size(source, by.grows_by(factor)) for source in sources]
         for size in sizes:
@@ -222,17 +226,17 @@ def describe_plan(
         comparing.check_gpu_seconds(found, small)
     except UpscaleError as error:
         return html.problem(str(error))
-    times = [comparing.seconds(each, *size) for each in found for size in small]
-    lacking = {needed for each in found for needed in comparing.lacking(each)}
+    times = [comparing.estimate_seconds(each, *size) for each in found for size in small]
+    lacking = {needed for each in found for needed in comparing.lacking_weights(each)}
     return plans.comparison_plan(len(sources), len(found), times, sum(needed.size for needed in lacking))
 
 
 def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
     """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
     by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
-    rows = offered(by)
+    rows = list_offered(by)
     alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
-    lacking = {key: sum(needed.size for needed in comparing.lacking(each)) for key, each in alone.items()}
+    lacking = {key: sum(needed.size for needed in comparing.lacking_weights(each)) for key, each in alone.items()}
     choices = [
         (f"{row.name} · downloads {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in rows
@@ -240,18 +244,18 @@ def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], lis
     return choices, [key for key, each in alone.items() if comparing.needs_nothing(each)]
 
 
-def all_chains(models: Sequence[Model]) -> list[str]:
-    """Every chain of an x4 and an x2 model among these."""
+def list_chains(models: Sequence[Model]) -> list[str]:
+    """Returns every chain of an x4 and an x2 model among these."""
     first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_8X.chain_scales)
     return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
 
 
 def _pick_example(event: gr.EventData) -> list[str]:
     """The example that was clicked, alone; static/examples.js sends its name."""
-    return [str((find(event.example) or EXAMPLES[0]).path)]
+    return [str((find_example(event.example) or EXAMPLES[0]).path)]
 
 
-def _add(before: list[Path], new: list[Path]) -> list[str]:
+def _add_pictures(before: list[Path], new: list[Path]) -> list[str]:
     return [*map(str, before), *map(str, new)]
 
 

@@ -21,20 +21,20 @@ from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import lacking
 from ui.examples import EXAMPLES
 from ui.jobs import gpu
-from ui.jobs.run_button import RunButton, Update, run_button
-from ui.jobs.running import QUIET, mendable, steps
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown, PictureInput
-from ui.widgets.picture import picture_field
-from ui.widgets.steering import NAMES, Steering, advanced_fields, creative_field, prompt_field, tile_choices
+from ui.widgets.picture import place_picture_field
+from ui.widgets.steering import STEERING_SETTINGS, Steering, place_advanced, place_creative, place_prompt, tile_choices
 
 ABOUT_RESULT = (
     "The result comes here, beside what a plain method makes of the picture; until then, what there is of it."
 )
 # Both sliders are one value; a seed that somebody drew or wrote is to be used.
-SAME = "(value) => value"
-ROLL = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
-LOCK = "() => true"
+COPY_VALUE = "(value) => value"
+ROLL_SEED = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
+LOCK_SEED = "() => true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class PromptTab:
 
     @property
     def chosen(self) -> list[Block]:
-        """What a run and its plan depend on."""
+        """Returns what a run and its plan depend on."""
         return [self.picture, self.model, *self.steering.values]
 
     def run(self, source: ImageSource | None, model: str, *steering_and_lock: Any) -> Iterator[Update]:
-        """Enlarge, showing progress and previews, then the result beside a plain method's, and its settings."""
+        """Enlarges, showing progress and previews, then the result beside a plain method's, and its settings."""
         *steering, locked = steering_and_lock
-        seed = NAMES.index("seed")
+        seed = STEERING_SETTINGS.index("seed")
         if not locked or steering[seed] is None:
             steering[seed] = secrets.randbelow(SEED_RANGE[1] + 1)
         yield self.button.begins() | self.clear() | {self.steering.seed: steering[seed]}
@@ -70,15 +70,15 @@ class PromptTab:
 
     def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
         started = time.monotonic()
-        work, preview = before_after.with_previews(
-            before_after.compare_with_plain(source, row, settings, _scale(row), folder), source, folder
+        work, preview = before_after.watch_previews(
+            before_after.compare_with_plain(source, row, settings, _choose_scale(row), folder), source, folder
         )
 
         def show(text: str, share: float) -> Update:
             text = text.partition(f"{row.name}: ")[2] or text  # there is but one, and on a telephone little room
             return {self.button.progress: html.progress(text, share), self.slider: preview()}
 
-        made = yield from steps(work, show)
+        made = yield from forward_steps(work, show)
         yield {
             **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
             self.slider: gr.update(value=made.pair, visible=True),
@@ -88,7 +88,7 @@ class PromptTab:
         }
 
     def clear(self) -> Update:
-        """What a new run takes away."""
+        """Returns what a new run takes away."""
         return {
             self.instead: gr.Button(visible=False),
             self.slider: gr.update(visible=False),
@@ -102,14 +102,14 @@ class PromptTab:
         return {self.instead: gr.Button(visible=True)} if isinstance(error, WeightsUnavailable) else {}
 
     def choose_model(self, model: str) -> Update:
-        """What the model is good at, and the fields as it has them. The words and the seed are left alone."""
+        """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone."""
         fields = self.fit_fields(model)
-        return fields | {self.about: html.describe_model(_row(model))}
+        return fields | {self.about: html.describe_model(_find_model(model))}
 
     def fit_fields(self, model: str) -> Update:
         """The fields that the model can use, with its own values."""
-        with mendable():
-            row = _row(model)
+        with explain_errors():
+            row = _find_model(model)
         usual, takes, fields = catalog.find_specification(row).options, row.takes, self.steering
         return {
             # One for each slider: gradio takes things out of them.
@@ -119,7 +119,7 @@ class PromptTab:
             fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
             fields.guidance: gr.update(value=usual.guidance, visible="guidance" in takes),
             fields.colour_fix: gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
-            fields.tile: gr.update(choices=tile_choices(_scale(row)), value="", visible="tile" in takes),
+            fields.tile: gr.update(choices=tile_choices(_choose_scale(row)), value="", visible="tile" in takes),
         }
 
     def reset_fields(self, model: str) -> Update:
@@ -129,49 +129,49 @@ class PromptTab:
 
 
 def build(page: gr.Blocks) -> PromptTab:
-    """Put the tab's components and events into the page being built."""
+    """Puts the tab's components and events into the page being built."""
     tab = _place()
     fields = tab.steering
-    fields.creative.input(None, fields.creative, fields.noise, js=SAME, **QUIET, queue=False)
-    fields.noise.input(None, fields.noise, fields.creative, js=SAME, **QUIET, queue=False)
-    fields.roll.click(None, None, [fields.seed, fields.lock], js=ROLL, **QUIET, queue=False)
-    fields.seed.input(None, None, fields.lock, js=LOCK, **QUIET, queue=False)
-    fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET, queue=False)
-    tab.model.input(tab.choose_model, tab.model, [tab.about, *fields.usable], **QUIET, queue=False)
+    fields.creative.input(None, fields.creative, fields.noise, js=COPY_VALUE, **QUIET_EVENT, queue=False)
+    fields.noise.input(None, fields.noise, fields.creative, js=COPY_VALUE, **QUIET_EVENT, queue=False)
+    fields.roll.click(None, None, [fields.seed, fields.lock], js=ROLL_SEED, **QUIET_EVENT, queue=False)
+    fields.seed.input(None, None, fields.lock, js=LOCK_SEED, **QUIET_EVENT, queue=False)
+    fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
+    tab.model.input(tab.choose_model, tab.model, [tab.about, *fields.usable], **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
-    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
+    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
     shown: list[Block] = [tab.instead, fields.seed, tab.slider, tab.download, tab.facts, tab.settings]
     running = tab.button.connect(tab.run, [*tab.chosen, fields.lock], shown, on_error=tab.offer_other)
-    running.then(describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)  # what was downloaded is here now
+    running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     return tab
 
 
 def _place() -> PromptTab:
-    """Put the tab's components into the page being built."""
-    first = rows()[0]
+    """Puts the tab's components into the page being built."""
+    first = list_models()[0]
     usual = catalog.find_specification(first).options
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            picture = picture_field("prompt-picture")
+            picture = place_picture_field("prompt-picture")
             with gr.Group():
                 model = Dropdown(
-                    [(row.name, row.key) for row in rows()],
+                    [(row.name, row.key) for row in list_models()],
                     value=first.key,
                     label="Model",
                     filterable=False,
-                    visible=len(rows()) > 1,
+                    visible=len(list_models()) > 1,
                 )
-                prompt, creative = prompt_field(), creative_field(usual)
+                prompt, creative = place_prompt(), place_creative(usual)
             plan = gr.HTML(elem_id="prompt-plan")
-            button = run_button("Enlarge", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
+            button = place_run_button("Enlarge", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = advanced_fields(prompt, creative, usual, _scale(first))
+                steering = place_advanced(prompt, creative, usual, _choose_scale(first))
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
-            slider = before_after.slider("prompt-compare")
+            slider = before_after.place_slider("prompt-compare")
             download = gr.DownloadButton("Download PNG", visible=False)
             facts = gr.HTML(html.aside(ABOUT_RESULT), elem_id="prompt-facts")
             settings = gr.Textbox(
@@ -187,55 +187,56 @@ def _place() -> PromptTab:
     return PromptTab(picture, model, steering, plan, button, about, instead, slider, download, facts, settings)
 
 
-def rows() -> list[Model]:
+def list_models() -> list[Model]:
     """The models that take words, first those that enlarge by four."""
     return sorted((row for row in catalog.MODELS if row.prompt), key=lambda row: 4 not in row.scales)
 
 
 def first_stage() -> Stage:
-    """What `/prompt` runs, and the tab unless another model is chosen."""
-    row = rows()[0]
-    return Stage(row.key, _scale(row))
+    """Returns what `/prompt` runs, and the tab unless another model is chosen."""
+    row = list_models()[0]
+    return Stage(row.key, _choose_scale(row))
 
 
 def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str:
-    """What a run would give and take, or what is wrong with what was chosen."""
+    """Returns what a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
             raise BadPicture("Choose a picture first.")
         row, settings = _model_and_settings(model, *steering)
         check_settings([row], settings)
-        stages = [Stage(row.key, _scale(row))]
-        size = images.read_size(source, _scale(row))
-        gpu.check_lent(stages, settings, size)
+        stages = [Stage(row.key, _choose_scale(row))]
+        size = images.read_size(source, _choose_scale(row))
+        gpu.check_loan(stages, settings, size)
         missing = lacking(stages, settings)
     except UpscaleError as error:
         return html.problem(str(error))
     expected = estimates.estimate(*stages[0], *size, settings)
-    return plans.upscale_plan(row, size, _scale(row), expected, missing, settings)
+    return plans.upscale_plan(row, size, _choose_scale(row), expected, missing, settings)
 
 
-def whole_number(value: Any) -> Any:
+def as_whole_number(value: Any) -> Any:
     """A whole number as one, however JSON wrote it; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _model_and_settings(model: str, *steering: Any) -> tuple[Model, Settings]:
     """The model that is to run, with those of the settings that it takes; an empty field is none."""
-    row = _row(model)
-    given = (None if value == "" else whole_number(value) for value in steering)
-    return row, Settings(**dict(zip(NAMES, given, strict=True))).only(row.takes)
+    row = _find_model(model)
+    given = (None if value == "" else as_whole_number(value) for value in steering)
+    return row, Settings(**dict(zip(STEERING_SETTINGS, given, strict=True))).only(row.takes)
 
 
-def _row(model: str) -> Model:
+def _find_model(model: str) -> Model:
     """The row with that key. Raises BadSetting where the tab has no such model."""
-    row = next((each for each in rows() if each.key == model), None)
+    row = next((each for each in list_models() if each.key == model), None)
     if row is None:
         raise BadSetting(
-            f"{str(model)[:40]} does not take words; the models that do are {', '.join(each.key for each in rows())}."
+            f"{str(model)[:40]} does not take words; "
+            f"the models that do are {', '.join(each.key for each in list_models())}."
         )
     return row
 
 
-def _scale(row: Model) -> int:
+def _choose_scale(row: Model) -> int:
     return 4 if 4 in row.scales else min(row.scales)

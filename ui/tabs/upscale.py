@@ -21,24 +21,24 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.runs import finish
 from pipelines.upscalers.loading import lacking, load
-from ui.examples import EXAMPLES, RESULT, find
+from ui.examples import EXAMPLES, FIRST_RESULT, find_example
 from ui.jobs import gpu
-from ui.jobs.offered import offered
-from ui.jobs.run_button import RunButton, Update, run_button
-from ui.jobs.running import QUIET, mendable
+from ui.jobs.offered import list_offered
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import QUIET_EVENT, explain_errors
 from ui.widgets import before_after, html, plans
-from ui.widgets.before_after import BEFORE, BeforeAfter
+from ui.widgets.before_after import PLAIN_MODEL, BeforeAfter
 from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
-from ui.widgets.picture import picture_field
+from ui.widgets.picture import place_picture_field
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
-STATE = ("model", "scale", "example")  # what the page's URL may ask for
+URL_STATE = ("model", "scale", "example")  # what the page's URL may ask for
 PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
     "An ESRGAN or compact network, by name or address. It is used instead of the model above until one is chosen there."
 )
-FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
+DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ class UpscaleTab:
 
     @property
     def chosen(self) -> list[Block]:
-        """What a run and its plan depend on."""
+        """Returns what a run and its plan depend on."""
         return [self.picture, self.model, self.own, self.scale, self.denoise]
 
     @property
     def choice(self) -> list[Block]:
-        """What `choose_other` changes."""
+        """Returns what `choose_other` changes."""
         return [*self.chosen, self.about]
 
     def run(
         self, image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None
     ) -> Iterator[Update]:
-        """Enlarge, showing progress, then the result beside what a plain method gives; its PNG is there to download."""
+        """Enlarges, showing progress, then the result beside what a plain method gives, and its PNG to download."""
         yield self.button.begins()
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -105,20 +105,22 @@ class UpscaleTab:
             row, _ = _model_and_settings(model, own, None)
         except UpscaleError:  # while it is being written; the plan says what is wrong
             return {self.about: ""}
-        scales = _scales(row)
+        scales = _list_scales(row)
         wanted = FIRST_SCALE if row.from_hub else scale if scale in scales else scales[0]
         radio = Radio(scales) if scale == wanted else Radio(scales, value=wanted)
-        return {self.scale: radio, self.about: html.describe_model(row), self.denoise: _denoise(row)}
+        return {self.scale: radio, self.about: html.describe_model(row), self.denoise: _fit_denoise(row)}
 
     def open_url(self, request: gr.Request) -> Update:
         """The state that ?model=…&scale=…&example=… asks for, and whether it asks for one; nonsense asks for none."""
         query = dict(request.query_params)
-        if query.keys().isdisjoint(STATE):  # to say again what the page shows would undo a click made in the meantime
+        if query.keys().isdisjoint(
+            URL_STATE
+        ):  # to say again what the page shows would undo a click made in the meantime
             return {self.asked: False}
-        example = find(query.get("example", ""))
-        key = query["model"] if query.get("model") in {row.key for row in offered()} else FIRST_MODEL
+        example = find_example(query.get("example", ""))
+        key = query["model"] if query.get("model") in {row.key for row in list_offered()} else FIRST_MODEL
         row = catalog.find(key)
-        scales, scale = _scales(row), f"x{query.get('scale', '').removeprefix('x')}"
+        scales, scale = _list_scales(row), f"x{query.get('scale', '').removeprefix('x')}"
         asked = example is not None or key == query.get("model") or scale in scales
         if scale not in scales:
             scale = FIRST_SCALE if FIRST_SCALE in scales else scales[0]
@@ -127,7 +129,7 @@ class UpscaleTab:
             self.model: key,
             self.scale: Radio(scales, value=scale),
             self.about: html.describe_model(row),
-            self.denoise: _denoise(row),
+            self.denoise: _fit_denoise(row),
             self.asked: asked,
         }
 
@@ -138,33 +140,33 @@ class UpscaleTab:
             self.picture: str(image) if isinstance(image, Path) else None,
             self.model: row.key,
             self.own: "",
-            self.scale: Radio(_scales(row), value="x4"),
+            self.scale: Radio(_list_scales(row), value="x4"),
             self.about: html.describe_model(row),
-            self.denoise: _denoise(row),
+            self.denoise: _fit_denoise(row),
         }
 
 
 def build(page: gr.Blocks) -> UpscaleTab:
-    """Put the tab's components and events into the page being built."""
+    """Puts the tab's components and events into the page being built."""
     with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the components are made
-        tab = _place(_first_result(Path(folder)))
+        tab = _place(_make_first_result(Path(folder)))
     tab.model.input(
         tab.pick_model,
         [tab.model, tab.own, tab.scale],
         [tab.own, tab.scale, tab.about, tab.denoise],
-        **QUIET,
+        **QUIET_EVENT,
         queue=False,
     )
     tab.own.change(
-        tab.fit_model, [tab.model, tab.own, tab.scale], [tab.scale, tab.about, tab.denoise], **QUIET, queue=False
+        tab.fit_model, [tab.model, tab.own, tab.scale], [tab.scale, tab.about, tab.denoise], **QUIET_EVENT, queue=False
     )
     changes = [tab.picture.change, tab.model.change, tab.own.change, tab.scale.change, tab.denoise.change]
-    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)
+    gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
     opened = page.load(
         tab.open_url,
         None,
         [tab.picture, tab.model, tab.scale, tab.about, tab.denoise, tab.asked],
-        **QUIET,
+        **QUIET_EVENT,
         queue=False,
     )
     # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
@@ -172,31 +174,31 @@ def build(page: gr.Blocks) -> UpscaleTab:
 
     shown: list[Block] = [tab.slider, tab.facts, tab.result, tab.kind, tab.metadata, tab.download]
     running = tab.button.connect(tab.run, tab.chosen, shown)
-    running.then(describe_plan, tab.chosen, tab.plan, **QUIET, queue=False)  # what was downloaded is here now
+    running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
 
     for choice in (tab.kind, tab.metadata):
         preparing = choice.input(
-            lambda: gr.DownloadButton("Preparing", interactive=False), None, tab.download, **QUIET, queue=False
+            lambda: gr.DownloadButton("Preparing", interactive=False), None, tab.download, **QUIET_EVENT, queue=False
         )
         preparing.then(
-            convert_result, [tab.result, tab.kind, tab.metadata], tab.download, **QUIET, concurrency_id="files"
+            convert_result, [tab.result, tab.kind, tab.metadata], tab.download, **QUIET_EVENT, concurrency_id="files"
         )
     return tab
 
 
 def _place(first: BeforeAfter) -> UpscaleTab:
-    """Put the tab's components into the page being built."""
+    """Puts the tab's components into the page being built."""
     row = catalog.find(FIRST_MODEL)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            picture = picture_field("picture")
-            models = [(html.model_label(model), model.key) for model in offered()]
+            picture = place_picture_field("picture")
+            models = [(html.model_label(model), model.key) for model in list_offered()]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
-                scale = Radio(_scales(row), value=FIRST_SCALE, label="Scale")
+                scale = Radio(_list_scales(row), value=FIRST_SCALE, label="Scale")
                 denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE, visible=False)
             plan = gr.HTML(describe_plan(EXAMPLES[0].path, FIRST_MODEL, "", FIRST_SCALE, None))
-            button = run_button("Enlarge", "progress", elem_id="actions")
+            button = place_run_button("Enlarge", "progress", elem_id="actions")
             about = gr.HTML(html.describe_model(row))
             with gr.Accordion("Your own model", open=False):
                 own = gr.Textbox(
@@ -208,10 +210,10 @@ def _place(first: BeforeAfter) -> UpscaleTab:
                 )
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
-            slider = before_after.slider("compare", first.pair)
+            slider = before_after.place_slider("compare", first.pair)
             result = ResultFile(value=first.file, visible=False)
             with gr.Group():
-                kind = gr.Radio(list(FORMATS), value="PNG", label="Download as")
+                kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as")
                 metadata = gr.Checkbox(True, label="Keep metadata (EXIF)")
             download = gr.DownloadButton("Download PNG", value=first.file)
             facts = gr.HTML(first.facts, elem_id="facts")
@@ -221,14 +223,14 @@ def _place(first: BeforeAfter) -> UpscaleTab:
     )
 
 
-def warm() -> None:
-    """Have the first model ready by the time somebody clicks; what is wrong with it is said then."""
+def load_first_model() -> None:
+    """Loads the first model, to have it ready by the time somebody clicks; what is wrong with it is said then."""
     with suppress(Exception):
         load(FIRST_MODEL, catalog.parse_scale(FIRST_SCALE))
 
 
 def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None) -> str:
-    """What a run would give and take, or what is wrong with what was chosen."""
+    """Returns what a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return html.problem("Choose a picture first.")
     try:
@@ -237,7 +239,7 @@ def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, d
         check_settings([row], settings)
         missing = lacking([Stage(row.key, factor)], settings)
         size = images.read_size(image, factor)
-        gpu.check_lent([Stage(row.key, factor)], settings, size)
+        gpu.check_loan([Stage(row.key, factor)], settings, size)
     except UpscaleError as error:
         return html.problem(str(error))
     return plans.upscale_plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
@@ -246,11 +248,11 @@ def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, d
 def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[gr.DownloadButton]:
     """The result in the format to download; from the lossless file, so that nothing is lost on the way."""
     ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
-    suffix = FORMATS[kind]
+    suffix = DOWNLOAD_FORMATS[kind]
     if result is None or (suffix == "png" and metadata):
         yield ready
         return
-    with mendable(), tempfile.TemporaryDirectory() as folder:
+    with explain_errors(), tempfile.TemporaryDirectory() as folder:
         if not result.is_file():
             raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
         path = Path(folder) / result.with_suffix(f".{suffix}").name
@@ -264,19 +266,19 @@ def _model_and_settings(model: str, own: str, denoise: float | None) -> tuple[Mo
     return row, Settings(denoise=denoise).only(row.takes)
 
 
-def _denoise(row: Model) -> Slider:
+def _fit_denoise(row: Model) -> Slider:
     return Slider(visible="denoise" in row.takes)
 
 
-def _scales(row: Model) -> list[str]:
+def _list_scales(row: Model) -> list[str]:
     return [f"x{scale}" for scale in row.scales]
 
 
-def _first_result(folder: Path) -> BeforeAfter:
+def _make_first_result(folder: Path) -> BeforeAfter:
     """The first example's result, there before anyone clicks: made beforehand, since the page opens without torch."""
-    details = Details.from_dict(json.loads(RESULT.with_suffix(".json").read_text()))
-    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(BEFORE, details.scale)]))
-    left = folder / f"before_{BEFORE}.png"
+    details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
+    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(PLAIN_MODEL, details.scale)]))
+    left = folder / f"before_{PLAIN_MODEL}.png"
     images.write(before.picture, left, metadata=False)
-    shown = f"left {BEFORE}, right {details.model} x{details.scale}, made beforehand"
-    return BeforeAfter((str(left), str(RESULT)), html.facts(details, shown), str(RESULT), details.about())
+    shown = f"left {PLAIN_MODEL}, right {details.model} x{details.scale}, made beforehand"
+    return BeforeAfter((str(left), str(FIRST_RESULT)), html.facts(details, shown), str(FIRST_RESULT), details.about())

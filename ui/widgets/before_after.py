@@ -17,7 +17,7 @@ from pipelines.upscalers.loading import load
 from ui.jobs import enlarging
 from ui.widgets import html
 
-BEFORE = "bicubic"  # what a result is compared with; itself with nearest neighbour
+PLAIN_MODEL = "bicubic"  # what a result is compared with; itself with nearest neighbour
 SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
 SHOWN_SIDE = 4096
 
@@ -33,8 +33,8 @@ class BeforeAfter(NamedTuple):
     about: str
 
 
-def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
-    """Put the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
+def place_slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
+    """Puts the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
 
     `name` is its id there. Without a pair it is out of sight: gradio labels an empty one in a way that ARIA forbids.
     """
@@ -56,18 +56,18 @@ def slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
 def compare_with_plain(
     source: ImageSource | None, row: Model, settings: Settings, factor: int, folder: Path
 ) -> Run[BeforeAfter]:
-    """Enlarge, and write the files that the page shows: the result, and beside it what a plain method makes.
+    """Enlarges, and writes the files that the page shows: the result, and beside it what a plain method makes.
 
     Of a result too large for a browser both sides show the middle.
     """
     model = row.key
-    picture = enlarging.opened(source, [Stage(model, factor)], settings)
-    done = yield from enlarging.enlarged(picture, [Stage(model, factor)], settings)
-    plain = BEFORE if model != BEFORE else "nearest"
-    part = _middle(picture, factor)
+    picture = enlarging.open_picture(source, [Stage(model, factor)], settings)
+    done = yield from enlarging.enlarge_picture(picture, [Stage(model, factor)], settings)
+    plain = PLAIN_MODEL if model != PLAIN_MODEL else "nearest"
+    part = _find_middle(picture, factor)
     before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
     yield Step(0, 3, "writing")
-    file = enlarging.saved(done, source, folder)
+    file = enlarging.save_result(done, source, folder)
     yield Step(1, 3, "writing")
     left = folder / f"before_{plain}.png"
     images.write(before.picture, left, metadata=False)
@@ -81,7 +81,7 @@ def compare_with_plain(
     return BeforeAfter((str(left), str(right)), html.facts(done.details, shown), str(file), done.details.about())
 
 
-def with_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
+def watch_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
     """The same run, and what gives the pair to show now: the picture and the newest preview, where there is a new one.
 
     Each pair is given once: to send it again would load it again.
@@ -97,7 +97,7 @@ def with_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tupl
     return watch_steps(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
 
 
-def _middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
+def _find_middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
     """The rows and columns whose enlargement is the middle that is shown; None where all of it is."""
     height, width, _ = picture.pixels.shape
     if height * width * factor**2 <= SHOWN_PIXELS:

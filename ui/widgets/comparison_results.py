@@ -15,7 +15,7 @@ from ui.jobs.run_button import Update
 from ui.widgets import results
 from ui.widgets.viewer import View, Viewer
 
-KINDS = ("JSON", "CSV", "HTML", "ZIP")
+DOWNLOAD_KINDS = ("JSON", "CSV", "HTML", "ZIP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class ComparisonResults:
 
     @property
     def components(self) -> list[Block]:
-        """All that `show` and `clear` change."""
+        """Returns all that `show` and `clear` change."""
         above = [self.table, self.which, self.viewer, self.details, self.files]
         return [*above, *self.downloads.values(), self.elsewhere, self.command, self.script]
 
     def show(self, comparison: Comparison, report: Report, url: str) -> Run[Update]:
-        """What the page at that url shows of a report."""
+        """Returns what the page at that URL shows of a report."""
         seen = {row.picture for row in report.rows if row.error is None}
         pictures = [
             (picture.name, number) for number, picture in enumerate(comparison.pictures) if picture.picture in seen
@@ -51,15 +51,15 @@ class ComparisonResults:
         files = yield from kept_files.write_downloads(comparison, report)
         names = [picture.name for picture in comparison.pictures]
         return {
-            self.table: results.results(report.rows, report.protocol, report.kernel, running=False),
+            self.table: results.render_results(report.rows, report.protocol, report.kernel, running=False),
             self.which: gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
             self.viewer: view if pictures else None,
-            self.details: results.details(report.rows, report.protocol, report.kernel),
+            self.details: results.render_details(report.rows, report.protocol, report.kernel),
             self.files: gr.Row(visible=True),
             **{button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()},
             self.elsewhere: gr.Accordion(visible=True),
             self.command: report.command,
-            self.script: client_script(url, names, comparison.plan),
+            self.script: write_client_script(url, names, comparison.plan),
         }
 
     def clear(self) -> Update:
@@ -77,12 +77,12 @@ class ComparisonResults:
 
 
 def place_results() -> ComparisonResults:
-    """Put the components into the page being built."""
-    table = results.panel()
+    """Puts the components into the page being built."""
+    table = results.place_panel()
     which = gr.Dropdown([], label="Picture to look at", visible=False, filterable=False)
-    viewer, details = Viewer(), results.panel()
+    viewer, details = Viewer(), results.place_panel()
     with gr.Row(visible=False) as files:
-        downloads = {kind: gr.DownloadButton(f"Download {kind}", size="sm") for kind in KINDS}
+        downloads = {kind: gr.DownloadButton(f"Download {kind}", size="sm") for kind in DOWNLOAD_KINDS}
     with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
         command = gr.Textbox(label="Command line", elem_id="command", buttons=["copy"], interactive=False, lines=2)
         script = gr.Textbox(
@@ -91,8 +91,8 @@ def place_results() -> ComparisonResults:
     return ComparisonResults(table, which, viewer, details, files, downloads, elsewhere, command, script)
 
 
-def client_script(url: str, pictures: Sequence[str], plan: Plan) -> str:
-    """Python that asks the page at that url for the same comparison of each picture."""
+def write_client_script(url: str, pictures: Sequence[str], plan: Plan) -> str:
+    """Python that asks the page at that URL for the same comparison of each picture."""
     models = [each.key for each in plan.contenders if not each.is_chain]
     chains = [each.key for each in plan.contenders if each.is_chain]
     return "\n".join(

@@ -6,7 +6,7 @@ import gradio as gr
 
 from pipelines.measuring.run import Row
 from ui.jobs.run_button import Update
-from ui.widgets.results import results
+from ui.widgets.results import render_results
 
 
 @dataclass(slots=True)
@@ -20,8 +20,8 @@ class GrowingTable:
     shown: int = 0
 
     def changes(self) -> Update:
-        """What changes on the page since the last call: the table where there are new rows, else nothing."""
+        """Returns what changes on the page since the last call: the table where there are new rows, else nothing."""
         if len(self.rows) == self.shown:
             return {}
         self.shown = len(self.rows)
-        return {self.component: results(self.rows, self.protocol, self.kernel, running=True)}
+        return {self.component: render_results(self.rows, self.protocol, self.kernel, running=True)}

@@ -12,7 +12,7 @@ from pipelines.enlarge import Details
 from pipelines.phrasing import describe_settings, format_duration
 from ui.examples import Example
 
-THUMBNAIL = 96
+THUMBNAIL_SIDE = 96
 FAMILY_NAMES = {"classical": "Classical", "cnn": "Network", "gan": "GAN", "diffusion": "Diffusion"}
 
 
@@ -23,22 +23,22 @@ def model_label(model: Model) -> str:
 
 def example_buttons(examples: Sequence[Example]) -> str:
     """The example pictures as buttons, each a thumbnail inside the page: nothing is fetched for them."""
-    buttons = []
+    buttons, side = [], THUMBNAIL_SIDE
     for example in examples:
         with Image.open(example.path) as picture:
-            small = ImageOps.fit(picture.convert("RGB"), (THUMBNAIL, THUMBNAIL))
+            small = ImageOps.fit(picture.convert("RGB"), (side, side))
         stream = BytesIO()
         small.save(stream, "JPEG", quality=85)
         source = f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}"
         buttons.append(
             f'<button type="button" data-example="{example.name}" aria-label="Example: {example.title}" '
-            f'title="{example.title}"><img src="{source}" alt="" width="{THUMBNAIL}" height="{THUMBNAIL}"></button>'
+            f'title="{example.title}"><img src="{source}" alt="" width="{side}" height="{side}"></button>'
         )
     return f'<div class="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
 
 
 def describe_model(model: Model) -> str:
-    """What the model is good at, and what its licence allows."""
+    """Returns what the model is good at, and what its licence allows."""
     if model.from_hub:
         licence = f'<span class="badge restricted">licence: {escape(model.licence)}</span>'
         return f'<p class="about">{escape(model.note)} {licence}</p>'
@@ -48,18 +48,18 @@ def describe_model(model: Model) -> str:
     return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
-def aside(sentence: str) -> str:
-    """Something to know about what is shown."""
-    return f'<p class="about">{escape(sentence)}</p>'
+def aside(text: str) -> str:
+    """Returns something to know about what is shown."""
+    return f'<p class="about">{escape(text)}</p>'
 
 
-def problem(sentence: str) -> str:
-    """What is wrong with what was chosen, in place of the plan."""
-    return f'<p class="plan trouble" role="alert">{escape(sentence)}</p>'
+def problem(message: str) -> str:
+    """Returns what is wrong with what was chosen, in place of the plan."""
+    return f'<p class="plan trouble" role="alert">{escape(message)}</p>'
 
 
 def progress(text: str, share: float) -> str:
-    """How far a run is; `share` from 0 to 1."""
+    """Returns how far a run is; `share` from 0 to 1."""
     percent = round(100 * share)
     return (
         f'<div class="progress" role="progressbar" aria-label="Progress" aria-valuenow="{percent}">'
@@ -73,7 +73,7 @@ def status(text: str) -> str:
 
 
 def facts(details: Details, shown: str) -> str:
-    """How the result came about, as a list; `shown` is what there is to see of it."""
+    """Returns how the result came about, as a list; `shown` is what there is to see of it."""
     width, height = details.size
     rows = [
         ("Shown", shown),
@@ -86,13 +86,13 @@ def facts(details: Details, shown: str) -> str:
     if details.seam is not None:
         rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
     if details.weights_sha256:
-        rows.append(("Weights", _hashes(details.weights_sha256.split(","))))
+        rows.append(("Weights", _list_hashes(details.weights_sha256.split(","))))
     rows += [("Note", note) for note in details.notes]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
     return f'<dl class="facts">{items}</dl>'
 
 
-def _hashes(sha256: Sequence[str]) -> str:
+def _list_hashes(sha256: Sequence[str]) -> str:
     """The hashes of the files; of many their beginnings, by which one tells them apart."""
     if len(sha256) <= 2:
         return f"sha256 {', '.join(sha256)}"

@@ -33,7 +33,7 @@ class PictureInput(gr.Image, metaclass=NoInterfaceFile):
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
-            return _decoded(payload.url)
+            return _decode_url(payload.url)
         return Path(payload.path) if payload.path else None
 
 
@@ -118,7 +118,7 @@ class Number(gr.Number, metaclass=NoInterfaceFile):
         return payload
 
 
-def _decoded(url: str) -> bytes:
+def _decode_url(url: str) -> bytes:
     most = environment.limits().file_bytes
     if len(url) * 3 // 4 > most + 1000:  # base64 takes four characters for three bytes
         raise gr.Error(f"The picture is larger than {most / environment.MEGA:g} MB, the most that can be read.")

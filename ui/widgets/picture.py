@@ -11,14 +11,14 @@ import gradio as gr
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
-from ui.examples import EXAMPLES, STATIC, find
-from ui.jobs.running import QUIET
+from ui.examples import EXAMPLES, STATIC, find_example
+from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html
 from ui.widgets.inputs import PictureInput
 
 
-def picture_field(name: str) -> PictureInput:
-    """Put the field into the page being built; it holds the first example. `name` is its id there."""
+def place_picture_field(name: str) -> PictureInput:
+    """Puts the field into the page being built; it holds the first example. `name` is its id there."""
     picture = PictureInput(
         value=str(EXAMPLES[0].path),
         label="Picture",
@@ -30,17 +30,17 @@ def picture_field(name: str) -> PictureInput:
         alt_text="The picture to enlarge",
     )
     examples = gr.HTML(html.example_buttons(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
-    examples.click(_pick, None, picture, **QUIET, queue=False)
-    picture.upload(_viewable, picture, picture, **QUIET, concurrency_id="files")
+    examples.click(_pick_example, None, picture, **QUIET_EVENT, queue=False)
+    picture.upload(_make_viewable, picture, picture, **QUIET_EVENT, concurrency_id="files")
     return picture
 
 
-def _pick(event: gr.EventData) -> str:
+def _pick_example(event: gr.EventData) -> str:
     """The file of the example that was clicked; static/examples.js sends its name."""
-    return str((find(event.example) or EXAMPLES[0]).path)
+    return str((find_example(event.example) or EXAMPLES[0]).path)
 
 
-def _viewable(image: ImageSource | None) -> Iterator[Any]:
+def _make_viewable(image: ImageSource | None) -> Iterator[Any]:
     """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
     if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
         with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:

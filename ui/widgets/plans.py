@@ -16,7 +16,7 @@ def upscale_plan(
     missing: Sequence[Weights],
     settings: Settings | None = None,
 ) -> str:
-    """What a run would give and take, and what it would download, before it starts.
+    """Returns what a run would give and take, and what it would download, before it starts.
 
     A model that was named by its file is named here too: the list of models still shows another one.
     """
@@ -27,15 +27,15 @@ def upscale_plan(
         _time(model, expected),
         f"{format_bytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
-    if settings is not None and lacks_words(model, settings):
+    if settings is not None and lacks_prompt(model, settings):
         parts.append("guidance off: the prompt is empty, twice as fast")
     if missing:
         parts.append(f"downloads {format_download(sum(each.size for each in missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'
 
 
-def lacks_words(model: Model, settings: Settings) -> bool:
-    """Whether there would be guidance, had it words to guide by."""
+def lacks_prompt(model: Model, settings: Settings) -> bool:
+    """Returns whether there would be guidance, had it words to guide by."""
     if not model.prompt:
         return False
     options = resolve_options(model, settings)
@@ -43,7 +43,7 @@ def lacks_words(model: Model, settings: Settings) -> bool:
 
 
 def _time(model: Model, expected: Estimate) -> str:
-    """How long it will take. A diffusion model on a processor is for the patient, who are to know why."""
+    """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
         return "no time known yet"
     slow = model.family == "diffusion" and expected.on_cpu
@@ -51,14 +51,14 @@ def _time(model: Model, expected: Estimate) -> str:
 
 
 def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
-    """What a comparison would take: seconds of each method on each picture, bytes to download."""
-    return _plan([f"{_counted(pictures, 'picture')}, {_counted(methods, 'method')}"], times, missing)
+    """Returns what a comparison would take: seconds of each method on each picture, bytes to download."""
+    return _plan([f"{_count(pictures, 'picture')}, {_count(methods, 'method')}"], times, missing)
 
 
 def chain_plan(
     sizes: Sequence[tuple[int, int]], beside: Sequence[str], times: Sequence[float | None], missing: int
 ) -> str:
-    """What a chain would give, size by size, which direct models are measured beside it, and what it would take."""
+    """Returns what a chain would give, size by size, the direct models measured beside it, and what it would take."""
     *before, last = [f"{width} × {height}" for width, height in sizes]
     parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
     if beside:
@@ -73,5 +73,5 @@ def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> 
     return f'<p class="plan">{" · ".join([*parts, f"about {format_duration(known)}{never}", *lacking])}</p>'
 
 
-def _counted(count: int, what: str) -> str:
+def _count(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"

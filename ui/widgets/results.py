@@ -20,8 +20,8 @@ from ui.examples import STATIC
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
-def panel() -> gr.HTML:
-    """A component that shows what `results` or `details` gives."""
+def place_panel() -> gr.HTML:
+    """A component that shows what `render_results` or `render_details` gives."""
     return gr.HTML(
         css_template=(STATIC / "results.css").read_text(),
         js_on_load=(STATIC / "results.js").read_text(),
@@ -29,8 +29,8 @@ def panel() -> gr.HTML:
     )
 
 
-def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
-    """The verdict and the scores so far, by the protocol and of pictures shrunk by `kernel`; "" before the first row.
+def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
+    """Renders the verdict and the scores so far, by the protocol, of pictures shrunk by `kernel`; "" without rows.
 
     While rows still come in there is only what takes a few milliseconds: no verdict and no intervals.
     """
@@ -38,7 +38,7 @@ def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> s
         return ""
     compared = comparable(rows)
     entries = summarise(compared, intervals=not running)
-    return _made(
+    return _render(
         "results.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         running=running,
@@ -50,33 +50,33 @@ def results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> s
     )
 
 
-def details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
-    """What else the rows say: plots, who can be told apart, each picture's scores, the chains' stages, and notes."""
+def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
+    """Renders what else the rows say: plots, pairs, each picture's scores, the chains' stages, and notes."""
     compared = comparable(rows)
     pairs = reports.pair_tables(rows)
-    return _made(
+    return _render(
         "details.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
         pairs=pairs,
-        alike="; ".join(map(_alike, pairs)),
+        alike="; ".join(map(_count_alike, pairs)),
         by_picture=reports.picture_tables(rows),
         chains=reports.chain_table(rows, ()),
         notes=reports.list_notes(rows, summarise(rows, intervals=False)),
     )
 
 
-def _made(template: str, **values: Any) -> str:
-    html = _templates().get_template(template).render(values)
+def _render(template: str, **values: Any) -> str:
+    html = _load_templates().get_template(template).render(values)
     return html.encode(errors="replace").decode()  # a file's name may hold what no JSON can carry to the browser
 
 
 @cache
-def _templates() -> Environment:
+def _load_templates() -> Environment:
     return reports.load_templates(TEMPLATES)
 
 
-def _alike(pairs: Table) -> str:
+def _count_alike(pairs: Table) -> str:
     """ "PSNR Y, in pairs: 2 of 6 not distinguishable"."""
     count = sum(line.cells[-1].text == NOT_APART for line in pairs.lines)
     return f"{pairs.title}: {count} of {len(pairs.lines)} {NOT_APART}"

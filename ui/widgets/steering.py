@@ -18,8 +18,11 @@ from pipelines.catalog.rows import (
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
-NAMES = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
-TILES = {4: (64, 128, 192, 256, 384, 512), 2: (256, 512, 768, 1024, 1536, 2048)}  # by scale, in the range of each model
+STEERING_SETTINGS = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
+TILE_SIDES = {
+    4: (64, 128, 192, 256, 384, 512),
+    2: (256, 512, 768, 1024, 1536, 2048),
+}  # by scale, in the range of each model
 PLACEHOLDER = "What is in the picture; may be empty"
 ABOUT_CREATIVE = "How much noise is added to the picture, and how much is invented in its place."
 ABOUT_NEGATIVE = "What shall not be in it."
@@ -61,20 +64,20 @@ class Steering:
         return [self.creative, self.negative, self.steps, self.guidance, self.noise, self.colour_fix, self.tile]
 
 
-def prompt_field() -> Textbox:
-    """Put the field for the words into the page being built."""
+def place_prompt() -> Textbox:
+    """Puts the field for the words into the page being built."""
     return Textbox(label="Prompt", placeholder=PLACEHOLDER, max_length=LONGEST_PROMPT, elem_id="prompt")
 
 
-def creative_field(usual: Options) -> Slider:
-    """Put the slider that everybody sees into the page being built."""
+def place_creative(usual: Options) -> Slider:
+    """Puts the slider that everybody sees into the page being built."""
     return Slider(
         *NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE
     )
 
 
-def advanced_fields(prompt: Textbox, creative: Slider, usual: Options, scale: int) -> Steering:
-    """Put all other fields into the page being built, with the values of a model's options."""
+def place_advanced(prompt: Textbox, creative: Slider, usual: Options, scale: int) -> Steering:
+    """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
     steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
     guidance = Slider(*GUIDANCE_RANGE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
@@ -93,4 +96,4 @@ def advanced_fields(prompt: Textbox, creative: Slider, usual: Options, scale: in
 
 def tile_choices(scale: int) -> list[tuple[str, str | int]]:
     """The tiles to choose from for a model of that scale, the first of which leaves it to the model."""
-    return [("The model's own", ""), *((str(side), side) for side in TILES[scale])]
+    return [("The model's own", ""), *((str(side), side) for side in TILE_SIDES[scale])]

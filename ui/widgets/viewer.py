@@ -15,8 +15,17 @@ from gradio.utils import get_upload_folder
 from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid
 from ui.widgets.inputs import NoInterfaceFile
 
-STATIC = Path(__file__).parents[1] / "static" / "viewer"
-SCRIPTS = ("state", "view", "tiles", "drawing", "pixels", "pointers", "keys", "panes")  # one script, in this order
+VIEWER_FILES = Path(__file__).parents[1] / "static" / "viewer"
+VIEWER_SCRIPTS = (
+    "state",
+    "view",
+    "tiles",
+    "drawing",
+    "pixels",
+    "pointers",
+    "keys",
+    "panes",
+)  # one script, in this order
 EMPTY_SECONDS = 3600  # a folder without files is one whose files were deleted, or one that is about to be written
 
 
@@ -48,9 +57,9 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
 
     def __init__(self, value: View | None = None, **options: Any) -> None:
         own: dict[str, Any] = {
-            "html_template": (STATIC / "viewer.html").read_text(),
-            "css_template": (STATIC / "viewer.css").read_text(),
-            "js_on_load": "\n".join((STATIC / f"{name}.js").read_text() for name in SCRIPTS),
+            "html_template": (VIEWER_FILES / "viewer.html").read_text(),
+            "css_template": (VIEWER_FILES / "viewer.css").read_text(),
+            "js_on_load": "\n".join((VIEWER_FILES / f"{name}.js").read_text() for name in VIEWER_SCRIPTS),
             "apply_default_css": False,
         }
         super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
@@ -58,14 +67,14 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
     def postprocess(self, value: View | None) -> dict[str, Any] | None:  # type: ignore[override]
         if value is None:
             return None
-        pyramids = [layer for pane in value.panes for layer in _layers(pane).values()]
+        pyramids = [layer for pane in value.panes for layer in _list_layers(pane).values()]
         self.temp_files.update(str(file) for pyramid in pyramids for file in pyramid.files())  # deleted in their time
         return {
             "panes": [
                 {
                     "label": pane.label,
                     "caption": pane.caption,
-                    "layers": {name: _tiles(pyramid) for name, pyramid in _layers(pane).items()},
+                    "layers": {name: _describe_tiles(pyramid) for name, pyramid in _list_layers(pane).items()},
                 }
                 for pane in value.panes
             ],
@@ -86,12 +95,12 @@ def tiles_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="tiles-", dir=parent))
 
 
-def _layers(pane: Pane) -> dict[str, Pyramid]:
+def _list_layers(pane: Pane) -> dict[str, Pyramid]:
     layers = {"picture": pane.picture, "error": pane.error, "consistency": pane.consistency}
     return {name: pyramid for name, pyramid in layers.items() if pyramid is not None}
 
 
-def _tiles(pyramid: Pyramid) -> dict[str, Any]:
+def _describe_tiles(pyramid: Pyramid) -> dict[str, Any]:
     """The pyramid for the browser. Of one tile gradio makes the URL; those of the others differ in their names."""
     return {
         "width": pyramid.width,

@@ -26,9 +26,9 @@ from ui.jobs import enlarging
 )
 def test_what_cannot_be_run_is_refused_before_the_picture_is_read(stage: Stage, settings: Settings | None) -> None:
     with pytest.raises(BadSetting):
-        enlarging.opened(b"no picture", [stage], settings)
+        enlarging.open_picture(b"no picture", [stage], settings)
     with pytest.raises(BadPicture):
-        enlarging.opened(b"no picture", [Stage("bicubic", 2)])
+        enlarging.open_picture(b"no picture", [Stage("bicubic", 2)])
 
 
 def test_files_are_looked_for_once_a_click(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,5 +37,5 @@ def test_files_are_looked_for_once_a_click(own_weights: Path, monkeypatch: pytes
     find = store.find
     monkeypatch.setattr(store, "find", lambda needed: looked_for.append(needed) or find(needed))
     stages = [Stage("espcn", 2)]
-    done = finish(enlarging.enlarged(Picture(smooth(9, 8)), stages))
+    done = finish(enlarging.enlarge_picture(Picture(smooth(9, 8)), stages))
     assert looked_for == [stages[0].weights] and done.details.scale == 2

@@ -91,7 +91,7 @@ sys.exit(pytest.main({options}))
     assert "/startup-report" in paths
     assert paths.count("/schedule") == paths.count("/release") > 0
     lent = [parse_qs(urlsplit(each).query)["durationSeconds"] for each in asked if each.startswith("/schedule")]
-    assert [str(gpu.USUAL)] in lent and [str(round(gpu.LOADING + gpu.SLACK * 7))] in lent
+    assert [str(gpu.USUAL_LOAN)] in lent and [str(round(gpu.LOADING_SECONDS + gpu.LOAN_SLACK * 7))] in lent
 
 
 def where() -> Run[int]:
@@ -101,7 +101,7 @@ def where() -> Run[int]:
 
 def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
-    assert finish(gpu.within(gpu.USUAL, [Stage("bicubic", 2)], where)) == os.getpid()
+    assert finish(gpu.run_job(gpu.USUAL_LOAN, [Stage("bicubic", 2)], where)) == os.getpid()
 
 
 def test_elsewhere_the_package_spaces_is_not_needed() -> None:
@@ -129,9 +129,9 @@ def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
         monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, replace(row, noisy_twin=twin)))
         for settings, asked in ((None, ["usual.pth"]), (Settings(denoise=1), []), (Settings(denoise=0), ["twin.pth"])):
             hub.asked.clear()
-            monkeypatch.setattr(gpu, "within", lent)
+            monkeypatch.setattr(gpu, "run_job", lent)
             with pytest.raises(Lent):
-                finish(enlarging.enlarged(Picture(smooth(4, 4)), [Stage("made", 2)], settings))
+                finish(enlarging.enlarge_picture(Picture(smooth(4, 4)), [Stage("made", 2)], settings))
             assert [each.path.rpartition("/")[2] for each in hub.asked] == asked
 
 
@@ -153,10 +153,12 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
 
 def test_a_diffusion_model_is_lent_a_gpu_for_as_long_as_it_will_take(painted: list[Stage]) -> None:
     for steps, size, taken in ((4, (100, 100), 7), (17, (100, 100), 20), (4, (200, 100), 14)):
-        assert gpu.seconds(painted, Settings(steps=steps), size) == round(gpu.LOADING + gpu.SLACK * taken)
-    assert gpu.seconds(painted, Settings(steps=200), (300, 300)) == gpu.LONGEST
-    assert gpu.seconds(painted, None, None) == gpu.LONGEST, "nobody knows"
-    assert gpu.seconds([Stage("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL
+        assert gpu.plan_picture_loan(painted, Settings(steps=steps), size) == round(
+            gpu.LOADING_SECONDS + gpu.LOAN_SLACK * taken
+        )
+    assert gpu.plan_picture_loan(painted, Settings(steps=200), (300, 300)) == gpu.LONGEST_LOAN
+    assert gpu.plan_picture_loan(painted, None, None) == gpu.LONGEST_LOAN, "nobody knows"
+    assert gpu.plan_picture_loan([Stage("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL_LOAN
 
 
 def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
@@ -167,8 +169,8 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
         BadSetting,
         match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for 4 min at the most: take",
     ):
-        gpu.seconds(painted, Settings(steps=200), (300, 300))
-    assert gpu.seconds(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST
+        gpu.plan_picture_loan(painted, Settings(steps=200), (300, 300))
+    assert gpu.plan_picture_loan(painted, Settings(steps=20), (100, 100)) < gpu.LONGEST_LOAN
 
 
 @pytest.mark.parametrize(
@@ -179,11 +181,11 @@ def test_what_loading_leaves_no_time_for_is_refused_too(
 ) -> None:
     """Only what a run may take longer than estimated gives way where all of it would be too long."""
     painter.use(monkeypatch, painter.PAINTED, replace(painter.PAINTED, key="twice", scales={2: None}))
-    assert gpu.lent(stages, most + 1, "take less") == gpu.LONGEST, "nothing ends it here"
+    assert gpu.plan_loan(stages, most + 1, "take less") == gpu.LONGEST_LOAN, "nothing ends it here"
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
-    assert gpu.lent(stages, most, "take less") == gpu.LONGEST
+    assert gpu.plan_loan(stages, most, "take less") == gpu.LONGEST_LOAN
     with pytest.raises(BadSetting, match="and a GPU is lent for 4 min at the most: take less"):
-        gpu.lent(stages, most + 1, "take less")
+        gpu.plan_loan(stages, most + 1, "take less")
 
 
 def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
@@ -195,18 +197,18 @@ def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
     estimates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
     chain, settings = [*painted, Stage("twice", 2)], Settings(steps=4)
     taken = 7 + 16 * 0.07
-    assert gpu.seconds(chain, settings, (100, 100)) == round(2 * gpu.LOADING + gpu.SLACK * taken)
+    assert gpu.plan_picture_loan(chain, settings, (100, 100)) == round(2 * gpu.LOADING_SECONDS + gpu.LOAN_SLACK * taken)
 
 
 def test_a_chain_takes_as_long_as_its_stages() -> None:
     first, second = estimates.estimate("espcn", 4, 100, 50).seconds, estimates.estimate("fsrcnn", 2, 400, 200).seconds
     assert first is not None and second is not None
     chain = [Stage("espcn", 4), Stage("fsrcnn", 2)]
-    assert gpu.expected(chain, None, 100, 50) == pytest.approx(first + second)
+    assert gpu.estimate_seconds(chain, None, 100, 50) == pytest.approx(first + second)
 
 
 def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
-    assert gpu.expected([Stage("edsr", 4), Stage("bicubic", 2)], None, 100, 50) is None
+    assert gpu.estimate_seconds([Stage("edsr", 4), Stage("bicubic", 2)], None, 100, 50) is None
 
 
 def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
@@ -216,14 +218,14 @@ def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     chain = [*painted, Stage("real-esrgan", 2)]
     alone = estimates.estimate("real-esrgan", 2, 1600, 1600).seconds
     assert alone is not None and alone > 100
-    here = gpu.expected(chain, Settings(steps=4), 400, 400)
+    here = gpu.estimate_seconds(chain, Settings(steps=4), 400, 400)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
-    there = gpu.expected(chain, Settings(steps=4), 400, 400)
+    there = gpu.estimate_seconds(chain, Settings(steps=4), 400, 400)
     assert here is not None and there is not None
-    assert here - there == pytest.approx(alone * (1 - 1 / gpu.QUICKER))
-    assert gpu.seconds(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST
+    assert here - there == pytest.approx(alone * (1 - 1 / gpu.GPU_SPEEDUP))
+    assert gpu.plan_picture_loan(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST_LOAN
     classical = [Stage("lapsrn", 4)]
-    assert gpu.expected(classical, None, 400, 400) == estimates.estimate("lapsrn", 4, 400, 400).seconds, (
+    assert gpu.estimate_seconds(classical, None, 400, 400) == estimates.estimate("lapsrn", 4, 400, 400).seconds, (
         "it has no use for one"
     )
 
@@ -249,12 +251,12 @@ def lent_to_compare(source: Path | list[Path], *models: str, protocol: str = "ro
 def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
     painted: list[Stage], square: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = round(gpu.LOADING + gpu.SLACK * (23 + comparing.SCORING * 0.16))
+    alone = round(gpu.LOADING_SECONDS + gpu.LOAN_SLACK * (23 + comparing.SCORING_SECONDS * 0.16))
     assert lent_to_compare(square, "painted") == alone
     assert alone <= lent_to_compare(square, "painted", "bicubic") <= alone + 1
-    assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL, "no model of diffusion"
+    assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL_LOAN, "no model of diffusion"
     asked: list[int] = []
-    monkeypatch.setattr(gpu, "_wanted", lambda stages: True)
+    monkeypatch.setattr(gpu, "_can_use_gpu", lambda stages: True)
     monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or send(job(*rest)))
     told = finish(comparing.measure(comparing.start([square], "round-trip", "x4", "bicubic", ["painted"], [])))
     assert asked == [alone] and told.rows[0].error is None and told.complete

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.catalog import rows as catalog
-from ui.jobs.offered import offered
+from ui.jobs.offered import list_offered
 from ui.tabs import chained, compare
 
 
 def keys(scale: int | None = None) -> set[str]:
-    return {row.key for row in offered(scale)}
+    return {row.key for row in list_offered(scale)}
 
 
 def test_what_nobody_can_be_asked_for_is_left_out() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.runs import Run, Step
-from ui.jobs.run_button import RunButton, Update, change_nothing, run_button
+from ui.jobs.run_button import RunButton, Update, change_nothing, place_run_button
 
 
 class Tab:
@@ -16,7 +16,7 @@ class Tab:
 
     def __init__(self) -> None:
         with gr.Blocks() as self.page:
-            self.button: RunButton = run_button("Go", "line")
+            self.button: RunButton = place_run_button("Go", "line")
             self.button.place_progress()
             self.result = gr.HTML()
             self.kept = gr.State()
@@ -47,7 +47,7 @@ def _counting(value: str) -> Run[str]:
 
 def test_a_run_begins_goes_on_and_ends() -> None:
     tab = Tab()
-    first, step, last = map(tab.names, tab.button.following(tab.run)("value"))
+    first, step, last = map(tab.names, tab.button.explain_failure(tab.run)("value"))
     assert "Starting" in first["progress"] and first["result"] == ""
     assert (first["run"].interactive, first["cancel"].interactive) == (False, True)
     assert "counting, 0 of 2" in step["progress"] and "run" not in step
@@ -59,7 +59,7 @@ def test_a_run_begins_goes_on_and_ends() -> None:
 def test_what_is_wrong_is_said_in_the_line_and_beside_it() -> None:
     tab = Tab()
     for on_error, result in ((tab.on_error, "not <bad> is bad."), (change_nothing, None)):
-        events = tab.button.following(tab.run, on_error)("<bad>")
+        events = tab.button.explain_failure(tab.run, on_error)("<bad>")
         _, last = map(tab.names, (next(events), next(events)))
         assert "&lt;bad&gt; is bad." in last["progress"] and last["run"].interactive
         assert last.get("result") == result
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_in_the_line_and_beside_it() -> None:
 
 def test_after_the_end_only_the_sentence_is_said() -> None:
     tab = Tab()
-    events = tab.button.ending(tab.run)("<bad>")
+    events = tab.button.escape_failure(tab.run)("<bad>")
     next(events)
     with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
         next(events)
@@ -82,7 +82,7 @@ def test_gradio_sees_what_the_work_takes() -> None:
         yield {}
 
     tab = Tab()
-    inputs, *_ = gr.helpers.special_args(tab.button.following(work), ["value"], request="asked")
+    inputs, *_ = gr.helpers.special_args(tab.button.explain_failure(work), ["value"], request="asked")
     assert inputs == ["value", "asked"]
 
 

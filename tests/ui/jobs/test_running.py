@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.runs import Preview, Run, Step
-from ui.jobs.running import in_words, steps
+from ui.jobs.running import describe_step, forward_steps
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from ui.jobs.running import in_words, steps
     ],
 )
 def test_words_of_a_step(step: Step, elapsed: float, said: str) -> None:
-    assert in_words(step, elapsed) == said
+    assert describe_step(step, elapsed) == said
 
 
 def test_steps_in_quick_succession_are_left_out_but_previews_are_shown() -> None:
@@ -30,7 +30,7 @@ def test_steps_in_quick_succession_are_left_out_but_previews_are_shown() -> None
         return "done"
 
     shown: list[str] = []
-    run = steps(quick(), lambda said, share: said)
+    run = forward_steps(quick(), lambda said, share: said)
     with pytest.raises(StopIteration) as end:
         while True:
             shown.append(next(run))

@@ -120,7 +120,7 @@ def test_every_kept_file_is_known_so_that_it_is_deleted(pictures: list[Path], ow
     report = finish(comparing.measure(found))
     finish(kept_files.write_downloads(found, report))
     inside = {str(path) for path in found.folder.iterdir()}
-    assert len(inside) == 2 * 4 + 4 and inside <= kept_files.KEPT
+    assert len(inside) == 2 * 4 + 4 and inside <= kept_files.KEPT_FILES
 
 
 def test_what_is_finished_can_be_seen_when_it_ends_early(pictures: list[Path]) -> None:
@@ -175,7 +175,7 @@ def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch
     assert ("Real-ESRGAN general (compact)", "real-esrgan-general") in offered
     assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
     assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "swift", "espcn"]
-    assert chained.direct_models() == [] and "real-esrgan" not in compare_tab.model_choices("chained-8x", "x4")[1]
+    assert chained.list_direct_models() == [] and "real-esrgan" not in compare_tab.model_choices("chained-8x", "x4")[1]
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +197,10 @@ def test_tiles_that_are_left_early_are_known_so_that_they_are_deleted(pictures: 
     run = kept_files.write_tiles(np.zeros((1100, 1100, 3), np.uint8))
     next(run)
     run.close()
-    (folder,) = {Path(name).parent for name in kept_files.KEPT if "tiles-" in name and name.endswith("0_2_2.webp")}
-    assert {str(path) for path in folder.iterdir()} <= kept_files.KEPT
+    (folder,) = {
+        Path(name).parent for name in kept_files.KEPT_FILES if "tiles-" in name and name.endswith("0_2_2.webp")
+    }
+    assert {str(path) for path in folder.iterdir()} <= kept_files.KEPT_FILES
 
 
 def test_long_names_and_chains_make_names_that_a_file_can_have(tmp_path: Path) -> None:

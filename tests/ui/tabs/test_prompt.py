@@ -24,7 +24,7 @@ from ui import api, page
 from ui.jobs import gpu
 from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
-from ui.widgets.steering import NAMES
+from ui.widgets.steering import STEERING_SETTINGS
 
 STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None)
 SKIP = gr.skip()
@@ -48,7 +48,7 @@ def run(tab: PromptTab, *values: Any) -> Iterator[dict[str, Any]]:
         **{tab.instead: "instead", tab.steering.seed: "seed", tab.slider: "slider", tab.download: "download"},
         **{tab.facts: "facts", tab.settings: "settings"},
     }
-    for event in tab.button.following(tab.run, tab.offer_other)(*values):
+    for event in tab.button.explain_failure(tab.run, tab.offer_other)(*values):
         yield {names[component]: value for component, value in event.items() if value != SKIP}
 
 
@@ -79,7 +79,7 @@ def test_steps_previews_and_the_result_are_shown(tab: PromptTab, small: Path) ->
 
 def test_the_settings_can_be_copied_and_reach_the_model(tab: PromptTab, small: Path) -> None:
     *_, last = run(tab, small, "painted", *STEERING, True)
-    names = dict(zip(NAMES, STEERING, strict=True))
+    names = dict(zip(STEERING_SETTINGS, STEERING, strict=True))
     told = json.loads(last["settings"].value)
     assert (told["model"], told["scale"]) == ("painted", 4)
     assert told["settings"] == {name: value for name, value in names.items() if value is not None}
@@ -137,7 +137,7 @@ def test_closing_ends_the_run(tab: PromptTab, small: Path, monkeypatch: pytest.M
 def test_nonsense_is_one_sentence_before_and_in_a_run(
     tab: PromptTab, name: str, value: Any, sentence: str, small: Path
 ) -> None:
-    steering = [value if each == name else usual for each, usual in zip(NAMES, STEERING, strict=True)]
+    steering = [value if each == name else usual for each, usual in zip(STEERING_SETTINGS, STEERING, strict=True)]
     assert sentence in text(prompt.describe_plan(small, "painted", *steering)).replace("&#x27;", "'")
     events, told = run(tab, small, "painted", *steering, True), []
     with pytest.raises(gr.Error) as error:
@@ -210,8 +210,8 @@ def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pyte
 def test_the_model_that_enlarges_by_four_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = replace(painter.PAINTED, key="twice", scales={2: None}, takes=frozenset({"prompt", "steps", "seed"}))
     painter.use(monkeypatch, twice, painter.PAINTED)
-    made = [row.key for row in prompt.rows() if row.engine == "painter"]
-    assert made == ["painted", "twice"] and prompt.rows()[-1].key == "twice"
+    made = [row.key for row in prompt.list_models() if row.engine == "painter"]
+    assert made == ["painted", "twice"] and prompt.list_models()[-1].key == "twice"
 
 
 def test_only_what_a_model_takes_is_asked_for(tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_a_model_without_words_is_refused_in_a_sentence(tab: PromptTab, small: P
             event("espcn")
 
 
-@pytest.mark.parametrize("row", prompt.rows(), ids=lambda row: row.key)
+@pytest.mark.parametrize("row", prompt.list_models(), ids=lambda row: row.key)
 def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(tab: PromptTab, row: Model) -> None:
     fields, steering = tab.choose_model(row.key), tab.steering
     assert (fields[steering.steps]["value"], fields[steering.guidance]["value"]) == {

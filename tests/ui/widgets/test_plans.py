@@ -7,7 +7,7 @@ import pytest
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import File, Settings, Weights
 from pipelines.estimates import Estimate
-from ui.widgets.plans import lacks_words, upscale_plan
+from ui.widgets.plans import lacks_prompt, upscale_plan
 
 
 def text(markup: str) -> str:
@@ -59,4 +59,4 @@ def test_a_plan_names_ones_own_model() -> None:
     ],
 )
 def test_that_guidance_is_off_is_told_where_words_would_turn_it_on(model: str, settings: Settings, told: bool) -> None:
-    assert lacks_words(catalog.find(model), settings) == told
+    assert lacks_prompt(catalog.find(model), settings) == told

@@ -14,7 +14,7 @@ from tests.conftest import free_port, visit
 from tests.support.rows import row, several
 from ui.examples import STATIC
 from ui.theme import THEME
-from ui.widgets.results import details, panel, results
+from ui.widgets.results import place_panel, render_details, render_results
 
 HOSTILE = '<img src="http://stray.invalid/x.png" onerror="alert(1)">\'{{ 7*7 }}${1}\udcff.png'
 CHAIN = "lapsrn:4,fsrcnn:2"
@@ -49,11 +49,11 @@ MANY = rows_of(HOSTILE, *"abcdefg")
 
 def whole(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """All that the page says of rows that are done."""
-    return results(rows, protocol, kernel, running=False) + details(rows, protocol, kernel)
+    return render_results(rows, protocol, kernel, running=False) + render_details(rows, protocol, kernel)
 
 
 def test_nothing_is_known_before_the_first_row() -> None:
-    assert results([], "round-trip", "bicubic", running=True) == ""
+    assert render_results([], "round-trip", "bicubic", running=True) == ""
     assert "Nothing was scored." in whole([], "round-trip", "bicubic")
 
 
@@ -117,7 +117,7 @@ def test_one_picture_has_no_statistics_of_several() -> None:
 
 
 def test_while_running_only_what_is_quick_is_told() -> None:
-    html = results(MANY, "round-trip", "bicubic", running=True)
+    html = render_results(MANY, "round-trip", "bicubic", running=True)
     for absent in ("verdict", "Wilcoxon", "Picture by picture", " to 3"):
         assert absent not in html
     for needed in ("means over 8 pictures", "the intervals come at the end", "40 MB"):
@@ -128,10 +128,10 @@ def test_while_running_only_what_is_quick_is_told() -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page with the results, and buttons that give it others."""
     values = {
-        "First": results(MANY[:2], "round-trip", "bicubic", running=True),
-        "Half": results(MANY[:20], "round-trip", "bicubic", running=True),
+        "First": render_results(MANY[:2], "round-trip", "bicubic", running=True),
+        "Half": render_results(MANY[:20], "round-trip", "bicubic", running=True),
         "All": whole(MANY, "round-trip", "bicubic"),
-        "One": results(
+        "One": render_results(
             [row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "round-trip", "area", running=False
         ),
         "None": "",
@@ -142,7 +142,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             gr.HTML("<h1>Results</h1>")
             with gr.Row():
                 buttons = [gr.Button(name) for name in values]
-            shown = panel()
+            shown = place_panel()
             for button, value in zip(buttons, values.values(), strict=True):
                 button.click(lambda value=value: value, None, shown, queue=False)
         css = STATIC / "page.css"

@@ -17,7 +17,7 @@ from pipelines.runs import finish
 from tests.conftest import free_port, visit
 from tests.support.pictures import ramp
 from ui.theme import THEME
-from ui.widgets.viewer import SCRIPTS, STATIC, Pane, View, Viewer, tiles_folder
+from ui.widgets.viewer import VIEWER_FILES, VIEWER_SCRIPTS, Pane, View, Viewer, tiles_folder
 
 WIDTH, HEIGHT = 1100, 900  # three tiles wide, two high
 BOXES = ((300, 200, 60, 50), (900, 700, 100, 80), (0, 0, 40, 40))
@@ -399,4 +399,4 @@ def test_every_width_in_light_and_dark(page: Page) -> None:
 
 
 def test_every_script_is_read() -> None:
-    assert sorted(SCRIPTS) == sorted(path.stem for path in STATIC.glob("*.js"))
+    assert sorted(VIEWER_SCRIPTS) == sorted(path.stem for path in VIEWER_FILES.glob("*.js"))

@@ -89,7 +89,7 @@ def test_all_kernels_and_qualities_are_drawn() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_small_patches_lie_where_the_large_ones_do(folder: Path, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its turn, a small patch of slow waves is the means of its large one, up to what JPEG loses."""
-    monkeypatch.setattr(mixed, "draw", lambda random: Degradation("area", 95, subsampling=0))
+    monkeypatch.setattr(mixed, "draw_degradation", lambda random: Degradation("area", 95, subsampling=0))
     patches, _, _ = mixed.load(find_pictures([folder]), scale, 12)
     low, high = patches.batch(64, 12, seed=5)
     assert low.shape == (64, 3, 12, 12) and high.shape == (64, 3, 12 * scale, 12 * scale)
@@ -109,7 +109,7 @@ def test_a_patch_is_degraded_as_the_whole_picture_is(
 ) -> None:
     """What lies around a patch is there when it is shrunk: no border is seen inside the picture."""
     by = Degradation(kernel)
-    monkeypatch.setattr(mixed, "draw", lambda random: by)
+    monkeypatch.setattr(mixed, "draw_degradation", lambda random: by)
     patches, _, _ = mixed.load(find_pictures([folder]), 2, 8)
     wholes = [degrade(picture, 2, by) for picture in patches.pictures]
     low, _ = patches.batch(16, 8, seed=1)

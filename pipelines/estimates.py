@@ -18,12 +18,12 @@ from pipelines.catalog.rows import Stage, find_specification, resolve_options
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.speeds import MEASURED, Rate
+from pipelines.environment import MEGA
 from pipelines.errors import CannotWrite
 from pipelines.files import write_whole
 from pipelines.machine import cores, has_nvidia, processor
 from pipelines.networks.tiling import plan_tiles
 
-MEGA = 1_000_000
 BYTES_PER_PIXEL = 12  # three float32 channels
 LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
 

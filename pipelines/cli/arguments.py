@@ -1,40 +1,65 @@
-"""What the command line's arguments stand for; each function raises argparse.ArgumentTypeError with one sentence."""
+"""How commands are added, and what their arguments stand for.
+
+Each `parse_` function raises argparse.ArgumentTypeError with one sentence.
+"""
 
 import argparse
+from collections.abc import Sequence
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
 
+LARGEST_COUNT = 1000
 
-def key(text: str) -> str:
-    """The key of a model."""
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    examples: Sequence[str],
+    parents: Sequence[argparse.ArgumentParser] = (),
+) -> argparse.ArgumentParser:
+    """Adds a command with one line on what it does, and examples of what may stand behind its name."""
+    lines = (f"  %(prog)s {example}".rstrip() for example in examples)
+    return commands.add_parser(
+        name,
+        parents=parents,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog="\n".join(["example:" if len(examples) == 1 else "examples:", *lines]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def parse_key(text: str) -> str:
+    """Reads the key of a model."""
     try:
         return catalog.find(text).key
     except BadSetting as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def key_with_files(text: str) -> str:
-    """The key of a model, or of a metric that needs files."""
-    return text if text in catalog.METRIC_FILES else key(text)
+def parse_key_with_files(text: str) -> str:
+    """Reads the key of a model, or of a metric that needs files."""
+    return text if text in catalog.METRIC_FILES else parse_key(text)
 
 
-def keys(text: str) -> list[str]:
-    """Keys of models with commas between, or "all"."""
-    return [name if name == "all" else key(name) for name in text.split(",") if name]
+def parse_keys(text: str) -> list[str]:
+    """Reads keys of models with commas between, or "all"."""
+    return [name if name == "all" else parse_key(name) for name in text.split(",") if name]
 
 
-def stages(text: str) -> tuple[Stage, ...]:
-    """A chain: KEY:SCALE,KEY:SCALE."""
+def parse_stages(text: str) -> tuple[Stage, ...]:
+    """Reads a chain: KEY:SCALE,KEY:SCALE."""
     try:
         return catalog.parse_stages(text)
     except BadSetting as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def count(text: str) -> int:
-    """A whole number from 0 to 1000."""
-    if not text.isdecimal() or int(text) > 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 1000.")
+def parse_count(text: str) -> int:
+    """Reads a whole number from 0 to LARGEST_COUNT."""
+    if not text.isdecimal() or int(text) > LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_COUNT}.")
     return int(text)

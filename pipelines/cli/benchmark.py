@@ -24,26 +24,64 @@ Progress = Callable[[], AbstractContextManager[Callable[["Step"], None]]]
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", progress: Progress) -> None:
-    """Add the command; `progress` shows its steps."""
-    about = "shrink pictures, enlarge them back with many models, and compare with the originals"
-    parser = commands.add_parser("benchmark", help=about, description=about.capitalize() + ".")
+    """Adds the command; `progress` shows its steps."""
+    parser = arguments.add_command(
+        commands,
+        "benchmark",
+        "shrink images, upscale them back with many models, and compare with the originals",
+        (
+            "photo.png --scale 4 --html report.html",
+            "holiday/ --scale 2 --models bicubic,lapsrn,espcn --json report.json",
+            "photo.png --protocol chained-8x --stages lapsrn:4,espcn:2",
+            "--repeat report.json",
+        ),
+    )
     _add_options(parser)
     parser.set_defaults(command=lambda options: _benchmark(options, progress))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("images", nargs="*", type=Path, metavar="IMAGE", help="pictures, and folders of pictures")
-    add("--protocol", choices=[each.key for each in PROTOCOLS], help="round-trip unless said otherwise")
-    add("--scale", type=int, choices=catalog.SCALES, help="how much to shrink by; chained-8x is always by 8")
-    add("--models", type=arguments.keys, metavar="KEY,KEY|all", help="models (all but diffusion, unless --stages)")
-    add("--stages", type=arguments.stages, action="append", default=[], metavar="KEY:SCALE,KEY:SCALE", help="a chain")
-    add("--kernel", choices=KERNELS, help="how to shrink: bicubic unless said otherwise")
-    add("--repeats", type=arguments.count, metavar="N", help="timed runs after the warm-up (3)")
-    add("--lpips", action="store_true", help="download what LPIPS needs, unless it is here")
-    add("--json", type=Path, metavar="FILE", help="the report; the same command with the same file goes on with it")
-    add("--csv", type=Path, metavar="FILE", help="the rows as a table")
-    add("--html", type=Path, metavar="FILE", help="the report to read, in one file")
+    add("images", nargs="*", type=Path, metavar="IMAGE", help="images, and folders of images")
+    add("--protocol", choices=[each.key for each in PROTOCOLS], help=f"how to measure; default {ROUND_TRIP.key}")
+    add(
+        "--scale",
+        type=int,
+        choices=catalog.SCALES,
+        help="how much to shrink by; no default, but chained-8x is always by 8",
+    )
+    add(
+        "--models",
+        type=arguments.parse_keys,
+        metavar="KEY,KEY|all",
+        help="the models to measure; default all but diffusion, with --stages none unless the protocol is chained-8x",
+    )
+    add(
+        "--stages",
+        type=arguments.parse_stages,
+        action="append",
+        default=[],
+        metavar="KEY:SCALE,KEY:SCALE",
+        help="a chain to measure; may be given several times; default none",
+    )
+    add("--kernel", choices=KERNELS, help=f"how to shrink; default {KERNELS[0]}")
+    add(
+        "--repeats",
+        type=arguments.parse_count,
+        metavar="N",
+        help=f"timed runs after the warm-up; 0 to {arguments.LARGEST_COUNT}, default {REPEATS}",
+    )
+    add(
+        "--lpips", action="store_true", help="download what LPIPS needs, unless it is here; default: only if it is here"
+    )
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the report; the same command with the same file goes on with it",
+    )
+    add("--csv", type=Path, metavar="FILE", help="write the rows as a table")
+    add("--html", type=Path, metavar="FILE", help="write the report to read, in one file")
     add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
 
 

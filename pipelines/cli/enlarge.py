@@ -1,4 +1,4 @@
-"""The commands `upscale` and `chain`: a picture in, an enlarged picture out."""
+"""The commands `upscale` and `chain`: an image in, an upscaled image out."""
 
 import argparse
 import math
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage
+from pipelines.catalog.rows import Options, Stage
 from pipelines.cli import arguments
-from pipelines.cli.progress import progress
+from pipelines.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from pipelines.catalog.settings import Settings
@@ -19,22 +19,54 @@ NOTHING_WRITTEN = "Cancelled; nothing was written."
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add both commands."""
+    """Adds both commands."""
     shared = _shared_options()
-    upscale = commands.add_parser("upscale", parents=[shared], help="enlarge a picture")
+    upscale = arguments.add_command(
+        commands,
+        "upscale",
+        "upscale an image with one model",
+        (
+            "in.jpg out.png --model swift --scale 4",
+            'in.jpg out.png --model sd-x4 --scale 4 --prompt "a red fox" --seed 7',
+        ),
+        parents=[shared],
+    )
     upscale.add_argument(
         "--model",
-        type=arguments.key,
+        type=arguments.parse_key,
         metavar="KEY",
         required=True,
-        help="see the command models; or owner/name/file.safetensors on the Hugging Face Hub",
+        help="a key that the command models lists, or owner/name/file.safetensors on the Hugging Face Hub; required",
     )
-    upscale.add_argument("--scale", type=int, choices=catalog.SCALES, required=True)
-    upscale.add_argument("--weights", type=Path, metavar="FILE|FOLDER", help="your own file, instead of the model's")
+    upscale.add_argument(
+        "--scale",
+        type=int,
+        choices=catalog.SCALES,
+        required=True,
+        help="how many times larger the image becomes; required, and the model must have it",
+    )
+    upscale.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="your own file or folder; default: the model's, included or downloaded on first use",
+    )
     upscale.set_defaults(command=_upscale, cancelled=NOTHING_WRITTEN)
 
-    chain = commands.add_parser("chain", parents=[shared], help="enlarge by several models, one after another")
-    chain.add_argument("--stages", type=arguments.stages, metavar="KEY:SCALE,KEY:SCALE", required=True)
+    chain = arguments.add_command(
+        commands,
+        "chain",
+        "upscale an image with several models, one after another",
+        ("in.jpg out.png --stages lapsrn:4,espcn:2",),
+        parents=[shared],
+    )
+    chain.add_argument(
+        "--stages",
+        type=arguments.parse_stages,
+        metavar="KEY:SCALE,KEY:SCALE",
+        required=True,
+        help="the models with their scales, in order; required",
+    )
     chain.set_defaults(command=_chain, cancelled=NOTHING_WRITTEN)
 
 
@@ -44,16 +76,63 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file")
     shared.add_argument("output", type=Path, metavar="OUT", help="a .png, .webp (both lossless) or .jpg file")
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
-    settings.add_argument("--tile", type=int, metavar="N", help="side of a tile, in pixels of the input")
-    settings.add_argument("--seed", type=int, metavar="N")
-    settings.add_argument("--denoise", type=float, metavar="X", help="0 keeps noise, 1 removes it")
-    settings.add_argument("--prompt", metavar="TEXT")
-    settings.add_argument("--negative", metavar="TEXT", dest="negative_prompt")
-    settings.add_argument("--steps", type=int, metavar="N")
-    settings.add_argument("--guidance", type=float, metavar="X")
-    settings.add_argument("--noise-level", type=int, metavar="N")
-    settings.add_argument("--colour-fix", choices=catalog.COLOUR_FIXES, help="how the picture's colours are kept")
+    add = settings.add_argument
+    add(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="side of a tile, in pixels of the input; smaller tiles need less memory; range and default depend on the "
+        "model",
+    )
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help=f"the same seed gives the same result; {_range_of(catalog.SEED)}, default {Options().seed}",
+    )
+    add("--denoise", type=float, metavar="X", help="how much noise is removed: 0 keeps it, 1 removes it; default 1")
+    most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
+    add("--prompt", metavar="TEXT", help=f"what the image shows, in words; {most}")
+    add("--negative", metavar="TEXT", dest="negative_prompt", help=f"what to avoid, in words; {most}")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps of denoising; more are slower and rarely look better; "
+        f"{_range_of(catalog.STEPS)}, default {_own_defaults('steps')}",
+    )
+    add(
+        "--guidance",
+        type=float,
+        metavar="X",
+        help="how strongly the prompt is followed: 1 ignores it and is twice as fast; "
+        f"{_range_of(catalog.GUIDANCE)}, default {_own_defaults('guidance')}",
+    )
+    add(
+        "--noise-level",
+        type=int,
+        metavar="N",
+        help="how far the model may depart from the image; "
+        f"{_range_of(catalog.NOISE_LEVEL)}, default {_own_defaults('noise_level')}",
+    )
+    add(
+        "--colour-fix",
+        choices=catalog.COLOUR_FIXES,
+        help="where the colours come from: wavelet keeps the image's own, adain matches its average, none leaves them "
+        f"to the model; default {_own_defaults('colour_fix')}",
+    )
     return shared
+
+
+def _range_of(ends: tuple[int, int]) -> str:
+    return f"{ends[0]} to {ends[1]}"
+
+
+def _own_defaults(setting: str) -> str:
+    """What each model that takes the setting has it at where nobody chooses."""
+    rows = [row for row in catalog.MODELS if row.family == "diffusion" and setting in row.takes]
+    values = {row.key: getattr(catalog.specification(row).options, setting) for row in rows}
+    return ", ".join(f"{value if isinstance(value, str) else f'{value:g}'} for {key}" for key, value in values.items())
 
 
 def _upscale(options: argparse.Namespace) -> None:
@@ -65,7 +144,7 @@ def _chain(options: argparse.Namespace) -> None:
 
 
 def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | None) -> None:
-    """Picture in, enlarged picture out. What can be refused is refused before the long part."""
+    """Reads, enlarges and writes a picture. What can be refused is refused before the long part."""
     from pipelines.enlarge import enlarge_fetched
     from pipelines.images import door as images
     from pipelines.phrasing import describe_settings
@@ -76,7 +155,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | N
     format_ = images.check_output(options.output)
     catalog.check_stages(stages, settings)
     picture = images.read(options.input, math.prod(stage.scale for stage in stages))
-    with progress() as show:
+    with show_progress() as show:
         done = finish(enlarge_fetched(picture, finish(fetch(stages, settings, own), show), settings), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")

@@ -16,8 +16,8 @@ from typing import NoReturn, TypeAlias
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
-from pipelines.cli import benchmark, enlarge, weights
-from pipelines.cli.progress import progress
+from pipelines.cli import arguments, benchmark, enlarge, weights
+from pipelines.cli.progress import show_progress
 from pipelines.errors import UpscaleError
 
 PROGRAM = "python -m pipelines"
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def main(given: Sequence[str] | None = None, program: str = PROGRAM, more: Sequence[Commands] = ()) -> int:
-    """Run one command and give its exit code; `more` adds commands to those that are here."""
+    """Runs one command and returns its exit code; `more` adds commands to those that are here."""
     options = _parser(program, more).parse_args(given)
     before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
     try:
@@ -63,7 +63,7 @@ def main(given: Sequence[str] | None = None, program: str = PROGRAM, more: Seque
 
 
 def run(program: str = PROGRAM, more: Sequence[Commands] = ()) -> NoReturn:
-    """Be the program: run the command that the arguments name, and exit with its code."""
+    """Runs the command that the arguments of this process name, and exits with its code."""
     _make_printable()
     code = main(program=program, more=more)
     try:
@@ -74,7 +74,7 @@ def run(program: str = PROGRAM, more: Sequence[Commands] = ()) -> NoReturn:
 
 
 def set_up_logging(debug: bool = False) -> None:
-    """Show on stderr what the project logs where that is asked for, here or by UPSCALE_DEBUG; else nowhere.
+    """Shows on stderr what the project logs where that is asked for, here or by UPSCALE_DEBUG; else nowhere.
 
     What other libraries log stays as it is. Raises BadSetting as `environment.debug` does.
     """
@@ -92,20 +92,20 @@ def _fail(sentence: str) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End by any of SIGNALS alike: temporary files are removed on the way out."""
+    """Ends by any of SIGNALS alike: temporary files are removed on the way out."""
     raise KeyboardInterrupt
 
 
 def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
-    about = "Enlarge pictures with many upscalers, and measure which is best."
+    about = "Upscale images with many models, and measure which is best."
     parser = argparse.ArgumentParser(prog=program, description=about)
     parser.set_defaults(cancelled="Cancelled.", debug=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    models = commands.add_parser("models", help="list the models")
-    models.add_argument("--json", action="store_true", help="as JSON, with every field")
+    models = arguments.add_command(commands, "models", "list the models", ("", "--json"))
+    models.add_argument("--json", action="store_true", help="as JSON, with every field; default: one line each")
     models.set_defaults(command=_list_models)
     enlarge.add_to(commands)
-    benchmark.add_to(commands, progress)
+    benchmark.add_to(commands, show_progress)
     weights.add_to(commands)
     for add in more:
         add(commands)
@@ -128,7 +128,7 @@ def _list_models(options: argparse.Namespace) -> None:
 
 
 def _make_printable() -> None:
-    """Streams that can be printed to: closed ones lead nowhere, and characters they cannot hold are spelled out."""
+    """Makes streams printable: closed ones lead nowhere, and characters that they cannot hold are spelled out."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

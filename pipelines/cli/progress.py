@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[["Step"], None]]:
-    """A bar with an estimate of the time left, on a terminal; a new one for each total."""
+def show_progress() -> Iterator[Callable[["Step"], None]]:
+    """Shows a bar with an estimate of the time left, on a terminal; a new one for each total."""
     from tqdm import tqdm
 
     bar = None
 
-    def show(step: "Step") -> None:
+    def update(step: "Step") -> None:
         nonlocal bar
         if bar is None or bar.total != step.total or bar.n > step.done:
             if bar is not None:
@@ -26,7 +26,7 @@ def progress() -> Iterator[Callable[["Step"], None]]:
         bar.update(step.done - bar.n)
 
     try:
-        yield show
+        yield update
     finally:
         if bar is not None:
             bar.close()

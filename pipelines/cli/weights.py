@@ -8,48 +8,60 @@ from typing import TYPE_CHECKING
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Weights
 from pipelines.cli import arguments
-from pipelines.cli.progress import progress
+from pipelines.cli.progress import show_progress
+from pipelines.environment import MEGA
 from pipelines.errors import NobodyOffers, UpscaleError, WeightsUnavailable
 
 if TYPE_CHECKING:
     from pipelines.weights.local import Found
 
-MEGABYTE = 1_000_000
-LABEL = 27  # as wide as the longest name of some weights, "real-esrgan-general denoise"
+LABEL_WIDTH = 27  # characters: as wide as the longest name of some weights, "real-esrgan-general denoise"
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command with its actions."""
-    weights = commands.add_parser("weights", help="list, download or check the models' files")
+    """Adds the command with its actions."""
+    add = arguments.add_command
+    weights = add(
+        commands,
+        "weights",
+        "list, download or check the models' files",
+        ("list", "pull real-esrgan lpips", "verify"),
+    )
     actions = weights.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="each file, its size, where it is and how it is pinned")
+    listing = add(actions, "list", "each file, its size, where it is and how it is pinned", ("",))
     listing.set_defaults(command=_list)
-    pull = actions.add_parser("pull", help="download the files of these models, or of the metric lpips")
-    pull.add_argument("keys", nargs="+", type=arguments.key_with_files, metavar="KEY")
+    pull = add(actions, "pull", "download the files of these models, or of the metric lpips", ("real-esrgan lpips",))
+    pull.add_argument(
+        "keys",
+        nargs="+",
+        type=arguments.parse_key_with_files,
+        metavar="KEY",
+        help="a key that the command models lists, or lpips; what is included or here already is not downloaded again",
+    )
     pull.set_defaults(command=_pull)
-    verify = actions.add_parser("verify", help="fetch and hash every file of every model and metric")
+    verify = add(actions, "verify", "download and hash every file of every model and metric", ("",))
     verify.set_defaults(command=_verify)
 
 
 def _list(options: argparse.Namespace) -> None:
     from pipelines.weights import fetch as weights
 
-    for label, needed in files_of(every_key()):
+    for label, needed in list_files(list_keys()):
         found = weights.find(needed)
         where = ", ".join(dict.fromkeys(file.origin for file in found)) if found else "not here"
         pins = ", ".join(dict.fromkeys(file.pin for file in needed.files))
-        print(f"{label:<{LABEL}} {needed.size / MEGABYTE:8.2f} MB  {where:<14} {pins}")
+        print(f"{label:<{LABEL_WIDTH}} {needed.size / MEGA:8.2f} MB  {where:<14} {pins}")
 
 
 def _pull(options: argparse.Namespace) -> None:
     from pipelines.runs import finish
     from pipelines.weights import fetch as weights
 
-    with progress() as show:
-        for label, needed in files_of(options.keys):
+    with show_progress() as show:
+        for label, needed in list_files(options.keys):
             _announce(label, needed)
             for file in finish(weights.fetch(needed), show):
-                print(f"{label:<{LABEL}} {file.path} ({file.origin}, {file.proof})")
+                print(f"{label:<{LABEL_WIDTH}} {file.path} ({file.origin}, {file.proof})")
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -61,13 +73,13 @@ def _verify(options: argparse.Namespace) -> None:
     from pipelines.weights import fetch as weights
 
     failed = 0
-    with progress() as show:
-        for label, needed in files_of(every_key()):
+    with show_progress() as show:
+        for label, needed in list_files(list_keys()):
             with suppress(UpscaleError):  # which `verify` tells
                 _announce(label, needed)
             results = finish(weights.verify(needed), show)
             failed += sum(isinstance(file, UpscaleError) and not isinstance(file, NobodyOffers) for file in results)
-            lines = (f"{label:<{LABEL}} {_verified(file, needed)}" for file in results)
+            lines = (f"{label:<{LABEL_WIDTH}} {_verified(file, needed)}" for file in results)
             print("\n".join(dict.fromkeys(lines)))  # what a source refuses, it refuses for all files alike
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
@@ -88,15 +100,15 @@ def _announce(label: str, needed: Weights) -> None:
     from pipelines.weights import fetch as weights
 
     if needed.sources and weights.find(needed) is None:
-        print(f"{label:<{LABEL}} is not here: asking for {format_download(needed.size)}", flush=True)
+        print(f"{label:<{LABEL_WIDTH}} is not here: asking for {format_download(needed.size)}", flush=True)
 
 
-def files_of(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
+def list_files(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:
     """All weights of these models and metrics, by what to call them."""
     for key in keys:
         yield from catalog.list_weights(key).items()
 
 
-def every_key() -> list[str]:
+def list_keys() -> list[str]:
     """The keys of all models, then of the metrics that need files."""
     return [*(model.key for model in catalog.MODELS), *catalog.METRIC_FILES]

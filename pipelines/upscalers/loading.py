@@ -1,8 +1,8 @@
 """From stages to upscalers that are ready to run: `fetch` finds the files, `load_fetched` reads the models from them.
 
-`prepare` is both. They stand apart for those who do one of them elsewhere or once only: the page fetches where
-downloads cost no time on a GPU, and a benchmark fetches once for many runs. One small module per engine has
-`build(model, scale, files)`, and heavy libraries are imported there, not here.
+They stand apart for those who do one of them elsewhere or once only: the page fetches where downloads cost no time on a
+GPU, and a benchmark fetches once for many runs. One small module per engine has `build(model, scale, files)`, and heavy
+libraries are imported there, not here.
 """
 
 import importlib
@@ -35,7 +35,6 @@ __all__ = [
     "load",
     "load_fetched",
     "pin",
-    "prepare",
 ]
 
 ENGINES = {
@@ -68,11 +67,6 @@ def load(key: str, scale: int, own: Path | None = None) -> Upscaler:
     """
     [upscaler] = _load(finish(fetch([Stage(key, scale)], own=own)))
     return upscaler
-
-
-def prepare(stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None) -> Run[list[Upscaler]]:
-    """Loads the model of every stage, ready to run with the settings: `fetch`, then `load_fetched`."""
-    return (yield from load_fetched((yield from fetch(stages, settings, own))))
 
 
 def fetch(

@@ -17,7 +17,7 @@ import pytest
 
 from pipelines.catalog import rows as catalog
 from pipelines.cli.main import main
-from pipelines.cli.weights import every_key, files_of
+from pipelines.cli.weights import list_files, list_keys
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -108,7 +108,7 @@ def test_weights_pull_and_verify_report_each_file(capsys: pytest.CaptureFixture[
     assert run("weights", "verify") == 1
     told = capsys.readouterr()
     assert told.out.count("differs") == 3, "the tiny networks are not the published files"
-    lacking = [needed for label, needed in files_of(every_key()) if needed.sources and not label.startswith("espcn ")]
+    lacking = [needed for label, needed in list_files(list_keys()) if needed.sources and not label.startswith("espcn ")]
     assert told.out.count("HF_HUB_OFFLINE is set, so nothing was asked") == len(lacking)
     assert told.out.count("failed: ") == len(lacking), "one line for all files that fail alike"
     assert told.err == f"{sum(len(needed.files) for needed in lacking)} files could not be verified.\n"

@@ -23,7 +23,7 @@ from pipelines.errors import BadSetting, BadWeights
 from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers import loading
-from pipelines.upscalers.loading import load, pin, prepare
+from pipelines.upscalers.loading import fetch, load, load_fetched, pin
 from pipelines.upscalers.opencv import OpenCv
 from pipelines.weights import fetch as store
 from tests.conftest import smooth
@@ -33,6 +33,11 @@ from tests.support.tiny_graph import espcn_like
 STEP = 1 / 255
 TILED = [("espcn", s) for s in (2, 3, 4)] + [(k, s) for k in ("fsrcnn", "fsrcnn-small") for s in (2, 3, 4)]
 TILED += [("lapsrn", s) for s in (2, 4, 8)]
+
+
+def load_stages(stages: list[Stage]) -> Run[list[loading.Upscaler]]:
+    """Both halves, one after the other."""
+    return (yield from load_fetched((yield from fetch(stages))))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -121,8 +126,8 @@ def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pyt
     """Or a chain of two large ones would read each anew in every run, though the run holds both anyway."""
     monkeypatch.setattr(loading, "kept_bytes", lambda: 1)
     chain = [Stage("espcn", 4), Stage("espcn", 2)]
-    first = finish(prepare(chain))
-    assert all(again is before for again, before in zip(finish(prepare(chain)), first, strict=True))
+    first = finish(load_stages(chain))
+    assert all(again is before for again, before in zip(finish(load_stages(chain)), first, strict=True))
     done = finish(enlarge_by(Picture(smooth(5, 5)), chain))
     assert done.details.scale == 8 and list(loading._kept.values()) == first
     load("espcn", 3)
@@ -169,7 +174,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
 
 
 @pytest.mark.parametrize(
-    "way", [prepare, lambda stages: enlarge_by(Picture(smooth(5, 5)), stages)], ids=["prepare", "by"]
+    "way", [load_stages, lambda stages: enlarge_by(Picture(smooth(5, 5)), stages)], ids=["load", "by"]
 )
 def test_what_takes_long_to_load_is_named_meanwhile(
     way: Callable[[list[Stage]], Run[Any]], slow: tuple[threading.Event, list[loading.Upscaler]]
@@ -187,7 +192,7 @@ def test_who_leaves_while_a_model_loads_waits_for_nothing_and_leaves_it_whole(
     slow: tuple[threading.Event, list[loading.Upscaler]],
 ) -> None:
     ready, built = slow
-    run = prepare([Stage("painted", 4)])
+    run = load_stages([Stage("painted", 4)])
     next(run)
     run.close()
     assert not built and not loading._kept
@@ -238,8 +243,8 @@ def test_every_engine_exists(model: catalog.Model) -> None:
     assert importlib.util.find_spec(loading.ENGINES[model.engine])
 
 
-def test_prepare_loads_every_stage(own_weights: Path) -> None:
-    stages = finish(prepare([Stage("espcn", 4), Stage("bicubic", 2)]))
+def test_every_stage_is_loaded(own_weights: Path) -> None:
+    stages = finish(load_stages([Stage("espcn", 4), Stage("bicubic", 2)]))
     assert [(stage.model.key, stage.scale) for stage in stages] == [("espcn", 4), ("bicubic", 2)]
 
 

@@ -11,7 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
 from pipelines.measuring.plan import REPEATS
-from pipelines.measuring.protocol import KERNELS
+from pipelines.measuring.protocol import KERNEL_NAMES
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
 from pipelines.phrasing import printable_name
 
@@ -64,7 +64,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY:SCALE,KEY:SCALE",
         help="a chain to measure; may be given several times; default none",
     )
-    add("--kernel", choices=KERNELS, help=f"how to shrink; default {KERNELS[0]}")
+    add("--kernel", choices=KERNEL_NAMES, help=f"how to shrink; default {KERNEL_NAMES[0]}")
     add(
         "--repeats",
         type=arguments.parse_count,
@@ -108,7 +108,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
 def _plan(options: argparse.Namespace) -> "Plan":
     from pipelines.measuring.run import Plan, contenders
 
-    protocol, kernel = find_protocol(options.protocol or ROUND_TRIP.key), options.kernel or KERNELS[0]
+    protocol, kernel = find_protocol(options.protocol or ROUND_TRIP.key), options.kernel or KERNEL_NAMES[0]
     scale = options.scale or protocol.fixed_scale
     if scale is None:
         raise BadSetting("Say by how much to shrink, such as --scale 4.")

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-INTERVAL = 0.002  # seconds between two looks: a picture of a tenth of a megapixel takes about as long
+SAMPLING_SECONDS = 0.002  # seconds between two looks: a picture of a tenth of a megapixel takes about as long
 
 
 class Peak:
@@ -48,7 +48,7 @@ def peak_memory() -> Iterator[Peak]:
     done = threading.Event()
 
     def sample() -> None:
-        while not done.wait(INTERVAL):
+        while not done.wait(SAMPLING_SECONDS):
             peak.see(process.memory_info().rss)
 
     sampler = threading.Thread(target=sample, name="memory", daemon=True)

@@ -9,7 +9,7 @@ from pipelines.errors import BadPicture
 from pipelines.measuring.contenders import Contender
 
 REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
         if inside is None and not path.exists():
             raise BadPicture(f"{path} does not exist.")
         for file in [path] if inside is None else inside:
-            if inside is not None and not (file.suffix.lower() in SUFFIXES and file.is_file()):
+            if inside is not None and not (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()):
                 others.append(file)
                 continue
             subject = Subject(file, file.name, _sha256(file))

@@ -14,7 +14,7 @@ from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.runs import Run, prefix_notes
 
-KERNELS = tuple(resample.SHRINKING_KERNELS)
+KERNEL_NAMES = tuple(resample.SHRINKING_KERNELS)
 BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly
 
 
@@ -92,8 +92,8 @@ def take_as_small(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
 
 def check_kernel(kernel: str) -> None:
     """Raise BadSetting for a kernel that pictures are not shrunk by here."""
-    if kernel not in KERNELS:
-        raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNELS)}.")
+    if kernel not in KERNEL_NAMES:
+        raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNEL_NAMES)}.")
 
 
 def check_size(width: int, height: int, scale: int) -> None:

@@ -29,7 +29,7 @@ from pipelines.measuring.metrics.scores import (
     score,
 )
 from pipelines.measuring.plan import REPEATS, Plan, Subject, subjects
-from pipelines.measuring.protocol import KERNELS, Protocol, Trial, as_scored, check_kernel, check_size
+from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
     NO_ORIGINAL,
@@ -49,8 +49,8 @@ from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
 __all__ = [
     "CHAINED_8X",
-    "KERNELS",
-    "LONG",
+    "KERNEL_NAMES",
+    "LONG_RUN",
     "METRICS",
     "NO_ORIGINAL",
     "PROTOCOLS",
@@ -92,7 +92,7 @@ __all__ = [
     "verdict",
 ]
 
-LONG = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
+LONG_RUN = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, judge
     upscalers, settings = (yield from load_fetched(weights.files)), blank.contender.settings
     with peak_memory() as peak:
         enlarged = yield from enlarge(trial.low, upscalers, settings)
-    again = 0 if enlarged.details.seconds > LONG else repeats
+    again = 0 if enlarged.details.seconds > LONG_RUN else repeats
     times = yield from _times(trial.low, upscalers, settings, again)
     seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]
     output = as_scored(enlarged.picture)

@@ -13,8 +13,8 @@ from pipelines.measuring.metrics.scores import METRICS
 from pipelines.measuring.rows import Row, score_of
 
 CONFIDENCE = 0.95
-SEED = 0  # of the resampling: the same rows give the same interval
-ALIKE = 1e-9  # of the mean: values closer than this are the same number, computed in another order
+RESAMPLING_SEED = 0  # of the resampling: the same rows give the same interval
+EQUAL_WITHIN = 1e-9  # of the mean: values closer than this are the same number, computed in another order
 
 Picture: TypeAlias = tuple[str, str]  # its file name and sha256
 
@@ -127,13 +127,13 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
     mean = fmean(values)
-    if max(values) - min(values) <= ALIKE * abs(mean):
+    if max(values) - min(values) <= EQUAL_WITHIN * abs(mean):
         return mean, mean
     import numpy as np
     from scipy.stats import bootstrap
 
     # In batches: all resamples of 500 pictures at once would take 40 MB for each metric.
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng(RESAMPLING_SEED)
     found = bootstrap((values,), np.mean, confidence_level=CONFIDENCE, method="BCa", batch=500, rng=generator)
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 

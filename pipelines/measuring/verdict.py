@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from pipelines.measuring.metrics.consistency import CONSISTENT
-from pipelines.measuring.metrics.scores import metric_of
+from pipelines.measuring.metrics.pixelwise import PSNR_Y
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import compare
 from pipelines.measuring.statistics import Picture, by_model, shared_pictures
@@ -31,7 +31,6 @@ STRAY_GAP_DB = 6.0  # twice the error of the most consistent one: else the pictu
 LONGEST_LIST = 4  # names in a sentence
 
 REFERENCE = "bicubic"
-PSNR_Y = metric_of("psnr_y")
 
 
 @dataclass(frozen=True, slots=True)

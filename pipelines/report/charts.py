@@ -8,7 +8,7 @@ from pipelines.measuring.statistics import Summary, compares
 from pipelines.phrasing import contender_name
 from pipelines.report.scatter import Axis, Point, scatter
 
-SHORTEST = 0.001  # s: no clock tells less, and a logarithmic axis has no zero
+SHORTEST_TIME = 0.001  # s: no clock tells less, and a logarithmic axis has no zero
 
 
 def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str]:
@@ -23,7 +23,7 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
     psnr, time = _axis("psnr_y", pictures), Axis("Time", "s", False, log=True)
     closeness = [(entry, entry.metrics["psnr_y"].mean) for entry in entries]
     timed = [
-        Point(contender_name(entry.model), max(entry.seconds.median, SHORTEST), mean)
+        Point(contender_name(entry.model), max(entry.seconds.median, SHORTEST_TIME), mean)
         for entry, mean in closeness
         if entry.seconds is not None and mean is not None
     ]

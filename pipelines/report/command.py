@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pipelines.measuring.plan import REPEATS, Plan
 
-PROGRAM = "python -m pipelines benchmark"
+BENCHMARK_PROGRAM = "python -m pipelines benchmark"
 
 
 def command_for(pictures: Sequence[str], plan: Plan, lpips: bool = False) -> str:
@@ -23,4 +23,4 @@ def command_for(pictures: Sequence[str], plan: Plan, lpips: bool = False) -> str
         words += ["--repeats", str(plan.repeats)]
     if lpips:
         words.append("--lpips")
-    return f"{PROGRAM} {shlex.join(words)}"
+    return f"{BENCHMARK_PROGRAM} {shlex.join(words)}"

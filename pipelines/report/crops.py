@@ -13,9 +13,9 @@ from PIL import Image
 from pipelines.images.picture import Pixels8
 
 CROP_SIDE = 64  # px of the original: enlarged threefold it fills half a telephone's width
-CROPS = 3
-STRIP_ROWS = 64  # converted to luma at once
-OVERVIEW = 480  # px, the longer side
+MOST_CROPS = 3
+LUMA_STRIP_ROWS = 64  # converted to luma at once
+OVERVIEW_SIDE = 480  # px, the longer side
 WINDOW_CELLS = 4  # how many cells of the search's grid a window's side has
 
 
@@ -52,7 +52,7 @@ class PictureSection:
     height: int
     small_width: int  # px of the small picture
     small_height: int
-    overview: bytes  # PNG, at most OVERVIEW px a side
+    overview: bytes  # PNG, at most OVERVIEW_SIDE px a side
     crops: tuple[Crop, ...]
 
 
@@ -122,7 +122,7 @@ def choose_places(original: Pixels8 | None, outputs: Sequence[Callable[[], Pixel
     """Where to look: where the outputs differ most, or where a single one does from the original if that is known."""
     loaded = (load() for load in outputs)
     compared = loaded if len(outputs) > 1 or original is None else chain([original], loaded)
-    return find_differences(compared, CROPS, CROP_SIDE, border=scale, step=scale)
+    return find_differences(compared, MOST_CROPS, CROP_SIDE, border=scale, step=scale)
 
 
 def _spread(outputs: Iterable[Pixels8]) -> Pixels8:
@@ -140,9 +140,9 @@ def _spread(outputs: Iterable[Pixels8]) -> Pixels8:
 def _luma(pixels: Pixels8) -> Pixels8:
     """BT.601 luma over the full range, (H, W) uint8: only differences count here."""
     result = np.empty(pixels.shape[:2], np.uint8)
-    for top in range(0, len(pixels), STRIP_ROWS):
-        red, green, blue = np.moveaxis(pixels[top : top + STRIP_ROWS].astype(np.uint16), 2, 0)
-        result[top : top + STRIP_ROWS] = (77 * red + 150 * green + 29 * blue) >> 8
+    for top in range(0, len(pixels), LUMA_STRIP_ROWS):
+        red, green, blue = np.moveaxis(pixels[top : top + LUMA_STRIP_ROWS].astype(np.uint16), 2, 0)
+        result[top : top + LUMA_STRIP_ROWS] = (77 * red + 150 * green + 29 * blue) >> 8
     return result
 
 
@@ -165,7 +165,7 @@ def _views(label: str, pixels: Pixels8, boxes: Iterable[Box], shrunk: int = 1) -
 
 def _overview(pixels: Pixels8) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((OVERVIEW, OVERVIEW), Image.Resampling.BICUBIC)
+    image.thumbnail((OVERVIEW_SIDE, OVERVIEW_SIDE), Image.Resampling.BICUBIC)
     return _encoded(image)
 
 

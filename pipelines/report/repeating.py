@@ -14,7 +14,7 @@ from pipelines.measuring.protocol import check_kernel
 from pipelines.measuring.rows import Row
 from pipelines.report.model import Report
 
-SAME = 1e-6  # of a score, relative: what another order of summing may change
+SAME_SCORE = 1e-6  # of a score, relative: what another order of summing may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> C
 def _same(before: float | None, now: float | None) -> bool:
     if before is None or now is None:
         return before is now
-    return math.isclose(before, now, rel_tol=SAME, abs_tol=SAME)
+    return math.isclose(before, now, rel_tol=SAME_SCORE, abs_tol=SAME_SCORE)
 
 
 def _failures(before: Row, now: Row) -> list[str]:

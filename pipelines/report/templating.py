@@ -14,10 +14,10 @@ from pipelines.phrasing import contender_name
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-OWN = Path(__file__).parent / "templates"
+REPORT_TEMPLATES = Path(__file__).parent / "templates"
 
 
-def load_templates(folder: Path = OWN) -> "Environment":
+def load_templates(folder: Path = REPORT_TEMPLATES) -> "Environment":
     """The templates of a folder, and the report's own. A name that a template uses and is not given is an error.
 
     A template that is not there is a BadInstallation, by the time that it is asked for.
@@ -25,7 +25,7 @@ def load_templates(folder: Path = OWN) -> "Environment":
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     def read(name: str) -> str:
-        for place in (folder, OWN):
+        for place in (folder, REPORT_TEMPLATES):
             if (place / name).is_file():
                 return (place / name).read_text()
         raise BadInstallation(f"The template {name} is missing from this program's files: install the program again.")

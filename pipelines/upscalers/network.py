@@ -28,20 +28,25 @@ if TYPE_CHECKING:
     from pipelines.networks.forward import Batch
     from pipelines.networks.network import Network
 
-# Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE overlap by that, and equal the whole
-# picture; others overlap by FEATHERED, and are blended where both have something.
-AFFORDABLE, FEATHERED = 64, 24
-BEYOND = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
+# Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE_OVERLAP overlap by that, and equal the
+# whole picture; others overlap by FEATHERED_OVERLAP, and are blended where both have something.
+AFFORDABLE_OVERLAP, FEATHERED_OVERLAP = 64, 24
+SHRINKING_REACH = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
 # Side of what a feathered tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so
 # much that only the overlap counts, which is smaller in larger tiles.
-SIDES = {("cpu", "bfloat16"): 160, ("cpu", "float32"): 288, ("cuda", "float16"): 512, ("cuda", "float32"): 384}
-USUAL_SIDE = 256
+FEATHERED_SIDES = {
+    ("cpu", "bfloat16"): 160,
+    ("cpu", "float32"): 288,
+    ("cuda", "float16"): 512,
+    ("cuda", "float32"): 384,
+}
+USUAL_FEATHERED_SIDE = 256
 SMALLEST_TILE, LARGEST_TILE = 16, 4096  # that may be asked for
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
-WORKING = 1_200_000_000  # bytes that a tile may take on a CPU
+TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
 SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
 FLOAT_BYTES = 4
-BLACK = 5 / 255  # a tile with something lighter than this is not black
+BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
 
 Mix: TypeAlias = tuple[float, str]
@@ -112,8 +117,8 @@ class NetworkUpscaler:
         forwards, twins = self.forwards(settings.denoise)
         notes = [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         network, device = forwards.network, forwards.device
-        feather = network.radius > AFFORDABLE
-        overlap = FEATHERED if feather else network.radius + BEYOND * (network.scale != self.scale)
+        feather = network.radius > AFFORDABLE_OVERLAP
+        overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
         side = settings.tile or _side(network, device, overlap, feather)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
@@ -238,7 +243,7 @@ class _Guarded:
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
     """Which tiles have a value that is no number, or are black where the picture is not: too much for the precision."""
     axes = (1, 2, 3)
-    broken: npt.NDArray[np.bool_] = ~_finite(made) | ((made.max(axes) <= 0) & (batch.max(axes) > BLACK))
+    broken: npt.NDArray[np.bool_] = ~_finite(made) | ((made.max(axes) <= 0) & (batch.max(axes) > BLACK_LEVEL))
     return broken
 
 
@@ -254,10 +259,10 @@ def _side(network: "Network", device: Device, overlap: int, feather: bool) -> in
 
     Feathered, what a network gives depends on it: a little more or less memory should not change that.
     """
-    usual = SIDES.get((device.name, device.dtype), USUAL_SIDE) if feather else CUT_SIDE
+    usual = FEATHERED_SIDES.get((device.name, device.dtype), USUAL_FEATHERED_SIDE) if feather else CUT_SIDE
     room = devices.free_device_memory(device) // 2
     if device.name == "cpu":
-        room = min(room, WORKING)
+        room = min(room, TILE_BYTES)
     fits = math.isqrt(room // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
     return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST_WRITTEN + 2 * overlap)
 

@@ -22,12 +22,12 @@ from pipelines.weights.local import Found
 # Side of a tile by (network, scale), in low-resolution pixels: the size that ran fastest a pixel, smaller where the
 # network's layers would take more than half a gigabyte (LapSRN at x8). EDSR's are reckoned, not measured: its overlap
 # is wide, and its largest layer takes about a gigabyte in such a tile.
-TILES = {("lapsrn", 4): 192, ("lapsrn", 8): 128, ("edsr", 2): 512, ("edsr", 3): 384, ("edsr", 4): 320}
-USUAL_TILE = 256
+TILE_SIDES = {("lapsrn", 4): 192, ("lapsrn", 8): 128, ("edsr", 2): 512, ("edsr", 3): 384, ("edsr", 4): 320}
+USUAL_TILE_SIDE = 256
 
 # OpenCV keeps the layers of the last tile until the next: megabytes by (network, scale), measured with those tiles
 # except EDSR's.
-HELD = {
+HELD_MEGABYTES = {
     ("espcn", 3): 62,
     ("fsrcnn", 2): 77,
     ("fsrcnn", 3): 85,
@@ -35,8 +35,8 @@ HELD = {
     ("lapsrn", 2): 93,
     ("lapsrn", 4): 230,
 }
-HELD |= {("lapsrn", 8): 430, ("edsr", 2): 1500, ("edsr", 3): 1500, ("edsr", 4): 1500}
-USUALLY_HELD = 60
+HELD_MEGABYTES |= {("lapsrn", 8): 430, ("edsr", 2): 1500, ("edsr", 3): 1500, ("edsr", 4): 1500}
+USUALLY_HELD_MEGABYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class OpenCv:
         """See `Upscaler.run`."""
         assert self.model.tiles is not None, "each row of this engine has a range"
         check_tile(self.model, settings, *self.model.tiles)
-        side = settings.tile or TILES.get((self.model.arch, self.scale), USUAL_TILE)
+        side = settings.tile or TILE_SIDES.get((self.model.arch, self.scale), USUAL_TILE_SIDE)
         tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
         return Upscaled(
             tiled.pixels,
@@ -95,7 +95,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
         fits = False
     if not fits:
         raise BadWeights(f"{file.path.name} is not a network that OpenCV can run as {model.name} x{scale}.")
-    held = HELD.get((model.arch, scale), USUALLY_HELD) * 1_000_000
+    held = HELD_MEGABYTES.get((model.arch, scale), USUALLY_HELD_MEGABYTES) * 1_000_000
     return OpenCv(model, scale, network, (file.sha256,), file.path.stat().st_size, held)
 
 

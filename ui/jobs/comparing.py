@@ -11,7 +11,7 @@ from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import LONG, REPEATS, Contender, Fetched, Plan, Protocol, Row, Scored, Subject
+from pipelines.measuring.run import LONG_RUN, REPEATS, Contender, Fetched, Plan, Protocol, Row, Scored, Subject
 from pipelines.phrasing import contender_name, format_duration
 from pipelines.report import report as reports
 from pipelines.report.report import Report
@@ -115,7 +115,7 @@ def estimate_seconds(each: Contender, width: int, height: int) -> float | None:
     if once is None:
         return None
     made = width * height * each.scale**2 / 1e6
-    return (once if once > LONG else once * (1 + REPEATS)) + SCORING_SECONDS * made
+    return (once if once > LONG_RUN else once * (1 + REPEATS)) + SCORING_SECONDS * made
 
 
 def start(

@@ -13,7 +13,7 @@ from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.measuring.run import (
     CHAINED_8X,
-    KERNELS,
+    KERNEL_NAMES,
     PROTOCOLS,
     ROUND_TRIP,
     Contender,
@@ -32,7 +32,7 @@ from ui.widgets.comparison_results import ComparisonResults, place_results
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import CheckboxGroup, Dropdown, PicturesButton, PicturesInput, Radio
 
-FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = ROUND_TRIP.key, "x4", KERNELS[0]
+FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = ROUND_TRIP.key, "x4", KERNEL_NAMES[0]
 RESULTS_GONE = "The results are no longer kept here; compare again."
 
 
@@ -177,7 +177,7 @@ def _place() -> CompareTab:
             protocol = gr.Radio([(each.name, each.key) for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol")
             with gr.Row():
                 scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
-                kernel = Dropdown(list(KERNELS), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
+                kernel = Dropdown(list(KERNEL_NAMES), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
         with gr.Column(scale=3, min_width=320):
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")

@@ -24,12 +24,12 @@ from pipelines.weights import fetch as weights
 if TYPE_CHECKING:
     from pipelines.measuring.metrics.lpips_network import LpipsAlex
 
-SMALLEST_SIDE = 31  # below, AlexNet's second pooling has no window left
-STRIDE = 16  # of the deepest layer: strips begin at its multiples, so that their windows are the whole picture's
+LPIPS_SIDE = 31  # below, AlexNet's second pooling has no window left
+STRIP_STRIDE = 16  # of the deepest layer: strips begin at its multiples, so that their windows are the whole picture's
 # The deepest layer's window for row 16 k reads rows 16 k - 66 to 16 k + 96. Above, that is rounded up to the stride;
 # below, a strip's last window begins one stride before its end.
 ABOVE, BELOW = 80, 81
-STRIP_PIXELS = 1 << 21  # without those: the largest layers of such a strip take a quarter of a gigabyte
+LPIPS_STRIP_PIXELS = 1 << 21  # without those: the largest layers of such a strip take a quarter of a gigabyte
 
 _kept: dict[tuple[str, ...], "Lpips"] = {}
 _lock = threading.Lock()
@@ -84,20 +84,20 @@ def read(heads: Path, backbone: Path) -> "LpipsAlex":
 
 
 def distance(lpips: Lpips, reference: Pixels8, output: Pixels8) -> Run[float]:
-    """LPIPS of two pictures of one shape (H, W, 3) or (H, W) uint8, both sides at least SMALLEST_SIDE.
+    """LPIPS of two pictures of one shape (H, W, 3) or (H, W) uint8, both sides at least LPIPS_SIDE.
 
     0 for equal ones. Grey is taken as three equal channels. A strip reads as far beyond its rows as the network sees,
     so the result is the whole picture's, to float32's precision.
     """
-    from pipelines.measuring.metrics.lpips_network import STRIDES
+    from pipelines.measuring.metrics.lpips_network import LAYER_STRIDES
 
     height, width = reference.shape[:2]
-    rows = max(STRIDE, STRIP_PIXELS // width // STRIDE * STRIDE)
-    sums, counts = np.zeros(len(STRIDES)), np.zeros(len(STRIDES))
+    rows = max(STRIP_STRIDE, LPIPS_STRIP_PIXELS // width // STRIP_STRIDE * STRIP_STRIDE)
+    sums, counts = np.zeros(len(LAYER_STRIDES)), np.zeros(len(LAYER_STRIDES))
     for top in range(0, height, rows):
         stop, start = min(top + rows, height), max(0, top - ABOVE)
         planes = _planes(lpips.network, reference[start : stop + BELOW], output[start : stop + BELOW])
-        for layer, (plane, stride) in enumerate(zip(planes, STRIDES, strict=True)):
+        for layer, (plane, stride) in enumerate(zip(planes, LAYER_STRIDES, strict=True)):
             first = (top - start) // stride
             own = plane[first : first + rows // stride] if stop < height else plane[first:]
             sums[layer] += own.sum(dtype=np.float64)
@@ -109,8 +109,8 @@ def distance(lpips: Lpips, reference: Pixels8, output: Pixels8) -> Run[float]:
 def measure_lpips(sample: Sample) -> Run[Scores]:
     """LPIPS of the whole image, or a note why not."""
     smallest = min(sample.output.shape[:2])
-    if smallest < SMALLEST_SIDE:
-        return Scores({}, (f"lpips needs {SMALLEST_SIDE} pixels a side; here are {smallest}",))
+    if smallest < LPIPS_SIDE:
+        return Scores({}, (f"lpips needs {LPIPS_SIDE} pixels a side; here are {smallest}",))
     value = yield from distance(sample.judges.find("lpips", Lpips), sample.reference, sample.output)
     if not math.isfinite(value):
         return Scores({}, ("lpips came out as no number: its files are damaged",))

@@ -23,8 +23,8 @@ WINDOW_RADIUS = WINDOW_SIDE // 2
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five sizes, finest first: Wang et al. 2003, section 3.2
 MS_SSIM_SIDE = WINDOW_SIDE * 2 ** (len(EXPONENTS) - 1)  # the smallest that still holds a window when halved four times
-STRIP_VALUES = 1 << 18  # float64: a strip and what is made of it stay in the processor's cache
-STRIP_ROWS = 32  # at least: each strip reads ten rows of the next one
+SSIM_STRIP_VALUES = 1 << 18  # float64: a strip and what is made of it stay in the processor's cache
+LEAST_STRIP_ROWS = 32  # at least: each strip reads ten rows of the next one
 
 _gauss = np.exp(-0.5 * (np.arange(-WINDOW_RADIUS, WINDOW_RADIUS + 1) / 1.5) ** 2)
 WINDOW: Floats = _gauss / _gauss.sum()
@@ -39,7 +39,7 @@ class Likeness(NamedTuple):
 
 def strip_rows(shape: Sequence[int]) -> int:
     """How many rows of a picture of that shape to compare at once: even, so that a strip can be halved alone."""
-    return max(STRIP_ROWS, STRIP_VALUES // math.prod(shape[1:]) // 2 * 2)
+    return max(LEAST_STRIP_ROWS, SSIM_STRIP_VALUES // math.prod(shape[1:]) // 2 * 2)
 
 
 def likeness(x: Values, y: Values) -> Run[Likeness]:

@@ -12,9 +12,9 @@ from pipelines.images.picture import Pixels
 from pipelines.images.strips import map_strips
 from pipelines.runs import Run, Step
 
-LEVELS = 5  # of the à trous wavelet: the last one's taps are 2^4 pixels apart
-REACH = 2**LEVELS - 1  # pixels that the smoothing sees to either side
-ROWS = 256  # a strip's; what it reads beyond is twice REACH
+WAVELET_LEVELS = 5  # of the à trous wavelet: the last one's taps are 2^4 pixels apart
+WAVELET_REACH = 2**WAVELET_LEVELS - 1  # pixels that the smoothing sees to either side
+COLOUR_STRIP_ROWS = 256  # a strip's; what it reads beyond is twice WAVELET_REACH
 
 
 def fix_colours(made: Pixels, plain: Pixels, how: str) -> Run[None]:
@@ -34,21 +34,21 @@ def _wavelet(made: Pixels, plain: Pixels) -> Run[None]:
     np.subtract(plain, made, out=plain)
 
     def add(top: int, bottom: int) -> None:
-        first = max(0, top - REACH)
-        smooth = _smoothed(plain[first : bottom + REACH])
+        first = max(0, top - WAVELET_REACH)
+        smooth = _smoothed(plain[first : bottom + WAVELET_REACH])
         strip = made[top:bottom]
         strip += smooth[top - first : bottom - first]
         np.clip(strip, 0, 1, out=strip)
 
-    yield from map_strips(add, len(made), ROWS, "colours")
+    yield from map_strips(add, len(made), COLOUR_STRIP_ROWS, "colours")
 
 
 def _smoothed(values: Pixels) -> Pixels:
     """The à trous low-pass: a [1, 2, 1]/4 kernel along both axes, its taps 1, 2, 4, ... apart; edges are repeated.
 
-    What is repeated at a strip's end instead of read reaches REACH rows into it.
+    What is repeated at a strip's end instead of read reaches WAVELET_REACH rows into it.
     """
-    for level in range(LEVELS):
+    for level in range(WAVELET_LEVELS):
         for axis in (0, 1):
             values = _tripled(values, 2**level, axis)
     return values

@@ -26,7 +26,7 @@ from pipelines.upscalers.diffusion.scheduler import Scheduler
 from pipelines.upscalers.diffusion.task import Task, cast_conditioning
 
 SPREAD = 0.15  # the Gaussian's deviation, as a share of a tile's side: at its border a tile counts next to nothing
-OVERLAP = 8  # the share of a tile's side that it reads beyond what it writes, as a divisor: neighbours share 32 of 128
+OVERLAP_DIVISOR = 8  # of a tile's side: what it reads beyond what it writes, so neighbours share 32 of 128
 PREVIEWS = 8  # in a run, about
 
 
@@ -98,7 +98,7 @@ class Cut:
 
     def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
         self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
-        self.overlap = side // OVERLAP
+        self.overlap = side // OVERLAP_DIVISOR
         self.tiles = plan_tiles(height, width, side, self.overlap, grid)
         self.halved_to: int | None = None
 
@@ -112,7 +112,7 @@ class Cut:
         if side < SMALLEST_LATENT_TILE:
             least = SMALLEST_LATENT_TILE * self.pixels
             raise OutOfMemory(f"Not enough memory even for a tile of {least} pixels a side.")
-        self.halved_to, self.overlap = side, side // OVERLAP
+        self.halved_to, self.overlap = side, side // OVERLAP_DIVISOR
         self.tiles = plan_tiles(*self.size, side, self.overlap, self.grid)
 
     def groups(self) -> list[tuple[Tile, ...]]:

@@ -17,9 +17,8 @@ from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion import reading
 from pipelines.upscalers.diffusion.parts import Parts, check_parts
 from pipelines.upscalers.diffusion.reading import SCHEDULER, Files
+from pipelines.upscalers.diffusion.scheduler import NOISE_PREDICTIONS
 from pipelines.upscalers.diffusion.task import Task
-
-PREDICTIONS = ("epsilon", "v_prediction")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +49,7 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
         reading.read_configuration(files, SCHEDULER, specification.schedulers),
     )
     latents = parts.vae.config.latent_channels
-    if parts.scheduler.get("prediction_type", "epsilon") not in PREDICTIONS:
+    if parts.scheduler.get("prediction_type", "epsilon") not in NOISE_PREDICTIONS:
         raise BadWeights(f"{SCHEDULER} names a prediction that is neither of noise nor of velocity.")
     if parts.vae.config.vq_embed_dim not in (None, latents):
         raise BadWeights("vqvae is of another kind: the entries of its codebook are not as wide as its latents.")

@@ -18,8 +18,8 @@ from pipelines.images.resample import enlarge, shrink_to
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.parts import Parts
 
-SAMPLE = 32  # pixels: the longer side of the copy that the map is fitted to
-LARGEST = 256  # pixels: the longer side of a preview
+FITTED_SIDE = 32  # pixels: the longer side of the copy that the map is fitted to
+PREVIEW_SIDE = 256  # pixels: the longer side of a preview
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class ColourMap:
 
     def paint(self, latents: Tensor) -> npt.NDArray[np.uint8]:
         """Shows latents (1, C, H, W) as a picture (h, w, 3): a pixel for each latent, or for the mean of a few."""
-        apart = -(-max(latents.shape[2:]) // LARGEST)
+        apart = -(-max(latents.shape[2:]) // PREVIEW_SIDE)
         means = avg_pool2d(latents, apart, ceil_mode=True)[0].permute(1, 2, 0).float().cpu().numpy()
         return to_uint8(means @ self.weights[:-1] + self.weights[-1])
 
@@ -38,7 +38,7 @@ class ColourMap:
 def fit_colours(parts: Parts, pixels: Pixels) -> ColourMap:
     """Fits the map to a picture (H, W, 3) by least squares, from its bicubic enlargement's latents to its pixels."""
     height, width, _ = pixels.shape
-    share = min(1, SAMPLE / max(height, width))
+    share = min(1, FITTED_SIDE / max(height, width))
     small = shrink_to(pixels, max(1, round(share * height)), max(1, round(share * width)))
     plain = torch.from_numpy(finish(enlarge(small, parts.enlarges, "bicubic"))).permute(2, 0, 1)[None]
     encoded = parts.vae.encode(plain.to(parts.vae.device) * 2 - 1)

@@ -12,6 +12,7 @@ from pipelines.upscalers.diffusion.reading import SCHEDULER, as_bad_weights, con
 
 # The settings that say which noise a network was trained with, whatever steps through it.
 _NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
+NOISE_PREDICTIONS = ("epsilon", "v_prediction")  # of the noise, or of the velocity between it and the image
 _LABELS = {"DPMSolverMultistepScheduler": "DPM++ 2M"}
 
 
@@ -88,7 +89,7 @@ class DiffusersScheduler:
 
     def to_clean(self, prediction: Tensor, time: Tensor, latents: Tensor) -> Tensor:
         """See `Scheduler`. A network predicts the image, its noise, or the velocity between the two."""
-        if self.wrapped.config.prediction_type not in ("epsilon", "v_prediction"):
+        if self.wrapped.config.prediction_type not in NOISE_PREDICTIONS:
             return prediction
         signal = self.wrapped.alphas_cumprod[int(time)].sqrt().item()
         noise = math.sqrt(max(0.0, 1 - signal**2))

@@ -28,8 +28,8 @@ from pipelines.upscalers.diffusion.reading import SCHEDULER, Files
 from pipelines.upscalers.diffusion.scheduler import DiffusersScheduler
 from pipelines.upscalers.diffusion.task import Task
 
-PREDICTIONS = ("sample", "original_sample")  # two names for the image without its noise
-LEVEL = 64  # values, twice, that tell of the noise in the small latents: ones and zeros where there is none
+IMAGE_PREDICTIONS = ("sample", "original_sample")  # two names for the image without its noise
+LEVEL_WIDTH = 64  # values, twice, that tell of the noise in the small latents: ones and zeros where there is none
 
 
 class PreconditionedScheduler(DiffusersScheduler):
@@ -105,9 +105,9 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
         reading.read_tokenizer(files),
     )
     latents, width = parts.vae.config.latent_channels, parts.text_encoder.config.hidden_size
-    if parts.unet.config.time_cond_proj_dim != 2 * LEVEL + width:
+    if parts.unet.config.time_cond_proj_dim != 2 * LEVEL_WIDTH + width:
         raise BadWeights("unet is of another kind: it does not take the words in one beside the level of noise.")
-    if parts.scheduler.get("prediction_type") not in PREDICTIONS:
+    if parts.scheduler.get("prediction_type") not in IMAGE_PREDICTIONS:
         raise BadWeights(f"{SCHEDULER} names a prediction that is not of the picture.")
     check_encoder(parts.vae)
     check_parts(parts, 2 * latents, latents + 1, _condition(torch.zeros(1, 1, width), torch.zeros(1, width)))
@@ -119,5 +119,5 @@ def _name_step(step: Step) -> Step:
 
 
 def _condition(embedding: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-    level = torch.cat([torch.ones(len(pooled), LEVEL), torch.zeros(len(pooled), LEVEL)], dim=1)
+    level = torch.cat([torch.ones(len(pooled), LEVEL_WIDTH), torch.zeros(len(pooled), LEVEL_WIDTH)], dim=1)
     return {"encoder_hidden_states": embedding, "timestep_cond": torch.cat([level, pooled], dim=1)}

@@ -21,11 +21,11 @@ from pipelines.upscalers.diffusion import reading
 from pipelines.upscalers.diffusion.parts import PromptedParts, check_parts
 from pipelines.upscalers.diffusion.prompt import embed_prompt
 from pipelines.upscalers.diffusion.reading import SCHEDULER, Files
+from pipelines.upscalers.diffusion.scheduler import NOISE_PREDICTIONS
 from pipelines.upscalers.diffusion.task import Task
 
-PREDICTIONS = ("epsilon", "v_prediction")
-LOW_RES = "low_res_scheduler/scheduler_config.json"
-MULTIPLE = 4  # of pixels a side, to which diffusers brings every picture
+NOISER = "low_res_scheduler/scheduler_config.json"
+PADDING_MULTIPLE = 4  # of pixels a side, to which diffusers brings every picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +45,11 @@ class StableDiffusionX4(PromptedParts):
         Several lie on the lines of the network's deepest level, which folds squares of latents: so all of them see the
         same squares.
         """
-        return max(MULTIPLE, self.folds) if tiled else MULTIPLE
+        return max(PADDING_MULTIPLE, self.folds) if tiled else PADDING_MULTIPLE
 
     def make_noiser(self) -> DDPMScheduler:
         """What adds noise to the small picture."""
-        return reading.construct(DDPMScheduler, self.low_res, LOW_RES)
+        return reading.construct(DDPMScheduler, self.low_res, NOISER)
 
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
@@ -57,7 +57,7 @@ class StableDiffusionX4(PromptedParts):
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
         prompt = embed_prompt(self, options)
-        least = [length + -length % MULTIPLE for length in pixels.shape[:2]]
+        least = [length + -length % PADDING_MULTIPLE for length in pixels.shape[:2]]
         channels = (3, self.vae.config.latent_channels)
         noise, latents = _draw_noise(generator, channels, least, padded.shape[:2])
         low = torch.from_numpy(padded).permute(2, 0, 1)[None] * 2 - 1
@@ -82,15 +82,15 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
         reading.read_configuration(files, SCHEDULER, specification.schedulers),
         reading.read_text_encoder(files),
         reading.read_tokenizer(files),
-        reading.read_configuration(files, LOW_RES, ("DDPMScheduler",)),
+        reading.read_configuration(files, NOISER, ("DDPMScheduler",)),
     )
     classes = parts.unet.config.num_class_embeds
     if not isinstance(classes, int) or classes <= NOISE_LEVEL_RANGE[1]:
         raise BadWeights("unet is of another kind: it does not take the level of the noise in the small picture.")
-    if parts.scheduler.get("prediction_type", "epsilon") not in PREDICTIONS:
+    if parts.scheduler.get("prediction_type", "epsilon") not in NOISE_PREDICTIONS:
         raise BadWeights(f"{SCHEDULER} names a prediction that is neither of noise nor of velocity.")
     if parts.make_noiser().config.num_train_timesteps <= NOISE_LEVEL_RANGE[1]:
-        raise BadWeights(f"{LOW_RES} knows too few levels of noise.")
+        raise BadWeights(f"{NOISER} knows too few levels of noise.")
     latents = parts.vae.config.latent_channels
     check_parts(parts, latents + 3, latents, _condition(torch.zeros(1, 1, parts.text_encoder.config.hidden_size), 0))
     return parts

@@ -30,14 +30,16 @@ from pipelines.networks.forward import Batch, computing_on
 from pipelines.networks.tiling import SMALLEST_WRITTEN, Tiled, run_tiled
 from pipelines.runs import Run
 
-OVERLAP = 12  # the convolutions see 16 latents far, and what comes from beyond 8 changes nothing that could be seen
-# The sample is of so many windows a side, each REACH latents wide or an eighth of a smaller tile, so that together they
-# take the memory of one tile. Measured with random decoders and tiles of 64: windows of 8 have errors of 0.09 to 0.15
-# of the picture's deviation, those of 16 of 0.04 to 0.08; a fourth as many of 16, in the memory of those of 8, 0.12 to
-# 0.39.
-WINDOWS = 8
-REACH = 16
-LEAST_REACH = (SMALLEST_WRITTEN + 2 * OVERLAP) // WINDOWS  # where memory is short: as much as the smallest tile
+# The convolutions see 16 latents far, and what comes from beyond 8 changes nothing that could be seen.
+AUTOENCODER_OVERLAP = 12
+# The sample is of so many windows a side, each SAMPLE_REACH latents wide or an eighth of a smaller tile, so that
+# together they take the memory of one tile. Measured with random decoders and tiles of 64: windows of 8 have errors of
+# 0.09 to 0.15 of the picture's deviation, those of 16 of 0.04 to 0.08; a fourth as many of 16, in the memory of those
+# of 8, 0.12 to 0.39.
+SAMPLE_WINDOWS = 8
+SAMPLE_REACH = 16
+# Where memory is short: as much as the smallest tile.
+LEAST_SAMPLE_REACH = (SMALLEST_WRITTEN + 2 * AUTOENCODER_OVERLAP) // SAMPLE_WINDOWS
 
 Norm: TypeAlias = Callable[[nn.GroupNorm, Tensor], Tensor]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -90,8 +92,8 @@ def run_in_tiles(values: Tensor, walk: Walk, device: Device, side: int, scale: i
     # A tile has to know where it lies, so every latent goes with its number: float32 counts up to 16 million.
     numbers = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
     array = torch.cat([values.float().cpu(), numbers], dim=1)[0].permute(1, 2, 0).contiguous().numpy()
-    work = _TileRunner(walk, device, array, max(LEAST_REACH, min(REACH, side // WINDOWS)))
-    return (yield from run_tiled(array, scale, work, side, OVERLAP, feather=True, channels=channels))
+    work = _TileRunner(walk, device, array, max(LEAST_SAMPLE_REACH, min(SAMPLE_REACH, side // SAMPLE_WINDOWS)))
+    return (yield from run_tiled(array, scale, work, side, AUTOENCODER_OVERLAP, feather=True, channels=channels))
 
 
 class _TileRunner:
@@ -127,9 +129,9 @@ class _TileRunner:
                 with computing_on(self.device):
                     self._shared = self._take_sample()
             except MemoryError:
-                if self.reach <= LEAST_REACH:
+                if self.reach <= LEAST_SAMPLE_REACH:
                     raise
-                self.reach = max(LEAST_REACH, self.reach // 2)
+                self.reach = max(LEAST_SAMPLE_REACH, self.reach // 2)
         return self._shared
 
     def _take_sample(self) -> SharedLayers:
@@ -190,7 +192,7 @@ class _Windows:
         halo = -(-reach // 4) if self.length < side else 0
         self.inside = halo, self.length - halo
         last, apart = side - self.length, self.length - 2 * halo
-        count = min(WINDOWS, -(-last // apart) + 1)  # fewer where they already cover it
+        count = min(SAMPLE_WINDOWS, -(-last // apart) + 1)  # fewer where they already cover it
         self.starts = [index * last // max(1, count - 1) for index in range(count)]
 
 

@@ -118,7 +118,7 @@ def test_weights_verify_succeeds_though_nobody_offers_a_model(
     capsys: pytest.CaptureFixture[str], own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until a folder of one's own has it; then its files are hashed as any others."""
-    monkeypatch.setattr("pipelines.cli.weights.every_key", lambda: ["espcn", "ldm-x4"])
+    monkeypatch.setattr("pipelines.cli.weights.list_keys", lambda: ["espcn", "ldm-x4"])
     assert run("weights", "verify") == 0
     told = capsys.readouterr()
     assert told.out.splitlines()[3:] == [
@@ -140,7 +140,7 @@ def test_weights_verify_says_once_what_holds_for_all_files(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of an address where nobody listens: each file has a refusal of its own, in the same words."""
-    monkeypatch.setattr("pipelines.cli.weights.every_key", lambda: ["sd-x4"])
+    monkeypatch.setattr("pipelines.cli.weights.list_keys", lambda: ["sd-x4"])
     use("http://127.0.0.1:9", tmp_path / "home", monkeypatch)
     assert run("weights", "verify") == 1
     told = capsys.readouterr()

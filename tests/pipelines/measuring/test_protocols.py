@@ -7,12 +7,12 @@ from PIL import Image
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images.picture import Picture, to_uint8
-from pipelines.measuring.protocol import KERNELS, as_scored, shrink_original, take_as_small
+from pipelines.measuring.protocol import KERNEL_NAMES, as_scored, shrink_original, take_as_small
 from pipelines.runs import finish
 from tests.conftest import smooth
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", KERNEL_NAMES)
 @pytest.mark.parametrize("scale", catalog.SCALES)
 def test_the_reference_is_the_crop_and_low_is_it_shrunk(kernel: str, scale: int) -> None:
     pixels = smooth(50, 67)
@@ -38,7 +38,7 @@ def test_kernels_are_what_they_are_called() -> None:
         "area": np.asarray(image.reduce(4)),
         "opencv-cubic": cv2.resize(reference, (18, 12), interpolation=cv2.INTER_CUBIC),
     }
-    assert set(expected) == set(KERNELS)
+    assert set(expected) == set(KERNEL_NAMES)
     for kernel, values in expected.items():
         low = to_uint8(finish(shrink_original(Picture(pixels), 4, kernel)).low.pixels)
         assert np.abs(low.astype(int) - values).max() <= 1, kernel

@@ -132,7 +132,7 @@ def test_an_output_of_another_size_is_an_error(pictures: list[Subject], monkeypa
 
 
 def test_a_long_run_is_timed_once_and_marked(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "LONG", 0.0)
+    monkeypatch.setattr(benchmark, "LONG_RUN", 0.0)
     (row,) = rows_of(replace(plan("bicubic"), repeats=5), pictures[:1])[0]
     assert row.runs == 1 and "timed once, without a warm-up" in row.notes
 

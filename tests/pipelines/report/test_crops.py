@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipelines.report.crops import CROPS, OVERVIEW, Box, find_differences, picture_section
+from pipelines.report.crops import MOST_CROPS, OVERVIEW_SIDE, Box, find_differences, picture_section
 
 
 def flat(height: int, width: int, level: int = 100) -> npt.NDArray[np.uint8]:
@@ -68,7 +68,7 @@ def test_small_pictures_give_fewer_and_smaller_squares() -> None:
 def test_memory_at_a_large_size_is_a_few_bytes_a_pixel() -> None:
     one, other = flat(2048, 2048), flat(2048, 2048, 90)
     tracemalloc.start()
-    find_differences([one, other] * 4, CROPS, side=64, border=8, step=8)
+    find_differences([one, other] * 4, MOST_CROPS, side=64, border=8, step=8)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 5 * 2048 * 2048
@@ -81,8 +81,8 @@ def test_a_section_cuts_the_same_place_out_of_all() -> None:
     picture = picture_section("cat.png", original, low, loaders(bicubic=bicubic, espcn=espcn))
     assert (picture.name, picture.width, picture.height) == ("cat.png", 400, 600)
     assert (picture.small_width, picture.small_height) == (100, 150)
-    assert pixels(picture.overview).shape == (OVERVIEW, OVERVIEW * 2 // 3, 3)
-    assert len(picture.crops) == CROPS
+    assert pixels(picture.overview).shape == (OVERVIEW_SIDE, OVERVIEW_SIDE * 2 // 3, 3)
+    assert len(picture.crops) == MOST_CROPS
     for crop in picture.crops:
         x, y, side = crop.box
         assert [view.label for view in crop.views] == ["original", "small picture", "bicubic", "espcn"]

@@ -182,13 +182,13 @@ def wide(tmp_path: Path) -> Path:
     for parameter in made.body.parameters():
         if parameter.ndim == 4:
             parameter.data.mul_(1.9)  # or little of what is far away would be seen
-    assert made.radius > network.AFFORDABLE
+    assert made.radius > network.AFFORDABLE_OVERLAP
     return saved(made, tmp_path / "wide.pth")
 
 
 def test_tiles_of_a_wide_rrdb_are_feathered_and_the_seam_is_told(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With less overlap than the product has: a tiny network sees too little to leave a seam there."""
-    monkeypatch.setattr(network, "FEATHERED", 8)
+    monkeypatch.setattr(network, "FEATHERED_OVERLAP", 8)
     upscaler, pixels = load("real-esrgan", 4, wide), smooth(60, 70)
     whole, tiled = (finish(upscaler.run(pixels, Settings(tile=tile))) for tile in (80, 36))
     assert (whole.tiles, whole.seam) == (1, None)

@@ -108,7 +108,7 @@ def test_strips_equal_the_whole(
     """A strip sees everything that the network does, so nothing is left but float32's rounding."""
     x, y = pair("random", *size)
     whole = finish(distance(network, x, y))
-    monkeypatch.setattr(lpips, "STRIP_PIXELS", rows * size[1])
+    monkeypatch.setattr(lpips, "LPIPS_STRIP_PIXELS", rows * size[1])
     steps = [step.done for step in distance(network, x, y)]
     assert len(steps) == -(-size[0] // rows) and steps[-1] == size[0]
     assert finish(distance(network, x, y)) == pytest.approx(whole, abs=2e-7)

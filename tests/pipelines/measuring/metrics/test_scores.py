@@ -69,8 +69,8 @@ def test_luma_is_bt_601_unrounded() -> None:
 @pytest.mark.parametrize("grey", [False, True])
 def test_all_at_once_equal_each_alone(kind: str, grey: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In strips, of which the last is short and odd."""
-    monkeypatch.setattr(ssim, "STRIP_VALUES", 1)
-    monkeypatch.setattr(ssim, "STRIP_ROWS", 6)
+    monkeypatch.setattr(ssim, "SSIM_STRIP_VALUES", 1)
+    monkeypatch.setattr(ssim, "LEAST_STRIP_ROWS", 6)
     x, y = pair(kind, 195, 186)
     x, y = (x[..., 1], y[..., 1]) if grey else (x, y)
     low = shrunk(x, 3)

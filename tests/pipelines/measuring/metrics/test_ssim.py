@@ -26,8 +26,8 @@ def by_scikit_image(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_ssim_equals_scikit_image(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of RGB, of grey and of the luma, in strips so small that every picture has several."""
-    monkeypatch.setattr(ssim, "STRIP_VALUES", 1)
-    monkeypatch.setattr(ssim, "STRIP_ROWS", 4)
+    monkeypatch.setattr(ssim, "SSIM_STRIP_VALUES", 1)
+    monkeypatch.setattr(ssim, "LEAST_STRIP_ROWS", 4)
     x, y = pair(kind, *size)
     for one, other in ((x, y), (x[..., 0], y[..., 0]), (pixelwise.luma(x), pixelwise.luma(y))):
         assert pixelwise.ssim(one, other) == pytest.approx(by_scikit_image(one, other), abs=1e-9)

@@ -46,7 +46,7 @@ def alone(vae: AutoencoderKL, latents: Tensor, side: int) -> Pixels:
     def each(batch: Pixels) -> Pixels:
         return at_once(vae, torch.from_numpy(batch).permute(0, 3, 1, 2))[None]
 
-    return finish(run_tiled(array, 4, each, side, tiled_autoencoder.OVERLAP, feather=True)).pixels
+    return finish(run_tiled(array, 4, each, side, tiled_autoencoder.AUTOENCODER_OVERLAP, feather=True)).pixels
 
 
 def rms(difference: Pixels) -> float:

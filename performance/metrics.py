@@ -16,7 +16,7 @@ import numpy.typing as npt
 from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
 from pipelines.images.picture import Pixels8
 from pipelines.measuring.metrics import pixelwise
-from pipelines.measuring.metrics.lpips import Lpips, distance
+from pipelines.measuring.metrics.lpips import Lpips, measure_distance
 from pipelines.measuring.metrics.metric import Judges, Sample
 from pipelines.measuring.metrics.scores import score
 from pipelines.measuring.metrics.ssim import C1, C2, EXPONENTS, WINDOW
@@ -62,7 +62,7 @@ def make_jobs(metric: str, side: int) -> Jobs:
         lumas = pixelwise.luma(x), pixelwise.luma(y)
         return {"ours": lambda: pixelwise.ms_ssim(*lumas), "plain": lambda: _ms_ssim(*lumas)}
     lpips = make_random_lpips()
-    return {"ours": lambda: finish(distance(lpips, x, y)), "plain": lambda: _lpips(lpips, x, y)}
+    return {"ours": lambda: finish(measure_distance(lpips, x, y)), "plain": lambda: _lpips(lpips, x, y)}
 
 
 def make_job_of_all(side: int) -> Callable[[], object]:

@@ -23,10 +23,10 @@ from pipelines.measuring.run import (
     Plan,
     Row,
     Summary,
-    contenders,
+    list_subjects,
     no_judges,
+    resolve_contenders,
     run,
-    subjects,
     summarise,
 )
 from pipelines.report.report import read_earlier_rows, record_rows, start_report
@@ -53,7 +53,7 @@ def measure_round_trips(pictures: Path, reports: Path, name: str, kernel: str) -
     entries: dict[tuple[str, int], Summary] = {}
     for scale in SCALES:
         models = [model.key for model in MODELS if _runs(model, scale)]
-        plan = Plan(ROUND_TRIP.key, scale, kernel, contenders(ROUND_TRIP.key, scale, models, []), repeats=0)
+        plan = Plan(ROUND_TRIP.key, scale, kernel, resolve_contenders(ROUND_TRIP.key, scale, models, []), repeats=0)
         rows = _measure_rows(plan, pictures / SETS[name], reports / f"{name}-x{scale}-{kernel}.json")
         entries |= {(entry.model, scale): entry for entry in summarise(rows)}
     header = ["model", *(f"x{scale} {what}" for scale in SCALES for what in ("PSNR", "SSIM"))]
@@ -70,7 +70,7 @@ def measure_chains(pictures: Path, reports: Path) -> None:
     first, second = ([model.key for model in MODELS if _runs(model, scale)] for scale in (4, 2))
     pairs = [[Stage(x4, 4), Stage(x2, 2)] for x4, x2 in product(first, second)]
     models = [model.key for model in MODELS if _runs(model, 8)]
-    plan = Plan(CHAINED_8X.key, 8, "bicubic", contenders(CHAINED_8X.key, 8, models, pairs), repeats=0)
+    plan = Plan(CHAINED_8X.key, 8, "bicubic", resolve_contenders(CHAINED_8X.key, 8, models, pairs), repeats=0)
     rows = _measure_rows(plan, pictures / SETS["Kodak24"], reports / "Kodak24-chained.json")
     entries = sorted(summarise(rows), key=lambda entry: -(entry.metrics["psnr_y"].mean or 0))
     lines = [
@@ -84,7 +84,7 @@ def measure_chains(pictures: Path, reports: Path) -> None:
 
 
 def _measure_rows(plan: Plan, folder: Path, path: Path) -> Sequence[Row]:
-    found, _ = subjects([folder])
+    found, _ = list_subjects([folder])
     head = start_report(plan, [], "", NO_JUDGES)
     earlier = read_earlier_rows(path, head, plan, found)
     with tqdm(total=len(found) * len(plan.contenders), desc=path.stem) as bar:

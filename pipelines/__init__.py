@@ -164,8 +164,8 @@ def benchmark(
     from pathlib import Path
 
     from pipelines.catalog.rows import parse_stages
-    from pipelines.measuring.run import Plan, check_kernel, contenders, fetch_judges, run, subjects
-    from pipelines.report.report import command_for, record_rows, start_report
+    from pipelines.measuring.run import Plan, check_kernel, fetch_judges, list_subjects, resolve_contenders, run
+    from pipelines.report.report import make_command, record_rows, start_report
     from pipelines.runs import finish
 
     if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row has as its message
@@ -174,15 +174,15 @@ def benchmark(
     chains = [parse_stages(chain) for chain in _several(stages)]
     keys = ["all"] if models is None and not chains else _several(models or ())
     check_kernel(kernel)
-    found = contenders(protocol, _whole(scale, "The scale"), keys, chains)
+    found = resolve_contenders(protocol, _whole(scale, "The scale"), keys, chains)
     plan = Plan(protocol, scale, kernel, found, _whole(repeats, "The number of timed runs"))
     paths = [Path(path) for path in _several(images)]
-    pictures, _ = subjects(paths)
+    pictures, _ = list_subjects(paths)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     judges = finish(fetch_judges(["lpips"] if lpips else []), show)
     named = [str(path) for path in paths]
-    head = start_report(plan, named, command_for(named, plan, lpips), judges)
+    head = start_report(plan, named, make_command(named, plan, lpips), judges)
     return finish(record_rows(run(plan, pictures, judges), head, None), show)
 
 

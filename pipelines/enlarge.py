@@ -44,12 +44,12 @@ class Details:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Returns it as data for JSON."""
         seconds = round(self.seconds, 3)
         return {**asdict(self), "size": list(self.size), "seconds": seconds, "notes": list(self.notes)}
 
     def about(self) -> str:
-        """What it takes to make the picture again, as JSON; nothing that differs from one time to the next."""
+        """Returns what it takes to make the picture again, as JSON; nothing that differs from one time to the next."""
         told = {
             "model": self.model,
             "scale": self.scale,
@@ -62,7 +62,7 @@ class Details:
 
     @classmethod
     def from_dict(cls, details: dict[str, Any]) -> Self:
-        """What `as_dict` gave."""
+        """Reads what `as_dict` gave."""
         return cls(**details | {"size": tuple(details["size"]), "notes": tuple(details["notes"])})
 
 
@@ -76,7 +76,7 @@ class Enlarged:
 
 
 def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | None = None) -> Run[Enlarged]:
-    """Enlarge a picture by each stage in turn, and give it back in kind: depth, alpha, greyscale, ICC and EXIF kept.
+    """Enlarges a picture by each stage in turn, and returns it in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
     Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
     Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
@@ -91,7 +91,7 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
 def enlarge_by(
     picture: Picture, stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None
 ) -> Run[Enlarged]:
-    """`enlarge` by the models that the stages name: checked, downloaded where they are lacking, loaded, run.
+    """Does as `enlarge`, by the models that the stages name: checked, downloaded where they are lacking, loaded, run.
 
     `own` is the user's own file or folder of weights. Raises as `enlarge` and `loading.load` do.
     """
@@ -101,7 +101,7 @@ def enlarge_by(
 
 
 def enlarge_fetched(picture: Picture, fetched: Sequence[StageFiles], settings: Settings | None = None) -> Run[Enlarged]:
-    """`enlarge` by models loaded here, from files that are here: nothing but plain data goes in or out.
+    """Does as `enlarge`, by models loaded here, from files that are here: nothing but plain data goes in or out.
 
     The settings are those that `check_stages` let through.
     """
@@ -137,7 +137,7 @@ def _run(
 
 
 def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
-    """Enlarge by each stage in turn; the total scale is the product of theirs.
+    """Enlarges by each stage in turn; the total scale is the product of theirs.
 
     The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
     before the second one reads it. Each stage is given those of the settings that it can use; that each is of use to
@@ -207,7 +207,7 @@ def _as_grey(pixels: Pixels) -> Pixels:
 def _enlarge_alpha(
     alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
-    """Enlarge (H, W) alpha by the same stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
+    """Enlarges (H, W) alpha by the same stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
     import cv2
 
     height, width = alpha.shape
@@ -229,7 +229,7 @@ def _enlarge_alpha(
 
 
 def _spread_visible(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Give each nearly transparent pixel the colour of the visible ones around it.
+    """Gives each nearly transparent pixel the colour of the visible ones around it.
 
     Around is a Gaussian of two pixels weighted by alpha squared (normalised convolution, Knutsson and Westin 1993);
     where nothing within its reach is visible, the nearest pixel that is. What shows by an eighth or more keeps its own.

@@ -43,7 +43,7 @@ class Estimate:
 
 
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
-    """For a picture of that many pixels, without loading or downloading."""
+    """Estimates a run on a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
     network = row.scales[scale] if row else None
     held = (width * height * (1 + scale**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
@@ -56,7 +56,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
 
 
 def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Settings | None = None) -> list[Estimate]:
-    """`estimate` for stages one after another, each on what the one before it made."""
+    """Estimates stages one after another, each on what the one before it made."""
     found = []
     for stage in stages:
         found.append(estimate(stage.key, stage.scale, width, height, settings))
@@ -74,7 +74,7 @@ def learn(
     device: str = "cpu",
     settings: Settings | None = None,
 ) -> None:
-    """Take into account that an opaque picture of that size took so long; tiny ones tell too little to count.
+    """Takes into account that an opaque picture of that size took so long; tiny ones tell too little to count.
 
     The first time on a device replaces what was believed; each later one counts as much as all before it.
     """
@@ -110,7 +110,7 @@ def _believed(key: str, scale: int) -> Rate | None:
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
-    """How a picture will be cut: as it was, or by the side that was chosen where that leaves something to write.
+    """Returns how a picture will be cut: as it was, or by the chosen side where that leaves something to write.
 
     Tiles of a diffusion model overlap by a share of their side.
     """
@@ -128,7 +128,7 @@ def _diffusion(key: str) -> Model | None:
 
 
 def _passes(key: str, settings: Settings | None) -> int:
-    """How often a diffusion model's network runs over each tile, its autoencoder counted as so many; 1 for others."""
+    """Counts how often a diffusion model's network runs over each tile, its autoencoder included; 1 for others."""
     row = _diffusion(key)
     if row is None:
         return 1
@@ -137,7 +137,7 @@ def _passes(key: str, settings: Settings | None) -> int:
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
-    """How many tiles a picture is cut into, and how many pixels each reads."""
+    """Returns how many tiles a picture is cut into, and how many pixels each reads."""
     if tiling is None:
         return 1, width * height
     planned = plan_tiles(height, width, tiling.side, tiling.overlap)

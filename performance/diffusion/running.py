@@ -16,7 +16,7 @@ from performance.scene import make_scene
 from pipelines.catalog.rows import Stage
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import to_uint8
-from pipelines.measuring.memory import peak_memory
+from pipelines.measuring.memory import measure_peak_memory
 from pipelines.networks import devices
 from pipelines.runs import finish
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler, build
@@ -83,7 +83,7 @@ def measure_job(job: Job, folder: Path) -> Taken:
     enlarge, network = (_run_ours if job.who == "ours" else _run_stock)(job, folder)
     enlarge(32, 1)
     times = _record_passes(network)
-    with peak_memory() as peak:  # what was freed before is given back now
+    with measure_peak_memory() as peak:  # what was freed before is given back now
         held = torch.cuda.memory_allocated() / 1e6 if on_gpu() else resident_megabytes()
         start, started = clock(), time.perf_counter()
         enlarge(job.side, job.steps)

@@ -92,7 +92,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
         _repeat(options, progress)
         return
     plan = _plan(options)
-    pictures, others = benchmark.subjects(options.images)
+    pictures, others = benchmark.list_subjects(options.images)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     _check_outputs(options, [picture.path for picture in pictures])
@@ -106,7 +106,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
-    from pipelines.measuring.run import Plan, contenders
+    from pipelines.measuring.run import Plan, resolve_contenders
 
     protocol, kernel = find_protocol(options.protocol or ROUND_TRIP.key), options.kernel or KERNEL_NAMES[0]
     scale = options.scale or protocol.fixed_scale
@@ -115,13 +115,13 @@ def _plan(options: argparse.Namespace) -> "Plan":
     models = options.models
     if models is None:
         models = [] if options.stages and not protocol.has_chains else ["all"]
-    found = contenders(protocol.key, scale, models, options.stages)
+    found = resolve_contenders(protocol.key, scale, models, options.stages)
     repeats = REPEATS if options.repeats is None else options.repeats
     return Plan(protocol.key, scale, kernel, found, repeats)
 
 
 def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
-    """Refuse before the long part what could not be written after it, or would replace what is read."""
+    """Refuses before the long part what could not be written after it, or would replace what is read."""
     given = [path for path in (options.json, options.csv, options.html) if path is not None]
     for path in given:
         files.check_writable(path)
@@ -134,7 +134,7 @@ def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
 def _measured(
     plan: "Plan", pictures: Sequence["Subject"], named: Sequence[str], options: argparse.Namespace, progress: Progress
 ) -> "Report":
-    """Run the plan and write what the options ask for; `named` is how the pictures were named."""
+    """Runs the plan and writes what the options ask for; `named` is how the pictures were named."""
     from pipelines.measuring import run as benchmark
     from pipelines.report import report as reports
     from pipelines.runs import finish
@@ -146,7 +146,7 @@ def _measured(
         reports.temporary_folder() as folder,
     ):
         judges = _judges(options, show)
-        command = reports.command_for(named, plan, options.lpips)
+        command = reports.make_command(named, plan, options.lpips)
         head = reports.start_report(plan, named, command, judges)
         earlier = reports.read_earlier_rows(path, head, plan, pictures) if path else ()
         outputs = reports.Outputs(folder, pictures, plan.scale, most=reports.MOST_SHOWN)
@@ -173,7 +173,7 @@ def _measured(
 
 
 def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
-    """Say how much is about to be downloaded, before it is."""
+    """Says how much is about to be downloaded, before it is."""
     from pipelines.phrasing import format_download
     from pipelines.weights import fetch as weights
 
@@ -185,14 +185,14 @@ def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
 
 
 def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Judges":
-    """What the metrics need, or why that is not to be had."""
-    from pipelines.measuring.run import fetch_judges, load_judges, missing_files
+    """Returns what the metrics need, or why that is not to be had."""
+    from pipelines.measuring.run import fetch_judges, find_missing_files, load_judges
     from pipelines.phrasing import format_bytes
     from pipelines.runs import finish
 
     if not options.lpips:
         return load_judges()
-    if lacking := missing_files("lpips"):
+    if lacking := find_missing_files("lpips"):
         _say(f"lpips is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
     return finish(fetch_judges(["lpips"]), show)
 
@@ -201,7 +201,7 @@ def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Jud
 
 
 def _repeat(options: argparse.Namespace, progress: Progress) -> None:
-    """Measure what a report says once more, and print which scores are the same and why the others are not."""
+    """Measures what a report says once more, and prints which scores are the same and why the others are not."""
     from pipelines.report import report as reports
 
     if options.protocol or options.scale or options.models is not None or options.stages or options.kernel:
@@ -244,7 +244,7 @@ def _number(value: float | None) -> str:
 
 
 def _say(line: str) -> None:
-    """Print a line beside the progress bar."""
+    """Prints a line beside the progress bar."""
     from tqdm import tqdm
 
     tqdm.write(line)
@@ -270,7 +270,7 @@ def _line(row: "Row") -> str:
 
 
 def _print_summary(report: "Report") -> None:
-    """Over several pictures, the mean scores of each contender with their intervals; always the verdict."""
+    """Prints, over several pictures, the mean scores of each contender with their intervals; always the verdict."""
     from pipelines.measuring.run import conclude
 
     found = conclude(report.rows)

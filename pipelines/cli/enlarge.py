@@ -88,7 +88,7 @@ def _shared_options() -> argparse.ArgumentParser:
         "--seed",
         type=int,
         metavar="N",
-        help=f"the same seed gives the same result; {_range_of(catalog.SEED)}, default {Options().seed}",
+        help=f"the same seed gives the same result; {_format_range(catalog.SEED_RANGE)}, default {Options().seed}",
     )
     add("--denoise", type=float, metavar="X", help="how much noise is removed: 0 keeps it, 1 removes it; default 1")
     most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
@@ -99,39 +99,39 @@ def _shared_options() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="steps of denoising; more are slower and rarely look better; "
-        f"{_range_of(catalog.STEPS)}, default {_own_defaults('steps')}",
+        f"{_format_range(catalog.STEPS_RANGE)}, default {_format_defaults('steps')}",
     )
     add(
         "--guidance",
         type=float,
         metavar="X",
         help="how strongly the prompt is followed: 1 ignores it and is twice as fast; "
-        f"{_range_of(catalog.GUIDANCE)}, default {_own_defaults('guidance')}",
+        f"{_format_range(catalog.GUIDANCE_RANGE)}, default {_format_defaults('guidance')}",
     )
     add(
         "--noise-level",
         type=int,
         metavar="N",
         help="how far the model may depart from the image; "
-        f"{_range_of(catalog.NOISE_LEVEL)}, default {_own_defaults('noise_level')}",
+        f"{_format_range(catalog.NOISE_LEVEL_RANGE)}, default {_format_defaults('noise_level')}",
     )
     add(
         "--colour-fix",
         choices=catalog.COLOUR_FIXES,
         help="where the colours come from: wavelet keeps the image's own, adain matches its average, none leaves them "
-        f"to the model; default {_own_defaults('colour_fix')}",
+        f"to the model; default {_format_defaults('colour_fix')}",
     )
     return shared
 
 
-def _range_of(ends: tuple[int, int]) -> str:
+def _format_range(ends: tuple[int, int]) -> str:
     return f"{ends[0]} to {ends[1]}"
 
 
-def _own_defaults(setting: str) -> str:
-    """What each model that takes the setting has it at where nobody chooses."""
+def _format_defaults(setting: str) -> str:
+    """Returns what each model that takes the setting has it at where nobody chooses."""
     rows = [row for row in catalog.MODELS if row.family == "diffusion" and setting in row.takes]
-    values = {row.key: getattr(catalog.specification(row).options, setting) for row in rows}
+    values = {row.key: getattr(catalog.find_specification(row).options, setting) for row in rows}
     return ", ".join(f"{value if isinstance(value, str) else f'{value:g}'} for {key}" for key, value in values.items())
 
 

@@ -95,7 +95,7 @@ def _verified(file: "Found | UpscaleError", needed: Weights) -> str:
 
 
 def _announce(label: str, needed: Weights) -> None:
-    """Say how much is about to be downloaded, before it is."""
+    """Says how much is about to be downloaded, before it is."""
     from pipelines.phrasing import format_download
     from pipelines.weights import fetch as weights
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pipelines.measuring.rows import Row
 from pipelines.measuring.significance import Pair, compare
-from pipelines.measuring.statistics import Summary, comparable, summarise
-from pipelines.measuring.verdict import verdict
+from pipelines.measuring.statistics import Summary, select_comparable, summarise
+from pipelines.measuring.verdict import state_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,11 @@ class Conclusions:
 
     verdict: str
     summary: tuple[Summary, ...]  # each contender over all of its own pictures
-    compared: tuple[Summary, ...]  # over the `comparable` rows
+    compared: tuple[Summary, ...]  # over the `select_comparable` rows
     pairs: tuple[Pair, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it, without what is over the comparable rows."""
+        """Returns it as data for JSON, without what is over the comparable rows."""
         return {
             "verdict": self.verdict,
             "summary": [each.as_dict() for each in self.summary],
@@ -32,6 +32,6 @@ class Conclusions:
 def conclude(rows: tuple[Row, ...]) -> Conclusions:
     """The conclusions from the rows of one report."""
     summary = tuple(summarise(rows))
-    same = comparable(rows)
+    same = select_comparable(rows)
     compared = summary if len(same) == len(rows) else tuple(summarise(same))
-    return Conclusions(verdict(rows), summary, compared, tuple(compare(rows)))
+    return Conclusions(state_verdict(rows), summary, compared, tuple(compare(rows)))

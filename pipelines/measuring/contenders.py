@@ -21,12 +21,12 @@ class Contender:
 
     @property
     def key(self) -> str:
-        """What a report calls it: the model's key, or "first:4,second:2"."""
+        """Returns what a report calls it: the model's key, or "first:4,second:2"."""
         return ",".join(self.named_stages) if self.is_chain else self.stages[0].key
 
     @property
     def is_chain(self) -> bool:
-        """Whether it has several stages."""
+        """Returns whether it has several stages."""
         return len(self.stages) > 1
 
     @property
@@ -36,19 +36,19 @@ class Contender:
 
     @property
     def scale(self) -> int:
-        """How many times it enlarges in all."""
+        """Returns how many times it enlarges in all."""
         return math.prod(stage.scale for stage in self.stages)
 
     @property
     def settings(self) -> Settings:
-        """What it is measured with: as far as one of its stages takes that, one seed for all and no words."""
+        """Returns what it is measured with: as far as one of its stages takes that, one seed for all and no words."""
         return MEASURED_WITH.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
 
 
-def contenders(
+def resolve_contenders(
     protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[Stage]]
 ) -> tuple[Contender, ...]:
-    """Who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
+    """Returns who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
     gigabytes and minutes and are named one by one), then each chain; none of them twice.
 
     A protocol about chains needs one, and its own models are always in it. Raises BadSetting for a protocol, model or

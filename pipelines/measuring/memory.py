@@ -19,22 +19,22 @@ class Peak:
         self._level = self._most = level
         self._on_gpu = 0
 
-    def see(self, resident: int) -> None:
-        """Take note of the resident memory of this moment, in bytes."""
+    def record(self, resident: int) -> None:
+        """Takes note of the resident memory of this moment, in bytes."""
         self._most = max(self._most, resident)
 
-    def see_gpu(self, added: int) -> None:
-        """Take note of the bytes that were added on the GPU at most."""
+    def record_gpu(self, added: int) -> None:
+        """Takes note of the bytes that were added on the GPU at most."""
         self._on_gpu = added
 
     @property
     def megabytes(self) -> float:
-        """In MB of 10^6 bytes; 0 where nothing was added. On the GPU, if something was added there."""
+        """Returns MB of 10^6 bytes; 0 where nothing was added. On the GPU, if something was added there."""
         return (self._on_gpu or self._most - self._level) / 1e6
 
 
 @contextmanager
-def peak_memory() -> Iterator[Peak]:
+def measure_peak_memory() -> Iterator[Peak]:
     """The process's peak resident memory inside the block, from all its threads.
 
     What the process has freed before is given back first where that can be done (Linux with glibc): used again it would
@@ -49,7 +49,7 @@ def peak_memory() -> Iterator[Peak]:
 
     def sample() -> None:
         while not done.wait(SAMPLING_SECONDS):
-            peak.see(process.memory_info().rss)
+            peak.record(process.memory_info().rss)
 
     sampler = threading.Thread(target=sample, name="memory", daemon=True)
     sampler.start()
@@ -59,8 +59,8 @@ def peak_memory() -> Iterator[Peak]:
     finally:
         done.set()
         sampler.join()
-        peak.see(process.memory_info().rss)
-        peak.see_gpu(on_gpu())
+        peak.record(process.memory_info().rss)
+        peak.record_gpu(on_gpu())
 
 
 def _gpu_peak() -> Callable[[], int]:
@@ -74,7 +74,7 @@ def _gpu_peak() -> Callable[[], int]:
 
 
 def _give_back() -> None:
-    """Return freed memory to the system."""
+    """Returns freed memory to the system."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:  # musl has none

@@ -1,11 +1,11 @@
 """What is to be measured, on which picture files."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import BadPicture
+from pipelines.files import sha256_of
 from pipelines.measuring.contenders import Contender
 
 REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", "
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured: `protocol` is the key of one, `contenders` as `contenders.contenders` gives them.
+    """What is to be measured: `protocol` is the key of one, `contenders` as `resolve_contenders` gives them.
 
     `repeats` is how many runs are timed after the warm-up; 0 times the first run instead, and marks it.
     """
@@ -36,11 +36,11 @@ class Subject:
 
     @property
     def picture(self) -> tuple[str, str]:
-        """What its rows are known by: name and sha256."""
+        """Returns what its rows are known by: name and sha256."""
         return self.name, self.sha256
 
 
-def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
+def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
     """The pictures that files and folders name, and what else those folders hold.
 
     A folder stands for the files in it, not in folders within, in the order of their names. The same picture under the
@@ -59,16 +59,15 @@ def subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
             if inside is not None and not (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()):
                 others.append(file)
                 continue
-            subject = Subject(file, file.name, _sha256(file))
+            subject = Subject(file, file.name, _hash_or_empty(file))
             found.setdefault((subject.name, subject.sha256 or str(file)), subject)
     return list(found.values()), others
 
 
-def _sha256(path: Path) -> str:
+def _hash_or_empty(path: Path) -> str:
     if not path.is_file():  # a pipe would never end
         return ""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return ""  # reading it as a picture will say why

@@ -47,15 +47,15 @@ class Protocol:
 
     @property
     def has_chains(self) -> bool:
-        """Whether it is about chains, with single models beside them."""
+        """Returns whether it is about chains, with single models beside them."""
         return bool(self.chain_scales)
 
     def shrunk_by(self, scale: int) -> int:
-        """How many times smaller than the picture at hand is what will be enlarged."""
+        """Returns how many times smaller than the picture at hand is what will be enlarged."""
         return scale if self.shrinks else 1
 
     def grows_by(self, scale: int) -> int:
-        """How many times larger than the picture at hand a result will be."""
+        """Returns how many times larger than the picture at hand a result will be."""
         return 1 if self.shrinks else scale
 
     def small_size(self, width: int, height: int, scale: int) -> tuple[int, int]:
@@ -65,7 +65,7 @@ class Protocol:
 
 
 def shrink_original(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
-    """Crop the picture to a multiple of the scale, and shrink it by the scale with the kernel.
+    """Crops the picture to a multiple of the scale, and shrinks it by the scale with the kernel.
 
     First it is laid over white where it has transparency, and rounded to 8 bits where it has more: scores are of 8-bit
     colours. Raises BadPicture where it is smaller than the scale.
@@ -91,13 +91,13 @@ def take_as_small(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
 
 
 def check_kernel(kernel: str) -> None:
-    """Raise BadSetting for a kernel that pictures are not shrunk by here."""
+    """Raises BadSetting for a kernel that pictures are not shrunk by here."""
     if kernel not in KERNEL_NAMES:
         raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNEL_NAMES)}.")
 
 
 def check_size(width: int, height: int, scale: int) -> None:
-    """Raise BadPicture for a picture that shrinking by the scale leaves nothing of."""
+    """Raises BadPicture for a picture that shrinking by the scale leaves nothing of."""
     if min(width, height) < scale:
         raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
 
@@ -113,12 +113,12 @@ def flatten(picture: Picture) -> Pixels:
 
 
 def as_scored(picture: Picture) -> Pixels8:
-    """What a picture's colours are scored as: (H, W, 3) uint8, of a greyscale picture (H, W); clipped and rounded."""
+    """Clips and rounds a picture's colours to what is scored: (H, W, 3) uint8, of a greyscale picture (H, W)."""
     return to_uint8(picture.pixels[..., 0] if picture.grey else picture.pixels)
 
 
 def _changes(picture: Picture) -> list[str]:
-    """What laying a picture over white at 8 bits changes, in words."""
+    """Returns what laying a picture over white at 8 bits changes, in words."""
     notes = []
     if picture.alpha is not None:
         notes.append("transparency: scored over white")

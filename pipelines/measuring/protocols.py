@@ -43,7 +43,7 @@ def find_protocol(key: str) -> Protocol:
 
 
 def describe_conditions(protocol: Protocol | None, kernel: str) -> str:
-    """Under which scores were made, to stand beside them: without it they do not compare.
+    """Returns under which conditions scores were made, to stand beside them: without it they do not compare.
 
     None is a protocol that is not known here, as one that shrinks.
     """

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pipelines.measuring.metrics.scores import METRICS, metric_of
+from pipelines.measuring.metrics.scores import METRICS, find_metric
 
 # The metrics in the order in which rows are written: that of format 1 first, and then whatever came after it.
 FIRST_WRITTEN = ("mse", "mse_y", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "consistency_psnr")
@@ -40,11 +40,11 @@ class Row:
 
     @property
     def picture(self) -> tuple[str, str]:
-        """Which picture it is of: its file name and sha256."""
+        """Returns which picture it is of: its file name and sha256."""
         return self.image, self.image_sha256
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it: flat, the scores between what the row is of and what it cost."""
+        """Returns it as data for JSON: flat, the scores between what the row is of and what it cost."""
         found: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -58,7 +58,7 @@ class Row:
 COLUMNS = tuple(Row("", "", "", 1).as_dict())  # the keys of every row, in order
 
 
-def row_from(data: Mapping[str, Any]) -> Row:
+def parse_row(data: Mapping[str, Any]) -> Row:
     """The row that `as_dict` wrote; it may lack scores. Raises TypeError where a field lacks or is none of Row's."""
     scores = {key: value for key, value in data.items() if key in WRITTEN}
     others: dict[str, Any] = {
@@ -70,5 +70,5 @@ def row_from(data: Mapping[str, Any]) -> Row:
 def score_of(row: Row, key: str) -> float | None:
     """The row's value of a metric, infinity for the ratio of a perfect result; None where it could not be had."""
     value = row.scores[key]
-    zero = metric_of(key).infinite_at_zero
+    zero = find_metric(key).infinite_at_zero
     return math.inf if value is None and zero and row.scores[zero] == 0 else value

@@ -16,19 +16,19 @@ from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.conclusions import Conclusions, conclude
-from pipelines.measuring.contenders import Contender, contenders
-from pipelines.measuring.memory import peak_memory
+from pipelines.measuring.contenders import Contender, resolve_contenders
+from pipelines.measuring.memory import measure_peak_memory
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
 from pipelines.measuring.metrics.scores import (
     METRICS,
     fetch_judges,
+    find_metric,
+    find_missing_files,
     load_judges,
-    metric_of,
-    missing_files,
     no_judges,
     score,
 )
-from pipelines.measuring.plan import REPEATS, Plan, Subject, subjects
+from pipelines.measuring.plan import REPEATS, Plan, Subject, list_subjects
 from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
@@ -40,8 +40,8 @@ from pipelines.measuring.protocols import (
 )
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import Pair
-from pipelines.measuring.statistics import MetricSummary, Summary, comparable, summarise
-from pipelines.measuring.verdict import verdict
+from pipelines.measuring.statistics import MetricSummary, Summary, select_comparable, summarise
+from pipelines.measuring.verdict import state_verdict
 from pipelines.phrasing import describe_settings
 from pipelines.runs import Run, Step, T, map_steps
 from pipelines.upscalers.base import Upscaler
@@ -73,23 +73,23 @@ __all__ = [
     "as_scored",
     "check_kernel",
     "check_size",
-    "comparable",
     "conclude",
-    "contenders",
     "describe_conditions",
     "fetch_judges",
     "fetch_weights",
+    "find_metric",
+    "find_missing_files",
     "find_protocol",
+    "list_subjects",
     "load_judges",
-    "metric_of",
-    "missing_files",
     "no_judges",
+    "read_trial",
+    "resolve_contenders",
     "run",
     "score_of",
-    "subjects",
+    "select_comparable",
+    "state_verdict",
     "summarise",
-    "trial_of",
-    "verdict",
 ]
 
 LONG_RUN = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
@@ -128,7 +128,7 @@ def run(
     done: Collection[Row] = (),
     weights: Mapping[Contender, Fetched] | None = None,
 ) -> Run[list[Row]]:
-    """Measure every contender on every picture, and give the rows in that order: contenders within pictures.
+    """Measures every contender on every picture, and returns the rows in that order: contenders within pictures.
 
     `judges` is what the metrics have loaded. Rows of `done` that still hold are taken over; each other row
     leaves as a `Scored` when it is finished. `weights` is what `fetch_weights` gave; it is called here otherwise. Steps
@@ -143,7 +143,7 @@ def run(
         known = {each: row for each, row in known.items() if row and _holds(row, weights[each], judges)}
         trial: Trial | str = ""
         if len(known) < len(plan.contenders):
-            reading = _attempted(trial_of(subject, plan))
+            reading = _attempted(read_trial(subject, plan))
             trial = yield from _counted(reading, len(rows), total, subject.name)
         for contender in plan.contenders:
             row = known.get(contender)
@@ -159,7 +159,7 @@ def run(
 
 
 def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
-    """Ask for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
+    """Asks for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
     models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
     files: dict[Stage, tuple[StageFiles, ...] | str] = {}
     for number, stage in enumerate(models):
@@ -175,7 +175,7 @@ def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetche
 
 
 def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:
-    """Whether a row that has scores need not be measured again.
+    """Returns whether a row that has scores need not be measured again.
 
     Not with other weights, nor when what a metric needs was not at hand then and is now. Weights that cannot be had now
     change nothing about scores that are there.
@@ -186,7 +186,7 @@ def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:
     return weights.failure is not None or weights.sha256 == (row.weights_sha256 or "")
 
 
-def trial_of(subject: Subject, plan: Plan) -> Run[Trial]:
+def read_trial(subject: Subject, plan: Plan) -> Run[Trial]:
     """The picture read, and made ready as the plan says. Raises BadPicture."""
     yield Step(0, 1, "reading")
     protocol = find_protocol(plan.protocol)
@@ -212,9 +212,9 @@ def _scored(
 
 
 def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, judges: Judges) -> Run[Scored]:
-    """`blank` with scores, times and memory, and with what they are of."""
+    """Returns `blank` with scores, times and memory, and with what they are of."""
     upscalers, settings = (yield from load_fetched(weights.files)), blank.contender.settings
-    with peak_memory() as peak:
+    with measure_peak_memory() as peak:
         enlarged = yield from enlarge(trial.low, upscalers, settings)
     again = 0 if enlarged.details.seconds > LONG_RUN else repeats
     times = yield from _times(trial.low, upscalers, settings, again)

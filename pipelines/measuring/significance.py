@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.metrics.scores import METRICS
 from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.statistics import by_model
+from pipelines.measuring.statistics import group_by_model
 
 SIGNIFICANCE = 0.05
 MOST_WITH_TIES = 13  # pictures: 2^13 signs can all be tried; beyond, ties matter little to the normal approximation
@@ -40,12 +40,12 @@ class Pair:
     distinguishable: bool  # whether p is below SIGNIFICANCE
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Returns it as data for JSON."""
         return asdict(self)
 
 
 def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[Pair]:
-    """For each metric, which two contenders can be told apart over the pictures that both have a finite score of.
+    """Tests for each metric which two contenders can be told apart, over the pictures that both have a finite score of.
 
     "p" is that of a two-sided Wilcoxon signed-rank test (Wilcoxon 1945), corrected over all pairs of the metric (Holm
     1979); the rank-biserial correlation is that of Kerby 2014. Two contenders without a picture in common make no pair.
@@ -54,8 +54,8 @@ def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[Pa
     return [pair for metric in metrics for pair in _pairs(rows, metric.key)]
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """The p-values of one family, each corrected for there being several (Holm 1979), in the given order."""
+def correct_by_holm(chances: Sequence[float]) -> list[float]:
+    """Corrects the p-values of one family, each for there being several (Holm 1979), in the given order."""
     corrected = [0.0] * len(chances)
     most = 0.0
     for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
@@ -65,14 +65,14 @@ def holm(chances: Sequence[float]) -> list[float]:
 
 
 def _pairs(rows: Sequence[Row], key: str) -> list[Pair]:
-    groups = by_model(rows)
+    groups = group_by_model(rows)
     found = []
     for (first, one), (second, other) in combinations(zip(groups, _finite(groups.values(), key), strict=True), 2):
         differences = _differences(one, other)
         if len(differences):
             found.append((first, second, differences))
     tests = _signed_ranks([differences for *_, differences in found])
-    chances = holm([test.p for test in tests])
+    chances = correct_by_holm([test.p for test in tests])
     return [
         Pair(
             metric=key,
@@ -100,7 +100,7 @@ def _finite(groups: Iterable[Sequence[Row]], key: str) -> list[Values]:
 
 
 def _differences(first: Values, second: Values) -> Values:
-    """First - second, for each picture of both. Rounded: ranks must not hang on the last bit of equal differences."""
+    """Returns first - second for each picture of both. Rounded: ranks must not hang on the last bit of equal ones."""
     differences = np.round(first - second, DECIMALS)
     return differences[~np.isnan(differences)]
 

@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 RESAMPLING_SEED = 0  # of the resampling: the same rows give the same interval
 EQUAL_WITHIN = 1e-9  # of the mean: values closer than this are the same number, computed in another order
 
-Picture: TypeAlias = tuple[str, str]  # its file name and sha256
+PictureKey: TypeAlias = tuple[str, str]  # its file name and sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Summary:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it: flat, the metrics between what it is of and what it cost."""
+        """Returns it as data for JSON: flat, the metrics between what it is of and what it cost."""
         found: dict[str, Any] = {}
         for key, value in asdict(self).items():
             found |= value if key == "metrics" else {key: list(value) if isinstance(value, tuple) else value}
         return found
 
 
-def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def group_by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each contender, in order of first appearance."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -68,7 +68,7 @@ def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def shared_pictures(rows: Sequence[Row]) -> frozenset[Picture]:
+def find_shared_pictures(rows: Sequence[Row]) -> frozenset[PictureKey]:
     """The pictures of which every contender that was scored at all has a finite PSNR Y: over them means compare.
 
     Of a single picture an infinite one counts as well: only means cannot take it.
@@ -82,19 +82,19 @@ def shared_pictures(rows: Sequence[Row]) -> frozenset[Picture]:
     return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
 
 
-def comparable(rows: Sequence[Row]) -> list[Row]:
+def select_comparable(rows: Sequence[Row]) -> list[Row]:
     """The rows whose means compare, which are those of the shared pictures; all of them where there are none."""
-    shared = shared_pictures(rows)
+    shared = find_shared_pictures(rows)
     return [row for row in rows if row.picture in shared or not shared]
 
 
-def compares(rows: Sequence[Row], key: str) -> bool:
-    """Whether all contenders that have a metric have it of the same pictures, so that their means are of one thing."""
+def are_comparable(rows: Sequence[Row], key: str) -> bool:
+    """Returns whether all contenders that have a metric have it of the same pictures, so that their means compare."""
     return _are_of_same_pictures(rows, lambda row: score_of(row, key))
 
 
-def times_compare(rows: Sequence[Row]) -> bool:
-    """Whether all contenders that were timed were timed on the same pictures."""
+def are_times_comparable(rows: Sequence[Row]) -> bool:
+    """Returns whether all contenders that were timed were timed on the same pictures."""
     return _are_of_same_pictures(rows, lambda row: row.seconds)
 
 
@@ -106,20 +106,21 @@ def _are_of_same_pictures(rows: Sequence[Row], value_of: Callable[[Row], float |
     return single or all(math.isfinite(value) for own in scores for value in own.values())
 
 
-def _by_picture(rows: Sequence[Row], value_of: Callable[[Row], float | None]) -> list[dict[Picture, float]]:
+def _by_picture(rows: Sequence[Row], value_of: Callable[[Row], float | None]) -> list[dict[PictureKey, float]]:
     """The values of each contender that has any, by picture."""
     values = [
-        {row.picture: value for row in own if (value := value_of(row)) is not None} for own in by_model(rows).values()
+        {row.picture: value for row in own if (value := value_of(row)) is not None}
+        for own in group_by_model(rows).values()
     ]
     return [own for own in values if own]
 
 
 def summarise(rows: Sequence[Row], intervals: bool = True) -> list[Summary]:
     """A summary of each contender, in order of first appearance; without `intervals`, which take most of the time."""
-    return [_summary(model, own, intervals) for model, own in by_model(rows).items()]
+    return [_summary(model, own, intervals) for model, own in group_by_model(rows).items()]
 
 
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
+def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987).
 
     None for fewer than two values. Equal values make an interval of no width, which the bootstrap cannot say.
@@ -165,7 +166,7 @@ def _summary(model: str, rows: Sequence[Row], intervals: bool) -> Summary:
 def _metric_summary(rows: Sequence[Row], key: str, intervals: bool) -> MetricSummary:
     scores = [value for row in rows if (value := score_of(row, key)) is not None]
     finite = [value for value in scores if math.isfinite(value)]
-    low, high = (interval(finite) if intervals else None) or (None, None)
+    low, high = (estimate_interval(finite) if intervals else None) or (None, None)
     return MetricSummary(fmean(finite) if finite else None, low, high, len(finite), len(scores) - len(finite))
 
 

@@ -1,7 +1,7 @@
 """What a benchmark's rows say, in a few plain sentences that follow from the numbers by these rules and nothing else.
 
 1. Contenders rank by PSNR Y, the figure that papers quote; over several pictures by its mean over those that each of
-   them has a finite score of (`statistics.shared_pictures`), so that nobody gains by failing on a hard one.
+   them has a finite score of (`statistics.find_shared_pictures`), so that nobody gains by failing on a hard one.
 2. Those within TIE_DB of the best tie with it, and the fastest of them is named.
 3. The gain is told over bicubic, which everybody has; without it, over the next.
 4. Over several pictures it is told whether the best and the second can be told apart (`significance.compare`), and
@@ -21,7 +21,7 @@ from pipelines.measuring.metrics.consistency import CONSISTENT
 from pipelines.measuring.metrics.pixelwise import PSNR_Y
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import compare
-from pipelines.measuring.statistics import Picture, by_model, shared_pictures
+from pipelines.measuring.statistics import PictureKey, find_shared_pictures, group_by_model
 from pipelines.phrasing import contender_name, format_duration, format_number
 
 TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
@@ -45,17 +45,17 @@ class Standing:
 
     @property
     def name(self) -> str:
-        """As a reader meets it."""
+        """The name as a reader meets it."""
         return contender_name(self.model)
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """Which contender is best, by how much and how surely. The rows are of one scale; some may have failed."""
-    groups = by_model(rows)
+def state_verdict(rows: Sequence[Row]) -> str:
+    """Says which contender is best, by how much and how surely. The rows are of one scale; some may have failed."""
+    groups = group_by_model(rows)
     scored = {model: own for model, own in groups.items() if any(score_of(row, "psnr_y") is not None for row in own)}
     if not scored:
         return _consistent(rows) or _nothing(rows)
-    pictures = shared_pictures(rows)
+    pictures = find_shared_pictures(rows)
     if not pictures:
         return "No picture has a finite score by every method, so none is called the best."
     standings = sorted((_standing(model, own, pictures) for model, own in scored.items()), key=_rank)
@@ -79,16 +79,16 @@ def _nothing(rows: Sequence[Row]) -> str:
 
 
 def _consistency(row: Row) -> float | None:
-    """In dB, infinite where the result shrinks to exactly the small picture."""
+    """Returns the consistency in dB, infinite where the result shrinks to exactly the small picture."""
     exact = any(note == CONSISTENT for note in row.notes)
     return math.inf if exact else row.scores["consistency_psnr"]
 
 
 def _consistent(rows: Sequence[Row]) -> str:
-    """Who agrees best with the small picture, of rows without an original; nothing where none has a score."""
+    """Returns who agrees best with the small picture, of rows without an original; nothing where none has a score."""
     scores = {
         model: fmean(known)
-        for model, own in by_model(rows).items()
+        for model, own in group_by_model(rows).items()
         if (known := [value for row in own if (value := _consistency(row)) is not None])
     }
     if not scores:
@@ -101,7 +101,7 @@ def _consistent(rows: Sequence[Row]) -> str:
     )
 
 
-def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> Standing:
+def _standing(model: str, rows: Sequence[Row], pictures: frozenset[PictureKey]) -> Standing:
     counted = [row for row in rows if row.picture in pictures]
 
     def mean(key: str) -> float | None:
@@ -116,11 +116,11 @@ def _standing(model: str, rows: Sequence[Row], pictures: frozenset[Picture]) -> 
 
 
 def _rank(standing: Standing) -> tuple[float, float]:
-    """Best first; of equal ones the fastest."""
+    """Ranks the best first; of equal ones the fastest."""
     return -standing.psnr_y, math.inf if standing.seconds is None else standing.seconds
 
 
-def _where(rows: Sequence[Row], pictures: frozenset[Picture]) -> str:
+def _where(rows: Sequence[Row], pictures: frozenset[PictureKey]) -> str:
     total = len({row.picture for row in rows})
     scale = f"at x{rows[0].scale}"
     if total == 1:
@@ -150,7 +150,7 @@ def _near(standings: Sequence[Standing]) -> list[Standing]:
 
 
 def _sharper(standings: Sequence[Standing]) -> Standing | None:
-    """Whom LPIPS finds closer than any of the best by PSNR, if anyone."""
+    """Returns whom LPIPS finds closer than any of the best by PSNR, if anyone."""
     near = [each.lpips for each in _near(standings) if each.lpips is not None]
     for each in sorted(standings, key=lambda each: math.inf if each.lpips is None else each.lpips):
         if near and each.lpips is not None and each.lpips < min(near) - LPIPS_GAP:
@@ -174,7 +174,7 @@ def _leaders(standings: Sequence[Standing]) -> str:
 
 
 def _gain(standings: Sequence[Standing]) -> list[str]:
-    """How far the best is ahead, as a phrase; none where everybody ties and bicubic is not there."""
+    """Returns how far the best is ahead, as a phrase; none where everybody ties and bicubic is not there."""
     best, near = standings[0], _near(standings)
     if math.isinf(best.psnr_y):
         return ["without any error in luma"]
@@ -198,7 +198,7 @@ def _time(standing: Standing) -> list[str]:
     return [] if standing.seconds is None else [format_duration(standing.seconds)]
 
 
-def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: frozenset[Picture]) -> str:
+def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: frozenset[PictureKey]) -> str:
     if len(standings) == 1 or len(pictures) == 1:
         return ""
     best, second = standings[:2]
@@ -218,7 +218,7 @@ def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: fr
 
 
 def _stray(standings: Sequence[Standing]) -> str:
-    """Of those that are named as best or tie with it, who does not keep to the small picture."""
+    """Says who, of those that are named as best or tie with it, does not keep to the small picture."""
     most = max((each.consistency for each in standings if each.consistency is not None), default=0)
     sharper = _sharper(standings)
     named = [*_near(standings), *([] if sharper is None else [sharper])]
@@ -231,7 +231,7 @@ def _stray(standings: Sequence[Standing]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c", "a, b, c, d and 3 others"."""
+    """Lists names: "a", "a and b", "a, b and c", "a, b, c, d and 3 others"."""
     shown = [*names[:LONGEST_LIST], f"{len(names) - LONGEST_LIST} others"] if len(names) > LONGEST_LIST + 1 else names
     *most, last = shown
     return f"{', '.join(most)} and {last}" if most else last

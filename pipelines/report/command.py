@@ -8,7 +8,7 @@ from pipelines.measuring.plan import REPEATS, Plan
 BENCHMARK_PROGRAM = "python -m pipelines benchmark"
 
 
-def command_for(pictures: Sequence[str], plan: Plan, lpips: bool = False) -> str:
+def make_command(pictures: Sequence[str], plan: Plan, lpips: bool = False) -> str:
     """The command that measures the plan on those pictures; what it writes is no part of it."""
     words = [f"./{name}" if name.startswith("-") else name for name in pictures]
     words += ["--protocol", plan.protocol, "--scale", str(plan.scale)]

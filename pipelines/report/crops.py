@@ -19,7 +19,7 @@ OVERVIEW_SIDE = 480  # px, the longer side
 WINDOW_CELLS = 4  # how many cells of the search's grid a window's side has
 
 
-class Box(NamedTuple):
+class Square(NamedTuple):
     """A square of a picture, in its pixels from the top left."""
 
     x: int
@@ -39,7 +39,7 @@ class View:
 class Crop:
     """One place of a picture: the original if it is known, the small picture, and each method's result there."""
 
-    box: Box
+    box: Square
     views: tuple[View, ...]
 
 
@@ -64,8 +64,8 @@ class MissingSection:
     reason: str
 
 
-def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: int, step: int = 1) -> list[Box]:
-    """Up to `count` squares that do not overlap, those first where the outputs differ most.
+def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: int, step: int = 1) -> list[Square]:
+    """Finds up to `count` squares that do not overlap, those first where the outputs differ most.
 
     The outputs are (H, W, 3) uint8 of one shape. What counts is the range of their luma in each pixel, summed over the
     square; `border` px at each edge are left out, and corners lie at multiples of `step` px. Where the picture is too
@@ -88,7 +88,7 @@ def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: 
         row, column = np.unravel_index(np.argmax(sums), sums.shape)
         if sums[row, column] <= 0:
             break
-        found.append(Box(inner + int(column) * cell, inner + int(row) * cell, side))
+        found.append(Square(inner + int(column) * cell, inner + int(row) * cell, side))
         sums[max(row - span + 1, 0) : row + span, max(column - span + 1, 0) : column + span] = 0
     return found
 
@@ -96,7 +96,7 @@ def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: 
 def picture_section(
     name: str, original: Pixels8 | None, low: Pixels8, outputs: Mapping[str, Callable[[], Pixels8]]
 ) -> PictureSection:
-    """What a report shows of a picture: `original` (s*H, s*W, 3), `low` (H, W, 3), outputs as the original, all uint8.
+    """Makes what a report shows of a picture: `original` and outputs (s*H, s*W, 3), `low` (H, W, 3), all uint8.
 
     There must be at least one output. Each is asked for again where it is needed, and held alone: all of them would
     take more memory than making them did.
@@ -118,8 +118,8 @@ def picture_section(
     )
 
 
-def choose_places(original: Pixels8 | None, outputs: Sequence[Callable[[], Pixels8]], scale: int) -> list[Box]:
-    """Where to look: where the outputs differ most, or where a single one does from the original if that is known."""
+def choose_places(original: Pixels8 | None, outputs: Sequence[Callable[[], Pixels8]], scale: int) -> list[Square]:
+    """Finds where the outputs differ most, or where a single one does from the original if that is known."""
     loaded = (load() for load in outputs)
     compared = loaded if len(outputs) > 1 or original is None else chain([original], loaded)
     return find_differences(compared, MOST_CROPS, CROP_SIDE, border=scale, step=scale)
@@ -154,7 +154,7 @@ def _cell_sums(values: Pixels8, cell: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
 
 
-def _views(label: str, pixels: Pixels8, boxes: Iterable[Box], shrunk: int = 1) -> list[View]:
+def _views(label: str, pixels: Pixels8, boxes: Iterable[Square], shrunk: int = 1) -> list[View]:
     """Each box cut out of a picture, which is so many times smaller than the original."""
     views = []
     for box in boxes:

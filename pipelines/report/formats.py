@@ -10,8 +10,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pipelines.errors import BadSetting
 from pipelines.measuring.conclusions import conclude
-from pipelines.measuring.rows import COLUMNS, WRITTEN, Row, row_from
-from pipelines.report.model import FORMAT, Report, facts
+from pipelines.measuring.rows import COLUMNS, WRITTEN, Row, parse_row
+from pipelines.report.model import FORMAT, Report, head_as_dict
 
 CONCLUDED = ("verdict", "summary", "pairs")  # what follows from the rows, and is not read back
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would compute instead of show
@@ -19,24 +19,24 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would com
 
 def to_json(report: Report) -> bytes:
     """The whole report as strict JSON: no NaN, no infinity."""
-    return _written(report, map(row_line, report.rows), conclude(report.rows).as_dict())
+    return _written(report, map(format_row, report.rows), conclude(report.rows).as_dict())
 
 
-def draft(report: Report, lines: Iterable[str]) -> bytes:
-    """A report of the rows that `row_line` gave, without what follows from them; `report.rows` are not looked at.
+def to_draft(report: Report, lines: Iterable[str]) -> bytes:
+    """A report of the rows that `format_row` gave, without what follows from them; `report.rows` are not looked at.
 
     Quick to write anew after each of thousands of rows. `from_json` reads it too.
     """
     return _written(report, lines, {})
 
 
-def row_line(row: Row) -> str:
+def format_row(row: Row) -> str:
     """A row as strict JSON: no NaN, no infinity."""
     return json.dumps(row.as_dict(), allow_nan=False)
 
 
 def from_json(data: bytes, name: str) -> Report:
-    """The report that `to_json` or `draft` wrote; `name` is what the errors call it.
+    """The report that `to_json` or `to_draft` wrote; `name` is what the errors call it.
 
     Raises BadSetting, one sentence, for a file that is no report, is damaged, or is of another format. A field that is
     not known here is refused as well: going on with the file would lose it.
@@ -59,7 +59,7 @@ def from_json(data: bytes, name: str) -> Report:
 
 
 def to_csv(report: Report) -> bytes:
-    """One line for each row, as RFC 4180 has it, in UTF-8; several values stand between "; ".
+    """Writes one line for each row, as RFC 4180 has it, in UTF-8; several values stand between "; ".
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
@@ -71,8 +71,8 @@ def to_csv(report: Report) -> bytes:
 
 
 def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:
-    """Strict JSON, each row and each conclusion on a line of its own."""
-    known = {key: value for key, value in facts(report).items() if key != "rows"} | dict(concluded)
+    """Writes strict JSON, each row and each conclusion on a line of its own."""
+    known = {key: value for key, value in head_as_dict(report).items() if key != "rows"} | dict(concluded)
     entries = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in known.items()]
     rows = ",\n".join(lines)
     return ("{\n" + ",\n".join([*entries, f'"rows": [\n{rows}\n]']) + "\n}\n").encode()
@@ -84,7 +84,7 @@ def _row(data: Any, name: str) -> Row:
     types = get_type_hints(Row) | dict.fromkeys(WRITTEN, float | None)
     del types["scores"]  # which are flat in JSON
     _check(data, types, _required(Row), name)
-    return row_from(data)
+    return parse_row(data)
 
 
 def _required(kind: type[Report | Row]) -> list[str]:
@@ -93,7 +93,7 @@ def _required(kind: type[Report | Row]) -> list[str]:
 
 
 def _check(data: Mapping[str, Any], types: Mapping[str, Any], required: Collection[str], name: str) -> None:
-    """Raise BadSetting unless the data has the required fields and no others than those, each of its type."""
+    """Raises BadSetting unless the data has the required fields and no others than those, each of its type."""
     if unknown := sorted(data.keys() - types.keys()):
         raise BadSetting(f"{name} was written by a newer version: {unknown[0]!r} is not known here.")
     for field, kind in types.items():
@@ -105,7 +105,7 @@ def _check(data: Mapping[str, Any], types: Mapping[str, Any], required: Collecti
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value out of JSON is of a field's type."""
+    """Returns whether a value out of JSON is of a field's type."""
     if isinstance(kind, UnionType):
         return any(_fits(value, each) for each in get_args(kind))
     if get_origin(kind) is tuple:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.protocols import PROTOCOLS, describe_conditions
 from pipelines.measuring.rows import Row
-from pipelines.measuring.statistics import comparable
+from pipelines.measuring.statistics import select_comparable
 from pipelines.phrasing import contender_name
 from pipelines.report import tables
 from pipelines.report.charts import draw_charts
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] = ()) -> bytes:
-    """One file that shows everything, with crops of the given pictures; it needs no script and asks for nothing."""
+    """Makes one file that shows everything, with crops of the given pictures; it needs no script and no network."""
     from markupsafe import Markup
 
     rows, found = report.rows, conclude(report.rows)
-    compared = comparable(rows)
+    compared = select_comparable(rows)
     sections = [each for each in pictures if isinstance(each, PictureSection)]
     protocol = next((each for each in PROTOCOLS if each.key == report.protocol), None)
     page = _template().render(
@@ -35,16 +35,16 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         beside=describe_conditions(protocol, report.kernel),
         pictures=tables.count_pictures(rows),
         compared=tables.count_pictures(compared),
-        summary=tables.summary_table(compared, found.compared),
-        metrics=tables.metric_columns(rows),
+        summary=tables.make_summary_table(compared, found.compared),
+        metrics=tables.make_metric_columns(rows),
         plots=[Markup(plot) for plot in draw_charts(compared, found.compared)],
-        pairs=tables.pair_tables(rows),
-        by_picture=tables.picture_tables(rows),
+        pairs=tables.make_pair_tables(rows),
+        by_picture=tables.make_picture_tables(rows),
         failed=tables.list_failures(rows),
         made=report.made.replace("T", " ").replace("+00:00", " UTC"),
         sections=sections,
         missing=[each for each in pictures if isinstance(each, MissingSection)],
-        chains=tables.chain_table(rows, sections),
+        chains=tables.make_chain_table(rows, sections),
         notes=tables.list_notes(rows, found.summary),
         hashes=list(dict.fromkeys((row.image, row.image_sha256) for row in rows)),
         weights=_weights(rows),

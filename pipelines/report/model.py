@@ -29,10 +29,10 @@ class Report:
 
 
 def as_dict(report: Report) -> dict[str, Any]:
-    """As JSON has it, with what follows from the rows."""
-    return facts(report) | {"rows": [row.as_dict() for row in report.rows]} | conclude(report.rows).as_dict()
+    """Returns it as data for JSON, with what follows from the rows."""
+    return head_as_dict(report) | {"rows": [row.as_dict() for row in report.rows]} | conclude(report.rows).as_dict()
 
 
-def facts(report: Report) -> dict[str, Any]:
+def head_as_dict(report: Report) -> dict[str, Any]:
     """All but the rows and what follows from them."""
     return {"format": FORMAT, **asdict(replace(report, rows=()))}

@@ -39,14 +39,14 @@ class Outputs:
     announce: Callable[[Path], None] = lambda path: None
 
     def keep(self, scored: Scored) -> None:
-        """Write what was scored. Without room for it a result cannot be looked at, and its row is still right."""
+        """Writes what was scored. Without room for it a result cannot be looked at, and its row is still right."""
         trial, enlarged = scored.trial, scored.enlarged
         if trial is None or enlarged is None or (self.most is not None and len(self.pictures) > self.most):
             return
         key, grey = scored.contender.key, trial.low.grey
         pictures = {SMALL: trial.low, key: enlarged.picture}
         if trial.reference is not None:
-            pixels = np.divide(in_colour(trial.reference), np.float32(255), dtype=np.float32)
+            pixels = np.divide(to_rgb(trial.reference), np.float32(255), dtype=np.float32)
             pictures[ORIGINAL] = Picture(pixels, grey=grey)
         for number, stage in enumerate(enlarged.stages[:-1], 1):
             pictures[_stage(key, number)] = Picture(stage.pixels, grey=grey)
@@ -56,7 +56,7 @@ class Outputs:
                     self.write(scored.subject, what, picture)
 
     def write(self, subject: Subject, what: str, picture: Picture) -> None:
-        """Write the result of a model or chain, or what else there is of the subject. Raises CannotWrite."""
+        """Writes the result of a model or chain, or what else there is of the subject. Raises CannotWrite."""
         path = self._file(subject, what)
         self.announce(path)
         images.write(picture, path, metadata=False)
@@ -66,15 +66,15 @@ class Outputs:
         return self._read(subject, ORIGINAL)
 
     def small(self, subject: Subject) -> Pixels8 | None:
-        """What was enlarged; None where it was not kept."""
+        """Returns what was enlarged; None where it was not kept."""
         return self._read(subject, SMALL)
 
     def stage(self, subject: Subject, chain: str, number: int) -> Pixels8 | None:
-        """What one of a chain's stages but the last made, counted from 1; None where it was not kept."""
+        """Returns what one of a chain's stages but the last made, counted from 1; None where it was not kept."""
         return self._read(subject, _stage(chain, number))
 
     def results(self, subject: Subject, rows: Sequence[Row]) -> dict[Row, Callable[[], Pixels8]]:
-        """Those of the rows that are of the picture and whose results were kept, each with what reads its result."""
+        """Returns the rows of the picture whose results were kept, each with what reads its result."""
         own = [row for row in rows if row.picture == subject.picture and row.error is None]
         files = {row: self._file(subject, row.model) for row in own}
         return {row: partial(_read, path) for row, path in files.items() if path.is_file()}
@@ -84,7 +84,7 @@ class Outputs:
         return sorted(self.folder.glob("*.png"))
 
     def drop(self, subject: Subject) -> None:
-        """Delete what was kept of a picture."""
+        """Deletes what was kept of a picture."""
         for path in self.files():
             if path.name.startswith(self._stem(subject)):
                 path.unlink()
@@ -118,8 +118,8 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def in_colour(values: Pixels8) -> Pixels8:
-    """(H, W, 3), of a greyscale image (H, W) three equal channels."""
+def to_rgb(values: Pixels8) -> Pixels8:
+    """Returns (H, W, 3), of a greyscale image (H, W) three equal channels."""
     return values if values.ndim == 3 else np.broadcast_to(values[..., None], (*values.shape, 3))
 
 

@@ -17,9 +17,9 @@ from pipelines.measuring.metrics.metric import Judges
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import Scored
-from pipelines.report.formats import draft, from_json, row_line, to_json
+from pipelines.report.formats import format_row, from_json, to_draft, to_json
 from pipelines.report.model import Report
-from pipelines.report.repeating import differences
+from pipelines.report.repeating import describe_differences
 from pipelines.runs import Run, Step, watch_steps
 
 
@@ -55,9 +55,9 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
         raise BadSetting(f"{path.name} cannot be read ({error.strerror}).") from error
     earlier = from_json(data, path.name)
     changed = [
-        *differences(_settings(earlier), _settings(head)),
-        *differences(earlier.versions, head.versions),
-        *differences(earlier.machine, head.machine),
+        *describe_differences(_settings(earlier), _settings(head)),
+        *describe_differences(earlier.versions, head.versions),
+        *describe_differences(earlier.machine, head.machine),
     ]
     if changed:
         raise BadSetting(f"{path.name} cannot be gone on with: {', '.join(changed)}; name another file.")
@@ -71,7 +71,7 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
 
 @contextmanager
 def lock_report(path: Path) -> Iterator[None]:
-    """Hold off other runs that would write to the same file. Raises BadSetting where one is at it."""
+    """Holds off other runs that would write to the same file. Raises BadSetting where one is at it."""
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     try:
         with FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{name}.lock", timeout=0):
@@ -81,17 +81,17 @@ def lock_report(path: Path) -> Iterator[None]:
 
 
 def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
-    """Follow a benchmark that runs, writing the report to `path` after each row.
+    """Follows a benchmark that runs, writing the report to `path` after each row.
 
     `rows` are those of an earlier run that `running` takes over.
     """
-    lines = {(row.picture, row.model): row_line(row) for row in rows if row.error is None}
+    lines = {(row.picture, row.model): format_row(row) for row in rows if row.error is None}
 
     def write(step: Step) -> None:
         if isinstance(step, Scored):
-            lines[step.row.picture, step.row.model] = row_line(step.row)
+            lines[step.row.picture, step.row.model] = format_row(step.row)
             if path is not None:
-                write_whole(path, draft(head, lines.values()))
+                write_whole(path, to_draft(head, lines.values()))
 
     finished = yield from watch_steps(running, write)
     report = replace(head, rows=tuple(finished), complete=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadSetting
-from pipelines.measuring.contenders import contenders
+from pipelines.measuring.contenders import resolve_contenders
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.plan import Plan, Subject, subjects
+from pipelines.measuring.plan import Plan, Subject, list_subjects
 from pipelines.measuring.protocol import check_kernel
 from pipelines.measuring.rows import Row
 from pipelines.report.model import Report
@@ -40,7 +40,7 @@ def plan_of(earlier: Report, name: str, repeats: int) -> Plan:
         raise BadSetting(f"{name} is damaged: {error}") from None
     models = [catalog.find(row.model).key for row in earlier.rows if not row.stages]
     check_kernel(earlier.kernel)
-    found = contenders(earlier.protocol, earlier.scale, models, chains)
+    found = resolve_contenders(earlier.protocol, earlier.scale, models, chains)
     return Plan(earlier.protocol, earlier.scale, earlier.kernel, found, repeats)
 
 
@@ -54,8 +54,8 @@ def find_pictures(earlier: Report, path: Path) -> list[Path]:
 
 
 def find_subjects(earlier: Report, named: Sequence[Path]) -> list[Subject]:
-    """Those of the pictures that the report has rows of: the same one where it is here, else what has its name."""
-    pictures, _ = subjects(named)
+    """Finds the pictures that the report has rows of: the same one where it is here, else what has its name."""
+    pictures, _ = list_subjects(named)
     rows = {row.picture for row in earlier.rows}
     exact = [picture for picture in pictures if picture.picture in rows]
     names = {row.image for row in earlier.rows} - {picture.name for picture in exact}
@@ -102,12 +102,12 @@ def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
     if before.scores["lpips"] != now.scores["lpips"]:
         causes += [f"now {note}" for note in now.notes if note.startswith("lpips")]
         causes += [f"then {note}" for note in before.notes if note.startswith("lpips")]
-    causes += differences(earlier.versions, again.versions)
-    causes += differences(earlier.machine, again.machine)
+    causes += describe_differences(earlier.versions, again.versions)
+    causes += describe_differences(earlier.machine, again.machine)
     return causes or ["for no reason that the report names"]
 
 
-def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """What changed between two descriptions of where a measurement was made, in words."""
+def describe_differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Returns what changed between two descriptions of where a measurement was made, in words."""
     names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     return [f"{name} was {before.get(name, 'not there')}, now {now.get(name, 'not there')}" for name in names]

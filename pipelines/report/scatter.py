@@ -57,12 +57,12 @@ class Box(NamedTuple):
     bottom: float
 
     def meets(self, other: "Box") -> bool:
-        """Whether they overlap."""
+        """Returns whether they overlap."""
         beside = self.right <= other.left or other.right <= self.left
         return not (beside or self.bottom <= other.top or other.bottom <= self.top)
 
     def holds(self, other: "Box") -> bool:
-        """Whether the other lies within."""
+        """Returns whether the other lies within."""
         across = self.left <= other.left and other.right <= self.right
         return across and self.top <= other.top and other.bottom <= self.bottom
 
@@ -79,7 +79,7 @@ FIELD = Box(LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
 ROOM = Box(LEFT + 2, TOP - 8, WIDTH, HEIGHT - BOTTOM)  # where labels may stand
 
 
-def pareto(points: Sequence[Point], x: Axis, y: Axis) -> list[Point]:
+def find_pareto_front(points: Sequence[Point], x: Axis, y: Axis) -> list[Point]:
     """The points that no other beats by one measure without losing by the other, from left to right."""
 
     def merit(point: Point) -> Spot:
@@ -92,14 +92,14 @@ def pareto(points: Sequence[Point], x: Axis, y: Axis) -> list[Point]:
     return sorted((point for point in points if not beaten(point)), key=lambda point: (point.x, point.y))
 
 
-def scatter(points: Sequence[Point], x: Axis, y: Axis, title: str) -> str:
-    """One `<svg>` element, described for screen readers, in which no label lies on another; at least one point.
+def draw_scatter(points: Sequence[Point], x: Axis, y: Axis, title: str) -> str:
+    """Draws one `<svg>` element, described for screen readers, in which no label lies on another; at least one point.
 
     A label that finds no free place is listed below the field, by a number where there is room for that.
     """
     along = _place(x, [point.x for point in points], FIELD.left, FIELD.right)
     up = _place(y, [point.y for point in points], FIELD.bottom, FIELD.top)
-    front = pareto(points, x, y)
+    front = find_pareto_front(points, x, y)
     steps = _steps([(along(point.x), up(point.y)) for point in front], horizontal_first=not x.higher_is_better)
     spots = [(along(point.x), up(point.y)) for point in points]
     labels, listed = _labels(points, spots, front, steps)
@@ -120,8 +120,8 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, title: str) -> str:
     )
 
 
-def ticks(axis: Axis, low: float, high: float) -> list[float]:
-    """Round numbers from `low` to `high`, at most TICKS."""
+def choose_ticks(axis: Axis, low: float, high: float) -> list[float]:
+    """Returns round numbers from `low` to `high`, at most TICKS."""
     if axis.log:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for mantissas in ((1, 2, 5), (1, 3), (1,)):
@@ -135,7 +135,7 @@ def ticks(axis: Axis, low: float, high: float) -> list[float]:
 
 
 def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
-    """What the axis shows: the values with some room; around a single value, some of its size."""
+    """Returns what the axis shows: the values with some room; around a single value, some of its size."""
     low, high = min(values), max(values)
     if axis.log:
         factor = (high / low) ** MARGIN if high > low else 2
@@ -145,7 +145,7 @@ def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _place(axis: Axis, values: Sequence[float], start: float, end: float) -> Place:
-    """From a value to px between `start` and `end`."""
+    """Returns the way from a value to px between `start` and `end`."""
     bent: Place = math.log if axis.log else float
     low, high = map(bent, _range(axis, values))
     return lambda value: start + (end - start) * (bent(value) - low) / (high - low)
@@ -188,7 +188,7 @@ def _about(spot: Spot, radius: float) -> Box:
 
 
 def _around(spot: Spot, width: float) -> list[Box]:
-    """Where a text so wide may stand beside its mark, the best place first."""
+    """Returns where a text so wide may stand beside its mark, the best place first."""
     (x, y), gap, height = spot, RADIUS + 2, FONT + 1
     lefts = {"right": x + gap, "left": x - gap - width, "centre": x - width / 2, "from": x - 2, "to": x + 2 - width}
     tops = {"beside": y - height / 2, "above": y - gap - height, "below": y + gap}
@@ -223,7 +223,7 @@ def _x_ticks(axis: Axis, points: Sequence[Point], along: Place) -> list[str]:
         f'<path d="M{along(value):.1f} {FIELD.bottom}v-{FIELD.bottom - FIELD.top}" stroke="currentColor" '
         f'opacity="0.15"/>'
         f'<text x="{along(value):.1f}" y="{FIELD.bottom + LINE}" text-anchor="middle">{value:.4g}</text>'
-        for value in ticks(axis, *_range(axis, [point.x for point in points]))
+        for value in choose_ticks(axis, *_range(axis, [point.x for point in points]))
     ]
 
 
@@ -231,7 +231,7 @@ def _y_ticks(axis: Axis, points: Sequence[Point], up: Place) -> list[str]:
     return [
         f'<path d="M{FIELD.left} {up(value):.1f}H{FIELD.right}" stroke="currentColor" opacity="0.15"/>'
         f'<text x="{FIELD.left - 5}" y="{up(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
-        for value in ticks(axis, *_range(axis, [point.y for point in points]))
+        for value in choose_ticks(axis, *_range(axis, [point.y for point in points]))
     ]
 
 
@@ -240,7 +240,7 @@ def _path(corners: Sequence[Spot]) -> str:
 
 
 def _mark(point: Point, spot: Spot, on_front: bool) -> str:
-    """Full on the front and hollow off it: told by more than colour."""
+    """Draws a mark, full on the front and hollow off it: told by more than colour."""
     look = f'style="fill:{ACCENT}"' if on_front else 'fill="none" stroke="currentColor" stroke-width="1.5"'
     tip = escape(f"{point.label}: {point.y:.4g} at {point.x:.3g}")
     return f'<circle cx="{spot[0]:.1f}" cy="{spot[1]:.1f}" r="{RADIUS}" {look}><title>{tip}</title></circle>'

@@ -9,16 +9,24 @@ from operator import mul
 from statistics import median
 
 from pipelines.measuring.metrics.metric import Metric
-from pipelines.measuring.metrics.scores import METRICS, metric_of
+from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import Pair, compare
-from pipelines.measuring.statistics import MetricSummary, Picture, Summary, by_model, compares, times_compare
+from pipelines.measuring.statistics import (
+    MetricSummary,
+    PictureKey,
+    Summary,
+    are_comparable,
+    are_times_comparable,
+    group_by_model,
+)
 from pipelines.phrasing import contender_name, format_bytes, format_duration, format_number
 from pipelines.report.crops import PictureSection
 
 RANKED_BY = ("psnr_y", "lpips")  # compared in pairs
 BY_PICTURE = ("psnr_y", "ssim_y", "lpips")  # what is shown for each picture; JSON and CSV have the rest
 NOT_APART = "not distinguishable"
+CHANCE = "How likely so one-sided a difference is by chance, corrected for the number of pairs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +77,19 @@ class Table:
 
 
 def count_pictures(rows: Sequence[Row]) -> int:
-    """How many pictures the rows are of."""
+    """Returns how many pictures the rows are of."""
     return len({row.picture for row in rows})
 
 
-def metric_columns(rows: Sequence[Row]) -> list[Column]:
+def make_metric_columns(rows: Sequence[Row]) -> list[Column]:
     """The columns of the metrics that any row has, in order of METRICS."""
     return [_column(metric) for metric in _measured(rows)]
 
 
-def summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table:
+def make_summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table:
     """Every contender with its scores and costs; `entries` are what `summarise` made of the rows.
 
-    The best of a column is marked where all are of the same pictures: `statistics.comparable` gives such rows.
+    The best of a column is marked where all are of the same pictures: `statistics.select_comparable` gives such rows.
     """
     count = count_pictures(rows)
     scores = {metric.key: (_column(metric), _score_cells(rows, entries, metric)) for metric in _measured(rows)}
@@ -92,25 +100,24 @@ def summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table:
         table.append((Column("Pictures", about="How many pictures were scored."), [_count(each.n) for each in entries]))
     columns, cells = zip(*table, strict=True)
     lines = [Line(contender_name(each.model), own) for each, own in zip(entries, zip(*cells, strict=True), strict=True)]
-    over = f"means over {count} pictures" if compares(rows, "psnr_y") else "each over the pictures it has a score of"
+    same = are_comparable(rows, "psnr_y")
+    over = f"means over {count} pictures" if same else "each over the pictures it has a score of"
     return Table("All methods" if count == 1 else f"All methods, {over}", "Method", tuple(columns), tuple(lines))
 
 
-def pair_tables(rows: Sequence[Row]) -> list[Table]:
-    """Which two contenders can be told apart, one table for each metric of RANKED_BY; none for a single picture."""
+def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
+    """Shows which two contenders can be told apart, a table for each metric of RANKED_BY; none for a single picture."""
     if count_pictures(rows) < 2:
         return []
     tables = []
-    for metric in map(metric_of, RANKED_BY):
+    for metric in map(find_metric, RANKED_BY):
         if found := compare(rows, [metric]):
             columns = (
                 Column(
                     f"Difference, {metric.unit}".rstrip(", "),
                     about=f"{metric.name} of the first less that of the second, mean over the pictures.",
                 ),
-                Column(
-                    "p", about="How likely so one-sided a difference is by chance, corrected for the number of pairs."
-                ),
+                Column("p", about=CHANCE),
                 Column("Pictures", about="How many pictures both have a finite score of."),
                 Column("Result"),
             )
@@ -119,12 +126,12 @@ def pair_tables(rows: Sequence[Row]) -> list[Table]:
     return tables
 
 
-def picture_tables(rows: Sequence[Row]) -> list[Table]:
+def make_picture_tables(rows: Sequence[Row]) -> list[Table]:
     """The scores of each picture, one table for each metric of BY_PICTURE that was had; none for a single picture."""
     pictures = list(dict.fromkeys(row.picture for row in rows))
     if len(pictures) < 2:
         return []
-    models = list(by_model(rows))
+    models = list(group_by_model(rows))
     found = {(row.picture, row.model): row for row in rows}
     tables = []
     for metric in _measured(rows):
@@ -144,12 +151,12 @@ def picture_tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """Who failed on which pictures and why: once, however many pictures or methods it is the same for."""
-    methods = len(by_model(rows))
-    errors: dict[Picture, list[str | None]] = {}
+    """Lists who failed on which pictures and why: once, however many pictures or methods it is the same for."""
+    methods = len(group_by_model(rows))
+    errors: dict[PictureKey, list[str | None]] = {}
     for row in rows:
         errors.setdefault(row.picture, []).append(row.error)
-    pictures: dict[tuple[str, str], dict[Picture, None]] = {}
+    pictures: dict[tuple[str, str], dict[PictureKey, None]] = {}
     for row in rows:
         if row.error is not None:
             everyone = methods > 1 and errors[row.picture] == [row.error] * methods
@@ -161,10 +168,10 @@ def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     ]
 
 
-def chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Table | None:
+def make_chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Table | None:
     """Each stage's size and time. Sizes are those of the first picture shown, or else shares of the original's side."""
     lines = []
-    for model, own in by_model(rows).items():
+    for model, own in group_by_model(rows).items():
         stages = own[0].stages or ()
         factors = [int(stage.rpartition(":")[2]) for stage in stages]
         grown = list(accumulate(factors, mul, initial=1))
@@ -179,7 +186,7 @@ def chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Tabl
 
 
 def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[str, str]]:
-    """Each note with whom it is about, once, however many pictures it is about; `entries` are as in `summary`."""
+    """Lists each note once, with whom it is about; `entries` are what `summarise` made of the rows."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         for note in row.notes:
@@ -200,7 +207,7 @@ def _column(metric: Metric) -> Column:
 
 
 def _best(values: Sequence[float | None], shown: Sequence[object], higher: bool) -> list[bool]:
-    """Which value is the best, and which are shown as it is; none where all are."""
+    """Returns which value is the best, and which are shown as it is; none where all are."""
     known = [value for value in values if value is not None]
     best = shown[values.index((max if higher else min)(known))] if known else None
     alike = len({each for value, each in zip(values, shown, strict=True) if value is not None}) < 2
@@ -219,7 +226,7 @@ def _score_cells(rows: Sequence[Row], entries: Sequence[Summary], metric: Metric
     count = count_pictures(rows)
     means = [_mean(entry.metrics[metric.key]) for entry in entries]
     texts = [format_number(mean, metric.digits) for mean in means]
-    best = _best(means, texts, metric.higher_is_better) if compares(rows, metric.key) else [False] * len(means)
+    best = _best(means, texts, metric.higher_is_better) if are_comparable(rows, metric.key) else [False] * len(means)
     details = [_detail(entry.metrics[metric.key], metric, count) for entry in entries]
     return [Cell(*each) for each in zip(texts, means, best, details, strict=True)]
 
@@ -240,10 +247,10 @@ def _detail(found: MetricSummary, metric: Metric, count: int) -> str:
 
 
 def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column, list[Cell]]]:
-    groups = by_model(rows)
+    groups = group_by_model(rows)
     times = [None if entry.seconds is None else entry.seconds.median for entry in entries]
     # Two times that read the same need not be: marked is the shortest alone.
-    best = _best(times, times, False) if times_compare(rows) else [False] * len(times)
+    best = _best(times, times, False) if are_times_comparable(rows) else [False] * len(times)
     once = ["timed once" if any(row.runs == 1 for row in groups[entry.model]) else "" for entry in entries]
     peaks = [entry.peak_mb for entry in entries]
     parameters = [entry.params for entry in entries]

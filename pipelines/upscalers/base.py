@@ -48,7 +48,7 @@ class Upscaler(Protocol):
         """Memory it holds between runs, in bytes, about."""
 
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
-        """Enlarge (H, W, 3) float32 in [0, 1], any size from 1x1, to exactly (s*H, s*W, 3).
+        """Enlarges (H, W, 3) float32 in [0, 1], any size from 1x1, to exactly (s*H, s*W, 3).
 
         The same pixels, settings and seed give the same result. The settings are some that the model takes, in their
         ranges, as `catalog.settings.check` has it; only a tile is looked at here, because what fits may depend on the

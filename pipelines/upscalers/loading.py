@@ -30,8 +30,8 @@ __all__ = [
     "Upscaler",
     "device_name",
     "fetch",
+    "find_lacking",
     "kept_bytes",
-    "lacking",
     "load",
     "load_fetched",
     "pin",
@@ -90,8 +90,8 @@ def fetch(
     return tuple(StageFiles(stage, found[stage.weights] if stage.weights else ()) for stage in stages)
 
 
-def lacking(stages: Sequence[Stage], settings: Settings | None = None) -> list[Weights]:
-    """What `fetch` would download; nothing is asked of any network. Errors as in `load`."""
+def find_lacking(stages: Sequence[Stage], settings: Settings | None = None) -> list[Weights]:
+    """Returns what `fetch` would download; nothing is asked of any network. Errors as in `load`."""
     needed: dict[Weights, None] = {}
     for stage in stages:
         if stage.weights is not None:
@@ -122,14 +122,15 @@ def pin(key: str, scale: int) -> Upscaler:
 
 
 def kept_bytes() -> int:
-    """How much memory loaded models may hold between runs, pinned ones aside: a third of what this process may have, or
-    a little where that is less.
+    """Returns how many bytes loaded models may hold between runs, pinned ones aside.
+
+    A third of what this process may have, or a little where that is less.
     """
     return max(LEAST_KEPT, machine.memory_limit() // KEPT_SHARE)
 
 
 def device_name() -> str:
-    """Where networks run here: "cpu" or "cuda". Imports what it takes to know that, which may be seconds."""
+    """Returns where networks run here: "cpu" or "cuda". Imports what it takes to know that, which may be seconds."""
     from pipelines.networks import devices
 
     return devices.choose_device().name
@@ -174,7 +175,7 @@ def _built(model: Model, scale: int, files: tuple[Found, ...]) -> Upscaler:
 
 
 def _readable(path: Path) -> bool:
-    """Whether the file holds a network at all: it may only have been asked for another scale than its own."""
+    """Returns whether the file holds a network at all: it may only have been asked for another scale than its own."""
     from pipelines.networks.checkpoints import read_network
 
     try:

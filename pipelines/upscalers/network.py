@@ -65,7 +65,7 @@ class Forwards:
         self._lock = threading.Lock()
 
     def exact(self, batch: "Batch") -> "Batch":
-        """What the network gives in float32, at the same place."""
+        """Returns what the network gives in float32, at the same place."""
         from pipelines.networks.forward import Forward
 
         with self._lock:
@@ -79,7 +79,7 @@ class Forwards:
         return sum(forward.nbytes for forward in {self.usual, self._exact} if forward is not None)
 
     def release(self) -> None:
-        """Give back what was only needed while running."""
+        """Gives back what was only needed while running."""
         self.usual.release()
         if self._exact is not None:
             self._exact.release()
@@ -120,7 +120,7 @@ class NetworkUpscaler:
         feather = network.radius > AFFORDABLE_OVERLAP
         overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
-        side = settings.tile or _side(network, device, overlap, feather)
+        side = settings.tile or choose_side(network, device, overlap, feather)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:
@@ -175,7 +175,7 @@ class NetworkUpscaler:
             return self.ready[device, mix]
 
     def _mixed(self, share: float, path: Path) -> "Network":
-        """`share` of this network and the rest of its twin (Wang et al. 2021's repository: "denoise strength")."""
+        """Mixes `share` of this network with its twin (Wang et al. 2021's repository: "denoise strength")."""
         from pipelines.networks.checkpoints import build_network, read_state
 
         usual, noisy = self.network.state_dict(), read_state(path)
@@ -200,7 +200,7 @@ class NetworkUpscaler:
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler:
-    """Read the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
+    """Reads the network from its file. Raises BadWeights where it is none of ours, or enlarges by another scale."""
     from pipelines.networks.checkpoints import read_network
 
     devices.choose_device(model.light)  # first, because in a forked process it makes torch safe to use
@@ -241,20 +241,20 @@ class _Guarded:
 
 
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
-    """Which tiles have a value that is no number, or are black where the picture is not: too much for the precision."""
+    """Returns which tiles have a value that is no number, or are black where the picture is not."""
     axes = (1, 2, 3)
     broken: npt.NDArray[np.bool_] = ~_finite(made) | ((made.max(axes) <= 0) & (batch.max(axes) > BLACK_LEVEL))
     return broken
 
 
 def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
-    """Which tiles have numbers alone: a sum of float32 cannot leave the range of float64 by itself."""
+    """Returns which tiles have numbers alone: a sum of float32 cannot leave the range of float64 by itself."""
     with np.errstate(invalid="ignore"):
         finite: npt.NDArray[np.bool_] = np.isfinite(made.sum((1, 2, 3), dtype=np.float64))
     return finite
 
 
-def _side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
+def choose_side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
     """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
 
     Feathered, what a network gives depends on it: a little more or less memory should not change that.

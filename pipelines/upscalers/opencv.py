@@ -82,7 +82,7 @@ class OpenCv:
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
-    """Read the network from its .pb file. Raises BadWeights where OpenCV cannot, or it enlarges by another scale."""
+    """Reads the network from its .pb file. Raises BadWeights where OpenCV cannot, or it enlarges by another scale."""
     import cv2
 
     (file,) = files
@@ -109,7 +109,7 @@ def _notes(pixels: Pixels, halved_to: int | None) -> tuple[str, ...]:
 
 
 def _is_8_bit(pixels: Pixels) -> bool:
-    """Whether every value is a multiple of 1/255, to float32's precision."""
+    """Returns whether every value is a multiple of 1/255, to float32's precision."""
     rows = strip_height(pixels.shape[1], 3)
     for top in range(0, len(pixels), rows):
         scaled = pixels[top : top + rows] * np.float32(255)

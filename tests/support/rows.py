@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from pipelines.measuring.run import METRICS, Row, metric_of
+from pipelines.measuring.run import METRICS, Row, find_metric
 from pipelines.report.report import Report
 
-PSNR_Y = metric_of("psnr_y")
+PSNR_Y = find_metric("psnr_y")
 
 
 def row(model: str, image: str = "one.png", **fields: Any) -> Row:

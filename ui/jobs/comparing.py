@@ -59,7 +59,7 @@ def choose_contenders(protocol: str, scale: str, models: Sequence[str], chains: 
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
     by = benchmark.find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
-    found = benchmark.contenders(protocol, by, models, [catalog.parse_stages(str(chain)) for chain in chains])
+    found = benchmark.resolve_contenders(protocol, by, models, [catalog.parse_stages(str(chain)) for chain in chains])
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
     if len(named) > MOST_OWN_MODELS:
         raise BadSetting(
@@ -75,7 +75,7 @@ def list_ready_chains() -> list[str]:
 
 def lacking_weights(each: Contender) -> list[Weights]:
     """The weights that would be downloaded for it."""
-    return loading.lacking(each.stages)
+    return loading.find_lacking(each.stages)
 
 
 def needs_nothing(each: Contender) -> bool:
@@ -131,7 +131,7 @@ def start(
     check_gpu_seconds(found, small_sizes(sizes, by, found[0].scale))
     folder = tiles_folder()
     paths = [_save_source(source, folder, number) for number, source in enumerate(sources, 1)]
-    pictures, _ = benchmark.subjects(paths)
+    pictures, _ = benchmark.list_subjects(paths)
     return Comparison(Plan(protocol, found[0].scale, kernel, found), tuple(pictures), folder)
 
 
@@ -147,7 +147,7 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
         outputs = comparison.outputs
         running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
-    head = reports.start_report(plan, names, reports.command_for(names, plan), benchmark.load_judges())
+    head = reports.start_report(plan, names, reports.make_command(names, plan), benchmark.load_judges())
     announce(comparison.folder / REPORT_FILE)
     return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
 

@@ -83,7 +83,7 @@ def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path
     write_whole(files["JSON"], reports.to_json(found))
     write_whole(files["CSV"], reports.to_csv(found))
     yield Step(1, 3, "writing the report")
-    write_whole(files["HTML"], reports.to_html(found, list(reports.kept_sections(found, outputs))))
+    write_whole(files["HTML"], reports.to_html(found, list(reports.read_kept_sections(found, outputs))))
     yield Step(2, 3, "writing the report")
     _write_archive([*files.values(), *outputs.files()], archive_file)
     return files | {"ZIP": archive_file}

@@ -18,7 +18,7 @@ from pipelines.errors import BadPicture, BadSetting, UpscaleError, WeightsUnavai
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
-from pipelines.upscalers.loading import lacking
+from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES
 from ui.jobs import gpu
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -208,7 +208,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
         stages = [Stage(row.key, _choose_scale(row))]
         size = images.read_size(source, _choose_scale(row))
         gpu.check_loan(stages, settings, size)
-        missing = lacking(stages, settings)
+        missing = find_lacking(stages, settings)
     except UpscaleError as error:
         return html.problem(str(error))
     expected = estimates.estimate(*stages[0], *size, settings)

@@ -20,7 +20,7 @@ from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.runs import finish
-from pipelines.upscalers.loading import lacking, load
+from pipelines.upscalers.loading import find_lacking, load
 from ui.examples import EXAMPLES, FIRST_RESULT, find_example
 from ui.jobs import gpu
 from ui.jobs.offered import list_offered
@@ -237,7 +237,7 @@ def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, d
         row, settings = _model_and_settings(model, own, denoise)
         factor = catalog.parse_scale(scale)
         check_settings([row], settings)
-        missing = lacking([Stage(row.key, factor)], settings)
+        missing = find_lacking([Stage(row.key, factor)], settings)
         size = images.read_size(image, factor)
         gpu.check_loan([Stage(row.key, factor)], settings, size)
     except UpscaleError as error:

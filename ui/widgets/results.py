@@ -12,7 +12,7 @@ import gradio as gr
 from jinja2 import Environment
 from markupsafe import Markup
 
-from pipelines.measuring.run import Row, comparable, describe_conditions, find_protocol, summarise, verdict
+from pipelines.measuring.run import Row, describe_conditions, find_protocol, select_comparable, state_verdict, summarise
 from pipelines.report import report as reports
 from pipelines.report.report import NOT_APART, Table
 from ui.examples import STATIC
@@ -36,7 +36,7 @@ def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: boo
     """
     if running and not rows:
         return ""
-    compared = comparable(rows)
+    compared = select_comparable(rows)
     entries = summarise(compared, intervals=not running)
     return _render(
         "results.html",
@@ -44,24 +44,24 @@ def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: boo
         running=running,
         pictures=reports.count_pictures(rows),
         compared=reports.count_pictures(compared),
-        verdict="" if running else verdict(rows),
-        summary=reports.summary_table(compared, entries),
+        verdict="" if running else state_verdict(rows),
+        summary=reports.make_summary_table(compared, entries),
         failed=reports.list_failures(rows),
     )
 
 
 def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """Renders what else the rows say: plots, pairs, each picture's scores, the chains' stages, and notes."""
-    compared = comparable(rows)
-    pairs = reports.pair_tables(rows)
+    compared = select_comparable(rows)
+    pairs = reports.make_pair_tables(rows)
     return _render(
         "details.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
         pairs=pairs,
         alike="; ".join(map(_count_alike, pairs)),
-        by_picture=reports.picture_tables(rows),
-        chains=reports.chain_table(rows, ()),
+        by_picture=reports.make_picture_tables(rows),
+        chains=reports.make_chain_table(rows, ()),
         notes=reports.list_notes(rows, summarise(rows, intervals=False)),
     )
 

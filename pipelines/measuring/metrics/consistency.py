@@ -25,7 +25,7 @@ def consistency_psnr(output: Pixels8, low: Pixels8, scale: int) -> float | None:
 
 
 def measure_consistency(sample: Sample) -> Run[Scores]:
-    """`consistency_psnr` of a sample, with a note where it is infinite."""
+    """Measures `consistency_psnr` of a sample, with a note where it is infinite."""
     planes, small = (image.reshape(*image.shape[:2], -1) for image in (sample.output, sample.low))
     errors = []
     for channel in range(planes.shape[2]):  # one at a time: a float32 copy of the whole is four times the output

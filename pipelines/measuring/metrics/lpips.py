@@ -43,8 +43,8 @@ class Lpips:
     weights_sha256: tuple[str, ...]
 
 
-def load() -> Lpips:
-    """LPIPS from files on this machine; it stays loaded.
+def load_lpips() -> Lpips:
+    """Loads LPIPS from files on this machine; it stays loaded.
 
     Raises WeightsUnavailable, which says how to get the files, where one is not here; BadWeights where one does not
     fit.
@@ -61,11 +61,11 @@ def load() -> Lpips:
     with _lock:
         if kept_as not in _kept:
             _kept.clear()
-            _kept[kept_as] = Lpips(read(heads.path, backbone.path), kept_as)
+            _kept[kept_as] = Lpips(read_lpips(heads.path, backbone.path), kept_as)
         return _kept[kept_as]
 
 
-def read(heads: Path, backbone: Path) -> "LpipsAlex":
+def read_lpips(heads: Path, backbone: Path) -> "LpipsAlex":
     """The network from the heads' file and from a state dict of AlexNet, whose classifier is left out.
 
     Raises BadWeights, naming the file, where it is of another network or damaged.
@@ -83,7 +83,7 @@ def read(heads: Path, backbone: Path) -> "LpipsAlex":
     return network.requires_grad_(False)
 
 
-def distance(lpips: Lpips, reference: Pixels8, output: Pixels8) -> Run[float]:
+def measure_distance(lpips: Lpips, reference: Pixels8, output: Pixels8) -> Run[float]:
     """LPIPS of two pictures of one shape (H, W, 3) or (H, W) uint8, both sides at least LPIPS_SIDE.
 
     0 for equal ones. Grey is taken as three equal channels. A strip reads as far beyond its rows as the network sees,
@@ -111,7 +111,7 @@ def measure_lpips(sample: Sample) -> Run[Scores]:
     smallest = min(sample.output.shape[:2])
     if smallest < LPIPS_SIDE:
         return Scores({}, (f"lpips needs {LPIPS_SIDE} pixels a side; here are {smallest}",))
-    value = yield from distance(sample.judges.find("lpips", Lpips), sample.reference, sample.output)
+    value = yield from measure_distance(sample.judges.find("lpips", Lpips), sample.reference, sample.output)
     if not math.isfinite(value):
         return Scores({}, ("lpips came out as no number: its files are damaged",))
     return Scores({"lpips": value})
@@ -125,12 +125,12 @@ LPIPS = Metric(
     better="lower",
     digits=4,
     of=measure_lpips,
-    load=load,
+    load=load_lpips,
 )
 
 
 def _planes(network: "LpipsAlex", *strips: Pixels8) -> list[npt.NDArray[np.float32]]:
-    """What the network gives for two strips (h, w, 3) or (h, w) of a picture."""
+    """Returns what the network gives for two strips (h, w, 3) or (h, w) of a picture."""
     import torch
 
     pair = np.stack(strips)
@@ -141,7 +141,7 @@ def _planes(network: "LpipsAlex", *strips: Pixels8) -> list[npt.NDArray[np.float
 
 
 def _fill(part: Any, path: Path, names: dict[str, str]) -> None:
-    """Load a part of the network from a file in which its parameters have other names."""
+    """Loads a part of the network from a file in which its parameters have other names."""
     import torch
 
     try:

@@ -37,7 +37,7 @@ class Judges:
     lacking: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, key: str, kind: type[J]) -> J:
-        """What the metric of that key has loaded, which must be of that kind."""
+        """Returns what the metric of that key has loaded, which must be of that kind."""
         judge = self.loaded[key]
         assert isinstance(judge, kind), f"{key} has loaded {judge!r}"
         return judge
@@ -115,12 +115,12 @@ class Metric:
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether the larger of two values is the better one."""
+        """Returns whether the larger of two values is the better one."""
         return self.better == "higher"
 
 
 def check_shapes(reference: npt.NDArray[Any], output: npt.NDArray[Any]) -> None:
-    """Raise ValueError where two images differ in shape: nothing is resized to make them fit."""
+    """Raises ValueError where two images differ in shape: nothing is resized to make them fit."""
     if reference.shape != output.shape:
         raise ValueError(f"a reference of shape {reference.shape} and an output of shape {output.shape}")
 

@@ -26,7 +26,7 @@ def mse(reference: Values, output: Values) -> float:
     def compare(top: int, stop: int) -> float:
         return _squares(reference[top:stop].astype(np.float64), output[top:stop].astype(np.float64))
 
-    strips = finish(map_strips(compare, len(reference), structural.strip_rows(reference.shape), "MSE"))
+    strips = finish(map_strips(compare, len(reference), structural.choose_strip_rows(reference.shape), "MSE"))
     return math.fsum(strips) / reference.size
 
 
@@ -44,7 +44,7 @@ def ssim(reference: Values, output: Values) -> float:
     check_shapes(reference, output)
     if min(reference.shape[:2]) < WINDOW_SIDE:
         raise ValueError(f"SSIM needs {WINDOW_SIDE} pixels a side")
-    return finish(structural.likeness(reference, output)).ssim
+    return finish(structural.measure_likeness(reference, output)).ssim
 
 
 def ms_ssim(reference: Values, output: Values) -> float:
@@ -55,9 +55,9 @@ def ms_ssim(reference: Values, output: Values) -> float:
     check_shapes(reference, output)
     if reference.ndim != 2 or min(reference.shape) < MS_SSIM_SIDE:
         raise ValueError(f"MS-SSIM needs planes of {MS_SSIM_SIDE} pixels a side")
-    first = finish(structural.likeness(reference, output))
-    halves = structural.halved(reference), structural.halved(output)
-    return finish(structural.ms_ssim_from(first.structure, *halves))
+    first = finish(structural.measure_likeness(reference, output))
+    halves = structural.halve(reference), structural.halve(output)
+    return finish(structural.combine_ms_ssim(first.structure, *halves))
 
 
 def luma(image: Values) -> Floats:
@@ -92,7 +92,7 @@ def measure_differences(sample: Sample) -> Run[Scores]:
     else:
         notes.append(f"ssim and ssim_y need {WINDOW_SIDE} {is_small}")
     if smallest >= MS_SSIM_SIDE and in_luma.likeness:
-        values["ms_ssim"] = yield from structural.ms_ssim_from(in_luma.likeness.structure, *halves)
+        values["ms_ssim"] = yield from structural.combine_ms_ssim(in_luma.likeness.structure, *halves)
     else:
         notes.append(f"ms_ssim needs {MS_SSIM_SIDE} {is_small}")
     return Scores(values, tuple(notes))
@@ -149,7 +149,7 @@ class _Difference(NamedTuple):
 
 
 def _differences(reference: Pixels8, output: Pixels8) -> Run[tuple[_Difference, _Difference, tuple[Floats, Floats]]]:
-    """How the colours differ, how the lumas differ, and both lumas halved, in one pass over the images.
+    """Returns how the colours differ, how the lumas differ, and both lumas halved, in one pass over the images.
 
     No luma is held in full: MS-SSIM's finest size is compared and halved strip by strip with the rest.
     """
@@ -162,10 +162,10 @@ def _differences(reference: Pixels8, output: Pixels8) -> Run[tuple[_Difference, 
         in_colour = _difference(x, y, own)
         x, y = luma(x), luma(y)
         for half, plane in zip(halves, (x, y), strict=True):
-            half[top // 2 : (stop + 1) // 2] = structural.halved(plane[:own])
+            half[top // 2 : (stop + 1) // 2] = structural.halve(plane[:own])
         return in_colour, _difference(x, y, own) if reference.ndim == 3 else in_colour
 
-    strips = yield from map_strips(compare, height, structural.strip_rows(reference.shape), "comparing pixels")
+    strips = yield from map_strips(compare, height, structural.choose_strip_rows(reference.shape), "comparing pixels")
     in_colour, in_luma = zip(*strips, strict=True)
     return _mean(in_colour, reference.shape), _mean(in_luma, (height, width)), (halves[0], halves[1])
 
@@ -173,15 +173,15 @@ def _differences(reference: Pixels8, output: Pixels8) -> Run[tuple[_Difference, 
 def _difference(x: Floats, y: Floats, own: int) -> _Difference:
     """Sums over a strip: the error of its `own` first rows, the likeness of the windows that begin in them."""
     fits = min(x.shape[:2]) >= WINDOW_SIDE
-    return _Difference(_squares(x[:own], y[:own]), structural.window_sums(x, y) if fits else None)
+    return _Difference(_squares(x[:own], y[:own]), structural.sum_windows(x, y) if fits else None)
 
 
 def _mean(strips: Sequence[_Difference], shape: Sequence[int]) -> _Difference:
-    """From the sums over strips, which make images of that shape; a last strip may hold no window."""
+    """Returns means from the sums over strips, which make images of that shape; a last strip may hold no window."""
     likenesses = [strip.likeness for strip in strips if strip.likeness]
     return _Difference(
         math.fsum(strip.squares for strip in strips) / math.prod(shape),
-        structural.mean_of(likenesses, shape) if likenesses else None,
+        structural.average_sums(likenesses, shape) if likenesses else None,
     )
 
 

@@ -26,7 +26,7 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def metric_of(key: str) -> Metric:
+def find_metric(key: str) -> Metric:
     """The metric of that key, which must be one of METRICS."""
     return next(metric for metric in METRICS if metric.key == key)
 
@@ -57,7 +57,7 @@ def score(sample: Sample) -> Run[Scores]:
 
 
 def load_judges() -> Judges:
-    """What the metrics need, as far as its files are on this machine; it stays loaded."""
+    """Returns what the metrics need, as far as its files are on this machine; it stays loaded."""
     loaded: dict[str, Judge] = {}
     lacking: dict[str, str] = {}
     for metric in METRICS:
@@ -70,11 +70,11 @@ def load_judges() -> Judges:
 
 
 def fetch_judges(keys: Collection[str]) -> Run[Judges]:
-    """`load_judges`, once what the metrics of these keys lack is downloaded; what cannot be had is in `lacking`."""
+    """Does as `load_judges`, once the metrics of these keys have their files; what is unavailable is in `lacking`."""
     failed: dict[str, str] = {}
     for key in keys:
         try:
-            for needed in missing_files(key):
+            for needed in find_missing_files(key):
                 yield from weights.fetch(needed)
         except UpscaleError as error:
             failed[key] = str(error)
@@ -83,10 +83,10 @@ def fetch_judges(keys: Collection[str]) -> Run[Judges]:
 
 
 def no_judges(reason: str) -> Judges:
-    """Nothing loaded, because of that reason."""
+    """Returns judges without anything loaded, because of that reason."""
     return Judges({}, {metric.key: reason for metric in METRICS if metric.load is not None})
 
 
-def missing_files(key: str) -> list[Weights]:
-    """What a metric needs and is not on this machine."""
+def find_missing_files(key: str) -> list[Weights]:
+    """Returns what a metric needs and is not on this machine."""
     return [needed for needed in catalog.METRIC_FILES.get(key, {}).values() if weights.find(needed) is None]

@@ -37,23 +37,23 @@ class Likeness(NamedTuple):
     structure: float  # contrast times structure: SSIM without its comparison of luminance
 
 
-def strip_rows(shape: Sequence[int]) -> int:
-    """How many rows of a picture of that shape to compare at once: even, so that a strip can be halved alone."""
+def choose_strip_rows(shape: Sequence[int]) -> int:
+    """Returns how many rows of such a picture to compare at once: even, so that a strip can be halved alone."""
     return max(LEAST_STRIP_ROWS, SSIM_STRIP_VALUES // math.prod(shape[1:]) // 2 * 2)
 
 
-def likeness(x: Values, y: Values) -> Run[Likeness]:
+def measure_likeness(x: Values, y: Values) -> Run[Likeness]:
     """Mean SSIM and contrast-structure of two pictures (H, W) or (H, W, C) in 0..255, no side under WINDOW_SIDE."""
 
     def compare(top: int, stop: int) -> Likeness:
         rows = slice(top, stop + WINDOW_SIDE - 1)
-        return window_sums(x[rows].astype(np.float64), y[rows].astype(np.float64))
+        return sum_windows(x[rows].astype(np.float64), y[rows].astype(np.float64))
 
-    height, rows = len(x) - WINDOW_SIDE + 1, strip_rows(x.shape)
-    return mean_of((yield from map_strips(compare, height, rows, "SSIM")), x.shape)
+    height, rows = len(x) - WINDOW_SIDE + 1, choose_strip_rows(x.shape)
+    return average_sums((yield from map_strips(compare, height, rows, "SSIM")), x.shape)
 
 
-def window_sums(x: Floats, y: Floats) -> Likeness:
+def sum_windows(x: Floats, y: Floats) -> Likeness:
     """Sums over all windows and channels of two strips (h, w) or (h, w, C) in 0..255, both sides at least WINDOW_SIDE.
 
     Float64, because a variance is the small difference of large means: with float32 a bright flat part is 7e-5 off.
@@ -76,14 +76,14 @@ def window_sums(x: Floats, y: Floats) -> Likeness:
     return Likeness(float(ssim.sum()), float(structure.sum()))
 
 
-def mean_of(sums: Sequence[Likeness], shape: Sequence[int]) -> Likeness:
+def average_sums(sums: Sequence[Likeness], shape: Sequence[int]) -> Likeness:
     """The means, from the sums over strips that together make a picture of that shape."""
     count = (shape[0] - WINDOW_SIDE + 1) * (shape[1] - WINDOW_SIDE + 1) * math.prod(shape[2:])
     return Likeness(*(math.fsum(each) / count for each in zip(*sums, strict=True)))
 
 
-def halved(plane: Values) -> Floats:
-    """(H, W) as (⌈H/2⌉, ⌈W/2⌉) float64: the mean of each 2 x 2 pixels; an odd last row or column counts twice."""
+def halve(plane: Values) -> Floats:
+    """Halves (H, W) to (⌈H/2⌉, ⌈W/2⌉) float64, means of 2 x 2 pixels; an odd last row or column counts twice."""
     height, width = plane.shape
     even = np.pad(plane.astype(np.float64), ((0, height % 2), (0, width % 2)), mode="edge")
     rows = even[0::2] + even[1::2]
@@ -91,7 +91,7 @@ def halved(plane: Values) -> Floats:
     return mean
 
 
-def ms_ssim_from(structure: float, x: Floats, y: Floats) -> Run[float]:
+def combine_ms_ssim(structure: float, x: Floats, y: Floats) -> Run[float]:
     """MS-SSIM from the contrast-structure of the full size, and the two planes halved once (H, W) float64.
 
     The product of the contrast-structure at the four finer sizes and of SSIM at the coarsest, each to its exponent. A
@@ -99,15 +99,15 @@ def ms_ssim_from(structure: float, x: Floats, y: Floats) -> Run[float]:
     """
     factors = [structure]
     for _ in EXPONENTS[1:-1]:
-        factors.append((yield from likeness(x, y)).structure)
-        x, y = halved(x), halved(y)
-    factors.append((yield from likeness(x, y)).ssim)
+        factors.append((yield from measure_likeness(x, y)).structure)
+        x, y = halve(x), halve(y)
+    factors.append((yield from measure_likeness(x, y)).ssim)
     powers = [max(0.0, factor) ** exponent for factor, exponent in zip(factors, EXPONENTS, strict=True)]
     return float(math.prod(powers))
 
 
 def _ratio(product: Floats, squares: Floats, constant: float) -> Floats:
-    """(2 product + constant) / (squares + constant), in the place of `product`: the form of both factors of SSIM."""
+    """Computes (2 product + constant) / (squares + constant), in place: the form of both factors of SSIM."""
     product *= 2
     product += constant
     squares += constant

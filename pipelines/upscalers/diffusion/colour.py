@@ -30,7 +30,7 @@ def fix_colours(made: Pixels, plain: Pixels, how: str) -> Run[None]:
 
 
 def _wavelet(made: Pixels, plain: Pixels) -> Run[None]:
-    """High frequencies of `made`, low ones of `plain`: smoothing is linear, so only their difference is smoothed."""
+    """Gives `made` the low frequencies of `plain`: smoothing is linear, so only their difference is smoothed."""
     np.subtract(plain, made, out=plain)
 
     def add(top: int, bottom: int) -> None:

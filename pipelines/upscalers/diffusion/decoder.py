@@ -56,10 +56,10 @@ def _decode_tile(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, atte
 
 
 def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
-    """Through the decoder's layers, from the first to the last; the picture is in [-1, 1], about."""
+    """Runs latents through the decoder's layers, from the first to the last; the picture is in [-1, 1], about."""
     decoder = vae.decoder
     if isinstance(vae, VQModel):
-        latents = _look_up(vae.quantize.embedding.weight, latents)
+        latents = look_up_codes(vae.quantize.embedding.weight, latents)
     values = decoder.conv_in(latents if vae.post_quant_conv is None else vae.post_quant_conv(latents))
     values = run_middle(decoder.mid_block, values, norm, attend)
     for block in decoder.up_blocks:
@@ -74,8 +74,8 @@ def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     return picture
 
 
-def _look_up(codebook: Tensor, latents: Tensor) -> Tensor:
-    """For each latent (N, C, h, w) the nearest entry of the codebook (E, C) (van den Oord et al. 2017, VQ-VAE)."""
+def look_up_codes(codebook: Tensor, latents: Tensor) -> Tensor:
+    """Finds the nearest entry of the codebook (E, C) to each latent (N, C, h, w) (van den Oord et al. 2017, VQ-VAE)."""
     flat = latents.permute(0, 2, 3, 1)
     nearest = [torch.cdist(some, codebook).argmin(1) for some in torch.split(flat.flatten(0, 2), LOOKED_UP)]
     return codebook[torch.cat(nearest)].reshape(flat.shape).permute(0, 3, 1, 2)

@@ -44,12 +44,12 @@ class Predictor:
 
     @property
     def passes(self) -> int:
-        """How often the network runs for a tile: twice with guidance."""
+        """Returns how often the network runs for a tile: twice with guidance."""
         return max((len(each) for each in self.conditioning.values()), default=1)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the caller should know of how it went."""
+        """Returns what the caller should know of how it went."""
         again = self.exact and self.device.dtype != "float32"
         return (f"a tile was too much for {self.device.dtype}: float32 from there on",) if again else ()
 
@@ -63,7 +63,7 @@ class Predictor:
         return predicted
 
     def _in_float32(self) -> Any:
-        """With the parameters of the precision, not those of the file: they are what made the steps before."""
+        """Returns it with the precision's parameters, not the file's: they are what made the steps before."""
         try:
             with raising_memory_error():
                 return copy.deepcopy(self.unet).float()
@@ -103,7 +103,7 @@ class Cut:
         self.halved_to: int | None = None
 
     def shrink(self) -> None:
-        """Look at fewer tiles together, or at tiles half as large. Raises OutOfMemory where they are small already."""
+        """Looks at fewer tiles together, or at tiles half as large. Raises OutOfMemory where they are small already."""
         if self.batch > 1 and len(self.tiles) > 1:
             self.batch //= 2
             return
@@ -122,7 +122,7 @@ class Cut:
         return [self.tiles[first : first + size] for first in range(0, len(self.tiles), size)]
 
     def weights(self) -> dict[Tile, Tensor]:
-        """How much each tile counts at each latent that it reads, (h, w): all together 1 everywhere."""
+        """Returns how much each tile counts at each latent that it reads, (h, w): all together 1 everywhere."""
         rows, columns = (_shares({tile[axis] for tile in self.tiles}) for axis in (0, 1))
         return {tile: rows[tile.rows][:, None] * columns[tile.columns] for tile in self.tiles}
 
@@ -140,7 +140,7 @@ class Progress:
     around: tuple[int, int]
 
     def at(self, tile: int, tiles: int) -> Step:
-        """With so many of the step's tiles done."""
+        """Returns the step with so many of its's tiles done."""
         before, after = self.around
         done = before * tiles + self.passes * (self.step * tiles + tile)
         note = f"step {self.step + 1} of {self.steps}, tile {max(1, tile)} of {tiles}"
@@ -215,7 +215,7 @@ def _cut_out(picture: Tensor, tile: Tile) -> Tensor:
 
 
 def _shares(spans: Set[Span]) -> dict[Span, Tensor]:
-    """How much each tile counts at each place along one axis: its Gaussian's share of all of them there."""
+    """Returns how much each tile counts at each place along one axis: its Gaussian's share of all of them there."""
     length = max(span.stop for span in spans)
     heights = {}
     for span in spans:

@@ -57,7 +57,7 @@ def encode_picture(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int
 
 
 def _walk(vae: AutoencoderKL, scale: int, squares: Tensor, norm: Norm, attend: Attend) -> Tensor:
-    """Through the encoder's layers, from the first to the last: mean and logarithm of the variance of each latent."""
+    """Runs pixels through the encoder's layers, first to last: mean and logarithm of the variance of each latent."""
     encoder = vae.encoder
     values = encoder.conv_in(pixel_shuffle(squares, scale))
     for block in encoder.down_blocks:

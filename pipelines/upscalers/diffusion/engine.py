@@ -103,7 +103,7 @@ class DiffusionUpscaler:
         )
 
     def _record(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
-        """What would make the same picture again."""
+        """Returns what would make the same picture again."""
         used = {name: value for name, value in asdict(options).items() if name in self.model.takes}
         return {**used, "tile": side, "scheduler": scheduler}
 
@@ -170,7 +170,7 @@ class Denoised(NamedTuple):
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscaler:
-    """Read the parts from their files. Raises BadWeights where they are not those of such a model at that scale."""
+    """Reads the parts from their files. Raises BadWeights where they are not those of such a model at that scale."""
     device = _choose_device()  # first, because in a forked process it makes torch safe to use
     weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
@@ -181,7 +181,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
 
 
 def _choose_device() -> Device:
-    """Where and how the networks run; by torch, whatever else is there."""
+    """Returns where and how the networks run; by torch, whatever else is there."""
     return replace(devices.choose_device(), engine="torch", note=None)
 
 

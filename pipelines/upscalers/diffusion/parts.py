@@ -44,17 +44,17 @@ class Parts(ABC):
 
     @property
     def least(self) -> int:
-        """How many latents a side the network needs."""
+        """Returns how many latents a side the network needs."""
         return 1
 
     @property
     def enlarges(self) -> int:
-        """How many pixels a side the decoder makes of one in the latents."""
+        """Returns how many pixels a side the decoder makes of one in the latents."""
         return pixels_per_latent(self.vae)
 
     @property
     def folds(self) -> int:
-        """How many latents a side are one at the network's deepest level."""
+        """Returns how many latents a side are one at the network's deepest level."""
         return 1 << (len(self.unet.config.block_out_channels) - 1)
 
     @property
@@ -67,7 +67,7 @@ class Parts(ABC):
         return self.unet, self.vae
 
     def grid(self, tiled: bool) -> int:
-        """Both sides of what is denoised are multiples of so many latents, and tiles begin and end there."""
+        """Returns how many latents both sides of what is denoised are multiples of; tiles begin and end there."""
         return self.folds
 
     def pad(self, pixels: Pixels, grid: int) -> Pixels:
@@ -85,7 +85,7 @@ class Parts(ABC):
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
     ) -> Run[Task]:
-        """What the network is to do with a picture (H, W, 3), of which `padded` fills the grid.
+        """Makes what the network is to do with a picture (H, W, 3), of which `padded` fills the grid.
 
         `side` is how many latents a tile of the autoencoder has; a step tells each such tile done.
         """
@@ -131,7 +131,7 @@ def _check_text_encoder(parts: PromptedParts) -> None:
 
 
 def _run_once(parts: Parts, conditioning: Mapping[str, Tensor]) -> None:
-    """Run the network on as little as it takes: it may want what it is not given here."""
+    """Runs the network on as little as it takes: it may want what it is not given here."""
     unet, side = parts.unet, max(parts.folds, parts.least)
     tile = torch.zeros((1, unet.config.in_channels, side, side), device=unet.device, dtype=unet.dtype)
     cast = {name: cast_conditioning(each, unet.device, unet.dtype) for name, each in conditioning.items()}

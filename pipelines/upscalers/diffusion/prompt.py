@@ -46,7 +46,7 @@ def embed_prompt(parts: PromptedParts, options: Options) -> EmbeddedPrompt:
 
 
 def _context_length(parts: PromptedParts) -> int:
-    """How many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
+    """Returns how many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
     most: Any = min(parts.tokenizer.model_max_length, parts.text_encoder.config.max_position_embeddings)
     return int(most)
 

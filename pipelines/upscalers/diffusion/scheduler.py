@@ -24,7 +24,7 @@ class Scheduler(Protocol):
 
     @property
     def label(self) -> str:
-        """What it is called where a run's settings are told."""
+        """Returns what it is called where a run's settings are told."""
 
     @property
     def timesteps(self) -> Tensor:
@@ -41,7 +41,7 @@ class Scheduler(Protocol):
         """The latents as the network takes them."""
 
     def to_clean(self, prediction: Tensor, time: Tensor, latents: Tensor) -> Tensor:
-        """What the latents will be in the end, as far as this step's prediction knows."""
+        """Returns what the latents will be in the end, as far as this step's prediction knows."""
 
     def step(self, prediction: Tensor, time: Tensor, latents: Tensor, generator: torch.Generator) -> Tensor:
         """The latents of the next step. Noise is drawn from the generator, which is on the processor."""

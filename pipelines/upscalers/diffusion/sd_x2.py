@@ -37,7 +37,7 @@ class PreconditionedScheduler(DiffusersScheduler):
 
     @property
     def sigma(self) -> Tensor:
-        """How much noise there is in the latents, which have been scaled for this step."""
+        """Returns how much noise there is in the latents, which have been scaled for this step."""
         sigma: Tensor = self.wrapped.sigmas[self.wrapped.step_index]
         return sigma
 
@@ -65,7 +65,7 @@ class StableDiffusionX2(PromptedParts):
 
     @property
     def least(self) -> int:
-        """Two at the deepest level: what makes it larger again mirrors a neighbour."""
+        """Returns two at the deepest level: what makes it larger again mirrors a neighbour."""
         return 2 * self.folds
 
     def make_scheduler(self, steps: int, device: str, own: bool = False) -> PreconditionedScheduler:

@@ -40,7 +40,7 @@ class StableDiffusionX4(PromptedParts):
     scaling: ClassVar[float] = 0.08333
 
     def grid(self, tiled: bool) -> int:
-        """As diffusers has it for one tile.
+        """Returns what diffusers has for one tile.
 
         Several lie on the lines of the network's deepest level, which folds squares of latents: so all of them see the
         same squares.
@@ -48,7 +48,7 @@ class StableDiffusionX4(PromptedParts):
         return max(PADDING_MULTIPLE, self.folds) if tiled else PADDING_MULTIPLE
 
     def make_noiser(self) -> DDPMScheduler:
-        """What adds noise to the small picture."""
+        """Makes what adds noise to the small picture."""
         return reading.construct(DDPMScheduler, self.low_res, NOISER)
 
     def make_task(

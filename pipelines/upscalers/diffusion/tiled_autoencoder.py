@@ -159,7 +159,7 @@ class _Sample:
         self.shared.places = places
 
     def norm(self, module: nn.GroupNorm, values: Tensor) -> Tensor:
-        """Normalise by the statistics of the insides of all windows, and keep those."""
+        """Normalises by the statistics of the insides of all windows, and keeps those."""
         scale = values.shape[2] // self._tall
         grouped = self._cut(values, scale).unflatten(1, (module.num_groups, -1))
         variance, mean = torch.var_mean(grouped, dim=(0, 2, 3, 4), correction=0)

@@ -17,7 +17,7 @@ from pipelines.errors import CannotWrite
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import METRICS, Plan, contenders, no_judges, subjects
+from pipelines.measuring.run import METRICS, Plan, list_subjects, no_judges, resolve_contenders
 from pipelines.report import recording
 from pipelines.runs import finish
 from tests.conftest import ROOT, clean_environment, smooth
@@ -68,8 +68,8 @@ def test_the_report_is_as_designed(folder: Path, tmp_path: Path, own_weights: Pa
 def test_command_and_python_give_the_same_scores(folder: Path, tmp_path: Path, own_weights: Path) -> None:
     path = tmp_path / "report.json"
     assert run("benchmark", folder, "--scale", 3, "--models", "all", "--repeats", 0, "--json", path) == 0
-    plan = Plan("round-trip", 3, "bicubic", contenders("round-trip", 3, ["all"], []), repeats=0)
-    rows = finish(benchmark.run(plan, subjects([folder])[0], no_judges("not here")))
+    plan = Plan("round-trip", 3, "bicubic", resolve_contenders("round-trip", 3, ["all"], []), repeats=0)
+    rows = finish(benchmark.run(plan, list_subjects([folder])[0], no_judges("not here")))
     scores = [[row.scores[metric.key] for metric in METRICS] for row in rows]
     written = load_json(path)["rows"]
     assert [[row[metric.key] for metric in METRICS] for row in written] == scores

@@ -5,27 +5,27 @@ import pytest
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
-from pipelines.measuring.contenders import Contender, contenders
+from pipelines.measuring.contenders import Contender, resolve_contenders
 
 
 def test_all_is_every_model_of_that_scale() -> None:
     """But those of diffusion, which nobody is to run unasked."""
     for scale in (3, 4):
-        found = contenders("round-trip", scale, ["all"], [])
+        found = resolve_contenders("round-trip", scale, ["all"], [])
         quick = [model.key for model in catalog.MODELS if scale in model.scales and model.family != "diffusion"]
         assert [each.key for each in found] == quick
-    assert contenders("round-trip", 4, ["sd-x4"], []) == (Contender((Stage("sd-x4", 4),)),)
+    assert resolve_contenders("round-trip", 4, ["sd-x4"], []) == (Contender((Stage("sd-x4", 4),)),)
 
 
 def test_nobody_takes_part_twice() -> None:
     chain = [("lapsrn", 2), ("lapsrn", 2)]
-    found = contenders("round-trip", 4, ["bicubic", "all", "bicubic"], [chain, chain])
+    found = resolve_contenders("round-trip", 4, ["bicubic", "all", "bicubic"], [chain, chain])
     assert len(found) == len(set(found)) and found[0] == Contender((Stage("bicubic", 4),))
     assert found[-1].key == "lapsrn:2,lapsrn:2" and found[-1].scale == 4
 
 
 def test_chained_has_bicubic_beside_it() -> None:
-    found = contenders("chained-8x", 8, ["lapsrn"], [[("espcn", 4), ("lapsrn", 2)]])
+    found = resolve_contenders("chained-8x", 8, ["lapsrn"], [[("espcn", 4), ("lapsrn", 2)]])
     assert [each.key for each in found] == ["bicubic", "lapsrn", "espcn:4,lapsrn:2"]
     assert {each.scale for each in found} == {8}
 
@@ -49,4 +49,4 @@ def test_what_does_not_fit_is_said(
     protocol: str, scale: int, models: list[str], chains: list[list[tuple[str, int]]], words: str
 ) -> None:
     with pytest.raises(BadSetting, match=words):
-        contenders(protocol, scale, models, chains)
+        resolve_contenders(protocol, scale, models, chains)

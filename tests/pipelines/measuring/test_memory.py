@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.measuring.memory import peak_memory
+from pipelines.measuring.memory import measure_peak_memory
 
 
 def test_peak_counts_what_was_let_go_again() -> None:
-    with peak_memory() as peak:
+    with measure_peak_memory() as peak:
         held = np.ones(100_000_000, np.uint8)
         time.sleep(0.05)
         del held
@@ -19,7 +19,7 @@ def test_peak_counts_what_was_let_go_again() -> None:
 
 
 def test_nothing_held_is_nothing() -> None:
-    with peak_memory() as peak:
+    with measure_peak_memory() as peak:
         pass
     assert peak.megabytes < 20
 
@@ -30,7 +30,7 @@ def test_memory_that_was_freed_before_counts_when_it_is_used_again() -> None:
     held = [bytes([1]) * 100_000 for _ in range(500)]
     above = held.pop()
     held.clear()
-    with peak_memory() as peak:
+    with measure_peak_memory() as peak:
         held += [bytes([1]) * 100_000 for _ in range(500)]
     assert peak.megabytes > 40 and above
 
@@ -42,7 +42,7 @@ def test_on_a_gpu_its_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: next(counters))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: next(counters))
-    with peak_memory() as peak:
+    with measure_peak_memory() as peak:
         pass
     assert peak.megabytes == 450
 
@@ -50,6 +50,6 @@ def test_on_a_gpu_its_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_sampler_ends_with_an_error() -> None:
     import threading
 
-    with pytest.raises(RuntimeError), peak_memory():
+    with pytest.raises(RuntimeError), measure_peak_memory():
         raise RuntimeError
     assert not [thread for thread in threading.enumerate() if thread.name == "memory"]

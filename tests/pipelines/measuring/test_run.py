@@ -17,8 +17,18 @@ from pipelines.images.picture import Picture, to_uint8
 from pipelines.measuring import run as benchmark
 from pipelines.measuring.metrics.lpips import Lpips
 from pipelines.measuring.protocol import shrink_original
-from pipelines.measuring.rows import row_from
-from pipelines.measuring.run import Judges, Plan, Row, Scored, Subject, as_scored, contenders, no_judges, subjects
+from pipelines.measuring.rows import parse_row
+from pipelines.measuring.run import (
+    Judges,
+    Plan,
+    Row,
+    Scored,
+    Subject,
+    as_scored,
+    list_subjects,
+    no_judges,
+    resolve_contenders,
+)
 from pipelines.report import report
 from pipelines.runs import Preview, Run, Step, finish
 from pipelines.upscalers.loading import StageFiles, Upscaler, load
@@ -36,11 +46,11 @@ def pictures(tmp_path: Path) -> list[Subject]:
     """A small picture and a smaller one."""
     images.write(Picture(smooth(51, 67)), tmp_path / "one.png")
     images.write(Picture(smooth(40, 48)[::-1].copy()), tmp_path / "two.png")
-    return subjects([tmp_path])[0]
+    return list_subjects([tmp_path])[0]
 
 
 def plan(*models: str, scale: int = 2, kernel: str = "bicubic") -> Plan:
-    return Plan("round-trip", scale, kernel, contenders("round-trip", scale, models, []), repeats=1)
+    return Plan("round-trip", scale, kernel, resolve_contenders("round-trip", scale, models, []), repeats=1)
 
 
 def rows_of(plan: Plan, pictures: list[Subject], done: tuple[Row, ...] = ()) -> tuple[list[Row], list[Scored]]:
@@ -93,7 +103,7 @@ def test_a_model_that_cannot_be_had_is_a_row(pictures: list[Subject]) -> None:
 def test_a_picture_that_cannot_be_read_is_a_row_for_each_model(tmp_path: Path, pictures: list[Subject]) -> None:
     (tmp_path / "no.png").write_bytes(b"no picture")
     images.write(Picture(smooth(1, 9)), tmp_path / "tiny.png")
-    found, _ = subjects([tmp_path])
+    found, _ = list_subjects([tmp_path])
     rows, _ = rows_of(plan("nearest", "bicubic"), found)
     errors = {row.image: row.error for row in rows}
     assert errors["one.png"] is None and errors["two.png"] is None
@@ -139,7 +149,7 @@ def test_a_long_run_is_timed_once_and_marked(pictures: list[Subject], monkeypatc
 
 def test_a_chain_keeps_its_stages(pictures: list[Subject], own_weights: Path) -> None:
     chain = [("espcn", 4), ("bicubic", 2)]
-    chained = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], [chain]), repeats=1)
+    chained = Plan("chained-8x", 8, "bicubic", resolve_contenders("chained-8x", 8, [], [chain]), repeats=1)
     rows, seen = rows_of(chained, pictures[:1])
     assert [row.model for row in rows] == ["bicubic", "espcn:4,bicubic:2"]
     assert rows[1].stages == ("espcn:4", "bicubic:2") and rows[0].stages is None
@@ -153,7 +163,7 @@ def test_a_chain_keeps_its_stages(pictures: list[Subject], own_weights: Path) ->
 
 def test_between_two_stages_nothing_is_rounded(pictures: list[Subject]) -> None:
     chain = [("bicubic", 4), ("bicubic", 2)]
-    chained = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], [chain]), repeats=0)
+    chained = Plan("chained-8x", 8, "bicubic", resolve_contenders("chained-8x", 8, [], [chain]), repeats=0)
     _, seen = rows_of(chained, pictures[:1])
     assert seen[1].enlarged is not None
     levels = seen[1].enlarged.stages[0].pixels * 255
@@ -161,7 +171,7 @@ def test_between_two_stages_nothing_is_rounded(pictures: list[Subject]) -> None:
 
 
 def test_without_an_original_there_is_consistency_alone(pictures: list[Subject], own_weights: Path) -> None:
-    own = Plan("no-original", 3, "bicubic", contenders("no-original", 3, ["bicubic", "espcn"], []), repeats=0)
+    own = Plan("no-original", 3, "bicubic", resolve_contenders("no-original", 3, ["bicubic", "espcn"], []), repeats=0)
     rows, seen = rows_of(own, pictures[:1])
     for row, step in zip(rows, seen, strict=True):
         assert (
@@ -219,7 +229,7 @@ def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeyp
     fetch = benchmark.fetch
     monkeypatch.setattr(benchmark, "fetch", lambda stages: asked.extend(stages) or fetch(stages))
     chains = [[(first, 2), (second, 2)] for first in ("espcn", "fsrcnn") for second in ("espcn", "fsrcnn")]
-    fetched = finish(benchmark.fetch_weights(contenders("round-trip", 4, [], chains)))
+    fetched = finish(benchmark.fetch_weights(resolve_contenders("round-trip", 4, [], chains)))
     assert len(asked) == 2 and len(fetched) == 4 and all(each.failure for each in fetched.values())
 
 
@@ -242,7 +252,7 @@ def test_closing_ends_it(pictures: list[Subject]) -> None:
 
 def test_rows_survive_being_written(pictures: list[Subject], own_weights: Path) -> None:
     for row in rows_of(plan("bicubic", "espcn"), pictures[:1])[0]:
-        assert row_from(row.as_dict()) == row
+        assert parse_row(row.as_dict()) == row
 
 
 def test_grey_and_transparent_pictures_are_scored(tmp_path: Path) -> None:
@@ -251,7 +261,7 @@ def test_grey_and_transparent_pictures_are_scored(tmp_path: Path) -> None:
     alpha[10:30, 10:30] = 1
     images.write(Picture(grey, grey=True), tmp_path / "grey.png")
     images.write(Picture(smooth(40, 40), alpha), tmp_path / "shaped.png")
-    first, second = rows_of(plan("bicubic"), subjects([tmp_path])[0])[0]
+    first, second = rows_of(plan("bicubic"), list_subjects([tmp_path])[0])[0]
     assert (
         first.error is None
         and first.scores["psnr"] == first.scores["psnr_y"]
@@ -268,7 +278,7 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path, pictures: list[Subject
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "within").mkdir()
     images.write(Picture(smooth(8, 8)), tmp_path / "within" / "deep.png")
-    found, others = subjects([tmp_path, tmp_path / "one.png"])
+    found, others = list_subjects([tmp_path, tmp_path / "one.png"])
     assert [each.name for each in found] == ["one.png", "two.png"]
     assert [each.name for each in others] == ["gone.png", "notes.txt", "within"]
 
@@ -276,20 +286,20 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path, pictures: list[Subject
 def test_the_same_name_with_other_content_is_another_picture(tmp_path: Path, pictures: list[Subject]) -> None:
     (tmp_path / "within").mkdir()
     images.write(Picture(smooth(16, 16)), tmp_path / "within" / "one.png")
-    found, _ = subjects([tmp_path, tmp_path / "within"])
+    found, _ = list_subjects([tmp_path, tmp_path / "within"])
     assert [each.name for each in found] == ["one.png", "two.png", "one.png"]
     assert len(rows_of(plan("nearest"), found)[0]) == 3
 
 
 def test_a_file_that_is_named_is_taken_whatever_its_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
-    (row,) = rows_of(plan("nearest"), subjects([tmp_path / "notes.txt"])[0])[0]
+    (row,) = rows_of(plan("nearest"), list_subjects([tmp_path / "notes.txt"])[0])[0]
     assert row.error is not None and "notes.txt" in row.error
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadPicture, match="does not exist"):
-        subjects([tmp_path / "none.png"])
+        list_subjects([tmp_path / "none.png"])
 
 
 # --- the numbers of the literature --------------------------------------------------------------------------------
@@ -301,7 +311,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_bicubic_reaches_the_literature(folder: str, figures: dict[int, float], within: float, assets: Path) -> None:
     """Mean PSNR of luma of the antialiased round trip, by our own shrinking (Timofte et al. 2014, table 2)."""
-    found, _ = subjects([assets / "images" / folder / "HR"])
+    found, _ = list_subjects([assets / "images" / folder / "HR"])
     for scale, figure in figures.items():
         rows, _ = rows_of(replace(plan("bicubic", scale=scale), repeats=0), found)
         assert np.mean([row.scores["psnr_y"] for row in rows]) == pytest.approx(figure, abs=within)
@@ -323,7 +333,7 @@ def test_models_reach_on_set5_what_is_known_of_them(
 ) -> None:
     """Mean PSNR of luma, as measured from MATLAB's low-resolution files: ours are as good to 0.02 dB."""
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "opencv"))
-    found, _ = subjects([assets / "images" / "Set5" / "HR"])
+    found, _ = list_subjects([assets / "images" / "Set5" / "HR"])
     for scale, figure in figures.items():
         rows, _ = rows_of(replace(plan(model, scale=scale), repeats=0), found)
         assert np.mean([row.scores["psnr_y"] for row in rows]) == pytest.approx(figure, abs=0.02)
@@ -355,9 +365,9 @@ def test_a_diffusion_model_has_one_seed_and_no_words_which_its_row_tells(
 ) -> None:
     """In JSON, CSV and HTML alike; the other models' rows have no settings to tell."""
     painter.use(monkeypatch)
-    found = contenders("round-trip", 4, ["painted", "bicubic"], [])
+    found = resolve_contenders("round-trip", 4, ["painted", "bicubic"], [])
     if not alone:
-        found = contenders("chained-8x", 8, [], [[("painted", 4), ("bicubic", 2)]])
+        found = resolve_contenders("chained-8x", 8, [], [[("painted", 4), ("bicubic", 2)]])
     compared = Plan("round-trip" if alone else "chained-8x", found[0].scale, "bicubic", found, repeats=1)
     rows, _ = rows_of(compared, pictures[:1])
     (told,) = (row for row in rows if "painted" in row.model)
@@ -381,5 +391,8 @@ def test_a_benchmark_has_no_previews(pictures: list[Subject], monkeypatch: pytes
 
 
 def test_a_setting_goes_to_who_takes_it() -> None:
-    by = {each.key: each.settings.given() for each in contenders("round-trip", 4, ["sd-x4", "ldm-x4", "swift"], [])}
+    by = {
+        each.key: each.settings.given()
+        for each in resolve_contenders("round-trip", 4, ["sd-x4", "ldm-x4", "swift"], [])
+    }
     assert by == {"sd-x4": {"seed", "prompt", "negative_prompt"}, "ldm-x4": {"seed"}, "swift": set()}

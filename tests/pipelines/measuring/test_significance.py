@@ -10,16 +10,16 @@ import pytest
 from scipy.stats import wilcoxon
 
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.significance import compare, holm
-from pipelines.measuring.statistics import by_model
+from pipelines.measuring.significance import compare, correct_by_holm
+from pipelines.measuring.statistics import group_by_model
 from tests.conftest import ROOT
 from tests.support.rows import PSNR_Y, row, several, with_scores
 
 
 def test_holm_by_hand() -> None:
     """Sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04, and none below the one before."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([0.2]) == [0.2] and holm([]) == []
+    assert correct_by_holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert correct_by_holm([0.6, 0.7]) == [1.0, 1.0] and correct_by_holm([0.2]) == [0.2] and correct_by_holm([]) == []
 
 
 def test_a_steady_gain_is_told_apart_from_six_pictures_on() -> None:
@@ -59,13 +59,13 @@ def test_pairs_of_every_kind_give_what_scipy_gives_for_each_alone() -> None:
         *several("rounded-short", random.normal(30, 2, 12).round()),
         *several("like-it", random.normal(30, 2, 9).round()),
     ]
-    scores = [np.array([row.scores["psnr_y"] for row in own]) for own in by_model(rows).values()]
+    scores = [np.array([row.scores["psnr_y"] for row in own]) for own in group_by_model(rows).values()]
     alone = []
     for first, second in combinations(scores, 2):
         n = min(len(first), len(second))
         differences = np.round(first[:n] - second[:n], 9)
         alone.append(wilcoxon(differences[differences != 0]).pvalue)
-    assert [pair.p for pair in compare(rows, [PSNR_Y])] == pytest.approx(holm(alone))
+    assert [pair.p for pair in compare(rows, [PSNR_Y])] == pytest.approx(correct_by_holm(alone))
 
 
 def test_an_outlier_makes_the_mean_and_not_the_ranks() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.statistics import MetricSummary, Times, interval, shared_pictures, summarise
+from pipelines.measuring.statistics import MetricSummary, Times, estimate_interval, find_shared_pictures, summarise
 from tests.conftest import ROOT
 from tests.support.rows import row, several
 
@@ -51,20 +51,20 @@ def test_intervals_are_the_same_each_time_and_hold_the_mean() -> None:
 def test_an_interval_agrees_with_its_formula() -> None:
     """For many values near a normal distribution it is the mean plus and minus 1.96 standard errors."""
     values = np.random.default_rng(2).normal(30, 2, 2000)
-    low, high = interval(values.tolist()) or (0, 0)
+    low, high = estimate_interval(values.tolist()) or (0, 0)
     error = values.std(ddof=1) / math.sqrt(len(values))
     assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.1 * error)
 
 
 @pytest.mark.parametrize("values", [[30.0] * 7, [0.1 + 0.2, 0.3], [0.0, 0.0]])
 def test_equal_values_make_an_interval_of_no_width(values: list[float]) -> None:
-    low, high = interval(values) or (0, 1)
+    low, high = estimate_interval(values) or (0, 1)
     assert low == high == pytest.approx(values[0])
 
 
 def test_two_values_make_an_interval_between_them() -> None:
-    assert interval([30.0, 32.0]) == (30.0, 32.0)
-    assert interval([30.0]) is None and interval([]) is None
+    assert estimate_interval([30.0, 32.0]) == (30.0, 32.0)
+    assert estimate_interval([30.0]) is None and estimate_interval([]) is None
 
 
 def test_infinity_is_left_out_and_told() -> None:
@@ -94,8 +94,11 @@ def test_pictures_are_shared_where_every_contender_has_a_finite_score() -> None:
     rows = [*several("a", [30, 31, 32]), *several("b", [30, 31]), row("b", "2.png", error="No room.")]
     rows.append(row("c", "0.png", error="No room."))
     first, second = ((f"{number}.png", "0" * 64) for number in range(2))
-    assert shared_pictures(rows) == {first, second}, "c was not scored at all"
+    assert find_shared_pictures(rows) == {first, second}, "c was not scored at all"
     perfect = row("d", "0.png", mse_y=0.0)
-    assert shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == {second}
-    assert shared_pictures([perfect]) == {first} and shared_pictures([rows[-1]]) == shared_pictures([]) == frozenset()
-    assert shared_pictures([*rows, perfect]) == frozenset(), "the only one that all have has an infinite score"
+    assert find_shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == {second}
+    assert (
+        find_shared_pictures([perfect]) == {first}
+        and find_shared_pictures([rows[-1]]) == find_shared_pictures([]) == frozenset()
+    )
+    assert find_shared_pictures([*rows, perfect]) == frozenset(), "the only one that all have has an infinite score"

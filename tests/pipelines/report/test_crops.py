@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipelines.report.crops import MOST_CROPS, OVERVIEW_SIDE, Box, find_differences, picture_section
+from pipelines.report.crops import MOST_CROPS, OVERVIEW_SIDE, Square, find_differences, picture_section
 
 
 def flat(height: int, width: int, level: int = 100) -> npt.NDArray[np.uint8]:
@@ -61,7 +61,7 @@ def test_small_pictures_give_fewer_and_smaller_squares() -> None:
     (box,) = find_differences(outputs, 3, side=64, border=2)
     assert box.side <= 16 and box.x >= 2 and box.x + box.side <= 28
     assert find_differences([each[:4, :4] for each in outputs], 3, side=64, border=2) == []
-    assert find_differences([each[:1, :1] for each in outputs], 3, side=64, border=0) == [Box(0, 0, 1)]
+    assert find_differences([each[:1, :1] for each in outputs], 3, side=64, border=0) == [Square(0, 0, 1)]
     assert find_differences([each[:7, :30] for each in outputs], 3, side=64, border=0, step=8) == []
 
 

@@ -16,18 +16,18 @@ from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import Plan, Scored, Subject, Trial, contenders, no_judges, subjects
+from pipelines.measuring.run import Plan, Scored, Subject, Trial, list_subjects, no_judges, resolve_contenders
 from pipelines.report.crops import MissingSection, PictureSection
 from pipelines.report.outputs import Outputs, as_shown, temporary_folder
 from pipelines.report.report import Report, make_sections
-from pipelines.report.showing import MOST_SHOWN
+from pipelines.report.sections import MOST_SHOWN
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from tests.conftest import smooth
 from tests.support.rows import report_of, row
 from tests.support.tiny_graph import espcn_like
 
-PLAN = Plan("round-trip", 2, "bicubic", contenders("round-trip", 2, ["bicubic", "espcn"], []), repeats=0)
+PLAN = Plan("round-trip", 2, "bicubic", resolve_contenders("round-trip", 2, ["bicubic", "espcn"], []), repeats=0)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def pictures(tmp_path: Path, own_weights: Path) -> list[Subject]:
     folder.mkdir()
     images.write(Picture(smooth(64, 96)), folder / "one.png")
     images.write(Picture(smooth(80, 64)[::-1].copy()), folder / "two.png")
-    return subjects([folder])[0]
+    return list_subjects([folder])[0]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_what_was_kept_is_what_is_made_once_more(pictures: list[Subject], stack:
 def test_a_greyscale_picture_is_shown(pictures: list[Subject], stack: ExitStack) -> None:
     grey = np.broadcast_to(smooth(64, 64)[..., :1], (64, 64, 3))
     images.write(Picture(grey, grey=True), pictures[0].path)
-    outputs, report = measured(subjects([pictures[0].path])[0], keep=True, stack=stack)
+    outputs, report = measured(list_subjects([pictures[0].path])[0], keep=True, stack=stack)
     (found,) = sections(outputs, report)
     assert isinstance(found, PictureSection)
     assert np.asarray(Image.open(BytesIO(found.crops[0].views[2].png))).shape[2] == 3
@@ -112,7 +112,9 @@ def test_all_that_is_kept_can_be_read_and_is_announced(pictures: list[Subject], 
     announced: list[Path] = []
     (tmp_path / "kept").mkdir()
     outputs = Outputs(tmp_path / "kept", pictures, 8, announce=announced.append)
-    plan = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], [[("bicubic", 4), ("nearest", 2)]]), 0)
+    plan = Plan(
+        "chained-8x", 8, "bicubic", resolve_contenders("chained-8x", 8, [], [[("bicubic", 4), ("nearest", 2)]]), 0
+    )
     rows = finish(
         benchmark.run(plan, pictures, no_judges("not here")),
         lambda step: outputs.keep(step) if isinstance(step, Scored) else None,

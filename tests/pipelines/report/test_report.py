@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.errors import BadSetting
 from pipelines.measuring.rows import COLUMNS
-from pipelines.report.report import Report, as_dict, draft, from_json, row_line, to_csv, to_json
+from pipelines.report.report import Report, as_dict, format_row, from_json, to_csv, to_draft, to_json
 from tests.conftest import ROOT
 from tests.support.rows import report_of, row, several
 
@@ -36,7 +36,7 @@ def strict(data: bytes) -> Any:
 
 
 def drafted(report: Report) -> bytes:
-    return draft(report, map(row_line, report.rows))
+    return to_draft(report, map(format_row, report.rows))
 
 
 def refusal(data: bytes) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from pipelines.report.scatter import TICKS, Axis, Point, pareto, scatter, ticks
+from pipelines.report.scatter import TICKS, Axis, Point, choose_ticks, draw_scatter, find_pareto_front
 from tests.conftest import visit
 
 TIME = Axis("Time", "s", False, log=True)
@@ -23,13 +23,15 @@ def names(points: list[Point]) -> str:
 
 def test_the_front_is_what_nobody_beats() -> None:
     points = [Point("a", 1, 30), Point("b", 2, 29), Point("c", 3, 34), Point("d", 4, 34), Point("e", 0.5, 20)]
-    assert names(pareto(points, TIME, PSNR)) == "eac"
-    assert names(pareto([Point("p", 34, 0.2), Point("q", 32, 0.1), Point("r", 31, 0.15)], PSNR, LPIPS)) == "qp"
+    assert names(find_pareto_front(points, TIME, PSNR)) == "eac"
+    assert (
+        names(find_pareto_front([Point("p", 34, 0.2), Point("q", 32, 0.1), Point("r", 31, 0.15)], PSNR, LPIPS)) == "qp"
+    )
 
 
 def test_equal_points_are_both_on_the_front() -> None:
-    assert names(pareto([Point("a", 1, 30), Point("b", 1, 30), Point("c", 1, 29)], TIME, PSNR)) == "ab"
-    assert names(pareto([Point("a", 1, 30)], TIME, PSNR)) == "a"
+    assert names(find_pareto_front([Point("a", 1, 30), Point("b", 1, 30), Point("c", 1, 29)], TIME, PSNR)) == "ab"
+    assert names(find_pareto_front([Point("a", 1, 30)], TIME, PSNR)) == "a"
 
 
 @pytest.mark.parametrize(
@@ -44,20 +46,20 @@ def test_equal_points_are_both_on_the_front() -> None:
     ],
 )
 def test_ticks_are_round(axis: Axis, low: float, high: float, expected: list[float]) -> None:
-    assert ticks(axis, low, high) == pytest.approx(expected)
+    assert choose_ticks(axis, low, high) == pytest.approx(expected)
 
 
 def test_ticks_are_few_and_in_the_range() -> None:
     for seed in range(200):
         low, high = sorted(np.random.default_rng(seed).lognormal(0, 3, 2))
         for axis in (TIME, PSNR):
-            found = ticks(axis, low, high)
+            found = choose_ticks(axis, low, high)
             assert 1 <= len(found) <= TICKS and all(low <= tick <= high * (1 + 1e-9) for tick in found)
 
 
 def test_it_is_one_element_that_describes_itself() -> None:
     root = ElementTree.fromstring(
-        scatter([Point("bicubic", 0.02, 33.67), Point("<b>&", 2.1, 33.0)], TIME, PSNR, "A & B")
+        draw_scatter([Point("bicubic", 0.02, 33.67), Point("<b>&", 2.1, 33.0)], TIME, PSNR, "A & B")
     )
     assert root.get("role") == "img" and root.findtext(f"{SVG}title") == "A & B"
     assert root.findtext(f"{SVG}desc") == (
@@ -69,9 +71,9 @@ def test_it_is_one_element_that_describes_itself() -> None:
 
 def test_the_same_points_give_the_same_drawing_without_nan() -> None:
     points = [Point("a", 0.5, 30.0)] * 3
-    drawing = scatter(points, TIME, PSNR, "One spot")
-    assert drawing == scatter(points, TIME, PSNR, "One spot") and "nan" not in drawing
-    assert "nan" not in scatter([Point("a", 0.0, 0.0)], PSNR, LPIPS, "Zero")
+    drawing = draw_scatter(points, TIME, PSNR, "One spot")
+    assert drawing == draw_scatter(points, TIME, PSNR, "One spot") and "nan" not in drawing
+    assert "nan" not in draw_scatter([Point("a", 0.0, 0.0)], PSNR, LPIPS, "Zero")
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -83,7 +85,7 @@ def test_labels_are_legible_and_lie_apart(browser: Browser, width: int) -> None:
         for n, (t, q) in enumerate(random.normal(0, 1, (24, 2)))
     ]
     with visit(browser, width, "light") as page:
-        page.set_content(f'<div style="max-width:640px">{scatter(points, TIME, PSNR, "A crowd")}</div>')
+        page.set_content(f'<div style="max-width:640px">{draw_scatter(points, TIME, PSNR, "A crowd")}</div>')
         boxes = page.locator("svg text").evaluate_all(
             "all => all.map(each => each.getBoundingClientRect()).map(b => [b.left, b.top, b.right, b.bottom])"
         )

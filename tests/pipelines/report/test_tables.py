@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.measuring.run import METRICS, Row, comparable, metric_of, summarise, verdict
+from pipelines.measuring.run import METRICS, Row, find_metric, select_comparable, state_verdict, summarise
 from pipelines.report import tables
 from pipelines.report.charts import draw_charts
 from pipelines.report.tables import NOT_APART, Cell, Table
@@ -17,7 +17,7 @@ CHAIN = "lapsrn:4,fsrcnn:2"
 
 
 def summary_of(rows: list[Row]) -> Table:
-    return tables.summary_table(rows, summarise(rows))
+    return tables.make_summary_table(rows, summarise(rows))
 
 
 def column(table: Table, name: str) -> list[Cell]:
@@ -33,7 +33,7 @@ def test_what_decides_comes_first_and_says_what_it_is() -> None:
     assert names == [*scores, "Memory, MB", "Parameters", "Weights"]
     assert all(column.about for column in table.columns)
     assert [column.better for column in table.columns[:4]] == ["higher", "higher", "lower", "lower"]
-    assert table.columns[0].about == metric_of("psnr_y").about and table.columns[-1].arrow == ""
+    assert table.columns[0].about == find_metric("psnr_y").about and table.columns[-1].arrow == ""
 
 
 def test_the_best_of_each_column_is_marked_in_its_own_direction() -> None:
@@ -63,11 +63,11 @@ def test_of_times_that_read_the_same_the_shortest_is_marked_alone() -> None:
 def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
     """On a flat picture bicubic is perfect, which no mean can take: espcn must not win by its 60 dB there."""
     rows = [*several("bicubic", [30.0, 31.0]), row("bicubic", "2.png", mse_y=0.0), *several("espcn", [29, 30, 60])]
-    compared = [replace(each, seconds=1.0) for each in comparable(rows)]
+    compared = [replace(each, seconds=1.0) for each in select_comparable(rows)]
     table = summary_of(compared)
     assert table.title == "All methods, means over 2 pictures"
     assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
-    assert "at x2 with a finite score by every method: bicubic itself" in verdict(rows)
+    assert "at x2 with a finite score by every method: bicubic itself" in state_verdict(rows)
     (plot,) = draw_charts(compared, summarise(compared))
     assert ">29.5<" in plot and ">50<" not in plot
 
@@ -118,7 +118,7 @@ def test_several_pictures_have_means_with_intervals() -> None:
 
 def test_a_quick_summary_has_the_same_means_and_no_intervals() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + 1)]
-    quick, whole = tables.summary_table(rows, summarise(rows, intervals=False)), summary_of(rows)
+    quick, whole = tables.make_summary_table(rows, summarise(rows, intervals=False)), summary_of(rows)
     for cells, others in zip(column(quick, "PSNR Y, dB"), column(whole, "PSNR Y, dB"), strict=True):
         assert (cells.text, cells.value, cells.best, cells.detail) == (others.text, others.value, others.best, "")
 
@@ -126,7 +126,7 @@ def test_a_quick_summary_has_the_same_means_and_no_intervals() -> None:
 def test_pairs_say_who_cannot_be_told_apart() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + np.linspace(0.7, 0.9, 8))]
     rows += several("espcn", BASE + np.array([0.1, -0.1] * 4))
-    (table,) = tables.pair_tables(rows)
+    (table,) = tables.make_pair_tables(rows)
     assert table.title == "PSNR Y, in pairs"
     assert [line.name for line in table.lines] == ["bicubic – lapsrn", "bicubic – espcn", "lapsrn – espcn"]
     assert [cell.text for cell in column(table, "Result")] == ["different", NOT_APART, "different"]
@@ -137,19 +137,19 @@ def test_pairs_say_who_cannot_be_told_apart() -> None:
 def test_a_test_against_the_mean_is_told_of() -> None:
     base = np.linspace(28, 36, 24)
     rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
-    (table,) = tables.pair_tables(rows)
+    (table,) = tables.make_pair_tables(rows)
     assert column(table, "Result")[0].text == "different, by ranks the other way"
 
 
 def test_a_single_picture_has_no_tables_of_several() -> None:
     rows = [row("bicubic", psnr_y=30.0), row("lapsrn", psnr_y=31.0)]
-    assert tables.pair_tables(rows) == tables.picture_tables(rows) == []
+    assert tables.make_pair_tables(rows) == tables.make_picture_tables(rows) == []
     assert "Pictures" not in [column.name for column in summary_of(rows).columns]
 
 
 def test_picture_by_picture_leaves_what_is_missing_open() -> None:
     rows = [*several("bicubic", [30, 31]), row("lapsrn", "0.png", psnr_y=30.5), row("edsr", "1.png", error="No.")]
-    (table,) = tables.picture_tables(rows)
+    (table,) = tables.make_picture_tables(rows)
     assert table.title == "PSNR Y, dB ↑ of each picture"
     assert [column.name for column in table.columns] == ["bicubic", "lapsrn", "edsr"]
     assert [[cell.text for cell in line.cells] for line in table.lines] == [
@@ -185,8 +185,8 @@ def test_a_picture_that_all_fail_on_is_told_once() -> None:
 
 
 def test_chains_show_each_stage() -> None:
-    assert tables.chain_table([row("bicubic")], ()) is None
-    table = tables.chain_table(
+    assert tables.make_chain_table([row("bicubic")], ()) is None
+    table = tables.make_chain_table(
         [row(CHAIN, stage_seconds=(0.5, 0.1)), row(CHAIN, "2.png", stage_seconds=(0.7, 0.1))], ()
     )
     assert table is not None
@@ -217,6 +217,6 @@ def test_plots_are_those_that_can_be_had() -> None:
 
 
 def test_metrics_are_named_where_they_were_measured() -> None:
-    assert tables.metric_columns([row("a")]) == []
+    assert tables.make_metric_columns([row("a")]) == []
     everything = row("a", **{metric.key: 0.5 for metric in METRICS})
-    assert [column.about for column in tables.metric_columns([everything])] == [metric.about for metric in METRICS]
+    assert [column.about for column in tables.make_metric_columns([everything])] == [metric.about for metric in METRICS]

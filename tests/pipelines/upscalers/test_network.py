@@ -263,7 +263,7 @@ def test_a_batch_is_what_the_device_takes_at_once(
 
 def side_with(free: int, made: Network, overlap: int, monkeypatch: pytest.MonkeyPatch, feather: bool = False) -> int:
     monkeypatch.setattr(devices, "free_device_memory", lambda device: free)
-    return network._side(made, FLOAT32, overlap, feather)
+    return network.choose_side(made, FLOAT32, overlap, feather)
 
 
 def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

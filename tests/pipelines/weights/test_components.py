@@ -304,8 +304,8 @@ def test_whether_it_is_here_is_told_without_reading(
 ) -> None:
     """A page asks at each click, and gigabytes take seconds to hash."""
     publish(hub, "owner/tiny-x4")
-    assert not is_here(ROW) and upscalers.lacking([Stage("tiny", 4)]) == [ROW]
+    assert not is_here(ROW) and upscalers.find_lacking([Stage("tiny", 4)]) == [ROW]
     finish(fetch(ROW))
     for path in (tmp_path / "home").rglob("*.safetensors"):
         os.truncate(path, 0)
-    assert is_here(ROW) and upscalers.lacking([Stage("tiny", 4)]) == []
+    assert is_here(ROW) and upscalers.find_lacking([Stage("tiny", 4)]) == []

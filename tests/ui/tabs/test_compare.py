@@ -20,7 +20,7 @@ from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import METRICS, Plan, contenders, no_judges, subjects
+from pipelines.measuring.run import METRICS, Plan, list_subjects, no_judges, resolve_contenders
 from pipelines.runs import finish
 from tests.conftest import smooth, tiny_networks, visit
 from tests.pipelines.cli.test_main import run
@@ -63,8 +63,8 @@ def test_page_command_line_and_python_give_the_same_scores(
     assert run("benchmark", pictures[0], *arguments) == 0
     by_command = json.loads(path.read_text())
     assert scores(by_page["rows"]) == scores(by_command["rows"])
-    plan = Plan("round-trip", 3, "area", contenders("round-trip", 3, ["bicubic", "espcn"], []))
-    rows = finish(benchmark.run(plan, subjects(pictures[:1])[0], no_judges("it is not here")))
+    plan = Plan("round-trip", 3, "area", resolve_contenders("round-trip", 3, ["bicubic", "espcn"], []))
+    rows = finish(benchmark.run(plan, list_subjects(pictures[:1])[0], no_judges("it is not here")))
     assert scores([row.as_dict() for row in rows]) == scores(by_command["rows"])
     assert by_page["verdict"].startswith("Best for this picture at x3")
 

@@ -21,7 +21,7 @@ from pipelines import estimates
 from pipelines.cli.main import main
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from pipelines.measuring.run import contenders
+from pipelines.measuring.run import resolve_contenders
 from tests.conftest import serving, smooth, visit
 from tests.support.hub import Behaviour, LoopbackHub, use
 from tests.support.networks import as_pth, tiny_compact, tiny_rrdb
@@ -168,7 +168,7 @@ def test_an_address_is_learned_as_the_key_that_it_stands_for(small: Path, monkey
     *_, (_, details) = chain(small, address, "nearest")
     assert details is not None and details["model"] == f"{COMPACT}:4,nearest:2"
     assert learned == [COMPACT, COMPACT, "nearest"]
-    chained = contenders("chained-8x", 8, [], [[(address, 4), ("nearest", 2)], [(COMPACT, 4), ("nearest", 2)]])
+    chained = resolve_contenders("chained-8x", 8, [], [[(address, 4), ("nearest", 2)], [(COMPACT, 4), ("nearest", 2)]])
     assert [each.key for each in chained] == ["bicubic", f"{COMPACT}:4,nearest:2"]
 
 

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from markupsafe import escape
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pipelines.measuring.rows import Row, metric_of
+from pipelines.measuring.rows import Row, find_metric
 from tests.conftest import free_port, visit
 from tests.support.rows import row, several
 from ui.examples import STATIC
@@ -79,7 +79,7 @@ def test_infinity_and_what_is_missing() -> None:
 def test_what_each_column_means_and_which_direction_is_better() -> None:
     html = whole(MANY, "round-trip", "bicubic")
     for key in ("psnr_y", "lpips", "consistency_psnr"):
-        assert escape(metric_of(key).about) in html
+        assert escape(find_metric(key).about) in html
     assert ">LPIPS</span><small>lower is better</small>" in html
     assert ">Parameters</span></button>" in html, "neither more nor fewer are better"
 
@@ -250,13 +250,13 @@ def test_the_order_outlasts_rows_that_come_in(page: Page) -> None:
 def test_a_column_is_explained_to_the_pointer(page: Page) -> None:
     tip = page.get_by_role("tooltip")
     head(page, "PSNR Y, dB").hover()
-    expect(tip).to_have_text(metric_of("psnr_y").about)
+    expect(tip).to_have_text(find_metric("psnr_y").about)
     tip.hover()
     expect(tip).to_be_visible()
     page.keyboard.press("Escape")
     expect(tip).not_to_be_visible()
     head(page, "LPIPS").hover()
-    expect(tip).to_have_text(metric_of("lpips").about)
+    expect(tip).to_have_text(find_metric("lpips").about)
     page.mouse.move(5, 5)
     expect(tip).not_to_be_visible()
 
@@ -266,14 +266,14 @@ def test_a_column_is_explained_to_keys(page: Page) -> None:
     page.keyboard.press("Tab")
     button, tip = head(page, "PSNR Y, dB").get_by_role("button"), page.get_by_role("tooltip")
     expect(button).to_be_focused()
-    expect(tip).to_have_text(metric_of("psnr_y").about)
-    expect(button).to_have_accessible_description(metric_of("psnr_y").about)
+    expect(tip).to_have_text(find_metric("psnr_y").about)
+    expect(button).to_have_accessible_description(find_metric("psnr_y").about)
     page.keyboard.press("Enter")
     expect(tip).to_be_visible()
     page.keyboard.press("Escape")
     expect(tip).not_to_be_visible()
     page.keyboard.press("Tab")
-    expect(tip).to_have_text(metric_of("ssim_y").about)
+    expect(tip).to_have_text(find_metric("ssim_y").about)
     for _ in range(11):  # to the last column, which lies beyond what the table shows at once
         page.keyboard.press("Tab")
     expect(head(page, "Weights").get_by_role("button")).to_be_focused()
@@ -283,7 +283,7 @@ def test_a_column_is_explained_to_keys(page: Page) -> None:
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True)
 def test_a_tap_explains_and_sorts(page: Page) -> None:
     head(page, "PSNR Y, dB").get_by_role("button").tap()
-    expect(page.get_by_role("tooltip")).to_have_text(metric_of("psnr_y").about)
+    expect(page.get_by_role("tooltip")).to_have_text(find_metric("psnr_y").about)
     assert order(page) == [*NAMES[3::-1], "edsr"]
     page.locator(".verdict").tap()
     expect(page.get_by_role("tooltip")).not_to_be_visible()

@@ -17,7 +17,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Url
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.measuring.metrics import lpips
-from pipelines.measuring.metrics.lpips import Lpips, distance
+from pipelines.measuring.metrics.lpips import Lpips, measure_distance
 from pipelines.measuring.metrics.metric import Judges, Sample, Scores
 from pipelines.measuring.metrics.scores import fetch_judges, score
 from pipelines.runs import finish
@@ -49,7 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(files: Path) -> Lpips:
-    return Lpips(lpips.read(files / HEADS, files / BACKBONE), ())
+    return Lpips(lpips.read_lpips(files / HEADS, files / BACKBONE), ())
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_equals_a_plain_version(kind: str, size: tuple[int, int], network: Lpips
     x, y = pair(kind, *size)
     expected = plainly(x, y, files / HEADS, files / BACKBONE)
     assert expected > 0
-    assert finish(distance(network, x, y)) == pytest.approx(expected, abs=1e-6, rel=1e-5)
+    assert finish(measure_distance(network, x, y)) == pytest.approx(expected, abs=1e-6, rel=1e-5)
 
 
 def test_the_published_heads(assets: Path, files: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_published_heads(assets: Path, files: Path) -> None:
     (file,) = catalog.METRIC_FILES["lpips"]["heads"].files
     assert (hashlib.sha256(heads.read_bytes()).hexdigest(), heads.stat().st_size) == (file.sha256, file.size)
     x, y = pair("shapes", 90, 70)
-    ours = finish(distance(Lpips(lpips.read(heads, files / BACKBONE), ()), x, y))
+    ours = finish(measure_distance(Lpips(lpips.read_lpips(heads, files / BACKBONE), ()), x, y))
     assert ours == pytest.approx(plainly(x, y, heads, files / BACKBONE), abs=1e-6)
 
 
@@ -107,18 +107,18 @@ def test_strips_equal_the_whole(
 ) -> None:
     """A strip sees everything that the network does, so nothing is left but float32's rounding."""
     x, y = pair("random", *size)
-    whole = finish(distance(network, x, y))
+    whole = finish(measure_distance(network, x, y))
     monkeypatch.setattr(lpips, "LPIPS_STRIP_PIXELS", rows * size[1])
-    steps = [step.done for step in distance(network, x, y)]
+    steps = [step.done for step in measure_distance(network, x, y)]
     assert len(steps) == -(-size[0] // rows) and steps[-1] == size[0]
-    assert finish(distance(network, x, y)) == pytest.approx(whole, abs=2e-7)
+    assert finish(measure_distance(network, x, y)) == pytest.approx(whole, abs=2e-7)
 
 
 def test_equal_pictures_are_0_and_grey_is_three_channels(network: Lpips) -> None:
     x, y = pair("random", 50, 60)
-    assert finish(distance(network, x, x)) == 0
-    grey = finish(distance(network, x[..., 0], y[..., 0]))
-    assert grey == finish(distance(network, *(np.repeat(z[..., :1], 3, axis=2) for z in (x, y))))
+    assert finish(measure_distance(network, x, x)) == 0
+    grey = finish(measure_distance(network, x[..., 0], y[..., 0]))
+    assert grey == finish(measure_distance(network, *(np.repeat(z[..., :1], 3, axis=2) for z in (x, y))))
 
 
 def scored(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], lpips: Lpips) -> Scores:
@@ -128,7 +128,7 @@ def scored(x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], lpips: Lpips) -> 
 
 def test_score_takes_it_uncropped_or_says_why_not(network: Lpips) -> None:
     x, y = pair("random", 32, 32)
-    assert scored(x, y, network).values["lpips"] == finish(distance(network, x, y))
+    assert scored(x, y, network).values["lpips"] == finish(measure_distance(network, x, y))
     scores = scored(x[:30], y[:30], network)
     assert scores.values["lpips"] is None and "lpips needs 31 pixels a side; here are 30" in scores.notes
 
@@ -136,12 +136,12 @@ def test_score_takes_it_uncropped_or_says_why_not(network: Lpips) -> None:
 def test_the_bound_is_alexnets_own(network: Lpips) -> None:
     x, y = pair("random", 30, 40)
     with pytest.raises(RuntimeError, match="too small"):
-        finish(distance(network, x, y))
+        finish(measure_distance(network, x, y))
 
 
 def test_loaded_once_for_all_threads(own: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        loaded = list(pool.map(lambda _: lpips.load(), range(8)))
+        loaded = list(pool.map(lambda _: lpips.load_lpips(), range(8)))
     assert all(each is loaded[0] for each in loaded)
     assert loaded[0].weights_sha256 == tuple(
         hashlib.sha256((own / name).read_bytes()).hexdigest() for name in (HEADS, BACKBONE)
@@ -153,7 +153,7 @@ def test_what_lacks_is_named_with_its_size_and_the_command() -> None:
         WeightsUnavailable,
         match=r"^LPIPS needs 244 MB of files that are not here: `python -m pipelines weights pull lpips` downloads",
     ):
-        lpips.load()
+        lpips.load_lpips()
 
 
 def garbage(heads: dict[str, Any]) -> dict[str, Any]:
@@ -183,12 +183,12 @@ def test_a_file_that_does_not_fit_is_named(
     (tmp_path / BACKBONE).symlink_to(own / BACKBONE)
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(BadWeights, match=r"^alex\.pth does not fit LPIPS with AlexNet, version 0\.1\.$"):
-        lpips.load()
+        lpips.load_lpips()
 
 
 def test_heads_in_the_backbones_place(own: Path, tmp_path: Path) -> None:
     with pytest.raises(BadWeights, match=r"^alex\.pth does not fit"):
-        lpips.read(own / HEADS, own / HEADS)
+        lpips.read_lpips(own / HEADS, own / HEADS)
 
 
 @pytest.fixture
@@ -209,12 +209,12 @@ def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: py
         parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
     monkeypatch.setattr(catalog, "METRIC_FILES", {"lpips": parts})
     loaded = finish(fetch_judges(["lpips"])).loaded["lpips"]
-    assert lpips.load() is loaded
+    assert lpips.load_lpips() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)
 
 
 def test_damaged_numbers_are_no_score(files: Path, network: Lpips) -> None:
-    broken = lpips.read(files / HEADS, files / BACKBONE)
+    broken = lpips.read_lpips(files / HEADS, files / BACKBONE)
     for parameter in broken.parameters():
         parameter.data.fill_(float("nan"))
     x, y = pair("shapes", 64, 64)

@@ -80,7 +80,7 @@ def test_equal_pictures_are_1() -> None:
 
 def test_an_odd_edge_counts_twice() -> None:
     plane = np.array([[0, 2, 4], [2, 4, 8], [10, 20, 30]], np.uint8)
-    np.testing.assert_array_equal(ssim.halved(plane), [[2, 6], [15, 30]])
+    np.testing.assert_array_equal(ssim.halve(plane), [[2, 6], [15, 30]])
 
 
 @pytest.mark.parametrize("size", [(10, 40), (40, 10)], ids=str)

@@ -76,7 +76,7 @@ def test_a_codebook_is_looked_up_in_pieces(ldm: DiffusionUpscaler, monkeypatch: 
     with torch.inference_mode():
         expected, *_ = autoencoder.quantize(latents)
         monkeypatch.setattr(decoder, "LOOKED_UP", 3)
-        entries = decoder._look_up(autoencoder.quantize.embedding.weight, latents)
+        entries = decoder.look_up_codes(autoencoder.quantize.embedding.weight, latents)
     torch.testing.assert_close(entries, expected)
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
 from pipelines.measuring.contenders import Contender
-from pipelines.measuring.plan import Plan, Subject, subjects
+from pipelines.measuring.plan import Plan, Subject, list_subjects
 from pipelines.measuring.protocol import Trial, as_scored
 from pipelines.measuring.rows import Row
-from pipelines.measuring.run import trial_of
+from pipelines.measuring.run import read_trial
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.model import Report
-from pipelines.report.outputs import Outputs, in_colour
+from pipelines.report.outputs import Outputs, to_rgb
 from pipelines.runs import Run, prefix_notes
 
 MOST_SHOWN = 3  # pictures in a report: a file to send to somebody
@@ -37,7 +37,7 @@ def make_sections(report: Report, plan: Plan, outputs: Outputs) -> Run[list[Pict
     return found
 
 
-def kept_sections(report: Report, outputs: Outputs) -> Iterator[PictureSection]:
+def read_kept_sections(report: Report, outputs: Outputs) -> Iterator[PictureSection]:
     """The same of what was kept alone; a picture of which nothing was is left out."""
     for subject in choose_subjects(outputs.pictures, report.rows):
         small, results = outputs.small(subject), outputs.results(subject, report.rows)
@@ -64,27 +64,27 @@ def choose_subjects(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Su
 
 def _section(report: Report, plan: Plan, outputs: Outputs, subject: Subject) -> Run[PictureSection]:
     _check_unchanged(subject)
-    trial = yield from trial_of(subject, plan)
+    trial = yield from read_trial(subject, plan)
     kept = {row.model for row in outputs.results(subject, report.rows)}
     rows = {row.model: row for row in report.rows if row.picture == subject.picture and row.error is None}
     for contender in plan.contenders:
         if contender.key in rows and contender.key not in kept:
             yield from _make_again(contender, trial, rows[contender.key], outputs, subject)
     by_model = {row.model: load for row, load in outputs.results(subject, report.rows).items()}
-    original = None if trial.reference is None else in_colour(trial.reference)
+    original = None if trial.reference is None else to_rgb(trial.reference)
     in_order = {each.key: by_model[each.key] for each in plan.contenders if each.key in by_model}
-    return picture_section(subject.name, original, in_colour(as_scored(trial.low)), in_order)
+    return picture_section(subject.name, original, to_rgb(as_scored(trial.low)), in_order)
 
 
 def _check_unchanged(subject: Subject) -> None:
-    """Raise BadPicture where the file is gone, or is not the one that was measured."""
-    now, _ = subjects([subject.path])
+    """Raises BadPicture where the file is gone, or is not the one that was measured."""
+    now, _ = list_subjects([subject.path])
     if [each.sha256 for each in now] != [subject.sha256]:
         raise BadPicture("The file was changed after it was measured.")
 
 
 def _make_again(contender: Contender, trial: Trial, row: Row, outputs: Outputs, subject: Subject) -> Run[None]:
-    """Keep the output that the row is of.
+    """Keeps the output that the row is of.
 
     Raises BadWeights where the files of the model are others by now, CannotWrite where there is no room for it.
     """

@@ -11,7 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Weights
 from pipelines.catalog.settings import Settings
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import Plan, contenders, no_judges, subjects
+from pipelines.measuring.run import Plan, list_subjects, no_judges, resolve_contenders
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
 from pipelines.weights.local import BUNDLED, Found, find
@@ -73,8 +73,8 @@ def test_tiles_equal_the_whole(key: str, scale: int) -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_swift_beats_srcnn_and_srcnn_beats_bicubic(scale: int, tmp_path: Path) -> None:
     """On the example photographs, none of which they were trained on."""
-    models = contenders("round-trip", scale, ["bicubic", "srcnn", "swift"], [])
-    pictures, _ = subjects([each.path for each in EXAMPLES if each.name in ("face", "building")])
+    models = resolve_contenders("round-trip", scale, ["bicubic", "srcnn", "swift"], [])
+    pictures, _ = list_subjects([each.path for each in EXAMPLES if each.name in ("face", "building")])
     rows = finish(
         benchmark.run(Plan("round-trip", scale, "bicubic", models, repeats=0), pictures, no_judges("not asked for"))
     )

@@ -13,7 +13,7 @@ from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
-from pipelines.measuring.run import Plan, Scored, contenders, no_judges
+from pipelines.measuring.run import Plan, Scored, no_judges, resolve_contenders
 from pipelines.runs import Step, finish
 from pipelines.upscalers.loading import load
 from tests.conftest import smooth
@@ -59,9 +59,9 @@ def test_a_setting_that_no_stage_takes_is_refused() -> None:
 def test_they_are_compared_with_others(tmp_path: Path) -> None:
     """Without words, by the seed 0; and what was measured once is not measured again."""
     images.write(Picture(smooth(64, 72)), tmp_path / "one.png")
-    pictures, _ = benchmark.subjects([tmp_path])
+    pictures, _ = benchmark.list_subjects([tmp_path])
     chains = [[Stage("sd-x4", 4), Stage(second, 2)] for second in ("sd-x2", "real-esrgan")]
-    plan = Plan("chained-8x", 8, "bicubic", contenders("chained-8x", 8, [], chains), repeats=1)
+    plan = Plan("chained-8x", 8, "bicubic", resolve_contenders("chained-8x", 8, [], chains), repeats=1)
     rows = finish(benchmark.run(plan, pictures, no_judges("lpips is left out")))
     assert [row.model for row in rows] == ["bicubic", "sd-x4:4,sd-x2:2", "sd-x4:4,real-esrgan:2"]
     assert all(row.error is None and row.scores["psnr"] is not None for row in rows)

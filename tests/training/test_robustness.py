@@ -44,7 +44,7 @@ def test_table_is_of_what_the_product_makes(
     first = np.asarray(Image.open(folder / "0.png"))[4:44, 12:52]
     low = degrade(first, 2, Degradation("area"))
     nearest = low.repeat(2, axis=0).repeat(2, axis=1)
-    np.testing.assert_array_equal(robustness.by_model("nearest", 2, low), nearest)
+    np.testing.assert_array_equal(robustness.enlarge_by_model("nearest", 2, low), nearest)
 
 
 def test_a_file_that_is_in_no_table_is_only_printed(
@@ -59,7 +59,7 @@ def test_a_file_that_is_in_no_table_is_only_printed(
     robustness.main([str(folder), "--scale", "2", "--models", "bicubic", "--files", file, "--crop", "40"])
     assert "| shrunk by | bicubic | lanczos | tried |" in capsys.readouterr().out
     low = np.random.default_rng(0).integers(0, 256, (12, 15, 3), np.uint8)
-    _, enlarge = robustness.by_file(folder / "tried.safetensors")
+    _, enlarge = robustness.read_candidate(folder / "tried.safetensors")
     with torch.no_grad():
         plain = network(torch.from_numpy(low).permute(2, 0, 1)[None].float() / 255)[0].permute(1, 2, 0).numpy()
     assert np.abs(enlarge(low) - plain.clip(0, 1) * 255).max() <= 2
@@ -67,4 +67,4 @@ def test_a_file_that_is_in_no_table_is_only_printed(
 
 def test_distance_is_to_the_better_kernel() -> None:
     scores = {"bicubic": 30.0, "lanczos": 30.5, "swift": 31.25}
-    assert robustness.line("area", scores) == ["area", "30.00", "30.50", "31.25 (+0.75)"]
+    assert robustness.describe_case("area", scores) == ["area", "30.00", "30.50", "31.25 (+0.75)"]

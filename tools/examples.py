@@ -77,7 +77,7 @@ def draw_boat() -> Image.Image:
 
 
 def main() -> None:
-    """Writes every example beside this file."""
+    """Writes every example where the page finds it."""
     pictures = {
         "face": crop_photograph("astronaut", (128, 0, 352, 224)),
         "page": draw_page(),

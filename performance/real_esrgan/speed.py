@@ -170,12 +170,17 @@ class _Timed(Forward):
 
     def __init__(self, usual: Forward) -> None:
         self.usual, self.seconds = usual, 0.0
+        self.device, self.notes = usual.device, usual.notes
 
     def __call__(self, batch: Pixels) -> Pixels:
         start = time.perf_counter()
         made = self.usual(batch)
         self.seconds += time.perf_counter() - start
         return made
+
+    @property
+    def nbytes(self) -> int:
+        return self.usual.nbytes
 
     def release(self) -> None:
         self.usual.release()

@@ -3,7 +3,7 @@ const OPPOSITE = { ascending: "descending", descending: "ascending" };
 const EDGE = 8; // px between an explanation and the window's edge
 
 const orders = new Map(); // a table's name to the column that it is sorted by, and the direction
-let told = null; // the head whose explanation is in sight
+let explained = null; // the head whose explanation is in sight
 
 // --- sorting ---
 
@@ -51,24 +51,24 @@ const turn = (head) => {
 const tipOf = (head) => head?.querySelector("[role=tooltip]");
 
 const place = () => {
-    const tip = tipOf(told);
+    const tip = tipOf(explained);
     if (!tip) return;
-    const { left, top, bottom } = told.getBoundingClientRect();
+    const { left, top, bottom } = explained.getBoundingClientRect();
     const above = top - tip.offsetHeight;
     tip.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - tip.offsetWidth - EDGE))}px`;
     tip.style.top = `${above >= EDGE ? above : bottom}px`; // the rows below stay in sight where there is room
 };
 
 const hide = () => {
-    tipOf(told)?.hidePopover();
-    told = null;
+    tipOf(explained)?.hidePopover();
+    explained = null;
 };
 
 const show = (head) => {
-    if (head === told) return;
+    if (head === explained) return;
     hide();
     if (!tipOf(head)) return;
-    told = head;
+    explained = head;
     tipOf(head).showPopover();
     place();
 };
@@ -79,12 +79,12 @@ const byKeys = (head) => head?.querySelector("button").matches(":focus-visible")
 element.addEventListener("pointerover", (event) => headOf(event.target) && show(headOf(event.target)));
 element.addEventListener("pointerout", (event) => {
     // A finger leaves as it lifts: what it showed stays until it taps elsewhere.
-    if (event.pointerType === "touch" || headOf(event.relatedTarget) === told || byKeys(told)) return;
+    if (event.pointerType === "touch" || headOf(event.relatedTarget) === explained || byKeys(explained)) return;
     hide();
 });
 element.addEventListener("focusin", (event) => byKeys(headOf(event.target)) && show(headOf(event.target)));
 element.addEventListener("focusout", hide);
-document.addEventListener("pointerdown", (event) => headOf(event.target) !== told && hide());
+document.addEventListener("pointerdown", (event) => headOf(event.target) !== explained && hide());
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 addEventListener("scroll", place, { capture: true, passive: true });
 addEventListener("resize", place);

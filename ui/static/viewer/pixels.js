@@ -51,6 +51,6 @@ const pointAt = (spot) => {
     const inside = spot && spot.x >= 0 && spot.y >= 0 && spot.x < size.width && spot.y < size.height;
     view.spot = inside ? spot : null;
     clearTimeout(resting);
-    resting = setTimeout(fetchSpot, REST);
+    resting = setTimeout(fetchSpot, FETCH_AFTER);
     redraw();
 };

@@ -2,13 +2,13 @@
 // ui/widgets/viewer.py, so all of them see what is declared here.
 
 // A zoom of 1 is one pixel of the first picture on one pixel of the screen.
-const KEPT = 192; // decoded tiles, of 1 MB each
-const AT_ONCE = 8; // tiles being fetched
+const MOST_TILES = 192; // decoded tiles, of 1 MB each
+const MOST_FETCHING = 8; // tiles being fetched
 const CLOSEST = 32; // the largest zoom
 const ZOOM_STEP = 1.25;
 const PAN_STEP = 0.1; // of a pane
-const QUIET = 700; // milliseconds without a movement until it is said where the view is
-const REST = 80; // milliseconds that the pointer stays until the pixels under it are fetched
+const SAY_AFTER = 700; // milliseconds without a movement until it is said where the view is
+const FETCH_AFTER = 80; // milliseconds that the pointer stays until the pixels under it are fetched
 const HEATS = {
     error: "|result − original|, the largest of red, green and blue",
     consistency: "|result shrunk again − small picture|, the largest of red, green and blue",

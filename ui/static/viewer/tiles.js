@@ -27,7 +27,7 @@ const load = async (url) => {
     }
     fetching.delete(url);
     for (const old of tiles.keys()) {
-        if (tiles.size <= KEPT) break;
+        if (tiles.size <= MOST_TILES) break;
         if (inSight.has(old)) continue;
         tiles.get(old).close();
         tiles.delete(old);
@@ -37,7 +37,7 @@ const load = async (url) => {
 
 const loadWanted = () => {
     for (const url of wanted) {
-        if (fetching.size >= AT_ONCE) break;
+        if (fetching.size >= MOST_FETCHING) break;
         if (!fetching.has(url)) load(url);
     }
     const busy = String(wanted.length > 0);

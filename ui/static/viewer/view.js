@@ -19,7 +19,7 @@ const moved = () => {
     keepInside();
     redraw();
     clearTimeout(saying);
-    saying = setTimeout(say, QUIET);
+    saying = setTimeout(say, SAY_AFTER);
 };
 
 const pan = (dx, dy) => {

@@ -18,6 +18,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth, visit
+from tests.support.visitor import watch_console
 
 STAGES = [Stage("espcn", 4), Stage("espcn", 2)]
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
@@ -73,14 +74,12 @@ def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Itera
     """The tab, opened; `parametrize` it with (width, colour scheme). The console must stay empty."""
     width, scheme = getattr(request, "param", (1280, "light"))
     with visit(browser, width, scheme, served) as page:
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        messages = watch_console(page, "error", "warning")
         page.goto(served)
         page.get_by_role("tab", name="Chained 8x").click()
         expect(button(page, "Run")).to_be_enabled()
         yield page
-        assert set(said) <= {GRADIOS_OWN}
+        assert set(messages) <= {GRADIOS_OWN}
 
 
 def button(page: Page, name: str) -> Locator:

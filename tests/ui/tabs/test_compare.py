@@ -24,6 +24,7 @@ from pipelines.measuring.run import METRICS, Plan, list_subjects, no_judges, res
 from pipelines.runs import finish
 from tests.conftest import smooth, tiny_networks, visit
 from tests.pipelines.cli.test_main import run
+from tests.support.visitor import watch_console
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.tabs import chained
@@ -233,14 +234,12 @@ def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Itera
     """The tab, opened; `parametrize` it with (width, colour scheme). No request may leave this machine."""
     width, scheme = getattr(request, "param", (1280, "light"))
     with visit(browser, width, scheme, served) as page:
-        told: list[str] = []
-        page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: told.append(str(error)))
+        messages = watch_console(page)
         page.goto(served)
         page.get_by_role("tab", name="Compare").click()
         expect(button(page, "Compare")).to_be_enabled()
         yield page
-        assert told == []
+        assert messages == []
 
 
 def button(page: Page, name: str) -> Any:

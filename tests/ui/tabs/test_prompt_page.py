@@ -20,6 +20,7 @@ from pipelines.runs import finish
 from tests.conftest import serving, smooth, visit
 from tests.support import published
 from tests.support.hub import LoopbackHub
+from tests.support.visitor import watch_console
 
 TO_LOAD = 60_000  # ms for a run that loads torch and the network first, on a busy machine
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
@@ -36,12 +37,10 @@ def page(browser: Browser, painting: str, request: pytest.FixtureRequest) -> Ite
     """The tab, opened; `parametrize` it with (width, colour scheme). The console must stay empty."""
     width, scheme = getattr(request, "param", (1280, "light"))
     with visit(browser, width, scheme, painting) as page:
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        messages = watch_console(page, "error", "warning")
         open_tab(page, painting)
         yield page
-        assert set(said) <= {GRADIOS_OWN}
+        assert set(messages) <= {GRADIOS_OWN}
 
 
 def open_tab(page: Page, address: str) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from pipelines.measuring.rows import Row, find_metric
 from tests.conftest import free_port, visit
 from tests.support.rows import row, several
+from tests.support.visitor import watch_console
 from ui.examples import STATIC
 from ui.theme import THEME
 from ui.widgets.results import place_panel, render_details, render_results
@@ -163,14 +164,12 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     """The results of all rows; `parametrize` it with (width, colour scheme). The console must stay empty."""
     width, scheme = getattr(request, "param", (1280, "light"))
     with visit(browser, width, scheme, address) as page:
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        messages = watch_console(page, "error", "warning")
         page.goto(address)
         give(page, "All")
         expect(page.locator(".verdict")).to_be_visible()
         yield page
-        assert said == []
+        assert messages == []
 
 
 def give(page: Page, name: str) -> None:

@@ -16,6 +16,7 @@ from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, compute_h
 from pipelines.runs import finish
 from tests.conftest import free_port, visit
 from tests.support.pictures import ramp
+from tests.support.visitor import watch_console
 from ui.theme import THEME
 from ui.widgets.viewer import VIEWER_FILES, VIEWER_SCRIPTS, Pane, View, Viewer, tiles_folder
 
@@ -82,13 +83,11 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     """The viewer, opened and drawn; `parametrize` it with (width, colour scheme). The console must stay empty."""
     width, scheme = getattr(request, "param", (1280, "light"))
     with visit(browser, width, scheme, address) as page:
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
+        messages = watch_console(page, "error", "warning")
         page.goto(address)
         settle(page)
         yield page
-        assert said == []
+        assert messages == []
 
 
 def settle(page: Page) -> None:

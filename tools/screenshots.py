@@ -31,9 +31,11 @@ def serve_page() -> Iterator[str]:
     command = [sys.executable, "-u", "app.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PORT": port}) as server:
         assert server.stdout is not None
-        next(line for line in server.stdout if "http://" in line)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+        try:
+            next(line for line in server.stdout if "http://" in line)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 def shoot_upscale(browser: Browser, url: str, scheme: Scheme, width: int) -> bytes:
@@ -43,7 +45,7 @@ def shoot_upscale(browser: Browser, url: str, scheme: Scheme, width: int) -> byt
     )
     page = context.new_page()
     page.goto(url + SHOWN_STATE)
-    expect(page.locator("#facts")).to_contain_text("1152 × 960")
+    expect(page.locator("#facts")).to_contain_text("1152 × 960", timeout=60_000)  # it loads the libraries first
     expect(page.locator(".plan")).to_contain_text("1152 × 960")
     if width < 640:
         page.locator("#actions").evaluate("each => each.scrollIntoView()")

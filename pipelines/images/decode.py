@@ -11,7 +11,6 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
-    Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
@@ -22,7 +21,8 @@ from PIL import (
 from pipelines.errors import BadPicture
 from pipelines.images import metadata, png
 from pipelines.images.picture import Picture, Pixels, strip_height
-from pipelines.images.samples import EncodedFile, Opener, read_samples
+from pipelines.images.samples import EncodedFile, Opener, Samples, read_samples
+from pipelines.images.tiff.read import read_tiff, read_tiff_size
 
 # Pillow's own classes rather than Image.open: that one warns and fails by a process-wide limit, which gradio may rely
 # on and which is not ours to change.
@@ -49,6 +49,8 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     before anything is decoded, to raise what it likes.
     """
     file = _recognised(data, name)
+    if file.format == "TIFF":
+        return _picture(*read_tiff(data, name, check_size))
     image = file.open()
     check_size(*image.size)
     notes = _first_of(file, image)
@@ -59,17 +61,24 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     if file.format == "BMP" and samples.alpha is None and metadata.is_masked_bmp(data):
         notes += ("its transparency cannot be read and was left out",)
     icc = png.read_profile(data, _LONGEST_PROFILE + 1) if file.format == "PNG" else image.info.get("icc_profile")
-    if image.mode in ("CMYK", "LAB"):
+    if image.mode == "CMYK":
         icc = None
+    return _picture(samples, 1, icc, _exif(image), notes)
+
+
+def _picture(
+    samples: Samples, orientation: int, icc: bytes | None, exif: bytes | None, notes: tuple[str, ...]
+) -> Picture:
+    """A picture turned upright, by its EXIF block or as told, with a profile that fits it."""
     if icc is not None and len(icc) > _LONGEST_PROFILE:
         icc = None
         notes += (f"its colour profile is longer than {_LONGEST_PROFILE // 1_000_000} MB and was left out",)
     if icc is not None and not metadata.is_profile_of(icc, b"GRAY" if samples.colour.ndim == 2 else b"RGB "):
         icc = None
         notes += ("its colour profile does not fit it and was left out",)
-    exif, orientation = _exif(image), 1
     if exif is not None:
-        exif, orientation = metadata.turn_exif_upright(exif)
+        exif, found = metadata.turn_exif_upright(exif)
+        orientation = orientation if orientation > 1 else found
         if exif is None:
             notes += ("its EXIF block is broken and was left out",)
     return Picture(
@@ -85,7 +94,10 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
 
 def read_upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
     """Width and height of what `decode` would give, from the header alone. Raises BadPicture as far as that tells."""
-    image = _recognised(data, name).open()
+    file = _recognised(data, name)
+    if file.format == "TIFF":
+        return read_tiff_size(data, name, check_size)
+    image = file.open()
     check_size(*image.size)
     exif = _exif(image)
     turned = exif is not None and metadata.turn_exif_upright(exif)[1] >= 5
@@ -103,15 +115,11 @@ def _recognised(data: bytes, name: str) -> EncodedFile:
 def _first_of(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[str, ...]:
     if file.format == "GIF":
         return metadata.describe_first_of(metadata.count_gif_frames(file.data), "frames")
-    if file.format == "TIFF":
-        return metadata.describe_first_of(metadata.count_tiff_pages(file.data), "pages")
     return metadata.describe_first_of(getattr(image, "n_frames", 1), "pictures" if file.format == "JPEG" else "frames")
 
 
 def _exif(image: ImageFile.ImageFile) -> bytes | None:
-    """The file's EXIF block as it stands; for TIFF, which is one itself, a block of what describes the picture."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return _tiff_exif(image)
+    """The file's EXIF block as it stands."""
     block = image.info.get("exif")
     if block is None and "Raw profile type exif" in image.info:
         # ImageMagick's way for PNG: a text of three lines of heading, then hexadecimal digits.
@@ -120,23 +128,6 @@ def _exif(image: ImageFile.ImageFile) -> bytes | None:
         except ValueError:
             return b""
     return block
-
-
-_DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)  # description, maker, resolution, date, author
-_SUBDIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
-
-
-def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
-    kept = Image.Exif()
-    try:
-        source = image.getexif()
-        kept.update({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
-        for tag in _SUBDIRECTORIES:
-            if fields := source.get_ifd(tag):
-                kept.get_ifd(tag).update(fields)
-        return kept.tobytes() if len(kept) else None
-    except Exception:  # Tags of the wrong type fail in Pillow in many ways: an empty block then counts as broken.
-        return b""
 
 
 def _upright(samples: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

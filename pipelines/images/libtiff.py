@@ -22,17 +22,24 @@ def forget_errors() -> None:
 def met_broken_pixels() -> bool:
     """Returns whether a decoder of libtiff reported an error in this thread since `forget_errors`.
 
-    Odd metadata does not count.
+    Of a fax a warning counts as well: of rows that are too short or too long libtiff only warns. Odd metadata does not.
     """
     return bool(_thread.broken)
 
 
 def _note(module: bytes | None, _format: bytes | None, _arguments: int | None) -> None:
-    if module is not None and module.endswith(b"Decode"):
+    if module is not None and b"Decode" in module:
         _thread.broken = True
 
 
-_handler = _Handler(_note)  # kept for as long as libtiff may call it
+def _note_warning(module: bytes | None, _format: bytes | None, _arguments: int | None) -> None:
+    if module is not None and module.startswith(b"Fax"):
+        _thread.broken = True
+
+
+_handlers = _Handler(_note), _Handler(_note_warning)  # kept for as long as libtiff may call them
 # A Pillow that was built with libtiff inside, as on Windows, does not show the function: there it goes on printing.
 with suppress(AttributeError):
-    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_handler)
+    _libtiff = ctypes.CDLL(_imaging.__file__)
+    _libtiff.TIFFSetErrorHandler(_handlers[0])
+    _libtiff.TIFFSetWarningHandler(_handlers[1])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 MOST_COUNTED = 1000  # frames, or pages: a hostile file can hold millions
 
-_ORIENTATION, _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 0x0112, 0x0102, 0x0153
+_ORIENTATION = 0x0112
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 _AV1_CONFIGURATION = re.compile(rb"av1C\x81.(.)", re.DOTALL)
@@ -34,11 +34,6 @@ def count_gif_frames(data: bytes) -> int:
     return sum(1 for _ in islice(_gif_images(data), MOST_COUNTED))
 
 
-def count_tiff_pages(data: bytes) -> int:
-    """Counts the directories that a TIFF file chains, up to MOST_COUNTED."""
-    return sum(1 for _ in islice(_directories(data), MOST_COUNTED))
-
-
 def is_masked_bmp(data: bytes) -> bool:
     """Returns whether a BMP header names bits of each pixel as alpha (BI_BITFIELDS, from version 3 on)."""
     size, compression, alpha_mask = (int.from_bytes(data[at : at + 4], "little") for at in (14, 30, 66))
@@ -51,13 +46,6 @@ def read_avif_depth(data: bytes) -> int:
     if found is None or not found[1][0] & 0x40:
         return 8
     return 12 if found[1][0] & 0x20 else 10
-
-
-def is_deep_tiff(data: bytes) -> bool:
-    """Returns whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
-    fields = next(_fields(data), {})
-    bits, form = (_integer(data, fields.get(tag)) for tag in (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
-    return form == 3 or (bits or 0) > 16
 
 
 def turn_exif_upright(block: bytes) -> tuple[bytes | None, int]:

@@ -22,7 +22,7 @@ def forget_errors() -> None:
 def met_broken_pixels() -> bool:
     """Returns whether a decoder of libtiff reported an error in this thread since `forget_errors`.
 
-    Of a fax a warning counts as well: of rows that are too short or too long libtiff only warns. Odd metadata does not.
+    Odd metadata does not count, nor do warnings, which Pillow turns off.
     """
     return bool(_thread.broken)
 
@@ -32,14 +32,7 @@ def _note(module: bytes | None, _format: bytes | None, _arguments: int | None) -
         _thread.broken = True
 
 
-def _note_warning(module: bytes | None, _format: bytes | None, _arguments: int | None) -> None:
-    if module is not None and module.startswith(b"Fax"):
-        _thread.broken = True
-
-
-_handlers = _Handler(_note), _Handler(_note_warning)  # kept for as long as libtiff may call them
+_handler = _Handler(_note)  # kept for as long as libtiff may call it
 # A Pillow that was built with libtiff inside, as on Windows, does not show the function: there it goes on printing.
 with suppress(AttributeError):
-    _libtiff = ctypes.CDLL(_imaging.__file__)
-    _libtiff.TIFFSetErrorHandler(_handlers[0])
-    _libtiff.TIFFSetWarningHandler(_handlers[1])
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_handler)

@@ -30,8 +30,8 @@ NAMES = {6: "old JPEG", 9: "JBIG", 10: "JBIG", 32766: "NeXT", 32809: "ThunderSca
          34661: "JBIG", 34676: "SGI Log", 34677: "SGI Log", 34712: "JPEG 2000", 34713: "Nikon", 34887: "LERC",
          34892: "lossy JPEG", 34933: "PNG", 50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
 
-_CUT = "is damaged or cut short: a strip or tile holds too few pixels"
-_DAMAGED = "is damaged: a strip or tile cannot be decoded"
+CUT = "is damaged or cut short: a strip or tile holds too few pixels"
+DAMAGED = "is damaged: a strip or tile cannot be decoded"
 _MOST_LZMA_MEMORY = 100_000_000
 
 
@@ -60,9 +60,9 @@ def expand(compression: int, piece: bytes, shape: Shape) -> bytes:
         elif compression == LZMA:
             piece = lzma.LZMADecompressor(memlimit=_MOST_LZMA_MEMORY).decompress(piece, shape.size)
     except (zlib.error, lzma.LZMAError, EOFError) as error:
-        raise Unreadable(_DAMAGED) from error
+        raise Unreadable(DAMAGED) from error
     if len(piece) < shape.size:
-        raise Unreadable(_CUT)
+        raise Unreadable(CUT)
     return piece[: shape.size]
 
 
@@ -72,42 +72,25 @@ def expand_all(compression: int, pieces: Sequence[bytes], shape: Shape) -> npt.N
     libtiff fails where one of these ends early. It is given a file of bytes without any other tag than it needs.
     """
     rows = shape.rows * len(pieces)
-    file = _tiff_around(compression, pieces, shape.row_bytes, rows, shape.rows, 8, 0)
-    return np.asarray(_by_libtiff(file, "L", shape.row_bytes, rows)).reshape(len(pieces), shape.rows, shape.row_bytes)
+    file = wrap_in_tiff(compression, pieces, shape.row_bytes, rows, shape.rows, 8, 0)
+    return np.asarray(decode_by_libtiff(file, "L", shape.row_bytes, rows)).reshape(
+        len(pieces), shape.rows, shape.row_bytes
+    )
 
 
-def expand_faxes(compression: int, pieces: Sequence[bytes], shape: Shape, options: int) -> npt.NDArray[np.uint8]:
-    """Fax strips or tiles of one shape (ITU-T T.4 and T.6), (pieces, rows, row_bytes) bytes of eight pixels each.
-
-    libtiff says "decoded" where a fax ends early, and decodes all strips into one buffer. So each strip follows one
-    that is known, white at first and black the second time: what then differs was never written.
-    """
-    rows = 2 * shape.rows * len(pieces)
-    seen = []
-    for colour in (0, 1):
-        known = _plain_fax(compression, shape, options, colour)
-        both = [each for piece in pieces for each in (known, piece)]
-        file = _tiff_around(compression, both, shape.width, rows, shape.rows, 1, options)
-        image = _by_libtiff(file, "1", shape.width, rows)
-        packed = np.frombuffer(image.tobytes("raw", "1"), np.uint8)
-        seen.append(packed.reshape(len(pieces), 2, shape.rows, shape.row_bytes)[:, 1])
-    if not np.array_equal(seen[0], seen[1]):
-        raise Unreadable(_CUT)
-    return seen[0]
-
-
-def _by_libtiff(file: bytes, mode: str, width: int, height: int) -> Image.Image:
+def decode_by_libtiff(file: bytes, mode: str, width: int, height: int) -> Image.Image:
+    """The picture in a file of `wrap_in_tiff`, of Pillow's mode "L" or "1", by libtiff's decoders alone."""
     libtiff.forget_errors()
     try:
         image = Image.frombytes(mode, (width, height), file, "libtiff", (mode, "", 0, 8))
     except (ValueError, OSError) as error:
-        raise Unreadable(_DAMAGED) from error
+        raise Unreadable(DAMAGED) from error
     if libtiff.met_broken_pixels():
-        raise Unreadable(_DAMAGED)
+        raise Unreadable(DAMAGED)
     return image
 
 
-def _tiff_around(
+def wrap_in_tiff(
     compression: int, pieces: Sequence[bytes], width: int, height: int, rows: int, bits: int, options: int
 ) -> bytes:
     """A little-endian TIFF file of these strips of `rows` rows, one channel of `bits` bits, its directory at byte 8."""
@@ -129,23 +112,6 @@ def _tiff_around(
     return b"".join((b"II*\0\x08\0\0\0", struct.pack("<H", entries), directory, bytes(4), values, *pieces))
 
 
-def _plain_fax(compression: int, shape: Shape, options: int, colour: int) -> bytes:
-    """A strip of one colour, every row coded by itself; for T.6, which cannot, by libtiff."""
-    kind, rows = ("group4", shape.rows) if compression == 4 else ("tiff_ccitt", 1)
-    stream = BytesIO()
-    Image.new("1", (shape.width, rows), colour).save(stream, "TIFF", compression=kind, strip_size=1 << 30)
-    stream.seek(0)
-    with Image.open(stream) as image:
-        (at,), (size,) = image.tag_v2[273], image.tag_v2[279]  # type: ignore[attr-defined]
-    code = stream.getvalue()[at : at + size]
-    if compression == 3:
-        # An end of line, filled up so that it ends with its byte, and in two dimensions the bit for a row by itself.
-        code = (b"\0\3" if options & 1 else b"\0\1") + code
-    elif compression == 32771:
-        code += bytes(len(code) % 2)
-    return code if compression == 4 else code * shape.rows
-
-
 def decode_webp(piece: bytes, shape: Shape) -> npt.NDArray[np.uint8]:
     """One strip or tile that is a WebP file, (rows, width, channels)."""
     try:
@@ -154,7 +120,7 @@ def decode_webp(piece: bytes, shape: Shape) -> npt.NDArray[np.uint8]:
                 raise Unreadable("is damaged: the size of a strip or tile is not that of its WebP picture")
             return np.asarray(image.convert("RGBA" if shape.channels == 4 else "RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise Unreadable(_DAMAGED) from error
+        raise Unreadable(DAMAGED) from error
 
 
 def decode_jpeg(piece: bytes, tables: bytes, shape: Shape, most_rows: int, is_ycbcr: bool) -> npt.NDArray[np.uint8]:
@@ -177,7 +143,7 @@ def decode_jpeg(piece: bytes, tables: bytes, shape: Shape, most_rows: int, is_yc
                 image.tile = [image.tile[0]._replace(args=("CMYK", ""))]
             samples = np.asarray(image).reshape(height, width, shape.channels)
     except (OSError, ValueError, SyntaxError) as error:
-        raise Unreadable(_DAMAGED) from error
+        raise Unreadable(DAMAGED) from error
     return samples[: shape.rows, : shape.width]
 
 
@@ -202,7 +168,7 @@ def _check_jpeg(header: list[bytes], scans: bytes, shape: Shape, most_rows: int)
     """Width and height of a JPEG stream, at least the strip's. Raises Unreadable for those that TIFF does not allow."""
     frames = [each for each in header if 0xC0 <= each[1] <= 0xCF and each[1] not in (0xC4, 0xC8, 0xCC)]
     if len(frames) != 1 or len(frames[0]) < 10 or not scans:
-        raise Unreadable(_DAMAGED)
+        raise Unreadable(DAMAGED)
     depth, (height, width), channels = frames[0][4], struct.unpack(">HH", frames[0][5:9]), frames[0][9]
     if depth != 8 or frames[0][1] not in (0xC0, 0xC1):
         raise Unreadable("holds JPEG of a kind that cannot be read here: progressive, lossless or of 12 bits")

@@ -12,6 +12,7 @@ from pipelines.images.tiff import codecs
 from pipelines.images.tiff import layout as layouts
 from pipelines.images.tiff.codecs import Shape
 from pipelines.images.tiff.directories import Directory, Unreadable
+from pipelines.images.tiff.faxes import expand_faxes
 from pipelines.images.tiff.layout import YCBCR, Layout
 
 _BATCH = 1 << 25  # bytes that libtiff decodes at once
@@ -117,7 +118,7 @@ def _expanded(
         for start in range(first, after, step):
             some = stored[start : min(start + step, after)]
             if compression in codecs.FAXES:
-                batch = codecs.expand_faxes(compression, some, shape, options)
+                batch = expand_faxes(compression, some, shape, options)
             else:
                 batch = codecs.expand_all(compression, some, shape)
             yield from ((packed, shape) for packed in batch)

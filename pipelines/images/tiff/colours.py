@@ -23,12 +23,16 @@ def to_samples(directory: Directory, layout: Layout, stored: Stored) -> tuple[Sa
     notes: tuple[str, ...] = ()
     if left_out:
         notes = (f"{left_out} further channel{'s were' if left_out > 1 else ' was'} left out",)
+    if layout.bits < 8 and layout.photometric != PALETTE:
+        each = "pixel" if layout.channels == 1 else "channel"
+        notes += (f"{layout.bits} bit{'s' * (layout.bits > 1)} a {each} became 8",)
     alpha = None if layout.alpha is None else stored[..., layout.alpha]
     colour: npt.NDArray[Any] = stored[..., : layout.colours]
     if layout.is_premultiplied and alpha is not None:
         colour = _unmultiplied(colour, alpha, white)
     if layout.photometric == PALETTE:
         colour, full = _mapped(colour[..., 0], directory, layout.bits)
+        notes += ("indexed colours became full colour",)
         return Samples(colour, _rescaled(alpha, white, full), full), notes
     if layout.photometric in CONVERTED:
         rgb, said = _converted(colour, layout, directory)
@@ -88,8 +92,8 @@ def _converted(
     if profile is not None:
         image.info["icc_profile"] = profile[2]
     rgb, notes = to_srgb(image)
-    if layout.bits > 8:
-        notes += (f"{layout.bits} bits a channel were read as 8",)
+    if layout.bits == 16:
+        notes += ("16 bits a channel were read as 8",)
     return np.asarray(rgb), notes
 
 

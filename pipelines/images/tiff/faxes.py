@@ -90,7 +90,7 @@ def _encoded(compression: int, packed: bytes, width: int, height: int, shape: Sh
     image.save(stream, "TIFF", compression=_ENCODERS[compression], strip_size=shape.size)
     stream.seek(0)
     with TiffImagePlugin.TiffImageFile(stream) as file:
-        tags = file.tag_v2
+        tags = file.tag_v2  # type: ignore[attr-defined]
         places = list(zip(tags[273], tags[279], strict=True))
     data = stream.getvalue()
     return [data[at : at + size] for at, size in places]

@@ -23,9 +23,7 @@ from pipelines.images.tiff.directories import (
 )
 from pipelines.images.tiff.layout import CONVERTED, read_layout
 from pipelines.images.tiff.pieces import read_pixels
-
-_DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)  # description, maker, resolution, date, author
-_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+from pipelines.images.tiff.tags import DESCRIPTIVE, EXIF, GPS, INTEROPERABILITY, describe_left_out
 
 
 class TiffPicture(NamedTuple):
@@ -56,7 +54,7 @@ def read_tiff(data: bytes, name: str, check_size: Callable[[int, int], None]) ->
         _orientation(contents),
         None if profile is None else profile[2],
         _exif_block(contents.chosen),
-        _first_of(contents) + notes,
+        _first_of(contents) + notes + describe_left_out(contents.chosen),
     )
 
 
@@ -87,9 +85,9 @@ def _exif_block(directory: Directory) -> bytes | None:
     None without any; an empty one, which counts as broken, where one lies beyond the file or they are longer than it.
     """
     try:
-        fields = _fields(directory, _DESCRIPTIVE)
+        fields = _fields(directory, DESCRIPTIVE)
         below = {}
-        for tag in (_EXIF, _GPS):
+        for tag in (EXIF, GPS):
             inner = follow(directory, tag)
             if inner is not None and (found := _fields(inner, inner.tags())):
                 below[tag] = found
@@ -123,7 +121,7 @@ def _fields(directory: Directory, tags: tuple[int, ...] | list[int]) -> dict[int
     found, total = {}, 0
     for tag in dict.fromkeys(tags):
         field = directory.field(tag)
-        if field is None or field[0] > 12 or tag == _INTEROPERABILITY:
+        if field is None or field[0] > 12 or tag == INTEROPERABILITY:
             continue
         total += len(field[2])
         if total > len(directory.data):

@@ -331,3 +331,22 @@ def test_exif_and_place_are_kept_from_either_byte_order(order: str) -> None:
 @pytest.mark.parametrize("broken", [{34665: 9999}, {271: b"", 34665: 8}])
 def test_broken_exif_is_no_reason_to_refuse(broken: dict[int, Any]) -> None:
     np.testing.assert_array_equal(read(tiff(grey(2, 2) | broken, [bytes(4)])).pixels, np.zeros((2, 2, 3)))
+
+
+def test_what_tags_say_is_carried_or_told() -> None:
+    """A tag that the table does not know is told by its number."""
+    said = {269: b"name\0", 285: b"page\0", 316: b"host\0", 700: b"<x/>", 33723: b"iptc", 50000: b"x", 270: b"kept\0"}
+    picture = read(tiff(grey(2, 2) | said, [bytes(4)]))
+    assert picture.notes == (
+        "left out: the document's name, the page's name, the host computer, an XMP packet, IPTC captions, tag 50000",
+    )
+    assert picture.exif is not None and b"kept" in picture.exif
+    assert read(tiff(grey(2, 2) | {tag: 1 for tag in (256, 257, 278)}, [bytes(4)])).notes == ()
+    many = read(tiff(grey(2, 2) | {60000 + tag: 1 for tag in range(20)}, [bytes(4)]))
+    assert many.notes[0].endswith("tag 60007, 12 more")
+
+
+def test_what_few_bits_became_is_told() -> None:
+    for tags, note in ((grey(8, 1, t258=1), "1 bit a pixel became 8"), (grey(4, 1, t258=4), "4 bits a pixel became 8"),
+                       (grey(1, 1, t262=3, t320=[0] * 768), "indexed colours became full colour")):  # fmt: skip
+        assert read(tiff(tags, [bytes(4)])).notes == (note,)

@@ -32,13 +32,30 @@ CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
+# Whose tests start programs, servers or training runs, or run networks at length: folders and files of tests.
+SLOW = (
+    "docs/test_extending.py",
+    "docs/test_python.py",
+    "pipelines/cli",
+    "pipelines/upscalers/diffusion",
+    "pipelines/upscalers/test_network.py",
+    "tools",
+    "training",
+    "ui",
+)
+FAST = ("ui/jobs/test_offered.py", "ui/jobs/test_running.py", "ui/widgets/test_html.py", "ui/widgets/test_plans.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, as its fixtures tell: `make quick` leaves these out."""
+    """Mark each test by what it needs, as its fixtures and its place tell: `make quick` leaves these out."""
     for item in items:
         for name in ("browser", "assets"):
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)
+        place = item.path.relative_to(ROOT / "tests").as_posix()
+        if place.startswith(SLOW) and place not in FAST:
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

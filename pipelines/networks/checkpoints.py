@@ -38,7 +38,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     They need not be of one network yet: `build_network` checks that. Raises BadWeights, with the file's name.
     """
-    name, tensors = printable_name(path), read_tensors(path)
+    name, tensors = printable_name(path), read_tensors(path, _is_known)
     arch = _find_arch(tensors, name)
     if arch.rename is not None:
         names = arch.rename(tensors)
@@ -62,6 +62,10 @@ def build_network(state: State, name: str) -> Network:
         raise BadWeights(f"{name} {error}") from error
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _is_known(state: State) -> bool:
+    return any(arch.matches(state) for arch in ARCHS)
 
 
 def _find_arch(state: State, name: str) -> Arch:

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,7 +18,7 @@ from pipelines.images.resample import shrink_to
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import SMALLEST_WRITTEN, run_tiled
-from pipelines.phrasing import format_bytes
+from pipelines.phrasing import format_bytes, printable_name
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
 from pipelines.weights import fetch as store
@@ -46,6 +46,13 @@ CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the 
 TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
 SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
 FLOAT_BYTES = 4
+ARCHITECTURES = {  # of the published files, by the model's key
+    "swift": "Swift",
+    "srcnn": "Srcnn",
+    "real-esrgan": "RRDBNet",
+    "real-esrgan-general": "SRVGGNetCompact",
+    "real-esrgan-anime": "SRVGGNetCompact",
+}
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
 
@@ -115,8 +122,9 @@ class NetworkUpscaler:
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         forwards, twins = self.forwards(settings.denoise)
-        notes = [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         network, device = forwards.network, forwards.device
+        notes = _name_other(self.model, self.files, network)
+        notes += [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         feather = network.radius > AFFORDABLE_OVERLAP
         overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
@@ -238,6 +246,15 @@ class _Guarded:
             return made
         height, width = batch.shape[1] * self.scale, batch.shape[2] * self.scale
         return np.stack([shrink_to(each, height, width) for each in made])
+
+
+def _name_other(model: Model, files: Sequence[Found], network: "Network") -> list[str]:
+    """A note where the user's own file holds a network of another architecture than the one that the key stands for."""
+    made, usual = type(network).__name__, ARCHITECTURES.get(model.key)
+    if usual is None or made == usual:
+        return []
+    names = ", ".join(printable_name(file.path) for file in files)
+    return [f"{names} holds a network of another architecture than {model.name}: {made}"]
 
 
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:

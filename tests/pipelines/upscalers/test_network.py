@@ -105,6 +105,20 @@ def test_it_is_the_network(own_networks: Path) -> None:
     np.testing.assert_allclose(run("real-esrgan-anime", 4, pixels).pixels, once(compact(4, seed=2), pixels), atol=1e-5)
 
 
+def test_another_networks_file_is_told_for_what_it_is(tmp_path: Path) -> None:
+    """By the key alone a result would be taken for that of a model that never ran."""
+    own = loaded("swift", 4, saved(rrdb(4), tmp_path / "4x_own.pth"))
+    details = finish(enlarge(Picture(smooth(8, 8)), [own])).details
+    assert "4x_own.pth holds a network of another architecture than Swift: RRDBNet" in details.notes
+    assert not [note for note in run("swift", 4, smooth(8, 8)).notes if "architecture" in note]
+
+
+@pytest.mark.parametrize("key", sorted({key for key, _ in ROWS}))
+def test_a_models_own_architecture_is_not_told(key: str, own_networks: Path) -> None:
+    assert network.ARCHITECTURES[key] == type(loaded(key, 2).network).__name__
+    assert not [note for note in run(key, 2, smooth(8, 8)).notes if "architecture" in note]
+
+
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_smaller_scale_is_shrunk_and_said(scale: int, own_networks: Path) -> None:
     pixels = smooth(21, 30)

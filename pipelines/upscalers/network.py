@@ -151,7 +151,7 @@ class NetworkUpscaler:
             notes.append(f"{failed} too much for {device.dtype} and made again in float32")
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
-        notes += [*forwards.usual.notes, *([device.note] if device.note is not None else [])]
+        notes += [*forwards.usual.notes, *device.notes]
         height, width, _ = pixels.shape
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(

@@ -96,9 +96,8 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     _check_outputs(options, [picture.path for picture in pictures])
-    if others:
-        such = printable_name(others[0])
-        print(f"Not looked at, because not named as pictures are: {such}{_and_others(len(others) - 1)}.")
+    for line in benchmark.describe_passed_over(others):
+        print(line)
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
     if all(row.error for row in report.rows):
@@ -248,10 +247,6 @@ def _say(line: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(line)
-
-
-def _and_others(count: int) -> str:
-    return f" and {count} {'other' if count == 1 else 'others'}" if count else ""
 
 
 def _name(row: "Row") -> str:

@@ -28,7 +28,7 @@ from pipelines.measuring.metrics.scores import (
     no_judges,
     score,
 )
-from pipelines.measuring.plan import REPEATS, Plan, Subject, list_subjects
+from pipelines.measuring.plan import REPEATS, Plan, Subject, describe_passed_over, list_subjects
 from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
@@ -75,6 +75,7 @@ __all__ = [
     "check_size",
     "conclude",
     "describe_conditions",
+    "describe_passed_over",
     "fetch_judges",
     "fetch_weights",
     "find_metric",
@@ -192,7 +193,7 @@ def read_trial(subject: Subject, plan: Plan) -> Run[Trial]:
     protocol = find_protocol(plan.protocol)
     picture = images.read(subject.path, protocol.grows_by(plan.scale))
     trial = yield from protocol.make_trial(picture, plan.scale, plan.kernel)
-    return replace(trial, notes=(*picture.notes, *trial.notes))
+    return replace(trial, notes=(*subject.notes, *picture.notes, *trial.notes))
 
 
 def _scored(

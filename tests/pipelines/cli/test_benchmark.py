@@ -113,7 +113,7 @@ def test_what_cannot_run_is_said_and_the_rest_goes_on(
     assert errors["one.png", "bicubic"] is None and "ESPCN_x2.pb" in errors["one.png", "espcn"]
     assert "broken.png" in errors["broken.png", "bicubic"]
     out = capsys.readouterr().out
-    assert "Not looked at, because not named as pictures are: notes.txt.\n" in out
+    assert "Not looked at, because not named as images are: notes.txt.\n" in out
     assert "espcn x2 is not here: asking for 86 kB\n" in out
     assert "one.png  espcn x2  failed: ESPCN_x2.pb" in out
 

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,7 @@ from pipelines.images import door as images
 MOST_SECONDS, MOST_BYTES = 2.0, 300_000_000
 HANGS = 20.0  # seconds after which a file is given up
 SIZES = ((7, 5), (40, 24))
-KINDS = (  # format, mode, and how it is saved
+KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # format, mode, and how it is saved
     *(("PNG", mode, {}) for mode in ("L", "LA", "P", "RGB", "RGBA", "1", "I;16")),
     *(("JPEG", mode, options) for mode in ("L", "RGB", "CMYK") for options in ({}, {"progressive": True})),
     *(
@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
 
 def draw_seeds() -> dict[str, bytes]:
     """Whole files of every kind, by names that say what they are."""
-    made = {}
+    made: dict[str, bytes] = {}
     for kind, mode, options in KINDS:
         for width, height in SIZES:
             rows, columns = np.mgrid[:height, :width]

@@ -250,7 +250,9 @@ def test_five_hundred_pictures(tmp_path: Path) -> None:
     inside = tmp_path / "many"
     inside.mkdir()
     for number in range(500):
-        images.write(Picture(smooth(24, 24 + number % 7)), inside / f"{number:03}.png")
+        pixels = smooth(24, 24 + number % 7)
+        pixels[0, 0] = number % 250 / 255, number // 250, 0  # no two are the same
+        images.write(Picture(pixels), inside / f"{number:03}.png")
     path, page = tmp_path / "report.json", tmp_path / "report.html"
     code = run(
         "benchmark", inside, "--scale", 2, "--models", "nearest,bicubic", "--repeats", 0, "--json", path, "--html", page

@@ -82,6 +82,14 @@ def cpu_instructions() -> str:
     return (os.environ.get("ONEDNN_MAX_CPU_ISA") or "ALL").upper()
 
 
+def bound_kernel_cache(kernels: int) -> None:
+    """Lets oneDNN, in torch and in OpenVINO, keep that many kernels for later, unless somebody chose a number.
+
+    It counts where nothing has been computed by it in this process yet.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
+
+
 def preloaded() -> tuple[str, ...]:
     """The models that are loaded before the page opens, each as KEY:SCALE: UPSCALE_PRELOAD, with commas between."""
     given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", "").split(","))

@@ -17,6 +17,8 @@ from pipelines.phrasing import printable
 
 NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
 GPU_BATCHES = {"cuda": 4, "mps": 1}  # tiles that run at once
+# How many kernels oneDNN keeps, which it makes anew for each size of a tile: left at 1024, memory grows with each size.
+KEPT_KERNELS = 64
 # oneDNN's names for what a processor can do that include arithmetic with bfloat16.
 WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
 
@@ -57,6 +59,7 @@ def choose_device(light: bool = False) -> Device:
     """
     # On ZeroGPU a forked process has a GPU. Its parent has none, although torch says that it had.
     to_lend = environment.zero_gpu() and multiprocessing.parent_process() is None
+    environment.bound_kernel_cache(KEPT_KERNELS)
     make_torch_safe()
     return _choose_once(environment.exact(), not (light and to_lend), not to_lend, os.getpid())
 

@@ -1,8 +1,11 @@
 """OpenVINO computes what torch does, for any size, from several threads, and what it gave stays."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,7 @@ Planes = npt.NDArray[np.float32]
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (1, 2, 4, 8)}
 NETWORKS |= {f"compact x{s}": lambda s=s: compact(s) for s in (1, 2, 3, 4)}
 NETWORKS |= {f"swift x{s}": lambda s=s: swift(s) for s in (2, 3, 4)} | {"srcnn x3": lambda: srcnn(3)}
+ROOT = Path(__file__).parents[3]
 SIZES = [(2, 9, 14), (1, 1, 1), (1, 7, 1), (3, 5, 4)]  # batch, height, width, before they are made multiples
 
 
@@ -139,6 +143,28 @@ def test_memory_is_given_back_while_others_run(compiled: Compiled) -> None:
     finally:
         done.set()
         thread.join()
+
+
+GROWTH = """
+import numpy as np, psutil
+from pipelines.networks.devices import choose_device
+from pipelines.networks.forward import Forward
+from tests.support.networks import compact
+
+run = Forward(compact(4), choose_device())
+taken = []
+for side in [96, *range(16, 96)]:
+    run(np.zeros((1, side, 112 - side, 3), np.float32) if side < 96 else np.zeros((1, side, side, 3), np.float32))
+    run.release()
+    taken.append(psutil.Process().memory_info().rss)
+print(taken[-1] - taken[0])
+"""
+
+
+def test_memory_does_not_grow_with_each_size() -> None:
+    """In a process of its own, where nothing else allocates. OpenVINO left to itself takes a megabyte for each."""
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < 40_000_000, "96 MB where nothing bounds it"
 
 
 class Foreign(nn.Module):

@@ -111,6 +111,7 @@ class Model:
     # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
     # be read to know them.
     tiles: tuple[int, int] | None = None
+    blends: bool = True  # whether a pixel's colour may reach its neighbours', and one channel another
     light: bool = False  # so little work that no GPU is borrowed for it
 
     @property

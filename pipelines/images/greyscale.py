@@ -23,7 +23,7 @@ def is_grey(pixels: Pixels) -> bool:
         if np.maximum(spread, np.abs(red - blue)).max() > ROUNDING:
             return False
         rounded += int(np.count_nonzero(spread))
-    return rounded <= MOST_ROUNDED * height * width
+    return bool(rounded <= MOST_ROUNDED * height * width)
 
 
 def as_grey(pixels: Pixels) -> Pixels:

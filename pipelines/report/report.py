@@ -6,7 +6,7 @@ from pipelines.report.crops import MissingSection, PictureSection, Square, choos
 from pipelines.report.formats import format_row, from_json, to_csv, to_draft, to_json
 from pipelines.report.html import to_html
 from pipelines.report.model import Report, as_dict
-from pipelines.report.outputs import Outputs, as_shown, temporary_folder
+from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporary_folder
 from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
 from pipelines.report.sections import MOST_SHOWN, make_sections, read_kept_sections
@@ -36,6 +36,7 @@ __all__ = [
     "as_dict",
     "as_shown",
     "choose_places",
+    "colour_profile",
     "compare_reports",
     "count_pictures",
     "draw_charts",

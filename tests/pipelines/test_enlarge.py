@@ -17,7 +17,7 @@ from pipelines.enlarge import PLAIN_ALPHA, ROUNDED_GREY, Enlarged, enlarge
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images import resample
-from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
+from pipelines.images.picture import Picture, Pixels, Pixels8, quantise, to_uint8
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
@@ -228,6 +228,16 @@ def test_rounding_to_8_bits_for_a_network_is_said(own_weights: Path) -> None:
         for p in (smooth(12, 12), fine)
     ]
     assert said == [False, True]
+
+
+def test_a_network_of_8_bits_is_given_the_images_own_range(own_weights: Path) -> None:
+    """12 bits in 16 as microscopes write them: a sixteenth of the range keeps 256 levels, not 17, and its values."""
+    ramp = np.repeat(np.linspace(0, 4095 / 65535, 4096, dtype=np.float32).reshape(64, 64, 1), 3, axis=2)
+    done = enlarged(Picture(ramp, depth=16, grey=True), ("espcn", 2))
+    assert len(np.unique(quantise(done.picture.pixels, 16))) >= 200
+    expected = finish(resample.enlarge(ramp, 2, "bicubic"))
+    assert np.abs(done.picture.pixels - expected)[4:-4, 4:-4].mean() < 0.1 * ramp.max()
+    assert any("256 levels of its own range, 6.2 % of all" in note for note in done.details.notes)
 
 
 def test_a_chain_multiplies_its_scales_and_keeps_float_between(own_weights: Path) -> None:

@@ -69,6 +69,9 @@ def _choose_once(exact: bool, with_gpu: bool, to_try: bool, process: int) -> Dev
     """The choice. A GPU is only tried where it is `to_try`: of one that is to be lent, torch knows nothing yet."""
     import torch
 
+    # torch counts the processor's cores; threads beyond a container's quota only wait for each other.
+    if machine.cores() < torch.get_num_threads():
+        torch.set_num_threads(machine.cores())
     there: dict[Literal["cuda", "mps"], bool] = {
         "cuda": with_gpu and torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -141,4 +144,4 @@ def free_device_memory(device: Device) -> int:
         free, _ = torch.cuda.mem_get_info()
         # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
         return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return min(machine.free_memory(), machine.container_memory())
+    return machine.available_memory()

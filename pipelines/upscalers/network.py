@@ -53,6 +53,7 @@ ARCHITECTURES = {  # of the published files, by the model's key
     "real-esrgan-general": "SRVGGNetCompact",
     "real-esrgan-anime": "SRVGGNetCompact",
 }
+RESULT_BYTES = 3 * FLOAT_BYTES + 4  # of a pixel of the result, and of it encoded
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
 
@@ -128,7 +129,8 @@ class NetworkUpscaler:
         feather = network.radius > AFFORDABLE_OVERLAP
         overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
-        side = settings.tile or choose_side(network, device, overlap, feather)
+        height, width, _ = pixels.shape
+        side = settings.tile or choose_side(network, device, overlap, feather, height * width * self.scale**2)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:
@@ -152,7 +154,6 @@ class NetworkUpscaler:
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
         notes += [*forwards.usual.notes, *device.notes]
-        height, width, _ = pixels.shape
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(
             whole,
@@ -271,16 +272,17 @@ def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
     return finite
 
 
-def choose_side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
+def choose_side(network: "Network", device: Device, overlap: int, feather: bool, result: int = 0) -> int:
     """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
 
+    `result` is how many pixels the whole result will have: in the same memory it is gathered, and encoded afterwards.
     Feathered, what a network gives depends on it: a little more or less memory should not change that.
     """
     usual = FEATHERED_SIDES.get((device.name, device.dtype), USUAL_FEATHERED_SIDE) if feather else CUT_SIDE
-    room = devices.free_device_memory(device) // 2
+    left = devices.free_device_memory(device)
     if device.name == "cpu":
-        room = min(room, TILE_BYTES)
-    fits = math.isqrt(room // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
+        left = min(max(0, left - result * RESULT_BYTES), 2 * TILE_BYTES)
+    fits = math.isqrt(left // 2 // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
     return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST_WRITTEN + 2 * overlap)
 
 

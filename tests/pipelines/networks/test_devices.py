@@ -198,6 +198,18 @@ def test_a_process_started_by_another_uses_no_threads(monkeypatch: pytest.Monkey
     assert asked == [1, 1], "each thread that calls it has a count of its own"
 
 
+def test_no_more_threads_than_a_quota_gives_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    for allowed, expected in ((2, [2]), (8, [])):
+        asked.clear()
+        devices._choose_once.cache_clear()
+        monkeypatch.setattr(machine, "cores", lambda allowed=allowed: allowed)
+        choose_device()
+        assert asked == expected
+
+
 def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: 2 * GIGA)
     for left, free in ((GIGA, GIGA), (3 * GIGA, 2 * GIGA)):

@@ -289,6 +289,15 @@ def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> Non
         assert 4 * network_in_use.floats_per_pixel * side**2 <= free // 2
 
 
+def test_the_result_is_subtracted_from_what_tiles_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 bytes of a pixel for three channels of float32, 4 for its encoding."""
+    made, result = compact(4), 12_800_000
+    monkeypatch.setattr(devices, "free_device_memory", lambda device: 300_000_000)
+    side = network.choose_side(made, FLOAT32, 16, False, result)
+    assert side == side_with(300_000_000 - 16 * result, made, 16, monkeypatch)
+    assert side < side_with(300_000_000, made, 16, monkeypatch)
+
+
 @pytest.mark.parametrize("overlap", [3, 16, 36, 64])
 def test_a_tile_always_has_something_to_write(overlap: int, monkeypatch: pytest.MonkeyPatch) -> None:
     side = side_with(0, compact(4), overlap, monkeypatch)

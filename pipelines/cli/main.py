@@ -21,7 +21,8 @@ from pipelines.cli.progress import show_progress
 from pipelines.errors import UpscaleError
 
 PROGRAM = "python -m pipelines"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LOGGERS = ("pipelines", "ui")
 
 # Adds commands to those of this module.

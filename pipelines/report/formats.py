@@ -61,13 +61,15 @@ def from_json(data: bytes, name: str) -> Report:
 def to_csv(report: Report) -> bytes:
     """Writes one line for each row, as RFC 4180 has it, in UTF-8; several values stand between "; ".
 
-    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    A text that a spreadsheet would take for a formula has an apostrophe before it. A byte order mark comes first where
+    there is more than ASCII: without one, Excel reads such a file as Windows-1252.
     """
     stream = StringIO(newline="")
     lines = csv.writer(stream)
     lines.writerow(COLUMNS)
     lines.writerows([_cell(value) for value in row.as_dict().values()] for row in report.rows)
-    return stream.getvalue().encode(errors="replace")
+    text = stream.getvalue()
+    return text.encode("utf-8" if text.isascii() else "utf-8-sig", errors="replace")
 
 
 def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:

@@ -4,17 +4,24 @@ Imports nothing heavy: `upscale-bench models` is there at once.
 """
 
 import argparse
+import errno
+import logging
+import os
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
 from typing import NoReturn
 
+from pipelines import environment
 from pipelines.cli.main import run, set_up_logging
-from pipelines.errors import UpscaleError
+from pipelines.errors import BadSetting, UpscaleError
 
 PROGRAM = "upscale-bench"
 WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
+
+log = logging.getLogger(__name__)
 
 
 def main() -> NoReturn:
@@ -36,12 +43,15 @@ def open_page() -> int:
         return 130
     except BrokenPipeError:
         return 1  # who read the output is gone, and so is the wish for a page
-    except OSError as error:
-        return _fail(f"The page cannot be opened: {error}")
+    except Exception as error:
+        log.debug("the page cannot be opened", exc_info=True)
+        return _fail(f"The page cannot be opened: {' '.join(str(error).split()) or type(error).__name__}")
     return 0
 
 
 def _serve() -> None:
+    _check_port(environment.server_name(), environment.port())
+    environment.reach_this_machine_directly()
     import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
     from ui import page
 
@@ -56,6 +66,23 @@ def _serve() -> None:
         while demo.is_running:
             time.sleep(WATCH_SECONDS)
     demo.close(verbose=False)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raises BadSetting where nobody can listen there: gradio would advise what has no effect here."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            if os.name == "posix":  # what a page left behind that has just ended does not count; Windows means another
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        another = f"choose another by PORT, such as PORT={8000 + (port == 8000)}"
+        if error.errno == errno.EADDRINUSE:
+            raise BadSetting(f"Port {port} is in use: {another}.") from error
+        if error.errno == errno.EACCES:
+            raise BadSetting(f"Port {port} may not be used by this user: {another}.") from error
+        raise BadSetting(f"The page cannot be opened at {host}, port {port}: {error.strerror or error}.") from error
 
 
 def _fail(message: str) -> int:

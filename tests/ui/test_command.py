@@ -1,12 +1,14 @@
 """The program `upscale-bench`: the command line under its name, with the page as one command more."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.conftest import serving
+from tests.conftest import clean_environment, free_port, serving
 
 ROOT = Path(__file__).parents[2]
 LIGHT = "; assert not {'torch', 'gradio', 'cv2'} & sys.modules.keys(), sys.modules.keys()"
@@ -44,3 +46,42 @@ def test_visitors_files_are_deleted_when_it_ends(tmp_path: Path) -> None:
         client.predict(image=image, model="bicubic", scale="x2", api_name="/upscale")
         assert [*(tmp_path / "gradio").rglob("drawing*.png")]
     assert not [*(tmp_path / "gradio").rglob("drawing*.png")]
+
+
+@pytest.mark.slow
+def test_it_opens_behind_a_proxy_and_at_a_path_without_a_slash(tmp_path: Path) -> None:
+    """The proxy is a port where nobody listens: this machine is not asked for through it."""
+    proxy = f"http://127.0.0.1:{free_port()}"
+    settings = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), proxy)
+    settings |= {"NO_PROXY": "", "no_proxy": "", "GRADIO_ROOT_PATH": "upscale"}
+    with serving(tmp_path, **settings) as url:
+        assert httpx.get(f"{url}/config", timeout=30, trust_env=False).json()["root"].endswith("/upscale")
+
+
+def open_page(*lines: str, **settings: str) -> tuple[int, str]:
+    """The exit code and what is on stderr, of a page before which those lines were run."""
+    code = "\n".join([*lines, "from ui.command import open_page; raise SystemExit(open_page())"])
+    env = clean_environment() | settings
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=env)
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_told_with_what_helps() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert open_page(PORT=str(port)) == (
+            1,
+            f"Port {port} is in use: choose another by PORT, such as PORT=8000.\n",
+        )
+
+
+def test_an_address_of_another_machine_is_told() -> None:
+    code, told = open_page(PORT=str(free_port()), GRADIO_SERVER_NAME="192.0.2.1")  # RFC 5737: nobody's
+    assert code == 1 and told.startswith("The page cannot be opened at 192.0.2.1, port ") and told.count("\n") == 1
+
+
+def test_whatever_fails_while_it_opens_is_one_line() -> None:
+    failing = "import ui.command\ndef fail(): raise ValueError('no\\nway')\nui.command._serve = fail"
+    assert open_page(failing) == (1, "The page cannot be opened: no way\n")

@@ -105,19 +105,25 @@ def upscale(
     noise_level: int | None = None,
     colour_fix: str | None = None,
     denoise: float | None = None,
+    output: "str | os.PathLike[str] | None" = None,
+    overwrite: bool = False,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Enlarged":
     """Upscales an image: a path, the bytes of a file, or a Picture.
 
     `model` is a key of `models()`, or "owner/name/file.safetensors" on the Hugging Face Hub; what it lacks is
     downloaded. `weights` is a file or folder of your own to use instead. The other settings are those of the command
-    line; one that the model cannot use is a BadSetting. `on_step` sees how far the work is; an exception that it
-    raises ends the work. Raises BadPicture, BadSetting, WeightsUnavailable, BadWeights or OutOfMemory.
+    line; one that the model cannot use is a BadSetting. `output` is a file to write the result to: that it can be
+    written is known before the work; the image itself it may only be with `overwrite`. `on_step` sees how far the work
+    is; an exception that it raises ends the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable,
+    BadWeights or OutOfMemory.
     """
+    import os
     from pathlib import Path
 
     from pipelines.catalog.rows import Settings, Stage, check_stages
     from pipelines.enlarge import enlarge_by
+    from pipelines.estimates import plan_run
     from pipelines.images import door
     from pipelines.runs import finish
 
@@ -135,9 +141,15 @@ def upscale(
     stage = Stage(model, _whole(scale, "The scale"))
     check_stages([stage], settings)  # what can be refused is refused before the long part
     picture = door.to_picture(image, stage.scale)
+    target = None if output is None else Path(output)
+    source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
+    plan_run(source, [stage], target, overwrite=overwrite)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    return finish(enlarge_by(picture, [stage], settings, own), show)
+    done = finish(enlarge_by(picture, [stage], settings, own), show)
+    if target is not None:
+        door.write(done.picture, target)
+    return done
 
 
 def benchmark(

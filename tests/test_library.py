@@ -72,7 +72,9 @@ def test_no_module_takes_the_name_of_a_function(small: Path, tmp_path: Path) -> 
 def test_every_setting_can_be_chosen() -> None:
     taken = set(inspect.signature(pipelines.upscale).parameters)
     assert {each.name for each in fields(Settings)} <= taken | {"cleanup"}
-    assert taken - {each.name for each in fields(Settings)} == {"image", "model", "scale", "weights", "on_step"}
+    assert taken - {each.name for each in fields(Settings)} == {
+        *("image", "model", "scale", "weights", "output", "overwrite", "on_step")
+    }
 
 
 def test_what_is_typed_can_be_looked_up() -> None:
@@ -228,3 +230,20 @@ def test_what_a_row_says_is_not_printed_as_well(small: Path, tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, cwd=ROOT)
     sentence = "It failed as it should not: ZeroDivisionError: division by zero\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, sentence, "")
+
+
+def test_what_is_written_is_known_before_the_work(small: Path, tmp_path: Path) -> None:
+    """EDSR is not here: it would be asked for only once the file is known to be writable."""
+    tall = Picture(np.zeros((4100, 8, 3), np.float32))
+    for image, output, error, sentence in (
+        (tall, "out.webp", pipelines.BadSetting, "WebP holds at most 16383 pixels a side"),
+        (small, "out.gif", pipelines.BadSetting, "its name must end in"),
+        (small, "none/out.png", pipelines.CannotWrite, "the folder does not exist"),
+        (str(small), "small.png", pipelines.CannotWrite, "it is the image to read"),
+    ):
+        with pytest.raises(error, match=sentence):
+            pipelines.upscale(image, "edsr", 4, output=tmp_path / output)
+    done = pipelines.upscale(small, "bicubic", 2, output=tmp_path / "out.png")
+    assert (tmp_path / "out.png").read_bytes() == images.encode(done.picture)
+    pipelines.upscale(small, "bicubic", 2, output=small, overwrite=True)
+    assert small.read_bytes() == (tmp_path / "out.png").read_bytes()

@@ -13,8 +13,8 @@ from pipelines.images.png import encode_png
 
 Format: TypeAlias = Literal["png", "webp", "jpeg"]
 
-_LONGEST_SIDE = {"png": 2**31 - 1, "webp": 16383, "jpeg": 65500}
-_FORMAT_NAMES = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
+_LONGEST_SIDE: dict[Format, int] = {"png": 2**31 - 1, "webp": 16383, "jpeg": 65500}
+_FORMAT_NAMES: dict[Format, str] = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
 _JPEG_SEGMENT = 65533
 _EXIF_MARK = b"Exif\0\0"
 
@@ -27,11 +27,7 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     if the format cannot hold a picture this large.
     """
     height, width = picture.pixels.shape[:2]
-    if max(height, width) > _LONGEST_SIDE[format]:
-        raise BadSetting(
-            f"{_FORMAT_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
-            f"and this picture is {width} by {height}: use PNG."
-        )
+    check_fits(width, height, format, "this picture is")
     exif = picture.exif if metadata else None
     if format == "png":
         return encode_png(picture, exif, picture.about if metadata else None)
@@ -46,6 +42,23 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     stream = BytesIO()
     Image.fromarray(_eight_bits(picture, format)).save(stream, _FORMAT_NAMES[format], **options)
     return stream.getvalue()
+
+
+def check_fits(width: int, height: int, format: Format, subject: str = "the result would be") -> None:
+    """Raises BadSetting if the format cannot hold a picture this large; `subject` begins what the message says of it.
+
+    The limits are those of the formats: 14 bits a side in WebP, and what libjpeg takes of the 65535 of JPEG.
+    """
+    if max(height, width) > _LONGEST_SIDE[format]:
+        raise BadSetting(
+            f"{_FORMAT_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
+            f"and {subject} {width} by {height}: use PNG."
+        )
+
+
+def list_formats_too_small(width: int, height: int) -> tuple[str, ...]:
+    """Returns the names of the formats that cannot hold a picture this large."""
+    return tuple(name for key, name in _FORMAT_NAMES.items() if max(width, height) > _LONGEST_SIDE[key])
 
 
 def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:

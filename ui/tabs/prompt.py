@@ -20,7 +20,7 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES
-from ui.jobs import gpu
+from ui.jobs.enlarging import check_run
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
@@ -207,7 +207,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]
         size = images.read_size(source, _choose_scale(row))
-        gpu.check_loan(stages, settings, size)
+        check_run(stages, settings, size)
         missing = find_lacking(stages, settings)
     except UpscaleError as error:
         return html.problem(str(error))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
-from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.measuring.plan import REPEATS
 from pipelines.measuring.protocol import KERNEL_NAMES
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
@@ -82,6 +82,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--csv", type=Path, metavar="FILE", help="write the rows as a table")
     add("--html", type=Path, metavar="FILE", help="write the report to read, in one file")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="let --csv and --html replace files that are no reports; default: refused",
+    )
     add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
 
 
@@ -120,14 +125,9 @@ def _plan(options: argparse.Namespace) -> "Plan":
 
 
 def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
-    """Refuses before the long part what could not be written after it, or would replace what is read."""
-    given = [path for path in (options.json, options.csv, options.html) if path is not None]
-    for path in given:
-        files.check_writable(path)
-        if path.exists() and any(each.exists() and path.samefile(each) for each in read):
-            raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
-    if len({path.resolve() for path in given}) < len(given):
-        raise CannotWrite("The files of the report must have names of their own.")
+    from pipelines.report import report as reports
+
+    reports.check_outputs(options.json, options.csv, options.html, read, overwrite=options.overwrite)
 
 
 def _measured(

@@ -1,5 +1,6 @@
 """A report as JSON and back, and as CSV."""
 
+import codecs
 import csv
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -70,6 +71,11 @@ def to_csv(report: Report) -> bytes:
     lines.writerows([_cell(value) for value in row.as_dict().values()] for row in report.rows)
     text = stream.getvalue()
     return text.encode("utf-8" if text.isascii() else "utf-8-sig", errors="replace")
+
+
+def is_csv(beginning: bytes) -> bool:
+    """Returns whether a file that begins so is what `to_csv` writes, of whatever version: more columns may follow."""
+    return beginning.removeprefix(codecs.BOM_UTF8).startswith(",".join(COLUMNS[:3]).encode())
 
 
 def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from pipelines.report.charts import draw_charts
 from pipelines.report.command import make_command
 from pipelines.report.crops import MissingSection, PictureSection, Square, choose_places
+from pipelines.report.files import check_outputs
 from pipelines.report.formats import format_row, from_json, to_csv, to_draft, to_json
 from pipelines.report.html import to_html
 from pipelines.report.model import Report, as_dict
@@ -35,6 +36,7 @@ __all__ = [
     "Table",
     "as_dict",
     "as_shown",
+    "check_outputs",
     "choose_places",
     "colour_profile",
     "compare_reports",

@@ -464,6 +464,29 @@ def test_what_is_read_is_not_written_over(
     assert picture.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["csv", "html"])
+def test_only_a_report_is_written_over_unless_it_is_asked_for(
+    kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of the other kind is not: it may be all that is left of a measurement. An empty file is nothing to lose."""
+    path, other = tmp_path / "there", tmp_path / "other"
+    given = ["benchmark", folder, "--scale", 2, "--models", "bicubic", "--repeats", 0]
+    assert run(*given, "--csv" if kind == "html" else "--html", other) == 0
+    for before in (b"image;price\n", other.read_bytes()):
+        path.write_bytes(before)
+        assert run(*given, f"--{kind}", path) == 1
+        assert capsys.readouterr().err == (
+            f"there cannot be written: it is there already, and is no {kind.upper()} report of a benchmark.\n"
+        )
+        assert path.read_bytes() == before
+    assert run(*given, f"--{kind}", path, "--overwrite") == 0
+    made = path.read_bytes()
+    assert b"bicubic" in made
+    assert run(*given, f"--{kind}", path) == 0, "a report is"
+    path.write_bytes(b"")
+    assert run(*given, f"--{kind}", path) == 0
+
+
 def test_a_pipe_is_no_place_for_a_report(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--csv", tmp_path / "pipe") == 1

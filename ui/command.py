@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from pipelines import environment
-from pipelines.cli.main import run, set_up_logging
+from pipelines.cli.main import add_command, run, set_up_logging
 from pipelines.errors import BadSetting, UpscaleError
 
 PROGRAM = "upscale-bench"
@@ -30,12 +30,15 @@ def main() -> NoReturn:
     run(PROGRAM, [_add_page])
 
 
-def open_page() -> int:
-    """Builds the page, serves it until Ctrl-C or SIGTERM, and returns the exit code. Errors go to stderr."""
+def open_page(debug: bool = False) -> int:
+    """Builds the page, serves it until Ctrl-C or SIGTERM, and returns the exit code.
+
+    Errors go to stderr, and so does the log: what went wrong that should not, with `debug` all of it.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # while nothing is open yet, both end it without a word
         signal.signal(number, signal.SIG_DFL)
     try:
-        set_up_logging()
+        set_up_logging(debug, usual=logging.WARNING)  # visitors are told that a failure has been logged
         _serve()
     except UpscaleError as error:
         return _fail(str(error))
@@ -91,5 +94,6 @@ def _fail(message: str) -> int:
 
 
 def _add_page(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    page = commands.add_parser("page", help="open the page on this machine (the port is PORT, or 7860)")
-    page.set_defaults(command=lambda options: sys.exit(open_page()))
+    about = "open the page on this machine (the port is PORT, or 7860)"
+    page = add_command(commands, "page", about, ("", "--debug"))
+    page.set_defaults(command=lambda options: sys.exit(open_page(options.debug)))

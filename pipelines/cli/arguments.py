@@ -20,15 +20,25 @@ def add_command(
     examples: Sequence[str],
     parents: Sequence[argparse.ArgumentParser] = (),
 ) -> argparse.ArgumentParser:
-    """Adds a command with one line on what it does, and examples of what may stand behind its name."""
+    """Adds a command with one line on what it does, examples of what may stand behind its name, and --debug."""
     lines = (f"  %(prog)s {example}".rstrip() for example in examples)
-    return commands.add_parser(
+    command = commands.add_parser(
         name,
         parents=parents,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
         epilog="\n".join(["example:" if len(examples) == 1 else "examples:", *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_debug(command)
+    return command
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Adds --debug, which may stand before or behind each command, as one comes to think of it."""
+    # Without a default, or that of a command would take the place of what was given before it.
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks, as UPSCALE_DEBUG=1 does"
     )
 
 

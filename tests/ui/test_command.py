@@ -1,5 +1,6 @@
 """The program `upscale-bench`: the command line under its name, with the page as one command more."""
 
+import logging
 import socket
 import subprocess
 import sys
@@ -33,6 +34,51 @@ def test_it_is_the_command_line_with_a_page() -> None:
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2 and done.stderr.startswith("usage: upscale-bench ")
+
+
+def test_the_help_of_the_page_says_what_it_does_and_how() -> None:
+    done = run("page", "--help")
+    assert done.returncode == 0 and "Open the page on this machine" in done.stdout
+    assert "upscale-bench page --debug" in done.stdout.partition("examples:")[2]
+
+
+@pytest.mark.parametrize("arguments", [["page"], ["page", "--debug"], ["--debug", "page"]], ids=" ".join)
+def test_the_page_logs_what_is_grave_and_for_those_who_ask_everything(arguments: list[str]) -> None:
+    levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+    code = (
+        "import logging, sys\nfrom ui import command\n"
+        "def serve():\n"
+        f"    for level in {levels}:\n"
+        "        logging.getLogger('ui.jobs.gpu').log(level, 'page %d', level)\n"
+        "        logging.getLogger('pipelines.enlarge').log(level, 'core %d', level)\n"
+        "command._serve = serve\ncommand.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+    least = logging.DEBUG if "--debug" in arguments else logging.WARNING
+    shown = [f"{where} {level}" for level in levels if level >= least for where in ("page", "core")]
+    assert (done.returncode, done.stderr.splitlines()) == (0, shown)
+
+
+@pytest.mark.slow
+def test_a_failure_that_nobody_foresaw_leaves_its_traceback_in_the_log(tmp_path: Path) -> None:
+    """Visitors are told no more than that it has been logged."""
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    log = tmp_path / "log.txt"
+    code = (
+        f"import sys; sys.stderr = open({str(log)!r}, 'w', buffering=1)\n"
+        "from pipelines.upscalers import opencv\nopencv.build = lambda *given: 1 / 0\n"
+        "from ui.command import open_page\nsys.exit(open_page())"
+    )
+    with serving(tmp_path, "-c", code) as url:
+        client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
+        image = handle_file(str(ROOT / "ui" / "pictures" / "drawing.png"))
+        with pytest.raises(AppError, match="it has been logged"):
+            client.predict(image=image, model="espcn", scale="x2", api_name="/upscale")
+    told = log.read_text()
+    assert told.count("a run failed") == 1
+    assert "Traceback" in told and "ZeroDivisionError: division by zero" in told
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.cli.main import main
 from pipelines.cli.weights import list_files, list_keys
 from pipelines.enlarge import enlarge
+from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
@@ -258,6 +259,30 @@ def test_tracebacks_are_shown_to_those_who_ask(
     assert run(*arguments) == 1
     told = capsys.readouterr().err
     assert "Traceback" in told and "BadPicture" in told and told.splitlines()[-1] == "no.png does not exist."
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--debug", "weights", "list"],
+        ["weights", "--debug", "list"],
+        ["weights", "list", "--debug"],
+        ["weights", "pull", "lpips", "--debug"],
+        ["weights", "verify", "--debug"],
+    ],
+    ids=" ".join,
+)
+def test_actions_take_it_too(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise UpscaleError("No.")
+
+    for name in ("list_keys", "list_files"):
+        monkeypatch.setattr(f"pipelines.cli.weights.{name}", fail)
+    assert run(*arguments) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told and told.splitlines()[-1] == "No."
 
 
 def test_what_should_not_happen_is_logged(

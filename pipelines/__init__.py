@@ -77,6 +77,8 @@ __all__ = [
     "write",
 ]
 
+USUAL_SCALE = 4
+
 # Imported when they are first asked for.
 _LAZY = {
     "VERSION": "machine",
@@ -93,7 +95,7 @@ _LAZY = {
 def upscale(
     image: "str | os.PathLike[str] | bytes | Picture",
     model: str = "swift",
-    scale: int = 4,
+    scale: int = USUAL_SCALE,
     *,
     weights: "str | os.PathLike[str] | None" = None,
     tile: int | None = None,
@@ -155,7 +157,7 @@ def upscale(
 def benchmark(
     images: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]",
     models: "str | Sequence[str] | None" = None,
-    scale: int = 4,
+    scale: int | None = None,
     *,
     stages: "str | Sequence[str]" = (),
     protocol: str = "round-trip",
@@ -167,16 +169,17 @@ def benchmark(
     """Shrinks images, upscales them back with many models, and compares with the originals.
 
     `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
-    scale but those of diffusion, which is what is measured where neither models nor stages are named. Each of `stages`
-    is a chain, "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips`
-    downloads what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where
-    there is no image, BadSetting for a plan that cannot be.
+    scale but those of diffusion. Left out they are all, or none where stages are named, unless the protocol is
+    "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of `stages` is a chain,
+    "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips` downloads
+    what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where there is
+    no image, BadSetting for a plan that cannot be.
     """
     import logging
     from pathlib import Path
 
     from pipelines.catalog.rows import parse_stages
-    from pipelines.measuring.run import Plan, check_kernel, fetch_judges, list_subjects, resolve_contenders, run
+    from pipelines.measuring import run as measuring
     from pipelines.report.report import make_command, record_rows, start_report
     from pipelines.runs import finish
 
@@ -184,18 +187,22 @@ def benchmark(
         logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore
     chains = [parse_stages(chain) for chain in _several(stages)]
-    keys = ["all"] if models is None and not chains else _several(models or ())
-    check_kernel(kernel)
-    found = resolve_contenders(protocol, _whole(scale, "The scale"), keys, chains)
-    plan = Plan(protocol, scale, kernel, found, _whole(repeats, "The number of timed runs"))
+    keys = None if models is None else _several(models)
+    measuring.check_kernel(kernel)
+    if scale is None:
+        scale = measuring.find_protocol(protocol).fixed_scale or USUAL_SCALE
+    scale, repeats = _whole(scale, "The scale"), _whole(repeats, "The number of timed runs")
+    measuring.check_repeats(repeats)
+    found = measuring.resolve_contenders(protocol, scale, keys, chains)
+    plan = measuring.Plan(protocol, scale, kernel, found, repeats)
     paths = [Path(path) for path in _several(images)]
-    pictures, _ = list_subjects(paths)
+    pictures, _ = measuring.list_subjects(paths)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
-    judges = finish(fetch_judges(["lpips"] if lpips else []), show)
+    judges = finish(measuring.fetch_judges(["lpips"] if lpips else []), show)
     named = [str(path) for path in paths]
     head = start_report(plan, named, make_command(named, plan, lpips), judges)
-    return finish(record_rows(run(plan, pictures, judges), head, None), show)
+    return finish(record_rows(measuring.run(plan, pictures, judges), head, None), show)
 
 
 def models() -> "tuple[Model, ...]":
@@ -234,7 +241,7 @@ def _whole(number: Any, name: str) -> int:
     import operator
 
     try:
-        return operator.index(number)
+        return int(operator.index(number))  # of True as well, which is an index of itself
     except TypeError:
         raise BadSetting(f"{name} is a whole number, not {str(number)[:20]!r}.") from None
 

@@ -71,7 +71,7 @@ def test_no_module_takes_the_name_of_a_function(small: Path, tmp_path: Path) -> 
 
 def test_every_setting_can_be_chosen() -> None:
     taken = set(inspect.signature(pipelines.upscale).parameters)
-    assert {each.name for each in fields(Settings)} <= taken | {"cleanup"}
+    assert {each.name for each in fields(Settings)} <= taken
     assert taken - {each.name for each in fields(Settings)} == {
         *("image", "model", "scale", "weights", "output", "overwrite", "on_step")
     }
@@ -146,6 +146,24 @@ def test_everything_of_the_scale_takes_part_unless_somebody_is_named(small: Path
     assert who(stages="bicubic:2") == ["bicubic"]
 
 
+def test_the_protocol_about_chains_as_the_command_line_has_it(small: Path, tmp_path: Path, own_weights: Path) -> None:
+    """By its own scale, and with the models that have it beside the chain."""
+    out = tmp_path / "report.json"
+    given = ["--protocol", "chained-8x", "--stages", "espcn:4,bicubic:2", "--repeats", "0", "--json", str(out)]
+    assert main(["benchmark", str(small), *given]) == 0
+    expected = json.loads(out.read_bytes())
+    report = pipelines.benchmark(small, protocol="chained-8x", stages="espcn:4,bicubic:2", repeats=0)
+    assert (report.scale, report.command) == (8, expected["command"])
+    assert [row.model for row in report.rows] == [row["model"] for row in expected["rows"]]
+
+
+def test_numbers_of_numpy_are_as_good_as_any(small: Path) -> None:
+    from pipelines.report.report import to_json
+
+    report = pipelines.benchmark(small, "bicubic", np.int64(2), repeats=np.int64(0))  # type: ignore[arg-type]
+    assert json.loads(to_json(report))["scale"] == 2
+
+
 def test_a_folder_stands_for_its_pictures(small: Path) -> None:
     report = pipelines.benchmark(small.parent, "nearest", 2, repeats=0)
     assert [row.image for row in report.rows] == ["small.png"]
@@ -197,6 +215,16 @@ WRONG = {
         "There is no protocol 'there and back'",
     ),
     "no such kernel": (lambda: pipelines.benchmark([__file__], kernel="box"), "BadSetting", "There is no kernel 'box'"),
+    "fewer than no runs": (
+        lambda: pipelines.benchmark([__file__], repeats=-1),
+        "BadSetting",
+        "The number of timed runs is from 0 to 1000, not -1.",
+    ),
+    "the scale of another protocol": (
+        lambda: pipelines.benchmark([__file__], scale=4, protocol="chained-8x", stages="bicubic:4,bicubic:2"),
+        "BadSetting",
+        "The chained-8x protocol is by 8, not by 4.",
+    ),
     "no such chain": (lambda: pipelines.benchmark([__file__], stages="a:4"), "BadSetting", "There is no model 'a'"),
 }
 

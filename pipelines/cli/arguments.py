@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
-
-LARGEST_COUNT = 1000
+from pipelines.measuring.plan import MOST_REPEATS
 
 
 def add_command(
@@ -68,8 +67,8 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def parse_count(text: str) -> int:
-    """Reads a whole number from 0 to LARGEST_COUNT."""
-    if not text.isdecimal() or int(text) > LARGEST_COUNT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_COUNT}.")
+def parse_repeats(text: str) -> int:
+    """Reads a number of timed runs: a whole number from 0 to MOST_REPEATS."""
+    if not text.isdecimal() or int(text) > MOST_REPEATS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_REPEATS}.")
     return int(text)

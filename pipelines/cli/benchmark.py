@@ -10,7 +10,7 @@ from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
-from pipelines.measuring.plan import REPEATS
+from pipelines.measuring.plan import MOST_REPEATS, REPEATS
 from pipelines.measuring.protocol import KERNEL_NAMES
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
 from pipelines.phrasing import printable_name
@@ -67,9 +67,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--kernel", choices=KERNEL_NAMES, help=f"how to shrink; default {KERNEL_NAMES[0]}")
     add(
         "--repeats",
-        type=arguments.parse_count,
+        type=arguments.parse_repeats,
         metavar="N",
-        help=f"timed runs after the warm-up; 0 to {arguments.LARGEST_COUNT}, default {REPEATS}",
+        help=f"timed runs after the warm-up; 0 to {MOST_REPEATS}, default {REPEATS}",
     )
     add(
         "--lpips", action="store_true", help="download what LPIPS needs, unless it is here; default: only if it is here"
@@ -116,10 +116,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
     scale = options.scale or protocol.fixed_scale
     if scale is None:
         raise BadSetting("Say by how much to shrink, such as --scale 4.")
-    models = options.models
-    if models is None:
-        models = [] if options.stages and not protocol.has_chains else ["all"]
-    found = resolve_contenders(protocol.key, scale, models, options.stages)
+    found = resolve_contenders(protocol.key, scale, options.models, options.stages)
     repeats = REPEATS if options.repeats is None else options.repeats
     return Plan(protocol.key, scale, kernel, found, repeats)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pipelines.errors import BadPicture
+from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import sha256_of
 from pipelines.measuring.contenders import Contender
 from pipelines.phrasing import printable_name
 
 REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
+MOST_REPEATS = 1000
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif"}
 )
@@ -65,6 +66,12 @@ class PassedOver:
     path: Path
     reason: Reason
     same_as: Path | None = None
+
+
+def check_repeats(repeats: int) -> None:
+    """Raises BadSetting for a number of timed runs that is out of its range."""
+    if not 0 <= repeats <= MOST_REPEATS:
+        raise BadSetting(f"The number of timed runs is from 0 to {MOST_REPEATS}, not {repeats}.")
 
 
 def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[PassedOver]]:

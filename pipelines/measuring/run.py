@@ -28,7 +28,7 @@ from pipelines.measuring.metrics.scores import (
     no_judges,
     score,
 )
-from pipelines.measuring.plan import REPEATS, Plan, Subject, describe_passed_over, list_subjects
+from pipelines.measuring.plan import REPEATS, Plan, Subject, check_repeats, describe_passed_over, list_subjects
 from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
@@ -72,6 +72,7 @@ __all__ = [
     "Trial",
     "as_scored",
     "check_kernel",
+    "check_repeats",
     "check_size",
     "conclude",
     "describe_conditions",

@@ -197,17 +197,45 @@ def test_what_is_not_known_is_refused(layer: nn.Module | None, name: str) -> Non
         Compiled(network, network.forward, 3, "float32")
 
 
-def test_a_parameter_on_its_own_is_refused() -> None:
+@pytest.mark.parametrize("name", ["factor", "factor_"])
+def test_a_parameter_on_its_own_is_refused(name: str) -> None:
+    """Whatever it is called: an operation of a name that ends in "_" would overwrite something."""
+
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.factor = nn.Parameter(torch.ones(1))
+            self.register_parameter(name, nn.Parameter(torch.ones(1)))
 
         def forward(self, pixels: Tensor) -> Tensor:
-            return pixels + self.factor
+            return pixels + getattr(self, name)
 
     network = Scaled()
-    with pytest.raises(ValueError, match="is not known here"):
+    with pytest.raises(NotTranslated, match=f"^network.{name} is not known here$"):
+        Compiled(network, network.forward, 3, "float32")
+
+
+@pytest.mark.parametrize(("raised", "told"), [(RuntimeError, NotTranslated), (MemoryError, MemoryError)])
+def test_what_openvino_cannot_run_is_refused(
+    raised: type[Exception], told: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But a lack of memory is said as what it is."""
+
+    class Core:
+        def compile_model(self, *_: object) -> None:
+            raise raised("no such instruction")
+
+    monkeypatch.setattr("openvino.Core", Core)
+    network = compact(4)
+    with pytest.raises(told, match=r"how to run SRVGGNetCompact is not known here|no such instruction"):
+        Compiled(network, network.forward, 3, "float32")
+
+
+def test_a_lack_of_memory_while_tracing_is_said_as_what_it_is() -> None:
+    def compute(pixels: Tensor) -> Tensor:
+        raise MemoryError
+
+    network = Computing(compute)
+    with pytest.raises(MemoryError):
         Compiled(network, network.forward, 3, "float32")
 
 
@@ -239,6 +267,8 @@ def relu_and_what_it_overwrote(pixels: Tensor) -> Tensor:
         (lambda pixels: pixels.mean(dim=1, keepdim=True), "mean"),
         (lambda pixels: pixels if pixels.sum() > 0 else -pixels, "the flow of Computing"),
         (lambda pixels: torch.stack([pixels for _ in range(pixels.shape[1])]), "the flow of Computing"),
+        (lambda pixels: (pixels, pixels), "the flow of Computing"),
+        (lambda pixels: None, "the flow of Computing"),
         (relu_and_what_it_overwrote, "relu of what is used again"),
     ],
 )

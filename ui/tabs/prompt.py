@@ -119,7 +119,7 @@ class PromptTab:
             fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
             fields.guidance: gr.update(value=usual.guidance, visible="guidance" in takes),
             fields.colour_fix: gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
-            fields.tile: gr.update(choices=tile_choices(_choose_scale(row)), value="", visible="tile" in takes),
+            fields.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
         }
 
     def reset_fields(self, model: str) -> Update:
@@ -167,7 +167,7 @@ def _place() -> PromptTab:
             button = place_run_button("Enlarge", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = place_advanced(prompt, creative, usual, _choose_scale(first))
+                steering = place_advanced(prompt, creative, usual, first)
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)

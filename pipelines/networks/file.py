@@ -32,8 +32,6 @@ WRAPPINGS = (
 GENERATOR_PREFIXES = ("netG.", "net_g.", "generator.")
 # Of DataParallel, of torch.compile, and of classes that hold the network as one of their members.
 PREFIXES = ("module.", "_orig_mod.", *GENERATOR_PREFIXES, "model.", "net.")
-# What most files that people have begin with, for the messages that refuse others.
-EXPECTED_NAMES = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
 
 _BEGINNING = 512  # bytes that show what kind of file it is
 _BLANK = b"\xef\xbb\xbf\t\r\n "  # what a web page may begin with, the mark of UTF-8 included
@@ -63,15 +61,16 @@ _HARMLESS = (
 _allowing = threading.Lock()  # torch keeps what it allows for the whole process
 
 
-def read_tensors(path: Path, known: Callable[[State], bool]) -> dict[str, Tensor]:
+def read_tensors(path: Path, known: Callable[[State], bool], expected: str) -> dict[str, Tensor]:
     """The file's tensors of decimal numbers on the CPU, without what they are wrapped in.
 
     Prefixes that all names have are taken away until the tensors are `known` to be a network's; the names stay as they
-    are where that never happens. The tensors may share the file's memory. Raises BadWeights, with the file's name.
+    are where that never happens. The tensors may share the file's memory. Raises BadWeights, with the file's name, and
+    with what was `expected` in it where it holds something else than such tensors.
     """
     name = printable_name(path)
     size = _size(path, name)
-    tensors = _without_prefixes(_unwrapped(_load(path, name), name), known)
+    tensors = _without_prefixes(_unwrapped(_load(path, name), name, expected), known)
     # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
         raise _claims_too_much(name)
@@ -168,7 +167,7 @@ def _holds_code(name: str) -> BadWeights:
     return BadWeights(f"{name} holds code, not only numbers: it is refused, because loading it could run anything.")
 
 
-def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
+def _unwrapped(loaded: Any, name: str, expected: str) -> dict[str, Tensor]:
     """The tensors of a state dict, whatever it is wrapped in."""
     state = loaded
     for _ in range(_DEEPEST):
@@ -180,8 +179,7 @@ def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
     wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:
         raise BadWeights(
-            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; "
-            f"expected {EXPECTED_NAMES}."
+            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; expected {expected}."
         )
     if len(noted) == len(state):
         raise BadWeights(f"{name} holds no parameters of a network.")

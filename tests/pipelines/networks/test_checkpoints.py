@@ -185,7 +185,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "other": (
         {f"block{i}.weight": torch.ones(1) for i in range(9)},
-        r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\) or body.0.weight, "
+        r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\), first.weight, "
+        r"body.0.weight … \(Swift\), extract.weight, map.weight … \(SRCNN\) or body.0.weight, "
         r"body.1.weight … \(compact\), found block0.weight, block1.weight, block2.weight and 6 more",
     ),
     # The names of DAT's, and of BasicSR's EDSR: both begin as an RRDB network does.

@@ -103,7 +103,7 @@ log = logging.getLogger(__name__)
 class Scored(Step):
     """A row that is finished: the step of a benchmark's run by which the row leaves it.
 
-    `output` is what was scored, as `protocols.as_scored` gives it, and `enlarged` how it came about; both None in a row
+    `output` is what was scored, as `protocol.as_scored` gives it, and `enlarged` how it came about; both None in a row
     with an error, as is `trial` where the picture itself was the reason.
     """
 

@@ -148,12 +148,11 @@ def _chain(options: argparse.Namespace) -> None:
 
 def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | None) -> None:
     """Reads, enlarges and writes a picture. What can be refused or told is so before the long part."""
-    from pipelines.enlarge import enlarge_fetched
+    from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run
     from pipelines.images import door as images
     from pipelines.phrasing import describe_settings
     from pipelines.runs import finish
-    from pipelines.upscalers.loading import fetch
 
     settings = _settings(options)
     images.check_output(options.output)
@@ -164,7 +163,7 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | N
     for loss in images.list_losses(picture, plan.format):
         print(f"{options.output}: {loss}", flush=True)
     with show_progress() as show:
-        done = finish(enlarge_fetched(picture, finish(fetch(stages, settings, own), show), settings), show)
+        done = finish(enlarge_by(picture, stages, settings, own), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.cli.main import main
 from pipelines.cli.weights import list_files, list_keys
 from pipelines.enlarge import enlarge
@@ -61,6 +62,25 @@ def test_every_output_format(suffix: str, small: Path, tmp_path: Path) -> None:
 def test_chain_multiplies(small: Path, tmp_path: Path, own_weights: Path) -> None:
     assert run("chain", small, tmp_path / "out.png", "--stages", "espcn:4,bicubic:2") == 0
     assert images.read(tmp_path / "out.png").pixels.shape == (160, 240, 3)
+
+
+def test_both_commands_enlarge_as_the_library_does(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By `enlarge_by`, which checks, downloads, loads and runs."""
+    given: list[object] = []
+
+    def refuse(picture: Picture, *rest: object) -> None:
+        given.append(rest)
+        raise UpscaleError("Not today.")
+
+    monkeypatch.setattr("pipelines.enlarge.enlarge_by", refuse)
+    out, own = tmp_path / "out.png", tmp_path / "own.pb"
+    assert run("upscale", small, out, "--model", "espcn", "--scale", 2, "--tile", 32, "--weights", own) == 1
+    assert run("chain", small, out, "--stages", "bicubic:4,nearest:2") == 1
+    assert capsys.readouterr().err == "Not today.\n" * 2
+    chain = (Stage("bicubic", 4), Stage("nearest", 2))
+    assert given == [([Stage("espcn", 2)], Settings(tile=32), own), (chain, Settings(), None)]
 
 
 def test_weights_of_ones_own(small: Path, tmp_path: Path, own_weights: Path) -> None:

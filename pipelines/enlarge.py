@@ -218,7 +218,7 @@ def _enlarge_alpha(
     height, width = alpha.shape
     if alpha.min() == alpha.max():
         return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
-    if any(stage.model.family == "diffusion" for stage in stages):
+    if any(stage.model.diffusion for stage in stages):
         made = yield from prefix_notes(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:

@@ -178,7 +178,7 @@ def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> T
 
 def _diffusion(key: str) -> Model | None:
     """The model's row, if it is one that runs in steps."""
-    return next((row for row in catalog.MODELS if row.key == key and row.family == "diffusion"), None)
+    return next((row for row in catalog.MODELS if row.key == key and row.diffusion), None)
 
 
 def _passes(key: str, settings: Settings | None) -> int:

@@ -140,7 +140,7 @@ def test_everything_of_the_scale_takes_part_unless_somebody_is_named(small: Path
     def who(**named: str) -> list[str]:
         return [row.model for row in pipelines.benchmark(small, scale=2, repeats=0, **named).rows]
 
-    everyone = [m.key for m in pipelines.models() if 2 in m.scales and m.family != "diffusion"]
+    everyone = [m.key for m in pipelines.models() if 2 in m.scales and not m.diffusion]
     assert who() == everyone
     assert who(models="bicubic") == ["bicubic"]
     assert who(stages="bicubic:2") == ["bicubic"]

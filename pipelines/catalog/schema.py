@@ -120,6 +120,11 @@ class Model:
         return "prompt" in self.takes
 
     @property
+    def diffusion(self) -> bool:
+        """Returns whether it denoises in steps: it invents detail, and takes gigabytes and, without a GPU, minutes."""
+        return self.family == "diffusion"
+
+    @property
     def from_hub(self) -> bool:
         """Returns whether it is no row of MODELS, but was named by its file on the Hub."""
         return "/" in self.key

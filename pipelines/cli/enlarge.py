@@ -133,7 +133,7 @@ def _format_range(ends: tuple[int, int]) -> str:
 
 def _format_defaults(setting: str) -> str:
     """Returns what each model that takes the setting has it at where nobody chooses."""
-    rows = [row for row in catalog.MODELS if row.family == "diffusion" and setting in row.takes]
+    rows = [row for row in catalog.MODELS if row.diffusion and setting in row.takes]
     values = {row.key: getattr(catalog.find_specification(row).options, setting) for row in rows}
     return ", ".join(f"{value if isinstance(value, str) else f'{value:g}'} for {key}" for key, value in values.items())
 

@@ -74,7 +74,7 @@ def resolve_contenders(
 def _direct(models: Iterable[str], scale: int) -> list[Contender]:
     found = []
     for key in models:
-        everyone = (row for row in catalog.MODELS if scale in row.scales and row.family != "diffusion")
+        everyone = (row for row in catalog.MODELS if scale in row.scales and not row.diffusion)
         for row in everyone if key == "all" else [catalog.find(key)]:
             catalog.weights_for(row, scale)
             found.append(Contender((Stage(row.key, scale),)))

@@ -49,7 +49,7 @@ def _time(model: Model, expected: Estimate) -> str:
     """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
         return "no time known yet"
-    slow = model.family == "diffusion" and expected.on_cpu
+    slow = model.diffusion and expected.on_cpu
     return f"about {format_duration(expected.seconds)}{' without a GPU' * slow}"
 
 

@@ -28,7 +28,6 @@ expect.set_options(timeout=20_000)  # a busy machine may take longer than the us
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)
-CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -183,13 +182,22 @@ def clean_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, started once for all tests: `visit` keeps them apart. Without it a test is skipped."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
+    """Chromium, started once for all tests: `visit` keeps them apart.
+
+    Without it a test is skipped, or fails where CI is set, as workflows have it.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = find_chromium(playwright.chromium.executable_path)
+        if chromium is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed")
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield browser
         browser.close()
+
+
+def find_chromium(playwrights: str) -> str | None:
+    """The path of Debian's Chromium or, without it, of the one that `playwright install chromium` puts there."""
+    return shutil.which("chromium") or (playwrights if Path(playwrights).is_file() else None)
 
 
 @contextmanager

@@ -22,8 +22,9 @@ files, machine, environment); images and weights know nothing of each other.
     report      what it writes down: JSON, CSV, HTML
     cli         the command line; the page, which is the package ui, stands beside it
 
-From outside this package each folder is entered by one module, its door: catalog.rows, images.door, weights.fetch,
-upscalers.loading, measuring.run, report.report.
+The page and the tools enter each folder by one module, its door: catalog.rows, images.door, weights.fetch,
+upscalers.loading, measuring.run, report.report. Training and the performance measurements, which work on the parts
+themselves, go past the doors.
 """
 
 from typing import TYPE_CHECKING, Any

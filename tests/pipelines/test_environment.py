@@ -15,12 +15,17 @@ TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy
 
 
 def test_every_environment_variable_is_told() -> None:
-    assert set(TOLD) == set(re.findall(r'(?:get|_positive|_whole)\("([A-Z_]+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole)\("([A-Z_]+)"', SOURCE))
 
 
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
-    words = {"UPSCALE_DEBUG": "0", "UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
+    words = {
+        "UPSCALE_DEBUG": "0",
+        "UPSCALE_PRECISION": "auto",
+        "ONEDNN_MAX_CPU_ISA": "all",
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+    }
     assert {name: default for name, default in TOLD.items() if default != "none"} == defaults | words
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from pipelines.images.picture import Extras
+from pipelines.images.picture import NO_EXTRAS, Extras
 
 # "coding": belongs to how the pixels are stored, and ends with them. "converted": its meaning is in the Picture in
 # another form, which a note tells where that matters.
@@ -18,6 +18,10 @@ MOST_COUNTED = 1000
 """Counting frames stops here: a hostile file can hold millions."""
 
 _MOST_NAMED = 8
+
+
+class Unreadable(Exception):
+    """Why nothing can be said of a file, as a sentence goes on after its name: "is damaged"."""
 
 
 class Part(NamedTuple):
@@ -35,6 +39,8 @@ class Inventory:
     `size` is width and height by the header, before orientation and crop. `icc` and `exif` are as the file has them,
     unchecked, and empty where they cannot be put together; None where there is none. `frames` is how many pictures
     there are, counted up to MOST_COUNTED, and `frame` what the format calls one of several ("frames").
+    `refusal` is why the pixels cannot be read, as a sentence goes on after the file's name ("is damaged"); what the
+    header says stands all the same, so that a size beyond the limits is told first.
     """
 
     data: bytes
@@ -42,10 +48,11 @@ class Inventory:
     parts: tuple[Part, ...] = ()
     icc: bytes | None = None
     exif: bytes | None = None
-    extras: Extras = Extras()
+    extras: Extras = NO_EXTRAS
     frames: int = 1
     frame: str = "frames"
     notes: tuple[str, ...] = ()
+    refusal: str = ""
     crop: tuple[int, int, int, int] | None = None  # left, top, right, bottom, before orientation
 
 
@@ -53,6 +60,11 @@ def list_part(place: str, known: Mapping[str, tuple[Fate, str]], unknown: str) -
     """The part at a place by a format's table; one that the table does not know is left out as `unknown` and place."""
     fate, what = known.get(place, ("left out", f"{unknown} {place}"))
     return Part(place, fate, what)
+
+
+def list_behind(data: bytes, end: int) -> tuple[Part, ...]:
+    """The part for what stands behind a file's end, such as the film of a motion photo; padding is nothing."""
+    return (Part("behind the end", "left out", "data behind its end"),) if data[end:].strip(b"\0\r\n ") else ()
 
 
 def describe_left_out(parts: Iterable[Part]) -> tuple[str, ...]:

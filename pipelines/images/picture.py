@@ -53,6 +53,9 @@ class Extras:
     size: tuple[int, int] | None = None
 
 
+NO_EXTRAS = Extras()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A decoded picture.
@@ -73,7 +76,7 @@ class Picture:
     exif: bytes | None = None
     about: str | None = None
     notes: tuple[str, ...] = ()
-    extras: Extras = Extras()
+    extras: Extras = NO_EXTRAS
 
 
 def strip_height(width: int, channels: int) -> int:

@@ -89,6 +89,8 @@ def take_inventory(data: bytes) -> Inventory:
             parts.append(Part("plain text", "left out", "text to be drawn over it"))
         else:
             parts.append(Part(f"0x{code:02X}", "left out", f"an extension 0x{code:02X}"))
+    if not first and len(parts) >= _MOST_BLOCKS:
+        refusal = f"has more than {_MOST_BLOCKS} blocks"
     if not first and not refusal:
         refusal = "is cut short: its pixels are missing"
     if not ended and not refusal and frames < MOST_COUNTED and blocks < _MOST_BLOCKS:

@@ -92,7 +92,7 @@ def take_inventory(data: bytes) -> Inventory:
         end = segment.end
         _take(found, segment, data)
     if found.size is None:
-        raise Unreadable("is damaged or cut short: no size is found in it")
+        raise Unreadable(found.refusal or "is damaged or cut short: no size is found in it")
     if not found.refusal and not found.scans:
         found.refusal = "is cut short: its pixels are missing"
     if not found.refusal and data[end : end + 1000].lstrip(b"\xff")[:1] != b"\xd9":

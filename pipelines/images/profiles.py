@@ -84,7 +84,9 @@ def describe_colour(picture: Picture) -> tuple[tuple[float, ...], tuple[float, .
     if usual or not 0.01 < gamma < 100 or not all(named[1::2]):
         return None
     columns = np.stack([_xyz(*named[at : at + 2]) for at in (2, 4, 6)], axis=1)
-    return None if abs(np.linalg.det(columns)) < 1e-6 else (named, (1 / gamma,))
+    # What writers put in for sRGB's curve, and browsers read as that.
+    curve = _CURVES[13] if abs(gamma - 1 / 2.2) < _USUAL_GAMMA else (1 / gamma,)
+    return None if abs(np.linalg.det(columns)) < 1e-6 else (named, curve)
 
 
 def _xyz(x: float, y: float) -> npt.NDArray[np.float64]:

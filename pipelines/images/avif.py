@@ -53,8 +53,10 @@ class _Found:
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything an AVIF file says but its ICC profile and XMP packet, which a decoder finds; its EXIF block is hidden
-    from the decoder, which would unpack every value of it."""
+    """Returns everything an AVIF file says but its ICC profile and XMP packet, which a decoder finds.
+
+    Its EXIF block is hidden from the decoder, which would unpack every value of it.
+    """
     found = _Found()
     _walk(data, found, 0, len(data), "")
     properties = [found.properties[number - 1] for number in found.own if 0 < number <= len(found.properties)]
@@ -81,7 +83,7 @@ def take_inventory(data: bytes) -> Inventory:
 
 
 def read_avif_depth(data: bytes) -> int:
-    """Bits a channel: 8, 10 or 12, by the flags of the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
+    """Returns the bits a channel: 8, 10 or 12, by the first AV1 configuration (AV1-ISOBMFF 2.3.3); 8 without one."""
     found = _AV1_CONFIGURATION.search(data)
     if found is None or not found[1][0] & 0x40:
         return 8
@@ -89,7 +91,7 @@ def read_avif_depth(data: bytes) -> int:
 
 
 def list_boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two places of a file, as long as they are whole; the last one may be cut."""
+    """Yields the boxes between two places of a file, as long as they are whole; the last one may be cut."""
     at = start
     while at + 8 <= end:
         size, header = int.from_bytes(data[at : at + 4]), 8
@@ -145,7 +147,7 @@ def _take_item(data: bytes, box: Box, found: _Found) -> None:
 
 
 def _associations(block: bytes, item: int | None) -> list[int]:
-    """The numbers, from 1, of an item's properties in an ipma box; none where it is broken."""
+    """Returns the numbers, from 1, of an item's properties in an ipma box; none where it is broken."""
     if len(block) < 8:
         return []
     wide_items, wide_numbers = block[0] >= 1, block[3] & 1
@@ -167,7 +169,7 @@ def _associations(block: bytes, item: int | None) -> list[int]:
 
 
 def _places(block: bytes) -> dict[int, tuple[int, int]]:
-    """Where each item of an iloc box lies in the file and how long it is: those in one piece, not inside idat."""
+    """Returns start and length of each item of an iloc box that lies in the file in one piece."""
     if len(block) < 8:
         return {}
     version, sizes = block[0], (block[4] >> 4, block[4] & 15, block[5] >> 4, block[5] & 15)
@@ -196,7 +198,7 @@ def _places(block: bytes) -> dict[int, tuple[int, int]]:
 
 
 def _exif(data: bytes, place: tuple[int, int] | None) -> bytes:
-    """The EXIF block of an item, behind the number of bytes that stand before it; empty where it is not found."""
+    """Returns the EXIF block of an item, without what stands before it; empty where it is not found."""
     if place is None or place[0] + place[1] > len(data) or place[1] < 4:
         return b""
     start, length = place
@@ -214,7 +216,7 @@ def _size(data: bytes, box: Box | None) -> tuple[int, int] | None:
 def _crop(
     data: bytes, box: Box | None, size: tuple[int, int] | None
 ) -> tuple[tuple[int, int, int, int] | None, tuple[str, ...]]:
-    """Left, top, right and bottom of a clean aperture in whole pixels (ISO/IEC 14496-12, 12.1.4)."""
+    """Returns left, top, right and bottom of a clean aperture in whole pixels (ISO/IEC 14496-12, 12.1.4)."""
     if box is None or size is None:
         return None, ()
     left_out = ("left out: its crop, which is not one of whole pixels",)
@@ -244,7 +246,7 @@ def _resolution(data: bytes, box: Box | None) -> Resolution | None:
 
 
 def _colour(data: bytes, chosen: Mapping[str, Box]) -> tuple[tuple[str, bytes], ...]:
-    """What the colours are, as PNG has it: code points with full range and no matrix, since the pixels are RGB."""
+    """Returns what the colours are, as PNG has it: with full range and no matrix, since the pixels are RGB."""
     found = []
     box = chosen.get("colr")
     if box is not None and data[box.start : box.start + 4] == b"nclx" and box.end - box.start >= 10:

@@ -12,7 +12,7 @@ _PRIMARIES = struct.Struct("<9i")  # CIE X, Y, Z of red, green and blue as 2.30 
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything a BMP file says. Raises Unreadable for one without its header."""
+    """Returns everything a BMP file says. Raises Unreadable for one without its header."""
     if len(data) < 26:
         raise Unreadable("is cut short: its header is missing")
     header = int.from_bytes(data[14:18], "little")
@@ -42,7 +42,7 @@ def _depth_notes(bits: int) -> tuple[str, ...]:
 
 
 def _take_colour(data: bytes, header: int, parts: list[Part]) -> bytes | None:
-    """The profile of a header of version 5; calibrated colours of version 4 and linked profiles are left out."""
+    """Returns the profile of a header of version 5; calibrated colours and linked profiles are left out."""
     if header < _V4 or len(data) < 14 + _V4:
         return None
     kind = data[70:74]

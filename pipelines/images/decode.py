@@ -98,7 +98,7 @@ def read_upright_size(data: bytes, name: str, check_size: Callable[[int, int], N
 
 
 def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _Surveyed:
-    """Take the inventory of a file, check its size, and open it for decoding."""
+    """Takes the inventory of a file, checks its size, and opens it for decoding."""
     format_ = recognise(data)
     if format_ is None:
         *most, last = READABLE
@@ -135,7 +135,7 @@ def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _
 
 
 def _with_decoders_findings(inventory: Inventory, format_: str, image: ImageFile.ImageFile) -> Inventory:
-    """The inventory with what is read by opening the file: TIFF's tags, AVIF's profile, XMP packet and frames."""
+    """Returns the inventory with what opening the file gives: TIFF's tags, AVIF's profile, XMP and frames."""
     if format_ == "TIFF":
         return replace(inventory, icc=image.info.get("icc_profile"), exif=_tiff_exif(image))
     if format_ == "AVIF":
@@ -147,7 +147,7 @@ def _with_decoders_findings(inventory: Inventory, format_: str, image: ImageFile
 
 
 def _check_all_there(file: EncodedFile, image: ImageFile.ImageFile) -> None:
-    """Raise BadPicture for a JPEG whose coded pixels end early: a decoder makes the rest grey, and says nothing."""
+    """Raises BadPicture for a JPEG whose coded pixels end early: a decoder makes the rest grey, and says nothing."""
     if jpeg.is_arithmetic(file.data):
         return  # There what is missing is zeros, by the standard.
     again = file._replace(data=jpeg.add_probe(file.data))
@@ -171,7 +171,7 @@ def _cropped(samples: Samples, inventory: Inventory) -> Samples:
 def _fitting_profile(
     image: ImageFile.ImageFile, inventory: Inventory, grey: bool
 ) -> tuple[bytes | None, tuple[str, ...]]:
-    """The profile, if it is one of the pixels as they were read; one that a conversion used is told of there."""
+    """Returns the profile, if it fits the pixels as they were read; one that a conversion used is told of there."""
     icc = inventory.icc
     if icc is None or image.mode in ("CMYK", "LAB"):
         return None, ()
@@ -185,7 +185,7 @@ def _fitting_profile(
 def _turn_extras(
     extras: Extras, image: ImageFile.ImageFile, turned: int, size: tuple[int, int], exif: bytes | None
 ) -> Extras:
-    """What a file says of a picture that was turned upright, and is `size` wide and high now."""
+    """Returns what a file says of a picture that was turned upright, and is `size` wide and high now."""
     resolution = extras.resolution
     if resolution is None and exif is not None:
         resolution = read_resolution(exif)
@@ -197,7 +197,7 @@ def _turn_extras(
 
 
 def _resolution_note(resolution: Resolution | None) -> tuple[str, ...]:
-    """The note that the number of pixels to an inch stays, unless it is one that means nothing."""
+    """Returns the note that the number of pixels to an inch stays, unless it is one that means nothing."""
     if resolution is None or not resolution.inches:
         return ()
     x, y = round(resolution.x), round(resolution.y)
@@ -211,7 +211,7 @@ _SUBDIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
 
 
 def _tiff_exif(image: ImageFile.ImageFile) -> bytes | None:
-    """A block of what describes the picture: a TIFF file is an EXIF block itself."""
+    """Returns a block of what describes the picture: a TIFF file is an EXIF block itself."""
     kept = Image.Exif()
     try:
         source = image.getexif()

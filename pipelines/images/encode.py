@@ -60,48 +60,48 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
 
 
 def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:
-    """What a file of this format does not keep of the picture, one plain sentence each; none for PNG."""
+    """Returns what a file of this format does not keep of the picture, one message each; none for PNG."""
     if format == "png":
         return ()
     name, extras = _FORMAT_NAMES[format], picture.extras
-    told = []
+    lost = []
     if picture.depth == 16:
-        told.append(f"{name} holds 8 bits a channel: 16 were rounded.")
+        lost.append(f"{name} holds 8 bits a channel: 16 were rounded.")
     if format == "webp" and picture.grey:
-        told.append("WebP has no greyscale: written as colour with equal channels.")
+        lost.append("WebP has no greyscale: written as colour with equal channels.")
     if format == "jpeg":
-        told.append("JPEG is lossy: written at quality 95.")
+        lost.append("JPEG is lossy: written at quality 95.")
         if picture.alpha is not None:
-            told.append("JPEG has no transparency: laid over white.")
+            lost.append("JPEG has no transparency: laid over white.")
     if picture.icc is not None and _kept_icc(picture, format) is None:
-        told.append("A greyscale profile does not fit a colour file: left out.")
+        lost.append("A greyscale profile does not fit a colour file: left out.")
     if describe_colour(picture) is not None and picture.icc is None:
-        told.append(f"{name} has no place for {_named_colour(picture)}: written as a colour profile.")
-    elif lost := [key for key, value in extras.colour if key in ("mDCV", "cLLI") or _is_beyond(picture, key, value)]:
-        told.append(f"{name} has no place for {' and '.join(lost)}: left out.")
+        lost.append(f"{name} has no place for {_named_colour(picture)}: written as a colour profile.")
+    elif beyond := [key for key, value in extras.colour if key in ("mDCV", "cLLI") or _is_beyond(picture, key, value)]:
+        lost.append(f"{name} has no place for {' and '.join(beyond)}: left out.")
     if extras.background is not None:
-        told.append(f"{name} has no place for a background colour: left out.")
+        lost.append(f"{name} has no place for a background colour: left out.")
     if format == "webp" and extras.resolution is not None:
-        told.append("WebP has no place for a resolution: left out.")
-    return (*told, *(_list_lost_texts(picture, format) if metadata else ()))
+        lost.append("WebP has no place for a resolution: left out.")
+    return (*lost, *(_list_lost_texts(picture, format) if metadata else ()))
 
 
 def _list_lost_texts(picture: Picture, format: Format) -> list[str]:
-    """What of texts and blocks is lost."""
-    name, extras, told = _FORMAT_NAMES[format], picture.extras, []
+    """Returns what of texts and blocks is lost."""
+    name, extras, lost = _FORMAT_NAMES[format], picture.extras, []
     if format == "jpeg":
         if picture.exif is not None and len(picture.exif) > _JPEG_SEGMENT - len(_EXIF_MARK):
-            told.append("JPEG holds 64 kB of EXIF: a larger block was left out.")
+            lost.append("JPEG holds 64 kB of EXIF: a larger block was left out.")
         if extras.xmp is not None and len(xmp.resize(extras.xmp, *picture.pixels.shape[1::-1])) > _JPEG_XMP:
-            told.append("JPEG holds 64 kB of XMP: a larger packet was left out.")
+            lost.append("JPEG holds 64 kB of XMP: a larger packet was left out.")
         if extras.iptc is not None and not _fits(extras.iptc, _RESOURCES_MARK):
-            told.append("JPEG holds 64 kB of IPTC: a larger record was left out.")
+            lost.append("JPEG holds 64 kB of IPTC: a larger record was left out.")
     elif extras.iptc is not None:
-        told.append(f"{name} has no place for IPTC: left out.")
-    lost = [text.keyword for text in extras.texts if not (format == "jpeg" and _is_comment(text))]
-    if lost:
-        told.append(f"{name} has no place for texts ({', '.join(dict.fromkeys(lost))}): left out.")
-    return told
+        lost.append(f"{name} has no place for IPTC: left out.")
+    keywords = [text.keyword for text in extras.texts if not (format == "jpeg" and _is_comment(text))]
+    if keywords:
+        lost.append(f"{name} has no place for texts ({', '.join(dict.fromkeys(keywords))}): left out.")
+    return lost
 
 
 def _is_comment(text: Text) -> bool:
@@ -113,7 +113,7 @@ def _fits(contents: bytes, mark: bytes = b"") -> bool:
 
 
 def _jpeg_segments(picture: Picture) -> bytes:
-    """The segments that Pillow has no options for: Photoshop's, which hold IPTC, and comments."""
+    """Returns the segments that Pillow has no options for: Photoshop's, which hold IPTC, and comments."""
     segments = []
     if picture.extras.iptc is not None and _fits(picture.extras.iptc, _RESOURCES_MARK):
         segments.append((b"\xff\xed", _RESOURCES_MARK + picture.extras.iptc))
@@ -124,7 +124,7 @@ def _jpeg_segments(picture: Picture) -> bytes:
 
 
 def _with_resolution(data: bytes, picture: Picture) -> bytes:
-    """A JPEG file, which Pillow begins with a JFIF segment, with the resolution in that."""
+    """Writes the resolution into the JFIF segment that Pillow begins a JPEG file with."""
     resolution = picture.extras.resolution
     if resolution is None or data[6:11] != b"JFIF\0":
         return data
@@ -136,7 +136,7 @@ def _with_resolution(data: bytes, picture: Picture) -> bytes:
 
 
 def _kept_icc(picture: Picture, format: Format) -> bytes | None:
-    """The picture's profile where it fits the file, or one of what its extras say of colours."""
+    """Returns the picture's profile where it fits the file, or one of what its extras say of colours."""
     if picture.icc is None:
         return make_profile(picture, grey=picture.grey and format == "jpeg")
     return None if format == "webp" and picture.grey else picture.icc
@@ -148,7 +148,7 @@ def _named_colour(picture: Picture) -> str:
 
 
 def _is_beyond(picture: Picture, key: str, value: bytes) -> bool:
-    """Whether code points name colours that no profile of ours can tell."""
+    """Returns whether code points name colours that no profile of ours can tell."""
     return key == "cICP" and describe_colour(picture) is None and value[:2] != b"\1\x0d"
 
 

@@ -35,7 +35,7 @@ class Upright(NamedTuple):
 
 
 def turn_exif_upright(block: bytes, size: tuple[int, int], turned: int | None = None) -> Upright:
-    """An EXIF block with its orientation set to 1, and what of it lies as the pixels did turned with them.
+    """Returns an EXIF block with its orientation set to 1, and what of it lies as the pixels did turned with them.
 
     `size` is width and height before turning; `turned` an orientation that the file names elsewhere, which then
     counts. A block with a directory or a value beyond its end is broken; its orientation, where that can be read,
@@ -67,7 +67,7 @@ def turn_exif_upright(block: bytes, size: tuple[int, int], turned: int | None = 
 
 
 def read_resolution(block: bytes) -> Resolution | None:
-    """The pixels to an inch that an EXIF block names; None where it names none, or no unit."""
+    """Returns the pixels to an inch that an EXIF block names; None where it names none, or no unit."""
     whole = bytearray(block)
     first = _first(whole)
     fields = (None if first is None else _directory(whole, first)) or {}
@@ -85,7 +85,7 @@ def read_resolution(block: bytes) -> Resolution | None:
 
 
 def resize_exif(block: bytes, old: tuple[int, int] | None, new: tuple[int, int]) -> bytes:
-    """An upright EXIF block for a picture that was `old` wide and high, if that is known, and is now `new`.
+    """Returns an upright EXIF block for a picture that was `old` wide and high, if that is known, and is now `new`.
 
     Its sizes become the new ones; the subject's place and the sensor's pixels to an inch grow with the picture.
     """
@@ -115,14 +115,14 @@ def _order(block: bytes | bytearray) -> str:
 
 
 def _first(block: bytearray) -> int | None:
-    """Where the first directory begins."""
+    """Returns where the first directory begins."""
     if bytes(block[:4]) not in (b"II*\0", b"MM\0*") or len(block) < 8:
         return None
     return int(struct.unpack_from(_order(block) + "I", block, 4)[0])
 
 
 def _directory(block: bytearray, at: int) -> dict[int, _Field] | None:
-    """The entries of the directory at a place; None for one that is not whole."""
+    """Returns the entries of the directory at a place; None for one that is not whole."""
     order = _order(block)
     if at < 8 or at + 2 > len(block):
         return None
@@ -143,13 +143,13 @@ def _entries(block: bytearray, start: int, count: int, order: str) -> Iterator[t
 
 
 def _inner(block: bytearray, fields: dict[int, _Field]) -> dict[int, _Field]:
-    """The entries of the directory that tells of the exposure; none where it is broken or not there."""
+    """Returns the entries of the directory that tells of the exposure; none where it is broken or not there."""
     at = _integer(block, fields.get(_EXIF_DIRECTORY))
     return (_directory(block, at) or {}) if at else {}
 
 
 def _drop_thumbnail(block: bytearray, first: int) -> bool:
-    """Cut the second directory off the first and blank the thumbnail behind it. Returns whether there was one."""
+    """Cuts the second directory off the first and blanks the thumbnail behind it. Returns whether there was one."""
     order = _order(block)
     link = first + 2 + 12 * int(struct.unpack_from(order + "H", block, first)[0])
     if link + 4 > len(block) or not (second := struct.unpack_from(order + "I", block, link)[0]):
@@ -170,7 +170,7 @@ def _integer(block: bytearray, field: _Field | None) -> int | None:
 
 
 def _set_integer(block: bytearray, field: _Field | None, value: int) -> None:
-    """Write a single integer, as LONG where it has grown out of its type."""
+    """Writes a single integer, as LONG where it has grown out of its type."""
     if field is None or field.number != 1 or _integer(block, field) is None:
         return
     if value >= 1 << 8 * _SIZES[field.type]:
@@ -180,7 +180,7 @@ def _set_integer(block: bytearray, field: _Field | None, value: int) -> None:
 
 
 def _exchange(block: bytearray, one: _Field | None, other: _Field | None) -> None:
-    """Swap what two entries of the same directory hold: type, number and value; their tags stay."""
+    """Swaps what two entries of the same directory hold: type, number and value; their tags stay."""
     if one is None or other is None:
         return
     first, second = (slice(field.entry + 2, field.entry + 12) for field in (one, other))
@@ -199,7 +199,7 @@ def _set_shorts(block: bytearray, field: _Field | None, values: list[int]) -> No
 
 
 def _turned(x: int, y: int, size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Where a point of a picture of this size lies once orientation 1 to 8 is applied."""
+    """Returns where a point of a picture of this size lies once orientation 1 to 8 is applied."""
     width, height = size
     if orientation >= 5:
         x, y, width, height = y, x, height, width

@@ -43,14 +43,14 @@ _AVIF = {"avif", "avis"}
 
 
 def recognise(data: bytes) -> str | None:
-    """The format of a file that can be read, one of READABLE; None for anything else."""
+    """Returns the format of a file that can be read, one of READABLE; None for anything else."""
     if _AVIF & set(_brands(data)):
         return "AVIF"
     return next((name for name, start in _STARTS if start.match(data)), None)
 
 
 def name_other(data: bytes) -> str | None:
-    """What a file is that cannot be read, with its article; None where that is not known."""
+    """Returns what a file is that cannot be read, with its article; None where that is not known."""
     brands = _brands(data)
     if brands:
         if _HEIC & set(brands):
@@ -64,7 +64,7 @@ def name_other(data: bytes) -> str | None:
 
 
 def _brands(data: bytes) -> list[str]:
-    """The major and the compatible brands of a file of boxes; none for any other (ISO/IEC 14496-12, 4.3)."""
+    """Returns the major and the compatible brands of a file of boxes; none for any other (ISO/IEC 14496-12, 4.3)."""
     box = next(list_boxes(data, 0, min(len(data), 4096)), None)
     if box is None or box.name != "ftyp":
         return []

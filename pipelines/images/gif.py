@@ -17,7 +17,7 @@ class _Extension(NamedTuple):
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything a GIF file says; for a decoder the first frame alone. Raises Unreadable for one without its header."""
+    """Returns everything a GIF file says; for a decoder the first frame alone. Raises Unreadable without a header."""
     if len(data) < 13:
         raise Unreadable("is cut short: its header is missing")
     size = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
@@ -107,7 +107,7 @@ def take_inventory(data: bytes) -> Inventory:
 
 
 def _decoded(contents: bytes) -> str:
-    """A comment: ASCII by the standard, UTF-8 by some, Latin-1 where nothing else fits."""
+    """Decodes a comment: ASCII by the standard, UTF-8 by some, Latin-1 where nothing else fits."""
     try:
         return contents.decode()
     except UnicodeDecodeError:

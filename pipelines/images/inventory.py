@@ -57,18 +57,18 @@ class Inventory:
 
 
 def list_part(place: str, known: Mapping[str, tuple[Fate, str]], unknown: str) -> Part:
-    """The part at a place by a format's table; one that the table does not know is left out as `unknown` and place."""
+    """Returns the part at a place by a format's table; what that does not know is left out as `unknown` and place."""
     fate, what = known.get(place, ("left out", f"{unknown} {place}"))
     return Part(place, fate, what)
 
 
 def list_behind(data: bytes, end: int) -> tuple[Part, ...]:
-    """The part for what stands behind a file's end, such as the film of a motion photo; padding is nothing."""
+    """Returns the part for what stands behind a file's end, such as the film of a motion photo; padding is nothing."""
     return (Part("behind the end", "left out", "data behind its end"),) if data[end:].strip(b"\0\r\n ") else ()
 
 
 def describe_left_out(parts: Iterable[Part]) -> tuple[str, ...]:
-    """The note that names what is left out, each kind once and with its number; none where nothing is."""
+    """Returns the note that names what is left out, each kind once and with its number; none where nothing is."""
     counts: dict[str, int] = {}
     for part in parts:
         if part.fate == "left out":
@@ -82,7 +82,7 @@ def describe_left_out(parts: Iterable[Part]) -> tuple[str, ...]:
 
 
 def describe_first_of(count: int, what: str) -> tuple[str, ...]:
-    """The note for a file of `count` frames, of which only the first is read; none for a single one."""
+    """Returns the note for a file of `count` frames, of which only the first is read; none for a single one."""
     if count < 2:
         return ()
     number = f"{MOST_COUNTED} or more" if count >= MOST_COUNTED else str(count)

@@ -81,7 +81,7 @@ class _Found:
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything the first picture of a JPEG file says. Raises Unreadable where no size is found."""
+    """Returns everything the first picture of a JPEG file says. Raises Unreadable where no size is found."""
     found, notes = _Found(), []
     end = 2
     for number, segment in enumerate(_segments(data)):
@@ -118,13 +118,15 @@ def take_inventory(data: bytes) -> Inventory:
 
 
 def is_arithmetic(data: bytes) -> bool:
-    """Whether the pixels are coded arithmetically rather than by Huffman's codes."""
+    """Returns whether the pixels are coded arithmetically rather than by Huffman's codes."""
     return any(segment.code in (0xC9, 0xCA) for segment in _segments(data))
 
 
 def add_probe(data: bytes) -> bytes:
-    """The file, from an inventory, with more coded pixels behind each scan: a decoder that gives another picture for it
-    has reached beyond what was there, and filled the rest with grey."""
+    """Returns the file of an inventory with more coded pixels behind each scan.
+
+    A decoder that gives another picture for it has reached beyond what was there, and filled the rest with grey.
+    """
     pieces, at = [], 2
     for segment in _segments(data):
         if segment.code == 0xDA:
@@ -134,7 +136,7 @@ def add_probe(data: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
-    """Each segment up to the end of the first picture; one that is cut ends with the file."""
+    """Yields each segment up to the end of the first picture; one that is cut ends with the file."""
     at = 2
     while at + 4 <= len(data):
         # Some writers leave a few bytes between segments: decoders look for the next marker.
@@ -162,7 +164,7 @@ def _place(code: int, contents: bytes) -> str:
 
 
 def _take(found: _Found, segment: Segment, data: bytes) -> None:
-    """Keep what one segment says, tell what becomes of it, and hand the decoder those that it needs."""
+    """Keeps what one segment says, tells what becomes of it, and hands the decoder those that it needs."""
     code, place, start, end = segment
     part = list_part(place, _KNOWN, "segment")
     contents = data[start : min(end, start + 65533)]
@@ -223,7 +225,7 @@ def _take_size(found: _Found, code: int, contents: bytes) -> None:
 
 
 def _take_scan(found: _Found, contents: bytes) -> None:
-    """Take off what a scan brings to full precision: coefficients from one to another, of some components."""
+    """Takes off what a scan brings to full precision: coefficients from one to another, of some components."""
     count = contents[0] if contents else 0
     if len(contents) < 4 + 2 * count:
         return
@@ -242,7 +244,7 @@ def _resolution(contents: bytes) -> Resolution | None:
 
 
 def _joined_profile(found: _Found) -> bytes | None:
-    """The ICC profile of all its segments; empty if one is missing."""
+    """Returns the ICC profile of all its segments; empty if one is missing."""
     if not found.icc:
         return None
     if sorted(found.icc) != list(range(1, found.icc_parts + 1)):
@@ -251,7 +253,7 @@ def _joined_profile(found: _Found) -> bytes | None:
 
 
 def _count_pictures(block: bytes) -> int:
-    """How many pictures an MPF block lists, by its tag 0xB001."""
+    """Counts the pictures that an MPF block lists, by its tag 0xB001."""
     order = "<" if block[:2] == b"II" else ">"
     if len(block) < 10:
         return 1
@@ -270,7 +272,7 @@ _RESOURCE = struct.Struct(">4sHB")
 
 
 def _read_resources(block: bytes | None) -> tuple[bytes | None, list[Part]]:
-    """Of Photoshop's resources those about author and rights, and the others as left out."""
+    """Returns, of Photoshop's resources, those about author and rights, and the others as left out."""
     kept, parts, at, number = [], [], 0, 0
     while block is not None and at + 12 <= len(block) and number < _MOST_TEXTS:
         signature, key, length = _RESOURCE.unpack_from(block, at)
@@ -288,7 +290,7 @@ def _read_resources(block: bytes | None) -> tuple[bytes | None, list[Part]]:
 
 
 def _decoded(contents: bytes) -> str:
-    """A comment, which is in UTF-8 today and was in Latin-1."""
+    """Decodes a comment, which is in UTF-8 today and was in Latin-1."""
     try:
         return contents.decode().rstrip("\0")
     except UnicodeDecodeError:

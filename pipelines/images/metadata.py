@@ -21,19 +21,19 @@ class TiffField(NamedTuple):
 
 
 def count_tiff_pages(data: bytes) -> int:
-    """How many directories a TIFF file chains, counted up to MANY."""
+    """Counts the directories that a TIFF file chains, up to MOST_COUNTED."""
     return sum(1 for _ in islice(_directories(data), MOST_COUNTED))
 
 
 def is_deep_tiff(data: bytes) -> bool:
-    """Whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
+    """Returns whether the first page keeps its samples as floating-point numbers or in more than 16 bits."""
     fields = next(_fields(data), {})
     bits, form = (_integer(data, fields.get(tag)) for tag in (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
     return form == 3 or (bits or 0) > 16
 
 
 def is_profile_of(icc: bytes, space: bytes) -> bool:
-    """Whether an ICC profile is whole and describes `space`: b"RGB ", b"GRAY" or b"CMYK" (ICC.1:2022, 7.2)."""
+    """Returns whether an ICC profile is whole and describes `space`: b"RGB ", b"GRAY" or b"CMYK" (ICC.1:2022, 7.2)."""
     return len(icc) >= 128 and icc[36:40] == b"acsp" and icc[16:20] == space and int.from_bytes(icc[:4]) <= len(icc)
 
 
@@ -64,7 +64,7 @@ def _fields(block: bytes) -> Iterator[dict[int, TiffField]]:
 
 
 def _directories(block: bytes) -> Iterator[tuple[int, int]]:
-    """Where the entries of each directory begin and how many there are, as long as directories are whole and new."""
+    """Yields where the entries of a directory begin and how many there are, as long as it is whole and new."""
     order, big = _order(block), block[2:4] in (b"+\0", b"\0+")
     if block[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return

@@ -89,7 +89,7 @@ def encode_png(picture: Picture, exif: bytes | None = None, texts: Sequence[byte
 
 
 def _describe_display(picture: Picture) -> Iterator[bytes]:
-    """The chunks of resolution and background."""
+    """Yields the chunks of resolution and background."""
     resolution, background = picture.extras.resolution, picture.extras.background
     if resolution is not None:
         x, y, unit = resolution.x, resolution.y, int(resolution.inches)
@@ -127,7 +127,7 @@ def _lines(picture: Picture, top: int, bottom: int) -> npt.NDArray[np.uint8]:
 
 
 def _filtered(lines: npt.NDArray[np.uint8], kind: int, first: bool, step: int) -> npt.NDArray[np.uint8]:
-    """Lines after a filter, each with its filter byte in front.
+    """Returns the lines after a filter, each with its filter byte in front.
 
     `lines` begins with the row above the strip, unless the strip is the `first` of the picture. `step` is how many
     bytes a pixel has.
@@ -174,7 +174,7 @@ def _bytes_per_pixel(picture: Picture) -> int:
 
 
 def write_chunk(name: bytes, data: bytes) -> bytes:
-    """One chunk with its length and checksum."""
+    """Returns a chunk with its length and checksum."""
     return b"".join((struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))))
 
 

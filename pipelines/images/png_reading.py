@@ -70,7 +70,7 @@ class _Found:
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything a PNG file says. Raises Unreadable for one that does not begin with its header."""
+    """Returns everything a PNG file says. Raises Unreadable for one that does not begin with its header."""
     if data[12:16] == b"CgBI":
         raise Unreadable("is a PNG as Apple's tools change it for apps, which is not one by the standard")
     if data[8:16] != b"\0\0\0\x0dIHDR" or len(data) < 33:
@@ -127,7 +127,7 @@ def _is_header(header: tuple[int, ...]) -> bool:
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
-    """Each chunk that has a name; the last one may end with the file."""
+    """Yields each chunk that has a name; the last one may end with the file."""
     at, view = len(PNG_SIGNATURE), memoryview(data)
     while at + 8 <= len(data):
         start = at + 8
@@ -138,7 +138,7 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def _note(found: _Found, chunk: Chunk, contents: memoryview) -> None:
-    """Take what one chunk says."""
+    """Takes what one chunk says."""
     if not re.fullmatch(rb"[A-Za-z]{4}", chunk.name):
         found.refusal = _CUT if not found.pixels else ""
         found.ended = False
@@ -162,7 +162,7 @@ def _note(found: _Found, chunk: Chunk, contents: memoryview) -> None:
 
 
 def _take(found: _Found, name: str, contents: memoryview) -> Part:
-    """Keep what a whole chunk says, and tell what becomes of it."""
+    """Keeps what a whole chunk says, and tells what becomes of it."""
     part = list_part(name, _KNOWN, "chunk")
     if name == "PLTE":
         found.palette = found.palette or bytes(contents[:768])
@@ -193,7 +193,7 @@ def _take(found: _Found, name: str, contents: memoryview) -> Part:
 
 
 def _profile(contents: memoryview) -> bytes:
-    """The ICC profile, of which no more than a byte beyond the longest is unpacked; empty if it cannot be."""
+    """Returns the ICC profile, of which no more than a byte beyond the longest is unpacked; empty if it cannot be."""
     _, _, packed = bytes(contents).partition(b"\0")
     try:
         return zlib.decompressobj().decompress(packed[1:], LONGEST_PROFILE + 1)
@@ -225,8 +225,10 @@ def _background(found: _Found, depth: int, kind: int) -> tuple[float, float, flo
 
 
 def _for_decoder(data: bytes, found: _Found) -> bytes:
-    """A file of the critical chunks and the transparency alone: a decoder takes a text for a property of the picture,
-    refuses long ones, and takes hours for millions of chunks."""
+    """Returns a file of the critical chunks and the transparency alone.
+
+    A decoder takes a text for a property of the picture, refuses long ones, and takes hours for millions of chunks.
+    """
     chunks = [PNG_SIGNATURE, data[8:33]]
     if found.palette:
         chunks.append(write_chunk(b"PLTE", found.palette))
@@ -237,7 +239,7 @@ def _for_decoder(data: bytes, found: _Found) -> bytes:
 
 
 def _missing(pixels: list[memoryview], header: tuple[int, ...]) -> str:
-    """Why pixels that cannot all be unpacked are refused; empty if they are all there."""
+    """Returns why pixels that cannot all be unpacked are refused; empty if they are all there."""
     width, height, depth, kind, _, _, interlaced = header
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
     steps = ((8, 8, 0, 0), (8, 8, 4, 0), (4, 8, 0, 4), (4, 4, 2, 0), (2, 4, 0, 2), (2, 2, 1, 0), (1, 2, 0, 1))
@@ -256,7 +258,7 @@ def _missing(pixels: list[memoryview], header: tuple[int, ...]) -> str:
 
 
 def _count_unpacked(pixels: list[memoryview], most: int) -> int:
-    """How many bytes the deflated pixels unpack to, counted up to `most`; -1 for what is not deflated."""
+    """Counts the bytes that the deflated pixels unpack to, up to `most`; -1 for what is not deflated."""
     unpacker, count = zlib.decompressobj(), 0
     try:
         for part in pixels:

@@ -26,7 +26,7 @@ class Texts:
     left: int = LONGEST_TEXTS
 
     def take(self, kind: str, contents: bytes) -> str:
-        """Keep the text of one chunk. What is left out of it, in words; empty where it is kept."""
+        """Keeps the text of one chunk. Returns what is left out of it, in words; empty where it is kept."""
         if len(self.plain) >= MOST_TEXTS:
             return f"a text beyond the first {MOST_TEXTS}"
         try:
@@ -62,7 +62,7 @@ class Texts:
 
 
 def _parse(kind: str, contents: bytes, most: int) -> Text:
-    """A text chunk's contents. Raises ValueError or zlib.error for one that is broken."""
+    """Returns a text chunk's contents. Raises ValueError or zlib.error for one that is broken."""
     keyword, found, rest = contents.partition(b"\0")
     if not found or not keyword or len(keyword) > 79:
         raise ValueError
@@ -88,7 +88,7 @@ def _unpacked(data: bytes, most: int) -> bytes:
 
 
 def write_texts(texts: tuple[Text, ...], xmp: bytes | None, iptc: bytes | None) -> list[bytes]:
-    """The chunks of texts, each as the kind that it came in while its characters allow that."""
+    """Returns the chunks of texts, each as the kind that it came in while its characters allow that."""
     chunks = []
     if xmp is not None:
         chunks.append(write_chunk(b"iTXt", XMP_KEYWORD.encode() + bytes(5) + xmp))
@@ -100,7 +100,7 @@ def write_texts(texts: tuple[Text, ...], xmp: bytes | None, iptc: bytes | None) 
 
 
 def write_text(text: Text) -> bytes:
-    """One text as a chunk: iTXt in UTF-8 unless it came as another kind and is in Latin-1."""
+    """Returns a text as a chunk: iTXt in UTF-8 unless it came as another kind and is in Latin-1."""
     keyword = text.keyword.encode("latin-1", "replace")[:79]
     kind: Literal["tEXt", "zTXt", "iTXt"] = text.kind
     try:
@@ -120,5 +120,5 @@ def write_text(text: Text) -> bytes:
 
 
 def _escaped(text: str) -> bool:
-    """Whether the only half surrogate pairs in a text are bytes that are no UTF-8."""
+    """Returns whether the only half surrogate pairs in a text are bytes that are no UTF-8."""
     return all(not 0xD800 <= ord(sign) < 0xDC80 and not 0xDCFF < ord(sign) <= 0xDFFF for sign in text)

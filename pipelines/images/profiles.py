@@ -37,7 +37,7 @@ _USUAL_GAMMA = 0.0005  # how far 1 / 2.2 may be off and still be what writers pu
 
 
 def make_profile(picture: Picture, grey: bool) -> bytes | None:
-    """The profile of a picture whose extras say what its colours are; None for plain sRGB, or what none can tell.
+    """Returns the profile of what a picture's extras say of colours; None for plain sRGB, or what none can tell.
 
     `grey` makes one for a file of a single channel. Brightness of HDR (PQ and HLG) is beyond such a profile.
     """
@@ -66,7 +66,7 @@ def make_profile(picture: Picture, grey: bool) -> bytes | None:
 
 
 def describe_colour(picture: Picture) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """White, red, green and blue as x and y, and the curve's numbers, of colours that are not plain sRGB's.
+    """Returns white, red, green and blue as x and y, and the curve's numbers, of colours that are not plain sRGB's.
 
     None for those, and for what no matrix and curve can tell. cICP counts before sRGB, and that before gAMA and cHRM.
     """
@@ -90,12 +90,12 @@ def describe_colour(picture: Picture) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def _xyz(x: float, y: float) -> npt.NDArray[np.float64]:
-    """The colour of these coordinates with a luminance of 1."""
+    """Returns the colour of these coordinates with a luminance of 1."""
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
 def _fixed(*values: float) -> bytes:
-    """Numbers as ICC's signed 15.16 fixed point."""
+    """Returns numbers as ICC's signed 15.16 fixed point."""
     return b"".join(struct.pack(">i", int(np.clip(round(value * 65536), -(2**31), 2**31 - 1))) for value in values)
 
 
@@ -105,7 +105,7 @@ def _text(text: str) -> bytes:
 
 
 def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:
-    """A display profile of the tags (7.2 and 7.3)."""
+    """Returns a display profile of the tags (7.2 and 7.3)."""
     at, table, body = 128 + 4 + 12 * len(tags), b"", b""
     for name, contents in tags.items():
         padded = contents + bytes(-len(contents) % 4)

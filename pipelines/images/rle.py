@@ -72,7 +72,7 @@ def decode_runs(data: bytes, at: int, width: int, height: int, nibbles: bool) ->
 
 
 def _repeated(counts: npt.NDArray[np.uint8], values: npt.NDArray[np.uint8], nibbles: bool) -> npt.NDArray[np.uint8]:
-    """Runs written out: of 4-bit values two take turns, beginning anew in each run."""
+    """Returns runs written out: of 4-bit values two take turns, beginning anew in each run."""
     if not nibbles:
         return np.repeat(values, counts)
     ends = np.cumsum(counts, dtype=np.int64)
@@ -81,7 +81,7 @@ def _repeated(counts: npt.NDArray[np.uint8], values: npt.NDArray[np.uint8], nibb
 
 
 def _put(row: npt.NDArray[np.uint8], x: int, run: npt.NDArray[np.uint8], most: int) -> int:
-    """Write a run into its row. Returns where it ends."""
+    """Writes a run into its row. Returns where it ends."""
     if len(run) and x + len(run) > most:
         raise ValueError("a run goes beyond its row")
     row[x : x + len(run)] = run

@@ -17,7 +17,7 @@ _KNOWN: Mapping[str, tuple[Fate, str]] = {
 
 
 def take_inventory(data: bytes) -> Inventory:
-    """Everything a WebP file says; for a decoder what codes the pixels. Raises Unreadable where no size is found."""
+    """Returns everything a WebP file says; for a decoder the pixels' chunks. Raises Unreadable without a size."""
     parts: list[Part] = []
     kept: dict[str, bytes] = {}
     coding: list[bytes] = []
@@ -63,7 +63,7 @@ def take_inventory(data: bytes) -> Inventory:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Name, and where the contents begin and end, of each chunk that is complete."""
+    """Yields the name, and where the contents begin and end, of each chunk that is complete."""
     at, most = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     while at + 8 <= most:
         start = at + 8

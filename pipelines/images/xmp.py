@@ -9,12 +9,12 @@ _SIZES = re.compile(
 
 
 def turn_upright(packet: bytes) -> bytes:
-    """The packet of a picture to which its orientation was applied."""
+    """Returns the packet of a picture to which its orientation was applied."""
     return _ORIENTATION.sub(rb"\g<1>1", packet)
 
 
 def resize(packet: bytes, width: int, height: int) -> bytes:
-    """The packet of a picture that is now this wide and high."""
+    """Returns the packet of a picture that is now this wide and high."""
 
     def write(match: re.Match[bytes]) -> bytes:
         return match[1] + str(width if match[2] in (b"Width", b"XDimension") else height).encode()

@@ -1,6 +1,7 @@
 """From the bytes of a file to a Picture. Knows formats and modes; knows no path and no limit."""
 
 import logging
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -112,6 +113,8 @@ def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _
         inventory = take_inventory(data)
     except Unreadable as why:
         raise BadPicture(f"{name} {why}.") from why
+    except (struct.error, IndexError, ValueError) as error:  # what a part that is cut within raises
+        raise BadPicture(f"{name} is damaged or cut short.") from error
     if inventory.size is not None:
         check_size(*inventory.size)
     if inventory.refusal:

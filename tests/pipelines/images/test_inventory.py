@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, JpegImagePlugin, PngImagePlugin
 
 from pipelines.errors import BadPicture
@@ -509,6 +511,29 @@ def test_counts_are_bounded_by_the_file(kind: str) -> None:
     except BadPicture as error:
         assert str(error).startswith("The picture ")
     assert time.process_time() - start < 2
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    path=st.sampled_from(sorted(path for path in FILES.iterdir() if path.stat().st_size < 9000)),
+    places=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
+    value=st.sampled_from((0, 1, 127, 128, 255)),
+)
+def test_a_file_with_wrong_bytes_is_a_picture_or_refused(path: Path, places: list[float], value: int) -> None:
+    """And what is read can be written: what the file says is broken in all the ways that bytes allow."""
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[int(len(data) * place)] = value
+    try:
+        width, height = read_size(bytes(data))
+        picture = read(bytes(data))
+    except BadPicture as error:
+        assert str(error).startswith("The picture ")
+        return
+    assert picture.pixels.shape == (height, width, 3)
+    if max(width, height) < 1000:
+        for format_ in ("png", "webp", "jpeg"):
+            assert read(encode(picture, format_)).pixels.shape == picture.pixels.shape  # type: ignore[arg-type]
 
 
 def test_a_progressive_jpeg_of_many_passes_is_read_where_it_is_small() -> None:

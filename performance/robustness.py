@@ -100,7 +100,7 @@ def choose_models(keys: Sequence[str], scale: int) -> dict[str, Enlarge]:
 def is_here(model: Model, scale: int) -> bool:
     """Returns whether the model can run now: all but diffusion, which invents, and models without weights here."""
     needed = model.scales.get(scale)
-    return model.family != "diffusion" and scale in model.scales and (needed is None or bool(weights.find(needed)))
+    return not model.diffusion and scale in model.scales and (needed is None or bool(weights.find(needed)))
 
 
 def enlarge_by_model(key: str, scale: int, low: Pixels8) -> Pixels8:

@@ -22,8 +22,9 @@ files, machine, environment); images and weights know nothing of each other.
     report      what it writes down: JSON, CSV, HTML
     cli         the command line; the page, which is the package ui, stands beside it
 
-From outside this package each folder is entered by one module, its door: catalog.rows, images.door, weights.fetch,
-upscalers.loading, measuring.run, report.report.
+The page and the tools enter each folder by one module, its door: catalog.rows, images.door, weights.fetch,
+upscalers.loading, measuring.run, report.report. Training and the performance measurements, which work on the parts
+themselves, go past the doors.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ __all__ = [
     "write",
 ]
 
+USUAL_SCALE = 4
+
 # Imported when they are first asked for.
 _LAZY = {
     "VERSION": "machine",
@@ -93,7 +96,7 @@ _LAZY = {
 def upscale(
     image: "str | os.PathLike[str] | bytes | Picture",
     model: str = "swift",
-    scale: int = 4,
+    scale: int = USUAL_SCALE,
     *,
     weights: "str | os.PathLike[str] | None" = None,
     tile: int | None = None,
@@ -105,19 +108,25 @@ def upscale(
     noise_level: int | None = None,
     colour_fix: str | None = None,
     denoise: float | None = None,
+    output: "str | os.PathLike[str] | None" = None,
+    overwrite: bool = False,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Enlarged":
     """Upscales an image: a path, the bytes of a file, or a Picture.
 
     `model` is a key of `models()`, or "owner/name/file.safetensors" on the Hugging Face Hub; what it lacks is
     downloaded. `weights` is a file or folder of your own to use instead. The other settings are those of the command
-    line; one that the model cannot use is a BadSetting. `on_step` sees how far the work is; an exception that it
-    raises ends the work. Raises BadPicture, BadSetting, WeightsUnavailable, BadWeights or OutOfMemory.
+    line; one that the model cannot use is a BadSetting. `output` is a file to write the result to: that it can be
+    written is known before the work; the image itself it may only be with `overwrite`. `on_step` sees how far the work
+    is; an exception that it raises ends the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable,
+    BadWeights or OutOfMemory.
     """
+    import os
     from pathlib import Path
 
     from pipelines.catalog.rows import Settings, Stage, check_stages
     from pipelines.enlarge import enlarge_by
+    from pipelines.estimates import plan_run
     from pipelines.images import door
     from pipelines.runs import finish
 
@@ -135,15 +144,21 @@ def upscale(
     stage = Stage(model, _whole(scale, "The scale"))
     check_stages([stage], settings)  # what can be refused is refused before the long part
     picture = door.to_picture(image, stage.scale)
+    target = None if output is None else Path(output)
+    source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
+    plan_run(source, [stage], target, overwrite=overwrite)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    return finish(enlarge_by(picture, [stage], settings, own), show)
+    done = finish(enlarge_by(picture, [stage], settings, own), show)
+    if target is not None:
+        door.write(done.picture, target)
+    return done
 
 
 def benchmark(
     images: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]",
     models: "str | Sequence[str] | None" = None,
-    scale: int = 4,
+    scale: int | None = None,
     *,
     stages: "str | Sequence[str]" = (),
     protocol: str = "round-trip",
@@ -155,16 +170,17 @@ def benchmark(
     """Shrinks images, upscales them back with many models, and compares with the originals.
 
     `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
-    scale but those of diffusion, which is what is measured where neither models nor stages are named. Each of `stages`
-    is a chain, "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips`
-    downloads what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where
-    there is no image, BadSetting for a plan that cannot be.
+    scale but those of diffusion. Left out they are all, or none where stages are named, unless the protocol is
+    "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of `stages` is a chain,
+    "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips` downloads
+    what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where there is
+    no image, BadSetting for a plan that cannot be.
     """
     import logging
     from pathlib import Path
 
     from pipelines.catalog.rows import parse_stages
-    from pipelines.measuring.run import Plan, check_kernel, fetch_judges, list_subjects, resolve_contenders, run
+    from pipelines.measuring import run as measuring
     from pipelines.report.report import make_command, record_rows, start_report
     from pipelines.runs import finish
 
@@ -172,18 +188,22 @@ def benchmark(
         logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore
     chains = [parse_stages(chain) for chain in _several(stages)]
-    keys = ["all"] if models is None and not chains else _several(models or ())
-    check_kernel(kernel)
-    found = resolve_contenders(protocol, _whole(scale, "The scale"), keys, chains)
-    plan = Plan(protocol, scale, kernel, found, _whole(repeats, "The number of timed runs"))
+    keys = None if models is None else _several(models)
+    measuring.check_kernel(kernel)
+    if scale is None:
+        scale = measuring.find_protocol(protocol).fixed_scale or USUAL_SCALE
+    scale, repeats = _whole(scale, "The scale"), _whole(repeats, "The number of timed runs")
+    measuring.check_repeats(repeats)
+    found = measuring.resolve_contenders(protocol, scale, keys, chains)
+    plan = measuring.Plan(protocol, scale, kernel, found, repeats)
     paths = [Path(path) for path in _several(images)]
-    pictures, _ = list_subjects(paths)
+    pictures, _ = measuring.list_subjects(paths)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
-    judges = finish(fetch_judges(["lpips"] if lpips else []), show)
+    judges = finish(measuring.fetch_judges(["lpips"] if lpips else []), show)
     named = [str(path) for path in paths]
     head = start_report(plan, named, make_command(named, plan, lpips), judges)
-    return finish(record_rows(run(plan, pictures, judges), head, None), show)
+    return finish(record_rows(measuring.run(plan, pictures, judges), head, None), show)
 
 
 def models() -> "tuple[Model, ...]":
@@ -222,7 +242,7 @@ def _whole(number: Any, name: str) -> int:
     import operator
 
     try:
-        return operator.index(number)
+        return int(operator.index(number))  # of True as well, which is an index of itself
     except TypeError:
         raise BadSetting(f"{name} is a whole number, not {str(number)[:20]!r}.") from None
 

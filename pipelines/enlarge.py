@@ -16,13 +16,14 @@ import numpy as np
 
 from pipelines.catalog.rows import Stage, check_stages
 from pipelines.catalog.settings import Settings, check_settings
-from pipelines.images import resample
+from pipelines.images import greyscale, resample
 from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
 PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
+ROUNDED_GREY = "it is grey but for what its compression rounded: enlarged without colour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | N
 
     Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
     Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
-    the visible ones around, so that it cannot bleed into the edge. Each stage is given those of the settings that it
-    can use. Raises BadSetting for one that no stage can use, or that is out of its range.
+    the visible ones around, so that it cannot bleed into the edge; where no stage blends pixels, all keep their own.
+    A picture without colour comes back without, whatever its file's type: see `greyscale.is_grey`. Each stage is given
+    those of the settings that it can use. Raises BadSetting for one that no stage can use, or that is out of its range.
     """
     settings = settings or Settings()
     check_settings([stage.model for stage in stages], settings)
@@ -111,7 +113,7 @@ def enlarge_fetched(picture: Picture, fetched: Sequence[StageFiles], settings: S
 
 def _enlarged(picture: Picture, stages: Sequence[Upscaler], settings: Settings) -> Run[Enlarged]:
     (done, colour, runs), seconds = yield from time_run(_run(picture, stages, settings))
-    notes = [*picture.notes, *(note for run in runs for note in run.notes)]
+    notes = [*done.notes, *(note for run in runs for note in run.notes)]
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
     details = _details(done, stages, settings, colour, seconds)
     return Enlarged(replace(done, about=details.about()), details, colour)
@@ -122,12 +124,16 @@ def _run(
 ) -> Run[tuple[Picture, tuple[Upscaled, ...], list[Upscaled]]]:
     """The enlarged picture, what each stage made of its colours, and all that was run, for alpha as well."""
     pixels, alpha = picture.pixels, picture.alpha
-    if alpha is not None:
+    blends = any(stage.model.blends for stage in stages)
+    if alpha is not None and blends:
         yield Step(0, 1, "transparency")
         pixels = _spread_visible(pixels, alpha)
-    colour = yield from run_chain(pixels, stages, settings)
-    enlarged = _as_grey(colour[-1].pixels) if picture.grey else colour[-1].pixels
-    colour[-1] = replace(colour[-1], pixels=enlarged)
+    grey = blends and (picture.grey or greyscale.is_grey(pixels))
+    given = greyscale.as_grey(pixels) if grey else pixels
+    if given is not pixels:
+        picture = replace(picture, notes=(*picture.notes, ROUNDED_GREY))
+    colour = yield from run_chain(given, stages, settings, grey)
+    enlarged = colour[-1].pixels
     runs = list(colour)
     if alpha is not None:
         scale = math.prod(stage.scale for stage in stages)
@@ -136,8 +142,13 @@ def _run(
     return replace(picture, pixels=enlarged, alpha=alpha), tuple(colour), runs
 
 
-def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) -> Run[list[Upscaled]]:
+def run_chain(
+    pixels: Pixels, stages: Sequence[Upscaler], settings: Settings, grey: bool = False
+) -> Run[list[Upscaled]]:
     """Enlarges by each stage in turn; the total scale is the product of theirs.
+
+    Where the picture is `grey`, each stage's result is made grey again: a network tints it, and the next one would
+    take the tint for a colour.
 
     The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
     before the second one reads it. Each stage is given those of the settings that it can use; that each is of use to
@@ -148,8 +159,8 @@ def run_chain(pixels: Pixels, stages: Sequence[Upscaler], settings: Settings) ->
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
         run = stage.run(pixels, settings.only(stage.model.takes))
         upscaled, seconds = yield from time_run(prefix_notes(run, f"{prefix}{_stage_name(stage)}: "))
-        done.append(replace(upscaled, seconds=seconds))
-        pixels = upscaled.pixels
+        pixels = greyscale.as_grey(upscaled.pixels) if grey else upscaled.pixels
+        done.append(replace(upscaled, pixels=pixels, seconds=seconds))
     return done
 
 
@@ -198,12 +209,6 @@ def _joined(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def _as_grey(pixels: Pixels) -> Pixels:
-    """The mean of the three channels, in all three: a network may tint a grey picture a little."""
-    mean = pixels.mean(axis=2, keepdims=True)
-    return np.broadcast_to(mean, pixels.shape)
-
-
 def _enlarge_alpha(
     alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
@@ -213,13 +218,13 @@ def _enlarge_alpha(
     height, width = alpha.shape
     if alpha.min() == alpha.max():
         return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
-    if any(stage.model.family == "diffusion" for stage in stages):
+    if any(stage.model.diffusion for stage in stages):
         made = yield from prefix_notes(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:
-        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings)
+        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, grey=True)
         runs = yield from prefix_notes(run, "transparency, ")
-    enlarged = runs[-1].pixels.mean(axis=2)
+    enlarged = runs[-1].pixels[..., 0].copy()
     around = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(alpha, around) == cv2.erode(alpha, around)
     size = (width * scale, height * scale)

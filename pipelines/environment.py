@@ -61,6 +61,29 @@ def port() -> int:
     return _whole("PORT", 7860, 65_535)
 
 
+def server_name() -> str:
+    """The name or address the page listens on: GRADIO_SERVER_NAME, gradio's own, 127.0.0.1 unless set."""
+    return os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+
+
+def root_path() -> str:
+    """The path, or the whole URL, that the page is served from: GRADIO_ROOT_PATH, gradio's own, which takes it with a
+    slash before it only; the root unless set.
+    """
+    text = os.environ.get("GRADIO_ROOT_PATH", "").strip()
+    if not text or text.startswith(("/", "http://", "https://")):
+        return text
+    return f"/{text}"
+
+
+def reach_this_machine_directly() -> None:
+    """Adds this machine's own names to NO_PROXY: a proxy, which HTTP_PROXY names, cannot reach what listens here."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if known.strip() != "*":
+        names = [*filter(None, known.split(",")), "127.0.0.1", "localhost", "::1", server_name()]
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(names))
+
+
 def debug() -> bool:
     """Returns whether tracebacks are shown that users get one message for: UPSCALE_DEBUG, "0" unless set, or "1"."""
     text = os.environ.get("UPSCALE_DEBUG") or "0"
@@ -80,6 +103,14 @@ def exact() -> bool:
 def cpu_instructions() -> str:
     """The most that oneDNN may use of what the processor can do, in its names: ONEDNN_MAX_CPU_ISA, oneDNN's own."""
     return (os.environ.get("ONEDNN_MAX_CPU_ISA") or "ALL").upper()
+
+
+def bound_kernel_cache(kernels: int) -> None:
+    """Lets oneDNN, in torch and in OpenVINO, keep that many kernels for later, unless somebody chose a number.
+
+    It counts where nothing has been computed by it in this process yet.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
 
 
 def preloaded() -> tuple[str, ...]:

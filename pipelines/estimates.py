@@ -1,4 +1,6 @@
-"""How long a run will take and how much memory, said before it starts; right after the first run of a model here.
+"""What can be said of a run before it starts: whether it can be, how long it takes, how much memory.
+
+How long is right after the first run of a model here.
 
 What was learned is kept from one start to the next, beside the downloads; on another processor it counts for nothing.
 """
@@ -6,25 +8,31 @@ What was learned is kept from one start to the next, beside the downloads; on an
 import json
 import math
 import operator
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines import environment
+from pipelines import environment, machine
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage, find_specification, resolve_options
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.speeds import MEASURED, Rate
 from pipelines.environment import MEGA
-from pipelines.errors import CannotWrite
-from pipelines.files import write_whole
+from pipelines.errors import CannotWrite, OutOfMemory
+from pipelines.files import is_same_file, write_whole
+from pipelines.images import door as images
+from pipelines.images.door import Format, ImageSource, Picture
 from pipelines.machine import cores, has_nvidia, processor
 from pipelines.networks.tiling import plan_tiles
+from pipelines.phrasing import format_bytes, printable_name
 
 BYTES_PER_PIXEL = 12  # three float32 channels
+LIBRARY_BYTES = 150_000_000  # that the libraries of networks take once they are loaded, at the least
+ENCODING_BYTES = 4  # of a pixel of the result at the least: it rounded to 8 bits, and the file
 LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
 
 
@@ -40,6 +48,52 @@ class Estimate:
     # Of 10^6 bytes, for the picture, its enlargement, one tile where its memory is known, and a diffusion model itself.
     megabytes: float
     on_cpu: bool = True  # whether the seconds are those of a processor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a run from the header of the picture and the name of the file to write."""
+
+    size: tuple[int, int]  # width, height of the picture
+    result: tuple[int, int]
+    format: Format | None  # of the file to write; None where none was named
+
+
+def plan_run(
+    image: ImageSource | Picture, stages: Sequence[Stage], output: Path | None = None, *, overwrite: bool = False
+) -> Plan:
+    """Looks ahead, and raises now what would else be raised after the work, or end it; nothing is decoded.
+
+    BadPicture for a picture that cannot be read or is too large, BadSetting for a result that the format of `output`
+    cannot hold, CannotWrite where that file cannot be made or is the picture itself, unless `overwrite`, OutOfMemory
+    where the result does not fit into the memory that is left.
+    """
+    scale = math.prod(stage.scale for stage in stages)
+    if isinstance(image, Picture):
+        height, width, _ = image.pixels.shape
+    else:
+        width, height = images.read_size(image, scale)
+    result = width * scale, height * scale
+    format_ = None if output is None else images.check_output(output, result)
+    if output is not None and isinstance(image, Path) and not overwrite and is_same_file(image, output):
+        raise CannotWrite(f"{printable_name(output)} cannot be written: it is the image to read, which would be lost.")
+    unloaded = any(stage.model.engine == "network" for stage in stages) and "torch" not in sys.modules
+    check_memory((width, height), scale, machine.available_memory() - unloaded * LIBRARY_BYTES)
+    return Plan((width, height), result, format_)
+
+
+def check_memory(size: tuple[int, int], scale: int, available: int) -> None:
+    """Raises OutOfMemory where a picture of that size, enlarged and encoded, takes more than is available.
+
+    Tiles and models are not counted: tiles become smaller where memory is short.
+    """
+    width, height = size
+    needed = width * height * (BYTES_PER_PIXEL + scale**2 * (BYTES_PER_PIXEL + ENCODING_BYTES))
+    if needed > available:
+        raise OutOfMemory(
+            f"A result of {width * scale} by {height * scale} pixels takes at least {format_bytes(needed)} of memory, "
+            f"and {format_bytes(max(0, available))} are left here."
+        )
 
 
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
@@ -124,7 +178,7 @@ def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> T
 
 def _diffusion(key: str) -> Model | None:
     """The model's row, if it is one that runs in steps."""
-    return next((row for row in catalog.MODELS if row.key == key and row.family == "diffusion"), None)
+    return next((row for row in catalog.MODELS if row.key == key and row.diffusion), None)
 
 
 def _passes(key: str, settings: Settings | None) -> int:

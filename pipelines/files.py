@@ -39,11 +39,11 @@ def write_whole(path: Path, data: bytes) -> None:
         # Not tempfile: its files are readable by their owner only, whatever the umask says.
         with unfinished.open("xb") as file:
             file.write(data)
-            # Else a power cut may keep the new name and lose the bytes behind it.
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         if permissions is not None:
-            unfinished.chmod(permissions)
+            with suppress(OSError):  # WSL, FUSE and FAT have none of their own to hand on
+                unfinished.chmod(permissions)
         unfinished.replace(target)
     except OSError as error:
         raise _cannot_write(path, error.errno or 0) from error
@@ -53,7 +53,11 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raises what `write_whole` would raise, where that can be told before there is anything to write."""
+    """Raises what `write_whole` would raise, where that can be told before there is anything to write.
+
+    A file is made in the folder and removed: what a folder says of itself is not what it allows, on a network's or a
+    mounted disk, or to the superuser.
+    """
     target, _ = _destination(path)
     if target.is_dir():
         raise _cannot_write(path, errno.EISDIR)
@@ -61,8 +65,34 @@ def check_writable(path: Path) -> None:
         raise CannotWrite(f"{printable_name(path)} cannot be written: what has this name is not a file.")
     if not target.parent.is_dir():
         raise _cannot_write(path, errno.ENOENT)
-    if not os.access(target.parent, os.W_OK):
-        raise _cannot_write(path, errno.EACCES)
+    trial = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        trial.open("xb").close()
+    except OSError as error:
+        raise _cannot_write(path, error.errno or 0) from error
+    finally:
+        with suppress(OSError):
+            trial.unlink(missing_ok=True)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Returns whether both names lead to one file, through links as well."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one is not there
+        return False
+
+
+def _sync(file: int) -> None:
+    """Waits until the bytes are on the disk: else a power cut may keep the new name and lose what is behind it.
+
+    Some file systems cannot be asked to; the bytes are no worse for it.
+    """
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
 
 
 def size_of(path: Path) -> int:

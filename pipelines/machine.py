@@ -1,13 +1,16 @@
-"""Where a measurement was made: the processor, and the versions of what computes."""
+"""Where a measurement is made: the processor, what this process may take of it, and the versions of what computes."""
 
+import math
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, by which containers and services are limited
+OWN_GROUPS = Path("/proc/self/cgroup")  # in which of them this process is
 NO_LIMIT = 1 << 60  # bytes, more than any machine has
 VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
@@ -32,30 +35,70 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory_limit(groups: Path = CGROUPS) -> int:
-    """Bytes of memory that this process may have at most: the machine's, or its container's by either version of
-    Linux's cgroups.
+def memory_limit(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
+    """Bytes of memory that this process may have at most: the machine's, or the least that one of its control groups
+    allows.
     """
     import psutil
 
-    limits = [int(psutil.virtual_memory().total)]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # the other version, another system, or "max", which is no limit
-            limits.append(int((groups / name).read_text()))
-    return min(limits)
+    limits = [limit for folder in _own_groups("memory", groups, own) for limit in _memory_limits(folder)]
+    return min([int(psutil.virtual_memory().total), *limits])
 
 
-def container_memory(groups: Path = CGROUPS) -> int:
-    """Bytes that the limit of this process's container leaves, by version 2 of Linux's cgroups; NO_LIMIT without one.
+def container_memory(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
+    """Bytes that the limits of this process's control groups leave, the least of them; NO_LIMIT without one.
 
     What is kept of files that were read counts as used there, although it makes way when memory is asked for.
     """
+    return min((_left(folder) for folder in _own_groups("memory", groups, own)), default=NO_LIMIT)
+
+
+def available_memory() -> int:
+    """Bytes of memory that this process could still take: what the system could give, within its limits."""
+    return min(free_memory(), container_memory())
+
+
+def _own_groups(controller: str, groups: Path, own: Path) -> Iterator[Path]:
+    """The folders of the control groups that this process is in, by both versions, each before the one around it.
+
+    A group is limited by all that are around it. In a container only its own group may be shown, as the outermost,
+    under a path that leads nowhere there: what does not exist is passed over by who reads it.
+    """
     try:
-        limit, used = (int((groups / name).read_text()) for name in ("memory.max", "memory.current"))
-        statistics = dict(line.split() for line in (groups / "memory.stat").read_text().splitlines())
-        return max(0, limit - used + int(statistics["inactive_file"]))
-    except (OSError, ValueError, KeyError):
-        return NO_LIMIT
+        lines = own.read_text().splitlines()
+    except OSError:  # another system
+        lines = []
+    paths = {"": "/", controller: "/"}  # by version: the second has no controllers in its line
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        paths |= {name: path for name in controllers.split(",") if name in paths}
+    mounted = [(groups, ""), (groups / "unified", ""), (groups / controller, controller)]
+    if controller == "cpu":
+        mounted.append((groups / "cpu,cpuacct", controller))
+    for root, version in mounted:
+        parts = [part for part in paths[version].split("/") if part]
+        inside = [] if ".." in parts else parts  # a group beyond what is shown here
+        for count in range(len(inside), -1, -1):
+            yield root.joinpath(*inside[:count])
+
+
+def _memory_limits(group: Path) -> Iterator[int]:
+    """The limits of one group: above memory.high, version 2 slows a process down until it stands still."""
+    for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # the other version, or "max", which is no limit
+            yield int((group / name).read_text())
+
+
+def _left(group: Path) -> int:
+    """Bytes that a group's limits leave."""
+    limit = min(_memory_limits(group), default=NO_LIMIT)
+    for current, inactive in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "total_inactive_file")):
+        with suppress(OSError, ValueError, KeyError):
+            used = int((group / current).read_text())
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            return max(0, limit - used + int(statistics[inactive]))
+    return NO_LIMIT
 
 
 def versions() -> dict[str, str]:
@@ -92,6 +135,22 @@ def _cpuinfo(field: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
+    """Returns how many cores this process may use: those it may run on, or what its control groups' quotas come to.
+
+    A part of a core counts as one.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [quota for folder in _own_groups("cpu", groups, own) for quota in _cpu_quotas(folder)]
+    return max(1, math.ceil(min([allowed, *quotas])))
+
+
+def _cpu_quotas(group: Path) -> Iterator[float]:
+    """The cores' worth of time that a group may take, by either version; nothing where that is not limited."""
+    with suppress(OSError, ValueError):
+        quota, period = (group / "cpu.max").read_text().split()
+        yield int(quota) / int(period)
+    with suppress(OSError, ValueError):
+        quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        if int(quota) > 0:  # -1 is no limit
+            yield int(quota) / int(period)

@@ -28,17 +28,33 @@ expect.set_options(timeout=20_000)  # a busy machine may take longer than the us
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)
-CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+# Whose tests start programs, servers or training runs, or run networks at length: folders and files of tests.
+SLOW = (
+    "docs/test_extending.py",
+    "docs/test_python.py",
+    "pipelines/cli",
+    "pipelines/upscalers/diffusion",
+    "pipelines/upscalers/test_network.py",
+    "tools",
+    "training",
+    "ui",
+)
+FAST = ("ui/jobs/test_offered.py", "ui/jobs/test_running.py", "ui/widgets/test_html.py", "ui/widgets/test_plans.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, as its fixtures tell: `make quick` leaves these out."""
+    """Mark each test by what it needs, as its fixtures and its place tell: `make quick` leaves these out."""
     for item in items:
         for name in ("browser", "assets"):
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(name)
+        place = item.path.relative_to(ROOT / "tests").as_posix()
+        if place.startswith(SLOW) and place not in FAST:
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
@@ -166,13 +182,22 @@ def clean_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, started once for all tests: `visit` keeps them apart. Without it a test is skipped."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
+    """Chromium, started once for all tests: `visit` keeps them apart.
+
+    Without it a test is skipped, or fails where CI is set, as workflows have it.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = find_chromium(playwright.chromium.executable_path)
+        if chromium is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed")
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         yield browser
         browser.close()
+
+
+def find_chromium(playwrights: str) -> str | None:
+    """The path of Debian's Chromium or, without it, of the one that `playwright install chromium` puts there."""
+    return shutil.which("chromium") or (playwrights if Path(playwrights).is_file() else None)
 
 
 @contextmanager

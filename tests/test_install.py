@@ -9,9 +9,11 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -112,7 +114,20 @@ def test_the_wheel_is_small_and_holds_the_program_alone(wheel: Path) -> None:
     assert {"pipelines/py.typed", "ui/py.typed"} <= {each.filename for each in entries}
     needed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert text.count("Requires-Dist: ") - text.count("; extra ==") == len(needed)
-    assert "Provides-Extra: cpu" in text and "Provides-Extra: dev" in text
+
+
+def test_the_extras_bring_what_their_names_say(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        name = next(each for each in file.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(file.read(name))
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cpu", "dev"}
+    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    always, cpu, dev = (
+        {each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": extra})}
+        for extra in ("", "cpu", "dev")
+    )
+    assert cpu - always == {"openvino"}
+    assert dev - always >= {"pytest", "ruff", "mypy", "playwright"}
 
 
 def test_it_is_the_same_program_with_a_page(installed: Path, elsewhere: Path) -> None:

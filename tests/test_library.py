@@ -71,8 +71,10 @@ def test_no_module_takes_the_name_of_a_function(small: Path, tmp_path: Path) -> 
 
 def test_every_setting_can_be_chosen() -> None:
     taken = set(inspect.signature(pipelines.upscale).parameters)
-    assert {each.name for each in fields(Settings)} <= taken | {"cleanup"}
-    assert taken - {each.name for each in fields(Settings)} == {"image", "model", "scale", "weights", "on_step"}
+    assert {each.name for each in fields(Settings)} <= taken
+    assert taken - {each.name for each in fields(Settings)} == {
+        *("image", "model", "scale", "weights", "output", "overwrite", "on_step")
+    }
 
 
 def test_what_is_typed_can_be_looked_up() -> None:
@@ -138,10 +140,28 @@ def test_everything_of_the_scale_takes_part_unless_somebody_is_named(small: Path
     def who(**named: str) -> list[str]:
         return [row.model for row in pipelines.benchmark(small, scale=2, repeats=0, **named).rows]
 
-    everyone = [m.key for m in pipelines.models() if 2 in m.scales and m.family != "diffusion"]
+    everyone = [m.key for m in pipelines.models() if 2 in m.scales and not m.diffusion]
     assert who() == everyone
     assert who(models="bicubic") == ["bicubic"]
     assert who(stages="bicubic:2") == ["bicubic"]
+
+
+def test_the_protocol_about_chains_as_the_command_line_has_it(small: Path, tmp_path: Path, own_weights: Path) -> None:
+    """By its own scale, and with the models that have it beside the chain."""
+    out = tmp_path / "report.json"
+    given = ["--protocol", "chained-8x", "--stages", "espcn:4,bicubic:2", "--repeats", "0", "--json", str(out)]
+    assert main(["benchmark", str(small), *given]) == 0
+    expected = json.loads(out.read_bytes())
+    report = pipelines.benchmark(small, protocol="chained-8x", stages="espcn:4,bicubic:2", repeats=0)
+    assert (report.scale, report.command) == (8, expected["command"])
+    assert [row.model for row in report.rows] == [row["model"] for row in expected["rows"]]
+
+
+def test_numbers_of_numpy_are_as_good_as_any(small: Path) -> None:
+    from pipelines.report.report import to_json
+
+    report = pipelines.benchmark(small, "bicubic", np.int64(2), repeats=np.int64(0))  # type: ignore[arg-type]
+    assert json.loads(to_json(report))["scale"] == 2
 
 
 def test_a_folder_stands_for_its_pictures(small: Path) -> None:
@@ -195,6 +215,16 @@ WRONG = {
         "There is no protocol 'there and back'",
     ),
     "no such kernel": (lambda: pipelines.benchmark([__file__], kernel="box"), "BadSetting", "There is no kernel 'box'"),
+    "fewer than no runs": (
+        lambda: pipelines.benchmark([__file__], repeats=-1),
+        "BadSetting",
+        "The number of timed runs is from 0 to 1000, not -1.",
+    ),
+    "the scale of another protocol": (
+        lambda: pipelines.benchmark([__file__], scale=4, protocol="chained-8x", stages="bicubic:4,bicubic:2"),
+        "BadSetting",
+        "The chained-8x protocol is by 8, not by 4.",
+    ),
     "no such chain": (lambda: pipelines.benchmark([__file__], stages="a:4"), "BadSetting", "There is no model 'a'"),
 }
 
@@ -228,3 +258,20 @@ def test_what_a_row_says_is_not_printed_as_well(small: Path, tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, cwd=ROOT)
     sentence = "It failed as it should not: ZeroDivisionError: division by zero\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, sentence, "")
+
+
+def test_what_is_written_is_known_before_the_work(small: Path, tmp_path: Path) -> None:
+    """EDSR is not here: it would be asked for only once the file is known to be writable."""
+    tall = Picture(np.zeros((4100, 8, 3), np.float32))
+    for image, output, error, sentence in (
+        (tall, "out.webp", pipelines.BadSetting, "WebP holds at most 16383 pixels a side"),
+        (small, "out.gif", pipelines.BadSetting, "its name must end in"),
+        (small, "none/out.png", pipelines.CannotWrite, "the folder does not exist"),
+        (str(small), "small.png", pipelines.CannotWrite, "it is the image to read"),
+    ):
+        with pytest.raises(error, match=sentence):
+            pipelines.upscale(image, "edsr", 4, output=tmp_path / output)
+    done = pipelines.upscale(small, "bicubic", 2, output=tmp_path / "out.png")
+    assert (tmp_path / "out.png").read_bytes() == images.encode(done.picture)
+    pipelines.upscale(small, "bicubic", 2, output=small, overwrite=True)
+    assert small.read_bytes() == (tmp_path / "out.png").read_bytes()

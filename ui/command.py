@@ -4,17 +4,24 @@ Imports nothing heavy: `upscale-bench models` is there at once.
 """
 
 import argparse
+import errno
+import logging
+import os
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
 from typing import NoReturn
 
-from pipelines.cli.main import run, set_up_logging
-from pipelines.errors import UpscaleError
+from pipelines import environment
+from pipelines.cli.main import add_command, run, set_up_logging
+from pipelines.errors import BadSetting, UpscaleError
 
 PROGRAM = "upscale-bench"
 WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
+
+log = logging.getLogger(__name__)
 
 
 def main() -> NoReturn:
@@ -23,12 +30,15 @@ def main() -> NoReturn:
     run(PROGRAM, [_add_page])
 
 
-def open_page() -> int:
-    """Builds the page, serves it until Ctrl-C or SIGTERM, and returns the exit code. Errors go to stderr."""
+def open_page(debug: bool = False) -> int:
+    """Builds the page, serves it until Ctrl-C or SIGTERM, and returns the exit code.
+
+    Errors go to stderr, and so does the log: what went wrong that should not, with `debug` all of it.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # while nothing is open yet, both end it without a word
         signal.signal(number, signal.SIG_DFL)
     try:
-        set_up_logging()
+        set_up_logging(debug, usual=logging.WARNING)  # visitors are told that a failure has been logged
         _serve()
     except UpscaleError as error:
         return _fail(str(error))
@@ -36,12 +46,15 @@ def open_page() -> int:
         return 130
     except BrokenPipeError:
         return 1  # who read the output is gone, and so is the wish for a page
-    except OSError as error:
-        return _fail(f"The page cannot be opened: {error}")
+    except Exception as error:
+        log.debug("the page cannot be opened", exc_info=True)
+        return _fail(f"The page cannot be opened: {' '.join(str(error).split()) or type(error).__name__}")
     return 0
 
 
 def _serve() -> None:
+    _check_port(environment.server_name(), environment.port())
+    environment.reach_this_machine_directly()
     import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
     from ui import page
 
@@ -58,11 +71,29 @@ def _serve() -> None:
     demo.close(verbose=False)
 
 
+def _check_port(host: str, port: int) -> None:
+    """Raises BadSetting where nobody can listen there: gradio would advise what has no effect here."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            if os.name == "posix":  # what a page left behind that has just ended does not count; Windows means another
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        another = f"choose another by PORT, such as PORT={8000 + (port == 8000)}"
+        if error.errno == errno.EADDRINUSE:
+            raise BadSetting(f"Port {port} is in use: {another}.") from error
+        if error.errno == errno.EACCES:
+            raise BadSetting(f"Port {port} may not be used by this user: {another}.") from error
+        raise BadSetting(f"The page cannot be opened at {host}, port {port}: {error.strerror or error}.") from error
+
+
 def _fail(message: str) -> int:
     print(message, file=sys.stderr)
     return 1
 
 
 def _add_page(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    page = commands.add_parser("page", help="open the page on this machine (the port is PORT, or 7860)")
-    page.set_defaults(command=lambda options: sys.exit(open_page()))
+    about = "open the page on this machine (the port is PORT, or 7860)"
+    page = add_command(commands, "page", about, ("", "--debug"))
+    page.set_defaults(command=lambda options: sys.exit(open_page(options.debug)))

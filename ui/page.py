@@ -103,6 +103,7 @@ def launch_options() -> dict[str, Any]:
     """Returns what `launch` needs beyond the page itself."""
     return {
         "server_port": environment.port(),
+        "root_path": environment.root_path(),
         "max_file_size": environment.limits().file_bytes,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api"],

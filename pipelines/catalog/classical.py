@@ -5,7 +5,8 @@ from pipelines.catalog.schema import SCALES, Model
 
 def _classical(key: str, name: str, note: str, paper: str = "") -> Model:
     scales = dict.fromkeys(SCALES, None)
-    return Model(key, name, "classical", "classical", scales, "none needed", True, note, paper)
+    blends = key != "nearest"
+    return Model(key, name, "classical", "classical", scales, "none needed", True, note, paper, blends=blends)
 
 
 CLASSICAL = (

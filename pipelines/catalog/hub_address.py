@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 from pipelines.errors import BadSetting
 
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
-WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt")
 LONGEST_KEY = 200  # at most, of a key: with a picture's name before it, it becomes a file's name
 HUB_EXAMPLE = "owner/name/file.safetensors"
 LONGEST_QUOTE = 60  # characters

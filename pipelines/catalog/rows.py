@@ -1,7 +1,7 @@
 """The table of models: what exists, at which scales, from which files, under which licence.
 
 Plain data: importing this module loads no array, network or page library. Dropdowns, command-line choices, the API's
-list and the README's table are all made from these rows.
+list and the table of docs/models.md are all made from these rows.
 """
 
 import difflib

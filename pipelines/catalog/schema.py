@@ -111,12 +111,18 @@ class Model:
     # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
     # be read to know them.
     tiles: tuple[int, int] | None = None
+    blends: bool = True  # whether a pixel's colour may reach its neighbours', and one channel another
     light: bool = False  # so little work that no GPU is borrowed for it
 
     @property
     def prompt(self) -> bool:
         """Returns whether a prompt steers the result."""
         return "prompt" in self.takes
+
+    @property
+    def diffusion(self) -> bool:
+        """Returns whether it denoises in steps: it invents detail, and takes gigabytes and, without a GPU, minutes."""
+        return self.family == "diffusion"
 
     @property
     def from_hub(self) -> bool:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
-
-LARGEST_COUNT = 1000
+from pipelines.measuring.plan import MOST_REPEATS
 
 
 def add_command(
@@ -20,15 +19,25 @@ def add_command(
     examples: Sequence[str],
     parents: Sequence[argparse.ArgumentParser] = (),
 ) -> argparse.ArgumentParser:
-    """Adds a command with one line on what it does, and examples of what may stand behind its name."""
+    """Adds a command with one line on what it does, examples of what may stand behind its name, and --debug."""
     lines = (f"  %(prog)s {example}".rstrip() for example in examples)
-    return commands.add_parser(
+    command = commands.add_parser(
         name,
         parents=parents,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
         epilog="\n".join(["example:" if len(examples) == 1 else "examples:", *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_debug(command)
+    return command
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Adds --debug, which may stand before or behind each command, as one comes to think of it."""
+    # Without a default, or that of a command would take the place of what was given before it.
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks, as UPSCALE_DEBUG=1 does"
     )
 
 
@@ -58,8 +67,8 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def parse_count(text: str) -> int:
-    """Reads a whole number from 0 to LARGEST_COUNT."""
-    if not text.isdecimal() or int(text) > LARGEST_COUNT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_COUNT}.")
+def parse_repeats(text: str) -> int:
+    """Reads a number of timed runs: a whole number from 0 to MOST_REPEATS."""
+    if not text.isdecimal() or int(text) > MOST_REPEATS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_REPEATS}.")
     return int(text)

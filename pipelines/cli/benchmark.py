@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
-from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
-from pipelines.measuring.plan import REPEATS
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.measuring.plan import MOST_REPEATS, REPEATS
 from pipelines.measuring.protocol import KERNEL_NAMES
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
 from pipelines.phrasing import printable_name
@@ -67,9 +67,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--kernel", choices=KERNEL_NAMES, help=f"how to shrink; default {KERNEL_NAMES[0]}")
     add(
         "--repeats",
-        type=arguments.parse_count,
+        type=arguments.parse_repeats,
         metavar="N",
-        help=f"timed runs after the warm-up; 0 to {arguments.LARGEST_COUNT}, default {REPEATS}",
+        help=f"timed runs after the warm-up; 0 to {MOST_REPEATS}, default {REPEATS}",
     )
     add(
         "--lpips", action="store_true", help="download what LPIPS needs, unless it is here; default: only if it is here"
@@ -82,6 +82,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--csv", type=Path, metavar="FILE", help="write the rows as a table")
     add("--html", type=Path, metavar="FILE", help="write the report to read, in one file")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="let --csv and --html replace files that are no reports; default: refused",
+    )
     add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
 
 
@@ -96,9 +101,8 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     _check_outputs(options, [picture.path for picture in pictures])
-    if others:
-        such = printable_name(others[0])
-        print(f"Not looked at, because not named as pictures are: {such}{_and_others(len(others) - 1)}.")
+    for line in benchmark.describe_passed_over(others):
+        print(line)
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
     _print_summary(report)
     if all(row.error for row in report.rows):
@@ -112,23 +116,15 @@ def _plan(options: argparse.Namespace) -> "Plan":
     scale = options.scale or protocol.fixed_scale
     if scale is None:
         raise BadSetting("Say by how much to shrink, such as --scale 4.")
-    models = options.models
-    if models is None:
-        models = [] if options.stages and not protocol.has_chains else ["all"]
-    found = resolve_contenders(protocol.key, scale, models, options.stages)
+    found = resolve_contenders(protocol.key, scale, options.models, options.stages)
     repeats = REPEATS if options.repeats is None else options.repeats
     return Plan(protocol.key, scale, kernel, found, repeats)
 
 
 def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
-    """Refuses before the long part what could not be written after it, or would replace what is read."""
-    given = [path for path in (options.json, options.csv, options.html) if path is not None]
-    for path in given:
-        files.check_writable(path)
-        if path.exists() and any(each.exists() and path.samefile(each) for each in read):
-            raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
-    if len({path.resolve() for path in given}) < len(given):
-        raise CannotWrite("The files of the report must have names of their own.")
+    from pipelines.report import report as reports
+
+    reports.check_outputs(options.json, options.csv, options.html, read, overwrite=options.overwrite)
 
 
 def _measured(
@@ -248,10 +244,6 @@ def _say(line: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(line)
-
-
-def _and_others(count: int) -> str:
-    return f" and {count} {'other' if count == 1 else 'others'}" if count else ""
 
 
 def _name(row: "Row") -> str:

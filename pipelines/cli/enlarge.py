@@ -77,6 +77,9 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument("output", type=Path, metavar="OUT", help="a .png, .webp (both lossless) or .jpg file")
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument
+    shared.add_argument(
+        "--overwrite", action="store_true", help="let OUT be IN itself, whose image is lost then; default: refused"
+    )
     add(
         "--tile",
         type=int,
@@ -130,7 +133,7 @@ def _format_range(ends: tuple[int, int]) -> str:
 
 def _format_defaults(setting: str) -> str:
     """Returns what each model that takes the setting has it at where nobody chooses."""
-    rows = [row for row in catalog.MODELS if row.family == "diffusion" and setting in row.takes]
+    rows = [row for row in catalog.MODELS if row.diffusion and setting in row.takes]
     values = {row.key: getattr(catalog.find_specification(row).options, setting) for row in rows}
     return ", ".join(f"{value if isinstance(value, str) else f'{value:g}'} for {key}" for key, value in values.items())
 
@@ -144,24 +147,28 @@ def _chain(options: argparse.Namespace) -> None:
 
 
 def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | None) -> None:
-    """Reads, enlarges and writes a picture. What can be refused is refused before the long part."""
-    from pipelines.enlarge import enlarge_fetched
+    """Reads, enlarges and writes a picture. What can be refused or told is so before the long part."""
+    from pipelines.enlarge import enlarge_by
+    from pipelines.estimates import plan_run
     from pipelines.images import door as images
     from pipelines.phrasing import describe_settings
     from pipelines.runs import finish
-    from pipelines.upscalers.loading import fetch
 
     settings = _settings(options)
-    format_ = images.check_output(options.output)
+    images.check_output(options.output)
     catalog.check_stages(stages, settings)
+    plan = plan_run(options.input, stages, options.output, overwrite=options.overwrite)
     picture = images.read(options.input, math.prod(stage.scale for stage in stages))
+    assert plan.format is not None, "a file to write was named"
+    for loss in images.list_losses(picture, plan.format):
+        print(f"{options.output}: {loss}", flush=True)
     with show_progress() as show:
-        done = finish(enlarge_fetched(picture, finish(fetch(stages, settings, own), show), settings), show)
+        done = finish(enlarge_by(picture, stages, settings, own), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:
         print(f"  {describe_settings(done.details.settings)}")
-    for note in (*done.details.notes, *images.list_losses(done.picture, format_)):
+    for note in done.details.notes:
         print(f"  {note}")
 
 

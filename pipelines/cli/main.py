@@ -17,11 +17,13 @@ from typing import NoReturn, TypeAlias
 from pipelines import environment
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments, benchmark, enlarge, weights
+from pipelines.cli.arguments import add_command as add_command
 from pipelines.cli.progress import show_progress
 from pipelines.errors import UpscaleError
 
 PROGRAM = "python -m pipelines"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LOGGERS = ("pipelines", "ui")
 
 # Adds commands to those of this module.
@@ -73,17 +75,18 @@ def run(program: str = PROGRAM, more: Sequence[Commands] = ()) -> NoReturn:
     sys.exit(code)
 
 
-def set_up_logging(debug: bool = False) -> None:
-    """Shows on stderr what the project logs where that is asked for, here or by UPSCALE_DEBUG; else nowhere.
+def set_up_logging(debug: bool = False, usual: int | None = None) -> None:
+    """Shows on stderr what the project logs: all of it where that is asked for, here or by UPSCALE_DEBUG.
 
-    What other libraries log stays as it is. Raises BadSetting as `environment.debug` does.
+    Else it shows what is of the level `usual` or above; nothing where that is None. What other libraries log stays as
+    it is. Raises BadSetting as `environment.debug` does.
     """
-    shown = debug or environment.debug()
+    level = logging.DEBUG if debug or environment.debug() else usual
     for name in LOGGERS:
         logger = logging.getLogger(name)
         # With no handler at all, logging would print what is grave on stderr by itself.
-        logger.handlers = [logging.StreamHandler() if shown else logging.NullHandler()]
-        logger.setLevel(logging.DEBUG if shown else logging.NOTSET)
+        logger.handlers = [logging.NullHandler() if level is None else logging.StreamHandler()]
+        logger.setLevel(logging.NOTSET if level is None else level)
 
 
 def _fail(sentence: str) -> int:
@@ -100,8 +103,9 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     about = "Upscale images with many models, and measure which is best."
     parser = argparse.ArgumentParser(prog=program, description=about)
     parser.set_defaults(cancelled="Cancelled.", debug=False)
+    arguments.add_debug(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    models = arguments.add_command(commands, "models", "list the models", ("", "--json"))
+    models = add_command(commands, "models", "list the models", ("", "--json"))
     models.add_argument("--json", action="store_true", help="as JSON, with every field; default: one line each")
     models.set_defaults(command=_list_models)
     enlarge.add_to(commands)
@@ -109,11 +113,6 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     weights.add_to(commands)
     for add in more:
         add(commands)
-    # Before or behind the command, as one comes to think of it.
-    for each in (parser, *commands.choices.values()):
-        each.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks, as UPSCALE_DEBUG=1 does"
-        )
     return parser
 
 

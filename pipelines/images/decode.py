@@ -12,11 +12,9 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
-    Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 
@@ -26,12 +24,9 @@ from pipelines.images.exif import read_resolution, turn_exif_upright
 from pipelines.images.formats import READABLE, name_other, recognise
 from pipelines.images.inventory import Inventory, Unreadable, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras, Picture, Pixels, Resolution, strip_height
+from pipelines.images.png_reading import LONGEST_PROFILE
 from pipelines.images.samples import EncodedFile, Opener, Samples, read_samples
-
-
-def _take_tiff(data: bytes) -> Inventory:
-    return Inventory(data, frames=metadata.count_tiff_pages(data), frame="pages")
-
+from pipelines.images.tiff.read import read_tiff, read_tiff_size
 
 # Pillow's own classes rather than Image.open: that one warns and fails by a process-wide limit, which gradio may rely
 # on and which is not ours to change.
@@ -39,13 +34,11 @@ _FORMATS: dict[str, tuple[Callable[[bytes], Inventory], Opener]] = {
     "PNG": (png_reading.take_inventory, PngImagePlugin.PngImageFile),
     "JPEG": (jpeg.take_inventory, JpegImagePlugin.JpegImageFile),
     "WebP": (webp.take_inventory, WebPImagePlugin.WebPImageFile),
-    "TIFF": (_take_tiff, TiffImagePlugin.TiffImageFile),
     "BMP": (bmp.take_inventory, BmpImagePlugin.BmpImageFile),
     "GIF": (gif.take_inventory, GifImagePlugin.GifImageFile),
     "AVIF": (avif.take_inventory, AvifImagePlugin.AvifImageFile),
 }
 
-_LONGEST_PROFILE = png_reading.LONGEST_PROFILE
 _USUAL_RESOLUTIONS = (72, 96)  # what writers put in that know of none
 
 # Without a handler of its own Pillow's logger would print to stderr.
@@ -69,45 +62,69 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     `name` begins the message of the BadPicture that is raised for anything else. `check_size` gets width and height
     before anything is decoded, to raise what it likes.
     """
-    file, inventory, image, exif, turned, notes = _survey(data, name, check_size)
+    format_ = _recognised(data, name)
+    if format_ == "TIFF":
+        tiff = read_tiff(data, name, check_size)
+        height, width = tiff.samples.colour.shape[:2]
+        exif, turned, notes = _turned_exif(tiff.exif, (width, height), tiff.orientation)
+        return _picture(tiff.samples, turned, tiff.icc, exif, tiff.extras, tiff.notes + notes)
+    file, inventory, image, exif, turned, notes = _survey(data, format_, name, check_size)
     samples, image, more = read_samples(file, image)
     if file.format == "JPEG":
         _check_all_there(file, image)
-    samples = _cropped(samples, inventory)
-    icc, icc_notes = _fitting_profile(image, inventory, grey=samples.colour.ndim == 2)
-    alike = samples.colour.shape[1::-1] if turned < 5 else samples.colour.shape[:2]
-    extras = _turn_extras(inventory.extras, image, turned, (int(alike[0]), int(alike[1])), exif)
-    told = (*notes, *more, *icc_notes, *_resolution_note(extras.resolution), *describe_left_out(inventory.parts))
+    samples, icc, extras = _cropped(samples, inventory), inventory.icc, inventory.extras
+    if image.mode == "CMYK":  # What its colours are was used to convert them.
+        icc, extras = None, replace(extras, colour=())
+    picture = _picture(samples, turned, icc, exif, extras, notes + more)
+    return replace(picture, notes=picture.notes + describe_left_out(inventory.parts))
+
+
+def _picture(
+    samples: Samples, turned: int, icc: bytes | None, exif: bytes | None, extras: Extras, notes: tuple[str, ...]
+) -> Picture:
+    """Returns a picture turned upright, with a profile that fits it and extras that speak of it as it is now."""
+    pixels = _floats(_upright(samples.colour, turned), samples.white, 3)
+    grey, (height, width, _) = samples.colour.ndim == 2, pixels.shape
+    icc, icc_notes = _fitting_profile(icc, grey)
+    extras = _turned_extras(extras, exif, turned, (width, height))
     return Picture(
-        pixels=_floats(_upright(samples.colour, turned), samples.white, 3),
+        pixels=pixels,
         alpha=None if samples.alpha is None else _floats(_upright(samples.alpha, turned), samples.white, 1),
-        grey=samples.colour.ndim == 2,
+        grey=grey,
         depth=16 if samples.white > 255 else 8,
         icc=icc,
         exif=exif,
-        notes=told,
+        notes=(*notes, *icc_notes, *_resolution_note(extras.resolution)),
         extras=extras,
     )
 
 
 def read_upright_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
     """Width and height of what `decode` would give, from the header alone. Raises BadPicture as far as that tells."""
-    surveyed = _survey(data, name, check_size)
+    format_ = _recognised(data, name)
+    if format_ == "TIFF":
+        return read_tiff_size(data, name, check_size)
+    surveyed = _survey(data, format_, name, check_size)
     left, top, right, bottom = surveyed.inventory.crop or (0, 0, *surveyed.image.size)
     size = right - left, bottom - top
     return size[::-1] if surveyed.turned >= 5 else size
 
 
-def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _Surveyed:
-    """Takes the inventory of a file, checks its size, and opens it for decoding."""
+def _recognised(data: bytes, name: str) -> str:
+    """Returns the format of a file, one of READABLE. Raises BadPicture with the name of what it is otherwise."""
     format_ = recognise(data)
-    if format_ is None:
-        *most, last = READABLE
-        listed = f"{', '.join(most)} or {last}"
-        other = name_other(data)
-        if other is None:
-            raise BadPicture(f"{name} is not a picture in a format that can be read: {listed}.")
-        raise BadPicture(f"{name} is {other}, which cannot be read: convert it to {listed}.")
+    if format_ is not None:
+        return format_
+    *most, last = READABLE
+    listed = f"{', '.join(most)} or {last}"
+    other = name_other(data)
+    if other is None:
+        raise BadPicture(f"{name} is not a picture in a format that can be read: {listed}.")
+    raise BadPicture(f"{name} is {other}, which cannot be read: convert it to {listed}.")
+
+
+def _survey(data: bytes, format_: str, name: str, check_size: Callable[[int, int], None]) -> _Surveyed:
+    """Takes the inventory of a file, checks its size, and opens it for decoding."""
     take_inventory, opener = _FORMATS[format_]
     try:
         inventory = take_inventory(data)
@@ -124,23 +141,29 @@ def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _
     check_size(*image.size)
     inventory = _with_decoders_findings(inventory, format_, image)
     file = file._replace(icc=inventory.icc)
-    exif, turned, thumbnail = None, None, False
-    notes = describe_first_of(inventory.frames, inventory.frame) + inventory.notes
+    turned = None
     if format_ == "AVIF":
         turned = turn_exif_upright(image.info.get("exif", b""), image.size).orientation
-    if inventory.exif is not None:
-        exif, turned, thumbnail = turn_exif_upright(inventory.exif, image.size, turned)
-        if exif is None:
-            notes += ("its EXIF block is broken and was left out",)
-        if thumbnail:
-            notes += ("left out: EXIF's thumbnail, which lies on its side",)
-    return _Surveyed(file, inventory, image, exif, turned or 1, notes)
+    exif, orientation, notes = _turned_exif(inventory.exif, image.size, turned)
+    notes = describe_first_of(inventory.frames, inventory.frame) + inventory.notes + notes
+    return _Surveyed(file, inventory, image, exif, orientation, notes)
+
+
+def _turned_exif(
+    block: bytes | None, size: tuple[int, int], turned: int | None
+) -> tuple[bytes | None, int, tuple[str, ...]]:
+    """Returns an EXIF block turned upright, the orientation, 1 to 8, that it or else the file tells, and notes."""
+    if block is None:
+        return None, turned or 1, ()
+    exif, orientation, thumbnail_left_out = turn_exif_upright(block, size, turned)
+    notes: tuple[str, ...] = () if exif is not None else ("its EXIF block is broken and was left out",)
+    if thumbnail_left_out:
+        notes += ("left out: EXIF's thumbnail, which lies on its side",)
+    return exif, orientation, notes
 
 
 def _with_decoders_findings(inventory: Inventory, format_: str, image: ImageFile.ImageFile) -> Inventory:
-    """Returns the inventory with what opening the file gives: TIFF's tags, AVIF's profile, XMP and frames."""
-    if format_ == "TIFF":
-        return replace(inventory, icc=image.info.get("icc_profile"), exif=_tiff_exif(image))
+    """Returns the inventory with what opening the file gives: AVIF's profile, XMP and frames."""
     if format_ == "AVIF":
         extras = replace(inventory.extras, xmp=image.info.get("xmp"))
         if icc := image.info.get("icc_profile"):
@@ -171,23 +194,18 @@ def _cropped(samples: Samples, inventory: Inventory) -> Samples:
     return samples._replace(colour=samples.colour[inside], alpha=alpha)
 
 
-def _fitting_profile(
-    image: ImageFile.ImageFile, inventory: Inventory, grey: bool
-) -> tuple[bytes | None, tuple[str, ...]]:
-    """Returns the profile, if it fits the pixels as they were read; one that a conversion used is told of there."""
-    icc = inventory.icc
-    if icc is None or image.mode in ("CMYK", "LAB"):
+def _fitting_profile(icc: bytes | None, grey: bool) -> tuple[bytes | None, tuple[str, ...]]:
+    """Returns the profile, if it fits the pixels as they were read, and a note if not."""
+    if icc is None:
         return None, ()
-    if len(icc) > _LONGEST_PROFILE:
-        return None, (f"its colour profile is longer than {_LONGEST_PROFILE // 1_000_000} MB and was left out",)
+    if len(icc) > LONGEST_PROFILE:
+        return None, (f"its colour profile is longer than {LONGEST_PROFILE // 1_000_000} MB and was left out",)
     if not metadata.is_profile_of(icc, b"GRAY" if grey else b"RGB "):
         return None, ("its colour profile does not fit it and was left out",)
     return icc, ()
 
 
-def _turn_extras(
-    extras: Extras, image: ImageFile.ImageFile, turned: int, size: tuple[int, int], exif: bytes | None
-) -> Extras:
+def _turned_extras(extras: Extras, exif: bytes | None, turned: int, size: tuple[int, int]) -> Extras:
     """Returns what a file says of a picture that was turned upright, and is `size` wide and high now."""
     resolution = extras.resolution
     if resolution is None and exif is not None:
@@ -195,8 +213,7 @@ def _turn_extras(
     if resolution is not None and turned >= 5:
         resolution = Resolution(resolution.y, resolution.x, resolution.inches)
     packet = xmp.turn_upright(extras.xmp) if extras.xmp is not None and turned != 1 else extras.xmp
-    colour = () if image.mode in ("CMYK", "LAB") else extras.colour
-    return replace(extras, xmp=packet, resolution=resolution, colour=colour, size=size)
+    return replace(extras, xmp=packet, resolution=resolution, size=size)
 
 
 def _resolution_note(resolution: Resolution | None) -> tuple[str, ...]:
@@ -207,24 +224,6 @@ def _resolution_note(resolution: Resolution | None) -> tuple[str, ...]:
     if x == y and x in _USUAL_RESOLUTIONS:
         return ()
     return (f"{x if x == y else f'{x} by {y}'} dpi are kept, so that a print grows with the image",)
-
-
-_DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)  # description, maker, resolution, date, author
-_SUBDIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
-
-
-def _tiff_exif(image: ImageFile.ImageFile) -> bytes | None:
-    """Returns a block of what describes the picture: a TIFF file is an EXIF block itself."""
-    kept = Image.Exif()
-    try:
-        source = image.getexif()
-        kept.update({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
-        for tag in _SUBDIRECTORIES:
-            if fields := source.get_ifd(tag):
-                kept.get_ifd(tag).update(fields)
-        return kept.tobytes() if len(kept) else None
-    except Exception:  # Tags of the wrong type fail in Pillow in many ways: an empty block then counts as broken.
-        return b""
 
 
 def _upright(samples: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

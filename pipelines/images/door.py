@@ -11,7 +11,7 @@ from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
 from pipelines.images.decode import decode, read_upright_size
-from pipelines.images.encode import Format, encode, list_losses
+from pipelines.images.encode import Format, check_fits, encode, list_formats_too_small, list_losses
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, compute_heat, write_pyramid
 from pipelines.images.resample import shrink
@@ -31,6 +31,7 @@ __all__ = [
     "compute_heat",
     "encode",
     "format_of",
+    "list_formats_too_small",
     "list_losses",
     "read",
     "read_back",
@@ -134,9 +135,14 @@ def format_of(path: Path) -> Format:
     return format_
 
 
-def check_output(path: Path) -> Format:
-    """The format `write` would give the file, or what `write` would raise, found before there is anything to write."""
+def check_output(path: Path, size: tuple[int, int] | None = None) -> Format:
+    """The format `write` would give the file, or what `write` would raise, found before there is anything to write.
+
+    `size` is the width and height of what will be written, where that is known.
+    """
     format_ = format_of(path)
+    if size is not None:
+        check_fits(*size, format_)
     check_writable(path)
     return format_
 

@@ -17,8 +17,8 @@ from pipelines.images.profiles import describe_colour, make_profile
 
 Format: TypeAlias = Literal["png", "webp", "jpeg"]
 
-_LONGEST_SIDE = {"png": 2**31 - 1, "webp": 16383, "jpeg": 65500}
-_FORMAT_NAMES = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
+_LONGEST_SIDE: dict[Format, int] = {"png": 2**31 - 1, "webp": 16383, "jpeg": 65500}
+_FORMAT_NAMES: dict[Format, str] = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"}
 _JPEG_SEGMENT = 65533
 _EXIF_MARK, _RESOURCES_MARK = b"Exif\0\0", b"Photoshop 3.0\0"
 _JPEG_XMP = _JPEG_SEGMENT - len(b"http://ns.adobe.com/xap/1.0/\0")
@@ -33,11 +33,7 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     block or XMP packet become those of the picture. Raises BadSetting if the format cannot hold a picture this large.
     """
     height, width = picture.pixels.shape[:2]
-    if max(height, width) > _LONGEST_SIDE[format]:
-        raise BadSetting(
-            f"{_FORMAT_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
-            f"and this picture is {width} by {height}: use PNG."
-        )
+    check_fits(width, height, format, "this picture is")
     extras = picture.extras
     exif = resize_exif(picture.exif, extras.size, (width, height)) if metadata and picture.exif is not None else None
     packet = xmp.resize(extras.xmp, width, height) if metadata and extras.xmp is not None else None
@@ -57,6 +53,23 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
     stream = BytesIO()
     Image.fromarray(_eight_bits(picture, format)).save(stream, _FORMAT_NAMES[format], **options)
     return _with_resolution(stream.getvalue(), picture) if format == "jpeg" else stream.getvalue()
+
+
+def check_fits(width: int, height: int, format: Format, subject: str = "the result would be") -> None:
+    """Raises BadSetting if the format cannot hold a picture this large; `subject` begins what the message says of it.
+
+    The limits are those of the formats: 14 bits a side in WebP, and what libjpeg takes of the 65535 of JPEG.
+    """
+    if max(height, width) > _LONGEST_SIDE[format]:
+        raise BadSetting(
+            f"{_FORMAT_NAMES[format]} holds at most {_LONGEST_SIDE[format]} pixels a side, "
+            f"and {subject} {width} by {height}: use PNG."
+        )
+
+
+def list_formats_too_small(width: int, height: int) -> tuple[str, ...]:
+    """Returns the names of the formats that cannot hold a picture this large."""
+    return tuple(name for key, name in _FORMAT_NAMES.items() if max(width, height) > _LONGEST_SIDE[key])
 
 
 def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:

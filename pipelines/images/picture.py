@@ -56,6 +56,11 @@ class Extras:
 NO_EXTRAS = Extras()
 
 
+def wrap_iptc(record: bytes) -> bytes:
+    """Returns a bare IPTC record as the resource that holds one in Photoshop's blocks."""
+    return b"8BIM\4\4\0\0" + len(record).to_bytes(4) + record + b"\0" * (len(record) % 2)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A decoded picture.

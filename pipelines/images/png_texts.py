@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.images.picture import Text
+from pipelines.images.picture import Text, wrap_iptc
 from pipelines.images.png import write_chunk
 
 LONGEST_TEXTS = 16_000_000  # bytes of all of a file's texts, unpacked
@@ -56,8 +56,7 @@ class Texts:
         elif kind in ("exif", "app1"):
             self.exif = block if self.exif is None else self.exif
         elif self.iptc is None:
-            # A bare IPTC record becomes the resource that holds one in Photoshop's blocks.
-            self.iptc = block if block.startswith(b"8BIM") else b"8BIM\4\4\0\0" + len(block).to_bytes(4) + block
+            self.iptc = block if block.startswith(b"8BIM") else wrap_iptc(block)
         return True
 
 

@@ -67,9 +67,10 @@ class Pyramid:
         return (self.file(level, *place) for level in range(self.levels) for place in self.places(level))
 
 
-def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
+def write_pyramid(pixels: Pixels8, folder: Path, icc: bytes | None = None) -> Run[Pyramid]:
     """Writes the tiles of a picture, uint8 (H, W, 3), or of heat, uint8 (H, W), painted in the colours of HEAT.
 
+    `icc` is the picture's profile, which each tile gets: without it a browser shows other colours.
     The folder is made if it is not there. Heat is painted once it is shrunk: the mean of two colours is not the colour
     of the mean.
     """
@@ -80,7 +81,7 @@ def write_pyramid(pixels: Pixels8, folder: Path) -> Run[Pyramid]:
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         for level in range(pyramid.levels):
-            tiles = [pool.submit(_write, image, pyramid, level, *place) for place in pyramid.places(level)]
+            tiles = [pool.submit(_write, image, pyramid, icc, level, *place) for place in pyramid.places(level)]
             image = image.reduce(2)
             for tile in tiles:
                 tile.result()
@@ -120,10 +121,11 @@ def heat_palette() -> Pixels8:
     return colours
 
 
-def _write(image: Image.Image, pyramid: Pyramid, level: int, row: int, column: int) -> None:
+def _write(image: Image.Image, pyramid: Pyramid, icc: bytes | None, level: int, row: int, column: int) -> None:
     left, top = column * pyramid.tile, row * pyramid.tile
     box = (left, top, min(left + pyramid.tile, image.width), min(top + pyramid.tile, image.height))
     tile = image.crop(box)
     if tile.mode == "L":
         tile.putpalette(heat_palette().tobytes())
-    tile.convert("RGB").save(pyramid.file(level, row, column), "WEBP", lossless=True, method=0, quality=0)
+    options = {"lossless": True, "method": 0, "quality": 0, "icc_profile": icc}
+    tile.convert("RGB").save(pyramid.file(level, row, column), "WEBP", **options)

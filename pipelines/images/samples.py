@@ -1,7 +1,6 @@
 """Integer samples out of a file: every mode and depth that Pillow opens, at its full depth. Knows no metadata."""
 
 import re
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,19 +9,18 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
+from PIL import Image, ImageCms, ImageFile
 
 from pipelines.errors import BadPicture
-from pipelines.images import libtiff, metadata
+from pipelines.images import metadata
 from pipelines.images.rle import decode_runs
 
 T = TypeVar("T")
 Opener: TypeAlias = Callable[[BytesIO], ImageFile.ImageFile]
 
-_RAW_16_BITS = re.compile(r"(LA|RGB|RGBA|RGBX|RGBa);16([BLN])")
+_RAW_16_BITS = re.compile(r"(LA|RGB|RGBA);16B")
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\b"), 0)
 _OTHER_SPACES = (b"RGB ", b"GRAY", b"Lab ", b"YCbr")
-_TOO_DEEP = "keeps signed, floating-point or more than 16-bit numbers, which cannot be read as a picture"
 
 
 class Samples(NamedTuple):
@@ -58,10 +56,7 @@ class EncodedFile(NamedTuple):
         """Decodes the image. Raises BadPicture."""
         if image.tile and image.tile[0].codec_name == "bmp_rle":
             return self._trying(lambda: _run_lengths(self.data, image))
-        libtiff.forget_errors()
         self._trying(image.load)
-        if libtiff.met_broken_pixels():
-            raise self.refuse("is damaged")
         return image
 
     def refuse(self, why: str) -> BadPicture:
@@ -74,26 +69,21 @@ class EncodedFile(NamedTuple):
         except MemoryError:  # The machine's fault, not the file's.
             raise
         except Exception as error:  # A decoder given hostile bytes may raise anything: each means the same here.
-            if self.format == "TIFF" and metadata.is_deep_tiff(self.data):
-                raise self.refuse(_TOO_DEEP) from error
             raise self.refuse(f"is damaged, cut short, or a kind of {self.format} that cannot be read here") from error
 
 
 def read_samples(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[Samples, ImageFile.ImageFile, tuple[str, ...]]:
     """Decodes: returns the samples, the image with what Pillow learnt while decoding, and notes."""
     raw = _raw_mode(image)
-    if image.mode in ("I", "F"):
-        raise file.refuse(_TOO_DEEP)
     if image.mode.startswith("I;16"):
-        return _grey16(file, image, raw), image, ()
+        grey = file.pixels(image).astype(np.uint16)
+        return Samples(grey, _keyed(grey, image.info.get("transparency"), 65535), 65535), image, ()
     if match := _RAW_16_BITS.fullmatch(raw):
-        return _colour16(file, image, *match.groups()), image, ()
+        return _colour16(file, image, match[1]), image, ()
     extents = image.tile[0].extents if file.format == "GIF" else None
     loaded = file.load(image)
-    if image.mode in ("CMYK", "LAB"):
-        colour, notes = _to_srgb(image, file.icc)
-        if raw.startswith("CMYK;16"):
-            notes += _read_as_eight(16)
+    if image.mode == "CMYK":
+        colour, notes = to_srgb(image, file.icc)
         return Samples(np.asarray(colour), None), image, notes
     samples = _eight_bits(file, loaded)
     if extents is not None and extents != (0, 0, *image.size):
@@ -115,37 +105,18 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
-def _grey16(file: EncodedFile, image: ImageFile.ImageFile, raw: str) -> Samples:
-    grey = file.pixels(image).astype(np.uint16)
-    white = 4095 if raw == "I;12" else 65535
-    if _tiff_tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
-        grey = white - grey
-    return Samples(grey, _keyed(grey, image.info.get("transparency"), white), white)
-
-
-def _colour16(file: EncodedFile, image: ImageFile.ImageFile, kind: str, order: str) -> Samples:
+def _colour16(file: EncodedFile, image: ImageFile.ImageFile, kind: str) -> Samples:
     """Samples of 16 bits, of which Pillow keeps eight: its two raw modes tell which, so each half is read once."""
-    if _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
-        raise file.refuse("keeps its 16-bit channels one after another, which cannot be read here")
     if kind == "LA":
         # Four bytes a pixel, the same as RGBA of eight bits.
         pairs = file.pixels(_reopened(file, image, "RGBA", "RGBA")).view(">u2")
         return Samples(pairs[..., 0], pairs[..., 1], 65535)
-    mode = "RGB" if kind == "RGB" else "RGBA"
-    first, second = (file.pixels(_reopened(file, image, mode, f"{mode};16{half}")) for half in "BL")
-    high, low = (first, second) if order == "B" or (order == "N" and sys.byteorder == "big") else (second, first)
+    high, low = (file.pixels(_reopened(file, image, kind, f"{kind};16{half}")) for half in "BL")
     joined = high.astype(np.uint16) << 8 | low
     colour = joined[..., :3]
-    if kind == "RGBX":
-        return Samples(colour, None, 65535)
     if kind == "RGB":
         return Samples(colour, _keyed(colour, image.info.get("transparency"), 65535), 65535)
-    alpha = joined[..., 3]
-    return Samples(_unmultiplied(colour, alpha) if kind == "RGBa" else colour, alpha, 65535)
-
-
-def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> object:
-    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    return Samples(colour, joined[..., 3], 65535)
 
 
 def _reopened(file: EncodedFile, image: ImageFile.ImageFile, mode: str, raw: str) -> ImageFile.ImageFile:
@@ -155,12 +126,6 @@ def _reopened(file: EncodedFile, image: ImageFile.ImageFile, mode: str, raw: str
         tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in again.tile
     ]
     return again
-
-
-def _unmultiplied(colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """Colour (H, W, 3) that was stored multiplied by its alpha (H, W), without it; black where nothing can be seen."""
-    straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)[..., None]
-    return np.rint(np.minimum(straight, 65535)).astype(np.uint16)
 
 
 def _eight_bits(file: EncodedFile, image: Image.Image) -> Samples:
@@ -214,7 +179,7 @@ def _keyed(
     return np.where(seen, np.uint16(white), np.uint16(0))
 
 
-def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
+def to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
     """A CMYK or CIELAB image as sRGB: by its own profile if it has a fitting one, else by rule."""
     srgb = ImageCms.createProfile("sRGB")
     if image.mode == "LAB":

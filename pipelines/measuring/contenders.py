@@ -46,15 +46,18 @@ class Contender:
 
 
 def resolve_contenders(
-    protocol: str, scale: int, models: Sequence[str], chains: Sequence[Sequence[Stage]]
+    protocol: str, scale: int, models: Sequence[str] | None, chains: Sequence[Sequence[Stage]]
 ) -> tuple[Contender, ...]:
     """Returns who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
     gigabytes and minutes and are named one by one), then each chain; none of them twice.
 
-    A protocol about chains needs one, and its own models are always in it. Raises BadSetting for a protocol, model or
-    scale that does not exist, a chain that does not fit, and for nobody at all.
+    Where nobody named models (None) they are all, but none beside chains that were named for a protocol that is not
+    about chains. A protocol about chains needs one, and its own models are always in it. Raises BadSetting for a
+    protocol, model or scale that does not exist, a chain that does not fit, and for nobody at all.
     """
     by = find_protocol(protocol)
+    if models is None:
+        models = [] if chains and not by.has_chains else ["all"]
     if scale not in catalog.SCALES:
         raise BadSetting(f"A picture can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
     if by.fixed_scale not in (None, scale):
@@ -71,7 +74,7 @@ def resolve_contenders(
 def _direct(models: Iterable[str], scale: int) -> list[Contender]:
     found = []
     for key in models:
-        everyone = (row for row in catalog.MODELS if scale in row.scales and row.family != "diffusion")
+        everyone = (row for row in catalog.MODELS if scale in row.scales and not row.diffusion)
         for row in everyone if key == "all" else [catalog.find(key)]:
             catalog.weights_for(row, scale)
             found.append(Contender((Stage(row.key, scale),)))

@@ -1,15 +1,23 @@
 """What is to be measured, on which picture files."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from pipelines.errors import BadPicture
+from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import sha256_of
 from pipelines.measuring.contenders import Contender
+from pipelines.phrasing import printable_name
 
 REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
+MOST_REPEATS = 1000
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif"}
+)
+MOST_NAMED = 3  # copies of one image, in a note
+Reason: TypeAlias = Literal["hidden", "not named as images are", "not files", "the same image as another"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +36,55 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A picture file to measure on; its name and the sha256 of its content (empty where it cannot be read)."""
+    """A picture file to measure on; its name and the sha256 of its content (empty where it cannot be read).
+
+    `copies` are the names of other files with the same content, which are not measured again.
+    """
 
     path: Path
     name: str
     sha256: str
+    copies: tuple[str, ...] = ()
 
     @property
     def picture(self) -> tuple[str, str]:
         """Returns what its rows are known by: name and sha256."""
         return self.name, self.sha256
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Returns what its rows should say of it."""
+        names = ", ".join(printable_name(Path(name)) for name in self.copies[:MOST_NAMED])
+        more = f" and {len(self.copies) - MOST_NAMED} more" if len(self.copies) > MOST_NAMED else ""
+        return (f"counted once: {names}{more} has the same content",) if self.copies else ()
 
-def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
-    """The pictures that files and folders name, and what else those folders hold.
 
-    A folder stands for the files in it, not in folders within, in the order of their names. The same picture under the
-    same name is taken once. Raises BadPicture for a path that does not exist, or a folder that cannot be listed.
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What was named, or lies in a folder that was, and is not measured; `same_as` is the image that it repeats."""
+
+    path: Path
+    reason: Reason
+    same_as: Path | None = None
+
+
+def check_repeats(repeats: int) -> None:
+    """Raises BadSetting for a number of timed runs that is out of its range."""
+    if not 0 <= repeats <= MOST_REPEATS:
+        raise BadSetting(f"The number of timed runs is from 0 to {MOST_REPEATS}, not {repeats}.")
+
+
+def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[PassedOver]]:
+    """The pictures that files and folders name, and what else was named or lies in those folders.
+
+    A folder stands for the files in it, not in folders within, in the order of their names; hidden ones are none of
+    them, as are the "._" files that Macs leave beside others. The same content counts once, under its first name: two
+    copies of an image would pass for two images that agree. Raises BadPicture for a path that does not exist, or a
+    folder that cannot be listed.
     """
-    found: dict[tuple[str, str], Subject] = {}
-    others: list[Path] = []
+    found: dict[str, Subject] = {}
+    others: list[PassedOver] = []
+    seen: set[str] = set()
     for path in paths:
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else None
@@ -56,12 +93,45 @@ def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[Path]]:
         if inside is None and not path.exists():
             raise BadPicture(f"{path} does not exist.")
         for file in [path] if inside is None else inside:
-            if inside is not None and not (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()):
-                others.append(file)
+            reason = None if inside is None else _reason_against(file)
+            if reason is not None:
+                others.append(PassedOver(file, reason))
                 continue
+            real = os.path.realpath(file)
+            if real in seen:  # named twice, or by a link: it is no copy of itself
+                continue
+            seen.add(real)
             subject = Subject(file, file.name, _hash_or_empty(file))
-            found.setdefault((subject.name, subject.sha256 or str(file)), subject)
+            key = subject.sha256 or str(file)
+            first = found.setdefault(key, subject)
+            if first is not subject:
+                found[key] = replace(first, copies=(*first.copies, file.name))
+                others.append(PassedOver(file, "the same image as another", first.path))
     return list(found.values()), others
+
+
+def describe_passed_over(others: Sequence[PassedOver]) -> list[str]:
+    """Returns a sentence for each reason, with the first files that it is true of."""
+    lines = [
+        f"{printable_name(each.path)} is the same image as {printable_name(each.same_as)}: it is counted once."
+        for each in others
+        if each.same_as is not None
+    ]
+    for reason in dict.fromkeys(each.reason for each in others if each.same_as is None):
+        names = [printable_name(each.path) for each in others if each.reason == reason]
+        more = len(names) - 1
+        also = f" and {more} {'other' if more == 1 else 'others'}" if more else ""
+        lines.append(f"Not looked at, because {reason}: {names[0]}{also}.")
+    return lines
+
+
+def _reason_against(file: Path) -> Reason | None:
+    """Returns why a file in a folder is not one to measure; None if it may be."""
+    if file.name.startswith("."):
+        return "hidden"
+    if not file.is_file():  # a folder, a pipe, a link that leads nowhere
+        return "not files"
+    return None if file.suffix.lower() in IMAGE_SUFFIXES else "not named as images are"
 
 
 def _hash_or_empty(path: Path) -> str:

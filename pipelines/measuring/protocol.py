@@ -79,14 +79,14 @@ def shrink_original(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
     reference = to_uint8(flatten(picture)[:rows, :columns])
     shrunk = yield from prefix_notes(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
-    low = _picture(to_uint8(shrunk), picture.grey)
+    low = _picture(to_uint8(shrunk), picture)
     return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
 
 
 def take_as_small(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     """The picture as the small one of which no original is known; over white and at 8 bits, as in `shrink_original`."""
     yield from ()  # at once: there is nothing to follow
-    low = _picture(to_uint8(flatten(picture)), picture.grey)
+    low = _picture(to_uint8(flatten(picture)), picture)
     return Trial(None, low, scale, tuple(_changes(picture)))
 
 
@@ -131,7 +131,8 @@ def _floats(values: Pixels8) -> Pixels:
     return np.divide(values, np.float32(255), dtype=np.float32)
 
 
-def _picture(values: Pixels8, grey: bool) -> Picture:
-    """An opaque picture of (H, W, 3) uint8, or of (H, W, 1) where it is greyscale."""
+def _picture(values: Pixels8, like: Picture) -> Picture:
+    """An opaque picture of (H, W, 3) uint8, or of (H, W, 1) where it is greyscale, with another one's profile."""
     pixels = _floats(values)
-    return Picture(np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if grey else pixels, grey=grey)
+    colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if like.grey else pixels
+    return Picture(colours, grey=like.grey, icc=like.icc)

@@ -28,7 +28,7 @@ from pipelines.measuring.metrics.scores import (
     no_judges,
     score,
 )
-from pipelines.measuring.plan import REPEATS, Plan, Subject, list_subjects
+from pipelines.measuring.plan import REPEATS, Plan, Subject, check_repeats, describe_passed_over, list_subjects
 from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
@@ -72,9 +72,11 @@ __all__ = [
     "Trial",
     "as_scored",
     "check_kernel",
+    "check_repeats",
     "check_size",
     "conclude",
     "describe_conditions",
+    "describe_passed_over",
     "fetch_judges",
     "fetch_weights",
     "find_metric",
@@ -101,7 +103,7 @@ log = logging.getLogger(__name__)
 class Scored(Step):
     """A row that is finished: the step of a benchmark's run by which the row leaves it.
 
-    `output` is what was scored, as `protocols.as_scored` gives it, and `enlarged` how it came about; both None in a row
+    `output` is what was scored, as `protocol.as_scored` gives it, and `enlarged` how it came about; both None in a row
     with an error, as is `trial` where the picture itself was the reason.
     """
 
@@ -192,7 +194,7 @@ def read_trial(subject: Subject, plan: Plan) -> Run[Trial]:
     protocol = find_protocol(plan.protocol)
     picture = images.read(subject.path, protocol.grows_by(plan.scale))
     trial = yield from protocol.make_trial(picture, plan.scale, plan.kernel)
-    return replace(trial, notes=(*picture.notes, *trial.notes))
+    return replace(trial, notes=(*subject.notes, *picture.notes, *trial.notes))
 
 
 def _scored(

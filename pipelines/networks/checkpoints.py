@@ -11,17 +11,17 @@ from torch import Tensor
 
 from pipelines.errors import BadWeights
 from pipelines.networks.archs import rrdbnet, srcnn, srvgg, swift
-from pipelines.networks.file import EXPECTED_NAMES, copy_as_float32, read_tensors
+from pipelines.networks.file import copy_as_float32, read_tensors
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
 from pipelines.phrasing import list_names, printable_name
 
 # In this order: the first that a file matches is the one that it is of.
 ARCHS = (
-    Arch(rrdbnet.matches, rrdbnet.build, rrdbnet.rename),
-    Arch(swift.matches, swift.build),
-    Arch(srcnn.matches, srcnn.build),
-    Arch(srvgg.matches, srvgg.build),
+    Arch(rrdbnet.matches, rrdbnet.build, "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB)", rename=rrdbnet.rename),
+    Arch(swift.matches, swift.build, "first.weight, body.0.weight … (Swift)"),
+    Arch(srcnn.matches, srcnn.build, "extract.weight, map.weight … (SRCNN)"),
+    Arch(srvgg.matches, srvgg.build, "body.0.weight, body.1.weight … (compact)"),
 )
 
 
@@ -38,7 +38,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     They need not be of one network yet: `build_network` checks that. Raises BadWeights, with the file's name.
     """
-    name, tensors = printable_name(path), read_tensors(path)
+    name = printable_name(path)
+    tensors = read_tensors(path, _is_known, _expected())
     arch = _find_arch(tensors, name)
     if arch.rename is not None:
         names = arch.rename(tensors)
@@ -64,11 +65,21 @@ def build_network(state: State, name: str) -> Network:
     return network.eval().requires_grad_(False)
 
 
+def _is_known(state: State) -> bool:
+    return any(arch.matches(state) for arch in ARCHS)
+
+
 def _find_arch(state: State, name: str) -> Arch:
     for arch in ARCHS:
         if arch.matches(state):
             return arch
-    raise BadWeights(f"{name} is of another network: expected {EXPECTED_NAMES}, found {list_names(state)}.")
+    raise BadWeights(f"{name} is of another network: expected {_expected()}, found {list_names(state)}.")
+
+
+def _expected() -> str:
+    """Returns what the files that can be read begin with."""
+    *others, last = (arch.begins for arch in ARCHS)
+    return f"{', '.join(others)} or {last}"
 
 
 def _check_fit(state: State, network: Network) -> None:

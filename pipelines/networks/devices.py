@@ -3,6 +3,7 @@
 torch is imported where the choice is made.
 """
 
+import logging
 import multiprocessing
 import os
 import re
@@ -12,10 +13,16 @@ from importlib.util import find_spec
 from typing import Literal
 
 from pipelines import environment, machine
+from pipelines.phrasing import printable
 
 NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
+GPU_BATCHES = {"cuda": 4, "mps": 1}  # tiles that run at once
+# How many kernels oneDNN keeps, which it makes anew for each size of a tile: left at 1024, memory grows with each size.
+KEPT_KERNELS = 64
 # oneDNN's names for what a processor can do that include arithmetic with bfloat16.
 WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,12 @@ class Device:
     engine: Literal["torch", "openvino"] = "torch"
     batch: int = 1
     note: str | None = None  # what would be better, where something would
+    gpu_note: str | None = None  # why a GPU that is there is not used
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Returns what `details` should say of the choice."""
+        return tuple(each for each in (self.gpu_note, self.note) if each is not None)
 
     @property
     def label(self) -> str:
@@ -41,27 +54,57 @@ class Device:
 def choose_device(light: bool = False) -> Device:
     """The device of this process: CUDA, else Apple's, else the processor. float32 where UPSCALE_PRECISION is exact.
 
-    For a `light` model no GPU is borrowed: it takes one only where that is there anyhow.
+    A GPU on which torch can compute nothing is passed over, with a note. For a `light` model no GPU is borrowed: it
+    takes one only where that is there anyhow.
     """
     # On ZeroGPU a forked process has a GPU. Its parent has none, although torch says that it had.
-    lacking = light and environment.zero_gpu() and multiprocessing.parent_process() is None
+    to_lend = environment.zero_gpu() and multiprocessing.parent_process() is None
+    environment.bound_kernel_cache(KEPT_KERNELS)
     make_torch_safe()
-    return _choose_once(environment.exact(), not lacking, os.getpid())
+    return _choose_once(environment.exact(), not (light and to_lend), not to_lend, os.getpid())
 
 
 @cache
-def _choose_once(exact: bool, with_gpu: bool, process: int) -> Device:
+def _choose_once(exact: bool, with_gpu: bool, to_try: bool, process: int) -> Device:
+    """The choice. A GPU is only tried where it is `to_try`: of one that is to be lent, torch knows nothing yet."""
     import torch
 
-    if with_gpu and torch.cuda.is_available():
-        return Device("cuda", "float32" if exact else "float16", batch=4)
-    if torch.backends.mps.is_available():
-        return Device("mps", "float32" if exact else "float16", batch=1)
+    # torch counts the processor's cores; threads beyond a container's quota only wait for each other.
+    if machine.cores() < torch.get_num_threads():
+        torch.set_num_threads(machine.cores())
+    there: dict[Literal["cuda", "mps"], bool] = {
+        "cuda": with_gpu and torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    gpu_note = None
+    for name in [name for name, is_there in there.items() if is_there]:
+        why = _why_unusable(name) if to_try else None
+        if why is None:
+            return Device(name, "float32" if exact else "float16", batch=GPU_BATCHES[name])
+        gpu_note = f"the GPU cannot be used ({why}): the CPU is used instead, slower"
+        log.warning("%s", gpu_note)
     dtype: Literal["bfloat16", "float32"] = "float32" if exact or not _has_bf16() else "bfloat16"
     if (lacking := _why_no_openvino()) is None:
-        return Device("cpu", dtype, engine="openvino")
+        return Device("cpu", dtype, engine="openvino", gpu_note=gpu_note)
     # On ZeroGPU the CPU is for light models, which are quick enough without.
-    return Device("cpu", dtype, note=lacking if with_gpu else None)
+    return Device("cpu", dtype, note=lacking if with_gpu else None, gpu_note=gpu_note)
+
+
+def _why_unusable(name: str) -> str | None:
+    """Returns why torch cannot compute on a GPU that it sees: a driver too old, or no kernels for that kind of GPU.
+
+    None if it can, and if only memory is short, which may be free again by the next run.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode():
+            ones = torch.ones((1, 3, 3, 3), device=name)
+            torch.nn.functional.conv2d(ones, ones).cpu()
+    except Exception as error:  # torch and its drivers raise many kinds
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return None if "out of memory" in str(error).lower() else printable(lines[0].rstrip("."))
+    return None
 
 
 def _why_no_openvino() -> str | None:
@@ -101,4 +144,4 @@ def free_device_memory(device: Device) -> int:
         free, _ = torch.cuda.mem_get_info()
         # What torch keeps for later is free for the next run: else that one would have smaller tiles than this.
         return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return min(machine.free_memory(), machine.container_memory())
+    return machine.available_memory()

@@ -5,11 +5,12 @@ Imports torch: import it where a model is loaded.
 """
 
 import io
+import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,25 +23,54 @@ from pipelines.phrasing import list_names, printable_name
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-WRAPPINGS = ("params_ema", "params", "state_dict")  # the averaged parameters are those that the authors run
-PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
-# What most files that people have begin with, for the messages that refuse others.
-EXPECTED_NAMES = "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB) or body.0.weight, body.1.weight … (compact)"
+# By what training code wraps parameters in; averaged ones first, because those are what the authors run.
+WRAPPINGS = (
+    *("params_ema", "params-ema", "ema", "params", "net_g", "generator"),
+    *("state_dict", "model_state_dict", "model", "net"),
+)
+# Of the generator beside a discriminator: what else such a file has is not needed to run it.
+GENERATOR_PREFIXES = ("netG.", "net_g.", "generator.")
+# Of DataParallel, of torch.compile, and of classes that hold the network as one of their members.
+PREFIXES = ("module.", "_orig_mod.", *GENERATOR_PREFIXES, "model.", "net.")
 
 _BEGINNING = 512  # bytes that show what kind of file it is
 _BLANK = b"\xef\xbb\xbf\t\r\n "  # what a web page may begin with, the mark of UTF-8 included
 _ZIP = b"PK"
 _HEADER = slice(8, 9)  # where the header of safetensors opens, after its length
+_DEEPEST = 4  # wrappings within wrappings, and prefixes before prefixes
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The file's tensors of decimal numbers on the CPU, without wrappings and without prefixes that all names have.
+class _PassedOver:
+    """Stands for what training code notes beside the parameters: it takes whatever it is given, and keeps nothing."""
 
-    They may share the file's memory. Raises BadWeights, with the file's name.
+    def __new__(cls, *_: object) -> Self:
+        return object.__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+# What a file may name beside tensors and plain Python values. None of it is looked up: all is passed over.
+_HARMLESS = (
+    *(f"numpy.{core}.multiarray.{made}" for core in ("core", "_core") for made in ("scalar", "_reconstruct")),
+    *("numpy.dtype", "numpy.ndarray", "argparse.Namespace"),
+)
+_allowing = threading.Lock()  # torch keeps what it allows for the whole process
+
+
+def read_tensors(path: Path, known: Callable[[State], bool], expected: str) -> dict[str, Tensor]:
+    """The file's tensors of decimal numbers on the CPU, without what they are wrapped in.
+
+    Prefixes that all names have are taken away until the tensors are `known` to be a network's; the names stay as they
+    are where that never happens. The tensors may share the file's memory. Raises BadWeights, with the file's name, and
+    with what was `expected` in it where it holds something else than such tensors.
     """
     name = printable_name(path)
     size = _size(path, name)
-    tensors = _unwrapped(_load(path, name), name)
+    tensors = _without_prefixes(_unwrapped(_load(path, name), name, expected), known)
     # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
         raise _claims_too_much(name)
@@ -86,9 +116,16 @@ def _load(path: Path, name: str) -> Any:
         if beginning.startswith(_ZIP):
             _check_zip(path, name)
             # Mapped, because torch believes what a zip says of the size of its parts, and would read beyond their end.
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            return _unpickled(path, mmap=True)
         # From memory, because a file sets aside as many bytes as are asked for, and a broken length asks for any.
-        return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        return _unpickled(io.BytesIO(path.read_bytes()))
+
+
+def _unpickled(source: Path | io.BytesIO, mmap: bool = False) -> Any:
+    """Returns what torch wrote: tensors and plain values; of what is harmless beside them not even the name is used."""
+    stand_ins: list[Any] = [(_PassedOver, each) for each in _HARMLESS]
+    with _allowing, torch.serialization.safe_globals(stand_ins):
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def _check_zip(path: Path, name: str) -> None:
@@ -130,23 +167,57 @@ def _holds_code(name: str) -> BadWeights:
     return BadWeights(f"{name} holds code, not only numbers: it is refused, because loading it could run anything.")
 
 
-def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
-    """The tensors of a state dict, whatever it is wrapped in, without the prefixes that all their names have."""
+def _unwrapped(loaded: Any, name: str, expected: str) -> dict[str, Tensor]:
+    """The tensors of a state dict, whatever it is wrapped in."""
     state = loaded
-    if isinstance(loaded, Mapping):
-        state = next((loaded[key] for key in WRAPPINGS if isinstance(loaded.get(key), Mapping)), loaded)
+    for _ in range(_DEEPEST):
+        state = _inner(state)
     if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
         raise BadWeights(f"{name} holds no parameters of a network.")
-    for prefix in PREFIXES * 2:  # in either order
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    wrong = [key for key, value in state.items() if not _is_plain(value)]
+    # A parameter's name has a dot before its last part, but for a few; a count of steps, or a date, has none.
+    noted = {key for key, value in state.items() if "." not in key and not _is_plain(value)}
+    wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:
         raise BadWeights(
-            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; "
-            f"expected {EXPECTED_NAMES}."
+            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; expected {expected}."
         )
-    return dict(state)
+    if len(noted) == len(state):
+        raise BadWeights(f"{name} holds no parameters of a network.")
+    return {key: value for key, value in state.items() if key not in noted}
+
+
+def _inner(state: Any) -> Any:
+    """What wraps the tensors without its outermost wrapping; itself where there is none, or where it is not clear."""
+    if not isinstance(state, Mapping) or any(
+        isinstance(value, Tensor) and "." in str(key) for key, value in state.items()
+    ):
+        return state
+    tables = {key: value for key, value in state.items() if _holds_tensors(value, _DEEPEST)}
+    named = [tables[key] for key in WRAPPINGS if key in tables]
+    return next(iter(named or tables.values())) if named or len(tables) == 1 else state
+
+
+def _holds_tensors(value: Any, deep: int) -> bool:
+    """Returns whether it is a table with tensors in it, or with such a table; it may hold itself."""
+    return (
+        isinstance(value, Mapping)
+        and deep > 0
+        and any(isinstance(each, Tensor) or _holds_tensors(each, deep - 1) for each in value.values())
+    )
+
+
+def _without_prefixes(tensors: dict[str, Tensor], known: Callable[[State], bool]) -> dict[str, Tensor]:
+    """The tensors by the names that make them known, if a few prefixes are all that stands before those."""
+    shorter = tensors
+    for _ in range(_DEEPEST):
+        if known(shorter):
+            return shorter
+        for prefix in PREFIXES:
+            inner = {key.removeprefix(prefix): value for key, value in shorter.items() if key.startswith(prefix)}
+            if inner and (len(inner) == len(shorter) or prefix in GENERATOR_PREFIXES):
+                shorter = inner
+                break
+    return shorter if known(shorter) else tensors
 
 
 def _is_plain(value: Any) -> bool:

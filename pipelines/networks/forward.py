@@ -43,12 +43,13 @@ class Forward:
     """
 
     def __init__(self, network: Network, device: Device) -> None:
-        self._network = _placed(network, device)
-        self._whole, self._trunk, self.notes = _compile(network, device)
-        self.device = device
-        if device.engine == "openvino" and self._whole is None and self._trunk is None:
-            self.device = replace(device, engine="torch")
-            self._network = _placed(network, self.device)
+        with raising_memory_error():
+            self._network = _placed(network, device)
+            self._whole, self._trunk, self.notes = _compile(network, device)
+            self.device = device
+            if device.engine == "openvino" and self._whole is None and self._trunk is None:
+                self.device = replace(device, engine="torch")
+                self._network = _placed(network, self.device)
         self._copied = self._network is not network
 
     def __call__(self, batch: Batch) -> Batch:

@@ -87,9 +87,11 @@ class Arch:
 
     `matches` is asked about the names in the file, `build` about the names that the class gives its parameters: it
     makes a network of the state's sizes, whose numbers are not needed yet, and raises Misfit where there is none.
-    `rename` gives the class's name for each name of an older kind.
+    `begins` says what a file of it begins with, for the message that refuses one of no architecture. `rename` gives the
+    class's name for each name of an older kind.
     """
 
     matches: Callable[[State], bool]
     build: Callable[[State], Network]
+    begins: str
     rename: Callable[[Iterable[str]], Mapping[str, str]] | None = None

@@ -5,9 +5,11 @@ would do it through TorchScript, which torch is giving up, and takes ten times a
 networks in `archs` are known here: a part with another one is NotTranslated, and left to torch.
 """
 
+import ctypes
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import numpy as np
@@ -22,10 +24,13 @@ from pipelines.networks.network import Network
 
 Planes = npt.NDArray[np.float32]
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
+# How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
+# kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
+KEPT_KERNELS = 16
 
 
 class NotTranslated(ValueError):
-    """A part has an operation or a layer, `unknown` by its name, that cannot be written as OpenVINO's."""
+    """A part has an operation or a layer, `unknown` by its name, that cannot be written as OpenVINO's, or be run."""
 
     def __init__(self, unknown: str) -> None:
         super().__init__(f"{unknown} is not known here")
@@ -45,9 +50,13 @@ class Compiled:
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
+            "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
         }
-        model = _translate(_Part(cast(nn.Module, network), part), channels)
-        self._model = openvino.Core().compile_model(model, "CPU", hints)
+        name = type(network).__name__
+        with _naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
+            model = _translate(_Part(cast(nn.Module, network), part), channels)
+        with _naming(f"how to run {name}"):
+            self._model = openvino.Core().compile_model(model, "CPU", hints)
         self._running = 0
         self._lock = threading.Lock()
 
@@ -68,6 +77,13 @@ class Compiled:
         with self._lock:
             if not self._running:
                 self._model.release_memory()
+                _trim_heap()
+
+
+def _trim_heap() -> None:
+    """Gives the system what is free between blocks of the heap, where the C library is glibc, which keeps it."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Part(nn.Module):
@@ -86,28 +102,28 @@ def _translate(part: _Part, channels: int) -> openvino.Model:
 
     Inside, OpenVINO arranges them as it likes.
     """
-    try:
-        traced = fx.symbolic_trace(part)
-    except Exception as error:  # whatever Python makes of a tensor without numbers where a network asks for some
-        raise NotTranslated(f"the flow of {type(part.network).__name__}") from error
+    traced = fx.symbolic_trace(part)
     planes = ops.parameter([-1, -1, -1, channels], np.float32)
     results: dict[fx.Node, Any] = {}
-    for node in traced.graph.nodes:
+    *nodes, output = traced.graph.nodes
+    for node in nodes:
         args = fx.map_arg(node.args, results.__getitem__)
         match node.op:
             case "placeholder":
                 results[node] = ops.transpose(planes, [0, 3, 1, 2])
-            case "output":
-                return openvino.Model([ops.transpose(args[0], [0, 2, 3, 1])], [planes])
             case "call_module":
                 layer = traced.get_submodule(node.target)
-                results[node] = _known(type(layer).__name__, _layer, layer, *args)
-            case _:
+                with _naming(type(layer).__name__):
+                    results[node] = _layer(layer, *args)
+            case "call_function" | "call_method":
                 name = getattr(node.target, "__name__", node.target)
-                if _overwrites(node) and len(node.args[0].users) > 1:
-                    raise NotTranslated(f"{name} of what is used again")
-                results[node] = _known(name, _operation, node.target, args, node.kwargs)
-    raise ValueError("the part gives nothing")
+                with _naming(name):  # a known operation may be given what it is not known with
+                    if _overwrites(node) and len(node.args[0].users) > 1:
+                        raise NotTranslated(f"{name} of what is used again")
+                    results[node] = _operation(node.target, args, node.kwargs)
+            case _:
+                raise NotTranslated(str(node.target))  # a parameter on its own
+    return openvino.Model([ops.transpose(results[output.args[0]], [0, 2, 3, 1])], [planes])
 
 
 def _overwrites(node: fx.Node) -> bool:
@@ -115,14 +131,15 @@ def _overwrites(node: fx.Node) -> bool:
     return bool(node.kwargs.get("inplace")) or str(node.target).endswith("_")
 
 
-def _known(name: str, write: Callable[..., Any], *given: Any) -> Any:
-    """Returns what `write` makes of these; NotTranslated where a known operation is given what it is not known with."""
+@contextmanager
+def _naming(unknown: str) -> Iterator[None]:
+    """Turns whatever goes wrong, but for a lack of memory, into NotTranslated of what this is called."""
     try:
-        return write(*given)
+        yield
     except (NotTranslated, MemoryError):
         raise
     except Exception as error:
-        raise NotTranslated(name) from error
+        raise NotTranslated(unknown) from error
 
 
 def _layer(layer: nn.Module, planes: Any) -> Any:

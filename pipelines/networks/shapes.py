@@ -39,9 +39,17 @@ def read_kernel(state: State, key: str, channels: int | None = None) -> tuple[in
     return shape[0], shape[1]
 
 
-def shuffled_scale(outputs: int) -> float:
-    """Returns how many times a pixel-shuffle of so many channels enlarges to a picture in colour."""
-    return math.sqrt(outputs / COLOUR_CHANNELS)
+def shuffled_scale(outputs: int) -> int:
+    """Returns how many times a pixel-shuffle of so many channels enlarges to a picture in colour.
+
+    Raises Misfit where it gives no such picture.
+    """
+    scale = math.isqrt(outputs // COLOUR_CHANNELS)
+    if scale * scale * COLOUR_CHANNELS != outputs:
+        raise Misfit(
+            f"is of another network: its last convolution gives {outputs} channels, which make no colour image."
+        )
+    return scale
 
 
 def check_sizes(scale: float, depth: int = 1) -> None:

@@ -94,26 +94,30 @@ def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: 
 
 
 def picture_section(
-    name: str, original: Pixels8 | None, low: Pixels8, outputs: Mapping[str, Callable[[], Pixels8]]
+    name: str,
+    original: Pixels8 | None,
+    low: Pixels8,
+    outputs: Mapping[str, Callable[[], Pixels8]],
+    icc: bytes | None = None,
 ) -> PictureSection:
     """Makes what a report shows of a picture: `original` and outputs (s*H, s*W, 3), `low` (H, W, 3), all uint8.
 
-    There must be at least one output. Each is asked for again where it is needed, and held alone: all of them would
-    take more memory than making them did.
+    `icc` is the profile of them all. There must be at least one output. Each is asked for again where it is needed, and
+    held alone: all of them would take more memory than making them did.
     """
     height, width = next(iter(outputs.values()))().shape[:2]
     scale = height // len(low)
     boxes = choose_places(original, list(outputs.values()), scale)
-    views = [] if original is None else [_views("original", original, boxes)]
-    views.append(_views("small picture", low, boxes, scale))
-    views += [_views(label, load(), boxes) for label, load in outputs.items()]
+    views = [] if original is None else [_views("original", original, boxes, icc)]
+    views.append(_views("small picture", low, boxes, icc, scale))
+    views += [_views(label, load(), boxes, icc) for label, load in outputs.items()]
     return PictureSection(
         name,
         width,
         height,
         low.shape[1],
         low.shape[0],
-        _overview(low if original is None else original),
+        _overview(low if original is None else original, icc),
         tuple(Crop(box, there) for box, there in zip(boxes, zip(*views, strict=True), strict=True)),
     )
 
@@ -154,26 +158,26 @@ def _cell_sums(values: Pixels8, cell: int) -> npt.NDArray[np.int64]:
     return np.add.reduceat(np.stack(columns), range(0, width, cell), axis=1)
 
 
-def _views(label: str, pixels: Pixels8, boxes: Iterable[Square], shrunk: int = 1) -> list[View]:
+def _views(label: str, pixels: Pixels8, boxes: Iterable[Square], icc: bytes | None, shrunk: int = 1) -> list[View]:
     """Each box cut out of a picture, which is so many times smaller than the original."""
     views = []
     for box in boxes:
         left, top, side = (extent // shrunk for extent in box)
-        views.append(View(label, _png(pixels[top : top + side, left : left + side])))
+        views.append(View(label, _png(pixels[top : top + side, left : left + side], icc)))
     return views
 
 
-def _overview(pixels: Pixels8) -> bytes:
+def _overview(pixels: Pixels8, icc: bytes | None) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((OVERVIEW_SIDE, OVERVIEW_SIDE), Image.Resampling.BICUBIC)
-    return _encoded(image)
+    return _encoded(image, icc)
 
 
-def _png(pixels: Pixels8) -> bytes:
-    return _encoded(Image.fromarray(np.ascontiguousarray(pixels)))
+def _png(pixels: Pixels8, icc: bytes | None) -> bytes:
+    return _encoded(Image.fromarray(np.ascontiguousarray(pixels)), icc)
 
 
-def _encoded(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image, icc: bytes | None) -> bytes:
     stream = BytesIO()
-    image.save(stream, "PNG", optimize=True)
+    image.save(stream, "PNG", optimize=True, icc_profile=icc)
     return stream.getvalue()

@@ -1,5 +1,6 @@
 """A report as JSON and back, and as CSV."""
 
+import codecs
 import csv
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -61,13 +62,20 @@ def from_json(data: bytes, name: str) -> Report:
 def to_csv(report: Report) -> bytes:
     """Writes one line for each row, as RFC 4180 has it, in UTF-8; several values stand between "; ".
 
-    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    A text that a spreadsheet would take for a formula has an apostrophe before it. A byte order mark comes first where
+    there is more than ASCII: without one, Excel reads such a file as Windows-1252.
     """
     stream = StringIO(newline="")
     lines = csv.writer(stream)
     lines.writerow(COLUMNS)
     lines.writerows([_cell(value) for value in row.as_dict().values()] for row in report.rows)
-    return stream.getvalue().encode(errors="replace")
+    text = stream.getvalue()
+    return text.encode("utf-8" if text.isascii() else "utf-8-sig", errors="replace")
+
+
+def is_csv(beginning: bytes) -> bool:
+    """Returns whether a file that begins so is what `to_csv` writes, of whatever version: more columns may follow."""
+    return beginning.removeprefix(codecs.BOM_UTF8).startswith(",".join(COLUMNS[:3]).encode())
 
 
 def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any]) -> bytes:

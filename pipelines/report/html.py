@@ -52,6 +52,11 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
     return page.encode(errors="replace")
 
 
+def is_html(beginning: bytes) -> bool:
+    """Returns whether a file that begins so is what `to_html` writes, of whatever version."""
+    return b"<title>Which upscaler is best at x" in beginning
+
+
 @cache
 def _template() -> "Template":
     return load_templates().get_template("report.html")

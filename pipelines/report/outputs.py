@@ -43,13 +43,13 @@ class Outputs:
         trial, enlarged = scored.trial, scored.enlarged
         if trial is None or enlarged is None or (self.most is not None and len(self.pictures) > self.most):
             return
-        key, grey = scored.contender.key, trial.low.grey
-        pictures = {SMALL: trial.low, key: enlarged.picture}
+        key, low = scored.contender.key, trial.low
+        pictures = {SMALL: low, key: enlarged.picture}
         if trial.reference is not None:
             pixels = np.divide(to_rgb(trial.reference), np.float32(255), dtype=np.float32)
-            pictures[ORIGINAL] = Picture(pixels, grey=grey)
+            pictures[ORIGINAL] = Picture(pixels, grey=low.grey, icc=low.icc)
         for number, stage in enumerate(enlarged.stages[:-1], 1):
-            pictures[_stage(key, number)] = Picture(stage.pixels, grey=grey)
+            pictures[_stage(key, number)] = Picture(stage.pixels, grey=low.grey, icc=low.icc)
         for what, picture in pictures.items():
             if not self._file(scored.subject, what).exists():
                 with suppress(CannotWrite):
@@ -68,6 +68,11 @@ class Outputs:
     def small(self, subject: Subject) -> Pixels8 | None:
         """Returns what was enlarged; None where it was not kept."""
         return self._read(subject, SMALL)
+
+    def profile(self, subject: Subject) -> bytes | None:
+        """The ICC profile that the subject's files have, for pictures of three channels made from them."""
+        path = self._file(subject, SMALL)
+        return colour_profile(images.read_back(path)) if path.is_file() else None
 
     def stage(self, subject: Subject, chain: str, number: int) -> Pixels8 | None:
         """Returns what one of a chain's stages but the last made, counted from 1; None where it was not kept."""
@@ -127,6 +132,11 @@ def as_shown(picture: Picture) -> Pixels8:
     """A picture's colours over white, (H, W, 3), whatever its depth and kind."""
     values = to_uint8(flatten(picture))
     return np.broadcast_to(values, (*values.shape[:2], 3))
+
+
+def colour_profile(picture: Picture) -> bytes | None:
+    """The picture's ICC profile where one of three channels may have it: a greyscale picture's fits none."""
+    return None if picture.grey else picture.icc
 
 
 def _stage(chain: str, number: int) -> str:

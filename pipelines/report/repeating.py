@@ -56,17 +56,23 @@ def find_pictures(earlier: Report, path: Path) -> list[Path]:
 def find_subjects(earlier: Report, named: Sequence[Path]) -> list[Subject]:
     """Finds the pictures that the report has rows of: the same one where it is here, else what has its name."""
     pictures, _ = list_subjects(named)
-    rows = {row.picture for row in earlier.rows}
-    exact = [picture for picture in pictures if picture.picture in rows]
-    names = {row.image for row in earlier.rows} - {picture.name for picture in exact}
+    hashes = {row.image_sha256 for row in earlier.rows}
+    exact = [picture for picture in pictures if picture.sha256 in hashes]
+    names = {row.image for row in earlier.rows} - {name for each in exact for name in (each.name, *each.copies)}
     return [picture for picture in pictures if picture in exact or picture.name in names]
 
 
 def compare_reports(earlier: Report, again: Report) -> list[Compared]:
     """Each row of the earlier report with its like, of the same picture's name and contender, in the repeated one."""
     same = {(row.picture, row.model): row for row in again.rows}
+    copies = {(row.image_sha256, row.model): row for row in again.rows}  # measured under another name
     named = {(row.image, row.model): row for row in again.rows}
-    found = [same.get((row.picture, row.model)) or named.get((row.image, row.model)) for row in earlier.rows]
+    found = [
+        same.get((row.picture, row.model))
+        or copies.get((row.image_sha256, row.model))
+        or named.get((row.image, row.model))
+        for row in earlier.rows
+    ]
     return [_compared(before, now, earlier, again) for before, now in zip(earlier.rows, found, strict=True)]
 
 

@@ -3,10 +3,11 @@
 from pipelines.report.charts import draw_charts
 from pipelines.report.command import make_command
 from pipelines.report.crops import MissingSection, PictureSection, Square, choose_places
+from pipelines.report.files import check_outputs
 from pipelines.report.formats import format_row, from_json, to_csv, to_draft, to_json
 from pipelines.report.html import to_html
 from pipelines.report.model import Report, as_dict
-from pipelines.report.outputs import Outputs, as_shown, temporary_folder
+from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporary_folder
 from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
 from pipelines.report.sections import MOST_SHOWN, make_sections, read_kept_sections
@@ -35,7 +36,9 @@ __all__ = [
     "Table",
     "as_dict",
     "as_shown",
+    "check_outputs",
     "choose_places",
+    "colour_profile",
     "compare_reports",
     "count_pictures",
     "draw_charts",

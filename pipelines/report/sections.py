@@ -15,7 +15,7 @@ from pipelines.measuring.rows import Row
 from pipelines.measuring.run import read_trial
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.model import Report
-from pipelines.report.outputs import Outputs, to_rgb
+from pipelines.report.outputs import Outputs, colour_profile, to_rgb
 from pipelines.runs import Run, prefix_notes
 
 MOST_SHOWN = 3  # pictures in a report: a file to send to somebody
@@ -43,7 +43,7 @@ def read_kept_sections(report: Report, outputs: Outputs) -> Iterator[PictureSect
         small, results = outputs.small(subject), outputs.results(subject, report.rows)
         if small is not None and results:
             by_model = {row.model: load for row, load in results.items()}
-            yield picture_section(subject.name, outputs.original(subject), small, by_model)
+            yield picture_section(subject.name, outputs.original(subject), small, by_model, outputs.profile(subject))
 
 
 def choose_subjects(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
@@ -73,7 +73,7 @@ def _section(report: Report, plan: Plan, outputs: Outputs, subject: Subject) -> 
     by_model = {row.model: load for row, load in outputs.results(subject, report.rows).items()}
     original = None if trial.reference is None else to_rgb(trial.reference)
     in_order = {each.key: by_model[each.key] for each in plan.contenders if each.key in by_model}
-    return picture_section(subject.name, original, to_rgb(as_scored(trial.low)), in_order)
+    return picture_section(subject.name, original, to_rgb(as_scored(trial.low)), in_order, colour_profile(trial.low))
 
 
 def _check_unchanged(subject: Subject) -> None:

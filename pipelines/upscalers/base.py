@@ -51,6 +51,6 @@ class Upscaler(Protocol):
         """Enlarges (H, W, 3) float32 in [0, 1], any size from 1x1, to exactly (s*H, s*W, 3).
 
         The same pixels, settings and seed give the same result. The settings are some that the model takes, in their
-        ranges, as `catalog.settings.check` has it; only a tile is looked at here, because what fits may depend on the
+        ranges, as `check_settings` has it; only a tile is looked at here, because what fits may depend on the
         file. Raises BadSetting for one that does not.
         """

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,7 +18,7 @@ from pipelines.images.resample import shrink_to
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import SMALLEST_WRITTEN, run_tiled
-from pipelines.phrasing import format_bytes
+from pipelines.phrasing import format_bytes, printable_name
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
 from pipelines.weights import fetch as store
@@ -46,6 +46,14 @@ CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the 
 TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
 SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
 FLOAT_BYTES = 4
+ARCHITECTURES = {  # of the published files, by the model's key
+    "swift": "Swift",
+    "srcnn": "Srcnn",
+    "real-esrgan": "RRDBNet",
+    "real-esrgan-general": "SRVGGNetCompact",
+    "real-esrgan-anime": "SRVGGNetCompact",
+}
+RESULT_BYTES = 3 * FLOAT_BYTES + 4  # of a pixel of the result, and of it encoded
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
 
@@ -115,12 +123,14 @@ class NetworkUpscaler:
     def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         forwards, twins = self.forwards(settings.denoise)
-        notes = [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         network, device = forwards.network, forwards.device
+        notes = _name_other(self.model, self.files, network)
+        notes += [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         feather = network.radius > AFFORDABLE_OVERLAP
         overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
-        side = settings.tile or choose_side(network, device, overlap, feather)
+        height, width, _ = pixels.shape
+        side = settings.tile or choose_side(network, device, overlap, feather, height * width * self.scale**2)
         enlarge = _Guarded(forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:
@@ -143,8 +153,7 @@ class NetworkUpscaler:
             notes.append(f"{failed} too much for {device.dtype} and made again in float32")
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
-        notes += [*forwards.usual.notes, *([device.note] if device.note is not None else [])]
-        height, width, _ = pixels.shape
+        notes += [*forwards.usual.notes, *device.notes]
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(
             whole,
@@ -240,6 +249,15 @@ class _Guarded:
         return np.stack([shrink_to(each, height, width) for each in made])
 
 
+def _name_other(model: Model, files: Sequence[Found], network: "Network") -> list[str]:
+    """A note where the user's own file holds a network of another architecture than the one that the key stands for."""
+    made, usual = type(network).__name__, ARCHITECTURES.get(model.key)
+    if usual is None or made == usual:
+        return []
+    names = ", ".join(printable_name(file.path) for file in files)
+    return [f"{names} holds a network of another architecture than {model.name}: {made}"]
+
+
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
     """Returns which tiles have a value that is no number, or are black where the picture is not."""
     axes = (1, 2, 3)
@@ -254,16 +272,17 @@ def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
     return finite
 
 
-def choose_side(network: "Network", device: Device, overlap: int, feather: bool) -> int:
+def choose_side(network: "Network", device: Device, overlap: int, feather: bool, result: int = 0) -> int:
     """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
 
+    `result` is how many pixels the whole result will have: in the same memory it is gathered, and encoded afterwards.
     Feathered, what a network gives depends on it: a little more or less memory should not change that.
     """
     usual = FEATHERED_SIDES.get((device.name, device.dtype), USUAL_FEATHERED_SIDE) if feather else CUT_SIDE
-    room = devices.free_device_memory(device) // 2
+    left = devices.free_device_memory(device)
     if device.name == "cpu":
-        room = min(room, TILE_BYTES)
-    fits = math.isqrt(room // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
+        left = min(max(0, left - result * RESULT_BYTES), 2 * TILE_BYTES)
+    fits = math.isqrt(left // 2 // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
     return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST_WRITTEN + 2 * overlap)
 
 

@@ -56,13 +56,23 @@ class OpenCv:
         assert self.model.tiles is not None, "each row of this engine has a range"
         check_tile(self.model, settings, *self.model.tiles)
         side = settings.tile or TILE_SIDES.get((self.model.arch, self.scale), USUAL_TILE_SIDE)
-        tiled = yield from run_tiled(pixels, self.scale, self._enlarge, side, self.model.radius)
+        # Eight bits of the picture's own range are more levels than eight of all, where it has more bits than eight.
+        bottom, span = (0.0, 1.0) if (exact := _is_8_bit(pixels)) else _range(pixels)
+        stretched = span < 1
+
+        def enlarge(batch: Pixels) -> Pixels:
+            if not stretched:
+                return self._enlarge(batch)
+            made = self._enlarge((batch - np.float32(bottom)) / np.float32(span))
+            return made * np.float32(span) + np.float32(bottom)
+
+        tiled = yield from run_tiled(pixels, self.scale, enlarge, side, self.model.radius)
         return Upscaled(
             tiled.pixels,
             tiled.tiles,
             dtype="float32",
             tiling=Tiling(side, self.model.radius),
-            notes=_notes(pixels, tiled.halved_to),
+            notes=_notes(exact, span, tiled.halved_to),
         )
 
     def _enlarge(self, batch: Pixels) -> Pixels:
@@ -99,10 +109,22 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> OpenCv:
     return OpenCv(model, scale, network, (file.sha256,), file.path.stat().st_size, held)
 
 
-def _notes(pixels: Pixels, halved_to: int | None) -> tuple[str, ...]:
+def _range(pixels: Pixels) -> tuple[float, float]:
+    """The darkest value of all channels, and how far above it the lightest one lies; all of 0 to 1 if that is nothing.
+
+    One range for all channels: each of its own would change colours.
+    """
+    bottom, top = float(pixels.min()), float(pixels.max())
+    return (bottom, top - bottom) if top > bottom else (0.0, 1.0)
+
+
+def _notes(exact: bool, span: float, halved_to: int | None) -> tuple[str, ...]:
     notes = []
-    if not _is_8_bit(pixels):
-        notes.append("the network reads 8 bits a channel: the picture was rounded for it")
+    if not exact:
+        notes.append(
+            "the network reads 8 bits a channel: the image was rounded for it to 256 levels"
+            + (f" of its own range, {100 * span:.2g} % of all" if span < 1 else "")
+        )
     if halved_to is not None:
         notes.append(f"memory ran short: tiles were cut to {halved_to} px")
     return tuple(notes)

@@ -6,6 +6,7 @@ server that falls silent cannot hold the run.
 
 import errno
 import os
+import secrets
 import socket
 import threading
 import time
@@ -32,6 +33,7 @@ MakeStep: TypeAlias = Callable[[int, str], Step]  # bytes of this file that are 
 
 STALL_SECONDS = 10.0  # a server that has started to send may pause for so long
 MOST_TIMES_SIZE = 4  # times the size in the catalog, which may be only about right
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ESTALE}
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # RFC 9110
 
 
@@ -83,15 +85,19 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
     unfinished = incomplete_path(target)
     lock = FileLock(lock_path, thread_local=False)  # a page may drive one run from several threads
-    while not _acquire(lock):
+    while (locked := _acquire(lock)) is False:
         yield report(size_of(unfinished), f"waiting for another download of {file.name}")
         time.sleep(POLL_SECONDS)
+    if locked is None:  # two at once each fill a file of their own, and the last to end gives it its name
+        unfinished = unfinished.with_name(f"{target.name}.{secrets.token_hex(8)}.incomplete")
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
             yield from _complete(url, headers, unfinished, file, patience, report, times)
             os.replace(unfinished, target)
     finally:
         lock.release()
+        if locked is None:
+            unfinished.unlink(missing_ok=True)
 
 
 def incomplete_path(target: Path) -> Path:
@@ -273,18 +279,22 @@ def _certificates() -> "ssl.SSLContext":
     return httpx2.create_ssl_context()
 
 
-def _acquire(lock: Any) -> bool:
+def _acquire(lock: Any) -> bool | None:
+    """Returns whether the lock is ours now; None on a file system that has none, as networks' file systems may."""
     from filelock import Timeout
 
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return False
+    except (NotImplementedError, OSError) as error:  # NotImplementedError is what filelock makes of ENOSYS
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        return None
     return True
 
 
 def _is_there(file: File, target: Path) -> bool:
-    try:
+    with suppress(BadWeights):
         return target.exists() and bool(prove(file, target))
-    except BadWeights:
-        return False
+    return False

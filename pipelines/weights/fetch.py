@@ -167,7 +167,7 @@ def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
     if row is not None and len(weights.files) > 1:
         what = row[0].name
     size = f" ({format_bytes(weights.size)})" if weights.size else ""
-    instead = f"; use {_instead(row[1])} instead" if row and row[0].family == "diffusion" else ""
+    instead = f"; use {_instead(row[1])} instead" if row and row[0].diffusion else ""
     of_metrics = [part for needed in catalog.METRIC_FILES.values() for part in needed.values()]
     models = [] if weights in of_metrics else catalog.MODELS
     ready = [model.key for model in models if all(each is None or is_here(each) for each in model.scales.values())]

@@ -3,8 +3,10 @@
 What somebody named lies in a cache apart (visitors.py).
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -116,13 +118,13 @@ class HubSource:
         return Offer(commit, sizes, to_come)
 
     def pull(self, file: File, patience: float, report: MakeStep, commit: str | None = None) -> Run[Path]:
-        """Lets huggingface_hub ask and keep the cache's books, and brings the bytes in between by `download`.
+        """Lets huggingface_hub ask, brings the bytes by `download`, and puts them where its cache has them.
 
         Its own download cannot be continued by a later one, hands over 10 MiB at a time, so that closing takes as long,
-        and asks a Hub that is down for 23 s. It finds the blob in its place and only adds it to the snapshot. After the
-        first answer all is asked for at that answer's commit: the newest revision may be another by then, and larger.
+        asks a Hub that is down for 23 s, needs locks, and keeps two copies where there are no links. After the first
+        answer all is asked for at that answer's commit: the newest revision may be another by then, and larger.
         """
-        from huggingface_hub import hf_hub_download, hf_hub_url
+        from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
 
         head = yield from self._head(file, commit, patience, report)
@@ -144,13 +146,11 @@ class HubSource:
             report,
             times=MOST_TIMES_SIZE if known else 1,
         )
-        add = partial(hf_hub_download, self.at.repo, file.path, revision=head.commit, cache_dir=cache)
-        name = yield from self._ask(
-            lambda: add(etag_timeout=patience, token=self._token()), file, patience, report, done=file.size
-        )
+        path = repository / "snapshots" / head.commit / file.path
+        _add_to_snapshot(blob, path)
         if self.at.revision is None:
             _note_newest(repository / "refs" / "main", head.commit)
-        return Path(name)
+        return path
 
     def _head(self, file: File, commit: str | None, patience: float, report: MakeStep) -> Run[_Head]:
         """Asks for the file as it was at the commit, or as the repository is pinned. Raises Refused."""
@@ -187,6 +187,21 @@ class HubSource:
 def _commit(path: Path, file: File) -> str:
     """The commit whose snapshot a file in the Hub's cache is part of."""
     return path.parents[len(PurePosixPath(file.path).parts) - 1].name
+
+
+def _add_to_snapshot(blob: Path, path: Path) -> None:
+    """Makes the blob a snapshot's file as huggingface_hub does: by a link, or where there are none by moving it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        return
+    with suppress(FileNotFoundError):
+        path.unlink()  # a link to a blob that is gone
+    try:
+        path.symlink_to(os.path.relpath(blob, path.parent))
+    except FileExistsError:  # another run was quicker
+        return
+    except OSError:
+        os.replace(blob, path)
 
 
 def _note_newest(ref: Path, commit: str) -> None:

@@ -1,7 +1,8 @@
 """The files of weights that somebody named: kept apart from all others, and no more of them than there is room for.
 
 The folder is a cache as the Hub's own is: models--owner--name/{blobs,refs,snapshots}, a snapshot's files being links to
-blobs. Whoever opens a page may name a file, so what the machine's owner has in other caches is not looked for.
+blobs, or files where the disk has no links. Whoever opens a page may name a file, so what the machine's owner has in
+other caches is not looked for.
 """
 
 import os
@@ -44,7 +45,7 @@ def make_room(blob: Path, size: int) -> None:
         mark_used(blob)
         return
     unfinished = incomplete_path(blob)
-    others = sorted((_last_used(path), path) for path in folder().glob("*/blobs/*") if path != unfinished)
+    others = sorted((_last_used(path), path) for path in _files() if path != unfinished)
     sizes = {path: size_of(path) for _, path in others}
     kept, free = sum(sizes.values()), free_bytes(folder()) + size_of(unfinished)
     leaving: list[Path] = []
@@ -66,14 +67,20 @@ def forget(link: Path) -> None:
         _remove(link.resolve())
 
 
-def _remove(blob: Path) -> None:
-    """Removes a blob and the links to it; of a repository that has no others everything."""
-    repository = blob.parents[1]
+def _files() -> Iterator[Path]:
+    """All that takes room: blobs, and what lies below snapshots without being a link to one."""
+    yield from folder().glob("*/blobs/*")
+    yield from (path for path in folder().glob("*/snapshots/**/*") if path.is_file() and not path.is_symlink())
+
+
+def _remove(file: Path) -> None:
+    """Removes a file and the links to it; of a repository that has no others everything."""
+    repository = folder().resolve() / file.resolve().relative_to(folder().resolve()).parts[0]
     for link in _links(repository / "snapshots"):
-        if (link.parent / link.readlink()).name == blob.name:
+        if (link.parent / link.readlink()).name == file.name:
             link.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
-    if not any(blob.parent.iterdir()):
+    file.unlink(missing_ok=True)
+    if not any(path.resolve().is_relative_to(repository) for path in _files()):
         shutil.rmtree(repository, ignore_errors=True)
 
 

@@ -1,6 +1,8 @@
-"""The recipes of docs/extending.md, carried out in a copy of the sources exactly as they say."""
+"""The recipes of docs/extending.md: carried out in a copy of the sources exactly as they say, or name by name."""
 
+import ast
 import json
+import keyword
 import re
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ from PIL import Image
 
 from tests.conftest import ROOT, clean_environment
 
+EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 LONGEST_RECIPE = 15  # lines, its code and its heading apart
 CODE = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 USED = """
@@ -43,8 +46,7 @@ runpy.run_module("pipelines", run_name="__main__")
 
 def recipe(title: str) -> str:
     """The text under a heading of the second level."""
-    text = (ROOT / "docs" / "extending.md").read_text()
-    return re.split(r"^## ", text.partition(f"\n## {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(r"^## ", EXTENDING.partition(f"\n## {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def copy_of_pipelines(folder: Path) -> Path:
@@ -54,9 +56,9 @@ def copy_of_pipelines(folder: Path) -> Path:
     )
 
 
-def run(script: str, folder: Path) -> str:
+def run(script: str, folder: Path, **settings: str) -> str:
     """What a Python program in this folder prints, which has to end well."""
-    environment = clean_environment() | {"UPSCALE_PRECISION": "exact"}
+    environment = clean_environment() | {"UPSCALE_PRECISION": "exact"} | settings
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -137,3 +139,94 @@ def test_the_recipes_of_metrics_and_protocols(tmp_path: Path) -> None:
     (row,) = benchmarked(tmp_path, "--protocol", "no-original")["rows"]
     assert row["mae"] is None and row["contrast"] > 20
     assert "no original is known: nothing but consistency and contrast can be measured" in row["notes"]
+
+
+# --- a tab --------------------------------------------------------------------------------------------------------
+
+
+def test_the_tab_runs(tmp_path: Path) -> None:
+    (code,) = CODE.findall(recipe("A tab"))
+    (tmp_path / "twice.py").write_text(code)
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "small.png")
+    script = """
+import gradio as gr, json, twice
+from pathlib import Path
+with gr.Blocks() as page, gr.Tab("Twice"):
+    tab = twice.build(page)
+first, *_, last = tab.run(Path("small.png"))
+print(json.dumps([last[tab.result], last[tab.button.progress]]))
+print(sum(event["targets"][0][0] == tab.button.run._id for event in page.config["dependencies"]))
+"""
+    result, clicks = run(script, tmp_path, PYTHONPATH=str(ROOT)).splitlines()
+    facts, line = json.loads(result)
+    assert "60 × 40" in facts and "Done." in line and int(clicks) >= 1
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+MADE = {"NAME", "Store", "StoreSource", "sharpness", "store.py", "espcn.py", "Twice"}  # what the recipes add
+SPAN = re.compile(r"`([^`]+)`")
+IN_A_FILE = re.compile(r"((?:`[^`]+`(?:, | and ))*`[^`]+`) (?:of|in) `([^`]+\.py)`")
+IDENTIFIER = re.compile(r"(?<![\w.\"'-])[A-Za-z_]\w+(?:\.\w+)*(?![\w-])")
+FILE = re.compile(r"[\w./-]+\.(?:py|md|json)")
+PROSE = re.sub(r"^ *```.*?^ *```\n", "", EXTENDING, flags=re.DOTALL | re.MULTILINE)
+ONE_LINE = re.sub(r"\s+", " ", PROSE)
+
+
+def names_in(*paths: Path) -> set[str]:
+    """Every name that these sources define, import or use."""
+    names: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            for field in ("id", "attr", "arg", "name"):
+                found = getattr(node, field, None)
+                names |= {found} if isinstance(found, str) else set()
+    return names
+
+
+def test_names_are_those_of_the_sources() -> None:
+    """Those of a test's file are looked up there, by the next test."""
+    sources = [path for folder in ("pipelines", "ui") for path in (ROOT / folder).rglob("*.py")]
+    known = names_in(*sources) | {path.stem for path in sources} | {"pipelines", "ui"} | MADE | {*keyword.kwlist}
+    of_tests = {span for names, file in IN_A_FILE.findall(ONE_LINE) if "tests/" in file for span in SPAN.findall(names)}
+    unknown = []
+    for span in SPAN.findall(ONE_LINE):
+        if not FILE.fullmatch(span) and not span.startswith("python -m") and span not in of_tests:
+            names = IDENTIFIER.findall(re.sub(r'"[^"]*"', "", span))
+            unknown += [name for name in names if not {*name.split(".")} <= known]
+    assert unknown == []
+
+
+def test_names_are_in_the_files_that_are_said_to_have_them() -> None:
+    checked = 0
+    for names, file in IN_A_FILE.findall(ONE_LINE):
+        if "NAME" in file or Path(file).name in MADE:
+            continue
+        known = names_in(ROOT / file)
+        for span in SPAN.findall(names):
+            assert re.split(r"\W", span)[0] in known, (span, file)
+            checked += 1
+    assert checked > 15
+
+
+def test_files_that_are_named_exist() -> None:
+    for span in SPAN.findall(ONE_LINE):
+        if FILE.fullmatch(span) and "NAME" not in span and Path(span).name not in MADE:
+            assert (ROOT / span).is_file() or any(ROOT.rglob(f"tests/**/{span}")), span
+
+
+def test_the_examples_import_what_there_is() -> None:
+    """From modules of the sources; those that a recipe makes itself are run by the tests above."""
+    checked = 0
+    for code in re.findall(r"^(?:\+|)(from (?:pipelines|ui)\S* import .*)$", EXTENDING, re.MULTILINE):
+        (node,) = ast.parse(code).body
+        assert isinstance(node, ast.ImportFrom) and node.module
+        path = ROOT.joinpath(*node.module.split("."))
+        for alias in node.names:
+            module = path / f"{alias.name}.py"
+            if f"# {module.relative_to(ROOT)}\n" in EXTENDING or f"{module.relative_to(ROOT)}`" in EXTENDING:
+                continue
+            if f"# {path.relative_to(ROOT)}.py\n" not in EXTENDING:
+                assert module.is_file() or alias.name in names_in(path.with_suffix(".py")), code
+                checked += 1
+    assert checked > 10

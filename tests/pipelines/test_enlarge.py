@@ -1,7 +1,9 @@
 """From Picture to Picture: what the picture was, it is again, only larger."""
 
 import json
+import math
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,11 @@ from PIL import Image, PngImagePlugin
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
-from pipelines.enlarge import PLAIN_ALPHA, Enlarged, enlarge
+from pipelines.enlarge import PLAIN_ALPHA, ROUNDED_GREY, Enlarged, enlarge
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images import resample
-from pipelines.images.picture import Picture, Pixels
+from pipelines.images.picture import Picture, Pixels, Pixels8, quantise, to_uint8
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
@@ -64,15 +66,15 @@ def test_what_is_faint_but_alone_keeps_its_colour() -> None:
     assert np.abs(done.pixels[done.alpha > 0.01] - pixels[0, 0]).max() < 0.01
 
 
-NEAREST = catalog.find("nearest")
-INVENTIVE = replace(NEAREST, family="diffusion")
+KERNEL = catalog.find("bicubic")
+INVENTIVE = replace(KERNEL, family="diffusion")
 
 
 @dataclass(frozen=True)
 class Faulty:
     """Nearest neighbour by two, with what a network may add: a tint, and ripples all over."""
 
-    model: Model = NEAREST
+    model: Model = KERNEL
     scale: int = 2
     weights_sha256: tuple[str, ...] = ()
     weights_bytes: int = 0
@@ -144,6 +146,68 @@ def test_greyscale_comes_back_grey() -> None:
     np.testing.assert_array_equal(done.pixels[..., 0], done.pixels[..., 2])
 
 
+def grey_as_colour(height: int, width: int) -> Pixels:
+    return np.repeat(to_float(to_uint8(smooth(height, width)[..., :1])), 3, axis=2)
+
+
+def to_float(values: Pixels8) -> Pixels:
+    return np.divide(values, np.float32(255), dtype=np.float32)
+
+
+def tint(pixels: Pixels) -> int:
+    """The largest difference between two channels of what a file would hold, in levels of 255."""
+    values = to_uint8(pixels).astype(int)
+    return int((values.max(axis=2) - values.min(axis=2)).max())
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("stages", [[("swift", 2)], [("swift", 2), ("swift", 2)], [("bicubic", 2), ("swift", 4)]])
+def test_a_colour_file_of_a_grey_picture_is_not_tinted(stages: list[tuple[str, int]], alpha: bool) -> None:
+    """It is what the same picture gives as greyscale, and its file stays one of colours."""
+    pixels = grey_as_colour(24, 30)
+    picture = Picture(pixels, alpha=disc(30)[1][:24] if alpha else None)
+    done, as_grey = enlarged(picture, *stages), enlarged(replace(picture, grey=True), *stages)
+    assert not done.picture.grey and tint(done.picture.pixels) == 0
+    assert all(tint(stage.pixels) == 0 for stage in done.stages), "the next stage would take a tint for a colour"
+    np.testing.assert_array_equal(done.picture.pixels, as_grey.picture.pixels)
+    assert done.details.notes == as_grey.details.notes
+
+
+def test_any_file_of_a_grey_picture_comes_back_grey() -> None:
+    """Whatever format wrote it: a lossy WebP's decoder gives a level of difference here and there, which is told."""
+    noisy = np.random.default_rng(0).normal(0, 12, (96, 96))
+    values = np.clip(to_uint8(smooth(96, 96)[..., 0]) + noisy, 0, 255).astype(np.uint8)
+    image = Image.fromarray(np.repeat(values[..., None], 3, axis=2))
+    told = {}
+    for format_, options in (("PNG", {}), ("JPEG", {"quality": 60}), ("WEBP", {"quality": 60})):
+        stream = BytesIO()
+        image.save(stream, format_, **options)
+        picture = images.read(stream.getvalue())
+        told[format_, tint(picture.pixels)] = ROUNDED_GREY in (done := enlarged(picture, ("swift", 2))).details.notes
+        assert tint(done.picture.pixels) == 0
+    assert told == {("PNG", 0): False, ("JPEG", 0): False, ("WEBP", 1): True}
+
+
+def test_what_has_a_colour_keeps_it() -> None:
+    """One level everywhere is a colour, and so is one spot in a grey picture."""
+    level, spot = np.full((20, 20, 3), 128 / 255, np.float32), grey_as_colour(20, 20)
+    level[..., 2], spot[10, 10] = 129 / 255, (0.9, 0.3, 0.3)
+    assert [tint(enlarged(Picture(each), ("bicubic", 2)).picture.pixels) > 0 for each in (level, spot)] == [True, True]
+
+
+def test_what_cannot_bleed_keeps_every_colour() -> None:
+    """Nearest repeats pixels, so those that hardly show are theirs as well, and grey or not is no question."""
+    levels = np.random.default_rng(1).integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    levels[:4, :, 3], levels[4:8, :, 3] = 0, 12
+    picture = Picture(to_float(levels[..., :3]), alpha=to_float(levels[..., 3]))
+    for stages in ([("nearest", 3)], [("nearest", 2), ("nearest", 2)]):
+        scale = math.prod(scale for _, scale in stages)
+        done = enlarged(picture, *stages).picture
+        assert done.alpha is not None
+        made = np.dstack([to_uint8(done.pixels), to_uint8(done.alpha)])
+        np.testing.assert_array_equal(made, levels.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
 def test_depth_profile_and_exif_are_handed_on() -> None:
     picture = Picture(smooth(8, 8), depth=16, icc=b"profile", exif=b"exif", notes=("first of 3 frames",))
     done = enlarged(picture, ("bicubic", 2))
@@ -164,6 +228,16 @@ def test_rounding_to_8_bits_for_a_network_is_said(own_weights: Path) -> None:
         for p in (smooth(12, 12), fine)
     ]
     assert said == [False, True]
+
+
+def test_a_network_of_8_bits_is_given_the_images_own_range(own_weights: Path) -> None:
+    """12 bits in 16 as microscopes write them: a sixteenth of the range keeps 256 levels, not 17, and its values."""
+    ramp = np.repeat(np.linspace(0, 4095 / 65535, 4096, dtype=np.float32).reshape(64, 64, 1), 3, axis=2)
+    done = enlarged(Picture(ramp, depth=16, grey=True), ("espcn", 2))
+    assert len(np.unique(quantise(done.picture.pixels, 16))) >= 200
+    expected = finish(resample.enlarge(ramp, 2, "bicubic"))
+    assert np.abs(done.picture.pixels - expected)[4:-4, 4:-4].mean() < 0.1 * ramp.max()
+    assert any("256 levels of its own range, 6.2 % of all" in note for note in done.details.notes)
 
 
 def test_a_chain_multiplies_its_scales_and_keeps_float_between(own_weights: Path) -> None:

@@ -1,5 +1,6 @@
 """The environment: read in one place, told in docs/deploy.md, one sentence for each value that cannot be."""
 
+import os
 import re
 from pathlib import Path
 
@@ -14,12 +15,17 @@ TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy
 
 
 def test_every_environment_variable_is_told() -> None:
-    assert set(TOLD) == set(re.findall(r'(?:get|_positive|_whole)\("([A-Z_]+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole)\("([A-Z_]+)"', SOURCE))
 
 
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
-    words = {"UPSCALE_DEBUG": "0", "UPSCALE_PRECISION": "auto", "ONEDNN_MAX_CPU_ISA": "all"}
+    words = {
+        "UPSCALE_DEBUG": "0",
+        "UPSCALE_PRECISION": "auto",
+        "ONEDNN_MAX_CPU_ISA": "all",
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+    }
     assert {name: default for name, default in TOLD.items() if default != "none"} == defaults | words
 
 
@@ -99,3 +105,37 @@ def test_what_cannot_be_a_folder(text: str, reason: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", text)
     with pytest.raises(BadSetting, match=f"^UPSCALE_WEIGHTS_DIR cannot be '{text}'{reason}\\.$"):
         environment.weights_dir()
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("", ""),
+        ("upscale", "/upscale"),
+        ("/upscale", "/upscale"),
+        (" a/b ", "/a/b"),
+        ("https://example.org/x", "https://example.org/x"),
+    ],
+)
+def test_a_path_begins_with_a_slash(given: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_ROOT_PATH", given)
+    assert environment.root_path() == path
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "127.0.0.1,localhost,::1,page.local"),
+        ("example.org,localhost", "example.org,localhost,127.0.0.1,::1,page.local"),
+        ("*", "*"),
+    ],
+)
+def test_no_proxy_stands_between_the_page_and_its_machine(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", before)
+    monkeypatch.setenv("no_proxy", before)
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "page.local")
+    environment.reach_this_machine_directly()
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == after

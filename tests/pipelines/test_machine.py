@@ -48,3 +48,78 @@ def test_more_than_the_limit_leaves_nothing(tmp_path: Path) -> None:
 def test_without_a_limit_the_machine_counts(limit: str, tmp_path: Path) -> None:
     assert machine.container_memory(limited(tmp_path, limit, GIGA)) > 1 << 50
     assert machine.container_memory(tmp_path / "none") > 1 << 50
+
+
+# --- control groups -----------------------------------------------------------------------------------------------
+
+V2 = "0::/system.slice/page.service/worker"
+V1 = "12:cpu,cpuacct:/docker/1\n4:memory:/system.slice/page.service/worker\n0::/"
+
+
+def group(folder: Path, version: int, limit: str, used: int = 0, files: int = 0) -> None:
+    """What Linux shows of a memory group; version 1 writes no limit as the largest number of pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon 1\n{'total_' * (version == 1)}inactive_file {files}\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "own", "root", "none"),
+    [(2, V2, ".", "max"), (2, V2, "unified", "max"), (1, V1, "memory", "9223372036854771712")],
+)
+def test_the_least_of_all_groups_around_this_process_counts(
+    version: int, own: str, root: str, none: str, tmp_path: Path
+) -> None:
+    """A service's MemoryMax is on the group around that of the process; the root of the mount has none."""
+    groups, lines = tmp_path / "cgroup", tmp_path / "own"
+    lines.write_text(own + "\n")
+    inner, middle, outer = (groups / root / each for each in (f"{V2[4:]}", "system.slice/page.service", "system.slice"))
+    group(groups / root, version, none, 50 * GIGA)
+    group(outer, version, str(8 * GIGA), 6 * GIGA)
+    group(middle, version, str(3 * GIGA), GIGA, files=GIGA // 2)
+    group(inner, version, none, GIGA)
+    assert machine.memory_limit(groups, lines) == 3 * GIGA
+    assert machine.container_memory(groups, lines) == 2 * GIGA, "what is left to the slice is less than to the service"
+    group(outer, version, none, 6 * GIGA)
+    assert machine.container_memory(groups, lines) == 5 * GIGA // 2
+
+
+@pytest.mark.parametrize("own", ["4:memory:/docker/123\n0::/\n", "4:memory:/../elsewhere\n0::/../elsewhere\n", ""])
+def test_in_a_container_its_own_group_is_the_outermost(own: str, tmp_path: Path) -> None:
+    """The path may be the host's, which leads nowhere in the container."""
+    (tmp_path / "own").write_text(own)
+    group(tmp_path / "memory", 1, str(GIGA), GIGA // 4)
+    assert machine.memory_limit(tmp_path, tmp_path / "own") == GIGA
+    assert machine.container_memory(tmp_path, tmp_path / "own") == 3 * GIGA // 4
+
+
+def test_a_group_that_is_slowed_down_counts_as_limited(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("0::/a\n")
+    group(tmp_path / "a", 2, "max", GIGA)
+    (tmp_path / "a/memory.high").write_text(f"{2 * GIGA}\n")
+    assert machine.container_memory(tmp_path, tmp_path / "own") == GIGA
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a/b/cpu.max": "50000 100000", "a/cpu.max": "max 100000"}, 1),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "150000 100000"}, 2),
+        ({"a/b/cpu.max": "800000 100000"}, 3),
+        ({"cpu/a/b/cpu.cfs_quota_us": "-1", "cpu/a/b/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu,cpuacct/cpu.cfs_quota_us": "100000", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 1),
+        ({}, 3),
+    ],
+)
+def test_a_quota_of_the_processor_counts_as_fewer_cores(
+    files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: {0, 1, 2}, raising=False)
+    (tmp_path / "own").write_text("0::/a/b\n3:cpu,cpuacct:/a/b\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert machine.cores(tmp_path, tmp_path / "own") == expected

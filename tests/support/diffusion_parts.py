@@ -59,7 +59,9 @@ def saved(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
     return _with_old_tokenizer(saved_as_of_now(folder, prediction, **vae))
 
 
-def saved_as_of_now(folder: Path, prediction: str = "v_prediction", **vae: Any) -> Path:
+def saved_as_of_now(
+    folder: Path, prediction: str = "v_prediction", unet: UNet2DConditionModel | None = None, **vae: Any
+) -> Path:
     """The same, all as save_pretrained leaves it: the tokenizer is one file, as transformers 5 has it."""
     torch.manual_seed(7)
     text = CLIPTextModel(text_config())
@@ -67,7 +69,7 @@ def saved_as_of_now(folder: Path, prediction: str = "v_prediction", **vae: Any) 
         vae=drawn(tiny_vae(**vae)),
         text_encoder=drawn(text),
         tokenizer=put_tokenizer(folder / "tokenizer"),
-        unet=drawn(tiny_unet()),
+        unet=drawn(unet or tiny_unet()),
         low_res_scheduler=DDPMScheduler(**NOISE, beta_schedule="scaled_linear"),
         scheduler=DDIMScheduler(
             **NOISE,
@@ -121,18 +123,18 @@ def _with_old_tokenizer(folder: Path) -> Path:
     return folder
 
 
-def tiny_unet() -> UNet2DConditionModel:
+def tiny_unet(channels: tuple[int, ...] = (8, 16, 16, 16), groups: int = 4) -> UNet2DConditionModel:
     """Four levels, as the real one's, and attention as there: to the words alone but at the deepest."""
     return UNet2DConditionModel(
         in_channels=7,
         out_channels=4,
-        block_out_channels=(8, 16, 16, 16),
+        block_out_channels=channels,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=4,
         cross_attention_dim=16,
-        norm_num_groups=4,
+        norm_num_groups=groups,
         num_class_embeds=1000,
         only_cross_attention=(True, True, True, False),
         use_linear_projection=True,

@@ -133,7 +133,7 @@ def test_a_picture_crosses_and_the_model_is_loaded_there(
 
 
 def test_previews_cross_and_the_gpu_is_lent_by_tiles_and_steps(painted: list[Stage]) -> None:
-    """For how long is seen by tests/test_gpu.py, which plays the lender."""
+    """For how long is seen by tests/ui/jobs/test_gpu.py, which plays the lender."""
     steps: list[Step] = []
     picture, settings = Picture(smooth(100, 100)), Settings(prompt="", steps=4)
     done = finish(enlarging.enlarge_picture(picture, painted, settings), steps.append)

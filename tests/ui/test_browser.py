@@ -87,6 +87,22 @@ def test_from_upload_to_download(page: Page, small: Path) -> None:
         assert images.read(path).pixels.shape == (60, 90, 3)
 
 
+def test_a_result_too_large_for_a_format_can_still_be_downloaded_as_png(page: Page, tmp_path: Path) -> None:
+    """16400 pixels are too many for WebP, which is said before the run; the button does not stay without a use."""
+    images.write(Picture(np.zeros((4100, 8, 3), np.float32)), tmp_path / "tall.png")
+    give(page, tmp_path / "tall.png")
+    choose(page, "bicubic")
+    page.get_by_role("radio", name="x4").check()
+    expect(page.locator(".plan")).to_contain_text("8 × 4100 → 32 × 16400")
+    expect(page.locator(".plan")).to_contain_text("too large for WebP")
+    enlarge(page)
+    expect(page.locator("#progress")).to_contain_text("Done in")
+    page.get_by_label("WebP").check()
+    expect(page.get_by_text("WebP holds at most 16383 pixels a side")).to_be_visible()
+    name, path = downloaded(page, "PNG")
+    assert name == "tall_bicubic_x4.png" and images.read(path).pixels.shape == (16400, 32, 3)
+
+
 def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
     page.get_by_role("button", name="Example: Drawing").click()
     expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")

@@ -1,12 +1,15 @@
 """The program `upscale-bench`: the command line under its name, with the page as one command more."""
 
+import logging
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.conftest import serving
+from tests.conftest import clean_environment, free_port, serving
 
 ROOT = Path(__file__).parents[2]
 LIGHT = "; assert not {'torch', 'gradio', 'cv2'} & sys.modules.keys(), sys.modules.keys()"
@@ -33,6 +36,51 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     assert done.returncode == 2 and done.stderr.startswith("usage: upscale-bench ")
 
 
+def test_the_help_of_the_page_says_what_it_does_and_how() -> None:
+    done = run("page", "--help")
+    assert done.returncode == 0 and "Open the page on this machine" in done.stdout
+    assert "upscale-bench page --debug" in done.stdout.partition("examples:")[2]
+
+
+@pytest.mark.parametrize("arguments", [["page"], ["page", "--debug"], ["--debug", "page"]], ids=" ".join)
+def test_the_page_logs_what_is_grave_and_for_those_who_ask_everything(arguments: list[str]) -> None:
+    levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+    code = (
+        "import logging, sys\nfrom ui import command\n"
+        "def serve():\n"
+        f"    for level in {levels}:\n"
+        "        logging.getLogger('ui.jobs.gpu').log(level, 'page %d', level)\n"
+        "        logging.getLogger('pipelines.enlarge').log(level, 'core %d', level)\n"
+        "command._serve = serve\ncommand.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+    least = logging.DEBUG if "--debug" in arguments else logging.WARNING
+    shown = [f"{where} {level}" for level in levels if level >= least for where in ("page", "core")]
+    assert (done.returncode, done.stderr.splitlines()) == (0, shown)
+
+
+@pytest.mark.slow
+def test_a_failure_that_nobody_foresaw_leaves_its_traceback_in_the_log(tmp_path: Path) -> None:
+    """Visitors are told no more than that it has been logged."""
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    log = tmp_path / "log.txt"
+    code = (
+        f"import sys; sys.stderr = open({str(log)!r}, 'w', buffering=1)\n"
+        "from pipelines.upscalers import opencv\nopencv.build = lambda *given: 1 / 0\n"
+        "from ui.command import open_page\nsys.exit(open_page())"
+    )
+    with serving(tmp_path, "-c", code) as url:
+        client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
+        image = handle_file(str(ROOT / "ui" / "pictures" / "drawing.png"))
+        with pytest.raises(AppError, match="it has been logged"):
+            client.predict(image=image, model="espcn", scale="x2", api_name="/upscale")
+    told = log.read_text()
+    assert told.count("a run failed") == 1
+    assert "Traceback" in told and "ZeroDivisionError: division by zero" in told
+
+
 @pytest.mark.slow
 def test_visitors_files_are_deleted_when_it_ends(tmp_path: Path) -> None:
     """By SIGTERM, as a service is stopped, and though a visitor is still there."""
@@ -44,3 +92,42 @@ def test_visitors_files_are_deleted_when_it_ends(tmp_path: Path) -> None:
         client.predict(image=image, model="bicubic", scale="x2", api_name="/upscale")
         assert [*(tmp_path / "gradio").rglob("drawing*.png")]
     assert not [*(tmp_path / "gradio").rglob("drawing*.png")]
+
+
+@pytest.mark.slow
+def test_it_opens_behind_a_proxy_and_at_a_path_without_a_slash(tmp_path: Path) -> None:
+    """The proxy is a port where nobody listens: this machine is not asked for through it."""
+    proxy = f"http://127.0.0.1:{free_port()}"
+    settings = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), proxy)
+    settings |= {"NO_PROXY": "", "no_proxy": "", "GRADIO_ROOT_PATH": "upscale"}
+    with serving(tmp_path, **settings) as url:
+        assert httpx.get(f"{url}/config", timeout=30, trust_env=False).json()["root"].endswith("/upscale")
+
+
+def open_page(*lines: str, **settings: str) -> tuple[int, str]:
+    """The exit code and what is on stderr, of a page before which those lines were run."""
+    code = "\n".join([*lines, "from ui.command import open_page; raise SystemExit(open_page())"])
+    env = clean_environment() | settings
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=env)
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_told_with_what_helps() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert open_page(PORT=str(port)) == (
+            1,
+            f"Port {port} is in use: choose another by PORT, such as PORT=8000.\n",
+        )
+
+
+def test_an_address_of_another_machine_is_told() -> None:
+    code, told = open_page(PORT=str(free_port()), GRADIO_SERVER_NAME="192.0.2.1")  # RFC 5737: nobody's
+    assert code == 1 and told.startswith("The page cannot be opened at 192.0.2.1, port ") and told.count("\n") == 1
+
+
+def test_whatever_fails_while_it_opens_is_one_line() -> None:
+    failing = "import ui.command\ndef fail(): raise ValueError('no\\nway')\nui.command._serve = fail"
+    assert open_page(failing) == (1, "The page cannot be opened: no way\n")

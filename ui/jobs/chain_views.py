@@ -7,7 +7,7 @@ from pipelines.enlarge import Enlarged
 from pipelines.images.door import Picture, Pixels8, shrink
 from pipelines.measuring.run import CHAINED_8X
 from pipelines.phrasing import contender_name, format_duration
-from pipelines.report.report import Report, as_shown
+from pipelines.report.report import Report, as_shown, colour_profile
 from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
 from ui.jobs.kept_files import Comparison
@@ -29,7 +29,9 @@ def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]
             continue
         x4, x2 = row.stages
         first_seconds, second_seconds = row.stage_seconds
-        shown.append((yield from _make_pane(contender_name(x4), between, first_seconds)))
+        shown.append(
+            (yield from _make_pane(contender_name(x4), between, comparison.outputs.profile(picture), first_seconds))
+        )
         caption = f"{original.caption}, {format_duration(second_seconds)} · in all {pane.caption}"
         shown.append(replace(pane, label=f"then {contender_name(x2)}", caption=caption))
     return replace(found, panes=shown)
@@ -39,19 +41,19 @@ def make_stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
     """The picture, and what each stage of two made of it."""
     first, second = done.stages
     x4, x2 = (contender_name(stage) for stage in done.details.model.split(","))
-    between = Picture(first.pixels, grey=picture.grey)
+    between, icc = Picture(first.pixels, grey=picture.grey), colour_profile(picture)
     if done.picture.alpha is not None:  # a stage has none of its own
         alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_8X.chain_scales[1], "area")
         between = replace(between, alpha=alpha[..., 0])
     return [
-        (yield from _make_pane("Picture", as_shown(picture))),
-        (yield from _make_pane(x4, as_shown(between), first.seconds)),
-        (yield from _make_pane(f"then {x2}", as_shown(done.picture), second.seconds)),
+        (yield from _make_pane("Picture", as_shown(picture), icc)),
+        (yield from _make_pane(x4, as_shown(between), icc, first.seconds)),
+        (yield from _make_pane(f"then {x2}", as_shown(done.picture), icc, second.seconds)),
     ]
 
 
-def _make_pane(label: str, pixels: Pixels8, seconds: float | None = None) -> Run[Pane]:
+def _make_pane(label: str, pixels: Pixels8, icc: bytes | None, seconds: float | None = None) -> Run[Pane]:
     """A picture with its size, and with the time that it took if it was made."""
     size = kept_files.describe_size(pixels)
     caption = size if seconds is None else f"{size}, {format_duration(seconds)}"
-    return Pane(label, caption, (yield from prefix_notes(kept_files.write_tiles(pixels), f"{label}, ")))
+    return Pane(label, caption, (yield from prefix_notes(kept_files.write_tiles(pixels, icc), f"{label}, ")))

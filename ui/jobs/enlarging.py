@@ -10,6 +10,7 @@ from pipelines.enlarge import Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
+from pipelines.machine import memory_limit
 from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run
 from pipelines.upscalers.loading import fetch
@@ -25,7 +26,16 @@ def open_picture(source: ImageSource | None, stages: Sequence[Stage], settings: 
     if source is None:
         raise BadPicture("Choose a picture first.")
     check_stages(stages, settings or Settings())
+    estimates.plan_run(source, stages)
     return images.read(source, math.prod(stage.scale for stage in stages))
+
+
+def check_run(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
+    """Raises BadSetting where a run would take longer than a GPU is lent, OutOfMemory where its result is too large
+    for the machine, whatever else is being done.
+    """
+    gpu.check_loan(stages, settings, size)
+    estimates.check_memory(size, math.prod(stage.scale for stage in stages), memory_limit())
 
 
 def enlarge_picture(picture: Picture, stages: Sequence[Stage], settings: Settings | None = None) -> Run[Enlarged]:

@@ -57,7 +57,7 @@ def plan_loan(stages: Sequence[Stage], taken: float | None, instead: str) -> int
 
     Raises as `plan_picture_loan`; `instead` says how the job would be shorter.
     """
-    diffusion = len({stage for stage in stages if stage.model.family == "diffusion"})
+    diffusion = len({stage for stage in stages if stage.model.diffusion})
     if taken is None or not diffusion:
         return LONGEST_LOAN if diffusion else USUAL_LOAN
     loading = LOADING_SECONDS * diffusion
@@ -85,7 +85,7 @@ def estimate_seconds(stages: Sequence[Stage], settings: Settings | None, width: 
         if each.seconds is None:
             return None
         row = stage.model
-        by_gpu = zero_gpu() and row.gpu and row.family != "diffusion" and each.on_cpu
+        by_gpu = zero_gpu() and row.gpu and not row.diffusion and each.on_cpu
         total += each.seconds / (GPU_SPEEDUP if by_gpu else 1)
     return total
 
@@ -118,7 +118,7 @@ def _borrow(function: Callable[P, Sent[T]]) -> Callable[P, Sent[T]]:
     """The function with a GPU for each call, if this is a Space that borrows them; its first argument says how long."""
     if not zero_gpu():
         return function
-    import spaces  # before gradio and torch, which it patches: app.py imports this module first
+    import spaces  # before gradio and torch, which it patches: ui/command.py imports this module first
 
     return cast(Callable[P, Sent[T]], spaces.GPU(function, duration=lambda seconds, *args, **kwargs: seconds))
 

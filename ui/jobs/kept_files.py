@@ -62,12 +62,15 @@ def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[Vi
     original, small = outputs.original(picture), outputs.small(picture)
     if small is None or not rows:
         return View([])
-    panes = [] if original is None else [Pane("Original", describe_size(original), (yield from write_tiles(original)))]
+    icc = outputs.profile(picture)
+    panes = []
+    if original is not None:
+        panes.append(Pane("Original", describe_size(original), (yield from write_tiles(original, icc))))
     for row, load in rows.items():
         name = contender_name(row.model)
-        layers = yield from prefix_notes(_make_layers(load(), original, small, comparison.plan.scale), f"{name}, ")
+        layers = yield from prefix_notes(_make_layers(load(), original, small, comparison.plan.scale, icc), f"{name}, ")
         panes.append(Pane(name, _describe_row(row), *layers))
-    panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small))))
+    panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small, icc))))
     boxes = reports.choose_places(original, list(rows.values()), comparison.plan.scale)
     return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
 
@@ -89,12 +92,12 @@ def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path
     return files | {"ZIP": archive_file}
 
 
-def write_tiles(pixels: Pixels8) -> Run[Pyramid]:
-    """The picture as the viewer takes it."""
+def write_tiles(pixels: Pixels8, icc: bytes | None = None) -> Run[Pyramid]:
+    """The picture as the viewer takes it, with its ICC profile."""
     folder = tiles_folder()
     for path in Pyramid(folder, pixels.shape[1], pixels.shape[0]).files():
         announce(path)
-    return (yield from images.write_pyramid(pixels, folder))
+    return (yield from images.write_pyramid(pixels, folder, icc))
 
 
 def describe_size(pixels: Pixels8) -> str:
@@ -109,10 +112,10 @@ def _write_archive(files: Sequence[Path], path: Path) -> None:
 
 
 def _make_layers(
-    pixels: Pixels8, original: Pixels8 | None, small: Pixels8, scale: int
+    pixels: Pixels8, original: Pixels8 | None, small: Pixels8, scale: int, icc: bytes | None
 ) -> Run[tuple[Pyramid, Pyramid | None, Pyramid]]:
     """A result as the viewer shows it: itself, its error, and its consistency error at the small picture's size."""
-    picture = yield from write_tiles(pixels)
+    picture = yield from write_tiles(pixels, icc)
     error = None if original is None else (yield from write_tiles(images.compute_heat(pixels, original, ERROR_LEVELS)))
     floats = np.divide(pixels, np.float32(255), dtype=np.float32)
     shrunk = to_uint8((yield from images.shrink(floats, scale, "bicubic")))

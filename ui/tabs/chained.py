@@ -200,7 +200,7 @@ def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
     found = Contender(_chain_stages(first, second))
     missing = sum(needed.size for needed in comparing.lacking_weights(found))
     size = images.read_size(source, CHAINED_SCALE)
-    gpu.check_loan(found.stages, None, size)
+    enlarging.check_run(found.stages, None, size)
     return plans.chain_plan(_stage_sizes(size), [], [gpu.estimate_seconds(found.stages, None, *size)], missing)
 
 

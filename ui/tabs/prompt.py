@@ -20,7 +20,7 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES
-from ui.jobs import gpu
+from ui.jobs.enlarging import check_run
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
@@ -119,7 +119,7 @@ class PromptTab:
             fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
             fields.guidance: gr.update(value=usual.guidance, visible="guidance" in takes),
             fields.colour_fix: gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
-            fields.tile: gr.update(choices=tile_choices(_choose_scale(row)), value="", visible="tile" in takes),
+            fields.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
         }
 
     def reset_fields(self, model: str) -> Update:
@@ -167,7 +167,7 @@ def _place() -> PromptTab:
             button = place_run_button("Enlarge", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = place_advanced(prompt, creative, usual, _choose_scale(first))
+                steering = place_advanced(prompt, creative, usual, first)
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
@@ -207,7 +207,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]
         size = images.read_size(source, _choose_scale(row))
-        gpu.check_loan(stages, settings, size)
+        check_run(stages, settings, size)
         missing = find_lacking(stages, settings)
     except UpscaleError as error:
         return html.problem(str(error))

@@ -22,10 +22,10 @@ from pipelines.phrasing import format_duration
 from pipelines.runs import finish
 from pipelines.upscalers.loading import find_lacking, load
 from ui.examples import EXAMPLES, FIRST_RESULT, find_example
-from ui.jobs import gpu
+from ui.jobs.enlarging import check_run
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import QUIET_EVENT, explain_errors
+from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.widgets import before_after, html, plans
 from ui.widgets.before_after import PLAIN_MODEL, BeforeAfter
 from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
@@ -239,25 +239,33 @@ def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, d
         check_settings([row], settings)
         missing = find_lacking([Stage(row.key, factor)], settings)
         size = images.read_size(image, factor)
-        gpu.check_loan([Stage(row.key, factor)], settings, size)
+        check_run([Stage(row.key, factor)], settings, size)
     except UpscaleError as error:
         return html.problem(str(error))
     return plans.upscale_plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
 
 
 def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[gr.DownloadButton]:
-    """The result in the format to download; from the lossless file, so that nothing is lost on the way."""
+    """The result in the format to download; from the lossless file, so that nothing is lost on the way.
+
+    Where that fails, the lossless file can still be downloaded, if it is there.
+    """
     ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
     suffix = DOWNLOAD_FORMATS[kind]
     if result is None or (suffix == "png" and metadata):
         yield ready
         return
-    with explain_errors(), tempfile.TemporaryDirectory() as folder:
-        if not result.is_file():
-            raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
-        path = Path(folder) / result.with_suffix(f".{suffix}").name
-        images.write(images.read_back(result), path, metadata)
-        yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
+    try:
+        with explain_errors(), tempfile.TemporaryDirectory() as folder:
+            if not result.is_file():
+                raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
+            path = Path(folder) / result.with_suffix(f".{suffix}").name
+            images.write(images.read_back(result), path, metadata)
+            yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
+    except gr.Error as error:
+        left = str(result) if result.is_file() else None
+        yield gr.DownloadButton("Download PNG", value=left, interactive=left is not None)
+        raise escape_error(error) from None
 
 
 def _model_and_settings(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:

@@ -12,6 +12,7 @@ from pipelines.catalog.rows import Model, Settings, Stage
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
+from pipelines.report.report import colour_profile
 from pipelines.runs import Preview, Run, Step, T, watch_steps
 from pipelines.upscalers.loading import load
 from ui.jobs import enlarging
@@ -87,11 +88,14 @@ def watch_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tup
     Each pair is given once: to send it again would load it again.
     """
     newest: list[tuple[str, str]] = []
+    profiles: list[bytes | None] = []  # of the picture, once it was read for the first preview
 
     def see(step: Step) -> None:
         if isinstance(step, Preview) and isinstance(source, Path):
             path = folder / "preview.png"
-            images.write(Picture(np.divide(step.picture, 255, dtype=np.float32)), path)
+            if not profiles:
+                profiles.append(colour_profile(images.read(source)))
+            images.write(Picture(np.divide(step.picture, 255, dtype=np.float32), icc=profiles[0]), path)
             newest[:] = [(str(source), str(path))]
 
     return watch_steps(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()

@@ -27,7 +27,7 @@ class ComparisonResults:
     viewer: Viewer
     details: gr.HTML
     files: gr.Row
-    downloads: Mapping[str, gr.DownloadButton]  # by KINDS
+    downloads: Mapping[str, gr.DownloadButton]  # by DOWNLOAD_KINDS
     elsewhere: gr.Accordion
     command: gr.Textbox
     script: gr.Textbox

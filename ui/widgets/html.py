@@ -18,7 +18,7 @@ FAMILY_NAMES = {"classical": "Classical", "cnn": "Network", "gan": "GAN", "diffu
 
 def model_label(model: Model) -> str:
     """The model's line in the list of models, which is in order of families."""
-    return f"{FAMILY_NAMES[model.family]} · {model.name}"
+    return f"{FAMILY_NAMES.get(model.family, model.family.capitalize())} · {model.name}"
 
 
 def example_buttons(examples: Sequence[Example]) -> str:

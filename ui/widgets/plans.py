@@ -5,6 +5,7 @@ from html import escape
 
 from pipelines.catalog.rows import Model, Settings, Weights, resolve_options
 from pipelines.estimates import Estimate
+from pipelines.images.door import list_formats_too_small
 from pipelines.phrasing import format_bytes, format_download, format_duration
 
 
@@ -27,6 +28,8 @@ def upscale_plan(
         _time(model, expected),
         f"{format_bytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
+    if too_small := list_formats_too_small(width * scale, height * scale):
+        parts.append(f"too large for {' and '.join(too_small)}")
     if settings is not None and lacks_prompt(model, settings):
         parts.append("guidance off: the prompt is empty, twice as fast")
     if missing:
@@ -46,7 +49,7 @@ def _time(model: Model, expected: Estimate) -> str:
     """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
         return "no time known yet"
-    slow = model.family == "diffusion" and expected.on_cpu
+    slow = model.diffusion and expected.on_cpu
     return f"about {format_duration(expected.seconds)}{' without a GPU' * slow}"
 
 

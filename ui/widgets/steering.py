@@ -13,16 +13,14 @@ from pipelines.catalog.rows import (
     NOISE_LEVEL_RANGE,
     SEED_RANGE,
     STEPS_RANGE,
+    Model,
     Options,
 )
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
 STEERING_SETTINGS = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
-TILE_SIDES = {
-    4: (64, 128, 192, 256, 384, 512),
-    2: (256, 512, 768, 1024, 1536, 2048),
-}  # by scale, in the range of each model
+TILE_EIGHTHS = (1, 2, 3, 4, 6, 8)  # the sides to choose from, in eighths of the largest that the model takes
 PLACEHOLDER = "What is in the picture; may be empty"
 ABOUT_CREATIVE = "How much noise is added to the picture, and how much is invented in its place."
 ABOUT_NEGATIVE = "What shall not be in it."
@@ -52,7 +50,7 @@ class Steering:
 
     @property
     def values(self) -> list[Any]:
-        """The fields whose values are settings, called NAMES there."""
+        """The fields whose values are settings, by their names in STEERING_SETTINGS."""
         return [
             *(self.prompt, self.negative, self.steps, self.guidance, self.noise),
             *(self.seed, self.colour_fix, self.tile),
@@ -76,7 +74,7 @@ def place_creative(usual: Options) -> Slider:
     )
 
 
-def place_advanced(prompt: Textbox, creative: Slider, usual: Options, scale: int) -> Steering:
+def place_advanced(prompt: Textbox, creative: Slider, usual: Options, row: Model) -> Steering:
     """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
     steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
@@ -89,11 +87,13 @@ def place_advanced(prompt: Textbox, creative: Slider, usual: Options, scale: int
             lock = gr.Checkbox(False, label="Lock: keep it for the next run")
     fixes = list(COLOUR_FIXES)
     fix = Dropdown(fixes, value=usual.colour_fix, label="Colour fix", info=ABOUT_FIX, filterable=False)
-    tile = Dropdown(tile_choices(scale), value="", label="Tile", info=ABOUT_TILE, filterable=False)
+    tile = Dropdown(tile_choices(row), value="", label="Tile", info=ABOUT_TILE, filterable=False)
     reset = gr.Button("Reset to defaults", size="sm")
     return Steering(prompt, creative, negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset)
 
 
-def tile_choices(scale: int) -> list[tuple[str, str | int]]:
-    """The tiles to choose from for a model of that scale, the first of which leaves it to the model."""
-    return [("The model's own", ""), *((str(side), side) for side in TILE_SIDES[scale])]
+def tile_choices(row: Model) -> list[tuple[str, str | int]]:
+    """The tiles to choose from for a model, the first of which leaves it to the model."""
+    least, most = row.tiles or (1, 0)
+    sides = [most * eighths // 8 for eighths in TILE_EIGHTHS]
+    return [("The model's own", ""), *((str(side), side) for side in sides if side >= least)]

@@ -27,6 +27,8 @@ _SECOND_NAMES = (
     (re.compile(r"^upconv(\d)\."), r"conv_up\1."),
     (re.compile(r"^HRconv\."), "conv_hr."),
 )
+_BLOCK = re.compile(r"(body\.\d+\.rdb|RRDB_trunk\.\d+\.RDB)[123]\.")
+_PART = re.compile(r"(conv_(first|body|up\d|hr|last)|trunk_conv|upconv\d|HRconv)\.")
 
 
 class DenseBlock(nn.Module):
@@ -149,8 +151,15 @@ def _leaky(features: Tensor) -> Tensor:
 
 
 def matches(state: State) -> bool:
-    """Returns whether a file with these parameters is of an RRDB network, under any of their names."""
-    return "conv_first.weight" in state or "model.0.weight" in state
+    """Returns whether a file with these parameters is of an RRDB network, under any of their names.
+
+    Other networks' first convolution is called `conv_first` too: those have no such blocks, and parts of other names.
+    """
+    if "model.0.weight" in state:
+        return True
+    return "conv_first.weight" in state and (
+        any(_BLOCK.match(key) for key in state) or all(_PART.match(key) for key in state)
+    )
 
 
 def build(state: State) -> RRDBNet:

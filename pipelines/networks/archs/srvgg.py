@@ -88,4 +88,4 @@ def build(state: State) -> SRVGGNetCompact:
     outputs, _ = read_kernel(state, f"body.{last}.weight", channels=width)
     scale, depth = shuffled_scale(outputs), (last - 2) // 2
     check_sizes(scale, depth)
-    return SRVGGNetCompact(int(scale), width, depth)
+    return SRVGGNetCompact(scale, width, depth)

@@ -92,4 +92,4 @@ def build(state: State) -> Swift:
     outputs, _ = read_kernel(state, "last.weight", channels=width)
     scale = shuffled_scale(outputs)
     check_sizes(scale, depth)
-    return Swift(int(scale), width, depth)
+    return Swift(scale, width, depth)

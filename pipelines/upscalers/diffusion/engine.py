@@ -98,7 +98,7 @@ class DiffusionUpscaler:
             device.dtype,
             decoded.seam,
             tiling._replace(side=side * parts.pixels, overlap=denoised.cut.overlap * parts.pixels),
-            notes=(*denoised.notes, *short),
+            notes=(*denoised.notes, *short, *device.notes),
             settings=self._record(options, side * parts.pixels, denoised.scheduler),
         )
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel, VQModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipelines.catalog.specification import Options, Specification
@@ -44,8 +44,12 @@ class Parts(ABC):
 
     @property
     def least(self) -> int:
-        """Returns how many latents a side the network needs."""
-        return 1
+        """Returns how many latents a side the network needs: two at its deepest level where a group has one channel.
+
+        torch refuses to normalise a single value, which would always become zero.
+        """
+        norms = [module for module in self.unet.modules() if isinstance(module, nn.GroupNorm)]
+        return 2 * self.folds if any(norm.num_groups == norm.num_channels for norm in norms) else 1
 
     @property
     def enlarges(self) -> int:

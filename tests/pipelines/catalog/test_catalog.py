@@ -13,7 +13,7 @@ from pipelines.errors import BadSetting
 
 UNPINNED = {"RealESRGAN_x8.pth"}  # nobody has published its hash
 UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler"}
-DIFFUSION = [model for model in MODELS if model.family == "diffusion"]
+DIFFUSION = [model for model in MODELS if model.diffusion]
 
 
 def test_founding_models_and_scales() -> None:

@@ -25,6 +25,7 @@ SHA = "c0ffee" * 6 + "c0de"
         ("https://huggingface.co/o/n/blob/main/a%20b.pth", ("o/n", None, "a b.pth")),
         ("o/n/a%20b.pth", ("o/n", None, "a b.pth")),
         ("HTTPS://HuggingFace.co/o/n/blob/main/X.PTH", ("o/n", None, "X.PTH")),
+        ("owner/name/model_best.pth.tar", ("owner/name", None, "model_best.pth.tar")),
         ("owner/name@main/x.pth", ("owner/name", None, "x.pth")),
     ],
 )
@@ -60,8 +61,8 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
         ("owner/name/\N{CYRILLIC SMALL LETTER A}.pth", "has '\N{CYRILLIC SMALL LETTER A}', and a file's path may only"),
         ("owner/name@v1/x.pth", NAMES_NONE),
         ("C:\\models\\x.pth", NAMES_NONE),
-        ("owner/name/x.bin", "'x.bin' is no file of weights: it must end in .safetensors, .pth or .pt."),
-        ("owner/name/x.pth.zip", "it must end in .safetensors, .pth or .pt."),
+        ("owner/name/x.bin", "'x.bin' is no file of weights: it must end in .safetensors, .pth, .pth.tar or .pt."),
+        ("owner/name/x.pth.zip", "it must end in .safetensors, .pth, .pth.tar or .pt."),
         ("o/n/" + "x" * 500, "The name of a file on the Hub has at most 200 characters here, not 504."),
         ("https://example.com/owner/name/blob/main/x.pth", "Only files on huggingface.co can be used"),
         ("https://huggingface.co.example.com/o/n/blob/main/x.pth", "Only files on huggingface.co can be used"),

@@ -113,7 +113,7 @@ def test_what_cannot_run_is_said_and_the_rest_goes_on(
     assert errors["one.png", "bicubic"] is None and "ESPCN_x2.pb" in errors["one.png", "espcn"]
     assert "broken.png" in errors["broken.png", "bicubic"]
     out = capsys.readouterr().out
-    assert "Not looked at, because not named as pictures are: notes.txt.\n" in out
+    assert "Not looked at, because not named as images are: notes.txt.\n" in out
     assert "espcn x2 is not here: asking for 86 kB\n" in out
     assert "one.png  espcn x2  failed: ESPCN_x2.pb" in out
 
@@ -250,7 +250,9 @@ def test_five_hundred_pictures(tmp_path: Path) -> None:
     inside = tmp_path / "many"
     inside.mkdir()
     for number in range(500):
-        images.write(Picture(smooth(24, 24 + number % 7)), inside / f"{number:03}.png")
+        pixels = smooth(24, 24 + number % 7)
+        pixels[0, 0] = number % 250 / 255, number // 250, 0  # no two are the same
+        images.write(Picture(pixels), inside / f"{number:03}.png")
     path, page = tmp_path / "report.json", tmp_path / "report.html"
     code = run(
         "benchmark", inside, "--scale", 2, "--models", "nearest,bicubic", "--repeats", 0, "--json", path, "--html", page
@@ -460,6 +462,29 @@ def test_what_is_read_is_not_written_over(
         assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", option, target) == 1
         assert "it is one of the files to read" in capsys.readouterr().err
     assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["csv", "html"])
+def test_only_a_report_is_written_over_unless_it_is_asked_for(
+    kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of the other kind is not: it may be all that is left of a measurement. An empty file is nothing to lose."""
+    path, other = tmp_path / "there", tmp_path / "other"
+    given = ["benchmark", folder, "--scale", 2, "--models", "bicubic", "--repeats", 0]
+    assert run(*given, "--csv" if kind == "html" else "--html", other) == 0
+    for before in (b"image;price\n", other.read_bytes()):
+        path.write_bytes(before)
+        assert run(*given, f"--{kind}", path) == 1
+        assert capsys.readouterr().err == (
+            f"there cannot be written: it is there already, and is no {kind.upper()} report of a benchmark.\n"
+        )
+        assert path.read_bytes() == before
+    assert run(*given, f"--{kind}", path, "--overwrite") == 0
+    made = path.read_bytes()
+    assert b"bicubic" in made
+    assert run(*given, f"--{kind}", path) == 0, "a report is"
+    path.write_bytes(b"")
+    assert run(*given, f"--{kind}", path) == 0
 
 
 def test_a_pipe_is_no_place_for_a_report(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

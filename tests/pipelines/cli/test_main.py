@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.cli.main import main
 from pipelines.cli.weights import list_files, list_keys
 from pipelines.enlarge import enlarge
+from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
@@ -60,6 +62,25 @@ def test_every_output_format(suffix: str, small: Path, tmp_path: Path) -> None:
 def test_chain_multiplies(small: Path, tmp_path: Path, own_weights: Path) -> None:
     assert run("chain", small, tmp_path / "out.png", "--stages", "espcn:4,bicubic:2") == 0
     assert images.read(tmp_path / "out.png").pixels.shape == (160, 240, 3)
+
+
+def test_both_commands_enlarge_as_the_library_does(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By `enlarge_by`, which checks, downloads, loads and runs."""
+    given: list[object] = []
+
+    def refuse(picture: Picture, *rest: object) -> None:
+        given.append(rest)
+        raise UpscaleError("Not today.")
+
+    monkeypatch.setattr("pipelines.enlarge.enlarge_by", refuse)
+    out, own = tmp_path / "out.png", tmp_path / "own.pb"
+    assert run("upscale", small, out, "--model", "espcn", "--scale", 2, "--tile", 32, "--weights", own) == 1
+    assert run("chain", small, out, "--stages", "bicubic:4,nearest:2") == 1
+    assert capsys.readouterr().err == "Not today.\n" * 2
+    chain = (Stage("bicubic", 4), Stage("nearest", 2))
+    assert given == [([Stage("espcn", 2)], Settings(tile=32), own), (chain, Settings(), None)]
 
 
 def test_weights_of_ones_own(small: Path, tmp_path: Path, own_weights: Path) -> None:
@@ -260,6 +281,30 @@ def test_tracebacks_are_shown_to_those_who_ask(
     assert "Traceback" in told and "BadPicture" in told and told.splitlines()[-1] == "no.png does not exist."
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--debug", "weights", "list"],
+        ["weights", "--debug", "list"],
+        ["weights", "list", "--debug"],
+        ["weights", "pull", "lpips", "--debug"],
+        ["weights", "verify", "--debug"],
+    ],
+    ids=" ".join,
+)
+def test_actions_take_it_too(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise UpscaleError("No.")
+
+    for name in ("list_keys", "list_files"):
+        monkeypatch.setattr(f"pipelines.cli.weights.{name}", fail)
+    assert run(*arguments) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told and told.splitlines()[-1] == "No."
+
+
 def test_what_should_not_happen_is_logged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -337,6 +382,68 @@ def test_what_a_format_loses_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run("upscale", tmp_path / "deep.png", tmp_path / "out.jpg", "--model", "bicubic", "--scale", 2) == 0
     said = capsys.readouterr().out
     assert "16 were rounded" in said and "laid over white" in said
+
+
+def tall(path: Path, height: int) -> Path:
+    images.write(Picture(np.zeros((height, 8, 3), np.float32)), path)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "height", "most"), [("webp", 4100, 16383), ("jpg", 16400, 65500)])
+@pytest.mark.parametrize(
+    "how", [["upscale", "--model", "edsr", "--scale", "4"], ["chain", "--stages", "edsr:2,bicubic:2"]]
+)
+def test_a_result_too_large_for_its_format_is_refused_before_anything_is_asked_for(
+    suffix: str, height: int, most: int, how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EDSR is not here, and nothing can be downloaded: that is not what is told."""
+    command, *options = how
+    given = tall(tmp_path / "tall.png", height)
+    assert run(command, given, tmp_path / f"out.{suffix}", *options) == 1
+    name = {"webp": "WebP", "jpg": "JPEG"}[suffix]
+    assert capsys.readouterr().err == (
+        f"{name} holds at most {most} pixels a side, and the result would be 32 by {4 * height}: use PNG.\n"
+    )
+
+
+def test_the_image_itself_is_overwritten_only_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By whatever name: a link either way, or another way to the folder. A file that is not the image is replaced."""
+    image, link, other = tmp_path / "a.png", tmp_path / "link.png", tmp_path / "other.png"
+    images.write(Picture(smooth(20, 30)), image)
+    link.symlink_to(image)
+    before = image.read_bytes()
+    (tmp_path / "folder").mkdir()
+    options = ["--model", "bicubic", "--scale", "2"]
+    for given, out in ((image, image), (image, link), (link, image), (image, tmp_path / "folder" / ".." / "a.png")):
+        assert run("upscale", given, out, *options) == 1
+        told = capsys.readouterr().err
+        assert told == f"{out.name} cannot be written: it is the image to read, which would be lost.\n"
+        assert image.read_bytes() == before and link.is_symlink()
+    assert run("chain", image, link, "--stages", "bicubic:2,bicubic:2") == 1
+    other.write_bytes(b"what was there before")
+    assert run("upscale", image, other, *options) == 0
+    assert run("upscale", image, link, *options, "--overwrite") == 0
+    assert image.read_bytes() == other.read_bytes() and link.is_symlink()
+
+
+def test_what_a_format_loses_is_said_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here EDSR is lacking: nothing was enlarged."""
+    images.write(Picture(smooth(20, 30), np.full((20, 30), 0.5, np.float32), depth=16), tmp_path / "deep.png")
+    assert run("upscale", tmp_path / "deep.png", tmp_path / "out.jpg", "--model", "edsr", "--scale", 2) == 1
+    said = capsys.readouterr().out
+    assert "16 were rounded" in said and "laid over white" in said
+
+
+def test_a_result_larger_than_memory_is_refused_before_the_work(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """30 x 20 by 8: 600 pixels of 12 bytes, 38400 of 16 (docs/architecture.md)."""
+    for left, code in ((621_599, 1), (621_600, 0)):
+        monkeypatch.setattr("pipelines.machine.available_memory", lambda left=left: left)
+        assert run("upscale", small, tmp_path / "out.png", "--model", "bicubic", "--scale", 8) == code
+    assert capsys.readouterr().err == (
+        "A result of 240 by 160 pixels takes at least 0.6 MB of memory, and 0.6 MB are left here.\n"
+    )
 
 
 def test_a_name_that_the_terminal_cannot_show_is_spelled_out(tmp_path: Path) -> None:
@@ -426,3 +533,9 @@ def psnr_y(truth: Picture, result: Picture, border: int) -> float:
     lumas = [each.pixels[:height, :width].astype(np.float64) @ weights for each in (truth, result)]
     inner = slice(border, -border)
     return float(10 * np.log10(255**2 / np.mean((lumas[0] - lumas[1])[inner, inner] ** 2)))
+
+
+def test_it_starts_on_windows_which_has_no_hangup() -> None:
+    code = "import signal; del signal.SIGHUP\nfrom pipelines.cli.main import main; raise SystemExit(main(['models']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("nearest")

@@ -1,10 +1,11 @@
 """Tiles hold the picture's own pixels, levels their means, and heat the difference in colours of a fixed scale."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipelines.images.picture import Pixels8
 from pipelines.images.pyramid import HEAT, PYRAMID_TILE, Pyramid, compute_heat, heat_palette, write_pyramid
@@ -81,3 +82,11 @@ def test_closing_stops_the_writing(tmp_path: Path) -> None:
     next(run)
     run.close()
     assert not list(tmp_path.glob("1_*")), "a level begins once the one before is written"
+
+
+def test_each_tile_has_the_profile(tmp_path: Path) -> None:
+    """A browser would show the picture in other colours without."""
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pyramid = finish(write_pyramid(np.zeros((PYRAMID_TILE + 1, 9, 3), np.uint8), tmp_path, icc))
+    tiles = [Image.open(BytesIO(file.read_bytes())) for file in pyramid.files()]
+    assert [tile.info.get("icc_profile") == icc for tile in tiles] == [True] * 3

@@ -12,9 +12,21 @@ def test_all_is_every_model_of_that_scale() -> None:
     """But those of diffusion, which nobody is to run unasked."""
     for scale in (3, 4):
         found = resolve_contenders("round-trip", scale, ["all"], [])
-        quick = [model.key for model in catalog.MODELS if scale in model.scales and model.family != "diffusion"]
+        quick = [model.key for model in catalog.MODELS if scale in model.scales and not model.diffusion]
         assert [each.key for each in found] == quick
     assert resolve_contenders("round-trip", 4, ["sd-x4"], []) == (Contender((Stage("sd-x4", 4),)),)
+
+
+def test_who_takes_part_where_nobody_is_named() -> None:
+    """All models; beside chains none, unless the protocol is about chains."""
+    chains = [[Stage("bicubic", 4), Stage("bicubic", 2)]]
+    for protocol, named, default in (
+        ("round-trip", [], ["all"]),
+        ("round-trip", chains, []),
+        ("chained-8x", chains, ["all"]),
+        ("no-original", chains, []),
+    ):
+        assert resolve_contenders(protocol, 8, None, named) == resolve_contenders(protocol, 8, default, named)
 
 
 def test_nobody_takes_part_twice() -> None:

@@ -1,5 +1,7 @@
 """The engine: rows are right, a failure is a row and not the end, and what is done is not done again."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from pipelines.measuring.run import (
     Scored,
     Subject,
     as_scored,
+    describe_passed_over,
     list_subjects,
     no_judges,
     resolve_contenders,
@@ -280,7 +283,48 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path, pictures: list[Subject
     images.write(Picture(smooth(8, 8)), tmp_path / "within" / "deep.png")
     found, others = list_subjects([tmp_path, tmp_path / "one.png"])
     assert [each.name for each in found] == ["one.png", "two.png"]
-    assert [each.name for each in others] == ["gone.png", "notes.txt", "within"]
+    reasons = {each.path.name: each.reason for each in others}
+    assert reasons == {"gone.png": "not files", "notes.txt": "not named as images are", "within": "not files"}
+    assert describe_passed_over(others) == [
+        "Not looked at, because not files: gone.png and 1 other.",
+        "Not looked at, because not named as images are: notes.txt.",
+    ]
+
+
+def test_a_folder_from_a_mac_or_from_windows(tmp_path: Path, pictures: list[Subject]) -> None:
+    for name in ("._one.png", ".two.png", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7 of a Mac")
+    os.mkfifo(tmp_path / "pipe.png")
+    for number, suffix in enumerate(("JFIF", "jpe", "dib", "apng")):
+        images.write(Picture(smooth(8 + number, 8)), tmp_path / "x.png")
+        (tmp_path / "x.png").rename(tmp_path / f"x.{suffix}")
+    found, others = list_subjects([tmp_path])
+    assert [each.name for each in found] == ["one.png", "two.png", "x.JFIF", "x.apng", "x.dib", "x.jpe"]
+    assert {each.path.name: each.reason for each in others} == {
+        "._one.png": "hidden",
+        ".two.png": "hidden",
+        "Thumbs.db": "not named as images are",
+        "pipe.png": "not files",
+    }
+
+
+def test_an_image_under_several_names_counts_once_and_that_is_told(tmp_path: Path, pictures: list[Subject]) -> None:
+    """Else three copies agree with each other, and two models pass for being told apart."""
+    shutil.copy(tmp_path / "one.png", tmp_path / "one (copy).png")
+    shutil.copy(tmp_path / "one.png", tmp_path / "same.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "two.png")
+    found, others = list_subjects([tmp_path, tmp_path / "one.png"])
+    assert [(each.name, each.copies) for each in found] == [
+        ("link.png", ()),
+        ("one (copy).png", ("one.png", "same.png")),
+    ]
+    assert describe_passed_over(others) == [
+        "one.png is the same image as one (copy).png: it is counted once.",
+        "same.png is the same image as one (copy).png: it is counted once.",
+    ]
+    rows, _ = rows_of(plan("nearest"), found)
+    assert [row.image for row in rows] == ["link.png", "one (copy).png"]
+    assert "counted once: one.png, same.png has the same content" in rows[1].notes
 
 
 def test_the_same_name_with_other_content_is_another_picture(tmp_path: Path, pictures: list[Subject]) -> None:

@@ -1,10 +1,12 @@
 """Files of weights: every way they are written gives the same network, and what is wrong with one is said."""
 
 import pickle
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -32,12 +34,36 @@ def compact(scale: int = 4) -> SRVGGNetCompact:
     return network
 
 
+def prefixed(prefix: str, state: State) -> State:
+    return {prefix + key: value for key, value in state.items()}
+
+
 WRAPPINGS: dict[str, Callable[[State], Any]] = {
     "bare": lambda state: state,
     "params": lambda state: {"params": state},
     "params_ema": lambda state: {"params_ema": state, "params": {key: -value for key, value in state.items()}},
     "state_dict": lambda state: {"epoch": 3, "state_dict": state},
-    "module": lambda state: {f"module.{key}": value for key, value in state.items()},
+    "params-ema": lambda state: {"params-ema": state, "params": {key: -value for key, value in state.items()}},
+    "empty ema": lambda state: {"params_ema": {}, "params": state},
+    "model": lambda state: {"model": state, "optimizer": {"state": {0: {"exp_avg": torch.ones(9)}}}},
+    "net": lambda state: {"net": state},
+    "net_g": lambda state: {"net_g": state, "net_d": {"conv0.weight": torch.ones(2)}},
+    "model_state_dict": lambda state: {"model_state_dict": state, "loss": 0.5},
+    "generator": lambda state: {"discriminator": {"conv0.weight": torch.ones(2)}, "generator": state},
+    "ema": lambda state: {"model": {key: -value for key, value in state.items()}, "ema": state},
+    "any name": lambda state: {"epoch": 7, "weights of the 7th": state},
+    "within another": lambda state: {"model": {"state_dict": {"ema": state}}},
+    "numbers beside": lambda state: {"iter": np.int64(5), "loss": np.float32(0.5), "params": state},
+    "arguments beside": lambda state: {"args": Namespace(lr=1e-4), "seen": np.arange(9), "best": {}, "params": state},
+    "numbers among": lambda state: state | {"step": 5, "n_averaged": torch.tensor(5), "psnr": np.float64(30)},
+    "averaged model": lambda state: {"n_averaged": torch.tensor(5)} | prefixed("module.", state),
+    "module": lambda state: prefixed("module.", state),
+    "netG": lambda state: prefixed("netG.", state),
+    "generator prefix": lambda state: prefixed("generator.", state),
+    "model prefix": lambda state: {"state_dict": prefixed("model.", state)},
+    "net prefix": lambda state: prefixed("net.", state),
+    "three prefixes": lambda state: prefixed("model.netG.module.", state),
+    "beside a discriminator": lambda state: prefixed("net_g.", state) | {"net_d.conv0.weight": torch.ones(2)},
     "both": lambda state: {"params": {f"_orig_mod.module.{key}": value for key, value in state.items()}},
     "parameters": lambda state: {key: nn.Parameter(value) for key, value in state.items()},
     "double": lambda state: {key: value.double() for key, value in state.items()},
@@ -55,6 +81,27 @@ def test_every_wrapping(wrapping: str, new: bool, tmp_path: Path) -> None:
     loaded = checkpoints.read_network(tmp_path / "x.pth")
     assert same(loaded, network) and not loaded.training
     assert all(not value.requires_grad and value.dtype == torch.float32 for value in loaded.parameters())
+
+
+def test_names_that_begin_like_a_prefix_stay(tmp_path: Path) -> None:
+    """ESRGAN's first files name their layers "model.0" and on: that is no prefix."""
+    state = {"model.0.weight": torch.ones(6, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": torch.ones(4, 6, 3, 3)}
+    for wrapped in (state, prefixed("module.", state)):
+        torch.save(wrapped, tmp_path / "x.pth")
+        assert "conv_first.weight" in checkpoints.read_state(tmp_path / "x.pth")
+
+
+def test_a_table_that_holds_itself_ends(tmp_path: Path) -> None:
+    table: dict[str, Any] = {"params": {}}
+    table["params"]["again"] = table
+    torch.save(table, tmp_path / "own.pth")
+    with pytest.raises(BadWeights, match="holds no parameters of a network"):
+        checkpoints.read_network(tmp_path / "own.pth")
+
+
+def test_a_name_with_tar_behind(tmp_path: Path) -> None:
+    torch.save({"epoch": 9, "state_dict": rrdb().state_dict()}, tmp_path / "model_best.pth.tar")
+    assert same(checkpoints.read_network(tmp_path / "model_best.pth.tar"), rrdb())
 
 
 @pytest.mark.parametrize("network", [rrdb(), compact()], ids=["rrdb", "compact"])
@@ -119,6 +166,12 @@ WRONG: dict[str, tuple[Any, str]] = {
     "raw pickle": (pickle.dumps({"a": Program()}, protocol=2), "holds code, not only numbers: it is refused, because"),
     "code": ({"conv_first.weight": Program()}, "holds code, not only numbers"),
     "whole module": (nn.PReLU(), "holds code, not only numbers"),
+    "numpy of code": ({"iter": np.array([Program()]), "params": {}}, "holds code, not only numbers"),
+    "two tables": (
+        {"a": {"x.weight": torch.ones(1)}, "b": {"x.weight": torch.ones(1)}},
+        "holds no parameters of a net",
+    ),
+    "numbers alone": ({"iter": 5, "loss": np.float32(0.5)}, "holds no parameters of a network"),
     "list": ([1, 2, 3], "holds no parameters of a network"),
     "nothing": ({}, "holds no parameters of a network"),
     "numbered": ({1: torch.ones(1)}, "holds no parameters of a network"),
@@ -132,8 +185,18 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "other": (
         {f"block{i}.weight": torch.ones(1) for i in range(9)},
-        r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\) or body.0.weight, "
+        r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\), first.weight, "
+        r"body.0.weight … \(Swift\), extract.weight, map.weight … \(SRCNN\) or body.0.weight, "
         r"body.1.weight … \(compact\), found block0.weight, block1.weight, block2.weight and 6 more",
+    ),
+    # The names of DAT's, and of BasicSR's EDSR: both begin as an RRDB network does.
+    "DAT": (
+        {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "before_RG.1", "layers.0.blocks.0.norm1")},
+        "is of another network: expected conv_first.weight, .*, found before_RG.1.weight, conv_first.weight, layers.0",
+    ),
+    "EDSR": (
+        {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "body.0.conv1", "conv_after_body")},
+        "is of another network: expected conv_first.weight, .*, found body.0.conv1.weight, conv_after_body.weight",
     ),
     "no scale": (changed(srcnn(2), enlarges=None), "cannot be used: it enlarges 0 times"),
     "odd scale": (changed(srcnn(2), enlarges=torch.tensor([2.5])), "cannot be used: it enlarges 2.5 times"),
@@ -142,7 +205,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "half of srcnn": ({"extract.weight": torch.ones(64, 1, 9, 9)}, "cannot be used: it enlarges 0 times"),
     "other srcnn": (changed(srcnn(2), map__weight=torch.ones(32, 64, 1, 1)), "does not fit together: map.weight is"),
     "half of swift": ({"first.weight": torch.ones(8, 3, 5, 5)}, "is of another network"),
-    "odd swift": (changed(swift(2), last__weight=torch.ones(7, 8, 3, 3)), "cannot be used: it enlarges 1.528 times"),
+    "odd swift": (
+        changed(swift(2), last__weight=torch.ones(7, 8, 3, 3)),
+        "is of another network: its last convolution gives 7 ",
+    ),
     "swift without a bias": (changed(swift(2), last__bias=None), "is not a whole network: it lacks last.bias"),
     "strange name": ({"a\n" + 99 * "b": torch.ones(1)}, rf"is of another network: .*, found a\?{58 * 'b'}"),
     "lacks one": (changed(rrdb(), conv_hr__bias=None), "is not a whole network: it lacks conv_hr.bias"),
@@ -179,7 +245,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "x5": (compact(5).state_dict(), "cannot be used: it enlarges 5 times"),
     "x3.5": (
         changed(compact(), body__8__weight=torch.ones(37, 5, 3, 3), body__8__bias=torch.ones(37)),
-        r"cannot be used: it enlarges 3\.512 times",
+        "is of another network: its last convolution gives 37 channels, which make no colour image",
     ),
     "no PReLU": (plain_compact(), "cannot be used: it is a compact network without PReLU, which is not known here"),
     "one PReLU": (changed(compact(), body__3__weight=None), "is not a whole network: it lacks body.3.weight"),

@@ -30,7 +30,9 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def have(monkeypatch: pytest.MonkeyPatch) -> Have:
     """Makes the machine one that has these things and no others."""
 
-    def have(*features: str, cuda: bool = False, mps: bool = False, openvino: bool = True) -> None:
+    def have(
+        *features: str, cuda: bool = False, mps: bool = False, openvino: bool = True, unusable: str | None = None
+    ) -> None:
         def found(name: str) -> ModuleSpec | None:
             assert name == "openvino"
             return importlib.util.spec_from_loader(name, None) if openvino else None
@@ -38,6 +40,7 @@ def have(monkeypatch: pytest.MonkeyPatch) -> Have:
         monkeypatch.setattr(machine, "features", lambda: frozenset(features))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(devices, "_why_unusable", lambda name: unusable)
         monkeypatch.setattr(devices, "find_spec", found)
 
     return have
@@ -101,6 +104,51 @@ def test_cuda_comes_first(have: Have) -> None:
     assert choose_device() == Device("cuda", "float16", batch=4)
 
 
+NO_KERNEL = "CUDA error: no kernel image is available for execution on the device"
+
+
+def test_a_gpu_that_can_compute_nothing_is_passed_over_and_told(have: Have) -> None:
+    have("avx2", cuda=True, unusable=NO_KERNEL)
+    device = choose_device()
+    assert (device.name, device.engine) == ("cpu", "openvino")
+    assert device.notes == (f"the GPU cannot be used ({NO_KERNEL}): the CPU is used instead, slower",)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (RuntimeError(f"{NO_KERNEL}\nCUDA kernel errors might be asynchronously reported."), NO_KERNEL),
+        (
+            RuntimeError("The NVIDIA driver on your system is too old (found version 9000)."),
+            "The NVIDIA driver on your",
+        ),
+        (AssertionError("Torch not compiled with CUDA enabled"), "Torch not compiled with CUDA enabled"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"), None),
+        (RuntimeError("CUDA error: out of memory"), None),
+    ],
+    ids=["kernel", "driver", "build", "memory", "memory of others"],
+)
+def test_one_kernel_is_tried(error: Exception, why: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lack of memory may be over by the next run: loading says so where it is not."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    assert devices._why_unusable("cpu") is None
+    monkeypatch.setattr(torch.nn.functional, "conv2d", fail)
+    said = devices._why_unusable("cpu")
+    assert said == why if why is None else said is not None and said.startswith(why) and not said.endswith(".")
+
+
+def test_a_gpu_that_is_to_be_lent_is_not_tried(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
+    have(cuda=True, unusable="No CUDA GPUs are available")
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert choose_device().name == "cuda"
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    assert choose_device().name == "cpu"
+
+
 def test_a_light_model_borrows_no_gpu(have: Have, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where GPUs are lent, torch says that the page's own process had one; the forked process really has it."""
     have(cuda=True)
@@ -148,6 +196,18 @@ def test_a_process_started_by_another_uses_no_threads(monkeypatch: pytest.Monkey
     choose_device()
     choose_device()
     assert asked == [1, 1], "each thread that calls it has a count of its own"
+
+
+def test_no_more_threads_than_a_quota_gives_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    for allowed, expected in ((2, [2]), (8, [])):
+        asked.clear()
+        devices._choose_once.cache_clear()
+        monkeypatch.setattr(machine, "cores", lambda allowed=allowed: allowed)
+        choose_device()
+        assert asked == expected
 
 
 def test_free_memory_is_the_smaller_of_both(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,16 @@ def test_torch_in_float32_is_the_network(network: Network, shape: tuple[int, ...
     np.testing.assert_allclose(made, given_by(network, batch), atol=1e-5)
 
 
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried to allocate 2 GiB", "CUDA error: out of memory"])
+def test_too_little_memory_to_place_a_network_is_a_memory_error(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(nn.Module, "to", fail)
+    with pytest.raises(MemoryError):
+        Forward(compact(4), Device("cuda", "float16"))
+
+
 def test_low_precision_is_near_and_nearer_than_all_in_it(network: Network) -> None:
     """The two convolutions at the ends stay in float32: what they round would be seen in every pixel."""
     if isinstance(network, Srcnn):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
@@ -81,6 +81,21 @@ def test_a_greyscale_picture_is_shown(pictures: list[Subject], stack: ExitStack)
     (found,) = sections(outputs, report)
     assert isinstance(found, PictureSection)
     assert np.asarray(Image.open(BytesIO(found.crops[0].views[2].png))).shape[2] == 3
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_colour_profile_stays(keep: bool, pictures: list[Subject], stack: ExitStack) -> None:
+    """On every file that is kept, the small picture's and a chain's stages' too, and on what the report shows."""
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    images.write(Picture(smooth(64, 64), icc=icc), pictures[0].path)
+    outputs, report = measured(list_subjects([pictures[0].path])[0], keep, stack)
+    files = [path.read_bytes() for path in outputs.files()]
+    (found,) = sections(outputs, report)
+    assert isinstance(found, PictureSection)
+    shown = [found.overview, *(view.png for crop in found.crops for view in crop.views)]
+    assert len(files) == (4 if keep else 0) and len(shown) > 4
+    for png in [*files, *shown]:
+        assert Image.open(BytesIO(png)).info.get("icc_profile") == icc
 
 
 def test_outputs_are_kept_out_of_memory(pictures: list[Subject], tmp_path: Path) -> None:

@@ -152,3 +152,9 @@ def test_reading_and_writing_rows_needs_no_heavy_library() -> None:
 def test_the_report_of_nothing() -> None:
     empty = Report("round-trip", "bicubic", 2, {}, {}, "", "", False, ())
     assert as_dict(empty)["summary"] == [] and as_dict(empty)["verdict"] == "Nothing was scored."
+
+
+def test_excel_is_told_that_a_table_is_utf_8_where_that_matters() -> None:
+    """Plain ASCII stays as every program reads it."""
+    assert to_csv(report_of([row("bicubic", "größer.png")])).startswith("\ufeffimage,".encode())
+    assert to_csv(report_of([row("bicubic", "plain.png")])).startswith(b"image,")

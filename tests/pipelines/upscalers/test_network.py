@@ -105,6 +105,20 @@ def test_it_is_the_network(own_networks: Path) -> None:
     np.testing.assert_allclose(run("real-esrgan-anime", 4, pixels).pixels, once(compact(4, seed=2), pixels), atol=1e-5)
 
 
+def test_another_networks_file_is_told_for_what_it_is(tmp_path: Path) -> None:
+    """By the key alone a result would be taken for that of a model that never ran."""
+    own = loaded("swift", 4, saved(rrdb(4), tmp_path / "4x_own.pth"))
+    details = finish(enlarge(Picture(smooth(8, 8)), [own])).details
+    assert "4x_own.pth holds a network of another architecture than Swift: RRDBNet" in details.notes
+    assert not [note for note in run("swift", 4, smooth(8, 8)).notes if "architecture" in note]
+
+
+@pytest.mark.parametrize("key", sorted({key for key, _ in ROWS}))
+def test_a_models_own_architecture_is_not_told(key: str, own_networks: Path) -> None:
+    assert network.ARCHITECTURES[key] == type(loaded(key, 2).network).__name__
+    assert not [note for note in run(key, 2, smooth(8, 8)).notes if "architecture" in note]
+
+
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_smaller_scale_is_shrunk_and_said(scale: int, own_networks: Path) -> None:
     pixels = smooth(21, 30)
@@ -273,6 +287,15 @@ def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sides == sorted(sides, reverse=True) and sides[0] == 288 and sides[-1] == 64
     for side, free in zip(sides[1:3], (1 << 30, 1 << 28), strict=True):
         assert 4 * network_in_use.floats_per_pixel * side**2 <= free // 2
+
+
+def test_the_result_is_subtracted_from_what_tiles_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 bytes of a pixel for three channels of float32, 4 for its encoding."""
+    made, result = compact(4), 12_800_000
+    monkeypatch.setattr(devices, "free_device_memory", lambda device: 300_000_000)
+    side = network.choose_side(made, FLOAT32, 16, False, result)
+    assert side == side_with(300_000_000 - 16 * result, made, 16, monkeypatch)
+    assert side < side_with(300_000_000, made, 16, monkeypatch)
 
 
 @pytest.mark.parametrize("overlap", [3, 16, 36, 64])

@@ -1,5 +1,7 @@
 """What visitors named is kept while there is room for it; the Hub is on loopback."""
 
+import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -95,6 +97,60 @@ def test_what_has_no_room_is_refused_and_nothing_goes(hub: LoopbackHub, monkeypa
     with pytest.raises(WeightsUnavailable, match=r"has 1\.2 MB, for which there is no room on the disk here"):
         finish(fetch(named(hub, "o/new", b"3" * 1_200_000)))
     assert find(kept) is not None
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+
+
+def test_without_links_the_limit_holds_and_nothing_is_kept_twice(
+    hub: LoopbackHub, no_links: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSCALE_MAX_MODELS_MEGABYTES", "2.5")
+    rows = [named(hub, f"o/{number}", bytes([number]) * MEGA) for number in range(4)]
+    for row in rows:
+        (had,) = finish(fetch(row))
+        assert not had.path.is_symlink() and had.path.stat().st_size == MEGA
+    assert [find(row) is not None for row in rows] == [False, False, True, True]
+    kept = [path for path in visitors.folder().rglob("*") if path.is_file() and path.stat().st_size >= MEGA]
+    assert sum(path.stat().st_size for path in kept) == 2 * MEGA
+
+
+def test_copies_that_others_left_below_snapshots_count(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As huggingface_hub leaves them where there are no links: a blob, and the same once more."""
+    monkeypatch.setenv("UPSCALE_MAX_MODELS_MEGABYTES", "2.5")
+    old = named(hub, "o/old", b"1" * MEGA)
+    (had,) = finish(fetch(old))
+    content = had.path.read_bytes()
+    had.path.unlink()
+    had.path.write_bytes(content)
+    os.utime(had.path, (1, 1))
+    finish(fetch(named(hub, "o/new", b"2" * MEGA)))
+    assert find(old) is None
+
+
+def test_without_links_a_file_that_is_no_network_does_not_stay(hub: LoopbackHub, no_links: None) -> None:
+    row = named(hub, "o/n", b"no network")
+    with pytest.raises(BadWeights):
+        load("o/n/x.safetensors", 4)
+    assert find(row) is None and not list(visitors.folder().glob("models--o--n"))
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ESTALE])
+def test_without_locks_it_is_downloaded_all_the_same(
+    code: int, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (had,) = finish(fetch(named(hub, "o/n", b"1" * MEGA)))
+    assert had.path.read_bytes() == b"1" * MEGA
+    assert not list(visitors.folder().rglob("*.incomplete"))
 
 
 def test_a_file_that_is_no_network_does_not_stay(hub: LoopbackHub) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image, ImageCms
 from playwright.sync_api import Browser, Page, expect
 
 from pipelines.catalog import rows as catalog
@@ -146,6 +148,19 @@ def test_the_viewer_shows_what_was_scored(tmp_path: Path) -> None:
     assert sizes == [(260, 200)] * 3 + [(130, 100)]
     assert view.panes[1].caption.startswith(f"PSNR Y {report.rows[0].scores['psnr_y']:.2f} dB, ")
     assert view.panes[1].error is not None and view.panes[1].consistency is not None
+
+
+def test_the_viewers_tiles_and_the_archive_have_the_colour_profile(tmp_path: Path) -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    images.write(Picture(smooth(40, 40), icc=icc), tmp_path / "wide.png")
+    found = compared([tmp_path / "wide.png"], "nearest")
+    report = finish(comparing.measure(found))
+    view = finish(kept_files.make_view(found, report, found.pictures[0]))
+    shown = [pane.picture.top.read_bytes() for pane in view.panes]
+    with zipfile.ZipFile(finish(kept_files.write_downloads(found, report))["ZIP"]) as archive:
+        kept = [archive.read(name) for name in archive.namelist() if name.endswith(".png")]
+    assert (len(shown), len(kept)) == (3, 3)
+    assert [Image.open(BytesIO(data)).info.get("icc_profile") == icc for data in shown + kept] == [True] * 6
 
 
 def test_without_an_original_the_results_are_first(pictures: list[Path]) -> None:

@@ -25,6 +25,13 @@ def text(markup: str) -> str:
     return re.sub("<[^>]+>", " ", markup)
 
 
+def test_the_list_of_models_names_their_families() -> None:
+    """One that has no other name yet by its own."""
+    row = catalog.find("sd-x4")
+    assert html.model_label(row) == "Diffusion · Stable Diffusion x4"
+    assert html.model_label(replace(row, family="flow")) == "Flow · Stable Diffusion x4"  # type: ignore[arg-type]
+
+
 def test_facts_tell_device_seams_and_notes() -> None:
     told = text(html.facts(DETAILS, "left, right"))
     assert "cpu (OpenVINO), bfloat16, 6 tiles" in told

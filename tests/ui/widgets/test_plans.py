@@ -39,6 +39,14 @@ def test_a_plan_adds_up_what_it_downloads_and_says_where_a_size_is_unknown() -> 
     assert "downloads a file of unknown size first" in upscale_plan(bicubic, (9, 9), 2, expected, [unknown])
 
 
+def test_a_plan_says_which_formats_are_too_small() -> None:
+    """WebP holds 16383 pixels a side, JPEG 65500."""
+    row, expected = catalog.find("bicubic"), Estimate(None, 0.5)
+    for height, said in ((8191, ""), (8192, "too large for WebP"), (32751, "too large for WebP and JPEG")):
+        told = upscale_plan(row, (9, height), 2, expected, [])
+        assert said in told and ("too large" in told) == bool(said)
+
+
 def test_a_plan_names_ones_own_model() -> None:
     key, expected = "owner/name/4x (new).pth", Estimate(None, 0.5)
     assert f"by {key} · 9 × 9" in text(upscale_plan(catalog.find(key), (9, 9), 2, expected, []))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from diffusers import StableDiffusionUpscalePipeline
 
@@ -12,8 +13,8 @@ from pipelines.upscalers import loading
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from tests.conftest import smooth
 from tests.support import published
-from tests.support.denoisers import Stock, assert_equals_stock
-from tests.support.diffusion_parts import saved, saved_as_of_now
+from tests.support.denoisers import Stock, assert_equals_stock, run_plain
+from tests.support.diffusion_parts import saved, saved_as_of_now, tiny_unet
 from tests.support.hub import LoopbackHub, use
 
 
@@ -58,3 +59,18 @@ def test_a_folder_just_as_it_was_saved_gives_what_diffusers_gives(
     assert (folder / "tokenizer" / "tokenizer.json").is_file() and not (folder / "tokenizer" / "vocab.json").exists()
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path) if by_name else "")
     assert_equal_to_stock(loading.load("sd-x4", 4, None if by_name else folder), folder)
+
+
+def test_a_network_with_a_group_for_each_channel_gives_what_diffusers_gives(tmp_path: Path) -> None:
+    """Of a single value at the deepest level torch makes no norm: what is smaller is padded, and tried larger."""
+    folder = saved_as_of_now(tmp_path / "sd-x4", unet=tiny_unet((32, 32, 32, 32), groups=32))
+    upscaler = loading.load("sd-x4", 4, folder)
+    assert isinstance(upscaler, DiffusionUpscaler)
+    own = replace(upscaler, own_scheduler=True)
+    stock = Stock(StableDiffusionUpscalePipeline, folder)
+    options = {"prompt": "a cat", "negative_prompt": "dog", "noise_level": 40}
+    theirs = {**options, "guidance_scale": 9.0}
+    assert_equals_stock(own, stock, smooth(16, 24), theirs, **options, guidance=9, colour_fix="none")
+    for size in ((1, 1), (3, 8)):
+        made = run_plain(own, smooth(*size), **options).pixels
+        assert made.shape == (4 * size[0], 4 * size[1], 3) and np.isfinite(made).all()

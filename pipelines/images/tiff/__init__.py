@@ -1,0 +1,1 @@
+"""TIFF files, read from their own tags: see `read`."""

@@ -14,6 +14,53 @@ STRIP_VALUES = 1 << 20
 """How many values are converted at once: a strip and its scratch copies stay in the processor's cache."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Pixels to an inch across and down, or where nothing says how long an inch is (`inches` unset), their ratio."""
+
+    x: float
+    y: float
+    inches: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that a file holds under a keyword. `kind` is the PNG chunk it came in, or is best written as."""
+
+    keyword: str
+    text: str
+    kind: Literal["tEXt", "zTXt", "iTXt"] = "iTXt"
+    language: str = ""
+    translated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a file says beside pixels, profile and EXIF block, carried to where the output has a place for it.
+
+    `xmp` is an XMP packet, `iptc` Photoshop's image resources (8BIM) with the IPTC record among them. `colour` says
+    what the values mean where no profile does, as PNG chunks: gAMA, cHRM, sRGB, cICP, mDCV and cLLI, in that order.
+    `background` is a colour in [0, 1] to show what is transparent over. `size` is width and height of the picture
+    that all of this, and the EXIF block, speak of, upright.
+    """
+
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    texts: tuple[Text, ...] = ()
+    resolution: Resolution | None = None
+    colour: tuple[tuple[str, bytes], ...] = ()
+    background: tuple[float, float, float] | None = None
+    size: tuple[int, int] | None = None
+
+
+NO_EXTRAS = Extras()
+
+
+def wrap_iptc(record: bytes) -> bytes:
+    """Returns a bare IPTC record as the resource that holds one in Photoshop's blocks."""
+    return b"8BIM\4\4\0\0" + len(record).to_bytes(4) + record + b"\0" * (len(record) % 2)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A decoded picture.
@@ -21,8 +68,9 @@ class Picture:
     `pixels` is (H, W, 3) float32 RGB, sRGB-coded, in [0, 1]; a greyscale picture has three equal channels and `grey`
     set, so that it is given back as greyscale. `alpha` is (H, W) float32 in [0, 1], not multiplied into the pixels.
     `depth` is 8 or 16 bits a channel. `icc` is an ICC profile that fits the pixels (RGB, or grey for a greyscale
-    picture); `exif` an EXIF block from its TIFF header on, its orientation 1. `about` tells as JSON how it was made
-    here; reading a file does not bring it back. `notes` tells what reading it changed ("first of 12 frames").
+    picture); `exif` an EXIF block from its TIFF header on, its orientation 1; `extras` what else its file says. `about`
+    tells as JSON how it was made here; reading a file brings it back among the texts of `extras`. `notes` tells what
+    reading it changed ("first of 12 frames").
     """
 
     pixels: Pixels
@@ -33,6 +81,7 @@ class Picture:
     exif: bytes | None = None
     about: str | None = None
     notes: tuple[str, ...] = ()
+    extras: Extras = NO_EXTRAS
 
 
 def strip_height(width: int, channels: int) -> int:

@@ -1,15 +1,14 @@
-"""PNG files: their checksums and profiles on the way in, and a fast lossless writer on the way out.
+"""A fast lossless writer of PNG files.
 
-Written here because no library at hand does it: Pillow accepts a wrong IDAT checksum, writes neither 16-bit RGB nor
-16-bit grey with alpha, and takes seconds for a 4096 × 4096 picture; OpenCV writes no grey with alpha, and needs a
-second copy of the picture in BGR order. The format is W3C's "Portable Network Graphics (PNG) Specification", third
-edition.
+Written here because no library at hand does it: Pillow writes neither 16-bit RGB nor 16-bit grey with alpha, and takes
+seconds for a 4096 × 4096 picture; OpenCV writes no grey with alpha, and needs a second copy of the picture in BGR
+order. The format is W3C's "Portable Network Graphics (PNG) Specification", third edition.
 """
 
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -21,8 +20,8 @@ from pipelines.images.picture import Picture, quantise, strip_height
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # channels to the specification's code
 _NONE, _UP, _AVERAGE = 0, 2, 3  # the specification's filter types
+INCH = 0.0254  # metres
 ABOUT_KEYWORD = "upscale-bench"  # the keyword of the text that tells how a picture was made
-_EXIF_TEXTS = (b"Raw profile type exif\0", b"exif\0")
 _ADLER_BASE = 65521
 _SAMPLE_BLOCK, _SAMPLE_EVERY = 512, 31  # one block of bytes in so many is packed to choose how the whole strip is
 
@@ -56,60 +55,10 @@ _PACKINGS = (
 _FILTERS = {way.filter for way in _PACKINGS}
 
 
-def is_whole(data: bytes) -> bool:
-    """Returns whether each chunk is complete and has the checksum it claims, up to the one that ends the file."""
-    for name, start, end in _chunks(data):
-        if struct.unpack_from(">I", data, end)[0] != zlib.crc32(memoryview(data)[start - 4 : end]):
-            return False
-        if name == b"IEND":
-            return True
-    return False
-
-
-def read_profile(data: bytes, most: int) -> bytes | None:
-    """The ICC profile, of which nothing beyond `most` bytes is unpacked; empty if it cannot be, None without one."""
-    for name, start, end in _chunks(data):
-        if name == b"iCCP":
-            _, _, packed = data[start:end].partition(b"\0")
-            try:
-                return zlib.decompressobj().decompress(packed[1:], most)
-            except zlib.error:
-                return b""
-        if name == b"IDAT":
-            break
-    return None
-
-
-def strip_texts(data: bytes) -> bytes:
-    """The file for Pillow: without the profile and the texts, except for EXIF blocks that are written as text.
-
-    Pillow refuses the whole picture if one of them is longer than 1 MB, and takes a text for a property of the picture
-    if it is named like one.
-    """
-    kept, at = [], 0
-    for name, start, end in _chunks(data):
-        if name in (b"iCCP", b"iTXt", b"tEXt", b"zTXt") and not data.startswith(_EXIF_TEXTS, start):
-            kept.append(data[at : start - 8])
-            at = end + 4
-    return b"".join([*kept, data[at:]]) if kept else data
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and where the contents begin and end, of each chunk that is complete."""
-    at = len(PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        start = at + 8
-        end = start + int.from_bytes(data[at : at + 4])
-        if end + 4 > len(data):
-            return
-        yield data[at + 4 : start], start, end
-        at = end + 4
-
-
-def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -> bytes:
+def encode_png(picture: Picture, exif: bytes | None = None, texts: Sequence[bytes] = ()) -> bytes:
     """The picture as a PNG file of its own depth, kind (grey or colour, with or without alpha) and ICC profile.
 
-    `about` becomes a text of the keyword ABOUT, in UTF-8.
+    What its file said of colours, resolution and background goes along; `texts` are chunks as `png_texts` makes them.
 
     Strips are filtered and compressed independently, one thread for each core, as pigz does it (Mark Adler,
     https://zlib.net/pigz): each deflate block ends on a byte boundary, so that strips can simply follow one another.
@@ -119,24 +68,41 @@ def encode_png(picture: Picture, exif: bytes | None, about: str | None = None) -
     rows = strip_height(width, channels)
     tops = range(0, height, rows)
     header = struct.pack(">IIBBBBB", width, height, picture.depth, _COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = [PNG_SIGNATURE, _chunk(b"IHDR", header)]
+    chunks = [PNG_SIGNATURE, write_chunk(b"IHDR", header)]
+    # By the standard cICP counts before iCCP, and that before the others: a reader is told the same as by the original.
+    chunks += [write_chunk(name.encode(), contents) for name, contents in picture.extras.colour]
     if picture.icc is not None:
-        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
+        chunks.append(write_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
+    chunks += _describe_display(picture)
     if exif is not None:
-        chunks.append(_chunk(b"eXIf", exif))
-    if about is not None:
-        # iTXt, not compressed, of no language: tEXt has no character beyond Latin-1.
-        text = about.encode(errors="replace")  # half a surrogate pair, as JSON from outside may hold, has no bytes
-        chunks.append(_chunk(b"iTXt", b"%s\0\0\0\0\0%s" % (ABOUT_KEYWORD.encode(), text)))
-    chunks.append(_chunk(b"IDAT", b"\x78\x01"))
+        chunks.append(write_chunk(b"eXIf", exif))
+    chunks += texts
+    chunks.append(write_chunk(b"IDAT", b"\x78\x01"))
     checksum = 1
     with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
         for chunk, adler, length in pool.map(lambda top: _compress(picture, top, top + rows), tops):
             chunks.append(chunk)
             checksum = _joined_adler(checksum, adler, length)
     # An empty last block, and the checksum over all strips, end the zlib stream.
-    chunks.append(_chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", checksum)))
-    return b"".join([*chunks, _chunk(b"IEND", b"")])
+    chunks.append(write_chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", checksum)))
+    return b"".join([*chunks, write_chunk(b"IEND", b"")])
+
+
+def _describe_display(picture: Picture) -> Iterator[bytes]:
+    """Yields the chunks of resolution and background."""
+    resolution, background = picture.extras.resolution, picture.extras.background
+    if resolution is not None:
+        x, y, unit = resolution.x, resolution.y, int(resolution.inches)
+        scale = 1 / INCH if unit else 1 if x == int(x) and y == int(y) else 1000
+        values = (min(max(round(value * scale), 1), 2**31 - 1) for value in (x, y))
+        yield write_chunk(b"pHYs", struct.pack(">IIB", *values, unit))
+    if background is not None:
+        white = 2**picture.depth - 1
+        red, green, blue = (round(value * white) for value in background)
+        if not picture.grey:
+            yield write_chunk(b"bKGD", struct.pack(">HHH", red, green, blue))
+        elif red == green == blue:
+            yield write_chunk(b"bKGD", struct.pack(">H", red))
 
 
 def _compress(picture: Picture, top: int, bottom: int) -> tuple[bytes, int, int]:
@@ -145,7 +111,7 @@ def _compress(picture: Picture, top: int, bottom: int) -> tuple[bytes, int, int]
     candidates = {kind: _filtered(lines, kind, top == 0, _bytes_per_pixel(picture)) for kind in _FILTERS}
     way = _cheapest(candidates)
     filtered = candidates[way.filter].data
-    return _chunk(b"IDAT", way.pack(filtered)), zlib.adler32(filtered), filtered.nbytes
+    return write_chunk(b"IDAT", way.pack(filtered)), zlib.adler32(filtered), filtered.nbytes
 
 
 def _lines(picture: Picture, top: int, bottom: int) -> npt.NDArray[np.uint8]:
@@ -207,7 +173,8 @@ def _bytes_per_pixel(picture: Picture) -> int:
     return ((1 if picture.grey else 3) + (picture.alpha is not None)) * picture.depth // 8
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def write_chunk(name: bytes, data: bytes) -> bytes:
+    """Returns a chunk with its length and checksum."""
     return b"".join((struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))))
 
 

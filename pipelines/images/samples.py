@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -19,6 +20,7 @@ Opener: TypeAlias = Callable[[BytesIO], ImageFile.ImageFile]
 
 _RAW_16_BITS = re.compile(r"(LA|RGB|RGBA);16B")
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\b"), 0)
+_OTHER_SPACES = (b"RGB ", b"GRAY", b"Lab ", b"YCbr")
 
 
 class Samples(NamedTuple):
@@ -30,12 +32,13 @@ class Samples(NamedTuple):
 
 
 class EncodedFile(NamedTuple):
-    """A file whose header was read: what to call it, its format, its bytes and how to open them afresh."""
+    """A file whose header was read: what to call it, its format, its bytes, how to open them afresh, its profile."""
 
     name: str
     format: str
     data: bytes
     opener: Opener
+    icc: bytes | None = None
 
     def open(self) -> ImageFile.ImageFile:
         """Opens the file afresh, its header read. Raises BadPicture."""
@@ -80,12 +83,12 @@ def read_samples(file: EncodedFile, image: ImageFile.ImageFile) -> tuple[Samples
     extents = image.tile[0].extents if file.format == "GIF" else None
     loaded = file.load(image)
     if image.mode == "CMYK":
-        colour, notes = to_srgb(image)
+        colour, notes = to_srgb(image, file.icc)
         return Samples(np.asarray(colour), None), image, notes
     samples = _eight_bits(file, loaded)
     if extents is not None and extents != (0, 0, *image.size):
         samples = samples._replace(alpha=_clear_outside(samples, extents))
-    return samples, image, _read_as_eight(metadata.read_avif_depth(file.data)) if file.format == "AVIF" else ()
+    return samples, image, ()
 
 
 def _read_as_eight(depth: int) -> tuple[str, ...]:
@@ -176,22 +179,22 @@ def _keyed(
     return np.where(seen, np.uint16(white), np.uint16(0))
 
 
-def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+def to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
     """A CMYK or CIELAB image as sRGB: by its own profile if it has a fitting one, else by rule."""
     srgb = ImageCms.createProfile("sRGB")
     if image.mode == "LAB":
         transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, "LAB", "RGB")
         return _transformed(image, transform), ("CIELAB was converted to sRGB",)
-    icc = image.info.get("icc_profile", b"")
+    if icc is None:
+        return image.convert("RGB"), ("CMYK was converted to RGB by rule, because it has no colour profile",)
     if metadata.is_profile_of(icc, b"CMYK"):
-        try:
+        with suppress(ImageCms.PyCMSError):
             transform = ImageCms.buildTransform(
                 ImageCms.getOpenProfile(BytesIO(icc)), srgb, "CMYK", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC
             )
-        except ImageCms.PyCMSError:
-            return image.convert("RGB"), ("CMYK was converted to RGB by rule, because its colour profile is broken",)
-        return _transformed(image, transform), ("CMYK was converted to sRGB by its colour profile",)
-    return image.convert("RGB"), ("CMYK was converted to RGB by rule, because it has no colour profile",)
+            return _transformed(image, transform), ("CMYK was converted to sRGB by its colour profile",)
+    why = "is for other colours" if any(metadata.is_profile_of(icc, each) for each in _OTHER_SPACES) else "is broken"
+    return image.convert("RGB"), (f"CMYK was converted to RGB by rule, because its colour profile {why}",)
 
 
 def _transformed(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

@@ -89,9 +89,7 @@ def _converted(
         colour = colour ^ np.array([0, 128, 128], np.uint8)  # a and b from -128 on; Pillow reads them as signed
     image = Image.frombytes(mode, (layout.width, layout.height), np.ascontiguousarray(colour))
     profile = directory.field(PROFILE)
-    if profile is not None:
-        image.info["icc_profile"] = profile[2]
-    rgb, notes = to_srgb(image)
+    rgb, notes = to_srgb(image, None if profile is None else profile[2])
     if layout.bits == 16:
         notes += ("16 bits a channel were read as 8",)
     return np.asarray(rgb), notes

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipelines.errors import BadPicture
-from pipelines.images.metadata import describe_first_of
+from pipelines.images.inventory import describe_first_of
+from pipelines.images.picture import Extras, wrap_iptc
 from pipelines.images.samples import Samples
 from pipelines.images.tiff.colours import to_samples
 from pipelines.images.tiff.directories import (
@@ -23,7 +24,7 @@ from pipelines.images.tiff.directories import (
 )
 from pipelines.images.tiff.layout import CONVERTED, read_layout
 from pipelines.images.tiff.pieces import read_pixels
-from pipelines.images.tiff.tags import DESCRIPTIVE, EXIF, GPS, INTEROPERABILITY, describe_left_out
+from pipelines.images.tiff.tags import DESCRIPTIVE, EXIF, GPS, INTEROPERABILITY, IPTC, XMP, describe_left_out
 
 
 class TiffPicture(NamedTuple):
@@ -33,6 +34,7 @@ class TiffPicture(NamedTuple):
     orientation: int
     icc: bytes | None
     exif: bytes | None
+    extras: Extras
     notes: tuple[str, ...]
 
 
@@ -49,12 +51,14 @@ def read_tiff(data: bytes, name: str, check_size: Callable[[int, int], None]) ->
         profile = None if layout.photometric in CONVERTED else contents.chosen.field(PROFILE)
     except Unreadable as error:
         raise BadPicture(f"{name} {error}.") from error
+    extras, damage = _extras(contents.chosen)
     return TiffPicture(
         samples,
         _orientation(contents),
         None if profile is None else profile[2],
         _exif_block(contents.chosen),
-        _first_of(contents) + notes + describe_left_out(contents.chosen),
+        extras,
+        _first_of(contents) + notes + damage + describe_left_out(contents.chosen),
     )
 
 
@@ -67,6 +71,23 @@ def read_tiff_size(data: bytes, name: str, check_size: Callable[[int, int], None
         raise BadPicture(f"{name} {error}.") from error
     size = layout.width, layout.height
     return size[::-1] if _orientation(contents) >= 5 else size
+
+
+def _extras(directory: Directory) -> tuple[Extras, tuple[str, ...]]:
+    """Returns the XMP packet and the IPTC record, and a note of one that is not bytes or lies beyond the file."""
+    found, notes = {}, []
+    for tag, what in ((XMP, "an XMP packet"), (IPTC, "IPTC captions")):
+        try:
+            field = directory.field(tag)
+        except Unreadable:
+            notes.append(f"left out: {what}, which is damaged")
+            continue
+        if field is not None and field[0] in (1, 7):
+            found[tag] = field[2]
+        elif field is not None:
+            notes.append(f"left out: {what}, which is not stored as bytes")
+    record = found.get(IPTC)
+    return Extras(xmp=found.get(XMP), iptc=None if record is None else wrap_iptc(record)), tuple(notes)
 
 
 def _first_of(contents: Contents) -> tuple[str, ...]:

@@ -337,9 +337,9 @@ def test_what_tags_say_is_carried_or_told() -> None:
     """A tag that the table does not know is told by its number."""
     said = {269: b"name\0", 285: b"page\0", 316: b"host\0", 700: b"<x/>", 33723: b"iptc", 50000: b"x", 270: b"kept\0"}
     picture = read(tiff(grey(2, 2) | said, [bytes(4)]))
-    assert picture.notes == (
-        "left out: the document's name, the page's name, the host computer, an XMP packet, IPTC captions, tag 50000",
-    )
+    assert picture.notes == ("left out: the document's name, the page's name, the host computer, tag 50000",)
+    assert picture.extras.xmp == b"<x/>"
+    assert picture.extras.iptc == b"8BIM\4\4\0\0\0\0\0\4iptc"
     assert picture.exif is not None and b"kept" in picture.exif
     assert read(tiff(grey(2, 2) | {tag: 1 for tag in (256, 257, 278)}, [bytes(4)])).notes == ()
     many = read(tiff(grey(2, 2) | {60000 + tag: 1 for tag in range(20)}, [bytes(4)]))

@@ -51,6 +51,11 @@ def most_kept_bytes() -> int:
     return int(_positive("UPSCALE_MAX_MODELS_MEGABYTES", 2000) * MEGA)
 
 
+def most_held_bytes() -> int:
+    """Returns how much of what visitors send and are given is kept, all together: UPSCALE_MAX_HELD_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_HELD_MEGABYTES", 10_000) * MEGA)
+
+
 def queue_length() -> int:
     """Returns how many requests may wait before a visitor is told that the page is busy: UPSCALE_MAX_QUEUE."""
     return _whole("UPSCALE_MAX_QUEUE", 16, 1_000_000)

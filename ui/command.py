@@ -12,11 +12,15 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from pipelines import environment
 from pipelines.cli.main import add_command, run, set_up_logging
 from pipelines.errors import BadSetting, UpscaleError
+
+if TYPE_CHECKING:
+    from gradio import Blocks
 
 PROGRAM = "upscale-bench"
 WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
@@ -57,18 +61,36 @@ def _serve() -> None:
     environment.reach_this_machine_directly()
     import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
     from ui import page
+    from ui.jobs.own_folder import open_own_folder
 
     ui.jobs.gpu.preload()
-    demo = page.build()
-    page.warm_up(demo)
-    for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
-        signal.signal(number, signal.default_int_handler)
-    _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
-    print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
-    with suppress(KeyboardInterrupt):
-        while demo.is_running:
-            time.sleep(WATCH_SECONDS)
-    demo.close(verbose=False)
+    with open_own_folder() as folder:
+        demo = page.build()
+        page.warm_up(demo)
+        for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
+            signal.signal(number, signal.default_int_handler)
+        _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
+        print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
+        try:
+            with suppress(KeyboardInterrupt):
+                _keep_open(demo, folder)
+        finally:
+            demo.close(verbose=False)
+
+
+def _keep_open(demo: "Blocks", folder: Path) -> None:
+    """Waits until the page is closed, and deletes visitors' files in their time."""
+    from ui.jobs import sweeping
+
+    swept = time.monotonic()
+    while demo.is_running:
+        time.sleep(WATCH_SECONDS)
+        if time.monotonic() - swept > sweeping.SWEEP_SECONDS:
+            try:
+                sweeping.sweep(demo, folder)
+            except Exception:
+                log.exception("visitors' files cannot be deleted in their time")
+            swept = time.monotonic()
 
 
 def _check_port(host: str, port: int) -> None:

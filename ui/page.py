@@ -12,7 +12,8 @@ from gradio.block_function import BlockFunction
 from pipelines import environment
 from ui import api
 from ui.examples import EXAMPLES_FOLDER, STATIC
-from ui.jobs import kept_files
+from ui.jobs import kept_files, results
+from ui.jobs.listening import ListeningQueue
 from ui.jobs.running import QUIET_EVENT
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
@@ -25,7 +26,6 @@ NOTE = (
     "others."
 )
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
-KEPT_SECONDS = 3600  # how long a visitor's files stay on the server
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,20 @@ class Page(gr.Blocks):
     A call that sends its values as a list may leave out the last ones, as far as they are None then: who wrote it may
     not know of what was added since.
     """
+
+    def queue(self, *given: Any, **options: Any) -> "Page":
+        super().queue(*given, **options)
+        before = self._queue
+        self._queue = ListeningQueue(
+            is_followed=results.is_followed,
+            live_updates=before.live_updates,
+            concurrency_count=before.max_thread_count,
+            update_intervals=before.update_intervals,
+            max_size=before.max_size,
+            blocks=self,
+            default_concurrency_limit=before.default_concurrency_limit,
+        )
+        return self
 
     async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **options: Any) -> Any:
         try:
@@ -59,7 +73,7 @@ def _filled(block_fn: BlockFunction, inputs: list[Any]) -> list[Any]:
 
 def build() -> gr.Blocks:
     """The whole page, ready to be launched."""
-    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS // 4, KEPT_SECONDS))
+    page = Page(title=TITLE, analytics_enabled=False)
     with page:
         gr.HTML(HEAD, elem_id="head")
         with gr.Tabs() as tabs:

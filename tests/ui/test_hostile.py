@@ -19,6 +19,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
 from tests.support.visitor import file_at, upload
+from ui.jobs.listening import PATIENCE_SECONDS, UNHEARD
 
 READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
 
@@ -166,7 +167,7 @@ def test_a_full_queue_is_said(narrow: str, tmp_path: Path) -> None:
 
 
 def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:
-    """A client that goes away in the middle of a long run leaves the one compute slot to the next."""
+    """A client that goes away in the middle of a long run leaves the one compute slot to the next, in a while."""
     images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
     path = upload(served, "large.png", (tmp_path / "large.png").read_bytes()).json()[0]
     session = {"session_hash": "leaving", "fn_index": _index_of_upscale(served)}
@@ -177,7 +178,31 @@ def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:
     started = time.monotonic()
     good = upload(served, "small.png", SMALL).json()[0]
     assert "event: complete" in ask(served, file_at(good), "nearest", "x2")
-    assert time.monotonic() - started < 20, "the long run takes minutes"
+    assert time.monotonic() - started < PATIENCE_SECONDS + 20, "the long run takes minutes"
+
+
+def test_calls_that_nobody_listens_to_are_dropped(narrow: str) -> None:
+    """A POST without its GET: neither the one that runs nor the one that waits keeps others out; the GET says so."""
+    large = images.encode(Picture(np.zeros((2500, 2500, 3), np.float32)))
+    path = upload(narrow, "large.png", large).json()[0]
+    body = {"data": [file_at(path), "espcn", "x4"]}
+    first = httpx.post(f"{narrow}/gradio_api/call/upscale", json=body, timeout=30).json()["event_id"]
+    good = file_at(upload(narrow, "small.png", SMALL).json()[0])
+    time.sleep(PATIENCE_SECONDS + 5)
+    assert "event: complete" in ask(narrow, good, "nearest", "x2")
+    answer = httpx.get(f"{narrow}/gradio_api/call/upscale/{first}", timeout=30).text
+    assert "event: error" in answer and UNHEARD in answer
+
+
+def test_a_call_is_found_again_after_its_connection_was_lost(served: str) -> None:
+    large = images.encode(Picture(np.tile(smooth(250, 250), (4, 4, 1))))
+    body = {"data": [file_at(upload(served, "l.png", large).json()[0]), "espcn", "x4"]}
+    event = httpx.post(f"{served}/gradio_api/call/upscale", json=body, timeout=30).json()["event_id"]
+    with httpx.stream("GET", f"{served}/gradio_api/call/upscale/{event}", timeout=30) as events:
+        next(line for line in events.iter_lines() if "generating" in line)
+    time.sleep(2)
+    answer = httpx.get(f"{served}/gradio_api/call/upscale/{event}", timeout=120).text
+    assert "event: complete" in answer and "l_espcn_x4.png" in answer
 
 
 def _index_of_upscale(address: str) -> int:

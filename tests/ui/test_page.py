@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_only_arguments_that_may_be_none_are_filled_in() -> None:
     assert filled(lambda one, two=None: None) == ["given", None]
     assert filled(lambda one, two: None) == filled(lambda one, two=3: None) == ["given"]
     assert filled(lambda one: None) == ["given"], "it takes no second one"
+
+
+def test_a_picture_of_the_webcam_is_saved_as_the_camera_saw_it(served: str) -> None:
+    """Gradio mirrors it by default, text in it too."""
+    with urllib.request.urlopen(f"{served}/config") as answer:
+        components = [each["props"] for each in json.load(answer)["components"]]
+    fields = [props for props in components if "webcam" in (props.get("sources") or []) and "placeholder" in props]
+    shown = [props["webcam_options"]["mirror"] for props in fields if props.get("visible")]
+    assert shown == [False, False, False]
 
 
 def test_page_api_and_command_line_give_the_same_bytes(

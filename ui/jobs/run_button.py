@@ -9,24 +9,46 @@ be on its way to the page. So what changes properties (visible, interactive) bel
 another one at once: the first, which begins a run, or the last.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.context import LocalContext
 from gradio.events import Dependency
 
 from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
+from ui.jobs import results
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_error, escape_errors, explain_errors, forward_steps
 from ui.widgets import html
 
 Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
 Work: TypeAlias = Callable[..., Iterator[Update]]
 
+FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
+# A browser's tab remembers the id of its last run and the page's URL then; both outlast a reload, and nothing else.
+# Where a browser allows no memory, nothing is found again.
+KEEP_ID = """(...values) => {
+    try { sessionStorage.setItem("KEY", JSON.stringify([values.at(-1), location.search])); } catch {}
+    return values;
+}"""
+READ_ID = """() => {
+    try { return JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch { return ""; }
+}"""
+FIND_AGAIN = """() => {
+    try {
+        const [id, search] = JSON.parse(sessionStorage.getItem("KEY"));
+        if (!id || search !== location.search) return false;
+    } catch { return false; }
+    document.getElementById("KEY").click();
+    return true;
+}"""
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
 
@@ -37,11 +59,13 @@ def change_nothing(error: UpscaleError) -> Update:
 
 @dataclass(frozen=True, slots=True)
 class RunButton:
-    """Both buttons, of which one can be pressed, and the line."""
+    """Both buttons, of which one can be pressed, and the line; out of sight what finds a run again after a reload."""
 
     run: gr.Button
     cancel: gr.Button
     progress: gr.HTML
+    run_id: gr.Textbox  # of the last run, in the store of results
+    again: gr.Button  # pressed by the page to show that run
 
     def place_progress(self) -> None:
         """Puts the line into the page being built, here."""
@@ -56,25 +80,43 @@ class RunButton:
         on_error: Callable[[UpscaleError], Update] = change_nothing,
         kept: gr.State | None = None,
         show_kept: Work | None = None,
+        give_again: Callable[..., Update] | None = None,
+        given: Sequence[Block] = (),
     ) -> Dependency:
         """Has the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
 
         The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
         `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
-        it is None until the work sets it.
+        it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs of the work
+        back, and `given` what that changes; without it they are the components' values.
         """
         own = [self.progress, self.run, self.cancel]
         states = [] if kept is None else [kept]
 
         def forget() -> Update:
-            return {**self.waits(), **dict.fromkeys(states)}
+            place = results.reserve(_find_session())
+            return {**self.waits(), **dict.fromkeys(states), self.run_id: place.id}
 
-        waiting = self.run.click(forget, None, [*own, *states], **QUIET_EVENT, queue=False)
+        waiting = self.run.click(forget, None, [*own, *states, self.run_id], **QUIET_EVENT, queue=False)
         running: Dependency = waiting.then(
-            self.explain_failure(work, on_error), inputs, [*own, *outputs], **QUIET_EVENT, **ONE_AT_A_TIME
+            self.keep_results(self.explain_failure(work, on_error), give_again or _give_values(inputs)),
+            [*inputs, self.run_id],
+            [*own, *outputs],
+            js=self._script(KEEP_ID),
+            **QUIET_EVENT,
+            **ONE_AT_A_TIME,
         )
-        stopped = self.cancel.click(None, cancels=[running], api_visibility="private", queue=False)
-        at_once = stopped.then(self.cancelled, None, own, **QUIET_EVENT, queue=False)
+        following = self.again.click(
+            self.show_again,
+            self.run_id,
+            [*own, self.run_id, *dict.fromkeys([*inputs, *given, *outputs])],
+            js=self._script(READ_ID),
+            **QUIET_EVENT,
+            concurrency_id="following",
+            concurrency_limit=None,
+        )
+        stopped = self.cancel.click(None, cancels=[running, following], api_visibility="private", queue=False)
+        at_once = stopped.then(self.cancelled, self.run_id, own, **QUIET_EVENT, queue=False)
         if show_kept is not None:
             at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **QUIET_EVENT, **ONE_AT_A_TIME)
         return running
@@ -97,6 +139,67 @@ class RunButton:
                 raise escape_error(error) from None
 
         return run
+
+    def keep_results(self, work: Work, give_again: Callable[..., Update]) -> Work:
+        """The same work, whose last argument is a run's id: all that it changes is kept in the store under that."""
+        takes = [*inspect.signature(work).parameters.values()]
+        extra = sum(each.annotation is gr.Request for each in takes)  # what gradio adds to the inputs
+
+        @wraps(work)
+        def run(*values: Any) -> Iterator[Update]:
+            *given, key = values
+            try:
+                inputs = give_again(*given[: len(given) - extra])
+            except Exception:
+                inputs = {}  # strangers may send anything; the work says what is wrong with it
+            kept = results.begin(key, inputs)
+            events, whole = work(*given), False
+            try:
+                while not kept.cancelled:
+                    try:
+                        with results.filling(kept):
+                            changes = next(events)
+                    except StopIteration:
+                        whole = True
+                        return
+                    kept.note(changes)
+                    yield changes
+            except gr.Error:
+                whole = True  # what is wrong is among the changes
+                raise
+            finally:
+                events.close()  # type: ignore[attr-defined]
+                results.end(kept) if whole else results.forget(kept)
+
+        if not any(each.kind == each.VAR_POSITIONAL for each in takes):
+            takes.append(inspect.Parameter("run_id", inspect.Parameter.POSITIONAL_OR_KEYWORD))
+        run.__signature__ = inspect.Signature(takes)  # type: ignore[attr-defined]
+        return run
+
+    def show_again(self, key: str) -> Iterator[Update]:
+        """What the run of that id was given and what it showed; while it goes on, what it shows."""
+        kept = results.find(key)
+        if kept is None:
+            yield {self.run_id: ""}
+            return
+        with results.follow(kept):
+            begun = {} if kept.begun else self.waits()
+            seen, ended = kept.number, kept.ended
+            yield {self.run_id: key, **self.buttons(running=not ended), **begun, **kept.inputs, **kept.since(0)}
+            while not ended:
+                time.sleep(FOLLOWED_SECONDS)
+                number, ended = kept.number, kept.ended
+                yield kept.since(seen) or {self.run_id: key}
+                seen = number
+            if kept.cancelled:
+                yield self.ends("Cancelled.")
+
+    def find_again(self) -> str:
+        """Returns the script that shows the last run again, if this tab of the browser had one here: whether it had."""
+        return self._script(FIND_AGAIN)
+
+    def _script(self, text: str) -> str:
+        return text.replace("KEY", str(self.again.elem_id))
 
     def escape_failure(self, work: Work) -> Work:
         """The same work, its errors as messages: what it shows is of a run that has ended."""
@@ -126,8 +229,10 @@ class RunButton:
         """Returns what the end of a run changes: the line says how it ended."""
         return {self.progress: html.status(text), **self.buttons(running=False)}
 
-    def cancelled(self) -> Update:
-        """A tab that was cancelled, a moment after it."""
+    def cancelled(self, key: str = "") -> Update:
+        """A tab that was cancelled, a moment after it. A run that was only followed from here is told so, too."""
+        if (kept := results.find(key)) is not None and not kept.ended:
+            kept.cancelled = True
         time.sleep(LATE_SECONDS)
         return self.ends("Cancelled.")
 
@@ -141,4 +246,27 @@ def place_run_button(label: str, progress_id: str | None = None, **row: Any) -> 
     with gr.Row(**row):
         run = gr.Button(label, variant="primary")
         cancel = gr.Button("Cancel", interactive=False)
-    return RunButton(run, cancel, gr.HTML(html.status("Ready."), elem_id=progress_id, render=False))
+        name = f"{progress_id or label.lower()}-again"
+        again = gr.Button("Show again", visible="hidden", elem_id=name)
+        run_id = gr.Textbox(visible=False)
+    return RunButton(run, cancel, gr.HTML(html.status("Ready."), elem_id=progress_id, render=False), run_id, again)
+
+
+def _find_session() -> str:
+    """Returns the session of the event that is handled; "" where there is none."""
+    request = LocalContext.request.get(None)
+    return str(getattr(request, "session_hash", None) or "")
+
+
+def _give_values(inputs: Sequence[Block]) -> Callable[..., Update]:
+    """Returns what gives the components these values again."""
+    return lambda *values: dict(zip(inputs, map(_as_value, values), strict=True))
+
+
+def _as_value(given: Any) -> Any:
+    """Returns what an input handed over as the component takes it back."""
+    if isinstance(given, list):
+        return [*map(_as_value, given)]
+    if isinstance(given, bytes):  # a picture that no page sends
+        return None
+    return str(given) if isinstance(given, Path) else given

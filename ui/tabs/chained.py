@@ -1,7 +1,6 @@
 """The Chained 8x tab: an x4 and then an x2 model, every stage to be seen, and scored if wanted."""
 
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from ui.examples import EXAMPLES
 from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
+from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html, plans, results
@@ -86,9 +86,8 @@ class ChainedTab:
     def _enlarge(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
         """The picture, what each stage makes of it, and the result's file."""
         started = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            shown = yield from self.button.steps(self._stages(source, _chain_stages(first, second), Path(folder)))
-            yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
+        shown = yield from self.button.steps(self._stages(source, _chain_stages(first, second), new_folder()))
+        yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled."""
@@ -142,6 +141,7 @@ def build(page: gr.Blocks) -> ChainedTab:
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
     )
+    page.load(None, None, None, js=tab.button.find_again())
     return tab
 
 

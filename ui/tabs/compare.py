@@ -120,6 +120,19 @@ class CompareTab:
             self.offers: keys,
         }
 
+    def give_again(
+        self, sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+    ) -> Update:
+        """The tab with these inputs chosen."""
+        offered = [key for _, key in model_choices(protocol, scale)[0]]
+        return self.offer_choices(protocol, scale, models, offered) | {
+            self.pictures: [str(source) for source in sources],
+            self.protocol: protocol,
+            self.scale: gr.update(value=scale, visible=find_protocol(protocol).fixed_scale is None),
+            self.kernel: gr.update(value=kernel, visible=find_protocol(protocol).shrinks),
+            self.chains: gr.update(value=chains, visible=find_protocol(protocol).has_chains),
+        }
+
 
 def build(page: gr.Blocks) -> CompareTab:
     """Puts the tab's components and events into the page being built."""
@@ -150,7 +163,10 @@ def build(page: gr.Blocks) -> CompareTab:
         [tab.comparison, *tab.results.components],
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
+        give_again=tab.give_again,
+        given=[tab.offers],
     )
+    page.load(None, None, None, js=tab.button.find_again())
     tab.results.which.input(
         tab.show_picture,
         [tab.comparison, tab.results.which],

@@ -21,6 +21,7 @@ from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES
 from ui.jobs.enlarging import check_run
+from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
@@ -71,7 +72,7 @@ class PromptTab:
     def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
         started = time.monotonic()
         work, preview = before_after.watch_previews(
-            before_after.compare_with_plain(source, row, settings, _choose_scale(row), folder), source, folder
+            before_after.compare_with_plain(source, row, settings, _choose_scale(row), new_folder()), source, folder
         )
 
         def show(text: str, share: float) -> Update:
@@ -122,6 +123,14 @@ class PromptTab:
             fields.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
         }
 
+    def give_again(self, source: ImageSource | None, model: str, *steering_and_lock: Any) -> Update:
+        """The tab with these inputs chosen."""
+        fields, inputs = self.choose_model(model), dict(zip(self.steering.values, steering_and_lock, strict=False))
+        inputs[self.steering.creative] = inputs[self.steering.noise]  # both are one value
+        chosen = {field: fields.get(field, gr.update()) | {"value": value} for field, value in inputs.items()}
+        picture = str(source) if isinstance(source, Path) else None
+        return fields | chosen | {self.picture: picture, self.model: model, self.steering.lock: steering_and_lock[-1]}
+
     def reset_fields(self, model: str) -> Update:
         """The same fields without words of what shall not be, and a seed that is drawn anew."""
         fields, negative = self.fit_fields(model), self.steering.negative
@@ -142,8 +151,16 @@ def build(page: gr.Blocks) -> PromptTab:
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
     shown: list[Block] = [tab.instead, fields.seed, tab.slider, tab.download, tab.facts, tab.settings]
-    running = tab.button.connect(tab.run, [*tab.chosen, fields.lock], shown, on_error=tab.offer_other)
+    running = tab.button.connect(
+        tab.run,
+        [*tab.chosen, fields.lock],
+        shown,
+        on_error=tab.offer_other,
+        give_again=tab.give_again,
+        given=[tab.about, *fields.usable],
+    )
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
+    page.load(None, None, None, js=tab.button.find_again())
     return tab
 
 

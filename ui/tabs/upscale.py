@@ -24,6 +24,7 @@ from pipelines.upscalers.loading import find_lacking, load
 from ui.examples import EXAMPLES, FIRST_RESULT, find_example
 from ui.jobs.enlarging import check_run
 from ui.jobs.offered import list_offered
+from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.widgets import before_after, html, plans
@@ -33,7 +34,10 @@ from ui.widgets.picture import place_picture_field
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
 URL_STATE = ("model", "scale", "example")  # what the page's URL may ask for
-PRESS_IF_ASKED = "(asked) => { if (asked) document.querySelector('#actions button.primary').click(); }"
+# A URL that asks for a state is one wish, not one for each time that the page is loaded.
+PRESS_IF_ASKED = """(asked) => {
+    if (!(FIND_AGAIN)() && asked) document.querySelector("#actions button.primary").click();
+}"""
 ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
     "An ESRGAN or compact network, by name or address. It is used instead of the model above until one is chosen there."
@@ -77,19 +81,18 @@ class UpscaleTab:
         """Enlarges, showing progress, then the result beside what a plain method gives, and its PNG to download."""
         yield self.button.begins()
         started = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            row, settings = _model_and_settings(model, own, denoise)
-            work = before_after.compare_with_plain(image, row, settings, catalog.parse_scale(scale), Path(folder))
-            made = yield from self.button.steps(work)
-            yield {
-                **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
-                self.slider: made.pair,
-                self.facts: made.facts,
-                self.result: made.file,
-                self.kind: "PNG",
-                self.metadata: True,
-                self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
-            }
+        row, settings = _model_and_settings(model, own, denoise)
+        work = before_after.compare_with_plain(image, row, settings, catalog.parse_scale(scale), new_folder())
+        made = yield from self.button.steps(work)
+        yield {
+            **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
+            self.slider: made.pair,
+            self.facts: made.facts,
+            self.result: made.file,
+            self.kind: "PNG",
+            self.metadata: True,
+            self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
+        }
 
     def pick_model(self, model: str, own: str, scale: str) -> Update:
         """A model picked from the list: one's own, if there is one, gives way to it."""
@@ -133,6 +136,18 @@ class UpscaleTab:
             self.asked: asked,
         }
 
+    def give_again(self, image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None) -> Update:
+        """The tab with these inputs chosen."""
+        row, _ = _model_and_settings(model, own, denoise)
+        return {
+            self.picture: str(image) if isinstance(image, Path) else None,
+            self.model: model,
+            self.own: own,
+            self.scale: Radio(_list_scales(row), value=scale),
+            self.about: html.describe_model(row),
+            self.denoise: gr.update(value=denoise, visible="denoise" in row.takes),
+        }
+
     def choose_other(self, image: ImageSource | None) -> Update:
         """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
         row = catalog.find("real-esrgan")
@@ -170,10 +185,10 @@ def build(page: gr.Blocks) -> UpscaleTab:
         queue=False,
     )
     # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
-    opened.then(None, tab.asked, None, js=PRESS_IF_ASKED)
+    opened.then(None, tab.asked, None, js=PRESS_IF_ASKED.replace("FIND_AGAIN", tab.button.find_again()))
 
     shown: list[Block] = [tab.slider, tab.facts, tab.result, tab.kind, tab.metadata, tab.download]
-    running = tab.button.connect(tab.run, tab.chosen, shown)
+    running = tab.button.connect(tab.run, tab.chosen, shown, give_again=tab.give_again, given=tab.choice)
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
 
     for choice in (tab.kind, tab.metadata):

@@ -24,6 +24,7 @@ def place_picture_field(name: str) -> PictureInput:
         label="Picture",
         height=220,
         sources=["upload", "webcam", "clipboard"],
+        webcam_options=gr.WebcamOptions(mirror=False),  # what is saved would be mirrored, not only what is shown
         buttons=["fullscreen"],
         elem_id=name,
         placeholder="Drop a picture here, paste one, or click to choose",

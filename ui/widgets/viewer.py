@@ -1,18 +1,15 @@
 """The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer/."""
 
-import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
-from gradio.utils import get_upload_folder
 
 from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid
+from ui.jobs.results import new_folder
 from ui.widgets.inputs import NoInterfaceFile
 
 VIEWER_FILES = Path(__file__).parents[1] / "static" / "viewer"
@@ -26,7 +23,6 @@ VIEWER_SCRIPTS = (
     "keys",
     "panes",
 )  # one script, in this order
-EMPTY_SECONDS = 3600  # a folder without files is one whose files were deleted, or one that is about to be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +82,7 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
 
 def tiles_folder() -> Path:
     """A new folder among the files that gradio serves."""
-    parent = Path(get_upload_folder())
-    parent.mkdir(parents=True, exist_ok=True)
-    for old in parent.glob("tiles-*"):
-        with suppress(OSError):  # one that still holds files stays
-            if time.time() - old.stat().st_mtime > EMPTY_SECONDS:
-                old.rmdir()
-    return Path(tempfile.mkdtemp(prefix="tiles-", dir=parent))
+    return new_folder("tiles")
 
 
 def _list_layers(pane: Pane) -> dict[str, Pyramid]:

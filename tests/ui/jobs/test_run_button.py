@@ -34,7 +34,7 @@ class Tab:
     def names(self, event: Update) -> dict[str, Any]:
         """What an event changes, by name."""
         button = self.button
-        names = {button.run: "run", button.cancel: "cancel", button.progress: "progress"}
+        names = {button.run_id: "run_id", button.run: "run", button.cancel: "cancel", button.progress: "progress"}
         names |= {self.result: "result", self.kept: "kept"}
         return {names[component]: value for component, value in event.items()}
 
@@ -93,8 +93,9 @@ def test_every_event_changes_only_what_it_was_promised_to() -> None:
         tab.button.connect(tab.run, [gr.Text()], [tab.kept, tab.result], kept=tab.kept, show_kept=tab.run)
     events = {event.api_name: event for event in tab.page.fns.values()}
     own = {tab.button.progress, tab.button.run, tab.button.cancel}
-    assert set(events["forget"].outputs) == {*own, tab.kept} and events["forget"].fn is not None
+    assert set(events["forget"].outputs) == {*own, tab.kept, tab.button.run_id} and events["forget"].fn is not None
     assert tab.names(events["forget"].fn())["kept"] is None
     assert set(events["run"].outputs) == set(events["run_1"].outputs) == {*own, tab.kept, tab.result}
     assert set(events["cancelled"].outputs) == own and events["run_1"].inputs == [tab.kept]
+    assert set(events["show_again"].outputs) == {*own, tab.kept, tab.result, tab.button.run_id, *events["run"].inputs}
     assert events["run"].concurrency_id == events["run_1"].concurrency_id == "compute"

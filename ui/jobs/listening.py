@@ -1,0 +1,94 @@
+"""The page's queue, which ends what nobody listens to, and outlives a connection that is lost for a while.
+
+Gradio's own ends a session's events at once when its stream breaks off, and runs those that were never listened to, as
+a POST without the GET, to their end. Here both have the same time to be heard.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from gradio.queueing import Event, Queue
+from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio.utils import LRUCache, run_coro_in_background
+
+PATIENCE_SECONDS = 20  # for which events go on that nobody listens to: a reload, or a network that changes, is shorter
+LOOK_SECONDS = 1.0  # seconds between two looks
+MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
+UNHEARD = "Nobody listened for the result, so the run was ended; ask again."
+
+
+class Inbox(asyncio.Queue[EventMessage]):
+    """The messages for a session, which knows for how many looks nobody has waited for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners = 0
+        self.unheard = 0
+
+    async def get(self) -> EventMessage:
+        self.listeners += 1
+        try:
+            return await super().get()
+        finally:
+            self.listeners -= 1
+            self.unheard = 0
+
+
+class ListeningQueue(Queue):
+    """Gradio's queue, but that events last for as long as somebody listens to them, and PATIENCE_SECONDS more.
+
+    `is_followed` says of a session whether somebody follows its run from another one.
+    """
+
+    def __init__(self, *, is_followed: Callable[[str], bool], **options: Any) -> None:
+        super().__init__(**options)
+        self._is_followed = is_followed
+        self._inboxes: LRUCache[str, Inbox] = LRUCache(MOST_SESSIONS)
+
+    def start(self) -> None:
+        super().start()  # type: ignore[no-untyped-call]
+        run_coro_in_background(self._drop_unheard)
+
+    async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        body.session_hash = body.session_hash or Event(None, self.blocks.fns[body.fn_index], request, username)._id
+        if body.session_hash not in self._inboxes:
+            self._inboxes[body.session_hash] = Inbox()
+        inbox = self._inboxes[body.session_hash]
+        inbox.unheard = 0
+        self.pending_messages_per_session[body.session_hash] = inbox
+        return await super().push(body, request, username)
+
+    def send_message(self, event: Event, event_message: EventMessage) -> None:
+        if event.session_hash in self.pending_messages_per_session:  # else it is too long ago
+            super().send_message(event, event_message)
+
+    async def clean_events(self, *, session_hash: str | None = None, event_id: str | None = None) -> None:
+        """Called where a session's stream breaks off: its messages wait, and its events go on for now."""
+        if session_hash is None:
+            await super().clean_events(event_id=event_id)
+        elif session_hash in self._inboxes:
+            self.pending_messages_per_session[session_hash] = self._inboxes[session_hash]
+
+    async def _drop_unheard(self) -> None:
+        while not self.stopped:
+            await asyncio.sleep(LOOK_SECONDS)
+            for session in {event.session_hash for event in self.event_ids_to_events.values() if event.alive}:
+                inbox = self._inboxes.get(session)
+                if inbox is None or inbox.listeners or self._is_followed(session):
+                    continue
+                inbox.unheard += 1
+                if inbox.unheard * LOOK_SECONDS >= PATIENCE_SECONDS:
+                    await self._drop(session, inbox)
+
+    async def _drop(self, session: str, inbox: Inbox) -> None:
+        """Ends the session's events; who asks for them after all is told so."""
+        dropped = [event for event in self.event_ids_to_events.values() if event.session_hash == session]
+        await super().clean_events(session_hash=session)
+        for event in dropped:
+            told = ProcessCompletedMessage(output={"error": UNHEARD}, success=False)
+            told.event_id = event._id
+            inbox.put_nowait(told)
+        self.pending_event_ids_session[session] = {event._id for event in dropped}
+        for old in self.pending_event_ids_session.keys() - self._inboxes.keys():
+            del self.pending_event_ids_session[old]

@@ -1,0 +1,138 @@
+"""The one store of what runs made: found again by an unguessable id, for as long as its files are kept.
+
+A run is in it from the click that starts it. What it shows is kept as the changes of the page's components, its files
+in folders of its own; so a page that was loaded anew shows the same, whether the run is still going or has ended.
+"""
+
+import copy
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradio.blocks import Block
+from gradio.utils import get_upload_folder
+
+KEPT_SECONDS = 3600  # how long what visitors send and are given stays on the server, from when it was last in use
+MOST_KEPT = 2000  # runs that are known at once; the oldest give way
+
+
+@dataclass(eq=False, slots=True)
+class Kept:
+    """A run, what it was given, and what it shows so far. `session` is that whose event does the work."""
+
+    id: str
+    session: str
+    inputs: dict[Block, Any] = field(default_factory=dict)
+    shown: dict[Block, tuple[int, Any]] = field(default_factory=dict)  # each change with its number
+    folders: list[Path] = field(default_factory=list)
+    followers: set[object] = field(default_factory=set)
+    begun: bool = False
+    number: int = 0  # of the newest change
+    used: float = field(default_factory=time.time)
+    ended: bool = False
+    cancelled: bool = False  # it is to end, or has
+
+    def note(self, changes: Mapping[Block, Any]) -> None:
+        """Keeps what an event changes: of each component the newest."""
+        self.number += 1
+        for block, value in changes.items():
+            self.shown[block] = self.number, copy.copy(value)  # gradio takes things out of what it is given
+
+    def since(self, number: int) -> dict[Block, Any]:
+        """Returns what changed after the change of that number."""
+        return {block: copy.copy(value) for block, (when, value) in tuple(self.shown.items()) if when > number}
+
+
+_kept: dict[str, Kept] = {}
+_filling: ContextVar[Kept | None] = ContextVar("filling", default=None)
+
+
+def reserve(session: str) -> Kept:
+    """Makes a place for a run that is about to be asked for."""
+    for old in [*_kept][: max(0, len(_kept) - MOST_KEPT + 1)]:
+        _kept.pop(old, None)
+    kept = Kept(secrets.token_urlsafe(16), session)
+    _kept[kept.id] = kept
+    return kept
+
+
+def begin(key: str, inputs: Mapping[Block, Any]) -> Kept:
+    """Returns the place for a run that begins: the reserved one; a new one for an id that was made up or used before.
+
+    `inputs` are the changes that give a page the same inputs again.
+    """
+    kept = _kept.get(key)
+    if kept is None or kept.begun:
+        kept = reserve("")
+    kept.inputs, kept.begun = dict(inputs), True
+    return kept
+
+
+def end(kept: Kept) -> None:
+    """Notes that the run has come to its end."""
+    kept.used, kept.ended = time.time(), True
+
+
+def forget(kept: Kept) -> None:
+    """Takes the run out of the store: it was ended before its end."""
+    kept.cancelled = kept.ended = True
+    _kept.pop(kept.id, None)
+
+
+def find(key: str) -> Kept | None:
+    """Returns the run of that id, going or ended; None where there is none, or its files are gone."""
+    kept = _kept.get(key) if isinstance(key, str) else None
+    if kept is None or (kept.ended and not all(folder.is_dir() for folder in kept.folders)):
+        return None
+    kept.used = time.time()
+    return kept
+
+
+@contextmanager
+def follow(kept: Kept) -> Iterator[None]:
+    """Counts as listening to the run, so that it goes on though its own session is gone."""
+    follower = object()
+    kept.followers.add(follower)
+    try:
+        yield
+    finally:
+        kept.followers.discard(follower)
+
+
+def is_followed(session: str) -> bool:
+    """Returns whether somebody follows a run of that session."""
+    return any(kept.followers for kept in tuple(_kept.values()) if kept.session == session)
+
+
+@contextmanager
+def filling(kept: Kept) -> Iterator[None]:
+    """Makes new folders the run's own."""
+    token = _filling.set(kept)
+    try:
+        yield
+    finally:
+        _filling.reset(token)
+
+
+def new_folder(kind: str = "result") -> Path:
+    """A new folder among the files that gradio serves; it is kept with the run that makes it, if one does."""
+    parent = Path(get_upload_folder())
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=parent))
+    if (kept := _filling.get()) is not None:
+        kept.folders.append(folder)
+    return folder
+
+
+def forget_old(now: float) -> dict[Path, float]:
+    """Takes runs out whose time is over; returns the folders of the others, each with when it was last in use."""
+    for kept in [*_kept.values()]:
+        if now - kept.used > KEPT_SECONDS and not kept.followers and (kept.ended or not kept.begun):
+            _kept.pop(kept.id, None)
+    return {folder: kept.used for kept in [*_kept.values()] for folder in kept.folders}

@@ -2,11 +2,14 @@
 
 import inspect
 import logging
+import re
 import threading
 import time
 from typing import Any
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse
 from gradio.block_function import BlockFunction
 
 from pipelines import environment
@@ -26,6 +29,9 @@ NOTE = (
     "others."
 )
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
+
+# What gradio's client says of arguments, in the two cases that a caller can mend.
+CALL_ERROR = re.compile(r"Parameter `(.*)` is not a valid|No value provided for required argument: (.*)")
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +58,9 @@ class Page(gr.Blocks):
         return self
 
     async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **options: Any) -> Any:
+        if len(inputs) > len(block_fn.inputs):
+            message = f"It takes at most {len(block_fn.inputs)} values, not {len(inputs)}."
+            raise gr.Error(message, print_exception=False)
         try:
             return await super().preprocess_data(block_fn, _filled(block_fn, inputs), *more, **options)
         except gr.Error:
@@ -113,6 +122,16 @@ def warm_up(page: gr.Blocks) -> None:
         threading.Thread(target=once_open, daemon=True).start()
 
 
+async def explain_call(request: Request, error: Exception) -> JSONResponse:
+    """Answers a call whose arguments do not fit with one sentence; gradio's own is HTTP 500 and a traceback."""
+    found = CALL_ERROR.match(str(error))
+    if "/call/v2/" not in request.url.path or found is None:
+        raise error
+    unknown, missing = found.groups()
+    said = f"There is no argument {unknown!r}." if unknown else f"The argument {missing!r} is missing."
+    return JSONResponse({"detail": said}, status_code=422)
+
+
 def launch_options() -> dict[str, Any]:
     """Returns what `launch` needs beyond the page itself."""
     return {
@@ -121,6 +140,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": environment.limits().file_bytes,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api"],
+        "app_kwargs": {"exception_handlers": {TypeError: explain_call}},
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],
         "js": (STATIC / "compare.js").read_text(),

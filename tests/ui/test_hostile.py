@@ -142,6 +142,13 @@ def test_a_data_address(served: str) -> None:
         return {"url": f"data:image/png;base64,{content}", "meta": {"_type": "gradio.FileData"}}
 
     assert "event: complete" in ask(served, address(base64.b64encode(SMALL).decode()), "bicubic", "x2")
+    coded = base64.b64encode(SMALL).decode()
+    in_lines = "\r\n".join(coded[at : at + 76] for at in range(0, len(coded), 76))
+    for legal in (in_lines, coded.rstrip("="), coded.replace("+", "-").replace("/", "_"), coded.replace("+", "%2B")):
+        assert "event: complete" in ask(served, address(legal), "nearest", "x2")
+    shouted = address(coded)
+    shouted["url"] = shouted["url"].replace("data:", "DATA:")
+    assert "event: complete" in ask(served, shouted, "nearest", "x2")
     assert "does not hold a file" in ask(served, address("@@@@"), "bicubic", "x2")
 
 
@@ -179,6 +186,23 @@ def test_leaving_frees_the_worker(served: str, tmp_path: Path) -> None:
     good = upload(served, "small.png", SMALL).json()[0]
     assert "event: complete" in ask(served, file_at(good), "nearest", "x2")
     assert time.monotonic() - started < PATIENCE_SECONDS + 20, "the long run takes minutes"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"model": "nearest", "scale": "x2"}, "The argument 'image' is missing."),
+        ({"image": None, "model": "nearest", "scale": "x2", "sclae": 1}, "There is no argument 'sclae'."),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told(arguments: dict[str, Any], sentence: str, served: str) -> None:
+    answer = httpx.post(f"{served}/gradio_api/call/v2/upscale", json=arguments, timeout=30)
+    assert (answer.status_code, answer.json()) == (422, {"detail": sentence})
+
+
+def test_values_beyond_the_last_argument_are_refused(served: str) -> None:
+    good = file_at(upload(served, "small.png", SMALL).json()[0])
+    assert "It takes at most 4 values, not 5." in ask(served, good, "nearest", "x2", None, "more")
 
 
 def test_calls_that_nobody_listens_to_are_dropped(narrow: str) -> None:

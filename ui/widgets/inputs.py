@@ -9,12 +9,15 @@ import binascii
 from abc import ABCMeta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
 from gradio.data_classes import FileData, ImageData, ListFiles
 
 from pipelines import environment
+
+URL_SAFE = str.maketrans("-_", "+/")
 
 
 class NoInterfaceFile(ComponentMeta):
@@ -32,7 +35,7 @@ class PictureInput(gr.Image, metaclass=NoInterfaceFile):
     def preprocess(self, payload: ImageData | None) -> Path | bytes | None:  # type: ignore[override]
         if payload is None:
             return None
-        if payload.url and payload.url.startswith("data:"):
+        if payload.url and payload.url[:5].lower() == "data:":
             return _decode_url(payload.url)
         return Path(payload.path) if payload.path else None
 
@@ -122,7 +125,9 @@ def _decode_url(url: str) -> bytes:
     most = environment.limits().file_bytes
     if len(url) * 3 // 4 > most + 1000:  # base64 takes four characters for three bytes
         raise gr.Error(f"The picture is larger than {most / environment.MEGA:g} MB, the most that can be read.")
+    # As RFC 2397 and 4648 allow: percent-encoded, in lines, of either alphabet, with or without padding.
+    text = "".join(unquote(url.partition(",")[2]).split()).rstrip("=").translate(URL_SAFE)
     try:
-        return base64.b64decode(url.partition(",")[2], validate=True)
-    except binascii.Error:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
         raise gr.Error("The data: address does not hold a file.", print_exception=False) from None

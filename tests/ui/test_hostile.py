@@ -19,7 +19,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
 from tests.support.visitor import file_at, upload
-from ui.jobs.listening import PATIENCE_SECONDS, UNHEARD
+from ui.jobs.listening import PATIENCE_SECONDS
 
 READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
 
@@ -203,19 +203,6 @@ def test_arguments_that_do_not_fit_are_told(arguments: dict[str, Any], sentence:
 def test_values_beyond_the_last_argument_are_refused(served: str) -> None:
     good = file_at(upload(served, "small.png", SMALL).json()[0])
     assert "It takes at most 4 values, not 5." in ask(served, good, "nearest", "x2", None, "more")
-
-
-def test_calls_that_nobody_listens_to_are_dropped(narrow: str) -> None:
-    """A POST without its GET: neither the one that runs nor the one that waits keeps others out; the GET says so."""
-    large = images.encode(Picture(np.zeros((2500, 2500, 3), np.float32)))
-    path = upload(narrow, "large.png", large).json()[0]
-    body = {"data": [file_at(path), "espcn", "x4"]}
-    first = httpx.post(f"{narrow}/gradio_api/call/upscale", json=body, timeout=30).json()["event_id"]
-    good = file_at(upload(narrow, "small.png", SMALL).json()[0])
-    time.sleep(PATIENCE_SECONDS + 5)
-    assert "event: complete" in ask(narrow, good, "nearest", "x2")
-    answer = httpx.get(f"{narrow}/gradio_api/call/upscale/{first}", timeout=30).text
-    assert "event: error" in answer and UNHEARD in answer
 
 
 def test_a_call_is_found_again_after_its_connection_was_lost(served: str) -> None:

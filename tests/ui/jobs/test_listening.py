@@ -1,6 +1,7 @@
 """The queue ends what nobody listens to, and nothing else."""
 
 import asyncio
+from collections.abc import Sequence
 
 import gradio as gr
 import pytest
@@ -18,7 +19,7 @@ def test_only_what_somebody_listens_to_or_follows_stays(monkeypatch: pytest.Monk
         gr.Button().click(lambda: None)
     options = {"live_updates": False, "concurrency_count": 1, "update_intervals": 1, "max_size": 9, "blocks": blocks}
 
-    async def wait() -> tuple[set[str], list[object]]:
+    async def wait() -> tuple[set[str], Sequence[object]]:
         queue = ListeningQueue(is_followed=lambda session: session == "followed", **options)
         for session in ("heard", "followed", "unheard"):
             await queue.push(PredictBodyInternal(fn_index=0, data=[], session_hash=session), None, None)

@@ -53,7 +53,17 @@ def most_kept_bytes() -> int:
 
 def most_held_bytes() -> int:
     """Returns how much of what visitors send and are given is kept, all together: UPSCALE_MAX_HELD_MEGABYTES."""
-    return int(_positive("UPSCALE_MAX_HELD_MEGABYTES", 10_000) * MEGA)
+    return int(_positive("UPSCALE_MAX_HELD_MEGABYTES", 10000) * MEGA)
+
+
+def temporary_folder() -> str | None:
+    """Returns where gradio puts its files, if that was chosen: GRADIO_TEMP_DIR, gradio's own."""
+    return os.environ.get("GRADIO_TEMP_DIR")
+
+
+def use_temporary_folder(folder: str) -> None:
+    """Has gradio put its files there, which it looks up as each component is made: sets GRADIO_TEMP_DIR."""
+    os.environ["GRADIO_TEMP_DIR"] = folder
 
 
 def queue_length() -> int:

@@ -190,7 +190,9 @@ def test_the_page_names_no_model_by_itself() -> None:
     assert [key for _, key in choices] == [model.key for model in list_offered()]
 
 
-@pytest.mark.parametrize(("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "cannot be opened")])
+@pytest.mark.parametrize(
+    ("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "is in use: choose another by PORT")]
+)
 def test_a_page_that_cannot_open_says_why(port: str, sentence: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -4,6 +4,7 @@ It lies in GRADIO_TEMP_DIR, or else among the system's temporary files, and hold
 lives: a folder of this user's whose lock is free was left behind by a process that was killed.
 """
 
+import getpass
 import os
 import shutil
 import tempfile
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipelines import environment
 from pipelines.errors import CannotWrite
 
-VARIABLE = "GRADIO_TEMP_DIR"  # where gradio puts its files, read as each component is made
+VARIABLE = "GRADIO_TEMP_DIR"
 LOCK = ".lock"
 
 
@@ -25,7 +27,7 @@ def open_own_folder() -> Iterator[Path]:
 
     Raises CannotWrite where no folder can be made.
     """
-    before = os.environ.get(VARIABLE)
+    before = environment.temporary_folder()
     try:
         parent = Path(before or tempfile.gettempdir()).absolute()
     except FileNotFoundError as error:  # no folder for temporary files can be written to
@@ -41,18 +43,18 @@ def open_own_folder() -> Iterator[Path]:
         raise CannotWrite(
             f"The page needs a folder to write to, and cannot write to {parent} ({reason}): set {VARIABLE} to another."
         ) from error
-    os.environ[VARIABLE] = str(folder)
+    environment.use_temporary_folder(str(folder))
     try:
         yield folder
     finally:
-        os.environ[VARIABLE] = before or ""
+        environment.use_temporary_folder(before or "")
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prefix() -> str:
     """Returns how the names of this user's folders begin."""
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
     return f"upscale-bench-{user}-"
 
 

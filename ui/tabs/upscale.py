@@ -1,6 +1,5 @@
 """The Upscale tab: one picture, one model, one scale."""
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,21 +13,19 @@ from gradio.blocks import Block
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import HUB_EXAMPLE, Model, Settings, Stage, check_settings
-from pipelines.enlarge import Details, enlarge
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
-from pipelines.runs import finish
 from pipelines.upscalers.loading import find_lacking, load
-from ui.examples import EXAMPLES, FIRST_RESULT, find_example
+from ui.examples import EXAMPLES, find_example
 from ui.jobs.enlarging import check_run
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.widgets import before_after, html, plans
-from ui.widgets.before_after import PLAIN_MODEL, BeforeAfter
+from ui.widgets.before_after import BeforeAfter
 from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
 from ui.widgets.picture import place_picture_field
 
@@ -164,7 +161,7 @@ class UpscaleTab:
 def build(page: gr.Blocks) -> UpscaleTab:
     """Puts the tab's components and events into the page being built."""
     with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the components are made
-        tab = _place(_make_first_result(Path(folder)))
+        tab = _place(before_after.make_first_result(Path(folder)))
     tab.model.input(
         tab.pick_model,
         [tab.model, tab.own, tab.scale],
@@ -295,13 +292,3 @@ def _fit_denoise(row: Model) -> Slider:
 
 def _list_scales(row: Model) -> list[str]:
     return [f"x{scale}" for scale in row.scales]
-
-
-def _make_first_result(folder: Path) -> BeforeAfter:
-    """The first example's result, there before anyone clicks: made beforehand, since the page opens without torch."""
-    details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
-    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(PLAIN_MODEL, details.scale)]))
-    left = folder / f"before_{PLAIN_MODEL}.png"
-    images.write(before.picture, left, metadata=False)
-    shown = f"left {PLAIN_MODEL}, right {details.model} x{details.scale}, made beforehand"
-    return BeforeAfter((str(left), str(FIRST_RESULT)), html.facts(details, shown), str(FIRST_RESULT), details.about())

@@ -1,5 +1,6 @@
 """Before and after: a picture enlarged by one model, beside what a plain method makes of it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ import gradio as gr
 import numpy as np
 
 from pipelines.catalog.rows import Model, Settings, Stage
-from pipelines.enlarge import enlarge
+from pipelines.enlarge import Details, enlarge
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
 from pipelines.report.report import colour_profile
-from pipelines.runs import Preview, Run, Step, T, watch_steps
+from pipelines.runs import Preview, Run, Step, T, finish, watch_steps
 from pipelines.upscalers.loading import load
+from ui.examples import EXAMPLES, FIRST_RESULT
 from ui.jobs import enlarging
 from ui.widgets import html
 
@@ -119,3 +121,13 @@ def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Pi
     return replace(
         picture, pixels=picture.pixels[scaled], alpha=None if picture.alpha is None else picture.alpha[scaled]
     )
+
+
+def make_first_result(folder: Path) -> BeforeAfter:
+    """Returns the first example's result for before anyone clicks: made beforehand, as the page opens without torch."""
+    details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
+    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(PLAIN_MODEL, details.scale)]))
+    left = folder / f"before_{PLAIN_MODEL}.png"
+    images.write(before.picture, left, metadata=False)
+    shown = f"left {PLAIN_MODEL}, right {details.model} x{details.scale}, made beforehand"
+    return BeforeAfter((str(left), str(FIRST_RESULT)), html.facts(details, shown), str(FIRST_RESULT), details.about())

@@ -159,7 +159,13 @@ def test_what_torch_ran_for_openvino_is_said(monkeypatch: pytest.MonkeyPatch) ->
     fill(made)
     found = Found(File("own.pth", 0), Path("own.pth"), "0" * 64, YOUR_FILE, "unpinned")
     done = finish(NetworkUpscaler(catalog.find("swift"), 2, made, (found,), 0).run(pixels, Settings()))
-    assert (done.device, done.notes) == ("cpu", ("OpenVINO does not know sin: torch ran that part",))
+    assert (done.device, done.notes) == (
+        "cpu",
+        (
+            "own.pth holds a network of another architecture than Swift: Wavy",
+            "OpenVINO does not know sin: torch ran that part",
+        ),
+    )
     np.testing.assert_allclose(done.pixels, once(made, pixels), atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import pytest
@@ -37,6 +38,8 @@ def test_only_what_somebody_listens_to_or_follows_stays(monkeypatch: pytest.Monk
         messages = [told.get_nowait() for _ in range(told.qsize())]
         return {event.session_hash for event in queue.event_ids_to_events.values()}, messages
 
-    left, messages = asyncio.run(wait())
+    # In a thread of its own: the tests' browser has a loop running in this one.
+    with ThreadPoolExecutor(1) as own:
+        left, messages = own.submit(lambda: asyncio.run(wait())).result()
     assert left == {"heard", "followed"}
     assert getattr(messages[-1], "output", None) == {"error": UNHEARD}

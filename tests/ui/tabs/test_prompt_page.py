@@ -190,7 +190,7 @@ def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
         button(page, "Enlarge").click()
         expect(state(page)).to_contain_text("Waiting for a free place.")
         first.close()
-    expect(state(page)).to_contain_text("Done in")
+    expect(state(page)).to_contain_text("Done in", timeout=60_000)
 
 
 def test_by_keyboard(page: Page, tmp_path: Path) -> None:

@@ -351,6 +351,7 @@ def test_a_new_value_keeps_the_view_and_adds_no_listener(page: Page) -> None:
     page.get_by_role("button", name="None", exact=True).click()
     expect(page.locator(".viewer")).not_to_be_visible()
     page.get_by_role("button", name="Three", exact=True).click()
+    expect(page.locator(".panes canvas")).to_have_count(3)
     assert_moved_together(page)
 
 

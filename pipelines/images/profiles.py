@@ -36,6 +36,11 @@ _D50 = np.array([0.9642, 1.0, 0.8249])
 _USUAL_GAMMA = 0.0005  # how far 1 / 2.2 may be off and still be what writers put in for sRGB
 
 
+def find_profile(picture: Picture) -> bytes | None:
+    """Returns the profile of a picture's colours: its own, or one made of what its extras say; None for plain sRGB."""
+    return picture.icc if picture.icc is not None else make_profile(picture, picture.grey)
+
+
 def make_profile(picture: Picture, grey: bool) -> bytes | None:
     """Returns the profile of what a picture's extras say of colours; None for plain sRGB, or what none can tell.
 

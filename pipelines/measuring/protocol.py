@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
+from pipelines.images.profiles import find_profile
 from pipelines.runs import Run, prefix_notes
 
 KERNEL_NAMES = tuple(resample.SHRINKING_KERNELS)
@@ -135,4 +136,4 @@ def _picture(values: Pixels8, like: Picture) -> Picture:
     """An opaque picture of (H, W, 3) uint8, or of (H, W, 1) where it is greyscale, with another one's profile."""
     pixels = _floats(values)
     colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if like.grey else pixels
-    return Picture(colours, grey=like.grey, icc=like.icc)
+    return Picture(colours, grey=like.grey, icc=find_profile(like))

@@ -14,6 +14,7 @@ import numpy as np
 from pipelines.errors import CannotWrite
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8, to_uint8
+from pipelines.images.profiles import find_profile
 from pipelines.measuring.plan import Subject
 from pipelines.measuring.protocol import flatten
 from pipelines.measuring.rows import Row
@@ -136,7 +137,7 @@ def as_shown(picture: Picture) -> Pixels8:
 
 def colour_profile(picture: Picture) -> bytes | None:
     """The picture's ICC profile where one of three channels may have it: a greyscale picture's fits none."""
-    return None if picture.grey else picture.icc
+    return None if picture.grey else find_profile(picture)
 
 
 def _stage(chain: str, number: int) -> str:

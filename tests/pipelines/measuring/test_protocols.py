@@ -6,7 +6,8 @@ from PIL import Image
 
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadPicture, BadSetting
-from pipelines.images.picture import Picture, to_uint8
+from pipelines.images.picture import Extras, Picture, to_uint8
+from pipelines.images.profiles import find_profile
 from pipelines.measuring.protocol import KERNEL_NAMES, as_scored, shrink_original, take_as_small
 from pipelines.runs import finish
 from tests.conftest import smooth
@@ -66,6 +67,14 @@ def test_16_bits_are_rounded_and_said() -> None:
     trial = finish(shrink_original(Picture(np.full((8, 8, 3), 100.6 / 255, np.float32), depth=16), 2, "area"))
     assert (trial.reference == 101).all()
     assert "16 bits a channel: scored at 8" in trial.notes
+
+
+def test_colours_that_no_profile_describes_get_one() -> None:
+    """A linear picture (PNG's gAMA of 1) stays one: what is scored and shown has that in its profile."""
+    linear = Picture(smooth(8, 8), extras=Extras(colour=(("gAMA", (100_000).to_bytes(4)),)))
+    low = finish(shrink_original(linear, 2, "area")).low
+    assert low.icc == find_profile(linear) is not None
+    assert finish(shrink_original(Picture(smooth(8, 8)), 2, "area")).low.icc is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 3)])

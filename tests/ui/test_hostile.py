@@ -65,9 +65,17 @@ def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
     ("name", "content", "sentence"),
     [
         ("code.png", b"import os\n" * 50, f"code.png {READABLE}"),
-        ("vector.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", READABLE),
-        ("vector.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", READABLE),
-        ("film.exr", b"\x76\x2f\x31\x01" + bytes(500), READABLE),
+        (
+            "vector.svg",
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+            "vector.svg is an SVG drawing, which cannot be read",
+        ),
+        (
+            "vector.png",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            "vector.png is an SVG drawing, which cannot be read",
+        ),
+        ("film.exr", b"\x76\x2f\x31\x01" + bytes(500), "film.exr is an OpenEXR image, which cannot be read"),
         ("empty.png", b"", "empty.png is empty."),
         ("cut.png", SMALL[: len(SMALL) // 2], "cut.png is damaged or cut short."),
         ("bomb.png", png(60_000, 60_000), "bomb.png is 60000 by 60000 pixels, and at most 50 megapixels can be read."),

@@ -36,9 +36,12 @@ SLOW = (
     "docs/test_extending.py",
     "docs/test_python.py",
     "pipelines/cli",
+    "pipelines/images/test_mutations.py",
+    "pipelines/images/test_tiff_hostile.py",
     "pipelines/upscalers/diffusion",
     "pipelines/upscalers/test_network.py",
     "tools",
+    "test_library.py",
     "training",
     "ui",
 )

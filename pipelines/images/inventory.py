@@ -4,7 +4,7 @@ Each format's module walks its own chunks, segments, boxes or tags and makes one
 not know is left out, and what is left out becomes a note by itself: a new chunk cannot be lost in silence.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -73,12 +73,16 @@ def describe_left_out(parts: Iterable[Part]) -> tuple[str, ...]:
     for part in parts:
         if part.fate == "left out":
             counts[part.what] = counts.get(part.what, 0) + 1
-    if not counts:
+    return note_left_out([what if number == 1 else f"{what} ({number})" for what, number in counts.items()])
+
+
+def note_left_out(named: Sequence[str]) -> tuple[str, ...]:
+    """Returns the note that lists these names of what is left out; none where there are none."""
+    if not named:
         return ()
-    named = [what if number == 1 else f"{what} ({number})" for what, number in counts.items()]
-    if len(named) > _MOST_NAMED:
-        named[_MOST_NAMED:] = [f"{len(named) - _MOST_NAMED} more"]
-    return ("left out: " + ", ".join(named),)
+    more = len(named) - _MOST_NAMED
+    listed = named if more <= 0 else [*named[:_MOST_NAMED], f"{more} more"]
+    return ("left out: " + ", ".join(listed),)
 
 
 def describe_first_of(count: int, what: str) -> tuple[str, ...]:

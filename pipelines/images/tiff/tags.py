@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from pipelines.images.inventory import note_left_out
 from pipelines.images.tiff.directories import ORIENTATION, PROFILE, SUB_DIRECTORIES, Directory
 
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)  # description, maker, resolution, date, author
@@ -23,17 +24,11 @@ _LEFT_OUT = {
     40093: "Windows' author", 40094: "Windows' keywords", 40095: "Windows' subject", 42112: "GDAL's metadata",
     42113: "GDAL's value for no data", 50341: "print matching", 50838: "ImageJ's metadata", 50839: "ImageJ's metadata",
 }  # fmt: skip
-_MOST_NAMED = 8
 
 
 def describe_left_out(directory: Directory) -> tuple[str, ...]:
     """Returns the note that names what is neither part of the pixels nor carried on; none where nothing is."""
-    named = list(dict.fromkeys(_name_left_out(directory.tags())))
-    if not named:
-        return ()
-    if len(named) > _MOST_NAMED:
-        named[_MOST_NAMED:] = [f"{len(named) - _MOST_NAMED} more"]
-    return ("left out: " + ", ".join(named),)
+    return note_left_out(list(dict.fromkeys(_name_left_out(directory.tags()))))
 
 
 def _name_left_out(tags: Iterable[int]) -> Iterable[str]:

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from gradio.block_function import BlockFunction
 
 from pipelines import environment
+from pipelines.catalog.rows import MODELS
 from ui import api
 from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import kept_files, results
@@ -22,12 +23,13 @@ from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 
 TITLE = "Upscale Bench"
-HEAD = f"<h1>{TITLE}</h1><p>Enlarge a picture with any of many upscalers, and measure which is best for it.</p>"
+HEAD = f"<h1>{TITLE}</h1><p>Upscale an image with {len(MODELS)} models – and measure which one is best for it.</p>"
 NOTE = (
     "OpenCV's networks (EDSR, ESPCN, FSRCNN, LapSRN) were trained on pictures shrunk without antialiasing; on properly "
     "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
     "others."
 )
+PAGE_SCRIPTS = ("compare.js", "choosing/page.js")  # each a function
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 
 # What gradio's client says of arguments, in the two cases that a caller can mend.
@@ -89,12 +91,12 @@ def build() -> gr.Blocks:
             with gr.Tab("Upscale", id="upscale"):
                 upscale_tab = upscale.build(page)
                 gr.Markdown(NOTE)
+            with gr.Tab("Compare", id="compare"):
+                compare.build(page)
             with gr.Tab("Chained 8x", id="chained"):
                 chained.build(page)
             with gr.Tab("Prompt", id="prompt"):
                 prompt_tab = prompt.build(page)
-            with gr.Tab("Compare", id="compare"):
-                compare.build(page)
         api.build()
         to_upscale = prompt_tab.instead.click(
             lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET_EVENT, queue=False
@@ -143,5 +145,5 @@ def launch_options() -> dict[str, Any]:
         "app_kwargs": {"exception_handlers": {TypeError: explain_call}},
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],
-        "js": (STATIC / "compare.js").read_text(),
+        "js": f"() => {{ {' '.join(f'({(STATIC / name).read_text()})();' for name in PAGE_SCRIPTS)} }}",
     }

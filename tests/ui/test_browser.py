@@ -124,20 +124,19 @@ def test_what_must_be_downloaded_is_told_first(page: Page) -> None:
 
 def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#picture").get_by_label("Remove Image").click()
-    expect(page.locator(".trouble")).to_have_text("Choose a picture first.")
+    expect(page.locator(".plan")).to_have_text("Choose an image first.")
     enlarge(page)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose an image first.")
 
 
 def test_a_text_file_named_png_is_our_sentence(page: Page, tmp_path: Path) -> None:
     (tmp_path / "<b>text.png").write_text("print('no picture')\n" * 9)
-    page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "<b>text.png")
-    expect(page.locator(".trouble")).to_contain_text("is not a picture in a format that can be read")
+    expect(page.locator("#picture .said")).to_contain_text("is not a picture in a format that can be read")
 
 
 def test_a_tiff_is_shown_and_enlarged(page: Page, tmp_path: Path) -> None:
-    """No browser shows one, so the page shows it as a PNG."""
+    """No browser shows one, so the server draws a preview."""
     Image.fromarray(to_uint8(smooth(20, 30))).save(tmp_path / "small.tif")
     give(page, tmp_path / "small.tif")
     expect(page.locator(".plan")).to_contain_text("30 × 20")

@@ -105,7 +105,7 @@ def test_what_is_no_upload_is_told_so(picture: Any, served: str) -> None:
 
 
 def test_too_few_inputs_are_told_so(served: str) -> None:
-    assert "Choose a picture first." in ask(served, None) or MALFORMED in ask(served, None)
+    assert "Choose an image first." in ask(served, None) or MALFORMED in ask(served, None)
 
 
 @pytest.mark.parametrize("name", ["upscale", "convert_result", "run"])
@@ -128,7 +128,7 @@ def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
 @pytest.mark.parametrize(
     ("picture", "model", "scale", "sentence"),
     [
-        (None, "bicubic", "x2", "Choose a picture first."),
+        (None, "bicubic", "x2", "Choose an image first."),
         ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
         ("good", ["bicubic"], "x2", "There is no model"),
         ("good", None, "x2", "There is no model 'None'"),

@@ -18,6 +18,7 @@ from pipelines.report.report import Report
 from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
 from ui.jobs import gpu
+from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import REPORT_FILE, Comparison, announce
 from ui.widgets.viewer import tiles_folder
 
@@ -35,7 +36,9 @@ GOOD_CHAINS = {
 def check_sources(sources: Sequence[ImageSource]) -> None:
     """Raises BadPicture or BadSetting where there is no picture, or more than are compared here at once."""
     if not sources:
-        raise BadPicture("Choose a picture first.")
+        raise BadPicture("Choose an image first.")
+    for source in sources:
+        check_here(source)
     if len(sources) > (most := environment.most_pictures()):
         raise BadSetting(f"At most {most} pictures can be compared at once here, not {len(sources)}.")
 

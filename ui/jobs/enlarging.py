@@ -15,6 +15,7 @@ from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run
 from pipelines.upscalers.loading import fetch
 from ui.jobs import gpu
+from ui.jobs.choosing import check_here
 
 LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
@@ -24,7 +25,8 @@ def open_picture(source: ImageSource | None, stages: Sequence[Stage], settings: 
     here.
     """
     if source is None:
-        raise BadPicture("Choose a picture first.")
+        raise BadPicture("Choose an image first.")
+    check_here(source)
     check_stages(stages, settings or Settings())
     estimates.plan_run(source, stages)
     return images.read(source, math.prod(stage.scale for stage in stages))

@@ -28,8 +28,8 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html, plans, results
 from ui.widgets.growing_table import GrowingTable
-from ui.widgets.inputs import Dropdown, PictureInput
-from ui.widgets.picture import place_picture_field
+from ui.widgets.inputs import Dropdown
+from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.viewer import View, Viewer
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
@@ -48,7 +48,7 @@ ABOUT_SCORES = (
 class ChainedTab:
     """The tab's components, and what its events change of them."""
 
-    picture: PictureInput
+    picture: PictureField
     first: Dropdown
     second: Dropdown
     scored: gr.Checkbox
@@ -174,7 +174,7 @@ def describe_plan(source: ImageSource | None, first: str, second: str, scored: b
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
-            raise BadPicture("Choose a picture first.")
+            raise BadPicture("Choose an image first.")
         if scored:
             return _plan_to_measure(source, first, second)
         return _plan_to_enlarge(source, first, second)

@@ -25,8 +25,8 @@ from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
-from ui.widgets.inputs import Dropdown, PictureInput
-from ui.widgets.picture import place_picture_field
+from ui.widgets.inputs import Dropdown
+from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.steering import STEERING_SETTINGS, Steering, place_advanced, place_creative, place_prompt, tile_choices
 
 ABOUT_RESULT = (
@@ -42,7 +42,7 @@ LOCK_SEED = "() => true"
 class PromptTab:
     """The tab's components, and what its events change of them."""
 
-    picture: PictureInput
+    picture: PictureField
     model: Dropdown
     steering: Steering
     plan: gr.HTML
@@ -219,7 +219,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     try:
         if source is None:
-            raise BadPicture("Choose a picture first.")
+            raise BadPicture("Choose an image first.")
         row, settings = _model_and_settings(model, *steering)
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]

@@ -26,8 +26,8 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.widgets import before_after, html, plans
 from ui.widgets.before_after import BeforeAfter
-from ui.widgets.inputs import Dropdown, PictureInput, Radio, ResultFile, Slider
-from ui.widgets.picture import place_picture_field
+from ui.widgets.inputs import Dropdown, Radio, ResultFile, Slider
+from ui.widgets.picture import PictureField, place_picture_field
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
 URL_STATE = ("model", "scale", "example")  # what the page's URL may ask for
@@ -46,7 +46,7 @@ DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is loss
 class UpscaleTab:
     """The tab's components, and what its events change of them."""
 
-    picture: PictureInput
+    picture: PictureField
     model: Dropdown
     scale: Radio
     denoise: Slider
@@ -244,7 +244,7 @@ def load_first_model() -> None:
 def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     if image is None:
-        return html.problem("Choose a picture first.")
+        return html.problem("Choose an image first.")
     try:
         row, settings = _model_and_settings(model, own, denoise)
         factor = catalog.parse_scale(scale)

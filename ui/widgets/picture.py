@@ -1,39 +1,98 @@
-"""The field for one picture with the examples below it, the same on every tab that takes one."""
+"""The fields for images with the examples below them, the same on every tab: one image, or several.
 
-import tempfile
-from collections.abc import Iterator
+Chosen by a click, dropped or pasted anywhere on the page; static/choosing/ draws them in the browser.
+"""
+
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData, GradioModel, GradioRootModel
 
+from pipelines import environment
 from pipelines.errors import UpscaleError
-from pipelines.images import door as images
-from pipelines.images.door import ImageSource
 from ui.examples import EXAMPLES, STATIC, find_example
+from ui.jobs import choosing
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html
-from ui.widgets.inputs import PictureInput
+from ui.widgets.inputs import NoInterfaceFile
+
+FIELD_FILES = STATIC / "choosing"
 
 
-def place_picture_field(name: str) -> PictureInput:
+class Chosen(GradioModel):
+    """An image in a field: its file, its size to read, whether it is an example, which gives way to the first own, and
+    the URL of what is shown in its place where a browser cannot show it.
+    """
+
+    file: FileData
+    about: str = ""
+    example: bool = False
+    shown: str | None = None
+
+
+class ChosenImages(GradioRootModel):
+    """The images of a field. A list for one as well: gradio turns a field's None into an empty text."""
+
+    root: list[Chosen]
+
+
+class PictureField(gr.HTML, metaclass=NoInterfaceFile):
+    """A field for one image, that gives the path of its file; an event sets it to a path, or to None."""
+
+    data_model = ChosenImages
+    several = False
+
+    def __init__(self, value: Any = None, **options: Any) -> None:
+        own: dict[str, Any] = {
+            "html_template": (FIELD_FILES / "field.html").read_text(),
+            "css_template": (FIELD_FILES / "field.css").read_text(),
+            "js_on_load": (FIELD_FILES / "field.js").read_text(),
+            "apply_default_css": False,
+            "several": self.several,
+            "most": environment.limits().file_bytes,
+            "server_functions": [choosing.look_at_image, choosing.inspect_image, choosing.keep_images],
+        }
+        super().__init__(value, **options | own)  # an event's update makes it anew with all of them as options
+
+    def preprocess(self, payload: ChosenImages | None) -> Path | None:  # type: ignore[override]
+        return next(iter(_list_paths(payload)), None)
+
+    def postprocess(self, value: str | Path | None) -> ChosenImages:  # type: ignore[override]
+        return _describe([] if value is None else [value])
+
+
+class PicturesField(PictureField):
+    """A field for several images, that gives the paths of their files; an event sets it to a list of paths."""
+
+    several = True
+
+    def preprocess(self, payload: ChosenImages | None) -> list[Path]:  # type: ignore[override]
+        return _list_paths(payload)
+
+    def postprocess(self, value: Sequence[str | Path] | None) -> ChosenImages:  # type: ignore[override]
+        return _describe(value or [])
+
+
+def place_picture_field(name: str) -> PictureField:
     """Puts the field into the page being built; it holds the first example. `name` is its id there."""
-    picture = PictureInput(
-        value=str(EXAMPLES[0].path),
-        label="Picture",
-        height=220,
-        sources=["upload", "webcam", "clipboard"],
-        webcam_options=gr.WebcamOptions(mirror=False),  # what is saved would be mirrored, not only what is shown
-        buttons=["fullscreen"],
-        elem_id=name,
-        placeholder="Drop a picture here, paste one, or click to choose",
-        alt_text="The picture to enlarge",
-    )
-    examples = gr.HTML(html.example_buttons(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
-    examples.click(_pick_example, None, picture, **QUIET_EVENT, queue=False)
-    picture.upload(_make_viewable, picture, picture, **QUIET_EVENT, concurrency_id="files")
-    return picture
+    field = PictureField(str(EXAMPLES[0].path), elem_id=name)
+    _place_examples().click(_pick_example, None, field, **QUIET_EVENT, queue=False)
+    return field
+
+
+def place_pictures_field(name: str) -> PicturesField:
+    """Puts a field for several images into the page being built; it holds the first example. `name` is its id there."""
+    field = PicturesField([str(EXAMPLES[0].path)], elem_id=name)
+    _place_examples().click(_pick_example_alone, None, field, **QUIET_EVENT, queue=False)
+    return field
+
+
+def _place_examples() -> gr.HTML:
+    buttons = f'<p class="try">or try one of these</p>{html.example_buttons(EXAMPLES)}'
+    return gr.HTML(buttons, js_on_load=(STATIC / "examples.js").read_text())
 
 
 def _pick_example(event: gr.EventData) -> str:
@@ -41,14 +100,20 @@ def _pick_example(event: gr.EventData) -> str:
     return str((find_example(event.example) or EXAMPLES[0]).path)
 
 
-def _make_viewable(image: ImageSource | None) -> Iterator[Any]:
-    """A TIFF as a PNG of the same pixels, depth and metadata, since no browser shows a TIFF; all others stay."""
-    if isinstance(image, Path) and image.suffix.lower() in (".tif", ".tiff"):
-        with suppress(UpscaleError), tempfile.TemporaryDirectory() as folder:
-            picture = images.read(image)
-            if not picture.notes:  # what reading changes is to be said with the result, so the file itself is kept
-                path = Path(folder) / image.with_suffix(".png").name
-                images.write(picture, path)
-                yield str(path)
-                return
-    yield gr.skip()
+def _pick_example_alone(event: gr.EventData) -> list[str]:
+    return [_pick_example(event)]
+
+
+def _list_paths(payload: ChosenImages | None) -> list[Path]:
+    return [Path(each.file.path) for each in payload.root] if payload else []
+
+
+def _describe(paths: Sequence[str | Path]) -> ChosenImages:
+    chosen = []
+    for path in map(Path, paths):
+        about = ""
+        with suppress(UpscaleError):  # what is wrong with it, the plan says
+            about = choosing.describe_size(path)
+        example = path in [each.path for each in EXAMPLES]
+        chosen.append(Chosen(file=FileData(path=str(path), orig_name=path.name), about=about, example=example))
+    return ChosenImages(root=chosen)

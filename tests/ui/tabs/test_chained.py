@@ -49,7 +49,7 @@ def test_transparency_and_16_bits_survive(client: Client, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("given", "first", "second", "sentence"),
     [
-        (None, "bicubic", "bicubic", "Choose a picture first."),
+        (None, "bicubic", "bicubic", "Choose an image first."),
         ("small", "bicubik", "bicubic", "There is no model 'bicubik'; did you mean bicubic?"),
         ("small", "bicubic", None, "There is no model 'None'"),
         ("large", "bicubic", "bicubic", "at most 128 megapixels can be made"),
@@ -210,10 +210,10 @@ def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
 
 def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#chained-picture").get_by_label("Remove Image").click()
-    expect(plan(page)).to_have_text("Choose a picture first.")
+    expect(plan(page)).to_have_text("Choose an image first.")
     button(page, "Run").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
-    expect(state(page)).to_contain_text("Choose a picture first.")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose an image first.")
+    expect(state(page)).to_contain_text("Choose an image first.")
 
 
 def test_a_picture_under_8_pixels_can_only_be_enlarged(page: Page, tmp_path: Path) -> None:

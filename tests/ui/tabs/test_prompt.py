@@ -146,12 +146,12 @@ def test_nonsense_is_one_sentence_before_and_in_a_run(
 
 
 def test_no_picture_is_our_sentence(tab: PromptTab) -> None:
-    assert "Choose a picture first." in prompt.describe_plan(None, "painted", *STEERING)
+    assert "Choose an image first." in prompt.describe_plan(None, "painted", *STEERING)
     events = run(tab, None, "painted", *STEERING, True)
     first, last = next(events), next(events)
-    assert "Choose a picture first." in last["progress"] and last["run"].interactive
+    assert "Choose an image first." in last["progress"] and last["run"].interactive
     assert not first["instead"].visible and "instead" not in last
-    with pytest.raises(gr.Error, match=r"^'Choose a picture first\.'$"):
+    with pytest.raises(gr.Error, match=r"^'Choose an image first\.'$"):
         next(events)
 
 
@@ -323,7 +323,7 @@ def test_a_served_page_answers_by_name(served: str, small: Path, tmp_path: Path)
     for given, sentence in (
         ({"image": handle_file(small)}, "cannot be had: HF_HUB_OFFLINE is set"),
         ({"image": handle_file(small), "seed": "abc"}, "The seed is a whole number from 0 to 4294967295, not abc."),
-        ({"image": None}, "Choose a picture first."),
+        ({"image": None}, "Choose an image first."),
     ):
         with pytest.raises(AppError) as error:
             client.predict(**given, api_name="/prompt")

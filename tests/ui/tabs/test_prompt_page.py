@@ -169,9 +169,9 @@ def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -
 
 def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#prompt-picture").get_by_label("Remove Image").click()
-    expect(plan(page)).to_have_text("Choose a picture first.")
+    expect(plan(page)).to_have_text("Choose an image first.")
     button(page, "Enlarge").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose a picture first.")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose an image first.")
     expect(button(page, "Enlarge")).to_be_enabled()
 
 

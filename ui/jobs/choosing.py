@@ -1,0 +1,123 @@
+"""What the server says of an image as soon as it is chosen, and that it stays for as long as a page shows it.
+
+A field's script calls these functions; what it sends may be anything, so only files that visitors sent are looked at.
+"""
+
+import logging
+import os
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from pipelines.errors import BadPicture, UpscaleError
+from pipelines.images import door as images
+from pipelines.images.door import ImageSource, Picture
+from pipelines.machine import available_memory
+from pipelines.runs import finish
+from ui.jobs.results import new_folder
+
+PREVIEW_SIDE = 1600  # pixels of the longest side of what is drawn here because a browser cannot
+DECODING_BYTES = 28  # of memory for each pixel, while an image is decoded
+WAIT_SECONDS = 5  # for another image's decoding; after that the run will tell what is wrong
+GONE = "The image is no longer on the server. Choose it again."
+
+_decoding = threading.Lock()  # one image at a time: each may take more than a gigabyte
+
+log = logging.getLogger(__name__)
+
+
+def look_at_image(data: Any) -> dict[str, str]:
+    """Returns the image's size to read as "about", or what is wrong with the file as "problem", by its header alone."""
+    path = _find_own(data)
+    if path is None:
+        return {"problem": GONE}
+    try:
+        return {"about": describe_size(path)}
+    except UpscaleError as error:
+        return {"problem": str(error)}
+
+
+def inspect_image(data: Any) -> dict[str, str]:
+    """Decodes the image; returns what is wrong with it as "problem" or what to know of it as "note".
+
+    Where "preview" is asked for, a file that any browser shows is made, and its path returned under that name. Returns
+    nothing where there is no time or no memory to decode it now.
+    """
+    path = _find_own(data)
+    if path is None:
+        return {"problem": GONE}
+    if not _decoding.acquire(timeout=WAIT_SECONDS):
+        return {}
+    try:
+        width, height = images.read_size(path)
+        if width * height * DECODING_BYTES > available_memory():
+            return {}
+        picture = images.read(path)
+        told = {"note": f"Note: {'; '.join(picture.notes)}."} if picture.notes else {}
+        return told | ({"preview": str(_write_preview(picture))} if data.get("preview") else {})
+    except BadPicture as error:
+        return {"problem": str(error)}
+    except Exception:  # what it is, a run will say
+        log.debug("an image cannot be inspected", exc_info=True)
+        return {}
+    finally:
+        _decoding.release()
+
+
+def keep_images(data: Any) -> dict[str, list[str]]:
+    """Has these images stay for their whole time anew; returns under "missing" the paths of those that are gone."""
+    paths = data.get("paths") if isinstance(data, dict) else None
+    missing = []
+    for name in paths if isinstance(paths, list) else []:
+        path = _find_own({"path": name})
+        if path is None:
+            missing.append(str(name))
+            continue
+        folder = _folder()
+        with suppress(OSError):
+            os.utime(folder / path.relative_to(folder).parts[0])  # what the sweeping looks at
+    return {"missing": missing}
+
+
+def check_here(source: ImageSource) -> None:
+    """Raises BadPicture where the image was sent so long ago that the server has deleted it."""
+    if isinstance(source, Path) and not source.exists():
+        raise BadPicture(GONE)
+
+
+def describe_size(path: Path) -> str:
+    """Returns the image's width and height to read. Raises BadPicture as `images.read_size`."""
+    width, height = images.read_size(path)
+    return f"{width} × {height}"
+
+
+def _find_own(data: Any) -> Path | None:
+    """Returns the file that the data name, if it is one of those that visitors sent and still here."""
+    name = data.get("path") if isinstance(data, dict) else None
+    if not isinstance(name, str) or "\0" in name:
+        return None
+    path = Path(name).resolve()
+    return path if path.is_relative_to(_folder()) and path.is_file() else None
+
+
+def _folder() -> Path:
+    return Path(get_upload_folder()).resolve()
+
+
+def _write_preview(picture: Picture) -> Path:
+    """The image as a PNG of at most PREVIEW_SIDE pixels a side: shrunk by a whole number, the rest cut off."""
+    height, width, _ = picture.pixels.shape
+    by = -(-max(height, width) // PREVIEW_SIDE)
+    by = min(by, height, width)
+    if by > 1:
+        inner = slice(0, height - height % by), slice(0, width - width % by)
+        alpha = None if picture.alpha is None else finish(images.shrink(picture.alpha[inner][..., None], by, "area"))
+        pixels = finish(images.shrink(picture.pixels[inner], by, "area"))
+        picture = replace(picture, pixels=pixels, alpha=None if alpha is None else alpha[..., 0], depth=8)
+    path = new_folder("preview") / "preview.png"
+    images.write(picture, path, metadata=False)
+    return path

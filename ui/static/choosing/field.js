@@ -1,0 +1,184 @@
+// The field for one image or several: chosen by a click, dropped or pasted anywhere on the page (see page.js), shown at
+// once, looked at by the server, and kept there for as long as this page shows them.
+const KEEP_EVERY = 10 * 60 * 1000; // milliseconds between two times that the server is told what is still shown
+const READABLE = "image/*,.heic,.heif,.avif,.tif,.tiff";
+const GONE = "The image is no longer on the server. Choose it again.";
+
+const field = element.querySelector(".image-field");
+const find = (selector) => field.querySelector(selector);
+const [input, image, thumbs, remove, about, said] = ["input", "label > img", ".thumbs", ".place > .remove", ".about", ".said"].map(find);
+const several = props.several;
+const sent = new Map(); // the server's path to the file in this browser and its URL here
+let latest = 0; // the newest choice; an earlier one that comes late is dropped
+let busy = 0;
+
+const items = () => props.value || [];
+const put = (list) => {
+    props.value = list;
+    draw();
+};
+const tell = (text, trouble = false) => {
+    said.textContent = text;
+    said.classList.toggle("trouble", trouble);
+};
+const sourceOf = ({ file, shown }) => shown ?? sent.get(file.path)?.url ?? file.url;
+const nameOf = ({ file }) => file.orig_name ?? file.path.split("/").at(-1);
+
+const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
+const tooLarge = (file) =>
+    file.size > props.most && `${file.name} has ${megabytes(file.size)} MB, the limit is ${props.most / 1e6} MB.`;
+
+// Of what a browser cannot show the server draws a preview: null where it cannot either.
+const drawThere = async ({ path, url }) => {
+    const { preview, problem } = await server.inspect_image({ path, preview: true });
+    return { shown: preview ? url.replace(path, preview) : null, problem };
+};
+const canShow = (url) =>
+    new Promise((resolve) => {
+        const trial = new Image();
+        trial.onload = () => resolve(true);
+        trial.onerror = () => resolve(false);
+        trial.src = url;
+    });
+
+const show = (picture, item) => {
+    picture.onerror = async () => {
+        picture.onerror = null;
+        item.shown = (await drawThere(item.file)).shown;
+        if (item.shown) picture.src = item.shown;
+    };
+    if (picture.getAttribute("src") !== sourceOf(item)) picture.src = sourceOf(item);
+    picture.alt = nameOf(item);
+};
+
+const makeThumb = (item) => {
+    const [row, picture, button, name] = ["li", "img", "button", "span"].map((tag) => document.createElement(tag));
+    show(picture, item);
+    Object.assign(button, { type: "button", className: "remove", textContent: "✕", title: "Remove" });
+    button.setAttribute("aria-label", `Remove ${nameOf(item)}`);
+    button.addEventListener("click", () => {
+        put(items().filter((other) => other.file.path !== item.file.path));
+        input.focus();
+    });
+    name.textContent = name.title = `${nameOf(item)}${item.about ? ` · ${item.about}` : ""}`;
+    row.append(picture, button, name);
+    return row;
+};
+
+const draw = () => {
+    const list = items();
+    const filled = list.length > 0;
+    field.classList.toggle("filled", filled || (busy > 0 && !several));
+    field.classList.toggle("busy", busy > 0);
+    const call = several ? (filled ? "Add images" : "Choose images") : "Choose an image";
+    find(".call strong").textContent = call;
+    input.setAttribute("aria-label", filled && !several && !list[0].example ? "Replace the image" : call);
+    for (const path of sent.keys()) if (!list.some((item) => item.file.path === path)) forget(path);
+    if (several) {
+        thumbs.hidden = !filled;
+        thumbs.replaceChildren(...list.map(makeThumb));
+        return;
+    }
+    image.hidden = !filled && !busy;
+    field.classList.toggle("example", filled && !busy && list[0].example);
+    remove.hidden = about.hidden = !filled;
+    find(".replace").hidden = !filled || list[0].example;
+    if (!filled) return;
+    if (!busy) show(image, list[0]);
+    about.textContent = [nameOf(list[0]), list[0].about].filter(Boolean).join(" · ");
+};
+const forget = (path) => {
+    URL.revokeObjectURL(sent.get(path).url);
+    sent.delete(path);
+};
+
+// Sends a file and returns it as an item of the value; says what is wrong with one that is none, and returns null.
+const send = async (file) => {
+    const heavy = tooLarge(file);
+    if (heavy) return tell(heavy, true);
+    let sentTo;
+    try {
+        sentTo = await upload(file);
+    } catch {
+        return tell(`${file.name} could not be sent. Check the connection and try again.`, true);
+    }
+    const { problem, about } = await server.look_at_image({ path: sentTo.path, name: file.name });
+    if (problem) return tell(problem, true);
+    const [path, url] = [sentTo.path, URL.createObjectURL(file)];
+    const drawn = (await canShow(url)) ? { shown: null } : await drawThere(sentTo);
+    if (drawn.problem) return tell(drawn.problem, true);
+    sent.set(path, { file, url });
+    const meta = { _type: "gradio.FileData" };
+    const data = { path, url: sentTo.url, orig_name: file.name, size: file.size, meta };
+    return { file: data, about, example: false, shown: drawn.shown };
+};
+
+const take = async (files) => {
+    const turn = ++latest;
+    const chosen = several ? files : files.slice(0, 1);
+    tell(files.length > chosen.length ? `One image at a time here: ${chosen[0].name} is used.` : "");
+    busy += 1;
+    const early = several ? null : URL.createObjectURL(chosen[0]);
+    if (early) Object.assign(image, { onerror: null, src: early, alt: chosen[0].name });
+    draw();
+    const arrived = [];
+    for (const file of chosen) {
+        const item = await send(file);
+        if (item) arrived.push(item);
+    }
+    busy -= 1;
+    if (early) URL.revokeObjectURL(early);
+    if (!several && turn !== latest) return draw();
+    if (!arrived.length) return draw();
+    put([...(several ? items().filter((item) => !item.example) : []), ...arrived]);
+    announce(arrived.at(-1));
+    for (const item of arrived) await inspect(item);
+};
+
+// The pixels are decoded once, so that damage is told now and not after a click.
+const inspect = async (item) => {
+    const { problem, note } = await server.inspect_image({ path: item.file.path, preview: false });
+    if (!items().some((other) => other.file.path === item.file.path)) return;
+    if (problem) put(items().filter((other) => other.file.path !== item.file.path));
+    if (problem || note) tell(problem ?? note, Boolean(problem));
+};
+
+const announce = (item) => {
+    const detail = { url: item ? sourceOf(item) : null, path: item?.file.path ?? null };
+    field.dispatchEvent(new CustomEvent("image-chosen", { bubbles: true, detail }));
+};
+
+const keep = async () => {
+    const paths = items().map((item) => item.file.path);
+    if (!paths.length) return;
+    const { missing } = await server.keep_images({ paths });
+    for (const path of missing ?? []) {
+        const again = sent.has(path) ? await send(sent.get(path).file) : null;
+        const at = items().findIndex((item) => item.file.path === path);
+        if (at >= 0) put(items().toSpliced(at, 1, ...(again ? [again] : [])));
+        if (at >= 0 && !again) tell(GONE, true);
+    }
+};
+
+field.classList.toggle("several", several);
+Object.assign(input, { accept: READABLE, multiple: several });
+input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = ""; // the same file can be chosen again
+    if (files.length) take(files);
+});
+field.addEventListener("give-files", ({ detail }) => take(detail));
+remove.addEventListener("click", () => {
+    latest += 1;
+    tell("");
+    put([]);
+    announce(null);
+    input.focus();
+});
+watch("value", () => {
+    tell("");
+    draw();
+});
+setInterval(keep, KEEP_EVERY);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && keep());
+draw();

@@ -15,7 +15,7 @@ from gradio import events
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
 from pipelines.images.door import ImageSource
-from pipelines.measuring.run import CHAINED_8X, KERNEL_NAMES, PROTOCOLS
+from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
@@ -79,7 +79,7 @@ def build() -> None:
             Radio([each.key for each in PROTOCOLS], value=compare.FIRST_PROTOCOL, label="Protocol", visible=False),
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
             Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
-            Dropdown(list(KERNEL_NAMES), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
+            Dropdown(list(OFFERED_KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
             Dropdown(compare.list_chains(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
         ],
         gr.JSON(label="report", visible=False),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
+from pipelines.measuring.kernels import check_kernel
 from pipelines.measuring.plan import MOST_REPEATS
 
 
@@ -72,3 +73,12 @@ def parse_repeats(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_REPEATS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_REPEATS}.")
     return int(text)
+
+
+def parse_kernel(text: str) -> str:
+    """Reads a kernel, and the quality of a JPEG after it: KERNEL or KERNEL+jpeg75."""
+    try:
+        check_kernel(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

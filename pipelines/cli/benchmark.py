@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from pipelines import files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
+from pipelines.cli.benchmark_text import describe_row, name_row, print_summary, say
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.measuring.kernels import KERNEL_NAMES
 from pipelines.measuring.plan import MOST_REPEATS, REPEATS
-from pipelines.measuring.protocol import KERNEL_NAMES
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
 from pipelines.phrasing import printable_name
 
 if TYPE_CHECKING:
-    from pipelines.measuring.run import Judges, Metric, Plan, Row, Subject
+    from pipelines.measuring.run import Judges, Plan, Row, Subject
     from pipelines.report.report import Compared, Report
     from pipelines.runs import Step
 
@@ -64,7 +65,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY:SCALE,KEY:SCALE",
         help="a chain to measure; may be given several times; default none",
     )
-    add("--kernel", choices=KERNEL_NAMES, help=f"how to shrink; default {KERNEL_NAMES[0]}")
+    add(
+        "--kernel",
+        type=arguments.parse_kernel,
+        metavar="KERNEL[+jpegQ]",
+        help=f"how to shrink: {', '.join(KERNEL_NAMES)}, and if wanted the quality (1 to 100) of the JPEG that the "
+        f"small image is then stored in, such as bicubic+jpeg75; default {KERNEL_NAMES[0]}",
+    )
     add(
         "--repeats",
         type=arguments.parse_repeats,
@@ -104,7 +111,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     for line in benchmark.describe_passed_over(others):
         print(line)
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
-    _print_summary(report)
+    print_summary(report)
     if all(row.error for row in report.rows):
         raise UpscaleError(benchmark.conclude(report.rows).verdict)
 
@@ -153,7 +160,7 @@ def _measured(
                 return
             if path:
                 options.cancelled = f"Cancelled; what is done is in {path}, and the same command goes on from there."
-            _say(_line(step.row))
+            say(describe_row(step.row))
             if options.html:
                 outputs.keep(step)
 
@@ -177,7 +184,7 @@ def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
     stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
     for stage in stages:
         if stage.weights is not None and weights.find(stage.weights) is None:
-            _say(f"{stage.key} x{stage.scale} is not here: asking for {format_download(stage.weights.size)}")
+            say(f"{stage.key} x{stage.scale} is not here: asking for {format_download(stage.weights.size)}")
 
 
 def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Judges":
@@ -189,7 +196,7 @@ def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Jud
     if not options.lpips:
         return load_judges()
     if lacking := find_missing_files("lpips"):
-        _say(f"lpips is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
+        say(f"lpips is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
     return finish(fetch_judges(["lpips"]), show)
 
 
@@ -219,7 +226,7 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     differing = 0
     for each in reports.compare_reports(earlier, again):
         differing += bool(each.reasons)
-        print(f"{_name(each.row)}  {_compared(each)}")
+        print(f"{name_row(each.row)}  {_compared(each)}")
     print(f"{len(earlier.rows) - differing} of {len(earlier.rows)} rows have the same scores.")
     if differing:
         raise UpscaleError(f"{differing} of {len(earlier.rows)} rows are not the same as in {options.repeat.name}.")
@@ -234,58 +241,3 @@ def _compared(each: "Compared") -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.6g}"
-
-
-# --- what is printed ----------------------------------------------------------------------------------------------
-
-
-def _say(line: str) -> None:
-    """Prints a line beside the progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line)
-
-
-def _name(row: "Row") -> str:
-    return f"{printable_name(Path(row.image))}  {row.model} x{row.scale}"
-
-
-def _line(row: "Row") -> str:
-    """A finished row."""
-    from pipelines.measuring.run import score_of
-    from pipelines.phrasing import format_duration
-
-    if row.error:
-        return f"{_name(row)}  failed: {row.error}"
-    scores = [_score(metric, score_of(row, metric.key)) for metric in _printed()]
-    return "  ".join([_name(row), *filter(None, scores), format_duration(row.seconds or 0)])
-
-
-def _print_summary(report: "Report") -> None:
-    """Prints, over several pictures, the mean scores of each contender with their intervals; always the verdict."""
-    from pipelines.measuring.run import conclude
-
-    found = conclude(report.rows)
-    if len({row.picture for row in report.rows}) > 1:
-        for entry in found.compared:
-            means = [(metric, entry.metrics[metric.key]) for metric in _printed()]
-            texts = [_score(metric, each.mean, each.low, each.high) for metric, each in means]
-            if entry.n:
-                print(f"mean of {entry.metrics['psnr_y'].n}  {entry.model}  " + "  ".join(filter(None, texts)))
-    print(found.verdict)
-
-
-def _printed() -> list["Metric"]:
-    from pipelines.measuring.run import METRICS
-
-    return [metric for metric in METRICS if metric.key in ("psnr_y", "ssim_y", "lpips", "consistency_psnr")]
-
-
-def _score(metric: "Metric", mean: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A value as it is printed, its 95 % interval behind it; nothing for none."""
-    from pipelines.phrasing import format_number
-
-    if mean is None:
-        return ""
-    interval = "" if low is None else f" [{format_number(low, metric.digits)}, {format_number(high, metric.digits)}]"
-    return f"{metric.name} {format_number(mean, metric.digits)}{interval} {metric.unit}".rstrip()

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.errors import BadPicture, BadSetting
+from pipelines.errors import BadPicture
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.images.profiles import find_profile
+from pipelines.measuring.kernels import parse_kernel, store_as_jpeg
 from pipelines.runs import Run, prefix_notes
 
-KERNEL_NAMES = tuple(resample.SHRINKING_KERNELS)
 BACKGROUND = 1.0  # white: what transparent pictures lie on, mostly
 
 
@@ -66,12 +66,12 @@ class Protocol:
 
 
 def shrink_original(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
-    """Crops the picture to a multiple of the scale, and shrinks it by the scale with the kernel.
+    """Crops the picture to a multiple of the scale, and shrinks it by the scale with the kernel (kernels.py).
 
     First it is laid over white where it has transparency, and rounded to 8 bits where it has more: scores are of 8-bit
-    colours. Raises BadPicture where it is smaller than the scale.
+    colours. Raises BadPicture where it is smaller than the scale, BadSetting for a kernel that there is not.
     """
-    check_kernel(kernel)
+    by = parse_kernel(kernel)
     height, width, _ = picture.pixels.shape
     check_size(width, height, scale)
     rows, columns = height // scale * scale, width // scale * scale
@@ -79,8 +79,11 @@ def shrink_original(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     if (rows, columns) != (height, width):
         notes.append(f"cropped from {width} x {height} to {columns} x {rows}, a multiple of {scale}")
     reference = to_uint8(flatten(picture)[:rows, :columns])
-    shrunk = yield from prefix_notes(resample.shrink(_floats(reference), scale, kernel), f"shrinking by {scale}, ")
-    low = _picture(to_uint8(shrunk), picture)
+    shrunk = yield from prefix_notes(
+        resample.shrink(_floats(reference), scale, by.resampling), f"shrinking by {scale}, "
+    )
+    small = to_uint8(shrunk)
+    low = _picture(small if by.quality is None else store_as_jpeg(small, by.quality), picture)
     return Trial(reference[..., 0] if picture.grey else reference, low, scale, tuple(notes))
 
 
@@ -89,12 +92,6 @@ def take_as_small(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
     yield from ()  # at once: there is nothing to follow
     low = _picture(to_uint8(flatten(picture)), picture)
     return Trial(None, low, scale, tuple(_changes(picture)))
-
-
-def check_kernel(kernel: str) -> None:
-    """Raises BadSetting for a kernel that pictures are not shrunk by here."""
-    if kernel not in KERNEL_NAMES:
-        raise BadSetting(f"There is no kernel {kernel!r} to shrink by; there are {', '.join(KERNEL_NAMES)}.")
 
 
 def check_size(width: int, height: int, scale: int) -> None:

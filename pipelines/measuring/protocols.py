@@ -1,20 +1,20 @@
 """The protocols there are."""
 
 from pipelines.errors import BadSetting
-from pipelines.images.resample import SHRINKING_KERNELS
+from pipelines.measuring.kernels import describe_kernel
 from pipelines.measuring.protocol import Protocol, shrink_original, take_as_small
 
 ROUND_TRIP = Protocol(
     key="round-trip",
-    name="Round trip",
-    about="the original shrunk, enlarged back by one model, and compared with the original",
+    name="Test mode: shrink, upscale, compare",
+    about="the original is shrunk, upscaled back by one model, and compared with the original",
     make_trial=shrink_original,
 )
 CHAINED_8X = Protocol(
     key="chained-8x",
     name="Chained 8x",
-    about="the original shrunk by 8, enlarged back by an x4 and then an x2 model, and compared with the original; "
-    "direct x8 models beside it",
+    about="the original is shrunk by 8, upscaled back by an x4 and then an x2 model, and compared with the original, "
+    "beside direct x8 models",
     make_trial=shrink_original,
     fixed_scale=8,
     chain_scales=(4, 2),
@@ -22,8 +22,8 @@ CHAINED_8X = Protocol(
 )
 NO_ORIGINAL = Protocol(
     key="no-original",
-    name="No original: mine is the small one",
-    about="the picture enlarged as it is; no original is known, and consistency alone is measured",
+    name="I only have the small image",
+    about="the image is upscaled as it is, and only what needs no original is measured",
     make_trial=take_as_small,
     shrinks=False,
 )
@@ -49,5 +49,5 @@ def describe_conditions(protocol: Protocol | None, kernel: str) -> str:
     """
     if protocol is not None and not protocol.shrinks:
         return "Consistency by antialiased bicubic."
-    meaning = SHRINKING_KERNELS.get(kernel)
+    meaning = describe_kernel(kernel)
     return f"Shrunk by {kernel} ({meaning})." if meaning else f"Shrunk by {kernel}."

@@ -17,6 +17,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.conclusions import Conclusions, conclude
 from pipelines.measuring.contenders import Contender, resolve_contenders
+from pipelines.measuring.kernels import KERNEL_NAMES, OFFERED_KERNELS, check_kernel, describe_kernel, name_kernel
 from pipelines.measuring.memory import measure_peak_memory
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
 from pipelines.measuring.metrics.scores import (
@@ -29,7 +30,8 @@ from pipelines.measuring.metrics.scores import (
     score,
 )
 from pipelines.measuring.plan import REPEATS, Plan, Subject, check_repeats, describe_passed_over, list_subjects
-from pipelines.measuring.protocol import KERNEL_NAMES, Protocol, Trial, as_scored, check_kernel, check_size
+from pipelines.measuring.preference import Preference, Vote, agreement, choose_pair, rank_preferences
+from pipelines.measuring.protocol import Protocol, Trial, as_scored, check_size
 from pipelines.measuring.protocols import (
     CHAINED_8X,
     NO_ORIGINAL,
@@ -53,6 +55,7 @@ __all__ = [
     "LONG_RUN",
     "METRICS",
     "NO_ORIGINAL",
+    "OFFERED_KERNELS",
     "PROTOCOLS",
     "REPEATS",
     "ROUND_TRIP",
@@ -64,18 +67,23 @@ __all__ = [
     "MetricSummary",
     "Pair",
     "Plan",
+    "Preference",
     "Protocol",
     "Row",
     "Scored",
     "Subject",
     "Summary",
     "Trial",
+    "Vote",
+    "agreement",
     "as_scored",
     "check_kernel",
     "check_repeats",
     "check_size",
+    "choose_pair",
     "conclude",
     "describe_conditions",
+    "describe_kernel",
     "describe_passed_over",
     "fetch_judges",
     "fetch_weights",
@@ -84,7 +92,9 @@ __all__ = [
     "find_protocol",
     "list_subjects",
     "load_judges",
+    "name_kernel",
     "no_judges",
+    "rank_preferences",
     "read_trial",
     "resolve_contenders",
     "run",

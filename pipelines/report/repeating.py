@@ -8,9 +8,9 @@ from pathlib import Path
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadSetting
 from pipelines.measuring.contenders import resolve_contenders
+from pipelines.measuring.kernels import check_kernel
 from pipelines.measuring.metrics.scores import METRICS
 from pipelines.measuring.plan import Plan, Subject, list_subjects
-from pipelines.measuring.protocol import check_kernel
 from pipelines.measuring.rows import Row
 from pipelines.report.model import Report
 

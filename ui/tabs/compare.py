@@ -14,11 +14,13 @@ from pipelines.images import door as images
 from pipelines.measuring.run import (
     CHAINED_8X,
     KERNEL_NAMES,
+    OFFERED_KERNELS,
     PROTOCOLS,
     ROUND_TRIP,
     Contender,
     check_size,
     find_protocol,
+    name_kernel,
 )
 from pipelines.phrasing import format_bytes
 from ui.examples import EXAMPLES, STATIC, find_example
@@ -193,7 +195,8 @@ def _place() -> CompareTab:
             protocol = gr.Radio([(each.name, each.key) for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol")
             with gr.Row():
                 scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
-                kernel = Dropdown(list(KERNEL_NAMES), value=FIRST_KERNEL, label="Shrunk by", filterable=False)
+                kernels = [(name_kernel(each), each) for each in OFFERED_KERNELS]
+                kernel = Dropdown(kernels, value=FIRST_KERNEL, label="Shrunk by", filterable=False)
         with gr.Column(scale=3, min_width=320):
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")

@@ -328,6 +328,22 @@ def test_repeating_says_what_changed(
     assert captured.err == "3 of 4 rows are not the same as in report.json.\n"
 
 
+def test_a_kernel_with_jpeg_is_in_the_report_and_is_repeated(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, scores = tmp_path / "report.json", []
+    for kernel in ("bicubic", "bicubic+jpeg75"):
+        path.unlink(missing_ok=True)
+        arguments = [folder, "--scale", 2, "--models", "bicubic", "--repeats", 0, "--kernel", kernel, "--json", path]
+        assert run("benchmark", *arguments) == 0
+        scores.append([row["psnr_y"] for row in load_json(path)["rows"]])
+    assert all(stored < plain for plain, stored in zip(*scores, strict=True))
+    assert load_json(path)["kernel"] == "bicubic+jpeg75" and "--kernel bicubic+jpeg75" in load_json(path)["command"]
+    capsys.readouterr()
+    assert run("benchmark", "--repeat", path) == 0
+    assert "2 of 2 rows have the same scores." in capsys.readouterr().out
+
+
 def test_repeating_with_pictures_moved(
     report: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -432,7 +448,7 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["{folder}", "--scale", 2, "--models", "bicubik"], 2, "did you mean bicubic"),
         (["{folder}", "--scale", 2, "--models", ""], 1, "at least one model"),
         (["{folder}", "--scale", 3, "--models", "lapsrn"], 1, "LapSRN has no scale x3"),
-        (["{folder}", "--scale", 2, "--kernel", "sinc"], 2, "invalid choice: 'sinc'"),
+        (["{folder}", "--scale", 2, "--kernel", "sinc"], 2, "no kernel 'sinc'"),
         (["{folder}", "--protocol", "chained-8x", "--scale", 2], 1, "chained-8x protocol is by 8, not by 2"),
         (["{folder}", "--protocol", "chained-8x"], 1, "needs a chain"),
         (["{folder}", "--protocol", "chained-8x", "--stages", "lapsrn"], 2, "not KEY:SCALE"),

@@ -50,7 +50,7 @@ def test_everything_that_can_be_given_has_a_sentence_and_every_command_an_exampl
         ("upscale", "--noise-level N", "0 to 350, default 20 for sd-x4"),
         ("upscale", "--colour-fix {wavelet,adain,none}", "default wavelet for sd-x4"),
         ("benchmark", "--protocol {round-trip,chained-8x,no-original}", "default round-trip"),
-        ("benchmark", "--kernel {bicubic,area,lanczos,opencv-cubic}", "default bicubic"),
+        ("benchmark", "--kernel KERNEL[+jpegQ]", "quality (1 to 100) of the JPEG"),
         ("benchmark", "--repeats N", "0 to 1000, default 3"),
     ],
 )

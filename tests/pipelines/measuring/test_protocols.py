@@ -8,7 +8,9 @@ from pipelines.catalog import rows as catalog
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images.picture import Extras, Picture, to_uint8
 from pipelines.images.profiles import find_profile
-from pipelines.measuring.protocol import KERNEL_NAMES, as_scored, shrink_original, take_as_small
+from pipelines.measuring.kernels import KERNEL_NAMES
+from pipelines.measuring.protocol import as_scored, shrink_original, take_as_small
+from pipelines.measuring.protocols import NO_ORIGINAL, ROUND_TRIP, describe_conditions
 from pipelines.runs import finish
 from tests.conftest import smooth
 
@@ -94,3 +96,10 @@ def test_without_an_original_the_picture_is_the_small_one() -> None:
     assert trial.reference is None and trial.low.alpha is None
     np.testing.assert_array_equal(to_uint8(trial.low.pixels), to_uint8(pixels * 0.5 + 0.5))
     assert trial.notes == ("transparency: scored over white", "16 bits a channel: scored at 8")
+
+
+def test_scores_say_under_which_conditions() -> None:
+    said = "Shrunk by bicubic+jpeg75 (antialiased bicubic, as MATLAB's imresize, then stored as JPEG of quality 75)."
+    assert describe_conditions(ROUND_TRIP, "bicubic+jpeg75") == said
+    assert describe_conditions(ROUND_TRIP, "spline") == "Shrunk by spline."
+    assert describe_conditions(NO_ORIGINAL, "bicubic") == "Consistency by antialiased bicubic."

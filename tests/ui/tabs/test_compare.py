@@ -364,7 +364,7 @@ def test_models_follow_protocol_and_scale(page: Page) -> None:
 def test_without_an_original(page: Page, pictures: list[Path]) -> None:
     give(page, pictures[0])
     tick(page, "Nearest neighbour", "Lanczos")
-    page.get_by_label("No original: mine is the small one").check()
+    page.get_by_label("I only have the small image").check()
     expect(page.locator("#models").get_by_label("Lanczos")).to_be_checked()
     compare(page)
     expect(page.locator(".verdict")).to_contain_text("There is no score against an original")

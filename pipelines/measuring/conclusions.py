@@ -5,25 +5,37 @@ from functools import lru_cache
 from typing import Any
 
 from pipelines.measuring.rows import Row
-from pipelines.measuring.significance import Pair, compare
+from pipelines.measuring.significance import Lead, Pair, find_leads
 from pipelines.measuring.statistics import Summary, select_comparable, summarise
-from pipelines.measuring.verdict import state_verdict
+from pipelines.measuring.verdict import Verdict, decide
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusions:
     """What `conclude` found."""
 
-    verdict: str
+    verdicts: Verdict
     summary: tuple[Summary, ...]  # each contender over all of its own pictures
     compared: tuple[Summary, ...]  # over the `select_comparable` rows
-    pairs: tuple[Pair, ...]
+    leads: tuple[Lead, ...]  # of each metric
+
+    @property
+    def verdict(self) -> str:
+        """The verdict as one text."""
+        return str(self.verdicts)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The best by each metric against each other contender."""
+        return tuple(pair for lead in self.leads for pair in lead.pairs)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as data for JSON, without what is over the comparable rows."""
         return {
             "verdict": self.verdict,
+            "verdicts": self.verdicts.as_dict(),
             "summary": [each.as_dict() for each in self.summary],
+            "leads": [each.as_dict() for each in self.leads],
             "pairs": [each.as_dict() for each in self.pairs],
         }
 
@@ -34,4 +46,5 @@ def conclude(rows: tuple[Row, ...]) -> Conclusions:
     summary = tuple(summarise(rows))
     same = select_comparable(rows)
     compared = summary if len(same) == len(rows) else tuple(summarise(same))
-    return Conclusions(state_verdict(rows), summary, compared, tuple(compare(rows)))
+    leads = tuple(find_leads(rows))
+    return Conclusions(decide(rows, leads), summary, compared, leads)

@@ -45,6 +45,21 @@ class Contender:
         return MEASURED_WITH.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
 
 
+def title_of(model: str) -> str:
+    """A row's model as a reader meets it: "Swift", or "LapSRN x4 then FSRCNN x2" for the chain "lapsrn:4,fsrcnn:2".
+
+    A model that is not in the catalog keeps its key.
+    """
+    return " then ".join(map(_stage_title, model.split(",")))
+
+
+def _stage_title(stage: str) -> str:
+    key, colon, scale = stage.partition(":")
+    names = (row.name.partition(" (")[0] for row in catalog.MODELS if row.key == key)
+    name = next(names, key)
+    return name if not colon or name.endswith(f" x{scale}") else f"{name} x{scale}"
+
+
 def resolve_contenders(
     protocol: str, scale: int, models: Sequence[str] | None, chains: Sequence[Sequence[Stage]]
 ) -> tuple[Contender, ...]:

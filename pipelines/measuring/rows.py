@@ -69,6 +69,9 @@ def parse_row(data: Mapping[str, Any]) -> Row:
 
 def score_of(row: Row, key: str) -> float | None:
     """The row's value of a metric, infinity for the ratio of a perfect result; None where it could not be had."""
-    value = row.scores[key]
-    zero = find_metric(key).infinite_at_zero
-    return math.inf if value is None and zero and row.scores[zero] == 0 else value
+    value, metric = row.scores[key], find_metric(key)
+    if value is not None:
+        return value
+    at_zero = metric.infinite_at_zero and row.scores[metric.infinite_at_zero] == 0
+    noted = metric.infinite_note and metric.infinite_note in row.notes
+    return math.inf if at_zero or noted else None

@@ -16,7 +16,7 @@ from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.conclusions import Conclusions, conclude
-from pipelines.measuring.contenders import Contender, resolve_contenders
+from pipelines.measuring.contenders import Contender, resolve_contenders, title_of
 from pipelines.measuring.kernels import KERNEL_NAMES, OFFERED_KERNELS, check_kernel, describe_kernel, name_kernel
 from pipelines.measuring.memory import measure_peak_memory
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
@@ -40,10 +40,11 @@ from pipelines.measuring.protocols import (
     describe_conditions,
     find_protocol,
 )
+from pipelines.measuring.ranking import Ranking
 from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.significance import Pair
+from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import MetricSummary, Summary, select_comparable, summarise
-from pipelines.measuring.verdict import state_verdict
+from pipelines.measuring.verdict import Claim, Verdict, decide, state_verdict
 from pipelines.phrasing import describe_settings
 from pipelines.runs import Run, Step, T, map_steps
 from pipelines.upscalers.base import Upscaler
@@ -59,21 +60,25 @@ __all__ = [
     "PROTOCOLS",
     "REPEATS",
     "ROUND_TRIP",
+    "Claim",
     "Conclusions",
     "Contender",
     "Fetched",
     "Judges",
+    "Lead",
     "Metric",
     "MetricSummary",
     "Pair",
     "Plan",
     "Preference",
     "Protocol",
+    "Ranking",
     "Row",
     "Scored",
     "Subject",
     "Summary",
     "Trial",
+    "Verdict",
     "Vote",
     "agreement",
     "as_scored",
@@ -82,6 +87,7 @@ __all__ = [
     "check_size",
     "choose_pair",
     "conclude",
+    "decide",
     "describe_conditions",
     "describe_kernel",
     "describe_passed_over",
@@ -102,6 +108,7 @@ __all__ = [
     "select_comparable",
     "state_verdict",
     "summarise",
+    "title_of",
 ]
 
 LONG_RUN = 10.0  # seconds: a run that takes longer is timed once, without a warm-up

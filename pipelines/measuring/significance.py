@@ -1,11 +1,13 @@
-"""Which contenders can be told apart: signed-rank tests of each two, corrected for their number.
+"""How surely the best is the best: signed-rank tests of it against each other one, corrected for their number.
 
-Importing this module is cheap: scipy is loaded by the first call that needs it.
+Only the best is tested: with tests of every two the correction would grow with the square of the contenders, and no
+few pictures could ever tell anything. Importing this module is cheap: scipy is loaded by the first call that needs it.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations, product
+from itertools import product
 from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.measuring.metrics.metric import Metric
-from pipelines.measuring.metrics.scores import METRICS
+from pipelines.measuring.metrics.scores import METRICS, find_metric
+from pipelines.measuring.ranking import Ranking, rank
 from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.statistics import group_by_model
+from pipelines.measuring.statistics import estimate_interval, group_by_model
 
 SIGNIFICANCE = 0.05
 MOST_WITH_TIES = 13  # pictures: 2^13 signs can all be tried; beyond, ties matter little to the normal approximation
@@ -26,10 +29,10 @@ Values: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two contenders by one metric, over the `n` pictures that both have a finite score of."""
+    """The best by one metric and another contender, over the `n` pictures that both have a finite score of."""
 
     metric: str  # its key
-    first: str
+    first: str  # the best
     second: str
     n: int
     difference: float  # the mean of first - second
@@ -38,65 +41,138 @@ class Pair:
     rank_biserial: float  # -1 to 1: above 0 the ranks lean to the first, whatever the sign of `difference`
     p: float
     distinguishable: bool  # whether p is below SIGNIFICANCE
+    low: float | None  # the 95 % interval of the difference; None for a single picture
+    high: float | None
+
+    @property
+    def sign(self) -> int:
+        """Returns 1 where a difference above 0 says that the first is better, -1 where one below 0 does."""
+        return 1 if find_metric(self.metric).higher_is_better else -1
+
+    @property
+    def won(self) -> int:
+        """On how many pictures the first is the better one."""
+        return self.higher if self.sign > 0 else self.lower
+
+    @property
+    def lost(self) -> int:
+        """On how many pictures the second is the better one."""
+        return self.lower if self.sign > 0 else self.higher
+
+    @property
+    def misleads(self) -> bool:
+        """Returns whether the test speaks for the second, although the mean speaks for the first."""
+        return self.distinguishable and self.rank_biserial * self.sign < 0
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as data for JSON."""
         return asdict(self)
 
 
-def compare(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[Pair]:
-    """Tests for each metric which two contenders can be told apart, over the pictures that both have a finite score of.
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How far and how surely the best by one metric is ahead of the others, over several pictures."""
 
-    "p" is that of a two-sided Wilcoxon signed-rank test (Wilcoxon 1945), corrected over all pairs of the metric (Holm
-    1979); the rank-biserial correlation is that of Kerby 2014. Two contenders without a picture in common make no pair.
-    Fewer than six pictures are never enough: the smallest p of five is 0.0625.
+    metric: str  # its key
+    best: str
+    n: int  # pictures that everybody has a finite score of
+    won: int  # on how many of them nobody is better than the best
+    methods: int  # the best and those it is tested against
+    images_needed: int  # as `count_needed` says
+    pairs: tuple[Pair, ...]  # with each other contender, the second best first
+
+    @property
+    def second(self) -> Pair:
+        """The best and the second best."""
+        return self.pairs[0]
+
+    @property
+    def is_testable(self) -> bool:
+        """Returns whether there are enough pictures for any difference to be significant."""
+        return self.n >= self.images_needed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as data for JSON; the pairs stand in a list of their own."""
+        found = {key: value for key, value in asdict(self).items() if key != "pairs"}
+        second = self.second
+        return found | {"second": second.second, **{key: getattr(second, key) for key in ("difference", "low", "high")}}
+
+
+def count_needed(comparisons: int) -> int:
+    """Returns the number of pictures below which no difference can be significant, whatever the scores.
+
+    The smallest p of a two-sided signed-rank test over n pictures is 2 / 2^n, and Holm multiplies the smallest of all
+    by the number of comparisons.
     """
-    return [pair for metric in metrics for pair in _pairs(rows, metric.key)]
+    return math.ceil(math.log2(2 * comparisons / SIGNIFICANCE))
+
+
+def find_leads(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list[Lead]:
+    """Tests the best by each metric against each other contender; nothing for a single picture or contender.
+
+    "p" is that of a two-sided Wilcoxon signed-rank test (Wilcoxon 1945) over the pictures that both have a finite score
+    of, corrected over the pairs of the metric (Holm 1979); the rank-biserial correlation is that of Kerby 2014.
+    """
+    if len({row.picture for row in rows}) < 2:
+        return []
+    rankings = (rank(rows, metric) for metric in metrics)
+    return [_lead(rows, found) for found in rankings if found and len(found.standings) > 1]
 
 
 def correct_by_holm(chances: Sequence[float]) -> list[float]:
     """Corrects the p-values of one family, each for there being several (Holm 1979), in the given order."""
     corrected = [0.0] * len(chances)
     most = 0.0
-    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        most = max(most, min(1.0, chances[index] * (len(chances) - rank)))
+    for smaller, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        most = max(most, min(1.0, chances[index] * (len(chances) - smaller)))
         corrected[index] = most
     return corrected
 
 
-def _pairs(rows: Sequence[Row], key: str) -> list[Pair]:
-    groups = group_by_model(rows)
-    found = []
-    for (first, one), (second, other) in combinations(zip(groups, _finite(groups.values(), key), strict=True), 2):
-        differences = _differences(one, other)
-        if len(differences):
-            found.append((first, second, differences))
-    tests = _signed_ranks([differences for *_, differences in found])
+def _lead(rows: Sequence[Row], ranking: Ranking) -> Lead:
+    key = ranking.metric.key
+    scores = _finite(rows, key)
+    best, others = scores[ranking.best.model], [each.model for each in ranking.standings[1:]]
+    samples = [_differences(best, scores[other]) for other in others]
+    tests = _signed_ranks(samples)
     chances = correct_by_holm([test.p for test in tests])
-    return [
-        Pair(
-            metric=key,
-            first=first,
-            second=second,
-            n=len(differences),
-            difference=fmean(differences),
-            higher=int(np.sum(differences > 0)),
-            lower=int(np.sum(differences < 0)),
-            rank_biserial=test.rank_biserial,
-            p=p,
-            distinguishable=p < SIGNIFICANCE,
-        )
-        for (first, second, differences), test, p in zip(found, tests, chances, strict=True)
-    ]
+    pairs = tuple(_pair(key, ranking.best.model, *each) for each in zip(others, samples, tests, chances, strict=True))
+    # What everybody has: of those no difference is left out.
+    ahead = np.array([best - scores[other] for other in others]) * pairs[0].sign
+    shared = np.isfinite(ahead).all(axis=0)
+    won = int((ahead[:, shared] >= -(10.0**-DECIMALS)).all(axis=0).sum())
+    needed = count_needed(len(pairs))
+    return Lead(key, ranking.best.model, int(shared.sum()), won, len(pairs) + 1, needed, pairs)
 
 
-def _finite(groups: Iterable[Sequence[Row]], key: str) -> list[Values]:
-    """Each group's scores, one for each picture of all of them; NaN where there is no finite one."""
-    scores = [{row.picture: score_of(row, key) for row in own if row.error is None} for own in groups]
-    pictures = list(dict.fromkeys(picture for own in scores for picture in own))
+def _pair(key: str, first: str, second: str, differences: Values, test: "_SignedRanks", p: float) -> Pair:
+    low, high = estimate_interval(differences.tolist()) or (None, None)
+    return Pair(
+        metric=key,
+        first=first,
+        second=second,
+        n=len(differences),
+        difference=fmean(differences),
+        higher=int(np.sum(differences > 0)),
+        lower=int(np.sum(differences < 0)),
+        rank_biserial=test.rank_biserial,
+        p=p,
+        distinguishable=p < SIGNIFICANCE,
+        low=low,
+        high=high,
+    )
+
+
+def _finite(rows: Sequence[Row], key: str) -> dict[str, Values]:
+    """Each contender's scores, one for each picture of all of them; NaN where there is no finite one."""
+    groups = group_by_model(rows)
+    scores = {
+        model: {row.picture: score_of(row, key) for row in own if row.error is None} for model, own in groups.items()
+    }
+    pictures = list(dict.fromkeys(picture for own in scores.values() for picture in own))
     # None becomes NaN.
-    values = (np.array([own.get(picture) for picture in pictures], np.float64) for own in scores)
-    return [np.where(np.isfinite(each), each, np.nan) for each in values]
+    values = {model: np.array([own.get(picture) for picture in pictures], np.float64) for model, own in scores.items()}
+    return {model: np.where(np.isfinite(each), each, np.nan) for model, each in values.items()}
 
 
 def _differences(first: Values, second: Values) -> Values:

@@ -68,12 +68,12 @@ def group_by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def find_shared_pictures(rows: Sequence[Row]) -> frozenset[PictureKey]:
-    """The pictures of which every contender that was scored at all has a finite PSNR Y: over them means compare.
+def find_shared_pictures(rows: Sequence[Row], key: str) -> frozenset[PictureKey]:
+    """The pictures of which every contender that has the metric at all has a finite value: over them means compare.
 
     Of a single picture an infinite one counts as well: only means cannot take it.
     """
-    scores = _by_picture(rows, lambda row: score_of(row, "psnr_y"))
+    scores = _by_picture(rows, lambda row: score_of(row, key))
     if not scores:
         return frozenset()
     shared = frozenset(scores[0]).intersection(*scores[1:])
@@ -83,8 +83,8 @@ def find_shared_pictures(rows: Sequence[Row]) -> frozenset[PictureKey]:
 
 
 def select_comparable(rows: Sequence[Row]) -> list[Row]:
-    """The rows whose means compare, which are those of the shared pictures; all of them where there are none."""
-    shared = find_shared_pictures(rows)
+    """The rows whose means of PSNR Y compare; all of them where there are none, as without an original."""
+    shared = find_shared_pictures(rows, "psnr_y")
     return [row for row in rows if row.picture in shared or not shared]
 
 
@@ -171,4 +171,4 @@ def _metric_summary(rows: Sequence[Row], key: str, intervals: bool) -> MetricSum
 
 
 def _count(pictures: int) -> str:
-    return "1 picture" if pictures == 1 else f"{pictures} pictures"
+    return "1 image" if pictures == 1 else f"{pictures} images"

@@ -1,237 +1,271 @@
 """What a benchmark's rows say, in a few plain sentences that follow from the numbers by these rules and nothing else.
 
-1. Contenders rank by PSNR Y, the figure that papers quote; over several pictures by its mean over those that each of
-   them has a finite score of (`statistics.find_shared_pictures`), so that nobody gains by failing on a hard one.
-2. Those within TIE_DB of the best tie with it, and the fastest of them is named.
-3. The gain is told over bicubic, which everybody has; without it, over the next.
-4. Over several pictures it is told whether the best and the second can be told apart (`significance.compare`), and
-   where the test speaks for the second although the mean does not, that.
-5. Where LPIPS finds another one closer by more than LPIPS_GAP, both are named: closeness and looks trade off (Blau and
-   Michaeli 2018) and are never averaged.
-6. Without a score against an original the most consistent ones are named, and that this does not make them the best.
-7. One that is named, or ties, although it strays from the small picture (STRAY_DB, STRAY_GAP_DB) is named with that.
+1. There are two verdicts: who is closest to the original, by PSNR Y, the figure that papers quote; and who looks most
+   natural, by the first such metric that was measured (LPIPS), or why none was. They trade off (Blau and Michaeli 2018)
+   and are never averaged.
+2. Over several images contenders rank by the mean over those that each of them has a finite score of
+   (`statistics.find_shared_pictures`), so that nobody gains by failing on a hard one.
+3. Those within a metric's `tie` of the best tie with it, and the fastest of them is named.
+4. The gain is told over bicubic, which everybody has; without it, over the next.
+5. Over several images it is told on how many the best is best, how far it is ahead of the second, and what the test of
+   it against each other one says; where there are too few images for any test, how many more it needs, and no p.
+6. Without an original nobody is closest to it, and the most consistent ones are named.
+7. One that is named, or ties, although it strays from the small image (STRAY_DB, STRAY_GAP_DB) is named with that.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from typing import Any
 
-from pipelines.measuring.metrics.consistency import CONSISTENT
-from pipelines.measuring.metrics.pixelwise import PSNR_Y
+from pipelines.measuring.contenders import title_of
+from pipelines.measuring.evidence import describe_lead, describe_wins
+from pipelines.measuring.metrics.scores import METRICS
+from pipelines.measuring.ranking import Ranking, Standing, find_speaker, rank, rank_for_verdict
 from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.significance import compare
-from pipelines.measuring.statistics import PictureKey, find_shared_pictures, group_by_model
-from pipelines.phrasing import contender_name, format_duration, format_number
+from pipelines.measuring.significance import Lead, find_leads
+from pipelines.measuring.statistics import group_by_model
+from pipelines.phrasing import format_duration, format_number
 
-TIE_DB = 0.05  # 1 % of the error's energy: nobody sees it, and papers differ by as much in how they shrink
-LPIPS_GAP = 0.02  # two networks of one kind lie that close; from a blurred to a sharp result it is several times that
-STRAY_DB = 32.0  # a typical error of 6 levels in the small picture: on photographs blur alone stays above it
-STRAY_GAP_DB = 6.0  # twice the error of the most consistent one: else the picture is hard for all of them
+STRAY_DB = 32.0  # a typical error of 6 levels in the small image: on photographs blur alone stays above it
+STRAY_GAP_DB = 6.0  # twice the error of the most consistent one: else the image is hard for all of them
 LONGEST_LIST = 4  # names in a sentence
 
 REFERENCE = "bicubic"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One contender over the pictures that count: means, PSNR Y infinite for a perfect result, and its median time."""
+class Claim:
+    """One answer: what it is about, who is best (their keys; several tie, none where nobody is), and by how much."""
 
-    model: str
-    psnr_y: float  # dB
-    lpips: float | None
-    consistency: float | None  # dB
-    seconds: float | None
+    heading: str
+    models: tuple[str, ...] = ()
+    where: str = ""
+    facts: str = ""
+    evidence: str = ""  # how surely, in whole sentences
 
     @property
-    def name(self) -> str:
-        """The name as a reader meets it."""
-        return contender_name(self.model)
+    def sentence(self) -> str:
+        """All of it as one text."""
+        heading = f"{self.heading} {self.where}".strip()
+        facts = self.facts if self.facts.endswith(".") else f"{self.facts}."
+        return f"{heading}: {facts} {self.evidence}".strip() if self.facts else f"{heading}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as data for JSON."""
+        return {"models": list(self.models), "text": self.sentence}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who is closest to the original, who looks most natural, and what else has to be said; its text is all of it."""
+
+    closest: Claim
+    natural: Claim | None = None
+    remarks: tuple[str, ...] = ()
+    ranking: Ranking | None = None  # the order of the table
+
+    def __str__(self) -> str:
+        claims = [self.closest, self.natural] if self.natural else [self.closest]
+        return " ".join([*(each.sentence for each in claims), *self.remarks])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as data for JSON."""
+        ranks = self.ranking.ranks if self.ranking else {}
+        return {
+            "closest": self.closest.as_dict(),
+            "natural": self.natural.as_dict() if self.natural else None,
+            "remarks": list(self.remarks),
+            "ranked_by": self.ranking.metric.key if self.ranking else None,
+            "ranking": [{"model": model, "rank": place} for model, place in ranks.items()],
+        }
 
 
 def state_verdict(rows: Sequence[Row]) -> str:
     """Says which contender is best, by how much and how surely. The rows are of one scale; some may have failed."""
-    groups = group_by_model(rows)
-    scored = {model: own for model, own in groups.items() if any(score_of(row, "psnr_y") is not None for row in own)}
-    if not scored:
-        return _consistent(rows) or _nothing(rows)
-    pictures = find_shared_pictures(rows)
-    if not pictures:
-        return "No picture has a finite score by every method, so none is called the best."
-    standings = sorted((_standing(model, own, pictures) for model, own in scored.items()), key=_rank)
-    missing = [contender_name(model) for model in groups if model not in scored]
-    best = _best(standings, _where(rows, pictures), bool(missing))
-    sentences = [best, _told_apart(rows, standings, pictures), _stray(standings)]
-    if missing:
-        sentences.append(f"Without a result: {_listed(missing)}.")
-    if any("," in each.model for each in _near(standings)):
-        sentences.append("A chain's score is the whole pipeline's.")
-    return " ".join(filter(None, sentences))
+    return str(decide(rows))
 
 
-def _nothing(rows: Sequence[Row]) -> str:
-    reasons = list(dict.fromkeys(row.error for row in rows if row.error))
-    if not reasons:
-        return "Nothing was scored."
-    if len(reasons) == 1:
-        return f"No method gave a result: {reasons[0]}"
-    return f"No method gave a result, for {len(reasons)} reasons. The first: {reasons[0]}"
+def decide(rows: Sequence[Row], leads: Sequence[Lead] | None = None) -> Verdict:
+    """The verdict; `leads` are what `find_leads` found, where that is known already."""
+    closeness = find_speaker(rows, "closeness")
+    if leads is None:
+        leads = find_leads(rows, [metric for metric in METRICS if metric.says in ("closeness", "naturalness")])
+    by_metric = {lead.metric: lead for lead in leads}
+    natural = _rank_naturalness(rows)
+    if closeness is None:
+        return _without_original(rows, natural, by_metric)
+    ranking = rank(rows, closeness)
+    if ranking is None:
+        return Verdict(Claim("No image has a finite score by every method, so none is called the best"))
+    models = group_by_model(rows)
+    missing = [model for model in models if all(score_of(row, closeness.key) is None for row in models[model])]
+    lead = by_metric.get(closeness.key)
+    evidence = describe_lead(lead, closeness) if lead else ""
+    tied = tuple(each.model for each in ranking.tied)
+    closest = Claim("Closest to the original", tied, _where(rows, ranking), _leaders(ranking), evidence)
+    if len(ranking.standings) == 1:
+        closest = _only(rows, ranking, bool(missing))
+    named = [*ranking.tied, *(natural.tied if natural else ())]
+    remarks = [*_list_strays(rows, dict.fromkeys(each.model for each in named)), *_list_missing(missing)]
+    if any("," in each.model for each in ranking.tied):
+        remarks.append("A chain's score is the whole pipeline's.")
+    return Verdict(closest, _most_natural(rows, natural, by_metric, ranking), tuple(remarks), ranking)
 
 
-def _consistency(row: Row) -> float | None:
-    """Returns the consistency in dB, infinite where the result shrinks to exactly the small picture."""
-    exact = any(note == CONSISTENT for note in row.notes)
-    return math.inf if exact else row.scores["consistency_psnr"]
+# --- closest to the original ---------------------------------------------------------------------------------------
 
 
-def _consistent(rows: Sequence[Row]) -> str:
-    """Returns who agrees best with the small picture, of rows without an original; nothing where none has a score."""
-    scores = {
-        model: fmean(known)
-        for model, own in group_by_model(rows).items()
-        if (known := [value for row in own if (value := _consistency(row)) is not None])
-    }
-    if not scores:
-        return ""
-    best = sorted(scores, key=lambda model: -scores[model])
-    near = [contender_name(model) for model in best if scores[model] >= scores[best[0]] - TIE_DB]
-    return (
-        f"There is no score against an original, so nothing says which is best at x{rows[0].scale}: look at them. "
-        f"Most consistent with the small picture, {format_number(scores[best[0]], 1)} dB: {_listed(near)}."
-    )
-
-
-def _standing(model: str, rows: Sequence[Row], pictures: frozenset[PictureKey]) -> Standing:
-    counted = [row for row in rows if row.picture in pictures]
-
-    def mean(key: str) -> float | None:
-        values = [score_of(row, key) for row in counted]
-        known = [value for value in values if value is not None]
-        return fmean(known) if len(known) == len(values) else None
-
-    times = [row.seconds for row in counted if row.seconds is not None]
-    psnr_y = mean("psnr_y")
-    assert psnr_y is not None, "only pictures that were scored are counted"
-    return Standing(model, psnr_y, mean("lpips"), mean("consistency_psnr"), median(times) if times else None)
-
-
-def _rank(standing: Standing) -> tuple[float, float]:
-    """Ranks the best first; of equal ones the fastest."""
-    return -standing.psnr_y, math.inf if standing.seconds is None else standing.seconds
-
-
-def _where(rows: Sequence[Row], pictures: frozenset[PictureKey]) -> str:
-    total = len({row.picture for row in rows})
+def _where(rows: Sequence[Row], ranking: Ranking) -> str:
+    total, counted = len({row.picture for row in rows}), len(ranking.pictures)
     scale = f"at x{rows[0].scale}"
     if total == 1:
-        return f"for this picture {scale}"
-    if len(pictures) == total:
-        return f"over {total} pictures {scale}"
-    return f"over the {len(pictures)} of {total} pictures {scale} with a finite score by every method"
+        return scale
+    if counted == total:
+        return f"{scale} over {total} images"
+    return f"{scale} over the {counted} of {total} images that every method has a finite score of"
 
 
-def _best(standings: Sequence[Standing], where: str, others_failed: bool) -> str:
-    if len(standings) == 1:
-        only = standings[0]
-        facts = ", ".join([only.name, f"PSNR Y {format_number(only.psnr_y, 2)} dB", *_time(only)])
-        return f"Only one method {'gave a result' if others_failed else 'was measured'} {where}: {facts}."
-    sharper = _sharper(standings)
-    if sharper is None:
-        return f"Best {where}: {_leaders(standings)}."
-    near = min(each.lpips for each in _near(standings) if each.lpips is not None)
-    against = f"LPIPS {format_number(sharper.lpips, 2)} against {format_number(near, 2)}"
-    looks = ", ".join([sharper.name, against, *_time(sharper)])
-    return f"Closest pixel by pixel {where}: {_leaders(standings)}; looks closest: {looks}."
+def _only(rows: Sequence[Row], ranking: Ranking, others_failed: bool) -> Claim:
+    value = f"{ranking.metric.name} {format_number(ranking.best.value, ranking.metric.digits)} {ranking.metric.unit}"
+    facts = ", ".join([ranking.best.title, value.strip(), *_time(ranking.best)])
+    did = "gave a result" if others_failed else "was measured"
+    return Claim(f"Only one method {did}", (), _where(rows, ranking), facts)
 
 
-def _near(standings: Sequence[Standing]) -> list[Standing]:
-    """The best, and those that tie with it."""
-    return [each for each in standings if each.psnr_y >= standings[0].psnr_y - TIE_DB]
-
-
-def _sharper(standings: Sequence[Standing]) -> Standing | None:
-    """Returns whom LPIPS finds closer than any of the best by PSNR, if anyone."""
-    near = [each.lpips for each in _near(standings) if each.lpips is not None]
-    for each in sorted(standings, key=lambda each: math.inf if each.lpips is None else each.lpips):
-        if near and each.lpips is not None and each.lpips < min(near) - LPIPS_GAP:
-            return each
-    return None
-
-
-def _leaders(standings: Sequence[Standing]) -> str:
+def _leaders(ranking: Ranking) -> str:
     """The best with its gain and time, or those that tie with theirs and the fastest of them."""
-    near = _near(standings)
-    if len(near) == 1:
-        name = f"{REFERENCE} itself" if near[0].model == REFERENCE else near[0].name
-        return ", ".join([name, *_gain(standings), *_time(near[0])])
-    tied = _listed([each.name for each in near])
-    facts = ", ".join([f"a tie of {tied} (PSNR Y within {TIE_DB} dB)", *_gain(standings)])
-    timed = [each for each in near if each.seconds is not None]
+    tied = ranking.tied
+    if len(tied) == 1:
+        return ", ".join([tied[0].title, *_gain(ranking), *_time(tied[0])])
+    within = f"{ranking.metric.name} within {ranking.metric.tie:g} {ranking.metric.unit}".strip()
+    facts = ", ".join([f"{list_titles(tied)} tie ({within})", *_gain(ranking)])
+    timed = [each for each in tied if each.seconds is not None]
     if not timed:
         return facts
     fastest = min(timed, key=lambda each: each.seconds or 0)
-    return f"{facts}; the fastest of them is {', '.join([fastest.name, *_time(fastest)])}"
+    return f"{facts}. {fastest.title} is the fastest of them, {format_duration(fastest.seconds or 0)}"
 
 
-def _gain(standings: Sequence[Standing]) -> list[str]:
+def _gain(ranking: Ranking) -> list[str]:
     """Returns how far the best is ahead, as a phrase; none where everybody ties and bicubic is not there."""
-    best, near = standings[0], _near(standings)
-    if math.isinf(best.psnr_y):
-        return ["without any error in luma"]
-    tied = [each.model for each in near]
-    if REFERENCE in tied and len(near) > 1:
-        return ["none visibly better than bicubic"]
-    reference = next((each for each in standings if each.model == REFERENCE and each not in near), None)
-    if reference is not None:
-        return [f"{_decibels(best.psnr_y - reference.psnr_y)} over {REFERENCE}"]
-    if len(near) == len(standings):
+    tied = [each.model for each in ranking.tied]
+    if math.isinf(ranking.best.value):
+        return ["identical in luma"]
+    if REFERENCE in tied and len(tied) > 1:
+        return ["no visible gain over Bicubic"]
+    after = ranking.standings[len(tied) :]
+    if not after:
         return []
-    after = standings[len(near)]
-    return [f"{_decibels(best.psnr_y - after.psnr_y)} over {after.name}, the next"]
-
-
-def _decibels(gain: float) -> str:
-    return f"+{format_number(gain, 1 if gain >= 0.1 else 2)} dB"
+    over = next((each for each in after if each.model == REFERENCE), after[0])
+    gain = ranking.lead_over(over)
+    added = "" if over.model == REFERENCE else ", the next"
+    return [f"+{format_number(gain, 1 if gain >= 0.1 else 2)} {ranking.metric.unit} over {over.title}{added}"]
 
 
 def _time(standing: Standing) -> list[str]:
     return [] if standing.seconds is None else [format_duration(standing.seconds)]
 
 
-def _told_apart(rows: Sequence[Row], standings: Sequence[Standing], pictures: frozenset[PictureKey]) -> str:
-    if len(standings) == 1 or len(pictures) == 1:
-        return ""
-    best, second = standings[:2]
-    pairs = {frozenset((pair.first, pair.second)): pair for pair in compare(rows, [PSNR_Y])}
-    pair = pairs[frozenset((best.model, second.model))]
-    chance = "p < 0.001" if pair.p < 0.001 else f"p = {format_number(pair.p, 3)}"
-    lean, worse = pair.rank_biserial, pair.lower
-    if pair.first != best.model:
-        lean, worse = -lean, pair.higher
-    if pair.distinguishable and lean < 0:
-        return (
-            f"{best.name} is better than {second.name}, the second, by the mean alone: it is worse on {worse} of "
-            f"{pair.n} pictures ({chance})."
-        )
-    can = "can be told apart" if pair.distinguishable else "are not distinguishable"
-    return f"{best.name} and {second.name}, the second, {can} over {pair.n} pictures ({chance})."
+# --- most natural --------------------------------------------------------------------------------------------------
 
 
-def _stray(standings: Sequence[Standing]) -> str:
-    """Says who, of those that are named as best or tie with it, does not keep to the small picture."""
-    most = max((each.consistency for each in standings if each.consistency is not None), default=0)
-    sharper = _sharper(standings)
-    named = [*_near(standings), *([] if sharper is None else [sharper])]
-    return " ".join(
-        f"{each.name} makes up or shifts content: shrunk again it agrees with the small picture to "
-        f"{format_number(each.consistency, 1)} dB only."
-        for each in named
-        if each.consistency is not None and each.consistency < min(STRAY_DB, most - STRAY_GAP_DB)
-    )
+def _rank_naturalness(rows: Sequence[Row]) -> Ranking | None:
+    metric = find_speaker(rows, "naturalness")
+    return rank(rows, metric) if metric else None
+
+
+def _most_natural(
+    rows: Sequence[Row], found: Ranking | None, leads: dict[str, Lead], closeness: Ranking | None
+) -> Claim | None:
+    """Who looks most natural, or why that was not measured; None where nothing was compared."""
+    heading = "Most natural"
+    if found is None:
+        reasons = [reason for row in rows if row.error is None for reason in _reasons(row)]
+        return Claim(heading, facts=f"not measured. {reasons[0]}".strip() if reasons else "not measured")
+    if len(found.standings) == 1:
+        return None
+    tied, digits = found.tied, 2
+    lead = leads.get(found.metric.key)
+    evidence = describe_wins(lead) if lead else ""
+    value = format_number(found.best.value, digits)
+    if len(tied) > 1:
+        facts = f"{list_titles(tied)} tie ({found.metric.name} within {found.metric.tie:g})"
+    else:
+        other = closeness.best if closeness and closeness.best.model != found.best.model else found.standings[1]
+        against = next((each for each in found.standings if each.model == other.model), found.standings[1])
+        facts = f"{value} against {format_number(against.value, digits)} for {against.title}"
+        facts = ", ".join([found.best.title, facts, *_time(found.best)])
+    return Claim(heading, tuple(each.model for each in tied), f"({found.metric.name})", facts, evidence)
+
+
+def _reasons(row: Row) -> list[str]:
+    """Returns why a row lacks the metrics of how natural it looks, as sentences."""
+    reasons = []
+    for metric in METRICS:
+        if metric.says == "naturalness":
+            for note in row.notes:
+                if note.startswith(f"{metric.key}: "):
+                    reasons.append(note.removeprefix(f"{metric.key}: "))
+                elif note.startswith(f"{metric.key} "):
+                    reasons.append(metric.name + note.removeprefix(metric.key))
+    return reasons
+
+
+# --- without an original -------------------------------------------------------------------------------------------
+
+
+def _without_original(rows: Sequence[Row], natural: Ranking | None, leads: dict[str, Lead]) -> Verdict:
+    consistency = find_speaker(rows, "consistency")
+    if consistency is None:
+        return Verdict(_nothing(rows))
+    claim = Claim("No original", facts=f"without one nobody can say which is best at x{rows[0].scale}. Compare by eye")
+    most = rank(rows, consistency)
+    remarks = []
+    if most:
+        value = f"{format_number(most.best.value, 1)} {consistency.unit}"
+        remarks.append(f"Most consistent with the small image: {list_titles(most.tied)}, {value}.")
+    looks = _most_natural(rows, natural, leads, None) if natural else None
+    return Verdict(claim, looks, tuple(remarks), rank_for_verdict(rows))
+
+
+def _nothing(rows: Sequence[Row]) -> Claim:
+    reasons = list(dict.fromkeys(row.error for row in rows if row.error))
+    if not reasons:
+        return Claim("Nothing was scored")
+    if len(reasons) == 1:
+        return Claim("No method gave a result", facts=reasons[0])
+    return Claim("No method gave a result", facts=f"there are {len(reasons)} reasons. The first: {reasons[0]}")
+
+
+# --- remarks -------------------------------------------------------------------------------------------------------
+
+
+def _list_strays(rows: Sequence[Row], named: Sequence[str] | dict[str, None]) -> list[str]:
+    """Says who, of those that are named as best or tie with it, does not keep to the small image."""
+    metric = find_speaker(rows, "consistency")
+    found = rank(rows, metric) if metric else None
+    if found is None:
+        return []
+    limit = min(STRAY_DB, found.best.value - STRAY_GAP_DB)
+    return [
+        f"{each.title} invents or shifts content: shrunk again, it agrees with the small image only to "
+        f"{format_number(each.value, 1)} dB."
+        for each in found.standings
+        if each.model in named and each.value < limit
+    ]
+
+
+def _list_missing(models: Sequence[str]) -> list[str]:
+    return [f"Without a result: {_listed([title_of(model) for model in models])}."] if models else []
+
+
+def list_titles(standings: Sequence[Standing]) -> str:
+    """Lists names: "A", "A and B", "A, B and C", "A, B, C, D and 3 others"."""
+    return _listed([each.title for each in standings])
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Lists names: "a", "a and b", "a, b and c", "a, b, c, d and 3 others"."""
     shown = [*names[:LONGEST_LIST], f"{len(names) - LONGEST_LIST} others"] if len(names) > LONGEST_LIST + 1 else names
     *most, last = shown
     return f"{', '.join(most)} and {last}" if most else last

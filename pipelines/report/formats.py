@@ -14,7 +14,7 @@ from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.rows import COLUMNS, WRITTEN, Row, parse_row
 from pipelines.report.model import FORMAT, Report, head_as_dict
 
-CONCLUDED = ("verdict", "summary", "pairs")  # what follows from the rows, and is not read back
+CONCLUDED = ("verdict", "verdicts", "summary", "leads", "pairs")  # what follows from the rows, and is not read back
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would compute instead of show
 
 

@@ -5,14 +5,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pipelines.measuring.conclusions import conclude
+from pipelines.measuring.contenders import title_of
 from pipelines.measuring.protocols import PROTOCOLS, describe_conditions
 from pipelines.measuring.rows import Row
 from pipelines.measuring.statistics import select_comparable
-from pipelines.phrasing import contender_name
 from pipelines.report import tables
 from pipelines.report.charts import draw_charts
 from pipelines.report.crops import MissingSection, PictureSection
 from pipelines.report.model import Report
+from pipelines.report.summary_table import count_pictures, make_metric_columns, make_summary_table
 from pipelines.report.templating import load_templates
 
 if TYPE_CHECKING:
@@ -29,14 +30,15 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
     protocol = next((each for each in PROTOCOLS if each.key == report.protocol), None)
     page = _template().render(
         report=report,
-        verdict=found.verdict,
+        claims=[each.sentence for each in (found.verdicts.closest, found.verdicts.natural) if each],
+        remarks=found.verdicts.remarks,
         protocol=protocol.about if protocol else "",
         shrunk=protocol is None or protocol.shrinks,
         beside=describe_conditions(protocol, report.kernel),
-        pictures=tables.count_pictures(rows),
-        compared=tables.count_pictures(compared),
-        summary=tables.make_summary_table(compared, found.compared),
-        metrics=tables.make_metric_columns(rows),
+        pictures=count_pictures(rows),
+        compared=count_pictures(compared),
+        summary=make_summary_table(compared, found.compared),
+        metrics=make_metric_columns(rows),
         plots=[Markup(plot) for plot in draw_charts(compared, found.compared)],
         pairs=tables.make_pair_tables(rows),
         by_picture=tables.make_picture_tables(rows),
@@ -63,5 +65,5 @@ def _template() -> "Template":
 
 
 def _weights(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    known = ((contender_name(row.model), row.weights_sha256) for row in rows if row.weights_sha256)
+    known = ((title_of(row.model), row.weights_sha256) for row in rows if row.weights_sha256)
     return [(model, hash_.replace(",", ", ")) for model, hash_ in dict.fromkeys(known)]

@@ -11,16 +11,16 @@ from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporar
 from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
 from pipelines.report.sections import MOST_SHOWN, make_sections, read_kept_sections
+from pipelines.report.summary_table import count_pictures, make_summary_table
+from pipelines.report.table import Table
 from pipelines.report.tables import (
     NOT_APART,
-    Table,
-    count_pictures,
+    describe_pairs,
     list_failures,
     list_notes,
     make_chain_table,
     make_pair_tables,
     make_picture_tables,
-    make_summary_table,
 )
 from pipelines.report.templating import load_templates
 
@@ -41,6 +41,7 @@ __all__ = [
     "colour_profile",
     "compare_reports",
     "count_pictures",
+    "describe_pairs",
     "draw_charts",
     "find_pictures",
     "find_subjects",

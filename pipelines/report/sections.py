@@ -11,6 +11,7 @@ from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
 from pipelines.measuring.contenders import Contender
 from pipelines.measuring.plan import Plan, Subject, list_subjects
 from pipelines.measuring.protocol import Trial, as_scored
+from pipelines.measuring.ranking import find_speaker
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import read_trial
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
@@ -48,13 +49,15 @@ def read_kept_sections(report: Report, outputs: Outputs) -> Iterator[PictureSect
 
 def choose_subjects(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
     """The pictures to show: at most MOST_SHOWN, those whose scores are farthest apart, as they were measured."""
+    # As in the verdict: closeness where there is an original, or else what there is.
+    found = (find_speaker(rows, "closeness"), find_speaker(rows, "naturalness"), find_speaker(rows, "consistency"))
+    metric = next(filter(None, found), None)
 
     def spread(picture: Subject) -> float:
-        of = [row for row in rows if row.picture == picture.picture]
-        if not any(row.error is None for row in of):
+        of = [row for row in rows if row.picture == picture.picture and row.error is None]
+        if not of:
             return -1.0
-        known = [row.scores["consistency_psnr" if row.scores["mse"] is None else "psnr_y"] for row in of]
-        scores = [score for score in known if score is not None]
+        scores = [score for row in of if metric and (score := row.scores[metric.key]) is not None]
         return max(scores) - min(scores) if scores else 0.0
 
     scored = [picture for picture in pictures if spread(picture) >= 0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import BadInstallation
-from pipelines.phrasing import contender_name
+from pipelines.measuring.contenders import title_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def load_templates(folder: Path = REPORT_TEMPLATES) -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "contender": contender_name,
+        "contender": title_of,
         "base64": lambda data: b64encode(data).decode(),
         "number": json.dumps,  # infinity as JavaScript reads it
     }

@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from pipelines.measuring.run import Row, describe_conditions, find_protocol, select_comparable, state_verdict, summarise
 from pipelines.report import report as reports
-from pipelines.report.report import NOT_APART, Table
 from ui.examples import STATIC
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -59,7 +58,7 @@ def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
         beside=describe_conditions(find_protocol(protocol), kernel),
         plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
         pairs=pairs,
-        alike="; ".join(map(_count_alike, pairs)),
+        alike=reports.describe_pairs(rows),
         by_picture=reports.make_picture_tables(rows),
         chains=reports.make_chain_table(rows, ()),
         notes=reports.list_notes(rows, summarise(rows, intervals=False)),
@@ -74,9 +73,3 @@ def _render(template: str, **values: Any) -> str:
 @cache
 def _load_templates() -> Environment:
     return reports.load_templates(TEMPLATES)
-
-
-def _count_alike(pairs: Table) -> str:
-    """ "PSNR Y, in pairs: 2 of 6 not distinguishable"."""
-    count = sum(line.cells[-1].text == NOT_APART for line in pairs.lines)
-    return f"{pairs.title}: {count} of {len(pairs.lines)} {NOT_APART}"

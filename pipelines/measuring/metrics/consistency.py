@@ -7,11 +7,11 @@ import numpy as np
 from pipelines.images.picture import Pixels8, to_uint8
 from pipelines.images.resample import shrink
 from pipelines.measuring.metrics.metric import Metric, Sample, Scores, decibels
-from pipelines.measuring.metrics.pixelwise import mse
+from pipelines.measuring.metrics.pixelwise import TIE_DB, mse
 from pipelines.runs import Run, finish, prefix_notes
 
 # The note of a row whose consistency is infinite: JSON has no such number, and no error stands beside it.
-CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small picture"
+CONSISTENT = "consistency_psnr is infinite: shrunk, the output equals the small image"
 
 
 def consistency_psnr(output: Pixels8, low: Pixels8, scale: int) -> float | None:
@@ -39,10 +39,13 @@ def measure_consistency(sample: Sample) -> Run[Scores]:
 CONSISTENCY = Metric(
     key="consistency_psnr",
     name="Consistency",
-    about="The result shrunk again, compared with the small picture: low where content is made up or shifted.",
+    about="The result shrunk again and compared with the small image. Low where content is invented or shifted.",
     unit="dB",
     better="higher",
     digits=2,
     of=measure_consistency,
     needs="nothing",
+    infinite_note=CONSISTENT,
+    says="consistency",
+    tie=TIE_DB,
 )

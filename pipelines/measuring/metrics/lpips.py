@@ -24,6 +24,7 @@ from pipelines.weights import fetch as weights
 if TYPE_CHECKING:
     from pipelines.measuring.metrics.lpips_network import LpipsAlex
 
+TIE = 0.02  # two networks of one kind lie that close; from a blurred to a sharp result it is several times that
 LPIPS_SIDE = 31  # below, AlexNet's second pooling has no window left
 STRIP_STRIDE = 16  # of the deepest layer: strips begin at its multiples, so that their windows are the whole picture's
 # The deepest layer's window for row 16 k reads rows 16 k - 66 to 16 k + 96. Above, that is rounded up to the stride;
@@ -46,16 +47,12 @@ class Lpips:
 def load_lpips() -> Lpips:
     """Loads LPIPS from files on this machine; it stays loaded.
 
-    Raises WeightsUnavailable, which says how to get the files, where one is not here; BadWeights where one does not
-    fit.
+    Raises WeightsUnavailable where a file is not here, BadWeights where one does not fit.
     """
     parts = {needed: weights.find(needed) for needed in catalog.METRIC_FILES["lpips"].values()}
     lacking = sum(needed.size for needed, found in parts.items() if not found)
     if lacking:
-        raise WeightsUnavailable(
-            f"LPIPS needs {format_bytes(lacking)} of files that are not here: "
-            "`python -m pipelines weights pull lpips` downloads them."
-        )
+        raise WeightsUnavailable(f"LPIPS is not installed here ({format_bytes(lacking)}).")
     heads, backbone = (file for found in parts.values() for file in found or ())
     kept_as = (heads.sha256, backbone.sha256)
     with _lock:
@@ -120,12 +117,15 @@ def measure_lpips(sample: Sample) -> Run[Scores]:
 LPIPS = Metric(
     key="lpips",
     name="LPIPS",
-    about="Distance as a network sees it: near to how different people find it.",
+    about="Distance as a network sees it, close to how different people find two images.",
     unit="",
     better="lower",
     digits=4,
     of=measure_lpips,
     load=load_lpips,
+    says="naturalness",
+    main=True,
+    tie=TIE,
 )
 
 

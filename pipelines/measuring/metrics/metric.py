@@ -98,8 +98,10 @@ class Metric:
     """A column of numbers: what it is called, which direction is better, and how it comes about.
 
     `of` gives this metric's value, and those of others that name the same function. `needs` says whether it can be had
-    without an original. `load` gives what it needs from files (`rows.METRIC_FILES` names them), which the sample's
-    judges then hold; it raises UpscaleError where that cannot be had.
+    without an original. `says` is the question that it answers in the verdict, where the first metric that was measured
+    speaks for all that answer the same; `tie` is how close values are that nobody can see a difference between. `load`
+    gives what it needs from files (`rows.METRIC_FILES` names them), which the sample's judges then hold; it raises
+    UpscaleError where that cannot be had.
     """
 
     key: str  # the name in JSON, CSV and Row.scores: never changes
@@ -111,6 +113,10 @@ class Metric:
     of: Callable[[Sample], Run[Scores]]
     needs: Literal["reference", "nothing"] = "reference"
     infinite_at_zero: str = ""  # the metric whose 0 says that this one is infinite, where it has no value
+    infinite_note: str = ""  # or the note that says so
+    says: Literal["closeness", "naturalness", "consistency", ""] = ""
+    main: bool = False  # whether it is among the few columns that everybody sees
+    tie: float = 0.0
     load: Callable[[], Judge] | None = None
 
     @property

@@ -1,7 +1,7 @@
 """What follows from the rows is worked out once."""
 
 from pipelines.measuring.conclusions import conclude
-from pipelines.measuring.significance import compare
+from pipelines.measuring.significance import find_leads
 from pipelines.measuring.statistics import summarise
 from pipelines.measuring.verdict import state_verdict
 from pipelines.report.report import to_html, to_json
@@ -12,7 +12,8 @@ ROWS = (*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *s
 
 def test_each_contender_by_itself_and_over_what_all_share() -> None:
     found = conclude(ROWS)
-    assert (found.verdict, [*found.summary], [*found.pairs]) == (state_verdict(ROWS), summarise(ROWS), compare(ROWS))
+    assert (found.verdict, [*found.summary], [*found.leads]) == (state_verdict(ROWS), summarise(ROWS), find_leads(ROWS))
+    assert found.pairs == tuple(pair for lead in found.leads for pair in lead.pairs) != ()
     assert [entry.metrics["psnr_y"].n for entry in found.summary] == [2, 3]
     compared = [entry.metrics["psnr_y"] for entry in found.compared]
     assert [(each.n, each.mean) for each in compared] == [(2, 30.5), (2, 31.5)]

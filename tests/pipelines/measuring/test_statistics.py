@@ -74,8 +74,8 @@ def test_infinity_is_left_out_and_told() -> None:
     assert entry.metrics["psnr_y"] == MetricSummary(mean=30.0, low=None, high=None, n=1, infinite=1)
     assert entry.metrics["mse_y"].mean == 32.5
     assert entry.notes == (
-        "PSNR Y is infinite for 1 picture, which the mean leaves out.",
-        "PSNR is infinite for 1 picture, which the mean leaves out.",
+        "PSNR Y is infinite for 1 image, which the mean leaves out.",
+        "PSNR is infinite for 1 image, which the mean leaves out.",
     )
     json.dumps(entry.as_dict(), allow_nan=False)
 
@@ -94,11 +94,13 @@ def test_pictures_are_shared_where_every_contender_has_a_finite_score() -> None:
     rows = [*several("a", [30, 31, 32]), *several("b", [30, 31]), row("b", "2.png", error="No room.")]
     rows.append(row("c", "0.png", error="No room."))
     first, second = ((f"{number}.png", "0" * 64) for number in range(2))
-    assert find_shared_pictures(rows) == {first, second}, "c was not scored at all"
+    assert find_shared_pictures(rows, "psnr_y") == {first, second}, "c was not scored at all"
     perfect = row("d", "0.png", mse_y=0.0)
-    assert find_shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == {second}
+    assert find_shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)], "psnr_y") == {second}
     assert (
-        find_shared_pictures([perfect]) == {first}
-        and find_shared_pictures([rows[-1]]) == find_shared_pictures([]) == frozenset()
+        find_shared_pictures([perfect], "psnr_y") == {first}
+        and find_shared_pictures([rows[-1]], "psnr_y") == find_shared_pictures([], "psnr_y") == frozenset()
     )
-    assert find_shared_pictures([*rows, perfect]) == frozenset(), "the only one that all have has an infinite score"
+    assert find_shared_pictures([*rows, perfect], "psnr_y") == frozenset(), (
+        "the only one that all have has an infinite score"
+    )

@@ -111,7 +111,7 @@ def test_equal_pictures() -> None:
         "psnr is infinite: inside the border the pictures are equal",
         "psnr_y is infinite: inside the border the pictures are equal",
         f"lpips: {NOT_HERE}",
-        "consistency_psnr is infinite: shrunk, the output equals the small picture",
+        "consistency_psnr is infinite: shrunk, the output equals the small image",
     )
     assert pixelwise.psnr(x, x) is None and consistency_psnr(x, shrunk(x, 2), 2) is None
 

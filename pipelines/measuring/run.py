@@ -4,19 +4,18 @@ Whatever goes wrong with one pair is that row's `error`; the others go on. Write
 follows the run takes each row from it as it is finished, so that nothing is lost if it is ended early.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Settings, Stage
+from pipelines.catalog.rows import Settings
 from pipelines.enlarge import Enlarged, enlarge
-from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8
+from pipelines.measuring.attempts import attempt, count_steps
 from pipelines.measuring.conclusions import Conclusions, conclude
 from pipelines.measuring.contenders import Contender, resolve_contenders, title_of
+from pipelines.measuring.fetching import Fetched, fetch_weights
 from pipelines.measuring.kernels import KERNEL_NAMES, OFFERED_KERNELS, check_kernel, describe_kernel, name_kernel
 from pipelines.measuring.memory import measure_peak_memory
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
@@ -46,9 +45,9 @@ from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import MetricSummary, Summary, select_comparable, summarise
 from pipelines.measuring.verdict import Claim, Verdict, decide, state_verdict
 from pipelines.phrasing import describe_settings
-from pipelines.runs import Run, Step, T, map_steps
+from pipelines.runs import Run, Step
 from pipelines.upscalers.base import Upscaler
-from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
+from pipelines.upscalers.loading import load_fetched
 
 __all__ = [
     "CHAINED_8X",
@@ -113,8 +112,6 @@ __all__ = [
 
 LONG_RUN = 10.0  # seconds: a run that takes longer is timed once, without a warm-up
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored(Step):
@@ -130,14 +127,6 @@ class Scored(Step):
     trial: Trial | None = None
     enlarged: Enlarged | None = None
     output: Pixels8 | None = None
-
-
-class Fetched(NamedTuple):
-    """The sha256 of a contender's files of parameters, joined by commas, and the files, or why they cannot be had."""
-
-    sha256: str
-    failure: str | None
-    files: tuple[StageFiles, ...]
 
 
 def run(
@@ -162,35 +151,19 @@ def run(
         known = {each: row for each, row in known.items() if row and _holds(row, weights[each], judges)}
         trial: Trial | str = ""
         if len(known) < len(plan.contenders):
-            reading = _attempted(read_trial(subject, plan))
-            trial = yield from _counted(reading, len(rows), total, subject.name)
+            reading = attempt(read_trial(subject, plan))
+            trial = yield from count_steps(reading, len(rows), total, subject.name)
         for contender in plan.contenders:
             row = known.get(contender)
             if row is None:
                 what = f"{subject.name}: {contender.key} x{contender.scale}"
                 scoring = _scored(plan, subject, contender, weights[contender], trial, judges)
-                scored = yield from _counted(scoring, len(rows), total, what)
+                scored = yield from count_steps(scoring, len(rows), total, what)
                 row = scored.row
                 yield replace(scored, done=len(rows) + 1, total=total, note=what)
                 del scored  # or its pictures would be held while the next ones are made
             rows.append(row)
     return rows
-
-
-def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
-    """Asks for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
-    models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
-    files: dict[Stage, tuple[StageFiles, ...] | str] = {}
-    for number, stage in enumerate(models):
-        files[stage] = yield from _counted(_attempted(fetch([stage])), number, len(models), "weights")
-    fetched = {}
-    for contender in contenders:
-        found = [files[stage] for stage in contender.stages]
-        failures = [each for each in found if isinstance(each, str)]
-        here = tuple(each for stage_files in found if not isinstance(stage_files, str) for each in stage_files)
-        hashes = [file.sha256 for each in here for file in each.files if file.file.learned]
-        fetched[contender] = Fetched(",".join(hashes), failures[0] if failures else None, here)
-    return fetched
 
 
 def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:
@@ -224,7 +197,7 @@ def _scored(
     empty = Scored(1, 1, "", subject, contender, blank)
     if isinstance(trial, str):
         return replace(empty, row=replace(blank, error=trial))
-    scored = yield from _attempted(_measured(empty, trial, weights, plan.repeats, judges))
+    scored = yield from attempt(_measured(empty, trial, weights, plan.repeats, judges))
     if isinstance(scored, str):
         return replace(empty, row=replace(blank, error=scored), trial=trial)
     return scored
@@ -278,29 +251,3 @@ def _seconds(enlarged: Enlarged) -> tuple[float, tuple[float, ...]]:
 def _summed(counts: Iterable[int | None]) -> int | None:
     known = [*counts]
     return None if None in known else sum(count for count in known if count is not None)
-
-
-def _attempted(run: Run[T]) -> Run[T | str]:
-    """The run's result, or a sentence why there is none: a row is lost, not the benchmark."""
-    try:
-        return (yield from run)
-    except UpscaleError as error:
-        return str(error)
-    except MemoryError:
-        return "There is not enough memory for that."
-    except Exception as error:
-        log.exception("a row of a benchmark failed")
-        return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _counted(run: Run[T], done: int, total: int, what: str) -> Run[T]:
-    """The same run, its steps as the part of a larger one that has `done` of `total` behind it.
-
-    All are plain steps: a preview of one row of many is shown nowhere, and its picture need not cross to the page.
-    """
-
-    def part(step: Step) -> Step:
-        told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
-        return Step(done, total, what + told)
-
-    return map_steps(run, part)

@@ -219,7 +219,7 @@ def _without_original(rows: Sequence[Row], natural: Ranking | None, leads: dict[
     consistency = find_speaker(rows, "consistency")
     if consistency is None:
         return Verdict(_nothing(rows))
-    claim = Claim("No original", facts=f"without one nobody can say which is best at x{rows[0].scale}. Compare by eye")
+    claim = Claim("No original", facts=f"there is no objective winner at x{rows[0].scale}. Compare the results by eye")
     most = rank(rows, consistency)
     remarks = []
     if most:

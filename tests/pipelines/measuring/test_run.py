@@ -16,6 +16,7 @@ from pipelines.enlarge import enlarge
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
+from pipelines.measuring import fetching
 from pipelines.measuring import run as benchmark
 from pipelines.measuring.metrics.lpips import Lpips
 from pipelines.measuring.protocol import shrink_original
@@ -229,8 +230,8 @@ def test_rows_without_lpips_are_done_again_once_it_is_here(pictures: list[Subjec
 
 def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    fetch = benchmark.fetch
-    monkeypatch.setattr(benchmark, "fetch", lambda stages: asked.extend(stages) or fetch(stages))
+    fetch = fetching.fetch
+    monkeypatch.setattr(fetching, "fetch", lambda stages: asked.extend(stages) or fetch(stages))
     chains = [[(first, 2), (second, 2)] for first in ("espcn", "fsrcnn") for second in ("espcn", "fsrcnn")]
     fetched = finish(benchmark.fetch_weights(resolve_contenders("round-trip", 4, [], chains)))
     assert len(asked) == 2 and len(fetched) == 4 and all(each.failure for each in fetched.values())

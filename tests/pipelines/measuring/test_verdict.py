@@ -296,7 +296,7 @@ def test_without_an_original_none_is_called_best() -> None:
         row("edsr", error="There is no room."),
     ]
     assert state_verdict(rows) == (
-        "No original: without one nobody can say which is best at x2. Compare by eye. "
+        "No original: there is no objective winner at x2. Compare the results by eye. "
         "Most consistent with the small image: Lanczos and Bicubic, 41.0 dB."
     )
     assert decide(rows).closest.models == () and rank_for_verdict(rows) is None

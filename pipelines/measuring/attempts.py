@@ -1,0 +1,34 @@
+"""Parts of a benchmark's run: a failure is a sentence and not the end, and steps count for the whole."""
+
+import logging
+
+from pipelines.errors import UpscaleError
+from pipelines.runs import Run, Step, T, map_steps
+
+log = logging.getLogger(__name__)
+
+
+def attempt(run: Run[T]) -> Run[T | str]:
+    """The run's result, or a sentence why there is none: a row is lost, not the benchmark."""
+    try:
+        return (yield from run)
+    except UpscaleError as error:
+        return str(error)
+    except MemoryError:
+        return "There is not enough memory for that."
+    except Exception as error:
+        log.exception("a row of a benchmark failed")
+        return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def count_steps(run: Run[T], done: int, total: int, what: str) -> Run[T]:
+    """The same run, its steps as the part of a larger one that has `done` of `total` behind it.
+
+    All are plain steps: a preview of one row of many is shown nowhere, and its picture need not cross to the page.
+    """
+
+    def part(step: Step) -> Step:
+        told = f", {step.note} {100 * step.done // max(1, step.total)} %" if step.note else ""
+        return Step(done, total, what + told)
+
+    return map_steps(run, part)

@@ -78,7 +78,7 @@ __all__ = [
     "write",
 ]
 
-USUAL_SCALE = 4
+USUAL_MODEL, USUAL_SCALE = "swift", 4
 
 # Imported when they are first asked for.
 _LAZY = {
@@ -95,9 +95,10 @@ _LAZY = {
 
 def upscale(
     image: "str | os.PathLike[str] | bytes | Picture",
-    model: str = "swift",
-    scale: int = USUAL_SCALE,
+    model: str = USUAL_MODEL,
+    scale: "float | str" = USUAL_SCALE,
     *,
+    size: str | None = None,
     weights: "str | os.PathLike[str] | None" = None,
     tile: int | None = None,
     seed: int | None = None,
@@ -115,18 +116,21 @@ def upscale(
     """Upscales an image: a path, the bytes of a file, or a Picture.
 
     `model` is a key of `models()`, or "owner/name/file.safetensors" on the Hugging Face Hub; what it lacks is
-    downloaded. `weights` is a file or folder of your own to use instead. The other settings are those of the command
-    line; one that the model cannot use is a BadSetting. `output` is a file to write the result to: that it can be
-    written is known before the work; the image itself it may only be with `overwrite`. `on_step` sees how far the work
-    is; an exception that it raises ends the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable,
-    BadWeights or OutOfMemory.
+    downloaded. `weights` is a file or folder of your own to use instead. `scale` is from 1.5 to 16. `size`, in its
+    place, is "800x" (a width), "x600" (a height), "800x600" (fits within) or "x2.5". Where the model has no such scale,
+    the next larger one runs, or the model twice, and the result is shrunk by antialiased bicubic: `details.notes` tell.
+    The other settings are those of the command line; one that the model cannot use is a BadSetting. `output` is a file
+    to write the result to: that it can be written is known before the work; the image itself it may only be with
+    `overwrite`. `on_step` sees how far the work is; an exception that it raises ends the work. Raises BadPicture,
+    BadSetting, CannotWrite, WeightsUnavailable, BadWeights or OutOfMemory.
     """
+    import math
     import os
     from pathlib import Path
 
-    from pipelines.catalog.rows import Settings, Stage, check_stages
+    from pipelines.catalog.rows import Settings, check_settings, find, parse_factor, parse_size
     from pipelines.enlarge import enlarge_by
-    from pipelines.estimates import plan_run
+    from pipelines.estimates import plan_run, plan_size_of
     from pipelines.images import door
     from pipelines.runs import finish
 
@@ -141,15 +145,16 @@ def upscale(
         colour_fix=colour_fix,
         denoise=denoise,
     )
-    stage = Stage(model, _whole(scale, "The scale"))
-    check_stages([stage], settings)  # what can be refused is refused before the long part
-    picture = door.to_picture(image, stage.scale)
+    wanted = parse_factor(scale) if size is None else parse_size(size)
+    check_settings([find(model)], settings)  # what can be refused is refused before the long part
+    sized = plan_size_of(image, model, wanted)
+    picture = door.to_picture(image, math.prod(stage.scale for stage in sized.stages))
     target = None if output is None else Path(output)
     source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
-    plan_run(source, [stage], target, overwrite=overwrite)
+    plan_run(source, sized.stages, target, overwrite=overwrite, size=sized.size)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    done = finish(enlarge_by(picture, [stage], settings, own), show)
+    done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), show)
     if target is not None:
         door.write(done.picture, target)
     return done

@@ -16,7 +16,8 @@ import numpy as np
 
 from pipelines.catalog.rows import Stage, check_stages
 from pipelines.catalog.settings import Settings, check_settings
-from pipelines.images import greyscale, resample
+from pipelines.catalog.sizes import describe_sizing
+from pipelines.images import greyscale, resample, transparency
 from pipelines.images.picture import Picture, Pixels
 from pipelines.runs import Run, Step, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
@@ -43,11 +44,12 @@ class Details:
     # By name, those that were chosen and those that a diffusion model chose itself: with them the same comes out again.
     # Of a chain by stage: {"sd-x4:4": {"seed": 0}}.
     settings: dict[str, Any] = field(default_factory=dict)
+    before_shrinking: tuple[int, int] | None = None  # width, height that the models made, where that was shrunk to size
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as data for JSON."""
-        seconds = round(self.seconds, 3)
-        return {**asdict(self), "size": list(self.size), "seconds": seconds, "notes": list(self.notes)}
+        lists = {name: value and list(value) for name, value in asdict(self).items() if isinstance(value, tuple)}
+        return asdict(self) | lists | {"seconds": round(self.seconds, 3)}
 
     def about(self) -> str:
         """Returns what it takes to make the picture again, as JSON; nothing that differs from one time to the next."""
@@ -59,39 +61,55 @@ class Details:
             "dtype": self.dtype,
             "weights_sha256": self.weights_sha256,
         }
+        if self.before_shrinking:
+            told["size"] = self.size
         return json.dumps(told, ensure_ascii=False)
 
     @classmethod
     def from_dict(cls, details: dict[str, Any]) -> Self:
         """Reads what `as_dict` gave."""
-        return cls(**details | {"size": tuple(details["size"]), "notes": tuple(details["notes"])})
+        read: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in details.items()}
+        return cls(**read)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enlarged:
-    """The enlarged picture and how it came about; `stages` is what each stage made of its colours, and how long."""
+    """The enlarged picture and how it came about; `stages` is what each stage made of its colours, and how long.
+
+    Where the picture was shrunk to a size, the last stage has the shrunk pixels: nobody needs both in memory.
+    """
 
     picture: Picture
     details: Details
     stages: tuple[Upscaled, ...]
 
 
-def enlarge(picture: Picture, stages: Sequence[Upscaler], settings: Settings | None = None) -> Run[Enlarged]:
+def enlarge(
+    picture: Picture,
+    stages: Sequence[Upscaler],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Run[Enlarged]:
     """Enlarges a picture by each stage in turn, and returns it in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
     Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
     Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
     the visible ones around, so that it cannot bleed into the edge; where no stage blends pixels, all keep their own.
     A picture without colour comes back without, whatever its file's type: see `greyscale.is_grey`. Each stage is given
-    those of the settings that it can use. Raises BadSetting for one that no stage can use, or that is out of its range.
+    those of the settings that it can use. What the stages make is shrunk to `size`, width and height, by antialiased
+    bicubic, alpha too. Raises BadSetting for a setting that no stage can use, or that is out of its range.
     """
     settings = settings or Settings()
     check_settings([stage.model for stage in stages], settings)
-    return (yield from _enlarged(picture, stages, settings))
+    return (yield from _enlarged(picture, stages, settings, size))
 
 
 def enlarge_by(
-    picture: Picture, stages: Sequence[Stage], settings: Settings | None = None, own: Path | None = None
+    picture: Picture,
+    stages: Sequence[Stage],
+    settings: Settings | None = None,
+    own: Path | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Run[Enlarged]:
     """Does as `enlarge`, by the models that the stages name: checked, downloaded where they are lacking, loaded, run.
 
@@ -99,47 +117,72 @@ def enlarge_by(
     """
     settings = settings or Settings()
     check_stages(stages, settings)
-    return (yield from enlarge_fetched(picture, (yield from fetch(stages, settings, own)), settings))
+    return (yield from enlarge_fetched(picture, (yield from fetch(stages, settings, own)), settings, size))
 
 
-def enlarge_fetched(picture: Picture, fetched: Sequence[StageFiles], settings: Settings | None = None) -> Run[Enlarged]:
+def enlarge_fetched(
+    picture: Picture,
+    fetched: Sequence[StageFiles],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Run[Enlarged]:
     """Does as `enlarge`, by models loaded here, from files that are here: nothing but plain data goes in or out.
 
     The settings are those that `check_stages` let through.
     """
     stages = yield from load_fetched(fetched)
-    return (yield from _enlarged(picture, stages, settings or Settings()))
+    return (yield from _enlarged(picture, stages, settings or Settings(), size))
 
 
-def _enlarged(picture: Picture, stages: Sequence[Upscaler], settings: Settings) -> Run[Enlarged]:
-    (done, colour, runs), seconds = yield from time_run(_run(picture, stages, settings))
+def _enlarged(
+    picture: Picture, stages: Sequence[Upscaler], settings: Settings, size: tuple[int, int] | None
+) -> Run[Enlarged]:
+    height, width, _ = picture.pixels.shape
+    scale = math.prod(stage.scale for stage in stages)
+    made = width * scale, height * scale
+    (done, colour, runs), seconds = yield from time_run(_run(picture, stages, settings, size or made))
     notes = [*done.notes, *(note for run in runs for note in run.notes)]
+    if size is not None:
+        names = {stage.model.name for stage in stages}
+        notes += describe_sizing(min(names), [stage.scale for stage in stages] if len(names) == 1 else [], made, size)
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
     details = _details(done, stages, settings, colour, seconds)
+    if details.size != made:
+        details = replace(details, before_shrinking=made)
     return Enlarged(replace(done, about=details.about()), details, colour)
 
 
 def _run(
-    picture: Picture, stages: Sequence[Upscaler], settings: Settings
+    picture: Picture, stages: Sequence[Upscaler], settings: Settings, size: tuple[int, int]
 ) -> Run[tuple[Picture, tuple[Upscaled, ...], list[Upscaled]]]:
     """The enlarged picture, what each stage made of its colours, and all that was run, for alpha as well."""
     pixels, alpha = picture.pixels, picture.alpha
-    blends = any(stage.model.blends for stage in stages)
+    scale = math.prod(stage.scale for stage in stages)
+    shrinks = size != (pixels.shape[1] * scale, pixels.shape[0] * scale)
+    blends = shrinks or any(stage.model.blends for stage in stages)
     if alpha is not None and blends:
         yield Step(0, 1, "transparency")
-        pixels = _spread_visible(pixels, alpha)
+        pixels = transparency.spread_visible(pixels, alpha)
     grey = blends and (picture.grey or greyscale.is_grey(pixels))
     given = greyscale.as_grey(pixels) if grey else pixels
     if given is not pixels:
         picture = replace(picture, notes=(*picture.notes, ROUNDED_GREY))
     colour = yield from run_chain(given, stages, settings, grey)
-    enlarged = colour[-1].pixels
+    if shrinks:
+        colour[-1] = replace(colour[-1], pixels=(yield from _shrunk(colour[-1].pixels, size, "shrinking: ")))
     runs = list(colour)
     if alpha is not None:
-        scale = math.prod(stage.scale for stage in stages)
         alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings)
         runs += alpha_runs
-    return replace(picture, pixels=enlarged, alpha=alpha), tuple(colour), runs
+        if shrinks:
+            alpha = (yield from _shrunk(alpha[..., None], size, "transparency, shrinking: "))[..., 0]
+    return replace(picture, pixels=colour[-1].pixels, alpha=alpha), tuple(colour), runs
+
+
+def _shrunk(pixels: Pixels, size: tuple[int, int], note: str) -> Run[Pixels]:
+    """Shrinks (H, W, C) to a width and a height; the steps' notes begin with `note`."""
+    width, height = size
+    return (yield from prefix_notes(resample.shrink_to_size(pixels, height, width), note))
 
 
 def run_chain(
@@ -231,35 +274,3 @@ def _enlarge_alpha(
     kept = cv2.resize(flat.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
     enlarged[kept] = cv2.resize(alpha, size, interpolation=cv2.INTER_NEAREST)[kept]
     return enlarged, runs
-
-
-def _spread_visible(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Gives each nearly transparent pixel the colour of the visible ones around it.
-
-    Around is a Gaussian of two pixels weighted by alpha squared (normalised convolution, Knutsson and Westin 1993);
-    where nothing within its reach is visible, the nearest pixel that is. What shows by an eighth or more keeps its own.
-    """
-    import cv2
-
-    own = np.clip(16 * alpha - 1, 0, 1)[..., None]
-    if own.all() or not alpha.any():
-        return pixels
-    weight = np.square(alpha)
-    around = cv2.GaussianBlur(pixels * weight[..., None], (0, 0), 2)
-    near = cv2.GaussianBlur(weight, (0, 0), 2)[..., None]
-    spread: Pixels = np.where(near > 1e-9, around / np.maximum(near, 1e-9), _nearest_visible(pixels, alpha))
-    return spread + (pixels - spread) * own
-
-
-def _nearest_visible(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Each pixel's nearest one that is not fully transparent."""
-    import cv2
-
-    visible = alpha > 0
-    _, labels = cv2.distanceTransformWithLabels(
-        (~visible).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.empty(int(np.max(labels)) + 1, np.int64)
-    nearest[labels[visible]] = np.flatnonzero(visible)
-    filled: Pixels = pixels.reshape(-1, 3)[nearest[labels]]
-    return filled

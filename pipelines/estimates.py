@@ -8,6 +8,7 @@ What was learned is kept from one start to the next, beside the downloads; on an
 import json
 import math
 import operator
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ from pathlib import Path
 
 from pipelines import environment, machine
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage, find_specification, resolve_options
+from pipelines.catalog.rows import Size, Stage, find_specification, resolve_options
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
+from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
 from pipelines.catalog.speeds import MEASURED, Rate
 from pipelines.environment import MEGA
-from pipelines.errors import CannotWrite, OutOfMemory
+from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
 from pipelines.files import is_same_file, write_whole
 from pipelines.images import door as images
 from pipelines.images.door import Format, ImageSource, Picture
@@ -59,39 +61,89 @@ class Plan:
     format: Format | None  # of the file to write; None where none was named
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """How a model reaches a size: the stages that it runs as, what they make, and what that is shrunk to, in pixels."""
+
+    stages: tuple[Stage, ...]
+    made: tuple[int, int]  # width, height
+    size: tuple[int, int]  # width, height of the result
+    notes: tuple[str, ...]  # what is to be known of it, for people
+
+
+def plan_size(key: str, size: Size, width: int, height: int) -> Sized:
+    """Returns how the model of that key brings an image of that width and height to a size.
+
+    A scale that the model has is one stage, and nothing is shrunk. Raises BadSetting for a size that it cannot reach,
+    even if it runs twice.
+    """
+    row, wanted = catalog.find(key), size.of(width, height)
+    scales = choose_scales(row.scales, (width, height), wanted)
+    if not scales:
+        most = min(max(row.scales) ** 2, FACTOR_RANGE[1])
+        beyond = "" if size.factor else f", which {size} is beyond for {width} by {height} pixels"
+        raise BadSetting(f"{row.name} reaches x{most} at the most{beyond}.")
+    scale = math.prod(scales)
+    made = width * scale, height * scale
+    stages = tuple(Stage(row.key, each) for each in scales)
+    return Sized(stages, made, wanted, describe_sizing(row.name, scales, made, wanted))
+
+
+def plan_size_of(image: "ImageSource | Picture | str | os.PathLike[str]", key: str, size: Size) -> Sized:
+    """Does as `plan_size`, for an image, of whose file the header is read.
+
+    Raises BadPicture as well where it cannot be read, or what the model makes of it is beyond the limit.
+    """
+
+    def grow(width: int, height: int) -> int:
+        return math.prod(stage.scale for stage in plan_size(key, size, width, height).stages)
+
+    return plan_size(key, size, *images.measure(image, grow))
+
+
 def plan_run(
-    image: ImageSource | Picture, stages: Sequence[Stage], output: Path | None = None, *, overwrite: bool = False
+    image: ImageSource | Picture,
+    stages: Sequence[Stage],
+    output: Path | None = None,
+    *,
+    overwrite: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Plan:
     """Looks ahead, and raises now what would else be raised after the work, or end it; nothing is decoded.
 
     BadPicture for a picture that cannot be read or is too large, BadSetting for a result that the format of `output`
     cannot hold, CannotWrite where that file cannot be made or is the picture itself, unless `overwrite`, OutOfMemory
-    where the result does not fit into the memory that is left.
+    where the result does not fit into the memory that is left. `size` is the result's where it is shrunk to one.
     """
     scale = math.prod(stage.scale for stage in stages)
     if isinstance(image, Picture):
         height, width, _ = image.pixels.shape
     else:
         width, height = images.read_size(image, scale)
-    result = width * scale, height * scale
+    result = size or (width * scale, height * scale)
     format_ = None if output is None else images.check_output(output, result)
     if output is not None and isinstance(image, Path) and not overwrite and is_same_file(image, output):
         raise CannotWrite(f"{printable_name(output)} cannot be written: it is the image to read, which would be lost.")
     unloaded = any(stage.model.engine == "network" for stage in stages) and "torch" not in sys.modules
-    check_memory((width, height), scale, machine.available_memory() - unloaded * LIBRARY_BYTES)
+    check_memory((width, height), scale, machine.available_memory() - unloaded * LIBRARY_BYTES, result)
     return Plan((width, height), result, format_)
 
 
-def check_memory(size: tuple[int, int], scale: int, available: int) -> None:
+def check_memory(size: tuple[int, int], scale: int, available: int, result: tuple[int, int] | None = None) -> None:
     """Raises OutOfMemory where a picture of that size, enlarged and encoded, takes more than is available.
 
-    Tiles and models are not counted: tiles become smaller where memory is short.
+    Where what is made is shrunk to a `result`, both are in memory at once. Tiles and models are not counted: tiles
+    become smaller where memory is short.
     """
-    width, height = size
-    needed = width * height * (BYTES_PER_PIXEL + scale**2 * (BYTES_PER_PIXEL + ENCODING_BYTES))
+    made = size[0] * scale, size[1] * scale
+    result = result or made
+    held, encoded = BYTES_PER_PIXEL, BYTES_PER_PIXEL + ENCODING_BYTES
+    needed = math.prod(size) * held + math.prod(result) * encoded
+    if result != made:
+        needed += math.prod(made) * held
     if needed > available:
         raise OutOfMemory(
-            f"A result of {width * scale} by {height * scale} pixels takes at least {format_bytes(needed)} of memory, "
+            f"A result of {result[0]} by {result[1]} pixels takes at least {format_bytes(needed)} of memory, "
             f"and {format_bytes(max(0, available))} are left here."
         )
 

@@ -73,7 +73,7 @@ def test_every_setting_can_be_chosen() -> None:
     taken = set(inspect.signature(pipelines.upscale).parameters)
     assert {each.name for each in fields(Settings)} <= taken
     assert taken - {each.name for each in fields(Settings)} == {
-        *("image", "model", "scale", "weights", "output", "overwrite", "on_step")
+        *("image", "model", "scale", "size", "weights", "output", "overwrite", "on_step")
     }
 
 
@@ -100,6 +100,24 @@ def test_the_same_bytes_as_the_command_line(small: Path, tmp_path: Path, own_wei
     for image in (small, str(small), small.read_bytes(), pipelines.read(small)):
         pipelines.write(pipelines.upscale(image, "espcn", 3, tile=16).picture, str(tmp_path / "out.png"))
         assert (tmp_path / "out.png").read_bytes() == expected
+
+
+def test_sizes_as_the_command_line_has_them(small: Path, tmp_path: Path) -> None:
+    """Written alike, and as the same bytes; of a model that has no such scale, and by way of two."""
+    for given, size, pixels in (
+        (["--scale", "x2.5"], "x2.5", (60, 80, 3)),
+        (["--width", "100"], "100x", (75, 100, 3)),
+        (["--height", "150"], "x150", (150, 200, 3)),
+        (["--width", "100", "--height", "60"], "100x60", (60, 80, 3)),
+    ):
+        out = tmp_path / "expected.png"
+        assert main(["upscale", str(small), str(out), "--model", "bicubic", *given]) == 0
+        done = pipelines.upscale(small, "bicubic", size=size)
+        assert done.picture.pixels.shape == pixels
+        pipelines.write(done.picture, tmp_path / "out.png")
+        assert (tmp_path / "out.png").read_bytes() == out.read_bytes()
+    assert pipelines.upscale(small, "bicubic", 2.5).details.size == (80, 60)
+    assert pipelines.upscale(small, "bicubic", "x2").details.scale == 2
 
 
 def test_a_file_of_ones_own(small: Path, own_weights: Path, tmp_path: Path) -> None:
@@ -189,11 +207,25 @@ WRONG = {
         "The alpha of a Picture is an array of (height, width) float32 from 0 to 1.",
     ),
     "no such model": (lambda: pipelines.upscale(small_bytes(), "swiftt"), "BadSetting", "did you mean swift?"),
-    "no such scale": (lambda: pipelines.upscale(small_bytes(), scale=5), "BadSetting", "Swift has no scale x5"),
-    "a scale in words": (
-        lambda: pipelines.upscale(small_bytes(), scale="x4"),  # type: ignore[arg-type]
+    "no such scale": (
+        lambda: pipelines.upscale(small_bytes(), scale=17),
         "BadSetting",
-        "The scale is a whole number, not 'x4'.",
+        "The scale is a number from 1.5 to 16, not '17'.",
+    ),
+    "a scale beyond the model": (
+        lambda: pipelines.upscale(small_bytes(), "sd-x2", 5),
+        "BadSetting",
+        "Stable Diffusion x2 (latent) reaches x4 at the most.",
+    ),
+    "a size that is none": (
+        lambda: pipelines.upscale(small_bytes(), size="large"),
+        "BadSetting",
+        "There is no size 'large'",
+    ),
+    "a size below the image's": (
+        lambda: pipelines.upscale(small_bytes(), size="7x"),
+        "BadSetting",
+        "7x is smaller than the image, which has 8 by 8 pixels.",
     ),
     "a setting of others": (lambda: pipelines.upscale(small_bytes(), seed=1), "BadSetting", "Swift cannot use"),
     "weights for none": (
@@ -244,7 +276,9 @@ def test_errors_are_the_projects_own_and_one_sentence(what: str) -> None:
 
 def test_a_picture_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.001")
-    with pytest.raises(pipelines.BadPicture, match=r"^The picture enlarged 8 times would be 64 by 64 pixels"):
+    with pytest.raises(
+        pipelines.BadPicture, match=r"^The picture at x8 would be 64 by 64 pixels, 0\.004 megapixels: the limit"
+    ):
         pipelines.upscale(Picture(smooth(8, 8)), "bicubic", 8)
 
 

@@ -21,7 +21,7 @@ from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs import compare
 from ui.tabs.prompt import as_whole_number, first_stage
-from ui.tabs.upscale import FIRST_MODEL
+from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, Radio, Textbox
 
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
@@ -38,8 +38,9 @@ def build() -> None:
         [
             PictureInput(label="Picture", visible=False),
             Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
-            Radio(scales, value="x2", label="Scale", visible=False),
+            Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
             Number(label="Denoise", visible=False),
+            Textbox(label="Size", visible=False),
         ],
         _result(),
         api_name="upscale",
@@ -88,14 +89,21 @@ def build() -> None:
     )
 
 
-def upscale(image: ImageSource | None, model: str, scale: str, denoise: float | None = None) -> Iterator[Result]:
-    """Enlarge a picture. `scale` is "x2", "x3", "x4" or "x8". Returns the lossless result and its details.
+def upscale(
+    image: ImageSource | None, model: str, scale: str, denoise: float | None = None, size: str | None = None
+) -> Iterator[Result]:
+    """Upscale an image. Returns the lossless result and its details.
 
-    `model` may also be a file on the Hugging Face Hub, "owner/name/file.safetensors"; `denoise` is from 0 to 1.
+    `model` is a key, or a file on the Hugging Face Hub, "owner/name/file.safetensors". `scale` is a factor from 1.5 to
+    16, such as "x4", "4" or 2.5. `size`, in its place, is "800x" (a width), "x600" (a height), "800x600" (fits within)
+    or "x2.5". `denoise` is from 0 to 1.
     """
     with explain_errors():
-        stage = Stage(catalog.find(model).key, catalog.parse_scale(scale))
-        yield from _enlarge(image, [stage], Settings(denoise=denoise))
+        wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
+        settings = Settings(denoise=denoise)
+        catalog.check_settings([catalog.find(model)], settings)
+        sized = enlarging.plan_size_of(image, model, wanted)
+        yield from _enlarge(image, sized.stages, settings, sized.size)
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -155,10 +163,15 @@ def _result() -> list[gr.components.Component]:
     return [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)]
 
 
-def _enlarge(image: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Iterator[Result]:
+def _enlarge(
+    image: ImageSource | None,
+    stages: Sequence[Stage],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        picture = enlarging.open_picture(image, stages, settings)
+        picture = enlarging.open_picture(image, stages, settings, size)
         done = yield from forward_steps(
-            enlarging.enlarge_picture(picture, stages, settings), lambda text, share: (None, None)
+            enlarging.enlarge_picture(picture, stages, settings, size), lambda text, share: (None, None)
         )
         yield str(enlarging.save_result(done, image, Path(folder))), done.details.as_dict()

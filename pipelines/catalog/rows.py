@@ -39,12 +39,14 @@ from pipelines.catalog.settings import (
     Settings,
     check_settings,
 )
+from pipelines.catalog.sizes import FACTOR_RANGE, Size, parse_factor, parse_size
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadSetting
 
 __all__ = [
     "COLOUR_FIXES",
     "CPU_ENGINES",
+    "FACTOR_RANGE",
     "GUIDANCE_RANGE",
     "HUB_EXAMPLE",
     "LONGEST_PROMPT",
@@ -61,6 +63,7 @@ __all__ = [
     "Options",
     "Pin",
     "Settings",
+    "Size",
     "SourceData",
     "Specification",
     "Stage",
@@ -76,7 +79,9 @@ __all__ = [
     "find_owner",
     "find_specification",
     "list_weights",
+    "parse_factor",
     "parse_scale",
+    "parse_size",
     "parse_stages",
     "resolve_options",
     "weights_for",
@@ -203,10 +208,10 @@ def check_stages(stages: Sequence[Stage], settings: Settings) -> None:
     check_settings([stage.model for stage in stages], settings)
 
 
-def parse_scale(scale: str) -> int:
-    """The number that "x2", "x3", "x4" or "x8" stands for. Raises BadSetting for anything else."""
+def parse_scale(scale: object) -> int:
+    """Reads one of SCALES: 2, "2" or "x2". Raises BadSetting for anything else."""
     for each in SCALES:
-        if scale == f"x{each}":
+        if type(scale) in (str, int) and str(scale) in (str(each), f"x{each}"):
             return each
     known = ", ".join(f"x{each}" for each in SCALES)
     raise BadSetting(f"There is no scale {str(scale)[:60]!r}; there are {known}.")

@@ -7,7 +7,8 @@ import argparse
 from collections.abc import Sequence
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage
+from pipelines.catalog.rows import Size, Stage
+from pipelines.catalog.sizes import LONGEST_SIDE
 from pipelines.errors import BadSetting
 from pipelines.measuring.kernels import check_kernel
 from pipelines.measuring.plan import MOST_REPEATS
@@ -64,6 +65,29 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     """Reads a chain: KEY:SCALE,KEY:SCALE."""
     try:
         return catalog.parse_stages(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def parse_factor(text: str) -> Size:
+    """Reads how many times larger an image becomes: a number in FACTOR_RANGE, with or without an x."""
+    try:
+        return catalog.parse_factor(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def parse_side(text: str) -> int:
+    """Reads a width or a height in pixels."""
+    if not text.isdecimal() or not 0 < int(text) <= LONGEST_SIDE:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number of pixels from 1 to {LONGEST_SIDE}.")
+    return int(text)
+
+
+def parse_scale(text: str) -> int:
+    """Reads one of the scales that models have, with or without an x."""
+    try:
+        return catalog.parse_scale(text)
     except BadSetting as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

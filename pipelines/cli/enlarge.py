@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Options, Stage
+from pipelines.catalog.rows import Options, Size, Stage
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_progress
+from pipelines.errors import BadSetting
 
 if TYPE_CHECKING:
     from pipelines.catalog.settings import Settings
@@ -26,7 +28,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "upscale",
         "upscale an image with one model",
         (
-            "in.jpg out.png --model swift --scale 4",
+            "in.jpg out.png",
+            "in.jpg out.png --model real-esrgan-general --scale 2.5",
+            "in.jpg out.png --width 1920",
             'in.jpg out.png --model sd-x4 --scale 4 --prompt "a red fox" --seed 7',
         ),
         parents=[shared],
@@ -35,15 +39,30 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--model",
         type=arguments.parse_key,
         metavar="KEY",
-        required=True,
-        help="a key that the command models lists, or owner/name/file.safetensors on the Hugging Face Hub; required",
+        default=USUAL_MODEL,
+        help="a key that the command models lists, or owner/name/file.safetensors on the Hugging Face Hub; "
+        f"default {USUAL_MODEL}",
     )
+    least, most = catalog.FACTOR_RANGE
     upscale.add_argument(
         "--scale",
-        type=int,
-        choices=catalog.SCALES,
-        required=True,
-        help="how many times larger the image becomes; required, and the model must have it",
+        type=arguments.parse_factor,
+        metavar="X",
+        help="how many times larger the image becomes; where the model has no such scale, the next larger one runs, or "
+        f"the model twice, and the result is shrunk; {least} to {most}, default {USUAL_SCALE}",
+    )
+    upscale.add_argument(
+        "--width",
+        type=arguments.parse_side,
+        metavar="N",
+        help=f"instead of --scale, the width of the result in pixels; up to {most} times the image's, default none",
+    )
+    upscale.add_argument(
+        "--height",
+        type=arguments.parse_side,
+        metavar="N",
+        help="instead of --scale, the height of the result; with --width too, the result fits within both; "
+        f"up to {most} times the image's, default none",
     )
     upscale.add_argument(
         "--weights",
@@ -139,14 +158,30 @@ def _format_defaults(setting: str) -> str:
 
 
 def _upscale(options: argparse.Namespace) -> None:
-    _enlarge(options, [Stage(options.model, options.scale)], options.weights)
+    from pipelines.estimates import plan_size_of
+    from pipelines.images import door as images
+
+    size = options.scale or Size(factor=USUAL_SCALE)
+    if options.width or options.height:
+        if options.scale:
+            raise BadSetting("Give either --scale, or --width and --height.")
+        size = Size(width=options.width, height=options.height)
+    images.check_output(options.output)
+    catalog.check_settings([catalog.find(options.model)], _settings(options))
+    sized = plan_size_of(options.input, options.model, size)
+    _enlarge(options, sized.stages, options.weights, sized.size)
 
 
 def _chain(options: argparse.Namespace) -> None:
-    _enlarge(options, options.stages, None)
+    _enlarge(options, options.stages)
 
 
-def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | None) -> None:
+def _enlarge(
+    options: argparse.Namespace,
+    stages: Sequence[Stage],
+    own: Path | None = None,
+    size: tuple[int, int] | None = None,
+) -> None:
     """Reads, enlarges and writes a picture. What can be refused or told is so before the long part."""
     from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run
@@ -157,13 +192,13 @@ def _enlarge(options: argparse.Namespace, stages: Sequence[Stage], own: Path | N
     settings = _settings(options)
     images.check_output(options.output)
     catalog.check_stages(stages, settings)
-    plan = plan_run(options.input, stages, options.output, overwrite=options.overwrite)
+    plan = plan_run(options.input, stages, options.output, overwrite=options.overwrite, size=size)
     picture = images.read(options.input, math.prod(stage.scale for stage in stages))
     assert plan.format is not None, "a file to write was named"
     for loss in images.list_losses(picture, plan.format):
         print(f"{options.output}: {loss}", flush=True)
     with show_progress() as show:
-        done = finish(enlarge_by(picture, stages, settings, own), show)
+        done = finish(enlarge_by(picture, stages, settings, own, size), show)
     images.write(done.picture, options.output)
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:

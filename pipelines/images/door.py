@@ -30,9 +30,11 @@ __all__ = [
     "check_output",
     "compute_heat",
     "encode",
+    "explain_too_large",
     "format_of",
     "list_formats_too_small",
     "list_losses",
+    "measure",
     "read",
     "read_back",
     "read_size",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 ImageSource: TypeAlias = Path | bytes
+Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture grows
 
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
@@ -69,9 +72,23 @@ def to_picture(image: "Picture | ImageSource | str | os.PathLike[str]", scale: i
         height, width, _ = image.pixels.shape
         _check_size("The picture", width, height, scale, limits())
         return image
+    return read(_to_source(image), scale)
+
+
+def measure(image: "Picture | ImageSource | str | os.PathLike[str]", scale: Growth = 1) -> tuple[int, int]:
+    """Width and height of what `to_picture` takes; of a file, from its header alone. Raises as that does."""
+    if not isinstance(image, Picture):
+        return read_size(_to_source(image), scale)
+    _check_arrays(image)
+    height, width, _ = image.pixels.shape
+    _check_size("The picture", width, height, scale, limits())
+    return width, height
+
+
+def _to_source(image: "ImageSource | str | os.PathLike[str]") -> ImageSource:
     if not isinstance(image, (str, bytes, os.PathLike)):
         raise BadPicture(f"An image is a path, the bytes of a file, or a Picture, not {type(image).__name__}.")
-    return read(image if isinstance(image, bytes) else Path(image), scale)
+    return image if isinstance(image, bytes) else Path(image)
 
 
 def read_back(path: Path) -> Picture:
@@ -83,12 +100,15 @@ def read_back(path: Path) -> Picture:
     return read(path, bounds=Limits(input_pixels=most, output_pixels=most, file_bytes=PNG_BYTES_PER_PIXEL * most))
 
 
-def read_size(source: ImageSource, scale: int = 1) -> tuple[int, int]:
-    """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then."""
+def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
+    """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then.
+
+    Where the scale depends on the size, it is a function of width and height.
+    """
     return read_upright_size(*_checked(source, scale, limits()))
 
 
-def _checked(source: ImageSource, scale: int, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
+def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
     name = printable_name(source) if isinstance(source, Path) else "The picture"
 
@@ -103,15 +123,26 @@ def _checked(source: ImageSource, scale: int, bounds: Limits) -> tuple[bytes, st
     return data, name, check_size
 
 
-def _check_size(name: str, width: int, height: int, scale: int, bounds: Limits) -> None:
+def _check_size(name: str, width: int, height: int, scale: Growth, bounds: Limits) -> None:
     """Raises BadPicture for a picture that, or whose enlargement, is beyond the bounds."""
     if width * height > bounds.input_pixels:
         raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
-    if width * height * scale**2 > bounds.output_pixels:
+    if not isinstance(scale, int):
+        scale = scale(width, height)
+    made, most = width * height * scale**2, bounds.output_pixels
+    if made > most:
         raise BadPicture(
-            f"{name} enlarged {scale} times would be {_size(width * scale, height * scale)}, "
-            f"and at most {_mega(bounds.output_pixels)} can be made."
+            f"{name} at x{scale} would be {_size(width * scale, height * scale)}, "
+            f"{_compared(made, most)} megapixels: the limit is {most / MEGA:g}."
         )
+
+
+def explain_too_large(width: int, height: int, scale: int) -> str | None:
+    """Returns why an image of that size cannot be upscaled by that scale here; None where it can."""
+    made, most = width * height * scale**2, limits().output_pixels
+    if made <= most:
+        return None
+    return f"x{scale} would be {_compared(made, most)} megapixels, the limit is {most / MEGA:g}"
 
 
 def _check_arrays(picture: Picture) -> None:
@@ -169,6 +200,12 @@ def _bytes_of(path: Path, name: str, most: int) -> bytes:
         raise BadPicture(f"{name} may not be read.") from error
     except (OSError, ValueError) as error:
         raise BadPicture(f"{name} cannot be read.") from error
+
+
+def _compared(pixels: int, most: int) -> str:
+    """Megapixels with as few digits as show that they are more than the limit."""
+    digits = next(digits for digits in range(int(pixels < 10 * MEGA), 7) if round(pixels / MEGA, digits) > most / MEGA)
+    return f"{pixels / MEGA:.{digits}f}"
 
 
 def _size(width: int, height: int) -> str:

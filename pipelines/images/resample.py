@@ -69,10 +69,20 @@ def shrink(pixels: Pixels, scale: int, kernel: str) -> Run[Pixels]:
 
 
 def shrink_to(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Shrinks (H, W, C) in [0, 1] by antialiased bicubic to (height, width, C), which need not divide H and W."""
+    """Does as `shrink_to_size`, without steps: for tiles and other small pictures."""
+    return finish(shrink_to_size(pixels, height, width))
+
+
+def shrink_to_size(pixels: Pixels, height: int, width: int) -> Run[Pixels]:
+    """Shrinks (H, W, C) in [0, 1] by antialiased bicubic to (height, width, C), which need not divide H and W.
+
+    Goes channel by channel: Pillow needs a copy of what it reads, and of a large picture one channel's is enough.
+    """
     out = np.empty((height, width, pixels.shape[2]), np.float32)
     rows = max(1, RESAMPLED_STRIP * height // pixels[..., 0].size)
-    finish(map_strips(_filtered(pixels, out, PILLOW_KERNELS["bicubic"]), height, rows, "strips"))
+    for channel in range(pixels.shape[2]):
+        one = np.s_[..., channel : channel + 1]
+        yield from map_strips(_filtered(pixels[one], out[one], PILLOW_KERNELS["bicubic"]), height, rows, "strips")
     return out
 
 

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
-from pipelines.enlarge import PLAIN_ALPHA, ROUNDED_GREY, Enlarged, enlarge
+from pipelines.enlarge import PLAIN_ALPHA, ROUNDED_GREY, Details, Enlarged, enlarge
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images import resample
@@ -264,7 +264,7 @@ def test_details_name_the_file_they_ran(own_weights: Path) -> None:
     assert len(details["weights_sha256"]) == 64
     assert set(details) == {
         *("model", "scale", "size", "seconds", "device", "dtype", "tiles", "seam", "weights_sha256", "notes"),
-        "settings",
+        *("settings", "before_shrinking"),
     }
     assert enlarged(Picture(smooth(8, 8)), ("bicubic", 2)).details.weights_sha256 is None
 
@@ -294,3 +294,57 @@ def test_real_pictures_come_back_in_kind(
     after = images.read(tmp_path / "out.png")
     assert (after.grey, after.depth, after.alpha is None) == (before.grey, before.depth, before.alpha is None)
     assert after.pixels.shape == (2 * before.pixels.shape[0], 2 * before.pixels.shape[1], 3)
+
+
+def shrunk(picture: Picture, *stages: tuple[str, int], size: tuple[int, int]) -> Enlarged:
+    return finish(enlarge(picture, [load(key, scale) for key, scale in stages], None, size))
+
+
+def test_a_size_is_what_the_model_makes_shrunk_by_antialiased_bicubic(own_weights: Path) -> None:
+    """Of 16 bits, with transparency; the record of it is in the PNG, and it is said."""
+    picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 1], depth=16)
+    whole, done = enlarged(picture, ("espcn", 3)), shrunk(picture, ("espcn", 3), size=(75, 50))
+    assert done.picture.alpha is not None and whole.picture.alpha is not None
+    for made, result in (
+        (whole.picture.pixels, done.picture.pixels),
+        (whole.picture.alpha[..., None], done.picture.alpha[..., None]),
+    ):
+        channels = [Image.fromarray(np.ascontiguousarray(made[..., c])) for c in range(made.shape[2])]
+        expected = [np.asarray(each.resize((75, 50), Image.Resampling.BICUBIC)) for each in channels]
+        np.testing.assert_allclose(result, np.stack(expected, axis=2).clip(0, 1), atol=1e-6)
+    details = done.details
+    assert (details.model, details.scale, details.size, details.before_shrinking) == ("espcn", 3, (75, 50), (90, 60))
+    assert done.picture.depth == 16 and done.stages[-1].pixels is done.picture.pixels
+    assert "made at 90 x 60 pixels, then shrunk to 75 x 50 by antialiased bicubic" in details.notes
+    assert json.loads(done.picture.about or "")["size"] == [75, 50]
+    rounded = replace(details, seconds=round(details.seconds, 3))
+    assert Details.from_dict(json.loads(json.dumps(details.as_dict()))) == rounded
+
+
+def test_a_size_that_the_model_makes_is_its_result_as_ever(own_weights: Path) -> None:
+    picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 1])
+    whole, done = enlarged(picture, ("espcn", 3)), shrunk(picture, ("espcn", 3), size=(90, 60))
+    np.testing.assert_array_equal(done.picture.pixels, whole.picture.pixels)
+    assert done.picture.about == whole.picture.about and done.details.before_shrinking is None
+    assert done.details.notes == whole.details.notes
+
+
+def test_a_model_that_runs_twice_says_so(own_weights: Path) -> None:
+    done = shrunk(Picture(smooth(20, 30)), ("espcn", 3), ("espcn", 2), size=(180, 120))
+    assert done.details.notes[-1] == "ESPCN has no scale this large, so it runs twice: x3, then x2"
+    assert (done.details.model, done.details.before_shrinking) == ("espcn:3,espcn:2", None)
+    mixed = shrunk(Picture(smooth(20, 30)), ("espcn", 3), ("bicubic", 2), size=(170, 113))
+    assert not any("twice" in note for note in mixed.details.notes)
+
+
+@pytest.mark.parametrize("key", ["bicubic", "nearest"])
+def test_shrinking_keeps_grey_flat_opacity_and_clean_edges(key: str) -> None:
+    """Hidden black must not reach the white rim, even by a model that blends nothing: shrinking does."""
+    grey = Picture(np.repeat(smooth(20, 30)[..., :1], 3, axis=2), grey=True)
+    pixels = shrunk(grey, (key, 3), size=(80, 53)).picture.pixels
+    assert pixels.shape == (53, 80, 3) and (pixels == pixels[..., :1]).all()
+    flat = shrunk(Picture(smooth(9, 9), alpha=np.full((9, 9), 0.4, np.float32)), (key, 3), size=(20, 20)).picture
+    assert flat.alpha is not None and np.abs(flat.alpha - np.float32(0.4)).max() < 1e-6
+    colour, alpha = disc(40)
+    done = shrunk(Picture(colour, alpha=alpha), (key, 4), size=(100, 100)).picture
+    assert done.alpha is not None and done.pixels[done.alpha > 0.02].min() > 0.97

@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines import estimates
-from pipelines.catalog.rows import MODELS, Stage, find, find_specification
+from pipelines.catalog.rows import MODELS, Size, Stage, find, find_specification
 from pipelines.catalog.schema import Tiling
 from pipelines.catalog.settings import Settings
-from pipelines.estimates import estimate, estimate_each, learn
+from pipelines.errors import BadPicture, BadSetting, OutOfMemory
+from pipelines.estimates import check_memory, estimate, estimate_each, learn, plan_run, plan_size
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
 from pipelines.networks.tiling import plan_tiles
 from tests.support import painter
 
@@ -260,3 +264,47 @@ def test_a_cache_that_cannot_be_written_does_no_harm(blocked: str, tmp_path: Pat
     assert estimate("edsr", 2, 1000, 500).seconds is None
     learn("edsr", 2, 1000, 500, 40.0)
     assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)
+
+
+def test_a_size_is_planned_before_anything_runs() -> None:
+    exact = plan_size("swift", Size(factor=4), 30, 20)
+    assert (exact.stages, exact.made, exact.size, exact.notes) == ((Stage("swift", 4),), (120, 80), (120, 80), ())
+    between = plan_size("swift", Size(width=75), 30, 20)
+    assert (between.stages, between.made, between.size) == ((Stage("swift", 3),), (90, 60), (75, 50))
+    assert between.notes == ("made at 90 x 60 pixels, then shrunk to 75 x 50 by antialiased bicubic",)
+    twice = plan_size("sd-x4", Size(height=120), 30, 20)
+    assert (twice.stages, twice.made, twice.size) == ((Stage("sd-x4", 4),) * 2, (480, 320), (180, 120))
+    assert "so it runs twice: x4, then x4" in twice.notes[0]
+
+
+def test_a_size_beyond_a_model_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"^Stable Diffusion x2 \(latent\) reaches x4 at the most\.$"):
+        plan_size("sd-x2", Size(factor=5), 30, 20)
+    with pytest.raises(BadSetting, match=r"at the most, which 200x is beyond for 30 by 20 pixels\.$"):
+        plan_size("sd-x2", Size(width=200), 30, 20)
+    with pytest.raises(BadSetting, match="did you mean swift"):
+        plan_size("swiftt", Size(factor=4), 30, 20)
+
+
+def test_what_is_made_on_the_way_to_a_size_is_counted() -> None:
+    """A result of 100 by 100 from 400 by 400 pixels of twelve bytes, encoded at four more a pixel, from 100 by 100."""
+    needed = 100 * 100 * 12 + 400 * 400 * 12 + 100 * 100 * 16
+    check_memory((100, 100), 4, needed, (100, 100))
+    with pytest.raises(OutOfMemory, match=r"A result of 100 by 100 pixels takes at least 2\.2 MB"):
+        check_memory((100, 100), 4, needed - 1, (100, 100))
+
+
+def test_limits_are_for_what_is_made_and_formats_for_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, stages = Picture(np.zeros((10, 5000, 3), np.float32)), [Stage("bicubic", 4)]
+    assert plan_run(picture, stages, tmp_path / "out.webp", size=(16000, 32)).result == (16000, 32)
+    with pytest.raises(BadSetting, match="WebP holds at most 16383 pixels a side"):
+        plan_run(picture, stages, tmp_path / "out.webp", size=(20000, 40))
+    path = tmp_path / "in.png"
+    images.write(picture, path)
+    monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.7")
+    with pytest.raises(
+        BadPicture, match=r"in\.png at x4 would be 20000 by 40 pixels, 0\.8 megapixels: the limit is 0\."
+    ):
+        plan_run(path, stages, size=(16000, 32))

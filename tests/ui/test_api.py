@@ -18,7 +18,6 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import ROOT, smooth
 from ui import page
-from ui.tabs import upscale
 
 SIGNATURE = Path(__file__).with_name("api.json")
 NODE = ROOT / ".venv" / "node" / "node_modules"
@@ -53,10 +52,10 @@ def test_the_signature_is_the_promised_one(served: str) -> None:
 
 
 def test_no_default_tells_of_the_server(served: str) -> None:
-    (image, model, scale, denoise) = told(served, "info")["named_endpoints"]["/upscale"]["parameters"]
+    (image, model, scale, denoise, size) = told(served, "info")["named_endpoints"]["/upscale"]["parameters"]
     assert not image["parameter_has_default"] and image["parameter_default"] is None
-    assert (model["parameter_default"], scale["parameter_default"]) == (upscale.FIRST_MODEL, "x2")
-    assert denoise["parameter_has_default"] and denoise["parameter_default"] is None
+    assert (model["parameter_default"], scale["parameter_default"]) == ("swift", "x4")
+    assert all(each["parameter_has_default"] and each["parameter_default"] is None for each in (denoise, size))
 
 
 def test_the_openapi_page_lists_the_api(served: str) -> None:

@@ -70,6 +70,25 @@ def test_16_bits_and_alpha_survive_the_page(client: Client, tmp_path: Path) -> N
     np.testing.assert_array_equal(result.pixels[::2, ::2], given.pixels)
 
 
+@pytest.mark.parametrize(
+    ("scale", "size", "pixels", "name"),
+    [
+        (2, None, (40, 60), "small_bicubic_x2.png"),
+        ("2", "", (40, 60), "small_bicubic_x2.png"),
+        ("x2.5", None, (50, 75), "small_bicubic_75x50.png"),
+        ("x2", "100x", (67, 100), "small_bicubic_100x67.png"),
+        ("x2", "x50", (50, 75), "small_bicubic_75x50.png"),
+        ("x2", "90x90", (60, 90), "small_bicubic_x3.png"),
+    ],
+)
+def test_sizes_are_those_of_the_command_line(
+    client: Client, small: Path, scale: object, size: str | None, pixels: tuple[int, int], name: str
+) -> None:
+    file, details = client.predict(handle_file(small), "bicubic", scale, size=size, api_name="/upscale")
+    assert Path(file).name == name and images.read(Path(file)).pixels.shape == (*pixels, 3)
+    assert details["size"] == [*reversed(pixels)]
+
+
 def test_models_are_the_catalog(client: Client) -> None:
     assert client.predict(api_name="/models") == [catalog.as_dict(model) for model in catalog.MODELS]
 
@@ -81,8 +100,8 @@ def test_models_are_the_catalog(client: Client) -> None:
         (b"", "bicubic", "x2", "given.png is empty"),
         (None, "bicubic", "x2", "Choose an image first."),
         ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
-        ("good", "espcn", "x8", "ESPCN has no scale x8"),
-        ("good", "espcn", "huge", "There is no scale 'huge'; there are x2, x3, x4, x8."),
+        ("good", "sd-x2", "x8", "Stable Diffusion x2 (latent) reaches x4 at the most."),
+        ("good", "espcn", "huge", "The scale is a number from 1.5 to 16, not 'huge'."),
         ("good", "edsr", "x2", "EDSR_x2.pb (40 MB) cannot be had: HF_HUB_OFFLINE is set"),
     ],
 )

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines import estimates
-from pipelines.catalog.rows import Settings, Stage, check_stages
+from pipelines.catalog.rows import Settings, Size, Stage, check_stages
 from pipelines.enlarge import Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture
+from pipelines.estimates import Sized
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import memory_limit
@@ -20,16 +21,31 @@ from ui.jobs.choosing import check_here
 LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
-def open_picture(source: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Picture:
+def open_picture(
+    source: ImageSource | None,
+    stages: Sequence[Stage],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Picture:
     """The picture read, once it is known that the stages exist, can use the settings, and give no more than is made
-    here.
+    here. `size` is the result's where it is shrunk to one.
     """
+    source = _given(source)
+    check_stages(stages, settings or Settings())
+    estimates.plan_run(source, stages, size=size)
+    return images.read(source, math.prod(stage.scale for stage in stages))
+
+
+def plan_size_of(source: ImageSource | None, key: str, size: Size) -> Sized:
+    """Does as `estimates.plan_size_of`. Raises BadPicture as well where there is no picture."""
+    return estimates.plan_size_of(_given(source), key, size)
+
+
+def _given(source: ImageSource | None) -> ImageSource:
     if source is None:
         raise BadPicture("Choose an image first.")
     check_here(source)
-    check_stages(stages, settings or Settings())
-    estimates.plan_run(source, stages)
-    return images.read(source, math.prod(stage.scale for stage in stages))
+    return source
 
 
 def check_run(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
@@ -40,15 +56,21 @@ def check_run(stages: Sequence[Stage], settings: Settings | None, size: tuple[in
     estimates.check_memory(size, math.prod(stage.scale for stage in stages), memory_limit())
 
 
-def enlarge_picture(picture: Picture, stages: Sequence[Stage], settings: Settings | None = None) -> Run[Enlarged]:
-    """The picture enlarged by each stage in turn; how long each took is learned for later estimates.
+def enlarge_picture(
+    picture: Picture,
+    stages: Sequence[Stage],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Run[Enlarged]:
+    """The picture enlarged by each stage in turn, and shrunk to a size if one is given.
 
     The settings are those that `open_picture` let through. What the models lack is downloaded before a GPU is borrowed.
+    How long each stage took is learned for later estimates.
     """
     height, width, _ = picture.pixels.shape
     seconds = gpu.plan_picture_loan(stages, settings, (width, height))
     fetched = yield from fetch(stages, settings)
-    done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings)
+    done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
     for (key, scale), ran in zip(stages, done.stages, strict=True):
         on = f"{ran.device}, {ran.dtype}"
         estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)
@@ -57,9 +79,11 @@ def enlarge_picture(picture: Picture, stages: Sequence[Stage], settings: Setting
 
 
 def save_result(done: Enlarged, source: ImageSource | None, folder: Path) -> Path:
-    """The result as a PNG, named after the picture, the models and the scale."""
+    """The result as a PNG, named after the picture, the models and the scale, or the size that it was shrunk to."""
     stem = source.stem if isinstance(source, Path) else "picture"
     name = f"{stem}_{contender_file_name(done.details.model)}".encode()[:LONGEST_STEM].decode(errors="ignore")
-    path = folder / f"{name}_x{done.details.scale}.png"
+    width, height = done.details.size
+    scale = f"{width}x{height}" if done.details.before_shrinking else f"x{done.details.scale}"
+    path = folder / f"{name}_{scale}.png"
     images.write(done.picture, path)
     return path

@@ -41,7 +41,9 @@ def test_everything_that_can_be_given_has_a_sentence_and_every_command_an_exampl
 @pytest.mark.parametrize(
     ("command", "option", "said"),
     [
-        ("upscale", "--scale {2,3,4,8}", "required"),
+        ("upscale", "--model KEY", "default swift"),
+        ("upscale", "--scale X", "1.5 to 16, default 4"),
+        ("upscale", "--width N", "up to 16 times the image's"),
         ("upscale", "--seed N", "0 to 4294967295, default 0"),
         ("upscale", "--denoise X", "default 1"),
         ("upscale", "--prompt TEXT", "at most 2000 characters, default none"),

@@ -80,7 +80,8 @@ def test_both_commands_enlarge_as_the_library_does(
     assert run("chain", small, out, "--stages", "bicubic:4,nearest:2") == 1
     assert capsys.readouterr().err == "Not today.\n" * 2
     chain = (Stage("bicubic", 4), Stage("nearest", 2))
-    assert given == [([Stage("espcn", 2)], Settings(tile=32), own), (chain, Settings(), None)]
+    one = (Stage("espcn", 2),)
+    assert given == [(one, Settings(tile=32), own, (60, 40)), (chain, Settings(), None, None)]
 
 
 def test_weights_of_ones_own(small: Path, tmp_path: Path, own_weights: Path) -> None:
@@ -196,7 +197,9 @@ def test_weights_pull_announces_only_what_lacks(capsys: pytest.CaptureFixture[st
 WRONG_USAGE = [
     ["upscale"],
     ["upscale", "in.png", "out.png", "--model", "bicubik", "--scale", "2"],
-    ["upscale", "in.png", "out.png", "--model", "bicubic", "--scale", "5"],
+    ["upscale", "in.png", "out.png", "--model", "bicubic", "--scale", "17"],
+    ["upscale", "in.png", "out.png", "--model", "bicubic", "--width", "0"],
+    ["upscale", "in.png", "out.png", "--model", "bicubic", "--height", "many"],
     ["upscale", "in.png", "out.png", "--model", "espcn", "--scale", "2", "--tile", "many"],
     ["upscale", "in.png", "out.png", "--model", "sd-x4", "--scale", "4", "--colour-fix", "red"],
     ["chain", "in.png", "out.png", "--stages", "bicubic"],
@@ -218,7 +221,12 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["{small}", "{out}", "--model", "espcn", "--scale", "8"], "ESPCN has no scale x8; it has x2, x3, x4."),
+        (
+            ["{small}", "{out}", "--model", "sd-x2", "--scale", "8"],
+            "Stable Diffusion x2 (latent) reaches x4 at the most.",
+        ),
+        (["{small}", "{out}", "--model", "espcn", "--width", "20"], "20x is smaller than the image, which has 30 by"),
+        (["{small}", "{out}", "--scale", "2", "--width", "60"], "Give either --scale, or --width and --height."),
         (["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--seed", "1"], "Bicubic cannot use the setting"),
         (
             ["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--weights", "{text}"],
@@ -260,7 +268,7 @@ def test_a_picture_beyond_the_limits_is_refused(
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.03")
     assert run("upscale", small, tmp_path / "out.png", "--model", "bicubic", "--scale", 8) == 1
     assert capsys.readouterr().err == (
-        "small.png enlarged 8 times would be 240 by 160 pixels, and at most 0.03 megapixels can be made.\n"
+        "small.png at x8 would be 240 by 160 pixels, 0.04 megapixels: the limit is 0.03.\n"
     )
 
 

@@ -76,7 +76,7 @@ def test_limits_are_checked_by_the_header_alone(monkeypatch: pytest.MonkeyPatch)
     assert "cut short" in refusal(header)
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.08")
     assert "cut short" in refusal(header, scale=2)
-    expected = "The picture enlarged 3 times would be 300 by 600 pixels, and at most 0.08 megapixels can be made."
+    expected = "The picture at x3 would be 300 by 600 pixels, 0.2 megapixels: the limit is 0.08."
     assert refusal(header, scale=3) == expected
     monkeypatch.setenv("UPSCALE_MAX_UPLOAD_MEGABYTES", "0.000049")
     assert refusal(header) == "The picture is larger than 4.9e-05 MB, the most that can be read."
@@ -244,5 +244,5 @@ def test_measure_agrees_with_read(tmp_path: Path) -> None:
 def test_measure_refuses_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(tmp_path / "small.png")
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.0001")
-    with pytest.raises(BadPicture, match="enlarged 8 times would be 32 by 48 pixels"):
+    with pytest.raises(BadPicture, match="at x8 would be 32 by 48 pixels"):
         read_size(tmp_path / "small.png", 8)

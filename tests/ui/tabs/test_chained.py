@@ -233,7 +233,7 @@ def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_pat
     expect(plan(page)).to_contain_text("1500 × 1500 → 187 × 187 → 748 × 748 → 1496 × 1496")
     page.get_by_label("Score it").uncheck()
     expect(plan(page)).to_contain_text(
-        "large.png enlarged 8 times would be 12000 by 12000 pixels, and at most 128 mega"
+        "large.png at x8 would be 12000 by 12000 pixels, 144 megapixels: the limit is 128"
     )
 
 

@@ -18,7 +18,7 @@ from pipelines.catalog.rows import Stage, check_stages
 from pipelines.catalog.settings import Settings, check_settings
 from pipelines.catalog.sizes import describe_sizing
 from pipelines.images import greyscale, resample, transparency
-from pipelines.images.picture import Picture, Pixels
+from pipelines.images.picture import Depth, Picture, Pixels
 from pipelines.runs import Run, Step, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
@@ -167,12 +167,12 @@ def _run(
     given = greyscale.as_grey(pixels) if grey else pixels
     if given is not pixels:
         picture = replace(picture, notes=(*picture.notes, ROUNDED_GREY))
-    colour = yield from run_chain(given, stages, settings, grey)
+    colour = yield from run_chain(given, stages, settings, grey, picture.depth)
     if shrinks:
         colour[-1] = replace(colour[-1], pixels=(yield from _shrunk(colour[-1].pixels, size, "shrinking: ")))
     runs = list(colour)
     if alpha is not None:
-        alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings)
+        alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings, picture.depth)
         runs += alpha_runs
         if shrinks:
             alpha = (yield from _shrunk(alpha[..., None], size, "transparency, shrinking: "))[..., 0]
@@ -186,7 +186,7 @@ def _shrunk(pixels: Pixels, size: tuple[int, int], note: str) -> Run[Pixels]:
 
 
 def run_chain(
-    pixels: Pixels, stages: Sequence[Upscaler], settings: Settings, grey: bool = False
+    pixels: Pixels, stages: Sequence[Upscaler], settings: Settings, grey: bool = False, depth: Depth = 8
 ) -> Run[list[Upscaled]]:
     """Enlarges by each stage in turn; the total scale is the product of theirs.
 
@@ -200,7 +200,7 @@ def run_chain(
     done: list[Upscaled] = []
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
-        run = stage.run(pixels, settings.only(stage.model.takes))
+        run = stage.run(pixels, settings.only(stage.model.takes), depth)
         upscaled, seconds = yield from time_run(prefix_notes(run, f"{prefix}{_stage_name(stage)}: "))
         pixels = greyscale.as_grey(upscaled.pixels) if grey else upscaled.pixels
         done.append(replace(upscaled, pixels=pixels, seconds=seconds))
@@ -253,7 +253,7 @@ def _joined(words: Iterable[str]) -> str:
 
 
 def _enlarge_alpha(
-    alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings
+    alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings, depth: Depth
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
     """Enlarges (H, W) alpha by the same stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
     import cv2
@@ -265,7 +265,7 @@ def _enlarge_alpha(
         made = yield from prefix_notes(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:
-        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, grey=True)
+        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, True, depth)
         runs = yield from prefix_notes(run, "transparency, ")
     enlarged = runs[-1].pixels[..., 0].copy()
     around = np.ones((5, 5), np.uint8)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Depth, Pixels
 from pipelines.runs import Run
 
 
@@ -47,8 +47,11 @@ class Upscaler(Protocol):
     def nbytes(self) -> int:
         """Memory it holds between runs, in bytes, about."""
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """Enlarges (H, W, 3) float32 in [0, 1], any size from 1x1, to exactly (s*H, s*W, 3).
+
+        `depth` is how many bits a channel the picture's file has: a network computes 16 in float32, because lower
+        precision would leave fewer levels than there are.
 
         The same pixels, settings and seed give the same result. The settings are some that the model takes, in their
         ranges, as `check_settings` has it; only a tile is looked at here, because what fits may depend on the

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
 from pipelines.images import resample
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Depth, Pixels
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
 from pipelines.weights.local import Found
@@ -21,7 +21,7 @@ class Classical:
     weights_bytes: int = 0
     nbytes: int = 0
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         return Upscaled((yield from resample.enlarge(pixels, self.scale, self.model.key)))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Depth, Pixels
 from pipelines.images.resample import shrink_to
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
@@ -25,7 +25,7 @@ from pipelines.weights import fetch as store
 from pipelines.weights.local import Found
 
 if TYPE_CHECKING:
-    from pipelines.networks.forward import Batch
+    from pipelines.networks.forward import Batch, Forward
     from pipelines.networks.network import Network
 
 # Low-resolution pixels. Tiles of a network that sees no further than AFFORDABLE_OVERLAP overlap by that, and equal the
@@ -62,7 +62,7 @@ Mix: TypeAlias = tuple[float, str]
 
 
 class Forwards:
-    """A network on a device, and once more in float32 for tiles that fail in lower precision."""
+    """A network on a device, and once more in float32 for what lower precision is not enough for."""
 
     def __init__(self, network: "Network", device: Device) -> None:
         from pipelines.networks.forward import Forward
@@ -72,14 +72,14 @@ class Forwards:
         self._exact = self.usual if device.dtype == "float32" else None
         self._lock = threading.Lock()
 
-    def exact(self, batch: "Batch") -> "Batch":
-        """Returns what the network gives in float32, at the same place."""
+    def exact(self) -> "Forward":
+        """Returns the network in float32, at the same place; made when it is asked for first."""
         from pipelines.networks.forward import Forward
 
         with self._lock:
             if self._exact is None:
                 self._exact = Forward(self.network, replace(self.device, dtype="float32"))
-        return self._exact(batch)
+            return self._exact
 
     @property
     def nbytes(self) -> int:
@@ -120,10 +120,11 @@ class NetworkUpscaler:
         mixes = sum(mix is not None for _, mix in self.ready)
         return own * (1 + mixes) + sum(forwards.nbytes for forwards in self.ready.values())
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         forwards, twins = self.forwards(settings.denoise)
-        network, device = forwards.network, forwards.device
+        forward = forwards.usual if depth == 8 else forwards.exact()
+        network, device = forwards.network, forward.device
         notes = _name_other(self.model, self.files, network)
         notes += [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         feather = network.radius > AFFORDABLE_OVERLAP
@@ -131,7 +132,7 @@ class NetworkUpscaler:
         check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
         height, width, _ = pixels.shape
         side = settings.tile or choose_side(network, device, overlap, feather, height * width * self.scale**2)
-        enlarge = _Guarded(forwards, self.scale, self.model.name)
+        enlarge = _Guarded(forward, forwards, self.scale, self.model.name)
         padded = _padded(pixels, network.multiple)
         try:
             tiled = yield from run_tiled(
@@ -153,12 +154,12 @@ class NetworkUpscaler:
             notes.append(f"{failed} too much for {device.dtype} and made again in float32")
         if tiled.halved_to is not None:
             notes.append(f"memory ran short: tiles were cut to {tiled.halved_to} px")
-        notes += [*forwards.usual.notes, *device.notes]
+        notes += [*forward.notes, *device.notes]
         whole = tiled.pixels[: height * self.scale, : width * self.scale]
         return Upscaled(
             whole,
             tiled.tiles,
-            forwards.usual.device.label,
+            device.label,
             device.dtype,
             tiled.seam,
             Tiling(side, overlap, FLOAT_BYTES * network.floats_per_pixel),
@@ -230,16 +231,16 @@ class _Guarded:
     `again` counts the tiles that were broken at first.
     """
 
-    def __init__(self, forwards: Forwards, scale: int, name: str) -> None:
-        self.forwards, self.scale, self.name = forwards, scale, name
+    def __init__(self, forward: "Forward", forwards: Forwards, scale: int, name: str) -> None:
+        self.forward, self.forwards, self.scale, self.name = forward, forwards, scale, name
         self.again = 0
 
     def __call__(self, batch: "Batch") -> "Batch":
-        made = self.forwards.usual(batch)
-        if self.forwards.device.dtype != "float32":
+        made = self.forward(batch)
+        if self.forward.device.dtype != "float32":
             for number in np.flatnonzero(_broken(batch, made)):
                 self.again += 1
-                made[number] = self.forwards.exact(batch[number : number + 1])[0]
+                made[number] = self.forwards.exact()(batch[number : number + 1])[0]
         if not _finite(made).all():
             raise BadWeights(f"The network of {self.name} gives no finite numbers for this picture.")
         np.clip(made, 0, 1, out=made)

@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.errors import BadWeights
-from pipelines.images.picture import Pixels, strip_height, to_uint8
+from pipelines.images.picture import Depth, Pixels, strip_height, to_uint8
 from pipelines.networks.tiling import run_tiled
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
@@ -51,7 +51,7 @@ class OpenCv:
     nbytes: int
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         assert self.model.tiles is not None, "each row of this engine has a range"
         check_tile(self.model, settings, *self.model.tiles)

@@ -17,7 +17,7 @@ from pipelines.enlarge import PLAIN_ALPHA, ROUNDED_GREY, Details, Enlarged, enla
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images import resample
-from pipelines.images.picture import Picture, Pixels, Pixels8, quantise, to_uint8
+from pipelines.images.picture import Depth, Picture, Pixels, Pixels8, quantise, to_uint8
 from pipelines.runs import Run, Step, finish
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
@@ -80,7 +80,7 @@ class Faulty:
     weights_bytes: int = 0
     nbytes: int = 0
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         yield Step(1, 1, "faulty")
         doubled = np.repeat(np.repeat(pixels, 2, axis=0), 2, axis=1)
         ripples = np.float32(0.02) * np.sin(np.arange(doubled.shape[1], dtype=np.float32))[:, None]
@@ -109,7 +109,7 @@ class Inventing(Faulty):
 
     model: Model = INVENTIVE
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         return (yield from Faulty.run(self, 1 - pixels, settings))
 
 

@@ -13,7 +13,7 @@ from pipelines import estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Depth, Pixels
 from pipelines.runs import Preview, Run, Step
 from pipelines.upscalers import loading
 from pipelines.upscalers.base import Upscaled
@@ -44,7 +44,7 @@ class Painter:
     weights_bytes: int = 0
     nbytes: int = 1 << 40  # more than is kept
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """Two tiles a step, and a preview after every second one."""
         steps = settings.steps or catalog.find_specification(self.model).options.steps
         for step in range(steps):

@@ -15,7 +15,7 @@ from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Depth, Pixels
 from pipelines.images.resample import enlarge
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
@@ -67,7 +67,7 @@ class DiffusionUpscaler:
         """See `Upscaler`."""
         return sum(parts.nbytes for parts in tuple(self.placed.values()))
 
-    def run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """See `Upscaler.run`. Every few steps is a `Preview`."""
         from pipelines.networks.forward import raising_memory_error
 

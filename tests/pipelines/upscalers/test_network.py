@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -406,6 +407,28 @@ def test_exact_is_float32_even_for_a_model_that_is_loaded(
     exact = finish(upscaler.run(pixels, Settings()))
     assert (usual.dtype, exact.dtype) == ("bfloat16", "float32")
     np.testing.assert_allclose(exact.pixels, once(rrdb(4), pixels), atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_16_bits_are_computed_in_float32(
+    engine: Literal["torch", "openvino"], own_networks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 has 8 bits of precision: half of what such a picture, or its opacity, has would be lost on the way."""
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    use(Device("cpu", "bfloat16", engine), monkeypatch)
+    pixels, alpha = smooth(12, 12), smooth(12, 12)[..., 0]
+    stages = [load("real-esrgan-anime", 4), load("real-esrgan-anime", 2)]
+    fine, coarse = (finish(enlarge(Picture(pixels, alpha, depth=bits), stages)) for bits in (16, 8))
+    assert (fine.details.dtype, coarse.details.dtype) == ("float32", "bfloat16")
+    assert '"dtype": "float32"' in (fine.picture.about or "")
+    first = once(compact(4, seed=2), pixels)
+    np.testing.assert_allclose(fine.stages[0].pixels, first, atol=1e-5)
+    second = shrink_to(once(compact(4, seed=2), first), 96, 96)
+    np.testing.assert_allclose(fine.picture.pixels, second, atol=1e-4)
+    assert np.abs(coarse.stages[0].pixels - first).max() > 1e-4, "the network is one that bfloat16 makes a difference to"
+    made = [each.picture.alpha for each in (fine, coarse)]
+    assert made[0] is not None and made[1] is not None and np.abs(made[0] - made[1]).max() > 1e-4
 
 
 class Failing:

@@ -98,8 +98,8 @@ def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) ->
     if len(found) > 1:
         name, takes = contender_name(slowest.key), format_duration(known[slowest])
         instead = f"leave out {name}, which takes {takes} of it, or {instead}"
-    total = None if any(None in taken for taken in times.values()) else sum(known.values())
-    return gpu.plan_loan([stage for each in found for stage in each.stages], total, instead)
+    unknown = sum(taken.count(None) for taken in times.values())
+    return gpu.plan_loan([stage for each in found for stage in each.stages], sum(known.values()), instead, unknown)
 
 
 def check_gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> None:

@@ -68,7 +68,7 @@ def enlarge_picture(
     How long each stage took is learned for later estimates.
     """
     height, width, _ = picture.pixels.shape
-    seconds = gpu.plan_picture_loan(stages, settings, (width, height))
+    seconds = gpu.plan_picture_loan(stages, settings, (width, height), picture)
     fetched = yield from fetch(stages, settings)
     done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
     for (key, scale), ran in zip(stages, done.stages, strict=True):

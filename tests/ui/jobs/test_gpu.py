@@ -23,6 +23,7 @@ from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
+from pipelines.measuring.run import REPEATS
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import Run, Step, finish, send
@@ -141,6 +142,44 @@ def test_what_is_quick_without_a_gpu_asks_for_none() -> None:
     assert len(quick) > 5 and not any(model.gpu for model in quick)
 
 
+# --- what the platform says ---------------------------------------------------------------------------------------
+
+
+class HtmlString(str):
+    """As the package `spaces` makes its messages: HTML, and Markdown for who asks for a text."""
+
+    def __str__(self) -> str:
+        return "No GPU [Create](https://huggingface.co/join) an account"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            HtmlString(
+                'No GPU was available after 60s. <a style="color: var(--body)" href="https://huggingface.co/join">'
+                "Create a free account</a> to get a higher<br>priority &amp; more."
+            ),
+            "No GPU was available after 60s. Create a free account (https://huggingface.co/join) to get a higher "
+            "priority & more.",
+        ),
+        ("(60s requested vs. 3s left). 2 < 3 > 1", "(60s requested vs. 3s left). 2 < 3 > 1"),
+        ('<a href="javascript:alert(1)">Go</a>', "Go"),
+    ],
+)
+def test_what_the_platform_says_is_plain_text(said: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page escapes what it shows, and callers of the API show it as it is."""
+
+    def refuse(*_: object) -> Iterator[Step]:
+        raise gr.Error(said)
+        yield
+
+    monkeypatch.setattr(gpu, "_on_gpu", refuse)
+    with pytest.raises(gr.Error) as error:
+        finish(gpu.run_job(9, [Stage("real-esrgan", 4)], where))
+    assert error.value.message == shown and type(error.value.message) is str
+
+
 # --- for how long -------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +197,40 @@ def test_a_diffusion_model_is_lent_a_gpu_for_as_long_as_it_will_take(painted: li
         )
     assert gpu.plan_picture_loan(painted, Settings(steps=200), (300, 300)) == gpu.LONGEST_LOAN
     assert gpu.plan_picture_loan(painted, None, None) == gpu.LONGEST_LOAN, "nobody knows"
-    assert gpu.plan_picture_loan([Stage("real-esrgan", 4)], None, (9000, 9000)) == gpu.USUAL_LOAN
+
+
+def test_a_network_is_lent_a_gpu_for_as_long_as_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flat minute would be refused to who has less of their quota left, and would end what takes longer."""
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    network = [Stage("real-esrgan", 4)]
+
+    def lent(taken: float | None, stages: list[Stage] = network) -> int:
+        monkeypatch.setattr(estimates, "estimate_each", lambda *_: [estimates.Estimate(taken, 0, False)])
+        return gpu.plan_picture_loan(stages, None, (64, 64))
+
+    assert [lent(taken) for taken in (0.1, 10, 100)] == [10, 25, 160], "10 s to start, and half as long again"
+    assert lent(180) == lent(230) == gpu.LONGEST_LOAN
+    with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* at the most: take a smaller image\.$"):
+        lent(231)
+    assert lent(231, [Stage("lapsrn", 4)]) == gpu.LONGEST_LOAN, "it borrows none"
+    assert lent(None) == gpu.USUAL_LOAN, "nobody knows"
+
+
+def test_opacity_and_16_bits_are_lent_more_time(painted: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks enlarge opacity as well, unless it is the same everywhere, and compute 16 bits in float32."""
+    monkeypatch.setattr(
+        estimates, "estimate_each", lambda stages, *_: [estimates.Estimate(10, 0, False) for _ in stages]
+    )
+    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    pixels = smooth(8, 8)
+    network, opacity, flat = [Stage("real-esrgan", 4)], pixels[..., 0], np.ones((8, 8), np.float32)
+    asked = [
+        gpu.plan_picture_loan(network, None, (8, 8), picture)
+        for picture in (Picture(pixels), Picture(pixels, flat), Picture(pixels, opacity), Picture(pixels, depth=16))
+    ]
+    assert asked == [25, 25, 40, 10 + round(gpu.LOAN_SLACK * 10 * gpu.FLOAT32_SLOWDOWN)]
+    assert gpu.plan_picture_loan(network, None, (8, 8), Picture(pixels, opacity, depth=16)) == gpu.LONGEST_LOAN
+    assert gpu.plan_picture_loan(painted, None, (8, 8), Picture(pixels, opacity)) == 35, "its opacity is bicubic's"
 
 
 def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
@@ -254,7 +326,12 @@ def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
     alone = round(gpu.LOADING_SECONDS + gpu.LOAN_SLACK * (23 + comparing.SCORING_SECONDS * 0.16))
     assert lent_to_compare(square, "painted") == alone
     assert alone <= lent_to_compare(square, "painted", "bicubic") <= alone + 1
-    assert lent_to_compare(square, "bicubic", "real-esrgan") == gpu.USUAL_LOAN, "no model of diffusion"
+    scoring = comparing.SCORING_SECONDS * 0.16
+    network = [gpu.estimate_seconds([Stage(key, 4)], None, 100, 100) for key in ("bicubic", "real-esrgan")]
+    runs = sum((1 + REPEATS) * once for once in network if once is not None)
+    assert lent_to_compare(square, "bicubic", "real-esrgan") == round(
+        gpu.STARTING_SECONDS + gpu.LOAN_SLACK * (runs + 2 * scoring)
+    ), "each of its runs counts"
     asked: list[int] = []
     monkeypatch.setattr(gpu, "_can_use_gpu", lambda stages: True)
     monkeypatch.setattr(gpu, "_on_gpu", lambda lent, job, *rest: asked.append(lent) or send(job(*rest)))
@@ -303,9 +380,9 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
     assert "would take" not in chained.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     lent = "and a GPU is lent for 4 min at the most: "
-    assert f"{lent}take a smaller picture" in chained.describe_plan(square, "painted", "bicubic", False)
+    assert f"{lent}take a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
     assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
-    assert f"{lent}take a smaller picture" in upscale.describe_plan(square, "painted", "", "x4", None)
+    assert f"{lent}take a smaller image" in upscale.describe_plan(square, "painted", "", "x4", None)
     with pytest.raises(gr.Error, match=lent):
         list(api.chain(square, "painted", "bicubic"))
 

@@ -4,6 +4,7 @@ A caller of the API may have sent anything: each value is checked here. Plain da
 module loads no network library.
 """
 
+import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
 from typing import cast
@@ -17,6 +18,7 @@ GUIDANCE_RANGE = (1, 30)
 NOISE_LEVEL_RANGE = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
 SEED_RANGE = (0, 2**32 - 1)
 SMALLEST_LATENT_TILE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
+LONGEST_NUMBER, LONGEST_SHOWN = 40, 20  # digits of a number, and characters of anything else, that a message repeats
 LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
 
 
@@ -52,7 +54,7 @@ def check_settings(models: Sequence[Model], settings: Settings) -> None:
     strength = settings.denoise
     # Whatever a caller of the API sent: not always a number, and true is one for Python.
     if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
-        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {_printable(strength)}.")
+        raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {_quoted(strength)}.")
     check_ranges(settings)
     for model in models:
         if model.tiles is not None:
@@ -63,7 +65,7 @@ def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
     """Raises BadSetting for a tile that is not a whole number in that range."""
     tile = settings.tile
     if tile is not None and (type(tile) is not int or not least <= tile <= most):
-        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {_printable(tile)}.")
+        raise BadSetting(f"A tile for {model.name} has {least} to {most} pixels a side, not {_quoted(tile)}.")
 
 
 def check_ranges(settings: Settings) -> None:
@@ -76,27 +78,27 @@ def check_ranges(settings: Settings) -> None:
     _text("The negative prompt", settings.negative_prompt)
     if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:
         names = f"{', '.join(COLOUR_FIXES[:-1])} or {COLOUR_FIXES[-1]}"
-        raise BadSetting(f"The colour fix is {names}, not {_printable(settings.colour_fix)}.")
+        raise BadSetting(f"The colour fix is {names}, not {_quoted(settings.colour_fix)}.")
 
 
 def _whole(what: str, value: object, ends: tuple[int, int]) -> None:
     least, most = ends
     # By type: for Python true is a number.
     if value is not None and not (type(value) is int and least <= value <= most):
-        raise BadSetting(f"{what} a whole number from {least} to {most}, not {_printable(value)}.")
+        raise BadSetting(f"{what} a whole number from {least} to {most}, not {_quoted(value)}.")
 
 
 def _number(what: str, value: object, ends: tuple[int, int]) -> None:
     least, most = ends
     if value is not None and not (type(value) in (int, float) and least <= cast(float, value) <= most):
-        raise BadSetting(f"{what} a number from {least} to {most}, not {_printable(value)}.")
+        raise BadSetting(f"{what} a number from {least} to {most}, not {_quoted(value)}.")
 
 
 def _text(what: str, value: object) -> None:
     if value is None:
         return
     if not isinstance(value, str):
-        raise BadSetting(f"{what} is text, not {_printable(value)}.")
+        raise BadSetting(f"{what} is text, not {_quoted(value)}.")
     if len(value) > LONGEST_PROMPT:
         raise BadSetting(f"{what} has at most {LONGEST_PROMPT} characters, not {len(value)}.")
     try:
@@ -105,6 +107,11 @@ def _text(what: str, value: object) -> None:
         raise BadSetting(f"{what} has half a character in it, as a cut emoji leaves one.") from error
 
 
-def _printable(value: object) -> str:
-    """The beginning of a value of any type, fit for one line."""
-    return printable(str(value)[:20]) or "nothing"
+def _quoted(value: object) -> str:
+    """Returns a value of any type, fit for one line: a number whole, a text in quotes, the start of what is long."""
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
+        return f"a number of about {round(value.bit_length() * math.log10(2))} digits"
+    if isinstance(value, int | float):
+        return str(value)
+    shown = printable(text if len(text := str(value)) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
+    return (f'"{shown}"' if shown else "nothing") if isinstance(value, str) else shown

@@ -426,7 +426,9 @@ def test_16_bits_are_computed_in_float32(
     np.testing.assert_allclose(fine.stages[0].pixels, first, atol=1e-5)
     second = shrink_to(once(compact(4, seed=2), first), 96, 96)
     np.testing.assert_allclose(fine.picture.pixels, second, atol=1e-4)
-    assert np.abs(coarse.stages[0].pixels - first).max() > 1e-4, "the network is one that bfloat16 makes a difference to"
+    assert np.abs(coarse.stages[0].pixels - first).max() > 1e-4, (
+        "the network is one that bfloat16 makes a difference to"
+    )
     made = [each.picture.alpha for each in (fine, coarse)]
     assert made[0] is not None and made[1] is not None and np.abs(made[0] - made[1]).max() > 1e-4
 

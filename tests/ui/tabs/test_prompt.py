@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_closing_ends_the_run(tab: PromptTab, small: Path, monkeypatch: pytest.M
     """As gradio does when the visitor cancels or leaves."""
     ended: list[str] = []
 
-    def endless(self: painter.Painter, pixels: Any, settings: Settings) -> Any:
+    def endless(self: painter.Painter, pixels: Any, settings: Settings, depth: int = 8) -> Any:
         try:
             while True:
                 yield painter.Preview(0, 1, "painting", np.zeros((2, 2, 3), np.uint8))
@@ -125,20 +126,20 @@ def test_closing_ends_the_run(tab: PromptTab, small: Path, monkeypatch: pytest.M
         ("steps", 0, "Steps are a whole number from 1 to 200, not 0."),
         ("steps", 20.5, "Steps are a whole number from 1 to 200, not 20.5."),
         ("noise_level", 400, "The noise level is a whole number from 0 to 350, not 400."),
-        ("guidance", "much", "Guidance is a number from 1 to 30, not much."),
+        ("guidance", "much", 'Guidance is a number from 1 to 30, not "much".'),
         ("seed", -1, "The seed is a whole number from 0 to 4294967295, not -1."),
         ("prompt", ["a"], "The prompt is text, not ['a']."),
         ("prompt", "x" * 10_000, "The prompt has at most 2000 characters, not 10000."),
-        ("colour_fix", "sepia", "The colour fix is wavelet, adain or none, not sepia."),
+        ("colour_fix", "sepia", 'The colour fix is wavelet, adain or none, not "sepia".'),
         ("tile", 8, "A tile for Painted x4 has 32 to 512 pixels a side, not 8."),
-        ("tile", "abc", "A tile for Painted x4 has 32 to 512 pixels a side, not abc."),
+        ("tile", "abc", 'A tile for Painted x4 has 32 to 512 pixels a side, not "abc".'),
     ],
 )
 def test_nonsense_is_one_sentence_before_and_in_a_run(
     tab: PromptTab, name: str, value: Any, sentence: str, small: Path
 ) -> None:
     steering = [value if each == name else usual for each, usual in zip(STEERING_SETTINGS, STEERING, strict=True)]
-    assert sentence in text(prompt.describe_plan(small, "painted", *steering)).replace("&#x27;", "'")
+    assert sentence in unescape(prompt.describe_plan(small, "painted", *steering))
     events, told = run(tab, small, "painted", *steering, True), []
     with pytest.raises(gr.Error) as error:
         told.extend(events)
@@ -304,7 +305,7 @@ def test_the_api_hands_on_what_steers(small: Path, monkeypatch: pytest.MonkeyPat
         ({"guidance": float("nan")}, "Guidance is a number from 1 to 30, not nan."),
         ({"noise_level": 400}, "not 400."),
         ({"seed": -1}, "not -1."),
-        ({"seed": "abc"}, "not abc."),
+        ({"seed": "abc"}, 'not "abc".'),
         ({"seed": float("inf")}, "not inf."),
     ],
 )
@@ -322,7 +323,7 @@ def test_a_served_page_answers_by_name(served: str, small: Path, tmp_path: Path)
     client = Client(served, verbose=False, download_files=tmp_path / "downloads")
     for given, sentence in (
         ({"image": handle_file(small)}, "cannot be had: HF_HUB_OFFLINE is set"),
-        ({"image": handle_file(small), "seed": "abc"}, "The seed is a whole number from 0 to 4294967295, not abc."),
+        ({"image": handle_file(small), "seed": "abc"}, 'The seed is a whole number from 0 to 4294967295, not "abc".'),
         ({"image": None}, "Choose an image first."),
     ):
         with pytest.raises(AppError) as error:

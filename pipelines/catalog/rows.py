@@ -14,6 +14,7 @@ from pipelines.catalog.diffusion import DIFFUSION, find_specification, resolve_o
 from pipelines.catalog.hub_address import HUB_EXAMPLE as HUB_EXAMPLE
 from pipelines.catalog.networks import OWN_NETWORKS, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
+from pipelines.catalog.published import EDSR, GANS, SMALL
 from pipelines.catalog.schema import (
     COLOUR_FIXES,
     CPU_ENGINES,
@@ -87,7 +88,7 @@ __all__ = [
     "weights_for",
 ]
 
-MODELS = (*CLASSICAL, *OWN_NETWORKS, *OPENCV, *REAL_ESRGAN, *DIFFUSION)
+MODELS = (*CLASSICAL, *OWN_NETWORKS, *SMALL, *EDSR, *OPENCV, *REAL_ESRGAN, *GANS, *DIFFUSION)
 
 # What metrics need, by key and part: each part has a publisher of its own.
 METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {

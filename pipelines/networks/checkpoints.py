@@ -10,17 +10,23 @@ import torch
 from torch import Tensor
 
 from pipelines.errors import BadWeights
-from pipelines.networks.archs import rrdbnet, srcnn, srvgg, swift
+from pipelines.networks.archs import disp, edsr, haesr, rrdbnet, span, srcnn, srgan, srvgg, swift
 from pipelines.networks.file import copy_as_float32, read_tensors
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
 from pipelines.phrasing import list_names, printable_name
 
+_COUNT = "num_batches_tracked"  # which batch normalisation keeps while it learns
 # In this order: the first that a file matches is the one that it is of.
 ARCHS = (
     Arch(rrdbnet.matches, rrdbnet.build, "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB)", rename=rrdbnet.rename),
     Arch(swift.matches, swift.build, "first.weight, body.0.weight … (Swift)"),
     Arch(srcnn.matches, srcnn.build, "extract.weight, map.weight … (SRCNN)"),
+    Arch(span.matches, span.build, "conv_1.eval_conv.weight, block_1.c1_r.eval_conv.weight … (SPAN)"),
+    Arch(disp.matches, disp.build, "conv_1.eval_conv.weight, blocks.0.c1_r.eval_conv.weight … (DISP)"),
+    Arch(haesr.matches, haesr.build, "input.weight, block0.res_end.weight … (HAESR)", adapt=haesr.adapt),
+    Arch(srgan.matches, srgan.build, "block1.0.weight, block2.conv1.weight … (SRGAN)", adapt=srgan.adapt),
+    Arch(edsr.matches, edsr.build, "head.0.weight, body.0.body.0.weight … (EDSR)", adapt=edsr.adapt),
     Arch(srvgg.matches, srvgg.build, "body.0.weight, body.1.weight … (compact)"),
 )
 
@@ -47,7 +53,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if len(renamed) < len(tensors):
             raise BadWeights(f"{name} is not one network: it has the same parameter under two names.")
         tensors = renamed
-    return copy_as_float32(tensors, name)
+    try:
+        adapted = arch.adapt(tensors) if arch.adapt else tensors
+    except Misfit as error:
+        raise BadWeights(f"{name} {error}") from error
+    adapted = {key: tensor for key, tensor in adapted.items() if not key.endswith(_COUNT)}
+    if whole := [key for key, tensor in adapted.items() if not tensor.is_floating_point()]:
+        raise BadWeights(f"{name} is of another network: {list_names(whole)} is no table of decimal numbers.")
+    return copy_as_float32(adapted, name)
 
 
 def build_network(state: State, name: str) -> Network:

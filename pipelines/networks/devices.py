@@ -7,7 +7,8 @@ import logging
 import multiprocessing
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from typing import Literal
@@ -62,6 +63,14 @@ def choose_device(light: bool = False) -> Device:
     environment.bound_kernel_cache(KEPT_KERNELS)
     make_torch_safe()
     return _choose_once(environment.exact(), not (light and to_lend), not to_lend, os.getpid())
+
+
+def suit(device: Device, precisions: Set[str]) -> Device:
+    """The device as a network can use it whose trunk may work in these lower precisions."""
+    if device.dtype in precisions or (device.dtype == "float32" and "bfloat16" in precisions):
+        return device
+    # No stack of plain layers: no other engine could run it.
+    return replace(device, dtype="float32", engine="torch", note=None)
 
 
 @cache

@@ -23,6 +23,8 @@ from pipelines.phrasing import list_names, printable_name
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Of counts, and of tables of places, which some networks' files hold beside their parameters.
+INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 # By what training code wraps parameters in; averaged ones first, because those are what the authors run.
 WRAPPINGS = (
     *("params_ema", "params-ema", "ema", "params", "net_g", "generator"),
@@ -62,7 +64,7 @@ _allowing = threading.Lock()  # torch keeps what it allows for the whole process
 
 
 def read_tensors(path: Path, known: Callable[[State], bool], expected: str) -> dict[str, Tensor]:
-    """The file's tensors of decimal numbers on the CPU, without what they are wrapped in.
+    """The file's tensors of plain numbers on the CPU, without what they are wrapped in.
 
     Prefixes that all names have are taken away until the tensors are `known` to be a network's; the names stay as they
     are where that never happens. The tensors may share the file's memory. Raises BadWeights, with the file's name, and
@@ -179,7 +181,7 @@ def _unwrapped(loaded: Any, name: str, expected: str) -> dict[str, Tensor]:
     wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:
         raise BadWeights(
-            f"{name} is of another network: {list_names(wrong)} is no table of decimal numbers; expected {expected}."
+            f"{name} is of another network: {list_names(wrong)} is no table of numbers; expected {expected}."
         )
     if len(noted) == len(state):
         raise BadWeights(f"{name} holds no parameters of a network.")
@@ -226,6 +228,6 @@ def _is_plain(value: Any) -> bool:
         type(value) in (Tensor, nn.Parameter)
         and value.layout == torch.strided
         and value.device.type == "cpu"
-        and value.dtype in FLOATS
+        and value.dtype in (*FLOATS, *INTEGERS)
         and value.numel() > 0
     )

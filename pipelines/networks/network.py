@@ -1,12 +1,15 @@
 """What every network here is: the members by which it is run, whatever its architecture. Imports torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
 from pipelines.networks.shapes import State
+
+UNBOUNDED = 1 << 30  # the radius of a network whose every output depends on the whole picture
+EVERY_PRECISION = frozenset({"float16", "bfloat16"})
 
 
 class Network(Protocol):
@@ -15,6 +18,10 @@ class Network(Protocol):
     `forward` is `head`, `trunk` and `tail` in a row, so that the trunk can work in a lower precision, and in another
     engine than torch: what the two ends round would be seen in every pixel.
     """
+
+    @property
+    def arch(self) -> str:
+        """The architecture's name, as the catalog's rows have it."""
 
     @property
     def scale(self) -> int:
@@ -26,7 +33,14 @@ class Network(Protocol):
 
     @property
     def radius(self) -> int:
-        """Returns how many pixels of the input away from its own place an output pixel reads at most."""
+        """Returns how many pixels of the input away from its own place an output pixel reads at most, or UNBOUNDED."""
+
+    @property
+    def precisions(self) -> Set[str]:
+        """The lower precisions that the trunk may work in.
+
+        What may not work in bfloat16 is no stack of plain layers: no other engine than torch is asked to run it.
+        """
 
     @property
     def floats_per_pixel(self) -> int:
@@ -88,10 +102,12 @@ class Arch:
     `matches` is asked about the names in the file, `build` about the names that the class gives its parameters: it
     makes a network of the state's sizes, whose numbers are not needed yet, and raises Misfit where there is none.
     `begins` says what a file of it begins with, for the message that refuses one of no architecture. `rename` gives the
-    class's name for each name of an older kind.
+    class's name for each name of an older kind. `adapt` gives the class's parameters for those of a file, where these
+    are not one for one: it folds layers into others, and leaves out what is not used. It raises Misfit.
     """
 
     matches: Callable[[State], bool]
     build: Callable[[State], Network]
     begins: str
     rename: Callable[[Iterable[str]], Mapping[str, str]] | None = None
+    adapt: Callable[[State], dict[str, Tensor]] | None = None

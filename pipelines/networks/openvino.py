@@ -155,6 +155,8 @@ def _layer(layer: nn.Module, planes: Any) -> Any:
             border = list(padding)
             convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], border, border, [1, 1])
             return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
+        case nn.Identity():
+            return planes
         case nn.PReLU():
             return ops.prelu(planes, _constant(layer.weight))
     raise NotTranslated(type(layer).__name__)
@@ -166,6 +168,10 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
     if target is torch.repeat_interleave:
         channels = args[0].get_output_partial_shape(0)[options["dim"]].get_length()
         return ops.gather(args[0], np.repeat(np.arange(channels), args[1]), options["dim"])
+    if target in (operator.sub, operator.mul, operator.truediv):
+        return {operator.sub: ops.subtract, operator.mul: ops.multiply, operator.truediv: ops.divide}[target](*args)
+    if target in (torch.sigmoid, torch.tanh, F.silu):
+        return {torch.sigmoid: ops.sigmoid, torch.tanh: ops.tanh, F.silu: ops.swish}[target](args[0])
     if target in (operator.add, "add", "add_"):
         scaled = ops.multiply(args[1], np.float32(options["alpha"])) if "alpha" in options else args[1]
         return ops.add(args[0], scaled)

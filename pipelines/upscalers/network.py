@@ -46,13 +46,6 @@ CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the 
 TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
 SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
 FLOAT_BYTES = 4
-ARCHITECTURES = {  # of the published files, by the model's key
-    "swift": "Swift",
-    "srcnn": "Srcnn",
-    "real-esrgan": "RRDBNet",
-    "real-esrgan-general": "SRVGGNetCompact",
-    "real-esrgan-anime": "SRVGGNetCompact",
-}
 RESULT_BYTES = 3 * FLOAT_BYTES + 4  # of a pixel of the result, and of it encoded
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
@@ -169,7 +162,7 @@ class NetworkUpscaler:
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
         """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""
-        device = devices.choose_device(self.model.light)
+        device = devices.suit(devices.choose_device(self.model.light), self.network.precisions)
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
         twin = self._twin()
@@ -252,11 +245,10 @@ class _Guarded:
 
 def _name_other(model: Model, files: Sequence[Found], network: "Network") -> list[str]:
     """A note where the user's own file holds a network of another architecture than the one that the key stands for."""
-    made, usual = type(network).__name__, ARCHITECTURES.get(model.key)
-    if usual is None or made == usual:
+    if not model.arch or network.arch == model.arch:
         return []
     names = ", ".join(printable_name(file.path) for file in files)
-    return [f"{names} holds a network of another architecture than {model.name}: {made}"]
+    return [f"{names} holds a network of another architecture than {model.name}: {network.arch}"]
 
 
 def _broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:

@@ -9,12 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipelines.networks.archs.disp import Disp
+from pipelines.networks.archs.edsr import Edsr
+from pipelines.networks.archs.haesr import Haesr
 from pipelines.networks.archs.rrdbnet import RRDBNet
+from pipelines.networks.archs.span import Span
 from pipelines.networks.archs.srcnn import Srcnn
+from pipelines.networks.archs.srgan import Srgan
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
 from pipelines.networks.archs.swift import Swift
+from pipelines.networks.checkpoints import build_network
 from pipelines.networks.network import Network
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
 
 
@@ -96,6 +103,75 @@ def srcnn(scale: int, seed: int = 0) -> Srcnn:
     return network
 
 
+def toned(network: nn.Module, first: nn.Module, last: nn.Module) -> Any:
+    """The network with drawn parameters, whose features are about 1 and whose outputs are about within [0, 1]."""
+    fill(network)
+    first.weight.data.mul_(0.5)
+    last.weight.data.mul_(0.1)
+    last.bias.data.fill_(0.4)
+    return network
+
+
+def span() -> Span:
+    """A tiny SPAN that enlarges by 4."""
+    network = Span(4, width=8, depth=2)
+    made: Span = toned(network, network.conv_1.eval_conv, network.upsampler[0])
+    network.conv_1.eval_conv.weight.data.mul_(1 / 255)
+    return made
+
+
+def disp() -> Disp:
+    """A tiny DISP that enlarges by 4."""
+    network = Disp(4, width=8, depth=2)
+    made: Disp = toned(network, network.conv_1.eval_conv, network.upsampler[0])
+    return made
+
+
+def srgan(scale: int) -> Srgan:
+    """A tiny generator of SRGAN."""
+    network = Srgan(scale.bit_length() - 1, width=8, depth=2)
+    made: Srgan = toned(network, network.block1[0], list(network.children())[-1][-1])
+    return made
+
+
+def edsr(scale: int) -> Edsr:
+    """A tiny EDSR."""
+    network = Edsr((3,) if scale == 3 else (2,) * (scale // 2), width=8, depth=2)
+    made: Edsr = toned(network, network.head_conv, network.ends[1])
+    return made
+
+
+def haesr() -> Haesr:
+    """A tiny HAESR that enlarges by 4."""
+    network = Haesr(4, width=16)
+    made: Haesr = toned(network, network.input, network.up[0])
+    return made
+
+
+def assert_equals_the_authors(key: str, shapes: Mapping[str, tuple[int, ...]], picture: Tensor, arch: Any) -> Network:
+    """What the authors' own network gave for parameters of these names, drawn as here, and the network that gives it.
+
+    The variances of batch normalisation are what was drawn without its sign.
+    """
+    state = {key: value.abs() if key.endswith("running_var") else value for key, value in drawn(shapes).items()}
+    network = build_network(arch.adapt(state) if hasattr(arch, "adapt") else state, key)
+    expected = np.load(GOLDEN / "published.npz")[key]
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(network(picture), expected, atol=1e-5 * np.abs(expected).max())
+    return network
+
+
+def spread(network: Network, row: int, column: int, side: int) -> int:
+    """How far, in pixels of the input, the outputs are that read this pixel of a picture (side, side).
+
+    The pixel is no number: whatever is made of it is none either.
+    """
+    picture = noise(side, side)
+    picture[..., row, column] = torch.nan
+    rows, columns = network(picture)[0, 0].isnan().nonzero().div(network.scale, rounding_mode="floor").unbind(1)
+    return int(torch.maximum((rows - row).abs(), (columns - column).abs()).max())
+
+
 def same(loaded: Network, network: Network) -> bool:
     """Whether it is the network, value for value."""
     ours, theirs = loaded.state_dict(), network.state_dict()
@@ -123,7 +199,13 @@ def assert_trunk_works_in_half_precision(network: Network, picture: Tensor) -> t
 
 
 def put_tiny(folder: Path) -> None:
-    """Put a tiny network under the name of each file that the network engine runs."""
+    """Put a tiny network under the name of each file that the network engine runs, and that a name is enough for."""
+    for name, made in (("team00_SPAN", span()), ("team18_DISP", disp()), ("team06_HAESR", haesr())):
+        torch.save(made.state_dict(), folder / f"{name}.pth")
+    for scale in (2, 4, 8):
+        torch.save(srgan(scale).state_dict(), folder / f"netG_epoch_{scale}_100.pth")
+    for name, scale in (("x4plus", 4), ("x4plus_anime_6B", 4), ("x2plus", 2)):
+        torch.save(rrdb(scale).state_dict(), folder / f"RealESRGAN_{name}.pth")
     for scale in (2, 4, 8):
         torch.save(rrdb(scale).state_dict(), folder / f"RealESRGAN_x{scale}.pth")
     for seed, name in enumerate(("realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3")):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.network import EVERY_PRECISION
 from pipelines.networks.shapes import State, check_sizes, find_largest, not_in_colour, read_kernel
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -71,7 +72,9 @@ class RRDBNet(nn.Module):
     that the trunk can work in a lower precision than the two convolutions at the ends.
     """
 
+    arch = "rrdb"
     compiles_whole = True  # where all of it is in float32
+    precisions = EVERY_PRECISION  # of the trunk
 
     def __init__(
         self, upsamplings: int, unshuffle: int = 1, width: int = 64, depth: int = 23, growth: int = 32

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.network import EVERY_PRECISION
 from pipelines.networks.shapes import State, check_sizes
 
 FULL_RANGE_LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, full range: adding d to R, G and B adds d to it
@@ -21,8 +22,10 @@ class Srcnn(nn.Module):
     `forward` is `head`, `trunk` and `tail` in a row, so that the trunk can work in a lower precision than the ends.
     """
 
+    arch = "srcnn"
     multiple = 1  # of which H and W must be multiples
     compiles_whole = False  # the bicubic kernel at its beginning is torch's own: only the trunk is compiled
+    precisions = EVERY_PRECISION  # of the trunk
     width = WIDTH
 
     def __init__(self, scale: int) -> None:

@@ -19,7 +19,7 @@ from pipelines.catalog.settings import Settings, check_settings
 from pipelines.catalog.sizes import describe_sizing
 from pipelines.images import greyscale, resample, transparency
 from pipelines.images.picture import Depth, Picture, Pixels
-from pipelines.runs import Run, Step, prefix_notes, time_run
+from pipelines.runs import Run, Step, map_steps, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
@@ -266,7 +266,8 @@ def _enlarge_alpha(
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:
         run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, True, depth)
-        runs = yield from prefix_notes(run, "transparency, ")
+        # What there is of it so far is none of the picture's colours.
+        runs = yield from map_steps(run, lambda step: Step(step.done, step.total, f"transparency, {step.note}"))
     enlarged = runs[-1].pixels[..., 0].copy()
     around = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(alpha, around) == cv2.erode(alpha, around)

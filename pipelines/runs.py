@@ -34,7 +34,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview(Step):
-    """A step with what the result looks like so far: a small picture, (h, w, 3) uint8 RGB."""
+    """A step with what the result looks like so far: a small picture, (h, w, 3) uint8 RGB, or (h, w, 4) where what is
+    still to come is transparent.
+    """
 
     picture: "npt.NDArray[np.uint8]"
 

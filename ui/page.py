@@ -29,7 +29,7 @@ NOTE = (
     "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
     "others."
 )
-PAGE_SCRIPTS = ("compare.js", "choosing/page.js")  # each a function
+PAGE_SCRIPTS = ("page.js", "choosing/page.js")  # each a function
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 
 # What gradio's client says of arguments, in the two cases that a caller can mend.

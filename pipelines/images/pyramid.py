@@ -36,6 +36,7 @@ class Pyramid:
     width: int
     height: int
     tile: int = PYRAMID_TILE
+    clear: bool = False  # some of it is transparent
 
     @property
     def levels(self) -> int:
@@ -68,14 +69,15 @@ class Pyramid:
 
 
 def write_pyramid(pixels: Pixels8, folder: Path, icc: bytes | None = None) -> Run[Pyramid]:
-    """Writes the tiles of a picture, uint8 (H, W, 3), or of heat, uint8 (H, W), painted in the colours of HEAT.
+    """Writes the tiles of a picture, uint8 (H, W, 3), or (H, W, 4) with opacity, or of heat, uint8 (H, W), painted in
+    the colours of HEAT.
 
     `icc` is the picture's profile, which each tile gets: without it a browser shows other colours.
     The folder is made if it is not there. Heat is painted once it is shrunk: the mean of two colours is not the colour
     of the mean.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pyramid = Pyramid(folder, pixels.shape[1], pixels.shape[0])
+    pyramid = Pyramid(folder, pixels.shape[1], pixels.shape[0], clear=pixels.shape[2:] == (4,))
     total, done = sum(1 for _ in pyramid.files()), 0
     image = Image.fromarray(pixels)
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -128,4 +130,4 @@ def _write(image: Image.Image, pyramid: Pyramid, icc: bytes | None, level: int, 
     if tile.mode == "L":
         tile.putpalette(heat_palette().tobytes())
     options = {"lossless": True, "method": 0, "quality": 0, "icc_profile": icc}
-    tile.convert("RGB").save(pyramid.file(level, row, column), "WEBP", **options)
+    tile.convert("RGBA" if pyramid.clear else "RGB").save(pyramid.file(level, row, column), "WEBP", **options)

@@ -7,6 +7,7 @@ from a batch of pictures to their enlarged ones.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -15,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import OutOfMemory
-from pipelines.images.picture import Pixels
-from pipelines.runs import Run, Step, map_steps
+from pipelines.images.picture import Pixels, Pixels8, to_uint8
+from pipelines.runs import Preview, Run, Step, map_steps
 
 SMALLEST_WRITTEN = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
 
@@ -24,6 +25,9 @@ SMALLEST_WRITTEN = 32  # low-resolution pixels a tile writes; if that is too muc
 # for it saw padding there: measured, blending over the whole overlap lets in more error than a hard cut has once the
 # overlap nears the receptive field's radius. A narrower ramp smooths less where the overlap is small.
 RAMP = 0.4
+
+PREVIEW_SECONDS = 0.5  # between two looks at what there is so far
+PREVIEW_SIDE = 1024  # px of the longer side, at most
 
 Enlarge: TypeAlias = Callable[[Pixels], Pixels]
 """From (N, h, w, 3) float32, contiguous, to (N, s*h, s*w, 3) float32. Raises MemoryError where that is too much."""
@@ -119,6 +123,7 @@ def run_tiled(
     feather: bool = False,
     grid: int = 1,
     channels: int = 3,
+    previews: bool = False,
 ) -> Run[Tiled]:
     """Enlarges (H, W, 3) float32 to (s*H, s*W, 3) in batches of tiles; beyond the output, memory is one batch's.
 
@@ -126,7 +131,7 @@ def run_tiled(
 
     Tiles are cropped, or with `feather` blended about each handover, over RAMP of the overlap to either side; that
     takes an overlap of at least 1. The result does not depend on the batch. After each, a step tells the tiles done.
-    `grid` is as in `plan_tiles`.
+    `grid` is as in `plan_tiles`. With `previews` a step has, now and then, what there is of a picture so far.
 
     Where `enlarge` raises MemoryError, the batch is halved and tried again, down to one tile; then that tile is
     enlarged in tiles of half its side, as are those after it. One that is no larger than it takes to write SMALLEST
@@ -144,6 +149,7 @@ def run_tiled(
     out = np.zeros((height * scale, width * scale, channels), np.float32)
     merge = partial(_blend, out, scale, overlap, {}) if feather else partial(_write, out, scale)
     done, count, halved_to, seams = 0, 0, None, list[float | None]()
+    shown = time.monotonic()
     while done < len(tiles):
         group = tiles[done : done + batch]
         run = _run_batch(_read(pixels, group), options, halved_to)
@@ -157,7 +163,12 @@ def run_tiled(
         done, count, halved_to = done + len(group), count + enlarged.tiles, enlarged.halved_to
         seams += [enlarged.seam, *map(merge, group, enlarged.pixels)]
         del enlarged  # or it would still be held while the next batch is made
-        yield Step(done, len(tiles), "tiles")
+        if previews and time.monotonic() - shown >= PREVIEW_SECONDS:
+            shown = time.monotonic()
+            so_far = _show_done(out, scale, tiles[:done], overlap if feather else 0)
+            yield Preview(done, len(tiles), "tiles", so_far)
+        else:
+            yield Step(done, len(tiles), "tiles")
     return Tiled(out, count, halved_to, max((seam for seam in seams if seam is not None), default=None))
 
 
@@ -213,6 +224,23 @@ def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
         (rows.first - rows.start) * scale : (rows.last - rows.start) * scale,
         (columns.first - columns.start) * scale : (columns.last - columns.start) * scale,
     ]
+
+
+def _show_done(out: Pixels, scale: int, tiles: Sequence[Tile], fading: int) -> Pixels8:
+    """What there is so far, small: (h, w, 4) uint8, clear where no tile is done, or the last ones fade out."""
+    stride = -(-max(out.shape[:2]) // PREVIEW_SIDE)
+    small = out[::stride, ::stride]
+    shown = np.zeros((*small.shape[:2], 4), np.uint8)
+    for tile in tiles:
+        ends = [span.last if span.last == span.stop else span.last - fading for span in tile]
+        rows, columns = (
+            slice(-(-span.first * scale // stride), -(-end * scale // stride))
+            for span, end in zip(tile, ends, strict=True)
+        )
+        if (there := small[rows, columns]).size:
+            shown[rows, columns, :3] = to_uint8(there)
+            shown[rows, columns, 3] = 255
+    return shown
 
 
 def _blend(out: Pixels, scale: int, overlap: int, lines: Lines, tile: Tile, enlarged: Pixels) -> float:

@@ -72,7 +72,13 @@ def find_differences(outputs: Iterable[Pixels8], count: int, side: int, border: 
     small for a square of `side` px the largest that fits is taken; fewer are given where there is no room for more, or
     nothing differs there. One output is held at a time, and beside it three bytes a pixel.
     """
-    spread = _spread(outputs)
+    return find_squares(_spread(outputs), count, side, border, step)
+
+
+def find_squares(spread: Pixels8, count: int, side: int, border: int = 0, step: int = 1) -> list[Square]:
+    """Finds up to `count` squares that do not overlap, those first where the sum of (H, W) is largest; the rest is as
+    in `find_differences`.
+    """
     inner = -(-border // step) * step
     height, width = (extent - inner - border for extent in spread.shape)
     side = min(side, height, width) // step * step
@@ -131,7 +137,7 @@ def choose_places(original: Pixels8 | None, outputs: Sequence[Callable[[], Pixel
 
 def _spread(outputs: Iterable[Pixels8]) -> Pixels8:
     """The range of the outputs' luma in each pixel, (H, W) uint8."""
-    lumas = map(_luma, outputs)
+    lumas = map(compute_luma, outputs)
     lowest = next(lumas)
     highest = lowest.copy()
     for luma in lumas:
@@ -141,7 +147,7 @@ def _spread(outputs: Iterable[Pixels8]) -> Pixels8:
     return highest
 
 
-def _luma(pixels: Pixels8) -> Pixels8:
+def compute_luma(pixels: Pixels8) -> Pixels8:
     """BT.601 luma over the full range, (H, W) uint8: only differences count here."""
     result = np.empty(pixels.shape[:2], np.uint8)
     for top in range(0, len(pixels), LUMA_STRIP_ROWS):

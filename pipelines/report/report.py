@@ -1,5 +1,6 @@
 """What a benchmark found, with all that it takes to repeat it: the door of this folder."""
 
+from pipelines.report.changes import find_changes
 from pipelines.report.charts import draw_charts
 from pipelines.report.command import make_command
 from pipelines.report.crops import MissingSection, PictureSection, Square, choose_places
@@ -43,6 +44,7 @@ __all__ = [
     "count_pictures",
     "describe_pairs",
     "draw_charts",
+    "find_changes",
     "find_pictures",
     "find_subjects",
     "format_row",

@@ -137,6 +137,7 @@ class NetworkUpscaler:
                 batch=device.batch,
                 feather=feather,
                 grid=network.multiple,
+                previews=True,
             )
         finally:
             forwards.release()

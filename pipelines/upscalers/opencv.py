@@ -66,7 +66,7 @@ class OpenCv:
             made = self._enlarge((batch - np.float32(bottom)) / np.float32(span))
             return made * np.float32(span) + np.float32(bottom)
 
-        tiled = yield from run_tiled(pixels, self.scale, enlarge, side, self.model.radius)
+        tiled = yield from run_tiled(pixels, self.scale, enlarge, side, self.model.radius, previews=True)
         return Upscaled(
             tiled.pixels,
             tiled.tiles,

@@ -39,15 +39,15 @@ def post(browser: Browser, served: str, blog: str, request: pytest.FixtureReques
         post.goto(f"{blog}/embed.html?model=nearest&scale=x3&example=page")
         for name, (inside, result) in both(post).items():
             post.locator(name).scroll_into_view_if_needed()
-            expect(inside.locator("#facts")).to_contain_text(result)
+            expect(inside.locator("#compare .name").last).to_have_text(result)
         yield post
 
 
 def both(post: Page) -> dict[str, tuple[FrameLocator | Locator, str]]:
     """The frame and the component, each with the result that its address asks for."""
     return {
-        "iframe": (post.frame_locator("iframe"), "right bicubic x2"),
-        "gradio-app": (post.locator("gradio-app"), "right nearest x3"),
+        "iframe": (post.frame_locator("iframe"), "After: Bicubic x2"),
+        "gradio-app": (post.locator("gradio-app"), "After: Nearest neighbour x3"),
     }
 
 
@@ -65,13 +65,13 @@ def test_nothing_scrolls_but_the_post(post: Page) -> None:
 
 
 @WIDTHS
-def test_the_slider_follows_a_finger(post: Page) -> None:
+def test_the_line_follows_a_finger(post: Page) -> None:
     """Downwards as well as sideways: the post must not scroll away under the finger."""
     finger = post.context.new_cdp_session(post)
     for inside, _ in both(post).values():
-        handle = inside.locator("#compare .inner")
+        handle = inside.locator("#compare .swipe-line i")
         handle.scroll_into_view_if_needed()
-        expect(inside.locator("#compare img").first).to_be_visible()
+        expect(inside.locator("#compare .panes")).to_have_attribute("aria-busy", "false")
         before, scrolled = handle.bounding_box(), post.evaluate("scrollY")
         assert before is not None
         x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2

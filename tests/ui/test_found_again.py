@@ -23,7 +23,7 @@ def page(browser: Browser, served: str) -> Iterator[Page]:
 def open_with(page: Page, served: str, picture: Path) -> None:
     """Opens the page with that picture, ESPCN and x4 chosen."""
     page.goto(served)
-    expect(page.locator("#compare img").first).to_be_visible()
+    expect(page.locator("#compare .panes")).to_have_attribute("aria-busy", "false")
     page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(picture)
     expect(page.locator("#picture img")).to_be_visible()
@@ -42,7 +42,7 @@ def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: 
     with page.expect_event("load", timeout=30_000):
         page.context.set_offline(False)
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=90_000)
-    expect(page.locator("#facts")).to_contain_text("right espcn x4")
+    expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x4")
     expect(page.locator("#facts")).to_contain_text("4000 × 4000")
     expect(page.get_by_label("Model")).to_have_value("Network · ESPCN")
     expect(page.locator(".plan").first).to_contain_text("1000 × 1000")
@@ -59,7 +59,7 @@ def test_a_url_that_asks_for_a_run_is_one_wish(page: Page, served: str) -> None:
     page.on("request", lambda sent: joined.append(str(sent.post_data)) if "queue/join" in sent.url else None)
     page.reload()
     expect(page.locator("#progress")).to_have_text(before)
-    expect(page.locator("#facts")).to_contain_text("right espcn x3")
+    expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x3")
     expect(page.get_by_role("radio", name="x3")).to_be_checked()
     page.wait_for_timeout(1000)
     assert page.locator("#progress").inner_text() == before and len(joined) == 1, "only what finds it again"
@@ -70,7 +70,7 @@ def test_another_tab_of_the_browser_begins_anew(page: Page, served: str) -> None
     expect(page.locator("#progress")).to_contain_text("Done in")
     other = page.context.new_page()
     other.goto(served)
-    expect(other.locator("#facts")).to_contain_text("right swift x4, made beforehand")
+    expect(other.locator("#compare .name").last).to_have_text("After: Swift x4")
     expect(other.locator("#progress")).to_contain_text("Ready.")
 
 

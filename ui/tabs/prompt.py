@@ -1,7 +1,6 @@
 """The Prompt tab: a picture and a few words, enlarged by Stable Diffusion."""
 
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +26,9 @@ from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
 from ui.widgets.picture import PictureField, place_picture_field
+from ui.widgets.result_panel import ResultPanel, place_result
 from ui.widgets.steering import STEERING_SETTINGS, Steering, place_advanced, place_creative, place_prompt, tile_choices
 
-ABOUT_RESULT = (
-    "The result comes here, beside what a plain method makes of the picture; until then, what there is of it."
-)
 # Both sliders are one value; a seed that somebody drew or wrote is to be used.
 COPY_VALUE = "(value) => value"
 ROLL_SEED = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
@@ -49,9 +46,7 @@ class PromptTab:
     button: RunButton
     about: gr.HTML
     instead: gr.Button  # offers another model where the files of this one cannot be had
-    slider: gr.ImageSlider
-    download: gr.DownloadButton
-    facts: gr.HTML
+    result: ResultPanel
     settings: gr.Textbox  # with which the result can be made again
 
     @property
@@ -65,26 +60,28 @@ class PromptTab:
         seed = STEERING_SETTINGS.index("seed")
         if not locked or steering[seed] is None:
             steering[seed] = secrets.randbelow(SEED_RANGE[1] + 1)
-        yield self.button.begins() | self.clear() | {self.steering.seed: steering[seed]}
-        with tempfile.TemporaryDirectory() as folder:
-            yield from self._enlarge(source, *_model_and_settings(model, *steering), Path(folder))
+        row, settings = _model_and_settings(model, *steering)
+        begun = self.result.begins(source, _name_choice(model), _choose_scale(row))
+        yield self.button.begins() | begun | self.clear() | {self.steering.seed: steering[seed]}
+        yield from self._enlarge(source, row, settings)
 
-    def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings, folder: Path) -> Iterator[Update]:
+    def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings) -> Iterator[Update]:
         started = time.monotonic()
-        work, preview = before_after.watch_previews(
-            before_after.compare_with_plain(source, row, settings, _choose_scale(row), new_folder()), source, folder
+        work, so_far = before_after.watch_previews(
+            before_after.compare_with_plain(source, row, settings, _choose_scale(row), new_folder()),
+            source,
+            _name_choice(row.key),
+            _choose_scale(row),
         )
 
         def show(text: str, share: float) -> Update:
             text = text.partition(f"{row.name}: ")[2] or text  # there is but one, and on a telephone little room
-            return {self.button.progress: html.progress(text, share), self.slider: preview()}
+            return {self.button.progress: html.progress(text, share), **self.result.shows_so_far(so_far())}
 
         made = yield from forward_steps(work, show)
         yield {
             **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
-            self.slider: gr.update(value=made.pair, visible=True),
-            self.download: gr.DownloadButton(value=made.file, visible=True),
-            self.facts: made.facts,
+            **self.result.shows(made),
             self.settings: gr.Textbox(made.about, visible=True),
         }
 
@@ -92,9 +89,6 @@ class PromptTab:
         """Returns what a new run takes away."""
         return {
             self.instead: gr.Button(visible=False),
-            self.slider: gr.update(visible=False),
-            self.download: gr.DownloadButton(visible=False),
-            self.facts: "",
             self.settings: gr.Textbox(visible=False),
         }
 
@@ -150,7 +144,7 @@ def build(page: gr.Blocks) -> PromptTab:
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
-    shown: list[Block] = [tab.instead, fields.seed, tab.slider, tab.download, tab.facts, tab.settings]
+    shown: list[Block] = [tab.instead, fields.seed, *tab.result.components, tab.settings]
     running = tab.button.connect(
         tab.run,
         [*tab.chosen, fields.lock],
@@ -160,6 +154,7 @@ def build(page: gr.Blocks) -> PromptTab:
         given=[tab.about, *fields.usable],
     )
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
+    tab.result.connect(tab.picture, tab.button, running, chosen=[tab.model], name=_name_choice)
     page.load(None, None, None, js=tab.button.find_again())
     return tab
 
@@ -188,9 +183,9 @@ def _place() -> PromptTab:
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
             instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
-            slider = before_after.place_slider("prompt-compare")
-            download = gr.DownloadButton("Download PNG", visible=False)
-            facts = gr.HTML(html.aside(ABOUT_RESULT), elem_id="prompt-facts")
+            result = place_result(
+                "prompt-compare", "prompt-facts", before_after.show_preview(EXAMPLES[0].path, _choose_scale(first))
+            )
             settings = gr.Textbox(
                 label="To make it again",
                 elem_id="prompt-settings",
@@ -201,7 +196,7 @@ def _place() -> PromptTab:
                 visible=False,
             )
     plan.value = describe_plan(EXAMPLES[0].path, first.key, *(each.value for each in steering.values))
-    return PromptTab(picture, model, steering, plan, button, about, instead, slider, download, facts, settings)
+    return PromptTab(picture, model, steering, plan, button, about, instead, result, settings)
 
 
 def list_models() -> list[Model]:
@@ -253,6 +248,12 @@ def _find_model(model: str) -> Model:
             f"the models that do are {', '.join(each.key for each in list_models())}."
         )
     return row
+
+
+def _name_choice(model: str) -> str:
+    """Returns by what a result would be made now: "Stable Diffusion x4"."""
+    row = _find_model(model)
+    return before_after.name_result(row, _choose_scale(row))
 
 
 def _choose_scale(row: Model) -> int:

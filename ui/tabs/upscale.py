@@ -1,6 +1,5 @@
 """The Upscale tab: one picture, one model, one scale."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,11 +22,11 @@ from ui.jobs.enlarging import check_run
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
+from ui.jobs.running import QUIET_EVENT
 from ui.widgets import before_after, html, plans
-from ui.widgets.before_after import BeforeAfter
-from ui.widgets.inputs import Dropdown, Radio, ResultFile, Slider
+from ui.widgets.inputs import Dropdown, Radio, Slider
 from ui.widgets.picture import PictureField, place_picture_field
+from ui.widgets.result_panel import ResultPanel, place_result
 
 FIRST_MODEL, FIRST_SCALE = "swift", "x4"
 URL_STATE = ("model", "scale", "example")  # what the page's URL may ask for
@@ -39,7 +38,6 @@ ABOUT_DENOISE = "How much noise and grain is taken away."
 ABOUT_OWN = (
     "An ESRGAN or compact network, by name or address. It is used instead of the model above until one is chosen there."
 )
-DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,7 @@ class UpscaleTab:
     button: RunButton
     about: gr.HTML
     own: gr.Textbox
-    slider: gr.ImageSlider
-    result: ResultFile  # the lossless file, which the download is made of
-    kind: gr.Radio
-    metadata: gr.Checkbox
-    download: gr.DownloadButton
-    facts: gr.HTML
+    result: ResultPanel
     asked: gr.Checkbox  # whether the page's URL asked for a state; a hidden box, so that the browser knows it
 
     @property
@@ -76,20 +69,16 @@ class UpscaleTab:
         self, image: ImageSource | None, model: str, own: str, scale: str, denoise: float | None
     ) -> Iterator[Update]:
         """Enlarges, showing progress, then the result beside what a plain method gives, and its PNG to download."""
-        yield self.button.begins()
-        started = time.monotonic()
+        factor = catalog.parse_scale(scale)
         row, settings = _model_and_settings(model, own, denoise)
-        work = before_after.compare_with_plain(image, row, settings, catalog.parse_scale(scale), new_folder())
-        made = yield from self.button.steps(work)
-        yield {
-            **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
-            self.slider: made.pair,
-            self.facts: made.facts,
-            self.result: made.file,
-            self.kind: "PNG",
-            self.metadata: True,
-            self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
-        }
+        name = before_after.name_result(row, factor)
+        yield self.button.begins() | self.result.begins(image, name, factor)
+        started = time.monotonic()
+        work, so_far = before_after.watch_previews(
+            before_after.compare_with_plain(image, row, settings, factor, new_folder()), image, name, factor
+        )
+        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()))
+        yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | self.result.shows(made)
 
     def pick_model(self, model: str, own: str, scale: str) -> Update:
         """A model picked from the list: one's own, if there is one, gives way to it."""
@@ -160,8 +149,7 @@ class UpscaleTab:
 
 def build(page: gr.Blocks) -> UpscaleTab:
     """Puts the tab's components and events into the page being built."""
-    with tempfile.TemporaryDirectory() as folder:  # gradio makes copies of its own as the components are made
-        tab = _place(before_after.make_first_result(Path(folder)))
+    tab = _place()
     tab.model.input(
         tab.pick_model,
         [tab.model, tab.own, tab.scale],
@@ -184,26 +172,23 @@ def build(page: gr.Blocks) -> UpscaleTab:
     # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
     opened.then(None, tab.asked, None, js=PRESS_IF_ASKED.replace("FIND_AGAIN", tab.button.find_again()))
 
-    shown: list[Block] = [tab.slider, tab.facts, tab.result, tab.kind, tab.metadata, tab.download]
-    running = tab.button.connect(tab.run, tab.chosen, shown, give_again=tab.give_again, given=tab.choice)
+    running = tab.button.connect(
+        tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice
+    )
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
-
-    for choice in (tab.kind, tab.metadata):
-        preparing = choice.input(
-            lambda: gr.DownloadButton("Preparing", interactive=False), None, tab.download, **QUIET_EVENT, queue=False
-        )
-        preparing.then(
-            convert_result, [tab.result, tab.kind, tab.metadata], tab.download, **QUIET_EVENT, concurrency_id="files"
-        )
+    tab.result.connect(
+        tab.picture, tab.button, running, scale=tab.scale, chosen=[tab.model, tab.own, tab.scale], name=_name_choice
+    )
     return tab
 
 
-def _place(first: BeforeAfter) -> UpscaleTab:
+def _place() -> UpscaleTab:
     """Puts the tab's components into the page being built."""
     row = catalog.find(FIRST_MODEL)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             picture = place_picture_field("picture")
+            example = picture.move_resource_to_block_cache(EXAMPLES[0].path) or ""
             models = [(html.model_label(model), model.key) for model in list_offered()]
             with gr.Group():
                 model = Dropdown(models, value=FIRST_MODEL, label="Model", filterable=False)
@@ -222,17 +207,9 @@ def _place(first: BeforeAfter) -> UpscaleTab:
                 )
         with gr.Column(scale=3, min_width=320):
             button.place_progress()
-            slider = before_after.place_slider("compare", first.pair)
-            result = ResultFile(value=first.file, visible=False)
-            with gr.Group():
-                kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as")
-                metadata = gr.Checkbox(True, label="Keep metadata (EXIF)")
-            download = gr.DownloadButton("Download PNG", value=first.file)
-            facts = gr.HTML(first.facts, elem_id="facts")
+            result = place_result("compare", "facts", before_after.make_first_result(example))
     asked = gr.Checkbox(False, visible=False)
-    return UpscaleTab(
-        picture, model, scale, denoise, plan, button, about, own, slider, result, kind, metadata, download, facts, asked
-    )
+    return UpscaleTab(picture, model, scale, denoise, plan, button, about, own, result, asked)
 
 
 def load_first_model() -> None:
@@ -257,27 +234,9 @@ def describe_plan(image: ImageSource | None, model: str, own: str, scale: str, d
     return plans.upscale_plan(row, size, factor, estimates.estimate(row.key, factor, *size, settings), missing)
 
 
-def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[gr.DownloadButton]:
-    """The result in the format to download; from the lossless file, so that nothing is lost on the way.
-
-    Where that fails, the lossless file can still be downloaded, if it is there.
-    """
-    ready = gr.DownloadButton(f"Download {kind}", value=None if result is None else str(result), interactive=True)
-    suffix = DOWNLOAD_FORMATS[kind]
-    if result is None or (suffix == "png" and metadata):
-        yield ready
-        return
-    try:
-        with explain_errors(), tempfile.TemporaryDirectory() as folder:
-            if not result.is_file():
-                raise gr.Error("The result is no longer kept here; enlarge the picture again.", print_exception=False)
-            path = Path(folder) / result.with_suffix(f".{suffix}").name
-            images.write(images.read_back(result), path, metadata)
-            yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True)
-    except gr.Error as error:
-        left = str(result) if result.is_file() else None
-        yield gr.DownloadButton("Download PNG", value=left, interactive=left is not None)
-        raise escape_error(error) from None
+def _name_choice(model: str, own: str, scale: str) -> str:
+    """Returns by what a result would be made now: "Swift x4"."""
+    return before_after.name_result(_model_and_settings(model, own, None)[0], catalog.parse_scale(scale))
 
 
 def _model_and_settings(model: str, own: str, denoise: float | None) -> tuple[Model, Settings]:

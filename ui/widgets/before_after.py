@@ -1,133 +1,161 @@
-"""Before and after: a picture enlarged by one model, beside what a plain method makes of it."""
+"""Before and after: a result as the page shows it, beside what a plain method makes of the same image."""
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import gradio as gr
 import numpy as np
 
-from pipelines.catalog.rows import Model, Settings, Stage
-from pipelines.enlarge import Details, enlarge
+from pipelines.catalog.rows import Model, Settings, Stage, find
+from pipelines.enlarge import Details, Enlarged
+from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import ImageSource, Picture
-from pipelines.report.report import colour_profile
-from pipelines.runs import Preview, Run, Step, T, finish, watch_steps
-from pipelines.upscalers.loading import load
+from pipelines.images.door import ImageSource, Picture, Pixels8, Pyramid, to_uint8
+from pipelines.report.report import as_shown, colour_profile, find_changes
+from pipelines.runs import Preview, Run, Step, T, prefix_notes, watch_steps
 from ui.examples import EXAMPLES, FIRST_RESULT
-from ui.jobs import enlarging
+from ui.jobs import enlarging, kept_files
+from ui.jobs.results import new_folder
 from ui.widgets import html
+from ui.widgets.viewer import Pane, View, WholeFile
 
-PLAIN_MODEL = "bicubic"  # what a result is compared with; itself with nearest neighbour
-SHOWN_PIXELS = 24_000_000  # a larger result is too much for a browser to show twice: its middle is shown
-SHOWN_SIDE = 4096
+PLAIN_NAMES = {"bicubic": "Bicubic", "nearest": "Nearest"}  # what a result is compared with
+NOTHING_YET = View([], empty="Your result will appear here. You can watch it take shape.")
 
 
-class BeforeAfter(NamedTuple):
-    """A result as the page shows it: two files to compare, the facts, the file to download, and what is written there
-    of how it was made.
-    """
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result as the page shows it: what the viewer and the facts say, the file to download, and how it was made."""
 
-    pair: tuple[str, str]
+    view: View
     facts: str
     file: str
-    about: str
-
-
-def place_slider(name: str, value: tuple[str, str] | None = None) -> gr.ImageSlider:
-    """Puts the place for a pair of files into the page being built; static/compare.js gives it keys and a name.
-
-    `name` is its id there. Without a pair it is out of sight: gradio labels an empty one in a way that ARIA forbids.
-    """
-    return gr.ImageSlider(
-        value=value,
-        label="Before and after",
-        format="png",
-        type="filepath",
-        interactive=False,
-        height=460,
-        max_height=460,
-        buttons=["fullscreen"],
-        elem_id=name,
-        elem_classes="before-after",
-        visible=value is not None,
-    )
+    about: str  # JSON
+    name: str  # "Swift x4"
+    source: str  # the image's file as the page names it; "" where it came without one
 
 
 def compare_with_plain(
     source: ImageSource | None, row: Model, settings: Settings, factor: int, folder: Path
-) -> Run[BeforeAfter]:
-    """Enlarges, and writes the files that the page shows: the result, and beside it what a plain method makes.
+) -> Run[Made]:
+    """Enlarges, and writes what the page shows: the result's file and its tiles, and the image's own tiles."""
+    stages = [Stage(row.key, factor)]
+    picture = enlarging.open_picture(source, stages, settings)
+    done = yield from enlarging.enlarge_picture(picture, stages, settings)
+    return (yield from show_result(picture, done, source, name_result(row, factor), folder))
 
-    Of a result too large for a browser both sides show the middle.
-    """
-    model = row.key
-    picture = enlarging.open_picture(source, [Stage(model, factor)], settings)
-    done = yield from enlarging.enlarge_picture(picture, [Stage(model, factor)], settings)
-    plain = PLAIN_MODEL if model != PLAIN_MODEL else "nearest"
-    part = _find_middle(picture, factor)
-    before = yield from enlarge(_crop(picture, part, 1), [load(plain, factor)])
-    yield Step(0, 3, "writing")
+
+def show_result(picture: Picture, done: Enlarged, source: ImageSource | None, name: str, folder: Path) -> Run[Made]:
+    """Writes what the page shows of the picture and of what was made of it; `name` says by what."""
+    yield Step(0, 1, "writing")
     file = enlarging.save_result(done, source, folder)
-    yield Step(1, 3, "writing")
-    left = folder / f"before_{plain}.png"
-    images.write(before.picture, left, metadata=False)
-    yield Step(2, 3, "writing")
-    shown = f"left {plain}, right {model} x{factor}"
-    if part is None:
-        return BeforeAfter((str(left), str(file)), html.facts(done.details, shown), str(file), done.details.about())
-    right = folder / "middle.png"
-    images.write(_crop(done.picture, part, factor), right, metadata=False)
-    shown += f"; the middle {SHOWN_SIDE} × {SHOWN_SIDE} of it, the download has all"
-    return BeforeAfter((str(left), str(right)), html.facts(done.details, shown), str(file), done.details.about())
+    view = yield from _make_view(picture, done.picture, _choose_plain(done.details.model), name)
+    return _describe(done.details, file, view, name, source)
 
 
-def watch_previews(run: Run[T], source: ImageSource | None, folder: Path) -> tuple[Run[T], Callable[[], Any]]:
-    """The same run, and what gives the pair to show now: the picture and the newest preview, where there is a new one.
+def watch_previews(
+    run: Run[T], source: ImageSource | None, name: str, scale: int
+) -> tuple[Run[T], Callable[[], View | None]]:
+    """The same run, and what gives the view to show now where there is a newer one, else None.
 
-    Each pair is given once: to send it again would load it again.
+    Each is given once: to send it again would load it again.
     """
-    newest: list[tuple[str, str]] = []
+    newest: list[View] = []
     profiles: list[bytes | None] = []  # of the picture, once it was read for the first preview
+    folder: list[Path] = []
 
     def see(step: Step) -> None:
-        if isinstance(step, Preview) and isinstance(source, Path):
-            path = folder / "preview.png"
-            if not profiles:
-                profiles.append(colour_profile(images.read(source)))
-            images.write(Picture(np.divide(step.picture, 255, dtype=np.float32), icc=profiles[0]), path)
-            newest[:] = [(str(source), str(path))]
+        if not isinstance(step, Preview) or not isinstance(source, Path):
+            return
+        if not folder:
+            folder.append(new_folder("preview"))
+            profiles.append(colour_profile(images.read(source)))
+        height, width, channels = step.picture.shape
+        pixels = np.divide(step.picture, 255, dtype=np.float32)
+        path = folder[0] / f"{step.done}-{os.urandom(4).hex()}.png"
+        alpha = pixels[..., 3] if channels == 4 else None
+        images.write(Picture(np.ascontiguousarray(pixels[..., :3]), alpha=alpha, icc=profiles[0]), path)
+        newest[:] = [show_running(source, name, scale, WholeFile(path, width, height))]
 
-    return watch_steps(run, see), lambda: gr.update(value=newest.pop(), visible=True) if newest else gr.skip()
-
-
-def _find_middle(picture: Picture, factor: int) -> tuple[slice, slice] | None:
-    """The rows and columns whose enlargement is the middle that is shown; None where all of it is."""
-    height, width, _ = picture.pixels.shape
-    if height * width * factor**2 <= SHOWN_PIXELS:
-        return None
-    side = SHOWN_SIDE // factor
-    top, left = max(0, height - side) // 2, max(0, width - side) // 2
-    return slice(top, min(height, top + side)), slice(left, min(width, left + side))
+    return watch_steps(run, see), lambda: newest.pop() if newest else None
 
 
-def _crop(picture: Picture, part: tuple[slice, slice] | None, factor: int) -> Picture:
-    """That part of the picture, its rows and columns counted before enlarging by `factor`."""
-    if part is None:
-        return picture
-    scaled = tuple(slice(each.start * factor, each.stop * factor) for each in part)
-    return replace(
-        picture, pixels=picture.pixels[scaled], alpha=None if picture.alpha is None else picture.alpha[scaled]
-    )
+def show_running(source: ImageSource | None, name: str, scale: int, so_far: WholeFile | None = None) -> View:
+    """What the viewer shows while a run goes on: the image, dimmed, and over it what there is of the result."""
+    if not isinstance(source, Path):
+        return NOTHING_YET
+    try:
+        width, height = images.read_size(source, scale)
+    except UpscaleError:  # the run says what is wrong with it
+        return NOTHING_YET
+    whole = WholeFile(source, width, height)
+    pane = Pane(name, "in progress", whole, smooth=True, over=so_far)
+    return View([pane], None, layout="side", size=(width * scale, height * scale), state="running")
 
 
-def make_first_result(folder: Path) -> BeforeAfter:
-    """Returns the first example's result for before anyone clicks: made beforehand, as the page opens without torch."""
+def show_preview(source: Path, scale: int) -> View:
+    """What the viewer shows of an image without a result; static/show_chosen.js does the same in the browser."""
+    width, height = images.read_size(source)
+    pane = Pane("Preview", f"Bicubic x{scale}", WholeFile(source, width, height), smooth=True)
+    return View([pane], None, layout="side", size=(width * scale, height * scale), state="preview")
+
+
+def name_result(row: Model, scale: int) -> str:
+    """Returns what made a result, to read: "Swift x4"; a name that has its scale already stays as it is."""
+    return row.name if f"x{scale}" in row.name.split() else f"{row.name} x{scale}"
+
+
+def make_first_result(source_name: str) -> Made:
+    """Returns the first example's result for before anyone clicks: made beforehand, as the page opens without torch.
+
+    `source_name` is the path by which the page's field knows the example.
+    """
     details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
-    before = finish(enlarge(images.read(EXAMPLES[0].path, details.scale), [load(PLAIN_MODEL, details.scale)]))
-    left = folder / f"before_{PLAIN_MODEL}.png"
-    images.write(before.picture, left, metadata=False)
-    shown = f"left {PLAIN_MODEL}, right {details.model} x{details.scale}, made beforehand"
-    return BeforeAfter((str(left), str(FIRST_RESULT)), html.facts(details, shown), str(FIRST_RESULT), details.about())
+    source, name = EXAMPLES[0].path, name_result(find(details.model), details.scale)
+    picture, result = images.read(source), images.read_back(FIRST_RESULT)
+    before, after = (
+        WholeFile(path, *each.pixels.shape[1::-1]) for path, each in ((source, picture), (FIRST_RESULT, result))
+    )
+    view = _place_under_line(picture, result, before, after, _choose_plain(details.model), name)
+    return _describe(details, FIRST_RESULT, view, name, Path(source_name))
+
+
+def _describe(details: Details, file: Path, view: View, name: str, source: ImageSource | None) -> Made:
+    shown = "" if isinstance(source, bytes) or source is None else str(source)
+    return Made(view, html.facts(details, ""), str(file), details.about(), name, shown)
+
+
+def _make_view(picture: Picture, result: Picture, plain: str, name: str) -> Run[View]:
+    """The image and its result as tiles."""
+    icc = colour_profile(picture)
+    before = yield from prefix_notes(kept_files.write_tiles(_with_opacity(picture), icc), "before, ")
+    after = yield from prefix_notes(kept_files.write_tiles(_with_opacity(result), icc), "after, ")
+    return _place_under_line(picture, result, before, after, plain, name)
+
+
+def _place_under_line(
+    picture: Picture, result: Picture, before: Pyramid | WholeFile, after: Pyramid | WholeFile, plain: str, name: str
+) -> View:
+    """The image, which the browser enlarges by the plain method, and the result; open where they differ most."""
+    boxes = [(x, y, side, side) for x, y, side in find_changes(as_shown(picture), as_shown(result), plain)]
+    panes = [
+        Pane(f"Before: {PLAIN_NAMES[plain]}", "", before, smooth=plain != "nearest"),
+        Pane(f"After: {name}", "", after),
+    ]
+    opened = 0 if boxes else None
+    return View(panes, None, boxes, "swipe", pair=(0, 1), open_at=opened, size=(after.width, after.height))
+
+
+def _with_opacity(picture: Picture) -> Pixels8:
+    """(H, W, 3) uint8, or (H, W, 4) of a picture with transparency."""
+    pixels = to_uint8(picture.pixels)
+    if picture.alpha is None or picture.alpha.min() == 1:
+        return pixels
+    return np.dstack([pixels, to_uint8(picture.alpha)])
+
+
+def _choose_plain(model: str) -> str:
+    """Returns what the model's result is compared with: bicubic with nearest neighbour."""
+    return "nearest" if model == "bicubic" else "bicubic"

@@ -73,10 +73,12 @@ def status(text: str) -> str:
 
 
 def facts(details: Details, shown: str) -> str:
-    """Returns how the result came about, as a list; `shown` is what there is to see of it."""
+    """Returns how the result came about, as a list; `shown` is what there is to see of it, where that
+    needs words.
+    """
     width, height = details.size
     rows = [
-        ("Shown", shown),
+        *([("Shown", shown)] if shown else []),
         ("Size", f"{width} × {height}"),
         ("Time", format_duration(details.seconds)),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),

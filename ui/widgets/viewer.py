@@ -1,9 +1,9 @@
-"""The synchronised viewer: any number of pictures at one zoom and position, drawn from tiles by static/viewer/."""
+"""The synchronised viewer: any number of images at one zoom and position, drawn from tiles by static/viewer/."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import gradio as gr
 from gradio.data_classes import FileData
@@ -13,39 +13,64 @@ from ui.jobs.results import new_folder
 from ui.widgets.inputs import NoInterfaceFile
 
 VIEWER_FILES = Path(__file__).parents[1] / "static" / "viewer"
+# One script, in this order.
 VIEWER_SCRIPTS = (
     "state",
     "view",
+    "bicubic",
     "tiles",
     "drawing",
     "pixels",
+    "navigator",
+    "swipe",
     "pointers",
     "keys",
+    "full",
     "panes",
-)  # one script, in this order
+)
+
+Layout: TypeAlias = Literal["grid", "side", "swipe"]  # all panes; two beside each other; two under one line
+State: TypeAlias = Literal["", "preview", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """An image as one file that a browser can decode, drawn as `width` by `height` pixels."""
+
+    path: Path
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pane:
-    """One picture of the viewer, and where there is an original, how far it is from it."""
+    """One image of the viewer, and where there is an original, how far it is from it."""
 
     label: str
     caption: str  # "31.2 dB, 0.4 s"
-    picture: Pyramid
+    picture: Pyramid | WholeFile
     error: Pyramid | None = None  # the heat of |result - original|
     consistency: Pyramid | None = None  # the heat of |shrunk result - low resolution|, as small as these are
+    smooth: bool = False  # a smaller image is enlarged by bicubic, in the browser, and not shown as squares
+    over: WholeFile | None = None  # what there is already of a run's result; clear where there is nothing yet
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the viewer shows. The pictures may differ in size: each is drawn over the whole of the first one's place.
+    """What the viewer shows. The images may differ in size: each is drawn over the whole of the first one's place.
 
-    `boxes` are parts to go to at one click: left, top, width and height in pixels of the first picture.
+    `boxes` are parts to go to at one click: left, top, width and height in pixels of the size.
     """
 
     panes: Sequence[Pane]
-    original: int | None = 0  # the place in `panes` of the picture that the others are compared with
+    original: int | None = 0  # the place in `panes` of the image that the others are compared with
     boxes: Sequence[tuple[int, int, int, int]] = ()
+    layout: Layout = "grid"  # at first: the visitor can change it
+    pair: tuple[int, int] | None = None  # the panes that stand beside each other or under the line, at first
+    open_at: int | None = None  # which of the boxes is in sight at first; without it all of the image
+    size: tuple[int, int] | None = None  # width and height, if not those of the first image
+    state: State = ""
+    empty: str = ""  # what stands in the place of panes while there are none; without it nothing is in sight
 
 
 class Viewer(gr.HTML, metaclass=NoInterfaceFile):
@@ -54,7 +79,7 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
     def __init__(self, value: View | None = None, **options: Any) -> None:
         own: dict[str, Any] = {
             "html_template": (VIEWER_FILES / "viewer.html").read_text(),
-            "css_template": (VIEWER_FILES / "viewer.css").read_text(),
+            "css_template": "\n".join((VIEWER_FILES / f"{name}.css").read_text() for name in ("viewer", "stage")),
             "js_on_load": "\n".join((VIEWER_FILES / f"{name}.js").read_text() for name in VIEWER_SCRIPTS),
             "apply_default_css": False,
         }
@@ -63,20 +88,28 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
     def postprocess(self, value: View | None) -> dict[str, Any] | None:  # type: ignore[override]
         if value is None:
             return None
-        pyramids = [layer for pane in value.panes for layer in _list_layers(pane).values()]
+        layers = [layer for pane in value.panes for layer in _list_layers(pane).values()]
+        pyramids = [layer for layer in layers if isinstance(layer, Pyramid)]
         self.temp_files.update(str(file) for pyramid in pyramids for file in pyramid.files())  # deleted in their time
         return {
             "panes": [
                 {
                     "label": pane.label,
                     "caption": pane.caption,
-                    "layers": {name: _describe_tiles(pyramid) for name, pyramid in _list_layers(pane).items()},
+                    "smooth": pane.smooth,
+                    "layers": {name: _describe_layer(layer) for name, layer in _list_layers(pane).items()},
                 }
                 for pane in value.panes
             ],
             "original": value.original,
             "boxes": [list(box) for box in value.boxes],
             "heat": {"colours": list(HEAT), "error": ERROR_LEVELS, "consistency": CONSISTENCY_LEVELS},
+            "layout": value.layout,
+            "pair": value.pair,
+            "open_at": value.open_at,
+            "size": value.size,
+            "state": value.state,
+            "empty": value.empty,
         }
 
 
@@ -85,17 +118,22 @@ def tiles_folder() -> Path:
     return new_folder("tiles")
 
 
-def _list_layers(pane: Pane) -> dict[str, Pyramid]:
-    layers = {"picture": pane.picture, "error": pane.error, "consistency": pane.consistency}
-    return {name: pyramid for name, pyramid in layers.items() if pyramid is not None}
+def _list_layers(pane: Pane) -> dict[str, Pyramid | WholeFile]:
+    layers = {"picture": pane.picture, "error": pane.error, "consistency": pane.consistency, "over": pane.over}
+    return {name: layer for name, layer in layers.items() if layer is not None}
 
 
-def _describe_tiles(pyramid: Pyramid) -> dict[str, Any]:
-    """The pyramid for the browser. Of one tile gradio makes the URL; those of the others differ in their names."""
+def _describe_layer(layer: Pyramid | WholeFile) -> dict[str, Any]:
+    """The layer for the browser. Of one tile gradio makes the URL; those of the others differ in their names."""
+    if isinstance(layer, WholeFile):
+        file = FileData(path=str(layer.path)).model_dump()
+        side = max(layer.width, layer.height)
+        return {"width": layer.width, "height": layer.height, "tile": side, "levels": 1, "top": file, "whole": True}
     return {
-        "width": pyramid.width,
-        "height": pyramid.height,
-        "tile": pyramid.tile,
-        "levels": pyramid.levels,
-        "top": FileData(path=str(pyramid.top)).model_dump(),
+        "width": layer.width,
+        "height": layer.height,
+        "tile": layer.tile,
+        "levels": layer.levels,
+        "top": FileData(path=str(layer.top)).model_dump(),
+        "clear": layer.clear,
     }

@@ -46,9 +46,10 @@ def run(tab: PromptTab, *values: Any) -> Iterator[dict[str, Any]]:
     """A run of the tab: what each of its events changes, by the names of its components."""
     names = {
         **{tab.button.progress: "progress", tab.button.run: "run", tab.button.cancel: "cancel"},
-        **{tab.instead: "instead", tab.steering.seed: "seed", tab.slider: "slider", tab.download: "download"},
-        **{tab.facts: "facts", tab.settings: "settings"},
+        **{tab.instead: "instead", tab.steering.seed: "seed", tab.result.viewer: "viewer"},
+        **{tab.result.download: "download", tab.result.facts: "facts", tab.settings: "settings"},
     }
+    names |= {each: "beside" for each in tab.result.components if each not in names}
     for event in tab.button.explain_failure(tab.run, tab.offer_other)(*values):
         yield {names[component]: value for component, value in event.items() if value != SKIP}
 
@@ -61,21 +62,23 @@ def text(markup: str) -> str:
 
 
 def test_steps_previews_and_the_result_are_shown(tab: PromptTab, small: Path) -> None:
-    events, pairs = [], []
+    events, shown = [], []
     for event in run(tab, small, "painted", *STEERING, True):
-        if event.get("slider", {}).get("value"):
-            pairs.append([images.read(Path(path)).pixels for path in event["slider"]["value"]])
+        if (view := event.get("viewer")) and (so_far := view.panes[0].over):
+            shown.append(images.read(so_far.path).pixels)
         events.append(event)
     first, *between, last = events
-    assert "Starting" in first["progress"] and not first["slider"]["visible"] and first["facts"] == ""
+    assert "Starting" in first["progress"] and not first["download"].interactive
+    assert first["viewer"].state == "running" and first["viewer"].panes[0].over is None
     assert any(">step 1 of 4, tile 1 of 2<" in each.get("progress", "") for each in between)
-    *previews, (before, after) = pairs
-    assert len(previews) == 2 and all(picture.shape == (20, 30, 3) for pair in previews for picture in pair)
-    assert [round(float(preview.max()), 2) for _, preview in previews] == [0.5, 1.0]
-    np.testing.assert_array_equal(after, smooth(20, 30).repeat(4, 0).repeat(4, 1))
-    assert before.shape == after.shape
+    assert [preview.shape for preview in shown] == [(20, 30, 3)] * 2
+    assert [round(float(preview.max()), 2) for preview in shown] == [0.5, 1.0]
+    before, after = last["viewer"].panes
+    tile = images.read(after.picture.file(0, 0, 0)).pixels
+    np.testing.assert_array_equal(tile, smooth(20, 30).repeat(4, 0).repeat(4, 1))
+    assert (before.label, before.smooth, before.picture.width) == ("Before: Bicubic", True, 30)
     assert "Done in" in last["progress"] and last["run"].interactive and not last["cancel"].interactive
-    assert "left bicubic, right painted x4" in text(last["facts"])
+    assert after.label.startswith("After: ") and last["download"].interactive
 
 
 def test_the_settings_can_be_copied_and_reach_the_model(tab: PromptTab, small: Path) -> None:

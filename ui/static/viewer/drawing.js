@@ -1,6 +1,6 @@
 // Drawing: each pane's tiles at the level that fits the zoom, or coarser ones while those are on their way.
 
-const other = () => panes[Number(find(".other").value)];
+const other = () => panes[Number(find(".other").value)] ?? panes[0];
 const shown = (pane) => (view.blinking ? other().layers.picture : (pane.layers[view.layer] ?? pane.layers.picture));
 
 // Each tile of the layer that is in sight, at the level nearest above the screen's pixels, and which part of it, in the
@@ -46,11 +46,9 @@ const bestTile = (layer, { level, row, column }) => {
     return null;
 };
 
-const drawPane = (pane) => {
-    const { canvas, context } = pane;
-    const layer = shown(pane);
+const drawLayer = ({ canvas, context }, layer) => {
     const scale = scaleOf(layer, canvas);
-    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingQuality = layer.whole ? "medium" : "low"; // a whole file has no smaller levels
     for (const part of inView(layer, canvas, scale)) {
         const best = bestTile(layer, part);
         if (!best) continue;
@@ -61,7 +59,7 @@ const drawPane = (pane) => {
         const y0 = Math.round(scale.top + part.y0 * scale.y);
         const x1 = Math.round(scale.left + part.x1 * scale.x);
         const y1 = Math.round(scale.top + part.y1 * scale.y);
-        context.imageSmoothingEnabled = scale.x * step < 1 || best.level > part.level;
+        context.imageSmoothingEnabled = layer.smooth || scale.x * step < 1 || best.level > part.level;
         context.drawImage(
             best.bitmap,
             (part.x0 - best.column * side) / step, (part.y0 - best.row * side) / step,
@@ -71,8 +69,68 @@ const drawPane = (pane) => {
     }
 };
 
+// The bicubic enlargement over what `drawLayer` drew for the time being.
+const drawSmooth = ({ canvas, context }, layer) => {
+    const enlarged = { width: size.width, height: size.height, tile: SMOOTH_TILE, levels: 32 };
+    const scale = scaleOf(enlarged, canvas);
+    for (const { level, row, column } of inView(enlarged, canvas, scale)) {
+        const bitmap = smoothTile(layer, level, row, column);
+        if (!bitmap) continue;
+        const step = 2 ** level * scale.x;
+        const [left, top] = [column * SMOOTH_TILE * step, row * SMOOTH_TILE * step];
+        const x0 = Math.round(scale.left + left), x1 = Math.round(scale.left + left + bitmap.width * step);
+        const y0 = Math.round(scale.top + top), y1 = Math.round(scale.top + top + bitmap.height * step);
+        context.imageSmoothingEnabled = step < 1;
+        if (layer.clear || layer.whole) {
+            context.clearRect(x0, y0, x1 - x0, y1 - y0);
+            drawBoard(context, x0, y0, x1, y1);
+        }
+        context.drawImage(bitmap, x0, y0, x1 - x0, y1 - y0);
+    }
+};
+
+const isDark = () => Boolean(root.closest(".dark"));
+const boards = {};
+const boardOf = (dark) => {
+    if (boards[dark]) return boards[dark];
+    const side = 8 * Math.ceil(window.devicePixelRatio);
+    const square = new OffscreenCanvas(2 * side, 2 * side).getContext("2d");
+    square.fillStyle = dark ? "#3f4650" : "#ffffff";
+    square.fillRect(0, 0, 2 * side, 2 * side);
+    square.fillStyle = dark ? "#2a2f37" : "#d3d7de";
+    square.fillRect(0, 0, side, side);
+    square.fillRect(side, side, side, side);
+    return (boards[dark] = square.createPattern(square.canvas, "repeat"));
+};
+
+// A chequerboard, to be seen through what is transparent.
+const drawBoard = (context, x0, y0, x1, y1) => {
+    context.fillStyle = boardOf(isDark());
+    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+};
+
+const drawPane = (pane) => {
+    const { canvas, context } = pane;
+    const layer = shown(pane);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!layer.width) return;
+    const scale = scaleOf(layer, canvas);
+    if (layer.clear || layer.whole) {
+        drawBoard(context, scale.left, scale.top, scale.left + layer.width * scale.x, scale.top + layer.height * scale.y);
+    }
+    drawLayer(pane, layer);
+    if (layer.smooth && scale.x > 1) drawSmooth(pane, layer);
+    if (given.state === "running") {
+        context.fillStyle = isDark() ? "rgb(15 23 42 / 60%)" : "rgb(255 255 255 / 60%)";
+        context.fillRect(0, 0, canvas.width, canvas.height);
+    }
+    if (pane.layers.over) drawLayer(pane, pane.layers.over);
+};
+
 const draw = () => {
     drawing = 0;
+    smoothed = 0;
+    unfinished = false;
     const visible = panes.filter(({ canvas }) => canvas.width > 0);
     if (!visible.length) return;
     wanted = [];
@@ -80,13 +138,9 @@ const draw = () => {
     // First one tile of everything that may come into sight, so that nothing stays empty.
     for (const pane of visible) tileAt(shown(pane), shown(pane).levels - 1, 0, 0);
     visible.forEach(drawPane);
-    if (view.single !== null) {
-        const { canvas } = visible[0];
-        const layer = other().layers.picture;
-        const scale = scaleOf(layer, canvas);
-        for (const { level, row, column } of inView(layer, canvas, scale)) tileAt(layer, level, row, column);
-    }
+    showNavigator(visible);
     loadWanted();
+    if (unfinished) redraw();
     drawMarks(visible);
     Object.assign(root.dataset, { x: view.x, y: view.y, zoom: view.zoom });
     const text = percent();

@@ -18,6 +18,17 @@ const ZOOMS = {
     fit: fitAll,
     pixels: () => zoomTo(1),
 };
+let visited = -1; // of the places where they differ most
+const goToPlace = (index) => {
+    visited = index;
+    goTo(given.boxes[index]);
+};
+const SWIPES = {
+    ",": () => swipeTo(view.share - SWIPE_STEP),
+    ".": () => swipeTo(view.share + SWIPE_STEP),
+    ArrowLeft: () => swipeTo(view.share - SWIPE_STEP),
+    ArrowRight: () => swipeTo(view.share + SWIPE_STEP),
+};
 const KEYS = {
     ArrowLeft: () => pan(-stride(), 0),
     ArrowRight: () => pan(stride(), 0),
@@ -28,14 +39,19 @@ const KEYS = {
     "-": ZOOMS.out,
     0: ZOOMS.fit,
     1: ZOOMS.pixels,
+    n: () => given.boxes.length && goToPlace((visited + 1) % given.boxes.length),
+    f: () => showFull(!view.full),
+    "?": () => showHelp(find(".help").hidden),
+    ",": SWIPES[","],
+    ".": SWIPES["."],
 };
 
 panesBox.addEventListener("keydown", (event) => {
-    const act = KEYS[event.key];
-    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = (event.shiftKey && view.layout === "swipe" && SWIPES[event.key]) || KEYS[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey || !panes.length) return;
     event.preventDefault();
     act();
-    pointAt({ x: view.x, y: view.y });
+    if (!SWIPES[event.key] || !event.shiftKey) pointAt({ x: view.x, y: view.y });
 });
 
 const isBlink = (event) =>
@@ -57,15 +73,14 @@ find(".blink").addEventListener("pointerdown", (event) => {
 });
 find(".blink").addEventListener("lostpointercapture", () => blink(false));
 find(".blink").addEventListener("contextmenu", (event) => event.preventDefault());
-find(".other").addEventListener("change", redraw);
+find(".other").addEventListener("change", () => layOut(view.layout));
 
 const showLayer = (layer) => {
     view.layer = layer;
     for (const button of root.querySelectorAll("[data-layer]")) {
         button.setAttribute("aria-pressed", button.dataset.layer === layer);
     }
-    find(".help").classList.toggle("away", layer in HEATS);
-    find(".scale").classList.toggle("away", !(layer in HEATS));
+    find(".scale").hidden = !(layer in HEATS);
     if (layer in HEATS) {
         find(".most").textContent = `${given.heat[layer]} levels or more`;
         find(".what").textContent = HEATS[layer];
@@ -73,22 +88,22 @@ const showLayer = (layer) => {
     redraw();
 };
 
-const showSingle = (index) => {
-    view.single = index;
-    panesBox.classList.toggle("single", index !== null);
-    panes.forEach(({ figure, only }, place) => {
-        figure.classList.toggle("chosen", place === index);
-        only.setAttribute("aria-pressed", place === index);
-    });
-    measure();
-};
-
 root.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    const { zoom, layer, box, only } = button.dataset;
+    const { zoom, layer, box, only, layout } = button.dataset;
     if (zoom) ZOOMS[zoom]();
     if (layer) showLayer(layer);
-    if (box) goTo(given.boxes[Number(box)]);
-    if (only) showSingle(view.single === Number(only) ? null : Number(only));
+    if (box) goToPlace(Number(box));
+    if (layout) {
+        view.laid = true;
+        layOut(layout);
+    }
+    if (only) {
+        const back = view.layout !== "grid" && view.chosen === Number(only);
+        if (panes.indexOf(other()) === Number(only)) find(".other").value = view.chosen;
+        view.chosen = Number(only);
+        view.laid = true;
+        layOut(back ? "grid" : "swipe");
+    }
 });

@@ -7,16 +7,19 @@ const make = (tag, attributes, ...children) => {
     return made;
 };
 
-const makePane = ({ label, caption, layers }, index) => {
-    const canvas = make("canvas", { role: "img", "aria-label": `${label}: ${caption}` });
+const makePane = ({ label, caption, layers, smooth }, index) => {
+    const canvas = make("canvas", { role: "img", "aria-label": caption ? `${label}: ${caption}` : label });
     const cursor = make("i", { class: "cursor", hidden: "" });
     const name = make("span", { class: "name" }, label);
-    const said = { "aria-label": `Only ${label}`, title: "Only this one, larger", "aria-pressed": false };
+    const title = "Larger, beside the one it is compared with";
+    const said = { "aria-label": `Enlarge the view of ${label}`, title, "aria-pressed": false };
     const only = make("button", { type: "button", class: "only", "data-only": index, ...said }, "⤢");
     const value = make("span", { class: "value" });
     const about = make("span", { class: "about" }, caption);
-    const figure = make("figure", { class: "pane" }, canvas, cursor, make("figcaption", {}, name, only, about, value));
+    const frame = make("div", { class: "frame" }, canvas, cursor);
+    const figure = make("figure", { class: "pane" }, frame, make("figcaption", {}, name, only, about, value));
     for (const layer of Object.values(layers)) layer.base = layer.top.url.slice(0, layer.top.url.lastIndexOf("/") + 1);
+    layers.picture.smooth = smooth;
     return { figure, canvas, context: canvas.getContext("2d"), cursor, name, only, value, label, layers };
 };
 
@@ -28,45 +31,96 @@ const measure = () => {
         if (canvas.height !== height) canvas.height = height;
     }
     if (!panes.length) return;
+    if (shownPane().canvas.width) openAtPlace();
+    placeNavigator();
     keepInside();
     draw();
 };
 const observer = new ResizeObserver(measure);
 
-const show = () => {
-    given = props.value || { panes: [], boxes: [] };
-    root.hidden = !given.panes.length;
-    failed.clear();
-    find(".lost").hidden = true;
-    blink(false);
-    const chosen = find(".other").selectedOptions[0]?.textContent;
-    panes = given.panes.map(makePane);
-    panesBox.replaceChildren(...panes.map(({ figure }) => figure));
-    observer.disconnect();
-    if (!panes.length) return;
-    const { width, height } = panes[0].layers.picture;
-    if (width !== size.width || height !== size.height) {
-        size = { width, height };
-        Object.assign(view, { fitted: true, spot: null });
+// A file that the browser was given tells its size once it is read; `scale` is how many times it will be enlarged.
+const findSize = async (value) => {
+    const whole = value.panes.map(({ layers }) => layers.picture).filter((layer) => layer.whole && !layer.width);
+    for (const layer of whole) {
+        const { url } = layer.top;
+        if (!tiles.has(url)) await load(url);
+        const bitmap = tiles.get(url);
+        if (!bitmap) continue;
+        const { width, height } = bitmap;
+        Object.assign(layer, { width, height, tile: Math.max(width, height), levels: 1 });
+        value.size ??= [width * value.scale, height * value.scale];
     }
-    panesBox.style.setProperty("--aspect", Math.min(Math.max(width / height, 0.75), 1.6));
-    find(".other").replaceChildren(...panes.map(({ label }, index) => make("option", { value: index }, label)));
-    const same = panes.findIndex(({ label }) => label === chosen);
-    find(".other").value = same < 0 ? (given.original ?? 0) : same;
-    find(".boxes").hidden = !given.boxes.length;
-    const buttons = given.boxes.map((_, index) => {
+    return value;
+};
+
+const placeButtons = () => {
+    const one = panes.length < 2; // while there is no result yet, what it will bring stays in sight, so nothing jumps
+    const count = one ? 3 : given.boxes.length;
+    find(".boxes").hidden = !count;
+    const buttons = Array.from({ length: count }, (_, index) => {
         const name = `Place ${index + 1} where they differ most`;
         return make("button", { type: "button", "data-box": index, "aria-label": name, title: name }, `${index + 1}`);
     });
     find(".boxes").replaceChildren("Most different", ...buttons);
+    const layers = panes.map((pane) => pane.layers);
     root.querySelectorAll("[data-layer]").forEach((button) => {
-        button.hidden = !panes.some(({ layers }) => button.dataset.layer in layers);
+        button.hidden = !layers.some((each) => button.dataset.layer in each);
     });
-    find(".layers").hidden = !panes.some(({ layers }) => "error" in layers || "consistency" in layers);
-    find(".scale i").style.background = `linear-gradient(to right, ${given.heat.colours.join(", ")})`;
+    find(".layers").hidden = !layers.some((each) => "error" in each || "consistency" in each);
+    find("[data-layout=grid]").hidden = find(".blinking-with label").hidden = panes.length < 3;
+    root.querySelectorAll("[data-layout], .blink, [data-box]").forEach((button) => (button.disabled = one));
+    if (given.heat) find(".scale i").style.background = `linear-gradient(to right, ${given.heat.colours.join(", ")})`;
+};
+
+const showValue = () => {
+    const chosen = find(".other").selectedOptions[0]?.textContent;
+    const right = panes[view.chosen]?.label;
+    panes = given.panes.filter(({ layers }) => layers.picture.width).map(makePane);
+    panesBox.replaceChildren(...panes.map(({ figure }) => figure));
+    observer.disconnect();
+    root.hidden = !panes.length && !given.empty;
+    root.classList.toggle("vacant", !panes.length);
+    find(".empty").textContent = given.empty ?? "";
+    root.dataset.state = given.state ?? "";
+    if (!panes.length) return;
+    const { width, height } = panes[0].layers.picture;
+    const [wide, high] = given.size ?? [width, height];
+    const other_size = wide !== size.width || high !== size.height;
+    if (other_size) Object.assign(view, { fitted: true, moved: false, spot: null });
+    size = { width: wide, height: high };
+    if (given.open_at !== null && given.open_at !== undefined && !view.moved) view.place = given.boxes[given.open_at];
+    visited = given.open_at ?? -1;
+    panesBox.style.setProperty("--aspect", Math.min(Math.max(wide / high, 0.75), 1.6));
+    find(".other").replaceChildren(...panes.map(({ label }, index) => make("option", { value: index }, label)));
+    const labelled = (label, otherwise) => {
+        const index = panes.findIndex((pane) => pane.label === label);
+        return index < 0 ? otherwise : index;
+    };
+    const [left, chosenRight] = given.pair ?? [given.original ?? 0, panes.length - 1];
+    find(".other").value = labelled(chosen, left);
+    view.chosen = labelled(right, chosenRight);
+    placeButtons();
     showLayer(panes.some(({ layers }) => view.layer in layers) ? view.layer : "picture");
-    showSingle(view.single !== null && view.single < panes.length ? view.single : null);
+    layOut(view.laid ? view.layout : given.layout ?? "grid");
     panes.forEach(({ canvas }) => observer.observe(canvas));
+};
+
+// What there was before a run that ended early.
+let settled = given;
+root.addEventListener("settle", () => {
+    given = settled;
+    showValue();
+});
+
+const show = async () => {
+    const value = props.value || { panes: [], boxes: [] };
+    if (value.state !== "running") settled = value;
+    failed.clear();
+    find(".lost").hidden = true;
+    blink(false);
+    given = value;
+    await findSize(value);
+    if (given === value) showValue(); // no newer one came in the meantime
 };
 
 watch("value", show);

@@ -1,6 +1,10 @@
 // The pixel under the pointer: its colour in every pane, and how far it is from the original's.
 
 const colourAt = (layer, x, y) => {
+    if (layer.smooth && layer.width < size.width) {
+        const made = smoothPart(layer, 0, Math.floor(x), Math.floor(y), 1, 1);
+        return made ? { colour: [...made.data.slice(0, 3)] } : {};
+    }
     const column = Math.floor((x * layer.width) / size.width);
     const row = Math.floor((y * layer.height) / size.height);
     const tile = { row: Math.floor(row / layer.tile), column: Math.floor(column / layer.tile) };
@@ -19,6 +23,7 @@ const drawMarks = (visible) => {
     const at = spot && { x: Math.floor(spot.x), y: Math.floor(spot.y) };
     const original = panes[given.original]?.layers.picture;
     const reference = at && original && colourAt(original, spot.x, spot.y).colour;
+    const values = [];
     for (const { canvas, cursor, value, layers } of visible) {
         cursor.hidden = !at;
         if (!at) {
@@ -33,12 +38,14 @@ const drawMarks = (visible) => {
         const { colour } = colourAt(layers.picture, spot.x, spot.y);
         const apart = colour && reference && view.layer === "error" ? ` · Δ ${difference(colour, reference)}` : "";
         value.textContent = colour ? `${colour.join(" ")}${apart}` : "…";
+        values.push(value.textContent);
     }
-    const where = `${size.width} × ${size.height}${at ? ` · RGB at ${at.x}, ${at.y}` : ""}`;
+    const told = view.layout === "grid" || !values.length ? "" : `: ${values.join(" | ")}`;
+    const where = `${size.width} × ${size.height}${at ? ` · RGB at ${at.x}, ${at.y}${told}` : ""}`;
     if (find(".where").textContent !== where) find(".where").textContent = where;
 };
 
-// The full-size tiles under the spot, once it rests: passing over the picture must not fetch all of it.
+// The full-size tiles under the spot, once it rests: passing over the image must not fetch all of it.
 const fetchSpot = () => {
     if (!view.spot) return;
     for (const { layers } of panes) {

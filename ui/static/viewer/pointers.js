@@ -20,7 +20,7 @@ const middleOf = ([first, second = first]) => ({
     canvas: first.canvas,
 });
 
-// What is held is remembered and not each movement, so that it stays under the fingers even past the picture's edge.
+// What is held is remembered and not each movement, so that it stays under the fingers even past the image's edge.
 const grip = () => {
     panesBox.classList.toggle("held", pointers.size > 0);
     if (!pointers.size) return;
@@ -45,6 +45,7 @@ panesBox.addEventListener("pointerdown", (event) => {
     pointers.set(event.pointerId, placeOf(event));
     grip();
     pointAt(spotAt(event.target, placeOf(event)));
+    if (pointers.size > 1) panesBox.focus({ preventScroll: true });
 });
 
 panesBox.addEventListener("pointermove", (event) => {
@@ -64,15 +65,31 @@ panesBox.addEventListener("pointercancel", letGo);
 panesBox.addEventListener("pointerleave", (event) => {
     if (event.pointerType === "mouse") pointAt(null);
 });
+panesBox.addEventListener("dblclick", (event) => {
+    if (!event.target.matches("canvas")) return;
+    const { dx, dy } = fromMiddle(event.target, placeOf(event));
+    if (view.fitted) zoomTo(Math.max(view.zoom, OPENING_ZOOM * window.devicePixelRatio), dx, dy);
+    else fitAll();
+});
 
 // Two fingers are ours even where one scrolls the page.
 panesBox.addEventListener("touchstart", (event) => {
     if (event.touches.length > 1 && event.cancelable) event.preventDefault();
 }, { passive: false });
 
+const hint = () => {
+    find(".hint").hidden = false;
+    clearTimeout(hinting);
+    hinting = setTimeout(() => (find(".hint").hidden = true), HINT_FOR);
+};
+
+// The wheel is the page's until the image was clicked, which is when the panes have the focus.
+const isOurs = (event) => event.ctrlKey || view.full || panesBox.contains(document.activeElement);
+
 panesBox.addEventListener("wheel", (event) => {
     if (!event.target.matches("canvas")) return;
-    if (view.fitted && event.deltaY > 0) return; // it is all in sight, so the page scrolls
+    if (!isOurs(event)) return hint();
+    if (view.fitted && event.deltaY > 0 && !view.full && !event.ctrlKey) return; // it is all in sight, so the page scrolls
     event.preventDefault();
     const { dx, dy } = fromMiddle(event.target, placeOf(event));
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;

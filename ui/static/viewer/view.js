@@ -1,4 +1,4 @@
-// Where the view is: what moves it, and what keeps it inside the picture.
+// Where the view is: what moves it, and what keeps it inside the image.
 
 const shownPane = () => panes.find((pane) => pane.canvas.width > 0) ?? panes[0];
 const fitZoom = ({ canvas }) => Math.min(canvas.width / size.width, canvas.height / size.height);
@@ -16,6 +16,7 @@ const keepInside = () => {
 };
 
 const moved = () => {
+    view.moved = true;
     keepInside();
     redraw();
     clearTimeout(saying);
@@ -44,11 +45,25 @@ const fitAll = () => {
     moved();
 };
 
-const goTo = ([left, top, width, height]) => {
-    const { canvas } = shownPane();
+const centreOn = ([left, top, width, height]) => {
     view.x = left + width / 2;
     view.y = top + height / 2;
-    zoomTo(Math.min(canvas.width / width, canvas.height / height));
+};
+
+const goTo = (box) => {
+    const { canvas } = shownPane();
+    centreOn(box);
+    zoomTo(Math.min(canvas.width / box[2], canvas.height / box[3]));
+};
+
+// Once there is room: a value may come while its tab is out of sight.
+const openAtPlace = () => {
+    const box = view.place;
+    view.place = null;
+    const zoom = OPENING_ZOOM * window.devicePixelRatio;
+    if (!box || zoom <= fitZoom(shownPane())) return;
+    centreOn(box);
+    Object.assign(view, { zoom, fitted: false });
 };
 
 const percent = () => `${Math.round(100 * view.zoom)} %`;

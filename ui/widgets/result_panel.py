@@ -1,0 +1,217 @@
+"""The right side of a tab with one result: the viewer, what to download, and the facts. It never shows a result beside
+an image or a model that it is not of, without saying so.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
+
+from pipelines.errors import UpscaleError
+from pipelines.images import door as images
+from pipelines.images.door import ImageSource
+from pipelines.phrasing import format_bytes
+from ui.examples import STATIC
+from ui.jobs.run_button import RunButton, Update
+from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
+from ui.widgets import before_after
+from ui.widgets.before_after import NOTHING_YET, Made
+from ui.widgets.inputs import ResultFile
+from ui.widgets.viewer import View, Viewer
+
+DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
+RESULT_GONE = "The result is no longer kept here. Upscale the image again."
+SHOW_CHOSEN = (STATIC / "show_chosen.js").read_text()
+# What a run that ended early showed gives way to what was there before it. Steps may be on their way for a moment.
+REST = """async (viewer, file) => {
+    await new Promise((done) => setTimeout(done, 400));
+    if (viewer?.state !== "running") return;
+    document.querySelector("#NAME .viewer").dispatchEvent(new Event("settle"));
+    return { __type__: "update", interactive: Boolean(file) };
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPanel:
+    """The components; out of sight whose result it is, as JSON with the image's path and the model, and its file."""
+
+    note: gr.HTML
+    viewer: Viewer
+    made_of: gr.Textbox
+    file: ResultFile  # the lossless one, which the download is made of
+    kind: gr.Radio
+    metadata: gr.Checkbox
+    download: gr.DownloadButton
+    told: gr.HTML  # format and size of the download
+    facts: gr.HTML
+
+    @property
+    def components(self) -> list[Block]:
+        """Returns all that a run changes."""
+        return [
+            self.note,
+            self.viewer,
+            self.made_of,
+            self.file,
+            self.kind,
+            self.metadata,
+            self.download,
+            self.told,
+            self.facts,
+        ]
+
+    def begins(self, source: ImageSource | None, name: str, scale: int) -> Update:
+        """Returns what the beginning of a run changes; `name` says by what the result is made: "Swift x4"."""
+        return {
+            self.note: "",
+            self.viewer: before_after.show_running(source, name, scale),
+            self.download: gr.DownloadButton(interactive=False),
+        }
+
+    def shows_so_far(self, view: View | None) -> Update:
+        """Returns what a step of a run changes; None where there is nothing new to see."""
+        return {} if view is None else {self.viewer: view}
+
+    def shows(self, made: Made) -> Update:
+        """Returns what a result changes."""
+        return {
+            self.note: "",
+            self.viewer: made.view,
+            self.made_of: _identify(made),
+            self.file: made.file,
+            self.kind: "PNG",
+            self.metadata: True,
+            self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
+            self.told: tell_file("PNG", Path(made.file)),
+            self.facts: made.facts,
+        }
+
+    def connect(
+        self,
+        picture: Block,
+        button: RunButton,
+        running: Dependency,
+        *,
+        scale: Block | None = None,
+        chosen: Sequence[Block] = (),
+        name: Callable[..., str] | None = None,
+    ) -> None:
+        """Connects the panel with a tab: a new picture is shown at once, in the place of the result of another.
+
+        `running` is the event of a run. `scale` is the component that says how many times a picture is enlarged, four
+        times without one. `name` says of the values of `chosen` by what a result would be made now.
+        """
+        outputs = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.facts]
+        inputs = [picture, self.made_of, *([] if scale is None else [scale])]
+        for each in (picture, scale):
+            if each is not None:
+                each.change(None, inputs, outputs, js=SHOW_CHOSEN, **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
+        rest: dict[str, Any] = {"js": REST.replace("NAME", str(self.viewer.elem_id)), "queue": False}
+        for ended in (button.cancel.click, running.then):
+            ended(None, [self.viewer, self.file], self.download, **QUIET_EVENT, **rest)
+        if name is not None:
+            values = [self.made_of, picture, *chosen]
+
+            def mark(made_of: str, source: ImageSource | None, *given: Any) -> str:
+                return tell_whose(made_of, source, name, given)
+
+            changes = [each.change for each in chosen]  # type: ignore[attr-defined]
+            gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
+            running.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
+        for choice in (self.kind, self.metadata):
+            preparing = choice.input(
+                lambda: gr.DownloadButton("Preparing", interactive=False),
+                None,
+                self.download,
+                **QUIET_EVENT,
+                queue=False,
+            )
+            preparing.then(
+                convert_result,
+                [self.file, self.kind, self.metadata],
+                [self.download, self.told],
+                **QUIET_EVENT,
+                concurrency_id="files",
+            )
+
+
+def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -> ResultPanel:
+    """Puts the panel into the page being built; both names are ids there, of the viewer and of the facts.
+
+    `first` was made beforehand, or is what is in its place.
+    """
+    made = first if isinstance(first, Made) else None
+    note = gr.HTML("", elem_classes="whose")
+    viewer = Viewer(first.view if isinstance(first, Made) else first, elem_id=name)
+    made_of = gr.Textbox("" if made is None else _identify(made), visible=False)
+    file = ResultFile(value=None if made is None else made.file, visible=False)
+    with gr.Row(elem_classes="download"):
+        download = gr.DownloadButton(
+            "Download PNG", value=None if made is None else made.file, interactive=made is not None, scale=0
+        )
+        told = gr.HTML("" if made is None else tell_file("PNG", Path(made.file)), elem_classes="told")
+    with gr.Row(elem_classes="download"):
+        kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=200)
+        metadata = gr.Checkbox(True, label="Keep metadata (EXIF)", min_width=180)
+    facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
+    return ResultPanel(note, viewer, made_of, file, kind, metadata, download, told, facts)
+
+
+def _identify(made: Made) -> str:
+    """Whose result it is, as JSON."""
+    return json.dumps({"source": made.source, "name": made.name})
+
+
+def tell_whose(made_of: str, source: ImageSource | None, name: Callable[..., str], chosen: Sequence[Any]) -> str:
+    """Returns whose result is shown, where it is not of the image and the model that are chosen now; else ""."""
+    known = json.loads(made_of) if made_of else {}
+    if not known.get("name"):
+        return ""
+    try:
+        wanted = name(*chosen)
+    except UpscaleError:  # while it is being chosen; the plan says what is wrong
+        return ""
+    whose = f"Result of {known['name']}"
+    if known["source"] and isinstance(source, Path) and str(source) != known["source"]:
+        whose += f" for {Path(known['source']).name}"
+    elif wanted == known["name"]:
+        return ""
+    return f'<p class="about whose">{escape(whose)}. Press Upscale for {escape(wanted)}.</p>'
+
+
+def tell_file(kind: str, path: Path) -> str:
+    """Returns what a download is: "PNG, 4.2 MB"."""
+    return f'<p class="about">{kind}, {format_bytes(path.stat().st_size)}</p>'
+
+
+def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[tuple[gr.DownloadButton, str]]:
+    """The result in the format to download, and what there is to tell of it; from the lossless file, so that nothing
+    is lost on the way.
+
+    Where that fails, the lossless file can still be downloaded, if it is there.
+    """
+    if result is None:
+        yield gr.DownloadButton(f"Download {kind}", value=None, interactive=False), ""
+        return
+    suffix = DOWNLOAD_FORMATS[kind]
+    try:
+        with explain_errors(), tempfile.TemporaryDirectory() as folder:
+            if not result.is_file():
+                raise gr.Error(RESULT_GONE, print_exception=False)
+            path = result
+            if suffix != "png" or not metadata:
+                path = Path(folder) / result.with_suffix(f".{suffix}").name
+                images.write(images.read_back(result), path, metadata)
+            yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True), tell_file(kind, path)
+    except gr.Error as error:
+        left = result if result.is_file() else None
+        button = gr.DownloadButton("Download PNG", value=left and str(left), interactive=left is not None)
+        yield button, "" if left is None else tell_file("PNG", left)
+        raise escape_error(error) from None

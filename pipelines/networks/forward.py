@@ -58,9 +58,16 @@ class Forward:
 
     @property
     def nbytes(self) -> int:
-        """Memory of its own that it holds between calls, in bytes, about: OpenVINO's and a GPU's copy of parameters."""
-        copied = self._copied or self.device.engine == "openvino"
-        return sum(p.nbytes for p in self._network.parameters()) if copied else 0
+        """Memory of its own that it holds between calls, in bytes, about.
+
+        That is OpenVINO's and a GPU's copy of parameters, and what OpenVINO keeps for the sizes that it has seen.
+        """
+        parameters = sum(parameter.nbytes for parameter in self._network.parameters())
+        if self.device.engine == "openvino":
+            from pipelines.networks.openvino import SIZES_BYTES
+
+            return 2 * parameters + SIZES_BYTES
+        return parameters if self._copied else 0
 
     def release(self) -> None:
         """Gives back memory that an engine keeps from one call to the next; torch's own caching is left to torch."""

@@ -27,6 +27,11 @@ PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 # How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
 # kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
 KEPT_KERNELS = 16
+# After how many sizes a network is compiled anew: beside that code, OpenVINO keeps 30 to 50 kB for each size it has
+# ever seen, which only goes with the compiled network. Compiling takes 0.1 to 0.8 s.
+MOST_SIZES = 128
+# What is held for those sizes, about: measured 15 MB for small networks, and packed parameters in a second arrangement.
+SIZES_BYTES = 15_000_000
 
 
 class NotTranslated(ValueError):
@@ -46,7 +51,7 @@ class Compiled:
     """
 
     def __init__(self, network: Network, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
-        hints = {
+        self._hints = {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
@@ -54,23 +59,32 @@ class Compiled:
         }
         name = type(network).__name__
         with _naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
-            model = _translate(_Part(cast(nn.Module, network), part), channels)
+            self._source = _translate(_Part(cast(nn.Module, network), part), channels)
         with _naming(f"how to run {name}"):
-            self._model = openvino.Core().compile_model(model, "CPU", hints)
+            self._model = self._compile()
+        self._sizes = set[tuple[int, ...]]()
         self._running = 0
         self._lock = threading.Lock()
 
     def __call__(self, planes: Planes) -> Planes:
         with self._lock:
+            if planes.shape not in self._sizes and len(self._sizes) >= MOST_SIZES and not self._running:
+                self._sizes.clear()
+                self._model = self._compile()
+            self._sizes.add(planes.shape)
+            model = self._model
             self._running += 1
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
-            request = self._model.create_infer_request()
+            request = model.create_infer_request()
             result: Planes = request.infer(planes, share_inputs=True, share_outputs=True)[0]
             return result
         finally:
             with self._lock:
                 self._running -= 1
+
+    def _compile(self) -> openvino.CompiledModel:
+        return openvino.Core().compile_model(self._source, "CPU", self._hints)
 
     def release(self) -> None:
         """Gives back the memory that is kept from one call to the next: as much as a call needs."""

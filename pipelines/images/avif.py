@@ -2,15 +2,22 @@
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
+from pipelines.images.boxes import (
+    MOST_BOXES,
+    Box,
+    give_alpha_its_size,
+    list_boxes,
+    read_associations,
+    read_track,
+    strip_essential,
+)
 from pipelines.images.inventory import Fate, Inventory, Part, list_part
 from pipelines.images.picture import Extras, Resolution
 
-_MOST_BOXES = 10_000
 _KNOWN: Mapping[str, tuple[Fate, str]] = {
     **dict.fromkeys(("ftyp", "meta", "mdat", "idat", "free", "skip"), ("coding", "")),
     **dict.fromkeys(("hdlr", "pitm", "iloc", "iinf", "iref", "iprp", "ipco", "ipma", "dinf", "grpl"), ("coding", "")),
@@ -31,14 +38,6 @@ _AV1_CONFIGURATION = re.compile(rb"av1C\x81.(.)", re.DOTALL)
 _PLAIN = {(1, 13)}  # BT.709's primaries with sRGB's curve: what a picture has that says nothing
 
 
-class Box(NamedTuple):
-    """One box: its type, and where its contents begin and end in the file."""
-
-    name: str
-    start: int
-    end: int
-
-
 @dataclass
 class _Found:
     """What was met on the way through the boxes."""
@@ -57,11 +56,13 @@ def take_inventory(data: bytes) -> Inventory:
 
     Its EXIF block is hidden from the decoder, which would unpack every value of it.
     """
-    found = _Found()
+    data, found = give_alpha_its_size(data), _Found()
     _walk(data, found, 0, len(data), "")
     properties = [found.properties[number - 1] for number in found.own if 0 < number <= len(found.properties)]
     chosen = {box.name: box for box in properties or found.properties}
     size = _size(data, chosen.get("ispe"))
+    if (track := read_track(data)) is not None:  # of which the decoder gives the first frame, not the item
+        size, chosen = track.size, track.boxes
     crop, notes = _crop(data, chosen.get("clap"), size)
     exif, hidden = None, bytearray(data)
     if found.exif_item is not None:
@@ -90,24 +91,9 @@ def read_avif_depth(data: bytes) -> int:
     return 12 if found[1][0] & 0x20 else 10
 
 
-def list_boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
-    """Yields the boxes between two places of a file, as long as they are whole; the last one may be cut."""
-    at = start
-    while at + 8 <= end:
-        size, header = int.from_bytes(data[at : at + 4]), 8
-        if size == 1 and at + 16 <= end:
-            size, header = int.from_bytes(data[at + 8 : at + 16]), 16
-        elif size == 0:
-            size = end - at
-        if size < header:
-            return
-        yield Box(data[at + 4 : at + 8].decode("latin-1"), at + header, min(at + size, end))
-        at += size
-
-
 def _walk(data: bytes, found: _Found, start: int, end: int, inside: str) -> None:
     for box in list_boxes(data, start, end):
-        if len(found.parts) >= _MOST_BOXES:
+        if len(found.parts) >= MOST_BOXES:
             return
         if inside == "ipco":
             found.properties.append(box)
@@ -123,7 +109,9 @@ def _walk(data: bytes, found: _Found, start: int, end: int, inside: str) -> None
         elif inside == "iprp" and box.name == "ipco":
             _walk(data, found, box.start, box.end, "ipco")
         elif inside == "iprp" and box.name == "ipma":
-            found.own = found.own or _associations(data[box.start : box.end], found.primary)
+            block = data[box.start : box.end]
+            own = read_associations(block).get(found.primary or 0, [])
+            found.own = found.own or strip_essential(block, own)
         elif inside == "iinf" and box.name == "infe":
             _take_item(data, box, found)
         elif inside == "meta" and box.name == "pitm":
@@ -146,28 +134,6 @@ def _take_item(data: bytes, box: Box, found: _Found) -> None:
         found.exif_item = int.from_bytes(data[box.start + 4 : box.start + 4 + wide]), at
 
 
-def _associations(block: bytes, item: int | None) -> list[int]:
-    """Returns the numbers, from 1, of an item's properties in an ipma box; none where it is broken."""
-    if len(block) < 8:
-        return []
-    wide_items, wide_numbers = block[0] >= 1, block[3] & 1
-    count, at = int.from_bytes(block[4:8]), 8
-    for _ in range(min(count, _MOST_BOXES)):
-        length = 4 if wide_items else 2
-        number, kept = int.from_bytes(block[at : at + length]), []
-        at += length
-        if at >= len(block):
-            return []
-        entries, at = block[at], at + 1
-        for _ in range(entries):
-            step = 2 if wide_numbers else 1
-            kept.append(int.from_bytes(block[at : at + step]) & (0x7FFF if wide_numbers else 0x7F))
-            at += step
-        if number == item:
-            return kept
-    return []
-
-
 def _places(block: bytes) -> dict[int, tuple[int, int]]:
     """Returns start and length of each item of an iloc box that lies in the file in one piece."""
     if len(block) < 8:
@@ -182,11 +148,11 @@ def _places(block: bytes) -> dict[int, tuple[int, int]]:
         at += length
         return value
 
-    for _ in range(min(take(wide), _MOST_BOXES)):
+    for _ in range(min(take(wide), MOST_BOXES)):
         item, method = take(wide), take(2) & 15 if version >= 1 else 0
         take(2)
         base, extents = take(base_size), take(2)
-        for _ in range(min(extents, _MOST_BOXES)):
+        for _ in range(min(extents, MOST_BOXES)):
             if version >= 1:
                 take(index_size)
             start, length = base + take(offset_size), take(length_size)

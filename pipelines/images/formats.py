@@ -2,7 +2,7 @@
 
 import re
 
-from pipelines.images.avif import list_boxes
+from pipelines.images.boxes import list_boxes
 from pipelines.images.png import PNG_SIGNATURE
 
 READABLE = ("PNG", "JPEG", "WebP", "TIFF", "BMP", "GIF", "AVIF")

@@ -170,6 +170,7 @@ def benchmark(
     kernel: str = "bicubic",
     repeats: int = 3,
     lpips: bool = False,
+    metrics: "str | Sequence[str]" = (),
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Report":
     """Shrinks images, upscales them back with many models, and compares with the originals.
@@ -177,9 +178,10 @@ def benchmark(
     `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
     scale but those of diffusion. Left out they are all, or none where stages are named, unless the protocol is
     "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of `stages` is a chain,
-    "lapsrn:4,fsrcnn:2". `repeats` is how often each is timed after a warm-up, 0 for once without. `lpips` downloads
-    what that metric needs. A model that fails on an image is a row with its `error`. Raises BadPicture where there is
-    no image, BadSetting for a plan that cannot be.
+    "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of that quality.
+    `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to download what they
+    need for, such as "lpips"; `lpips` is that one. A model that fails on an image is a row with its `error`. Raises
+    BadPicture where there is no image, BadSetting for a plan that cannot be.
     """
     import logging
     from pathlib import Path
@@ -205,9 +207,11 @@ def benchmark(
     pictures, _ = measuring.list_subjects(paths)
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
-    judges = finish(measuring.fetch_judges(["lpips"] if lpips else []), show)
+    wanted = dict.fromkeys([*(["lpips"] if lpips else []), *_several(metrics)])
+    measuring.check_metrics(wanted)
+    judges = finish(measuring.fetch_judges(wanted), show)
     named = [str(path) for path in paths]
-    head = start_report(plan, named, make_command(named, plan, lpips), judges)
+    head = start_report(plan, named, make_command(named, plan, wanted), judges)
     return finish(record_rows(measuring.run(plan, pictures, judges), head, None), show)
 
 

@@ -61,6 +61,16 @@ def parse_keys(text: str) -> list[str]:
     return [name if name == "all" else parse_key(name) for name in text.split(",") if name]
 
 
+def parse_metrics(text: str) -> list[str]:
+    """Reads keys of metrics that need files, with commas between."""
+    keys = [name for name in text.split(",") if name]
+    for key in keys:
+        if key not in catalog.METRIC_FILES:
+            names = ", ".join(catalog.METRIC_FILES)
+            raise argparse.ArgumentTypeError(f"there is no metric {key!r} that needs a download. There is {names}.")
+    return keys
+
+
 def parse_stages(text: str) -> tuple[Stage, ...]:
     """Reads a chain: KEY:SCALE,KEY:SCALE."""
     try:

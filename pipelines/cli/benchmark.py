@@ -1,7 +1,7 @@
 """The command `benchmark`: options in; rows as they finish, the verdict, and the report's files out."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", prog
         "benchmark",
         "shrink images, upscale them back with many models, and compare with the originals",
         (
-            "photo.png --scale 4 --html report.html",
+            "photo.png --scale 4 --html report.html --latex table.tex",
+            "photo.png --scale 4 --kernel bicubic+jpeg75 --metrics lpips",
             "holiday/ --scale 2 --models bicubic,lapsrn,espcn --json report.json",
             "photo.png --protocol chained-8x --stages lapsrn:4,espcn:2",
             "--repeat report.json",
@@ -79,8 +80,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"timed runs after the warm-up; 0 to {MOST_REPEATS}, default {REPEATS}",
     )
     add(
-        "--lpips", action="store_true", help="download what LPIPS needs, unless it is here; default: only if it is here"
+        "--metrics",
+        type=arguments.parse_metrics,
+        default=[],
+        metavar="KEY,KEY",
+        help=f"download what these metrics need ({', '.join(catalog.METRIC_FILES)}), unless it is here; default none",
     )
+    add("--lpips", action="store_true", help="the same as --metrics lpips; default: LPIPS only if it is here")
     add(
         "--json",
         type=Path,
@@ -89,10 +95,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--csv", type=Path, metavar="FILE", help="write the rows as a table")
     add("--html", type=Path, metavar="FILE", help="write the report to read, in one file")
+    add("--markdown", type=Path, metavar="FILE", help="write the verdict and the summary as Markdown")
+    add("--latex", type=Path, metavar="FILE", help="write the summary as a LaTeX table")
     add(
         "--overwrite",
         action="store_true",
-        help="let --csv and --html replace files that are no reports; default: refused",
+        help="let the other files that are written replace files that are no reports; default: refused",
     )
     add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
 
@@ -131,7 +139,9 @@ def _plan(options: argparse.Namespace) -> "Plan":
 def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
     from pipelines.report import report as reports
 
-    reports.check_outputs(options.json, options.csv, options.html, read, overwrite=options.overwrite)
+    given = {kind: getattr(options, kind) for kind in reports.REPORT_KINDS}
+    paths = {kind: path for kind, path in given.items() if path is not None}
+    reports.check_outputs(paths, read, overwrite=options.overwrite)
 
 
 def _measured(
@@ -148,8 +158,9 @@ def _measured(
         reports.lock_report(path) if path else nullcontext(),
         reports.temporary_folder() as folder,
     ):
-        judges = _judges(options, show)
-        command = reports.make_command(named, plan, options.lpips)
+        metrics = dict.fromkeys([*(["lpips"] if options.lpips else []), *options.metrics])
+        judges = _judges(metrics, show)
+        command = reports.make_command(named, plan, metrics)
         head = reports.start_report(plan, named, command, judges)
         earlier = reports.read_earlier_rows(path, head, plan, pictures) if path else ()
         outputs = reports.Outputs(folder, pictures, plan.scale, most=reports.MOST_SHOWN)
@@ -167,8 +178,13 @@ def _measured(
         _announce(plan, earlier)
         running = benchmark.run(plan, pictures, judges, earlier)
         report = finish(reports.record_rows(running, head, path, earlier), follow)
-        if options.csv:
-            files.write_whole(options.csv, reports.to_csv(report))
+        for path, write in (
+            (options.csv, reports.to_csv),
+            (options.markdown, reports.to_markdown),
+            (options.latex, reports.to_latex),
+        ):
+            if path:
+                files.write_whole(path, write(report))
         if options.html:
             sections = finish(reports.make_sections(report, plan, outputs), show)
             files.write_whole(options.html, reports.to_html(report, sections))
@@ -187,17 +203,18 @@ def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
             say(f"{stage.key} x{stage.scale} is not here: asking for {format_download(stage.weights.size)}")
 
 
-def _judges(options: argparse.Namespace, show: Callable[["Step"], None]) -> "Judges":
-    """Returns what the metrics need, or why that is not to be had."""
+def _judges(metrics: Collection[str], show: Callable[["Step"], None]) -> "Judges":
+    """Returns what the metrics need; of those that were asked for it is downloaded where it lacks."""
     from pipelines.measuring.run import fetch_judges, find_missing_files, load_judges
     from pipelines.phrasing import format_bytes
     from pipelines.runs import finish
 
-    if not options.lpips:
+    if not metrics:
         return load_judges()
-    if lacking := find_missing_files("lpips"):
-        say(f"lpips is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
-    return finish(fetch_judges(["lpips"]), show)
+    for key in metrics:
+        if lacking := find_missing_files(key):
+            say(f"{key} is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
+    return finish(fetch_judges(metrics), show)
 
 
 # --- measuring again ----------------------------------------------------------------------------------------------

@@ -43,14 +43,28 @@ def print_summary(report: "Report") -> None:
             means = [(metric, entry.metrics[metric.key]) for metric in _printed()]
             texts = [_score(metric, each.mean, each.low, each.high) for metric, each in means]
             if entry.n:
-                print(f"mean of {entry.metrics['psnr_y'].n}  {entry.model}  " + "  ".join(filter(None, texts)))
+                n = max(each.n for _, each in means)
+                print(f"mean of {n}  {entry.model}  " + "  ".join(filter(None, texts)))
     print(found.verdict)
+    for key, reason in _lacking(report).items():
+        print(f"{reason} --metrics {key} downloads it.")
 
 
 def _printed() -> list["Metric"]:
     from pipelines.measuring.run import METRICS
 
-    return [metric for metric in METRICS if metric.key in ("psnr_y", "ssim_y", "lpips", "consistency_psnr")]
+    return [metric for metric in METRICS if metric.main or metric.says]
+
+
+def _lacking(report: "Report") -> dict[str, str]:
+    """Returns the metrics that were not measured because their files lack, with that in a sentence."""
+    from pipelines.catalog.rows import METRIC_FILES
+
+    lacking = [key for key in METRIC_FILES if all(row.scores.get(key) is None for row in report.rows)]
+    reasons = {
+        key: [note for row in report.rows for note in row.notes if note.startswith(f"{key}: ")] for key in lacking
+    }
+    return {key: notes[0].removeprefix(f"{key}: ") for key, notes in reasons.items() if notes}
 
 
 def _score(metric: "Metric", mean: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -21,6 +21,8 @@ from pipelines.measuring.memory import measure_peak_memory
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
 from pipelines.measuring.metrics.scores import (
     METRICS,
+    check_metrics,
+    fetch_files,
     fetch_judges,
     find_metric,
     find_missing_files,
@@ -82,6 +84,7 @@ __all__ = [
     "agreement",
     "as_scored",
     "check_kernel",
+    "check_metrics",
     "check_repeats",
     "check_size",
     "choose_pair",
@@ -90,6 +93,7 @@ __all__ = [
     "describe_conditions",
     "describe_kernel",
     "describe_passed_over",
+    "fetch_files",
     "fetch_judges",
     "fetch_weights",
     "find_metric",

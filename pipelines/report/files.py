@@ -1,36 +1,54 @@
 """The files that a benchmark is to write: known to be writable, and nobody's else, before it is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import CannotWrite
 from pipelines.files import check_writable, is_same_file
 from pipelines.phrasing import printable_name
+from pipelines.report.exports import is_latex, is_markdown
 from pipelines.report.formats import is_csv
 from pipelines.report.html import is_html
 
 LOOKED_AT = 4096  # bytes at the beginning of a file that say what it is
 
 
-def check_outputs(
-    json: Path | None, csv: Path | None, html: Path | None, read: Sequence[Path], *, overwrite: bool = False
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of file that a report is written as: its name, and what knows its beginning."""
+
+    name: str
+    recognise: Callable[[bytes], bool] | None = None
+
+
+REPORT_KINDS = {
+    "json": Kind("JSON"),
+    "csv": Kind("CSV", is_csv),
+    "html": Kind("HTML", is_html),
+    "markdown": Kind("Markdown", is_markdown),
+    "latex": Kind("LaTeX", is_latex),
+}
+
+
+def check_outputs(paths: Mapping[str, Path], read: Sequence[Path], *, overwrite: bool = False) -> None:
     """Raises CannotWrite for what could not be written after the long part, or would replace what is no report.
 
-    That is one of the files to `read`, or, unless `overwrite`, a file that is no report of that kind: a slip of the
-    keyboard would lose it. A JSON file that is no report is refused by `read_earlier_rows`, whatever was asked.
+    `paths` are by the keys of REPORT_KINDS. Refused is one of the files to `read`, and, unless `overwrite`, a file that
+    is no report of that kind: a slip of the keyboard would lose it. A JSON file that is no report is refused by
+    `read_earlier_rows`, whatever was asked.
     """
-    given = [path for path in (json, csv, html) if path is not None]
-    for path in given:
+    for path in paths.values():
         check_writable(path)
         if any(is_same_file(path, each) for each in read):
             raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
-    if len({path.resolve() for path in given}) < len(given):
+    if len({path.resolve() for path in paths.values()}) < len(paths):
         raise CannotWrite("The files of the report must have names of their own.")
-    for table, kind, is_report in ((csv, "CSV", is_csv), (html, "HTML", is_html)):
-        if table is not None and not overwrite and (begun := _beginning(table)) and not is_report(begun):
-            why = f"it is there already, and is no {kind} report of a benchmark"
-            raise CannotWrite(f"{printable_name(table)} cannot be written: {why}.")
+    for key, path in paths.items():
+        kind = REPORT_KINDS[key]
+        if kind.recognise and not overwrite and (begun := _beginning(path)) and not kind.recognise(begun):
+            why = f"it is there already, and is no {kind.name} report of a benchmark"
+            raise CannotWrite(f"{printable_name(path)} cannot be written: {why}.")
 
 
 def _beginning(path: Path) -> bytes:

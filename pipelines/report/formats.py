@@ -13,6 +13,7 @@ from pipelines.errors import BadSetting
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.rows import COLUMNS, WRITTEN, Row, parse_row
 from pipelines.report.model import FORMAT, Report, head_as_dict
+from pipelines.report.preferences import add_preference, read_votes
 
 CONCLUDED = ("verdict", "verdicts", "summary", "leads", "pairs")  # what follows from the rows, and is not read back
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would compute instead of show
@@ -56,7 +57,9 @@ def from_json(data: bytes, name: str) -> Report:
     rows = [_row(row, f"{name}, row {number},") for number, row in enumerate(known["rows"], 1)]
     _check(known | {"rows": []}, get_type_hints(Report), _required(Report), name)
     lists = {"rows": tuple(rows), "pictures": tuple(known.get("pictures", ()))}
-    return Report(**known | lists)
+    report = Report(**known | lists)
+    # What follows from the votes is worked out anew, as what follows from the rows is.
+    return add_preference(report, read_votes(report.preference, name)) if report.preference is not None else report
 
 
 def to_csv(report: Report) -> bytes:

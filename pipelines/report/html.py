@@ -13,6 +13,7 @@ from pipelines.report import tables
 from pipelines.report.charts import draw_charts
 from pipelines.report.crops import MissingSection, PictureSection
 from pipelines.report.model import Report
+from pipelines.report.preferences import describe_agreement, make_preference_table
 from pipelines.report.summary_table import count_pictures, make_metric_columns, make_summary_table
 from pipelines.report.templating import load_templates
 
@@ -40,6 +41,8 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         summary=make_summary_table(compared, found.compared),
         metrics=make_metric_columns(rows),
         plots=[Markup(plot) for plot in draw_charts(compared, found.compared)],
+        preference=make_preference_table(report),
+        agreement=describe_agreement(report),
         pairs=tables.make_pair_tables(rows),
         by_picture=tables.make_picture_tables(rows),
         failed=tables.list_failures(rows),

@@ -1,6 +1,6 @@
 """A report: the rows of one benchmark, with all that it takes to repeat it."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pipelines.measuring.conclusions import conclude
@@ -26,6 +26,9 @@ class Report:
     repeats: int = REPEATS  # timed runs after the warm-up
     pictures: tuple[str, ...] = ()  # the files and folders, as they were named
     lpips_sha256: str | None = None  # of its two files, joined by a comma
+    # Of the files of every metric that has some, by its key.
+    metrics_sha256: dict[str, str] = field(default_factory=dict)
+    preference: dict[str, Any] | None = None  # a blind test's votes, and what follows from them
 
 
 def as_dict(report: Report) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judg
         repeats=plan.repeats,
         pictures=tuple(pictures),
         lpips_sha256=judges.sha256("lpips"),
+        metrics_sha256={key: hashes for key in judges.loaded if (hashes := judges.sha256(key))},
     )
 
 

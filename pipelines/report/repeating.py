@@ -103,11 +103,14 @@ def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
     causes = []
     if before.weights_sha256 != now.weights_sha256:
         causes.append("the weights are other files")
-    if None not in (earlier.lpips_sha256, again.lpips_sha256) and earlier.lpips_sha256 != again.lpips_sha256:
-        causes.append("the files of LPIPS are others")
-    if before.scores["lpips"] != now.scores["lpips"]:
-        causes += [f"now {note}" for note in now.notes if note.startswith("lpips")]
-        causes += [f"then {note}" for note in before.notes if note.startswith("lpips")]
+    then, hashes = _metric_hashes(earlier), _metric_hashes(again)
+    for metric in METRICS:
+        key = metric.key
+        if key in then and key in hashes and then[key] != hashes[key]:
+            causes.append(f"the files of {metric.name} are others")
+        if metric.load is not None and before.scores[key] != now.scores[key]:
+            causes += [f"now {note}" for note in now.notes if note.startswith(key)]
+            causes += [f"then {note}" for note in before.notes if note.startswith(key)]
     causes += describe_differences(earlier.versions, again.versions)
     causes += describe_differences(earlier.machine, again.machine)
     return causes or ["for no reason that the report names"]
@@ -117,3 +120,8 @@ def describe_differences(before: Mapping[str, object], now: Mapping[str, object]
     """Returns what changed between two descriptions of where a measurement was made, in words."""
     names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     return [f"{name} was {before.get(name, 'not there')}, now {now.get(name, 'not there')}" for name in names]
+
+
+def _metric_hashes(report: Report) -> dict[str, str]:
+    """The hashes of the metrics' files, of an earlier version's report too."""
+    return ({"lpips": report.lpips_sha256} if report.lpips_sha256 else {}) | report.metrics_sha256

@@ -4,11 +4,13 @@ from pipelines.report.changes import find_changes
 from pipelines.report.charts import draw_charts
 from pipelines.report.command import make_command
 from pipelines.report.crops import MissingSection, PictureSection, Square, choose_places
-from pipelines.report.files import check_outputs
+from pipelines.report.exports import to_latex, to_markdown
+from pipelines.report.files import REPORT_KINDS, check_outputs
 from pipelines.report.formats import format_row, from_json, to_csv, to_draft, to_json
 from pipelines.report.html import to_html
 from pipelines.report.model import Report, as_dict
 from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporary_folder
+from pipelines.report.preferences import add_preference, describe_agreement, make_preference_table
 from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
 from pipelines.report.sections import MOST_SHOWN, make_sections, read_kept_sections
@@ -28,6 +30,7 @@ from pipelines.report.templating import load_templates
 __all__ = [
     "MOST_SHOWN",
     "NOT_APART",
+    "REPORT_KINDS",
     "Compared",
     "MissingSection",
     "Outputs",
@@ -35,6 +38,7 @@ __all__ = [
     "Report",
     "Square",
     "Table",
+    "add_preference",
     "as_dict",
     "as_shown",
     "check_outputs",
@@ -42,6 +46,7 @@ __all__ = [
     "colour_profile",
     "compare_reports",
     "count_pictures",
+    "describe_agreement",
     "describe_pairs",
     "draw_charts",
     "find_changes",
@@ -57,6 +62,7 @@ __all__ = [
     "make_command",
     "make_pair_tables",
     "make_picture_tables",
+    "make_preference_table",
     "make_sections",
     "make_summary_table",
     "plan_of",
@@ -69,4 +75,6 @@ __all__ = [
     "to_draft",
     "to_html",
     "to_json",
+    "to_latex",
+    "to_markdown",
 ]

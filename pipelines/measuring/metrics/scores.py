@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Weights
-from pipelines.errors import UpscaleError
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.measuring.metrics.consistency import CONSISTENCY
 from pipelines.measuring.metrics.lpips import LPIPS
 from pipelines.measuring.metrics.metric import Judge, Judges, Metric, Sample, Scores
@@ -71,6 +71,13 @@ def load_judges() -> Judges:
 
 def fetch_judges(keys: Collection[str]) -> Run[Judges]:
     """Does as `load_judges`, once the metrics of these keys have their files; what is unavailable is in `lacking`."""
+    failed = yield from fetch_files(keys)
+    judges = load_judges()
+    return Judges(judges.loaded, {**judges.lacking, **failed})
+
+
+def fetch_files(keys: Collection[str]) -> Run[dict[str, str]]:
+    """Downloads what the metrics of these keys lack; returns of each that cannot be downloaded why."""
     failed: dict[str, str] = {}
     for key in keys:
         try:
@@ -78,8 +85,15 @@ def fetch_judges(keys: Collection[str]) -> Run[Judges]:
                 yield from weights.fetch(needed)
         except UpscaleError as error:
             failed[key] = str(error)
-    judges = load_judges()
-    return Judges(judges.loaded, {**judges.lacking, **failed})
+    return failed
+
+
+def check_metrics(keys: Collection[str]) -> None:
+    """Raises BadSetting for a key of no metric that needs files."""
+    for key in keys:
+        if key not in catalog.METRIC_FILES:
+            names = ", ".join(catalog.METRIC_FILES)
+            raise BadSetting(f"There is no metric {str(key)[:60]!r} that needs a download. There is {names}.")
 
 
 def no_judges(reason: str) -> Judges:

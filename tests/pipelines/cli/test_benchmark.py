@@ -50,6 +50,7 @@ def test_the_report_is_as_designed(folder: Path, tmp_path: Path, own_weights: Pa
     code = run(
         "benchmark", folder, "--scale", 2, "--models", "bicubic,espcn", "--repeats", 1,
         "--json", out.with_suffix(".json"), "--csv", out.with_suffix(".csv"), "--html", out.with_suffix(".html"),
+        "--markdown", out.with_suffix(".md"), "--latex", out.with_suffix(".tex"),
     )  # fmt: skip
     assert code == 0
     report = load_json(out.with_suffix(".json"))
@@ -63,6 +64,8 @@ def test_the_report_is_as_designed(folder: Path, tmp_path: Path, own_weights: Pa
     assert [(row["image"], row["model"]) for row in table] == [(row["image"], row["model"]) for row in report["rows"]]
     html = out.with_suffix(".html").read_text()
     assert "one.png" in html and report["verdict"].split(":")[0] in html
+    assert report["verdict"].split(":")[0] in out.with_suffix(".md").read_text()
+    assert "Bicubic &" in out.with_suffix(".tex").read_text()
 
 
 def test_command_and_python_give_the_same_scores(folder: Path, tmp_path: Path, own_weights: Path) -> None:
@@ -344,6 +347,19 @@ def test_a_kernel_with_jpeg_is_in_the_report_and_is_repeated(
     assert "2 of 2 rows have the same scores." in capsys.readouterr().out
 
 
+def test_what_a_metric_lacks_is_asked_for_and_otherwise_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The network is out of reach here: all else is measured, and the verdict says why nobody is called natural."""
+    given = ["benchmark", folder / "one.png", "--scale", 2, "--models", "bicubic,nearest", "--repeats", 0]
+    assert run(*given) == 0
+    said = capsys.readouterr().out
+    assert "Most natural: not measured. LPIPS is not installed here (244 MB).\n" in said
+    assert said.endswith("LPIPS is not installed here (244 MB). --metrics lpips downloads it.\n")
+    for asking in (["--metrics", "lpips"], ["--lpips"]):
+        assert run(*given, *asking) == 0
+        said = capsys.readouterr().out
+        assert "lpips is not here: asking for 244 MB" in said and "Most natural: not measured. alex.pth (6 kB)" in said
+
+
 def test_repeating_with_pictures_moved(
     report: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -453,6 +469,7 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["{folder}", "--protocol", "chained-8x"], 1, "needs a chain"),
         (["{folder}", "--protocol", "chained-8x", "--stages", "lapsrn"], 2, "not KEY:SCALE"),
         (["{folder}", "--scale", 2, "--repeats", "-1"], 2, "not a whole number"),
+        (["{folder}", "--scale", 2, "--metrics", "psnr"], 2, "no metric 'psnr' that needs a download. There is lpips"),
         (["{folder}", "--scale", 2, "--json", "none/report.json"], 1, "the folder does not exist"),
         (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r"], 1, "names of their own"),
         (["--repeat", "none.json"], 1, "none.json cannot be read"),
@@ -480,9 +497,11 @@ def test_what_is_read_is_not_written_over(
     assert picture.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["csv", "html"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("csv", "CSV"), ("html", "HTML"), ("markdown", "Markdown"), ("latex", "LaTeX")]
+)
 def test_only_a_report_is_written_over_unless_it_is_asked_for(
-    kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One of the other kind is not: it may be all that is left of a measurement. An empty file is nothing to lose."""
     path, other = tmp_path / "there", tmp_path / "other"
@@ -492,7 +511,7 @@ def test_only_a_report_is_written_over_unless_it_is_asked_for(
         path.write_bytes(before)
         assert run(*given, f"--{kind}", path) == 1
         assert capsys.readouterr().err == (
-            f"there cannot be written: it is there already, and is no {kind.upper()} report of a benchmark.\n"
+            f"there cannot be written: it is there already, and is no {name} report of a benchmark.\n"
         )
         assert path.read_bytes() == before
     assert run(*given, f"--{kind}", path, "--overwrite") == 0

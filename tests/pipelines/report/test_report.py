@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.errors import BadSetting
 from pipelines.measuring.rows import COLUMNS
-from pipelines.report.report import Report, as_dict, format_row, from_json, to_csv, to_draft, to_json
+from pipelines.report.report import Report, as_dict, compare_reports, format_row, from_json, to_csv, to_draft, to_json
 from tests.conftest import ROOT
 from tests.support.rows import report_of, row, several
 
@@ -139,6 +139,20 @@ def test_csv_keeps_hostile_names_in_their_cell() -> None:
     _, line = csv.reader(StringIO(to_csv(report_of([row("bicubic", name)])).decode(), newline=""))
     assert line[0] == 'a,"b"\r\nc?.png' and len(line) == len(COLUMNS)
     assert from_json(to_json(report_of([row("bicubic", name)])), "old.json").rows[0].image == name
+
+
+def test_a_metrics_files_are_compared_whatever_the_metric() -> None:
+    """Of a report before there was a second metric with files too."""
+    before = report_of([row("bicubic", lpips=0.3)], lpips_sha256="a")
+    for again in (
+        report_of([row("bicubic", lpips=0.2)], lpips_sha256="b"),
+        report_of([row("bicubic", lpips=0.2)], lpips_sha256="b", metrics_sha256={"lpips": "b"}),
+    ):
+        (found,) = compare_reports(before, again)
+        assert found.reasons == ("the files of LPIPS are others",)
+    noted = report_of([row("bicubic", notes=("lpips: LPIPS is not installed here (244 MB).",))])
+    (found,) = compare_reports(before, noted)
+    assert found.reasons == ("now lpips: LPIPS is not installed here (244 MB).",)
 
 
 def test_reading_and_writing_rows_needs_no_heavy_library() -> None:

@@ -129,7 +129,10 @@ def bound_kernel_cache(kernels: int) -> None:
 
 
 def preloaded() -> tuple[str, ...]:
-    """The models that are loaded before the page opens, each as KEY:SCALE: UPSCALE_PRELOAD, with commas between."""
+    """What is made ready as the page opens: UPSCALE_PRELOAD, with commas between.
+
+    A model is KEY:SCALE; a metric, whose files are downloaded, its key.
+    """
     given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", "").split(","))
     return tuple(text for text in given if text)
 

@@ -61,9 +61,11 @@ def _serve() -> None:
     environment.reach_this_machine_directly()
     import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
     from ui import page
+    from ui.jobs import metric_files
     from ui.jobs.own_folder import open_own_folder
 
     ui.jobs.gpu.preload()
+    metric_files.start_fetching()
     with open_own_folder() as folder:
         demo = page.build()
         page.warm_up(demo)

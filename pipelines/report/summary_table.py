@@ -119,7 +119,7 @@ def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column
     sizes = [entry.weights_bytes for entry in entries]
     return [
         (
-            Column(f"Time, {unit}", False, "How long upscaling an image took, without loading the model."),
+            Column(f"Time, {unit}", False, "How long upscaling an image took, without loading."),
             [Cell(*each) for each in zip(texts, times, best, once, strict=True)],
         ),
         (

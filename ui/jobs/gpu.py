@@ -19,6 +19,7 @@ from pipelines.images.door import Picture
 from pipelines.phrasing import format_duration
 from pipelines.runs import Run, Sent, receive, send
 from pipelines.upscalers.loading import device_name, pin
+from ui.jobs.metric_files import is_metric
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def preload() -> None:
     What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
     """
     try:
-        stages = [stage for named in preloaded() for stage in parse_stages(named)]
+        stages = [stage for named in preloaded() if not is_metric(named) for stage in parse_stages(named)]
     except BadSetting as error:
         raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
     check_stages(stages, Settings())

@@ -1,0 +1,36 @@
+"""The files that metrics need, fetched while the page opens: a visitor cannot be asked to install anything."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from pipelines.catalog.rows import METRIC_FILES
+from pipelines.environment import preloaded
+from pipelines.runs import finish
+
+log = logging.getLogger(__name__)
+
+
+def is_metric(named: str) -> bool:
+    """Returns whether an entry of UPSCALE_PRELOAD is a metric, such as "lpips", and no model."""
+    return named in METRIC_FILES
+
+
+def start_fetching() -> threading.Thread | None:
+    """Begins to download what the metrics that UPSCALE_PRELOAD names lack; None where it names none.
+
+    The page need not wait: a comparison measures what is there by then. What cannot be downloaded is logged.
+    """
+    keys = [named for named in preloaded() if is_metric(named)]
+    if not keys:
+        return None
+    thread = threading.Thread(target=_fetch, args=(keys,), name="metric files", daemon=True)
+    thread.start()
+    return thread
+
+
+def _fetch(keys: Sequence[str]) -> None:
+    from pipelines.measuring.run import fetch_files
+
+    for key, reason in finish(fetch_files(keys)).items():
+        log.warning("%s is not preloaded: %s", key, reason)

@@ -92,7 +92,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _shared_options() -> argparse.ArgumentParser:
     """The two files and the settings."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file")
+    shared.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file")
     shared.add_argument("output", type=Path, metavar="OUT", help="a .png, .webp (both lossless) or .jpg file")
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument

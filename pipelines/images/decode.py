@@ -22,6 +22,7 @@ from pipelines.errors import BadPicture
 from pipelines.images import avif, bmp, gif, jpeg, metadata, png_reading, webp, xmp
 from pipelines.images.exif import read_resolution, turn_exif_upright
 from pipelines.images.formats import READABLE, name_other, recognise
+from pipelines.images.heif import read_heif, read_heif_size
 from pipelines.images.inventory import Inventory, Unreadable, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras, Picture, Pixels, Resolution, strip_height
 from pipelines.images.png_reading import LONGEST_PROFILE
@@ -57,7 +58,7 @@ class _Surveyed(NamedTuple):
 
 
 def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Picture:
-    """The picture, or the first one, in the bytes of a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file.
+    """The picture, or the first one, in the bytes of a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file.
 
     `name` begins the message of the BadPicture that is raised for anything else. `check_size` gets width and height
     before anything is decoded, to raise what it likes.
@@ -68,6 +69,11 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
         height, width = tiff.samples.colour.shape[:2]
         exif, turned, notes = _turned_exif(tiff.exif, (width, height), tiff.orientation)
         return _picture(tiff.samples, turned, tiff.icc, exif, tiff.extras, tiff.notes + notes)
+    if format_ == "HEIC":
+        heif = read_heif(data, name, check_size)
+        height, width = heif.samples.colour.shape[:2]
+        exif, _, notes = _turned_exif(heif.exif, (width, height)[:: -1 if heif.turned >= 5 else 1], heif.turned)
+        return _picture(heif.samples, 1, heif.icc, exif, heif.extras, heif.notes + notes)
     file, inventory, image, exif, turned, notes = _survey(data, format_, name, check_size)
     samples, image, more = read_samples(file, image)
     if file.format == "JPEG":
@@ -104,6 +110,8 @@ def read_upright_size(data: bytes, name: str, check_size: Callable[[int, int], N
     format_ = _recognised(data, name)
     if format_ == "TIFF":
         return read_tiff_size(data, name, check_size)
+    if format_ == "HEIC":
+        return read_heif_size(data, name, check_size)
     surveyed = _survey(data, format_, name, check_size)
     left, top, right, bottom = surveyed.inventory.crop or (0, 0, *surveyed.image.size)
     size = right - left, bottom - top

@@ -5,7 +5,7 @@ import re
 from pipelines.images.boxes import list_boxes
 from pipelines.images.png import PNG_SIGNATURE
 
-READABLE = ("PNG", "JPEG", "WebP", "TIFF", "BMP", "GIF", "AVIF")
+READABLE = ("PNG", "JPEG", "WebP", "TIFF", "BMP", "GIF", "AVIF", "HEIC")
 
 _STARTS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("PNG", re.compile(re.escape(PNG_SIGNATURE))),
@@ -38,14 +38,18 @@ _OTHERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a web page, not an image", re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)),
     ("an SVG drawing", re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:.{0,4000}<)?svg[\s>]", re.DOTALL)),
 )
-_HEIC = {"heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"}
+# The last three are the container's alone: what is in it shows when it is opened.
+_HEIC = {"heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "msf1", "miaf"}
 _AVIF = {"avif", "avis"}
 
 
 def recognise(data: bytes) -> str | None:
     """Returns the format of a file that can be read, one of READABLE; None for anything else."""
-    if _AVIF & set(_brands(data)):
+    brands = set(_brands(data))
+    if _AVIF & brands:
         return "AVIF"
+    if _HEIC & brands:
+        return "HEIC"
     return next((name for name, start in _STARTS if start.match(data)), None)
 
 
@@ -53,12 +57,8 @@ def name_other(data: bytes) -> str | None:
     """Returns what a file is that cannot be read, with its article; None where that is not known."""
     brands = _brands(data)
     if brands:
-        if _HEIC & set(brands):
-            return "a HEIC image"
         if "crx " in brands:
             return "a camera's raw file"
-        if {"mif1", "msf1", "miaf"} & set(brands):
-            return "a HEIF image of another kind than AVIF"
         return "a video (MP4 or QuickTime)"
     return next((name for name, start in _OTHERS if start.match(data)), None)
 

@@ -21,7 +21,7 @@ from tests.conftest import serving, smooth
 from tests.support.visitor import file_at, upload
 from ui.jobs.listening import PATIENCE_SECONDS
 
-READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
+READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_refuses_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "code.png").write_text("print('hello')\n")
     (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (tmp_path / "empty.png").touch()
-    readable = "PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."
+    readable = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
     assert refusal(tmp_path / "code.png") == f"code.png is not a picture in a format that can be read: {readable}"
     expected = f"drawing.svg is an SVG drawing, which cannot be read: convert it to {readable}"
     assert refusal(tmp_path / "drawing.svg") == expected

@@ -345,17 +345,19 @@ def test_what_stands_behind_the_end_is_told(format_: str) -> None:
     assert read(data + b"a film").notes == (*before, "left out: data behind its end")
 
 
+CONVERT = "which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
+
+
 @pytest.mark.parametrize(("name", "why"), [
     ("cut20.jpg", "is cut short or damaged: part of its pixels is missing."),
     ("unnoticed_jpeg_half_of_the_data.jpg", "is cut short or damaged: part of its pixels is missing."),
     ("wrong_png_half_of_the_rows.png", "is cut short: 12 of its 24 rows are missing."),
     ("crash_png_palette_missing.png", "is damaged: it has no palette."),
-    ("heic.heic", "is a HEIC image, which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."),
-    ("mif1_is.heic", "is a HEIC image, which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."),
-    ("icon.ico", "is an icon (ICO), which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."),
-    ("tiny.jp2", "is a JPEG 2000 image, which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."),
-    ("tiny.psd",
-     "is a Photoshop document (PSD), which cannot be read: convert it to PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF."),
+    ("heic.heic", "is damaged, cut short, or a kind of HEIF that cannot be read here."),
+    ("mif1_is.heic", "is damaged, cut short, or a kind of HEIF that cannot be read here."),
+    ("icon.ico", f"is an icon (ICO), {CONVERT}"),
+    ("tiny.jp2", f"is a JPEG 2000 image, {CONVERT}"),
+    ("tiny.psd", f"is a Photoshop document (PSD), {CONVERT}"),
 ])  # fmt: skip
 def test_why_it_is_refused(name: str, why: str) -> None:
     assert refusal(FILES / name) == f"{name} {why}"

@@ -110,6 +110,7 @@ def upscale(
     colour_fix: str | None = None,
     denoise: float | None = None,
     output: "str | os.PathLike[str] | None" = None,
+    quality: int | None = None,
     overwrite: bool = False,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Enlarged":
@@ -120,9 +121,9 @@ def upscale(
     place, is "800x" (a width), "x600" (a height), "800x600" (fits within) or "x2.5". Where the model has no such scale,
     the next larger one runs, or the model twice, and the result is shrunk by antialiased bicubic: `details.notes` tell.
     The other settings are those of the command line; one that the model cannot use is a BadSetting. `output` is a file
-    to write the result to: that it can be written is known before the work; the image itself it may only be with
-    `overwrite`. `on_step` sees how far the work is; an exception that it raises ends the work. Raises BadPicture,
-    BadSetting, CannotWrite, WeightsUnavailable, BadWeights or OutOfMemory.
+    to write the result to, with a `quality` as `write` takes it: that it can be written is known before the work; the
+    image itself it may only be with `overwrite`. `on_step` sees how far the work is; an exception that it raises ends
+    the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable, BadWeights or OutOfMemory.
     """
     import math
     import os
@@ -145,18 +146,22 @@ def upscale(
         colour_fix=colour_fix,
         denoise=denoise,
     )
+    target = None if output is None else Path(output)
+    if target is not None:
+        door.check_output(target, quality=quality)
+    elif quality is not None:
+        raise BadSetting("A quality is that of a file: name an output.")
     wanted = parse_factor(scale) if size is None else parse_size(size)
     check_settings([find(model)], settings)  # what can be refused is refused before the long part
     sized = plan_size_of(image, model, wanted)
     picture = door.to_picture(image, math.prod(stage.scale for stage in sized.stages))
-    target = None if output is None else Path(output)
     source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
     plan_run(source, sized.stages, target, overwrite=overwrite, size=sized.size)
     show = on_step or _ignore
     own = None if weights is None else Path(weights)
     done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), show)
     if target is not None:
-        door.write(done.picture, target)
+        door.write(done.picture, target, quality=quality)
     return done
 
 
@@ -176,12 +181,12 @@ def benchmark(
     """Shrinks images, upscales them back with many models, and compares with the originals.
 
     `images` are paths of files, or of folders that hold some. `models` are keys, or "all": every one that has the
-    scale but those of diffusion. Left out they are all, or none where stages are named, unless the protocol is
-    "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of `stages` is a chain,
-    "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of that quality.
-    `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to download what they
-    need for, such as "lpips"; `lpips` is that one. A model that fails on an image is a row with its `error`. Raises
-    BadPicture where there is no image, BadSetting for a plan that cannot be.
+    scale but those of diffusion. Left out they are those of "all" that need no download, or none where stages are
+    named, unless the protocol is "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of
+    `stages` is a chain, "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of
+    that quality. `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to
+    download what they need for, such as "lpips"; `lpips` is that one. A model that fails on an image is a row with its
+    `error`. Raises BadPicture where there is no image, BadSetting for a plan that cannot be.
     """
     import logging
     from pathlib import Path
@@ -229,16 +234,17 @@ def read(path: "str | os.PathLike[str]") -> "Picture":
     return door.to_picture(path)
 
 
-def write(picture: "Picture", path: "str | os.PathLike[str]") -> None:
+def write(picture: "Picture", path: "str | os.PathLike[str]", quality: int | None = None) -> None:
     """Writes a .png, .webp (both lossless) or .jpg file, which is there whole or not at all.
 
-    Raises BadSetting for another suffix, CannotWrite where the file cannot be made.
+    `quality`, 1 to 100, is that of JPEG (95 unless given) or of WebP, which is lossy with it. Raises BadSetting for
+    another suffix or a quality of PNG, CannotWrite where the file cannot be made.
     """
     from pathlib import Path
 
     from pipelines.images import door
 
-    door.write(picture, Path(path))
+    door.write(picture, Path(path), quality=quality)
 
 
 def _several(given: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]") -> "list[Any]":

@@ -73,7 +73,7 @@ def test_every_setting_can_be_chosen() -> None:
     taken = set(inspect.signature(pipelines.upscale).parameters)
     assert {each.name for each in fields(Settings)} <= taken
     assert taken - {each.name for each in fields(Settings)} == {
-        *("image", "model", "scale", "size", "weights", "output", "overwrite", "on_step")
+        *("image", "model", "scale", "size", "weights", "output", "quality", "overwrite", "on_step")
     }
 
 
@@ -118,6 +118,13 @@ def test_sizes_as_the_command_line_has_them(small: Path, tmp_path: Path) -> None
         assert (tmp_path / "out.png").read_bytes() == out.read_bytes()
     assert pipelines.upscale(small, "bicubic", 2.5).details.size == (80, 60)
     assert pipelines.upscale(small, "bicubic", "x2").details.scale == 2
+
+
+def test_a_quality_is_that_of_the_file(small: Path, tmp_path: Path) -> None:
+    done = pipelines.upscale(small, "bicubic", 2, output=tmp_path / "out.jpg", quality=20)
+    pipelines.write(done.picture, tmp_path / "expected.jpg", quality=20)
+    assert (tmp_path / "out.jpg").read_bytes() == (tmp_path / "expected.jpg").read_bytes()
+    assert (tmp_path / "out.jpg").read_bytes() != images.encode(done.picture, "jpeg")
 
 
 def test_a_file_of_ones_own(small: Path, own_weights: Path, tmp_path: Path) -> None:
@@ -221,6 +228,16 @@ WRONG = {
         lambda: pipelines.upscale(small_bytes(), size="large"),
         "BadSetting",
         "There is no size 'large'",
+    ),
+    "a quality of no file": (
+        lambda: pipelines.upscale(small_bytes(), quality=80),
+        "BadSetting",
+        "A quality is that of a file: name an output.",
+    ),
+    "a quality of PNG": (
+        lambda: pipelines.write(Picture(smooth(4, 4)), "a.png", quality=80),
+        "BadSetting",
+        "PNG is lossless and has no quality",
     ),
     "a size below the image's": (
         lambda: pipelines.upscale(small_bytes(), size="7x"),

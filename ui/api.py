@@ -4,25 +4,27 @@ They have inputs of their own, out of sight: the page's hold the first example, 
 use.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import gradio as gr
-from gradio import events
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
+from pipelines.errors import BadSetting
+from pipelines.images import door
 from pipelines.images.door import ImageSource
-from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS
+from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS, fetch_judges
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs import compare
 from ui.tabs.prompt import as_whole_number, first_stage
 from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
-from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, Radio, Textbox
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, PicturesInput, Radio, Textbox
 
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
 
@@ -41,12 +43,15 @@ def build() -> None:
             Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
             Number(label="Denoise", visible=False),
             Textbox(label="Size", visible=False),
+            Textbox(label="Format", visible=False),
+            Number(label="Quality", visible=False),
         ],
         _result(),
         api_name="upscale",
         **ONE_AT_A_TIME,
     )
-    events.api(list_models, api_name="models", queue=False)
+    models = gr.JSON(label="models", visible=False)
+    gr.Button(visible=False).click(list_models, None, models, api_name="models", queue=False)
     gr.Button(visible=False).click(
         chain,
         [
@@ -68,6 +73,8 @@ def build() -> None:
             Number(label="Guidance", visible=False),
             Number(label="Noise level", visible=False),
             Number(label="Seed", visible=False),
+            Textbox(label="Colour fix", visible=False),
+            Number(label="Tile", visible=False),
         ],
         _result(),
         api_name="prompt",
@@ -81,7 +88,9 @@ def build() -> None:
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
             Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
             Dropdown(list(OFFERED_KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
-            Dropdown(compare.list_chains(catalog.MODELS), value=[], label="Chains", multiselect=True, visible=False),
+            Textbox(label="Chains", visible=False),
+            PicturesInput(label="Pictures", file_count="multiple", visible=False),
+            gr.Checkbox(label="LPIPS", visible=False),
         ],
         gr.JSON(label="report", visible=False),
         api_name="benchmark",
@@ -90,20 +99,34 @@ def build() -> None:
 
 
 def upscale(
-    image: ImageSource | None, model: str, scale: str, denoise: float | None = None, size: str | None = None
+    image: ImageSource | None,
+    model: str,
+    scale: str,
+    denoise: float | None = None,
+    size: str | None = None,
+    format: str | None = None,
+    quality: int | None = None,
 ) -> Iterator[Result]:
-    """Upscale an image. Returns the lossless result and its details.
+    """Upscale an image. Returns the result, a lossless PNG unless another format is named, and its details.
 
     `model` is a key, or a file on the Hugging Face Hub, "owner/name/file.safetensors". `scale` is a factor from 1.5 to
     16, such as "x4", "4" or 2.5. `size`, in its place, is "800x" (a width), "x600" (a height), "800x600" (fits within)
-    or "x2.5". `denoise` is from 0 to 1.
+    or "x2.5". `denoise` is from 0 to 1. `format` is "png", "webp" or "jpg". `quality`, from 1 to 100, is that of JPEG
+    (95) or of WebP, which is lossy with it.
     """
     with explain_errors():
         wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
         settings = Settings(denoise=denoise)
         catalog.check_settings([catalog.find(model)], settings)
         sized = enlarging.plan_size_of(image, model, wanted)
-        yield from _enlarge(image, sized.stages, settings, sized.size)
+        yield from _enlarge(
+            image,
+            sized.stages,
+            settings,
+            sized.size,
+            format or "png",
+            None if quality == "" else as_whole_number(quality),
+        )
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -112,7 +135,7 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def chain(image: ImageSource | None, first: str, second: str) -> Iterator[Result]:
-    """Enlarge a picture to eight times its size: by the model `first` at x4, then by `second` at x2.
+    """Upscale an image to eight times its size: by the model `first` at x4, then by `second` at x2.
 
     Returns the lossless result and its details.
     """
@@ -129,10 +152,13 @@ def prompt(
     guidance: float | None = None,
     noise_level: int | None = None,
     seed: int | None = None,
+    colour_fix: str | None = None,
+    tile: int | None = None,
 ) -> Iterator[Result]:
-    """Enlarge a picture to four times its size by Stable Diffusion. Returns the lossless result and its details.
+    """Upscale an image to four times its size by Stable Diffusion. Returns the lossless result and its details.
 
-    All but the picture may be left out: the prompt is empty then, the seed 0, and of the others the model has its own.
+    Only the image is required: without the others the prompt is empty, the seed 0, and the model has values of its own.
+    `colour_fix` is "wavelet", "adain" or "none"; `tile` the side of a tile in pixels of the image.
     """
     with explain_errors():
         settings = Settings(
@@ -142,21 +168,46 @@ def prompt(
             guidance=guidance,
             noise_level=as_whole_number(noise_level),
             seed=as_whole_number(seed),
+            colour_fix=colour_fix or None,
+            tile=as_whole_number(tile),
         )
         yield from _enlarge(image, [first_stage()], settings)
 
 
 def benchmark(
-    image: ImageSource | None, protocol: str, models: list[str], scale: str, kernel: str, stages: list[str]
+    image: ImageSource | None = None,
+    protocol: str = compare.FIRST_PROTOCOL,
+    models: list[str] | None = None,
+    scale: str = compare.FIRST_SCALE,
+    kernel: str = compare.FIRST_KERNEL,
+    stages: str | list[str] | None = None,
+    images: list[Path] | None = None,
+    lpips: bool = False,
 ) -> Iterator[dict[str, Any] | None]:
-    """Score models on a picture by a protocol ("round-trip", "chained-8x" or "no-original"), as the command line does.
+    """Score models on one image or several by a protocol ("round-trip", "chained-8x" or "no-original").
 
-    `stages` holds chains such as "lapsrn:4,espcn:2"; of chained-8x the scale is always 8. Returns the report.
+    Without `models` those take part that need no download; "all" is every one of the scale but those of diffusion.
+    `stages` are chains such as "lapsrn:4,espcn:2", with semicolons between; of chained-8x the scale is always 8.
+    `kernel` may end in "+jpeg75" or another quality. `lpips` downloads what that metric needs. Returns the report.
     """
     with explain_errors():
-        comparison = comparing.start([] if image is None else [image], protocol, scale, kernel, models, stages)
+        sources = [*([] if image is None else [image]), *(images or [])]
+        comparison = comparing.start(sources, protocol, scale, kernel, models or None, _chains(stages))
+        if lpips:
+            yield from forward_steps(fetch_judges(["lpips"]), lambda text, share: None)
         report = yield from forward_steps(comparing.measure(comparison, keeping=False), lambda text, share: None)
         yield as_dict(report)
+
+
+def _chains(given: Any) -> list[str]:
+    """Chains written as one text, or as a list of them."""
+    if not given:
+        return []
+    if isinstance(given, str):
+        return [each for each in re.split(r"[;\s]+", given) if each]
+    if isinstance(given, list):
+        return list(map(str, given))
+    raise BadSetting('Stages are text such as "lapsrn:4,espcn:2", with semicolons between chains.')
 
 
 def _result() -> list[gr.components.Component]:
@@ -168,10 +219,15 @@ def _enlarge(
     stages: Sequence[Stage],
     settings: Settings | None = None,
     size: tuple[int, int] | None = None,
+    format: str = "png",
+    quality: int | None = None,
 ) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
+        if format not in door.FORMATS:
+            raise BadSetting(f"There is no format {str(format)[:20]!r}: there are {', '.join(door.FORMATS)}.")
+        door.check_output(Path(folder) / f"result.{format}", size, quality)
         picture = enlarging.open_picture(image, stages, settings, size)
         done = yield from forward_steps(
             enlarging.enlarge_picture(picture, stages, settings, size), lambda text, share: (None, None)
         )
-        yield str(enlarging.save_result(done, image, Path(folder))), done.details.as_dict()
+        yield str(enlarging.save_result(done, image, Path(folder), format, quality)), done.details.as_dict()

@@ -19,6 +19,7 @@ NOISE_LEVEL_RANGE = (0, 350)  # more than 350 was never seen in training (the mo
 SEED_RANGE = (0, 2**32 - 1)
 SMALLEST_LATENT_TILE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
 LONGEST_NUMBER, LONGEST_SHOWN = 40, 20  # digits of a number, and characters of anything else, that a message repeats
+QUALITY_RANGE, USUAL_QUALITY = (1, 100), 95  # of JPEG; of WebP the range alone, which is lossless unless one is given
 LONGEST_PROMPT = 2000  # characters; about the first 75 words of it are read
 
 

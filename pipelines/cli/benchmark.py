@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import files
+from pipelines import USUAL_SCALE, files
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.cli.benchmark_text import describe_row, name_row, print_summary, say
@@ -48,15 +48,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--protocol", choices=[each.key for each in PROTOCOLS], help=f"how to measure; default {ROUND_TRIP.key}")
     add(
         "--scale",
-        type=int,
-        choices=catalog.SCALES,
-        help="how much to shrink by; no default, but chained-8x is always by 8",
+        type=arguments.parse_scale,
+        metavar="N",
+        help=f"how much to shrink by: {', '.join(map(str, catalog.SCALES))}; default {USUAL_SCALE}, but chained-8x is "
+        "always by 8",
     )
     add(
         "--models",
         type=arguments.parse_keys,
         metavar="KEY,KEY|all",
-        help="the models to measure; default all but diffusion, with --stages none unless the protocol is chained-8x",
+        help="the models to measure; all is every one of the scale but diffusion; default those of all that need no "
+        "download, with --stages none unless the protocol is chained-8x",
     )
     add(
         "--stages",
@@ -128,9 +130,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
     from pipelines.measuring.run import Plan, resolve_contenders
 
     protocol, kernel = find_protocol(options.protocol or ROUND_TRIP.key), options.kernel or KERNEL_NAMES[0]
-    scale = options.scale or protocol.fixed_scale
-    if scale is None:
-        raise BadSetting("Say by how much to shrink, such as --scale 4.")
+    scale = options.scale or protocol.fixed_scale or USUAL_SCALE
     found = resolve_contenders(protocol.key, scale, options.models, options.stages)
     repeats = REPEATS if options.repeats is None else options.repeats
     return Plan(protocol.key, scale, kernel, found, repeats)

@@ -93,7 +93,16 @@ def _shared_options() -> argparse.ArgumentParser:
     """The two files and the settings."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file")
-    shared.add_argument("output", type=Path, metavar="OUT", help="a .png, .webp (both lossless) or .jpg file")
+    shared.add_argument(
+        "output", type=Path, metavar="OUT", help="a .png, .webp (both lossless unless --quality is given) or .jpg file"
+    )
+    shared.add_argument(
+        "--quality",
+        type=arguments.parse_quality,
+        metavar="N",
+        help="of a .jpg or .webp file; with it WebP is lossy; "
+        f"{_format_range(catalog.QUALITY_RANGE)}, default {catalog.USUAL_QUALITY} for JPEG, lossless for WebP",
+    )
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument
     shared.add_argument(
@@ -139,6 +148,7 @@ def _shared_options() -> argparse.ArgumentParser:
     )
     add(
         "--colour-fix",
+        "--color-fix",
         choices=catalog.COLOUR_FIXES,
         help="where the colours come from: wavelet keeps the image's own, adain matches its average, none leaves them "
         f"to the model; default {_format_defaults('colour_fix')}",
@@ -166,7 +176,7 @@ def _upscale(options: argparse.Namespace) -> None:
         if options.scale:
             raise BadSetting("Give either --scale, or --width and --height.")
         size = Size(width=options.width, height=options.height)
-    images.check_output(options.output)
+    images.check_output(options.output, quality=options.quality)
     catalog.check_settings([catalog.find(options.model)], _settings(options))
     sized = plan_size_of(options.input, options.model, size)
     _enlarge(options, sized.stages, options.weights, sized.size)
@@ -190,16 +200,16 @@ def _enlarge(
     from pipelines.runs import finish
 
     settings = _settings(options)
-    images.check_output(options.output)
+    images.check_output(options.output, quality=options.quality)
     catalog.check_stages(stages, settings)
     plan = plan_run(options.input, stages, options.output, overwrite=options.overwrite, size=size)
     picture = images.read(options.input, math.prod(stage.scale for stage in stages))
     assert plan.format is not None, "a file to write was named"
-    for loss in images.list_losses(picture, plan.format):
+    for loss in images.list_losses(picture, plan.format, quality=options.quality):
         print(f"{options.output}: {loss}", flush=True)
     with show_progress() as show:
         done = finish(enlarge_by(picture, stages, settings, own, size), show)
-    images.write(done.picture, options.output)
+    images.write(done.picture, options.output, quality=options.quality)
     print(f"{options.output}: {_summary(done.details)}")
     if done.details.settings:
         print(f"  {describe_settings(done.details.settings)}")

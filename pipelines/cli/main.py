@@ -101,7 +101,12 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     about = "Upscale images with many models, and measure which is best."
-    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser = arguments.Parser(
+        prog=program,
+        description=about,
+        epilog=f"example:\n  {program} upscale in.jpg out.png",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(cancelled="Cancelled.", debug=False)
     arguments.add_debug(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

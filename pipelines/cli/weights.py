@@ -54,11 +54,16 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _pull(options: argparse.Namespace) -> None:
+    from pipelines.phrasing import format_download
     from pipelines.runs import finish
     from pipelines.weights import fetch as weights
 
+    chosen = dict(list_files(options.keys))
+    lacking = [each.size for each in chosen.values() if each.sources and weights.find(each) is None]
+    if len(lacking) > 1:
+        print(f"downloading {format_download(sum(lacking))} in all", flush=True)
     with show_progress() as show:
-        for label, needed in list_files(options.keys):
+        for label, needed in chosen.items():
             _announce(label, needed)
             for file in finish(weights.fetch(needed), show):
                 print(f"{label:<{LABEL_WIDTH}} {file.path} ({file.origin}, {file.proof})")

@@ -117,7 +117,7 @@ def _walk(data: bytes, found: _Found, start: int, end: int, inside: str) -> None
         elif inside == "meta" and box.name == "pitm":
             found.primary = int.from_bytes(data[box.start + 4 : box.end])
         elif inside == "meta" and box.name == "iloc":
-            found.places = _places(data[box.start : box.end])
+            found.places = read_places(data[box.start : box.end])
         elif inside == "meta" and box.name == "idat":
             found.idat = box.start
 
@@ -134,7 +134,7 @@ def _take_item(data: bytes, box: Box, found: _Found) -> None:
         found.exif_item = int.from_bytes(data[box.start + 4 : box.start + 4 + wide]), at
 
 
-def _places(block: bytes) -> dict[int, tuple[int, int]]:
+def read_places(block: bytes) -> dict[int, tuple[int, int]]:
     """Returns start and length of each item of an iloc box that lies in the file in one piece."""
     if len(block) < 8:
         return {}

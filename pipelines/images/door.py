@@ -11,7 +11,14 @@ from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
 from pipelines.images.decode import decode, read_upright_size
-from pipelines.images.encode import Format, check_fits, encode, list_formats_too_small, list_losses
+from pipelines.images.encode import (
+    Format,
+    check_fits,
+    check_quality,
+    encode,
+    list_formats_too_small,
+    list_losses,
+)
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, compute_heat, write_pyramid
 from pipelines.images.resample import shrink
@@ -20,6 +27,7 @@ from pipelines.phrasing import printable_name
 __all__ = [
     "CONSISTENCY_LEVELS",
     "ERROR_LEVELS",
+    "FORMATS",
     "HEAT",
     "Format",
     "ImageSource",
@@ -51,6 +59,7 @@ Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture 
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
 _FORMAT_BY_SUFFIX: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+FORMATS = tuple(suffix.removeprefix(".") for suffix in _FORMAT_BY_SUFFIX)  # that `write` makes, by their suffixes
 
 
 def read(source: ImageSource, scale: int = 1, bounds: Limits | None = None) -> Picture:
@@ -166,30 +175,33 @@ def format_of(path: Path) -> Format:
     return format_
 
 
-def check_output(path: Path, size: tuple[int, int] | None = None) -> Format:
+def check_output(path: Path, size: tuple[int, int] | None = None, quality: int | None = None) -> Format:
     """The format `write` would give the file, or what `write` would raise, found before there is anything to write.
 
     `size` is the width and height of what will be written, where that is known.
     """
     format_ = format_of(path)
+    check_quality(quality, format_)
     if size is not None:
         check_fits(*size, format_)
     check_writable(path)
     return format_
 
 
-def write(picture: Picture, path: Path, metadata: bool = True) -> None:
+def write(picture: Picture, path: Path, metadata: bool = True, quality: int | None = None) -> None:
     """Writes the picture in the format its suffix names; an existing file is replaced only once the new one is whole.
 
     A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises BadSetting
-    for another suffix, CannotWrite if the file cannot be made.
+    for another suffix and as `encode` does, CannotWrite if the file cannot be made.
     """
-    write_whole(path, encode(picture, format_of(path), metadata))
+    write_whole(path, encode(picture, format_of(path), metadata, quality))
 
 
 def _bytes_of(path: Path, name: str, most: int) -> bytes:
     """The file's bytes, one more than `most` at the most."""
     try:
+        if path.is_dir():
+            raise BadPicture(f"{name} is a folder: name one image in it.")
         if path.exists() and not path.is_file():
             raise BadPicture(f"{name} is not a file.")
         with path.open("rb") as file:

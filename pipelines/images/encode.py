@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pipelines.catalog.settings import QUALITY_RANGE, USUAL_QUALITY
 from pipelines.errors import BadSetting
 from pipelines.images import xmp
 from pipelines.images.exif import resize_exif
@@ -22,16 +23,19 @@ _FORMAT_NAMES: dict[Format, str] = {"png": "PNG", "webp": "WebP", "jpeg": "JPEG"
 _JPEG_SEGMENT = 65533
 _EXIF_MARK, _RESOURCES_MARK = b"Exif\0\0", b"Photoshop 3.0\0"
 _JPEG_XMP = _JPEG_SEGMENT - len(b"http://ns.adobe.com/xap/1.0/\0")
+_FULL_COLOUR = 90  # the JPEG quality from which colour is stored at full resolution
 _COMMENT = "Comment"  # the keyword of PNG's text that is JPEG's comment
 
 
-def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> bytes:
+def encode(picture: Picture, format: Format = "png", metadata: bool = True, quality: int | None = None) -> bytes:
     """The picture as a file, rounded to its depth, with its ICC profile and, if `metadata`, all texts and blocks.
 
     PNG keeps everything, and tells as `metadata` too how the picture was made. WebP (lossless, colour under full
-    transparency included) and JPEG (quality 95, no chroma subsampling) lose what `list_losses` lists. Sizes in an EXIF
-    block or XMP packet become those of the picture. Raises BadSetting if the format cannot hold a picture this large.
+    transparency included, unless a quality is given) and JPEG (quality 95 unless given, and from 90 on no chroma
+    subsampling) lose what `list_losses` lists. Sizes in an EXIF block or XMP packet become those of the picture. Raises
+    BadSetting if the format cannot hold a picture this large, and as `check_quality` does.
     """
+    check_quality(quality, format)
     height, width = picture.pixels.shape[:2]
     check_fits(width, height, format, "this picture is")
     extras = picture.extras
@@ -47,9 +51,12 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True) -> b
         options["xmp"] = packet
     if format == "webp":
         # Effort 1 of 6: more saves a few per cent of the size for several times the time.
-        options |= {"lossless": True, "exact": True, "method": 1, "quality": 20}
+        lossless = {"lossless": True, "method": 1, "quality": 20}
+        options |= {"exact": True} | (lossless if quality is None else {"quality": quality})
     else:
-        options |= {"quality": 95, "subsampling": 0, "extra": _jpeg_segments(picture) if metadata else b""}
+        quality = quality or USUAL_QUALITY
+        options |= {"quality": quality, "subsampling": 0 if quality >= _FULL_COLOUR else 2}
+        options["extra"] = _jpeg_segments(picture) if metadata else b""
     stream = BytesIO()
     Image.fromarray(_eight_bits(picture, format)).save(stream, _FORMAT_NAMES[format], **options)
     return _with_resolution(stream.getvalue(), picture) if format == "jpeg" else stream.getvalue()
@@ -67,12 +74,21 @@ def check_fits(width: int, height: int, format: Format, subject: str = "the resu
         )
 
 
+def check_quality(quality: int | None, format: Format) -> None:
+    """Raises BadSetting for a quality out of its range, or of a format that has none."""
+    least, most = QUALITY_RANGE
+    if quality is not None and not (type(quality) is int and least <= quality <= most):
+        raise BadSetting(f"The quality is a whole number from {least} to {most}, not {str(quality)[:20]!r}.")
+    if quality is not None and format == "png":
+        raise BadSetting("PNG is lossless and has no quality: choose JPEG or WebP.")
+
+
 def list_formats_too_small(width: int, height: int) -> tuple[str, ...]:
     """Returns the names of the formats that cannot hold a picture this large."""
     return tuple(name for key, name in _FORMAT_NAMES.items() if max(width, height) > _LONGEST_SIDE[key])
 
 
-def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tuple[str, ...]:
+def list_losses(picture: Picture, format: Format, metadata: bool = True, quality: int | None = None) -> tuple[str, ...]:
     """Returns what a file of this format does not keep of the picture, one message each; none for PNG."""
     if format == "png":
         return ()
@@ -80,10 +96,12 @@ def list_losses(picture: Picture, format: Format, metadata: bool = True) -> tupl
     lost = []
     if picture.depth == 16:
         lost.append(f"{name} holds 8 bits a channel: 16 were rounded.")
+    if format == "webp" and quality is not None:
+        lost.append(f"WebP is lossy here: written at quality {quality}.")
     if format == "webp" and picture.grey:
         lost.append("WebP has no greyscale: written as colour with equal channels.")
     if format == "jpeg":
-        lost.append("JPEG is lossy: written at quality 95.")
+        lost.append(f"JPEG is lossy: written at quality {quality or USUAL_QUALITY}.")
         if picture.alpha is not None:
             lost.append("JPEG has no transparency: laid over white.")
     if picture.icc is not None and _kept_icc(picture, format) is None:

@@ -4,6 +4,7 @@ libheif turns, mirrors and crops as the boxes say. By the standard they alone co
 write as well, is for information, and applied too it would turn the picture twice.
 """
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from pipelines.images.avif import Box, list_boxes
 from pipelines.images.inventory import Inventory, Part, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras
 from pipelines.images.samples import Samples
+from pipelines.phrasing import printable
 
 if TYPE_CHECKING:
     from pi_heif import HeifFile
@@ -39,7 +41,7 @@ _BESIDE = {
     b"auxiliary:depth": "a depth map",
     b"matte": "a matte for effects",
 }
-_MOST_COPIED = 200_000_000  # bytes of profiles and texts; libheif copies them for each picture
+_MOST_COPIED = 200_000_000  # bytes of profiles, which pi-heif copies for each picture
 
 
 class Heif(NamedTuple):
@@ -65,8 +67,7 @@ def read_heif(data: bytes, name: str, check_size: Callable[[int, int], None]) ->
     if array.shape[:2] != size[::-1]:
         raise BadPicture(f"{name} is damaged: its pixels are not as many as it says.")
     bits = int(image.info["bit_depth"])
-    icc, packet = image.info.get("icc_profile"), image.info.get("xmp")
-    extras = replace(inventory.extras, xmp=packet and xmp.turn_upright(packet))
+    icc, extras = image.info.get("icc_profile"), inventory.extras
     if icc:
         extras = replace(extras, colour=tuple(each for each in extras.colour if each[0] != "cICP"))
     across = inventory.size is not None and (inventory.size[0] > inventory.size[1]) != (size[0] > size[1])
@@ -94,50 +95,76 @@ def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> "
     """
     try:
         inventory = avif.take_inventory(data)
-        hidden, sizes, parts = _inside(inventory.data)
-    except (ValueError, IndexError) as error:
+        inside = _look_inside(inventory.data)
+    except (struct.error, ValueError, IndexError) as error:
         raise BadPicture(f"{name} is damaged or cut short.") from error
-    for size in (inventory.size, *sizes):
+    for size in (inventory.size, *inside.sizes):
         if size is not None:
             check_size(*size)
-    if hidden is None:
+    if inside.profiles * inside.pictures > max(_MOST_COPIED, 4 * len(data)):
         raise BadPicture(f"{name} says more beside its pixels than can be read.")
-    known = tuple(part for part in inventory.parts if _place(part) not in _CODING)
-    file = _open(hidden, name)
-    check_size(*file.size)
-    return replace(inventory, parts=known + parts), file
+    told = [part for part in inventory.parts if _place(part) not in _CODING]
+    known = tuple(part._replace(what=printable(part.what)) for part in told)
+    file = _open(inside.data, name)
+    check_size(*_trying(lambda: file.size, name))  # which fails where there is no picture at all
+    extras = replace(inventory.extras, xmp=inside.xmp and xmp.turn_upright(inside.xmp))
+    return replace(inventory, parts=known + inside.parts, extras=extras), file
 
 
 def _place(part: Part) -> str:
     return part.place if part.place.startswith("item ") else f"box {part.place}"
 
 
-def _inside(data: bytes) -> tuple[bytes | None, list[tuple[int, int]], tuple[Part, ...]]:
-    """Returns the bytes for libheif, the sizes of all pictures, and what lies beside the main one.
+class _Inside(NamedTuple):
+    """What stands in a file's lists of items and of their properties, and the file as libheif is given it."""
 
-    None in place of the bytes where copies of profiles and texts for every picture would take too much memory.
+    data: bytes
+    sizes: tuple[tuple[int, int], ...]  # of all pictures and of what they are put together from
+    parts: tuple[Part, ...]
+    pictures: int  # at the most
+    profiles: int  # bytes of all together
+    xmp: bytes | None
+
+
+def _look_inside(data: bytes) -> _Inside:
+    """Walks the lists. What belongs to a picture but is none, such as texts, is hidden from libheif by its references.
+
+    Its Python package copies them for every picture, and ends the program at a type that is no text (pi-heif 1.4).
     """
-    sizes, parts, told, pictures = [], [], 0, 0
+    sizes, parts, pictures, profiles, hidden = [], [], 0, 0, bytearray(data)
+    places: dict[int, tuple[int, int]] = {}
+    packets: list[int] = []
     for box in _list_inner(data):
         block = data[box.start : box.end]
-        if box.name == "ispe" and len(block) >= 12:
+        if box.name == "iloc":
+            places = avif.read_places(block)
+        elif box.name == "ispe" and len(block) >= 12:
             sizes.append((int.from_bytes(block[4:8]), int.from_bytes(block[8:12])))
         elif box.name == "auxC":
             parts += [Part("auxC", "left out", what) for urn, what in _BESIDE.items() if urn in block]
         elif box.name == "colr":
-            told += len(block)
+            profiles += len(block)
+        elif box.name == "cdsc":
+            hidden[box.start - 4 : box.start] = b"skip"
         elif box.name == "infe":
-            kind = block[8:12] if block[:1] == b"\2" else block[10:14]
-            told += len(data) if kind == b"mime" else 0
+            wide = 4 if block[:1] == b"\3" else 2
+            kind = block[6 + wide : 10 + wide]
             pictures += kind not in (b"mime", b"Exif", b"skip")
-    return (None if told * pictures > max(_MOST_COPIED, 4 * len(data)) else data), sizes, tuple(parts)
+            if kind == b"mime" and b"application/rdf+xml" in block:
+                packets.append(int.from_bytes(block[4 : 4 + wide]))
+    start, length = next((places[item] for item in packets if item in places), (0, 0))
+    return _Inside(bytes(hidden), tuple(sizes), tuple(parts), pictures, profiles, data[start : start + length] or None)
 
 
 def _list_inner(data: bytes) -> Iterator[Box]:
-    """Yields the entries of a file's lists of items and of their properties."""
+    """Yields where items lie, their references, and the entries of the lists of items and of their properties."""
     for meta in list_boxes(data, 0, len(data)):
         for box in list_boxes(data, meta.start + 4, meta.end) if meta.name == "meta" else ():
-            if box.name == "iinf":
+            if box.name == "iloc":
+                yield box
+            elif box.name == "iref":
+                yield from list_boxes(data, box.start + 4, box.end)
+            elif box.name == "iinf":
                 yield from list_boxes(data, box.start + (6 if data[box.start : box.start + 1] == b"\0" else 8), box.end)
             elif box.name == "iprp":
                 for inner in list_boxes(data, box.start, box.end):
@@ -150,6 +177,8 @@ def _open(data: bytes, name: str) -> "HeifFile":
         import pi_heif
     except ImportError:
         raise BadPicture(f"{name} is a HEIC image, which cannot be read here: install the package pi-heif.") from None
+    # Of what lies beside the picture nothing is used, and its names need not be text.
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
     # As many bits as the file has, from 0 on: what scales 10 bits to 16 leaves white short of it.
     return _trying(lambda: pi_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False), name)
 

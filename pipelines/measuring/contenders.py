@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
-from pipelines.errors import BadSetting
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.measuring.protocol import Protocol
 from pipelines.measuring.protocols import find_protocol
+from pipelines.upscalers.loading import find_lacking
 
 MEASURED_WITH = Settings(seed=0, prompt="", negative_prompt="")
 
@@ -66,13 +67,14 @@ def resolve_contenders(
     """Returns who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
     gigabytes and minutes and are named one by one), then each chain; none of them twice.
 
-    Where nobody named models (None) they are all, but none beside chains that were named for a protocol that is not
-    about chains. A protocol about chains needs one, and its own models are always in it. Raises BadSetting for a
-    protocol, model or scale that does not exist, a chain that does not fit, and for nobody at all.
+    Where nobody named models (None) they are those of "all" that need no download, but none beside chains that were
+    named for a protocol that is not about chains. A protocol about chains needs one, and its own models are always in
+    it. Raises BadSetting for a protocol, model or scale that does not exist, a chain that does not fit, and for nobody
+    at all.
     """
     by = find_protocol(protocol)
     if models is None:
-        models = [] if chains and not by.has_chains else ["all"]
+        models = [] if chains and not by.has_chains else list_ready(scale)
     if scale not in catalog.SCALES:
         raise BadSetting(f"A picture can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
     if by.fixed_scale not in (None, scale):
@@ -84,6 +86,19 @@ def resolve_contenders(
     if not found:
         raise BadSetting("Name at least one model.")
     return tuple(dict.fromkeys(found))
+
+
+def list_ready(scale: int) -> list[str]:
+    """Returns the keys of the models that have the scale and whose files are here, but those of diffusion."""
+    rows = [row for row in catalog.MODELS if scale in row.scales and not row.diffusion]
+    return [row.key for row in rows if _is_ready(Stage(row.key, scale))]
+
+
+def _is_ready(stage: Stage) -> bool:
+    try:
+        return not find_lacking([stage])
+    except UpscaleError:  # a folder of one's own that cannot be read; who names the model is told
+        return False
 
 
 def _direct(models: Iterable[str], scale: int) -> list[Contender]:

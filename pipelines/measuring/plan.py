@@ -15,6 +15,7 @@ REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
 MOST_REPEATS = 1000
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif"}
+    | {".heic", ".heif", ".hif"}
 )
 MOST_NAMED = 3  # copies of one image, in a note
 Reason: TypeAlias = Literal["hidden", "not named as images are", "not files", "the same image as another"]

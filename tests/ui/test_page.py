@@ -89,6 +89,55 @@ def test_sizes_are_those_of_the_command_line(
     assert details["size"] == [*reversed(pixels)]
 
 
+@pytest.mark.parametrize(
+    ("format_", "quality"), [("png", None), ("jpg", 30), ("jpeg", None), ("webp", 5), ("webp", "")]
+)
+def test_the_result_comes_in_any_format(client: Client, small: Path, format_: str, quality: object) -> None:
+    file, _ = client.predict(handle_file(small), "bicubic", 2, format=format_, quality=quality, api_name="/upscale")
+    assert Path(file).name == f"small_bicubic_x2.{format_}"
+    expected = finish(enlarge_by(images.read(small), [Stage("bicubic", 2)])).picture
+    assert Path(file).read_bytes() == images.encode(expected, images.format_of(Path(file)), quality=quality or None)
+
+
+@pytest.mark.parametrize(
+    ("format_", "quality", "sentence"),
+    [
+        ("gif", None, "There is no format 'gif': there are png, webp, jpg, jpeg."),
+        ("/../x.png", None, "There is no format '/../x.png'"),
+        ("jpg", 0, "The quality is a whole number from 1 to 100, not '0'."),
+        ("jpg", "fine", "The quality is a whole number from 1 to 100, not 'fine'."),
+        ("", 50, "PNG is lossless and has no quality: choose JPEG or WebP."),
+    ],
+)
+def test_a_format_that_is_none_is_refused(
+    client: Client, small: Path, format_: str, quality: object, sentence: str
+) -> None:
+    with pytest.raises(AppError) as error:
+        client.predict(handle_file(small), "bicubic", 2, format=format_, quality=quality, api_name="/upscale")
+    assert sentence in str(error.value)
+
+
+def test_a_benchmark_takes_what_the_command_line_takes(client: Client, small: Path, tmp_path: Path) -> None:
+    """Several images, chains as text, any kernel; without models those that are ready."""
+    images.write(Picture(smooth(40, 64)), tmp_path / "other.png")
+    images.write(Picture(smooth(40, 60)), small)
+    given = {
+        "scale": 4,
+        "kernel": "bicubic+jpeg75",
+        "images": [handle_file(small), handle_file(tmp_path / "other.png")],
+    }
+    report = client.predict(**given, stages="bicubic:2,nearest:2; nearest:2,bicubic:2", api_name="/benchmark")
+    assert [(row["image"], row["model"]) for row in report["rows"]] == [
+        (name, chain) for name in ("small.png", "other.png") for chain in ("bicubic:2,nearest:2", "nearest:2,bicubic:2")
+    ]
+    assert report["kernel"] == "bicubic+jpeg75"
+    report = client.predict(handle_file(small), scale="3", api_name="/benchmark")
+    ready = {row["model"] for row in report["rows"]}
+    assert {"nearest", "bicubic", "swift", "espcn"} <= ready and "edsr" not in ready and "sd-x4" not in ready
+    with pytest.raises(AppError, match="did you mean bicubic"):
+        client.predict(handle_file(small), stages="bicubik:4,nearest:2", api_name="/benchmark")
+
+
 def test_models_are_the_catalog(client: Client) -> None:
     assert client.predict(api_name="/models") == [catalog.as_dict(model) for model in catalog.MODELS]
 

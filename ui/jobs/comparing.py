@@ -55,9 +55,14 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
         )
 
 
-def choose_contenders(protocol: str, scale: str, models: Sequence[str], chains: Sequence[str]) -> tuple[Contender, ...]:
-    """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting."""
-    if not isinstance(models, list) or not isinstance(chains, list):
+def choose_contenders(
+    protocol: str, scale: str, models: Sequence[str] | None, chains: Sequence[str]
+) -> tuple[Contender, ...]:
+    """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting.
+
+    Without models (None) those take part that are ready.
+    """
+    if not isinstance(models, list | None) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
@@ -122,7 +127,12 @@ def estimate_seconds(each: Contender, width: int, height: int) -> float | None:
 
 
 def start(
-    sources: Sequence[ImageSource], protocol: str, scale: str, kernel: str, models: Sequence[str], chains: Sequence[str]
+    sources: Sequence[ImageSource],
+    protocol: str,
+    scale: str,
+    kernel: str,
+    models: Sequence[str] | None,
+    chains: Sequence[str],
 ) -> Comparison:
     """Returns a comparison that can be measured. Raises UpscaleError, one message, for one that cannot."""
     check_sources(sources)

@@ -78,12 +78,14 @@ def enlarge_picture(
     return done
 
 
-def save_result(done: Enlarged, source: ImageSource | None, folder: Path) -> Path:
-    """The result as a PNG, named after the picture, the models and the scale, or the size that it was shrunk to."""
+def save_result(
+    done: Enlarged, source: ImageSource | None, folder: Path, suffix: str = "png", quality: int | None = None
+) -> Path:
+    """The result as a file, named after the picture, the models and the scale, or the size that it was shrunk to."""
     stem = source.stem if isinstance(source, Path) else "picture"
     name = f"{stem}_{contender_file_name(done.details.model)}".encode()[:LONGEST_STEM].decode(errors="ignore")
     width, height = done.details.size
     scale = f"{width}x{height}" if done.details.before_shrinking else f"x{done.details.scale}"
-    path = folder / f"{name}_{scale}.png"
-    images.write(done.picture, path)
+    path = folder / f"{name}_{scale}.{suffix}"
+    images.write(done.picture, path, quality=quality)
     return path

@@ -199,6 +199,8 @@ WRONG_USAGE = [
     ["upscale", "in.png", "out.png", "--model", "bicubik", "--scale", "2"],
     ["upscale", "in.png", "out.png", "--model", "bicubic", "--scale", "17"],
     ["upscale", "in.png", "out.png", "--model", "bicubic", "--width", "0"],
+    ["upscale", "in.png", "out.jpg", "--quality", "0"],
+    ["upscale", "in.png", "out.jpg", "--quality", "high"],
     ["upscale", "in.png", "out.png", "--model", "bicubic", "--height", "many"],
     ["upscale", "in.png", "out.png", "--model", "espcn", "--scale", "2", "--tile", "many"],
     ["upscale", "in.png", "out.png", "--model", "sd-x4", "--scale", "4", "--colour-fix", "red"],
@@ -215,7 +217,29 @@ WRONG_USAGE = [
 @pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"[A-Z].*\. See python -m pipelines.* --help\.\n", told) and "usage" not in told
+
+
+def test_the_defaults_are_the_pages(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale", small, tmp_path / "out.png") == 0
+    assert "out.png: 120 x 80, swift x4, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_quality_is_that_of_the_file(
+    suffix: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"out.{suffix}"
+    assert run("upscale", small, out, "--model", "bicubic", "--scale", "2", "--quality", "7") == 0
+    expected = finish(enlarge(images.read(small, 2), [load("bicubic", 2)])).picture
+    assert out.read_bytes() == images.encode(expected, images.format_of(out), quality=7)
+    assert "written at quality 7." in capsys.readouterr().out
+
+
+def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale", small, tmp_path / "out.png", "--model", "bicubic", "--color-fix", "adain") == 1
+    assert capsys.readouterr().err == "Bicubic cannot use the setting colour fix.\n"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +260,8 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
         (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),
         (["{small}", "{folder}/no/out.png", "--model", "bicubic", "--scale", "2"], "the folder does not exist"),
-        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is not a file"),
+        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is a folder: name one image in it."),
+        (["{small}", "{out}", "--quality", "80"], "PNG is lossless and has no quality: choose JPEG or WebP."),
         (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not a picture"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) cannot be had"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}.pb"], "There is no file"),

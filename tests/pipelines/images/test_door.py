@@ -49,7 +49,7 @@ def test_refuses_what_is_no_picture(tmp_path: Path) -> None:
     assert refusal(tmp_path / "drawing.svg") == expected
     assert refusal(tmp_path / "empty.png") == "empty.png is empty."
     assert refusal(tmp_path / "missing.png") == "missing.png does not exist."
-    assert refusal(tmp_path) == f"{tmp_path.name} is not a file."
+    assert refusal(tmp_path) == f"{tmp_path.name} is a folder: name one image in it."
     assert refusal(b"") == "The picture is empty."
     assert refusal(file_of(ramp(16, 16), "ICO")).startswith("The picture is an icon (ICO), which cannot be read")
     assert refusal(Path("bad\0name.png")) == "bad?name.png cannot be read."

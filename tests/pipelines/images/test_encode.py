@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -217,6 +217,40 @@ def test_losses_are_told() -> None:
     )
     for format_ in ("webp", "jpeg"):
         read(encode(full, format_))
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "webp"])
+def test_quality_is_the_encoders(format_: Format) -> None:
+    """A lower one is smaller; of JPEG the tables of ITU-T T.81, K.1 say which, and under 90 colour is halved."""
+    picture = Picture(random_picture(48, 48, 8, False, False).pixels)
+    sizes = [len(encode(picture, format_, quality=quality)) for quality in (1, 50, 89, 90, 100)]
+    assert sizes == sorted(set(sizes))
+    if format_ == "webp":
+        assert np.abs(read(encode(picture, "webp", quality=50)).pixels - picture.pixels).max() > 0.05
+        np.testing.assert_allclose(read(encode(picture, "webp")).pixels, picture.pixels, atol=0.5 / 255)
+        return
+    for quality, first, sampled in ((50, 16, (2, 2)), (75, 8, (2, 2)), (90, 3, (1, 1)), (None, 2, (1, 1))):
+        with Image.open(BytesIO(encode(picture, "jpeg", quality=quality))) as image:
+            assert isinstance(image, JpegImagePlugin.JpegImageFile)
+            assert (image.quantization[0][0], image.layer[0][1:3]) == (first, sampled)
+
+
+@pytest.mark.parametrize("quality", [0, 101, 50.0, True, "80", -1])
+def test_a_quality_out_of_range_is_refused(quality: Any) -> None:
+    for format_ in ("jpeg", "webp"):
+        with pytest.raises(BadSetting, match=r"^The quality is a whole number from 1 to 100, not "):
+            encode(Picture(np.zeros((2, 2, 3), np.float32)), format_, quality=quality)
+
+
+def test_png_has_no_quality() -> None:
+    with pytest.raises(BadSetting, match=r"^PNG is lossless and has no quality: choose JPEG or WebP\.$"):
+        encode(Picture(np.zeros((2, 2, 3), np.float32)), "png", quality=80)
+
+
+def test_a_quality_is_told_as_a_loss() -> None:
+    plain = Picture(np.zeros((2, 2, 3), np.float32))
+    assert list_losses(plain, "jpeg", quality=60) == ("JPEG is lossy: written at quality 60.",)
+    assert list_losses(plain, "webp", quality=60) == ("WebP is lossy here: written at quality 60.",)
 
 
 def test_a_side_too_long_is_refused() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from pipelines.errors import BadPicture
+from pipelines.images import heif
 from pipelines.images.door import read, read_size
 from pipelines.images.picture import Pixels, Pixels8, to_uint8
 from tests.conftest import ROOT
@@ -136,23 +137,28 @@ def test_a_size_that_is_not_that_of_the_pixels_is_refused(size: tuple[int, int])
         read(with_sizes(file("plain"), *size))
 
 
-def test_texts_that_would_be_copied_without_end_are_refused() -> None:
-    """A thousand pictures, each with texts as long as the file: libheif copies them for every one."""
-    data = bytearray(file("turned"))
-    assert read(bytes(data)).extras.xmp
-    meta = data.index(b"infe") - 4
-    entry = struct.pack(">I4sBBHHH4s2x", 22, b"infe", 2, 0, 0, 9, 0, b"hvc1")
-    block = data[data.index(b"iinf") - 4 :]
-    length = int.from_bytes(block[:4])
-    listed = bytes(block[:length]) + entry * 3000
-    fresh = struct.pack(">I", len(listed)) + listed[4:]
-    start = data.index(b"meta") - 4
-    grown = int.from_bytes(data[start : start + 4]) + len(fresh) - length
-    at = data.index(b"iinf") - 4
-    hostile = data[:start] + grown.to_bytes(4) + data[start + 4 : at] + fresh + data[at + length :] + bytes(200_000)
-    assert meta > at
+def with_items(data: bytes, entry: bytes) -> bytes:
+    """The file with more in its list of items."""
+    at, start = data.index(b"iinf") - 4, data.index(b"meta") - 4
+    length = int.from_bytes(data[at : at + 4])
+    listed = (length + len(entry)).to_bytes(4) + data[at + 4 : at + length] + entry
+    grown = int.from_bytes(data[start : start + 4]) + len(entry)
+    return data[:start] + grown.to_bytes(4) + data[start + 4 : at] + listed + data[at + length :]
+
+
+def test_profiles_that_would_be_copied_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three thousand pictures that share one profile, which would be copied for each."""
+    monkeypatch.setattr(heif, "_MOST_COPIED", 1_000_000)
+    picture = struct.pack(">I4sBxHHH4s2x", 22, b"infe", 2, 0, 9, 0, b"hvc1")
+    assert read(file("turned")).icc is not None
     with pytest.raises(BadPicture, match="says more beside its pixels than can be read"):
-        read(bytes(hostile))
+        read(with_items(file("turned"), 3000 * picture))
+
+
+def test_a_type_that_is_no_text_is_left_out() -> None:
+    """The decoder's package would end the whole program for it."""
+    picture = read(file("o8").replace(b"Exif", b"E\xa4\x1bf", 1))
+    assert picture.exif is None and picture.notes == ("left out:  item E¤?f",)
 
 
 def test_without_its_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """The right contenders take part, and what does not fit is said."""
 
+from pathlib import Path
+
 import pytest
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.errors import BadSetting
-from pipelines.measuring.contenders import Contender, resolve_contenders
+from pipelines.measuring.contenders import Contender, list_ready, resolve_contenders
 
 
 def test_all_is_every_model_of_that_scale() -> None:
@@ -18,15 +20,26 @@ def test_all_is_every_model_of_that_scale() -> None:
 
 
 def test_who_takes_part_where_nobody_is_named() -> None:
-    """All models; beside chains none, unless the protocol is about chains."""
+    """Those that need no download; beside chains none, unless the protocol is about chains."""
     chains = [[Stage("bicubic", 4), Stage("bicubic", 2)]]
+    ready = ["nearest", "bilinear", "bicubic", "lanczos"]
     for protocol, named, default in (
-        ("round-trip", [], ["all"]),
+        ("round-trip", [], ready),
         ("round-trip", chains, []),
-        ("chained-8x", chains, ["all"]),
+        ("chained-8x", chains, ready),
         ("no-original", chains, []),
     ):
         assert resolve_contenders(protocol, 8, None, named) == resolve_contenders(protocol, 8, default, named)
+
+
+def test_who_is_ready_has_its_files_here(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes along, and what the user's own folder holds; with that folder gone, what comes along alone."""
+    included = ["nearest", "bilinear", "bicubic", "lanczos", "swift", "srcnn"]
+    assert set(included) < set(list_ready(4))
+    assert {"espcn", "fsrcnn"} <= set(list_ready(4)) and "real-esrgan" not in list_ready(4)
+    assert "sd-x4" not in list_ready(4)
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(own_weights / "gone"))
+    assert list_ready(4) == included
 
 
 def test_nobody_takes_part_twice() -> None:

@@ -105,7 +105,7 @@ def upscale(
     denoise: float | None = None,
     size: str | None = None,
     format: str | None = None,
-    quality: int | None = None,
+    quality: int | str | None = None,
 ) -> Iterator[Result]:
     """Upscale an image. Returns the result, a lossless PNG unless another format is named, and its details.
 
@@ -125,7 +125,7 @@ def upscale(
             settings,
             sized.size,
             format or "png",
-            None if quality == "" else as_whole_number(quality),
+            None if quality in (None, "") else as_whole_number(quality),
         )
 
 

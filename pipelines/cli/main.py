@@ -101,7 +101,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     about = "Upscale images with many models, and measure which is best."
-    parser = arguments.Parser(
+    parser: argparse.ArgumentParser = arguments.Parser(
         prog=program,
         description=about,
         epilog=f"example:\n  {program} upscale in.jpg out.png",

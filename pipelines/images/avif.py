@@ -59,7 +59,7 @@ def take_inventory(data: bytes) -> Inventory:
     data, found = give_alpha_its_size(data), _Found()
     _walk(data, found, 0, len(data), "")
     properties = [found.properties[number - 1] for number in found.own if 0 < number <= len(found.properties)]
-    chosen = {box.name: box for box in properties or found.properties}
+    chosen: Mapping[str, Box] = {box.name: box for box in properties or found.properties}
     size = _size(data, chosen.get("ispe"))
     if (track := read_track(data)) is not None:  # of which the decoder gives the first frame, not the item
         size, chosen = track.size, track.boxes

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipelines.errors import BadPicture
 from pipelines.images import avif, xmp
-from pipelines.images.avif import Box, list_boxes
+from pipelines.images.boxes import Box, list_boxes
 from pipelines.images.inventory import Inventory, Part, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras
 from pipelines.images.samples import Samples

@@ -121,7 +121,8 @@ class Stages(nn.Module):
         self.BlockC = Channels(width)
 
     def forward(self, features: Tensor, known: Maps) -> tuple[Tensor, Maps]:
-        found, kept = Maps(), []
+        found = Maps()
+        kept: list[Tensor] = []
         for number in (1, 2, 3):
             features = self.get_submodule(f"LB{number}")(features)
             local, features = features[:, : self.quarter], features[:, self.quarter :]

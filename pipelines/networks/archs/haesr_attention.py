@@ -60,6 +60,7 @@ class Attention(nn.Module):
         super().__init__()
         self.tokens, self.finds = tokens, finds
         asking = WINDOW**2
+        self.rel_pos_bias: nn.Embedding | nn.Parameter
         if finds:
             self.to_q = nn.Linear(width, width, bias=False)
             self.to_kv = nn.Linear(width, 2 * width, bias=False)
@@ -85,7 +86,7 @@ class Attention(nn.Module):
 
     def _bias(self) -> Tensor:
         """What attends to what by their places alone: (1, 64, others)."""
-        if not self.tokens.grid:
+        if isinstance(self.rel_pos_bias, nn.Parameter):
             return self.rel_pos_bias
         device = self.extra_pos_bias.device
         along = torch.arange(WINDOW, device=device)

@@ -111,7 +111,7 @@ class Srgan(nn.Module):
         for number in range(2, self.depth + 3):
             inner = self.get_submodule(f"block{number}")(inner)
         inner = inner + features
-        for doubling in self._ends[:-1]:
+        for doubling in list(self._ends)[:-1]:
             inner = doubling(inner)
         return inner
 

@@ -1,5 +1,6 @@
 """Where a measurement is made: the processor, what this process may take of it, and the versions of what computes."""
 
+import ctypes
 import math
 import os
 import platform
@@ -43,6 +44,12 @@ def memory_limit(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
 
     limits = [limit for folder in _own_groups("memory", groups, own) for limit in _memory_limits(folder)]
     return min([int(psutil.virtual_memory().total), *limits])
+
+
+def trim_heap() -> None:
+    """Gives the system what is free between blocks of the heap, where the C library is glibc, which keeps it."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def container_memory(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:

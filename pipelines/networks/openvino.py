@@ -5,11 +5,10 @@ would do it through TorchScript, which torch is giving up, and takes ten times a
 networks in `archs` are known here: a part with another one is NotTranslated, and left to torch.
 """
 
-import ctypes
 import operator
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -27,10 +26,7 @@ PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 # How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
 # kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
 KEPT_KERNELS = 16
-# After how many sizes a network is compiled anew: beside that code, OpenVINO keeps 30 to 50 kB for each size it has
-# ever seen, which only goes with the compiled network. Compiling takes 0.1 to 0.8 s.
-MOST_SIZES = 128
-# What is held for those sizes, about: measured 15 MB for small networks, and packed parameters in a second arrangement.
+# What is held for the sizes that were seen, about, of a small network; of a large one, parameters packed once more too.
 SIZES_BYTES = 15_000_000
 
 
@@ -51,7 +47,7 @@ class Compiled:
     """
 
     def __init__(self, network: Network, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
-        self._hints = {
+        hints = {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
@@ -59,45 +55,29 @@ class Compiled:
         }
         name = type(network).__name__
         with _naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
-            self._source = _translate(_Part(cast(nn.Module, network), part), channels)
+            model = _translate(_Part(cast(nn.Module, network), part), channels)
         with _naming(f"how to run {name}"):
-            self._model = self._compile()
-        self._sizes = set[tuple[int, ...]]()
+            self._model = openvino.Core().compile_model(model, "CPU", hints)
         self._running = 0
         self._lock = threading.Lock()
 
     def __call__(self, planes: Planes) -> Planes:
         with self._lock:
-            if planes.shape not in self._sizes and len(self._sizes) >= MOST_SIZES and not self._running:
-                self._sizes.clear()
-                self._model = self._compile()
-            self._sizes.add(planes.shape)
-            model = self._model
             self._running += 1
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
-            request = model.create_infer_request()
+            request = self._model.create_infer_request()
             result: Planes = request.infer(planes, share_inputs=True, share_outputs=True)[0]
             return result
         finally:
             with self._lock:
                 self._running -= 1
 
-    def _compile(self) -> openvino.CompiledModel:
-        return openvino.Core().compile_model(self._source, "CPU", self._hints)
-
     def release(self) -> None:
         """Gives back the memory that is kept from one call to the next: as much as a call needs."""
         with self._lock:
             if not self._running:
                 self._model.release_memory()
-                _trim_heap()
-
-
-def _trim_heap() -> None:
-    """Gives the system what is free between blocks of the heap, where the C library is glibc, which keeps it."""
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Part(nn.Module):

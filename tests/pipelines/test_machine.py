@@ -1,5 +1,6 @@
 """What is known of the machine."""
 
+import ctypes
 from pathlib import Path
 
 import psutil
@@ -123,3 +124,15 @@ def test_a_quota_of_the_processor_counts_as_fewer_cores(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
     assert machine.cores(tmp_path, tmp_path / "own") == expected
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc gives back when asked")
+def test_gaps_in_the_heap_are_given_back() -> None:
+    def resident() -> int:
+        return psutil.Process().memory_info().rss
+
+    blocks = [bytes([number % 255 + 1]) * 100_000 for number in range(1000)]  # too small to have pages of their own
+    kept, held = blocks[::100], resident()
+    del blocks
+    machine.trim_heap()
+    assert held - resident() > 80_000_000 and len(kept) == 10

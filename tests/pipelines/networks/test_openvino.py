@@ -291,36 +291,6 @@ def test_the_network_stays_as_it_was() -> None:
     fill(network)  # may be changed, once compiled: what was compiled has its own
 
 
-def test_after_many_sizes_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenVINO keeps something for every size that it has seen: a server would grow for as long as it runs."""
-    network, compiled = compact(4), list[str]()
-    make = Compiled._compile
-    monkeypatch.setattr(Compiled, "_compile", lambda self: compiled.append("anew") or make(self))
-    monkeypatch.setattr(openvino, "MOST_SIZES", 3)
-    run = Compiled(network, network.forward, 3, "float32")
-    seen = []
-    for side in (8, 9, 10, 8, 9, 11, 8, 11, 12, 13):
-        given = planes(1, side, 8, 3)
-        np.testing.assert_allclose(run(given), by_torch(network, given), atol=1e-5)
-        run.release()
-        seen.append(len(compiled))
-    assert seen == [1, 1, 1, 1, 1, 2, 2, 2, 2, 3], "the first three sizes, then 11, 8 and 12, then 13"
-
-
-def test_what_runs_is_not_compiled_anew_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = compact(4)
-    monkeypatch.setattr(openvino, "MOST_SIZES", 1)
-    run = Compiled(network, network.forward, 3, "float32")
-    first = run._model
-    run(planes(1, 8, 8, 3))
-    run._running += 1  # as another thread would
-    run(planes(1, 9, 8, 3))
-    assert run._model is first
-    run._running -= 1
-    run(planes(1, 10, 8, 3))
-    assert run._model is not first
-
-
 def test_what_is_kept_for_sizes_counts_as_held() -> None:
     """By it other models make way. The parameters count twice: as they were read, and packed in two arrangements."""
     network = compact(4)

@@ -5,10 +5,12 @@
     const known = madeOf ? JSON.parse(madeOf) : {};
     if (file?.path && file.path === known.source) return; // it is its own result
     const times = Number(String(scale).replace(/^x/, "")) || 4;
-    const layers = { picture: { top: { url: file?.url }, whole: true } };
+    const url = first?.shown ?? file?.url; // what the server drew of a file that no browser shows may be smaller
+    const sides = first?.about?.match(/(\d+) × (\d+)/)?.slice(1).map((side) => Number(side) * times);
+    const layers = { picture: { top: { url }, whole: true } };
     const view = {
-        panes: file?.url ? [{ label: "Preview", caption: `Bicubic x${times}`, smooth: true, layers }] : [],
-        boxes: [], original: null, layout: "side", scale: times, state: "preview",
+        panes: url ? [{ label: "Preview", caption: `Bicubic x${times}`, smooth: true, layers }] : [],
+        boxes: [], original: null, layout: "side", size: sides, scale: times, state: "preview", source: file?.path,
         empty: "Choose an image, and your result will appear here.",
     };
     const off = { __type__: "update", value: null, interactive: false };

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,8 @@ def show_running(source: ImageSource | None, name: str, scale: int, so_far: Whol
         return NOTHING_YET
     whole = WholeFile(source, width, height)
     pane = Pane(name, "in progress", whole, smooth=True, over=so_far)
-    return View([pane], None, layout="side", size=(width * scale, height * scale), state="running")
+    size = (width * scale, height * scale)
+    return View([pane], None, layout="side", size=size, state="running", source=str(source))
 
 
 def show_preview(source: Path, scale: int) -> View:
@@ -124,7 +125,7 @@ def make_first_result(source_name: str) -> Made:
 
 def _describe(details: Details, file: Path, view: View, name: str, source: ImageSource | None) -> Made:
     shown = "" if isinstance(source, bytes) or source is None else str(source)
-    return Made(view, html.facts(details, ""), str(file), details.about(), name, shown)
+    return Made(replace(view, source=shown), html.facts(details, ""), str(file), details.about(), name, shown)
 
 
 def _make_view(picture: Picture, result: Picture, plain: str, name: str) -> Run[View]:

@@ -70,6 +70,7 @@ class View:
     open_at: int | None = None  # which of the boxes is in sight at first; without it all of the image
     size: tuple[int, int] | None = None  # width and height, if not those of the first image
     state: State = ""
+    source: str = ""  # the path of the image that it is of, by which the browser knows it again
     empty: str = ""  # what stands in the place of panes while there are none; without it nothing is in sight
 
 
@@ -109,6 +110,7 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
             "open_at": value.open_at,
             "size": value.size,
             "state": value.state,
+            "source": value.source,
             "empty": value.empty,
         }
 

@@ -45,7 +45,6 @@ def settle(page: Page) -> None:
 
 
 def give(page: Page, path: Path) -> None:
-    page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(path)
     expect(page.locator("#compare .name")).to_have_text(["Preview"])
     settle(page)

@@ -119,6 +119,12 @@ const show = async () => {
     find(".lost").hidden = true;
     blink(false);
     given = value;
+    // A run's image is the one that is shown already, if that is of the same file: loaded, and where no browser can show
+    // the file itself, as the server drew it.
+    const [before] = settled.panes;
+    if (value.state === "running" && before && settled.source === value.source) {
+        value.panes[0].layers.picture = { ...before.layers.picture };
+    }
     await findSize(value);
     if (given === value) showValue(); // no newer one came in the meantime
 };

@@ -1,28 +1,31 @@
-"""HEIC and HEIF, as phones write them (ISO/IEC 23008-12): boxes are read here, pixels by libheif.
+"""HEIC and HEIF, as phones write them (ISO/IEC 23008-12): boxes are read here, pixels by libheif in another process.
 
 libheif turns, mirrors and crops as the boxes say. By the standard they alone count: EXIF's orientation, which phones
 write as well, is for information, and applied too it would turn the picture twice.
 """
 
+import importlib.util
+import json
+import os
 import struct
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import BadPicture
-from pipelines.images import avif, xmp
+from pipelines.images import avif, heif_child, xmp
 from pipelines.images.boxes import Box, list_boxes
 from pipelines.images.inventory import Inventory, Part, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras
 from pipelines.images.samples import Samples
 from pipelines.phrasing import printable
 
-if TYPE_CHECKING:
-    from pi_heif import HeifFile
-
+LONGEST_DECODING = 120  # seconds; 50 megapixels take some
 _CODING = {
     "box hvcC",
     "box lhvC",
@@ -41,7 +44,6 @@ _BESIDE = {
     b"auxiliary:depth": "a depth map",
     b"matte": "a matte for effects",
 }
-_MOST_COPIED = 200_000_000  # bytes of profiles, which pi-heif copies for each picture
 
 
 class Heif(NamedTuple):
@@ -58,155 +60,129 @@ class Heif(NamedTuple):
     notes: tuple[str, ...]
 
 
+class _Surveyed(NamedTuple):
+    """What the boxes say; `claimed` is width and height of the largest picture among all, `turns` whether one lies."""
+
+    inventory: Inventory
+    claimed: tuple[int, int]
+    turns: bool
+
+
 def read_heif(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Heif:
     """Decodes the main picture of a file. `name` and `check_size` as in `decode.decode`. Raises BadPicture."""
-    inventory, file = _survey(data, name, check_size)
-    image = file[file.primary_index]
-    size = image.size
-    array = _trying(lambda: np.array(image), name)  # a copy: the memory is libheif's, and gone with `image`
-    if array.shape[:2] != size[::-1]:
-        raise BadPicture(f"{name} is damaged: its pixels are not as many as it says.")
-    bits = int(image.info["bit_depth"])
-    icc, extras = image.info.get("icc_profile"), inventory.extras
+    inventory, claimed, _ = _survey(data, name, check_size)
+    told, icc, packet, pixels = _decode(inventory.data, claimed, name)
+    width, height = told["size"]
+    check_size(width, height)
+    extras = replace(inventory.extras, xmp=xmp.turn_upright(packet) if packet else None)
     if icc:
         extras = replace(extras, colour=tuple(each for each in extras.colour if each[0] != "cICP"))
-    across = inventory.size is not None and (inventory.size[0] > inventory.size[1]) != (size[0] > size[1])
+    across = inventory.size is not None and (inventory.size[0] > inventory.size[1]) != (width > height)
+    first = describe_first_of(told["pictures"], "images")
     return Heif(
-        _split(array, 2**bits - 1, image.premultiplied_alpha),
-        icc,
+        _split(pixels, 2 ** told["bits"] - 1, told["mode"].partition(";")[0].endswith("a")),
+        icc or None,
         inventory.exif,
         extras,
         6 if across else 1,
-        (*_first_of(file), *describe_left_out(inventory.parts)),
+        (
+            *(first if told["number"] == 0 else (f"the main one of {told['pictures']} images",)),
+            *describe_left_out(inventory.parts),
+        ),
     )
 
 
 def read_heif_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
     """Width and height of what `read_heif` gives, from the header alone. Raises BadPicture."""
-    _, file = _survey(data, name, check_size)
-    width, height = file.size
-    return width, height
+    inventory, _, turns = _survey(data, name, check_size)
+    left, top, right, bottom = inventory.crop or (0, 0, *(inventory.size or (0, 0)))
+    size = right - left, bottom - top
+    return size[::-1] if turns else size
 
 
-def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> "tuple[Inventory, HeifFile]":
-    """Takes the inventory of a file, checks all sizes that it claims, and has libheif read its header.
-
-    libheif takes no more memory for a part of the picture than its box claims.
-    """
+def _survey(data: bytes, name: str, check_size: Callable[[int, int], None]) -> _Surveyed:
+    """Takes the inventory of a file and checks all sizes that it claims, those of parts and of other pictures too."""
+    if importlib.util.find_spec("pi_heif") is None:
+        raise BadPicture(f"{name} is a HEIC image, which cannot be read here: install the package pi-heif.")
     try:
         inventory = avif.take_inventory(data)
-        inside = _look_inside(inventory.data)
+        boxes, own = _list_properties(inventory.data)
     except (struct.error, ValueError, IndexError) as error:
         raise BadPicture(f"{name} is damaged or cut short.") from error
-    for size in (inventory.size, *inside.sizes):
-        if size is not None:
-            check_size(*size)
-    if inside.profiles * inside.pictures > max(_MOST_COPIED, 4 * len(data)):
-        raise BadPicture(f"{name} says more beside its pixels than can be read.")
+    if inventory.size is None:
+        raise _refuse(name)
+    sizes, parts = [inventory.size], list[Part]()
+    for box in boxes:
+        block = inventory.data[box.start : box.end]
+        if box.name == "ispe" and len(block) >= 12:
+            sizes.append((int.from_bytes(block[4:8]), int.from_bytes(block[8:12])))
+        elif box.name == "auxC":
+            parts += [Part("auxC", "left out", what) for urn, what in _BESIDE.items() if urn in block]
+    for size in dict.fromkeys(sizes):
+        check_size(*size)
     told = [part for part in inventory.parts if _place(part) not in _CODING]
     known = tuple(part._replace(what=printable(part.what)) for part in told)
-    file = _open(inside.data, name)
-    check_size(*_trying(lambda: file.size, name))  # which fails where there is no picture at all
-    extras = replace(inventory.extras, xmp=inside.xmp and xmp.turn_upright(inside.xmp))
-    return replace(inventory, parts=known + inside.parts, extras=extras), file
+    claimed = max(sizes, key=lambda size: size[0] * size[1])
+    turns = any(box.name == "irot" and inventory.data[box.start] & 1 for box in own if box.start < box.end)
+    return _Surveyed(replace(inventory, parts=(*known, *parts)), claimed, turns)
 
 
 def _place(part: Part) -> str:
     return part.place if part.place.startswith("item ") else f"box {part.place}"
 
 
-class _Inside(NamedTuple):
-    """What stands in a file's lists of items and of their properties, and the file as libheif is given it."""
-
-    data: bytes
-    sizes: tuple[tuple[int, int], ...]  # of all pictures and of what they are put together from
-    parts: tuple[Part, ...]
-    pictures: int  # at the most
-    profiles: int  # bytes of all together
-    xmp: bytes | None
-
-
-def _look_inside(data: bytes) -> _Inside:
-    """Walks the lists. What belongs to a picture but is none, such as texts, is hidden from libheif by its references.
-
-    Its Python package copies them for every picture, and ends the program at a type that is no text (pi-heif 1.4).
-    """
-    sizes, parts, pictures, profiles, hidden = [], [], 0, 0, bytearray(data)
-    places: dict[int, tuple[int, int]] = {}
-    packets: list[int] = []
-    for box in _list_inner(data):
-        block = data[box.start : box.end]
-        if box.name == "iloc":
-            places = avif.read_places(block)
-        elif box.name == "ispe" and len(block) >= 12:
-            sizes.append((int.from_bytes(block[4:8]), int.from_bytes(block[8:12])))
-        elif box.name == "auxC":
-            parts += [Part("auxC", "left out", what) for urn, what in _BESIDE.items() if urn in block]
-        elif box.name == "colr":
-            profiles += len(block)
-        elif box.name == "cdsc":
-            hidden[box.start - 4 : box.start] = b"skip"
-        elif box.name == "infe":
-            wide = 4 if block[:1] == b"\3" else 2
-            kind = block[6 + wide : 10 + wide]
-            pictures += kind not in (b"mime", b"Exif", b"skip")
-            if kind == b"mime" and b"application/rdf+xml" in block:
-                packets.append(int.from_bytes(block[4 : 4 + wide]))
-    start, length = next((places[item] for item in packets if item in places), (0, 0))
-    return _Inside(bytes(hidden), tuple(sizes), tuple(parts), pictures, profiles, data[start : start + length] or None)
+def _list_properties(data: bytes) -> tuple[list[Box], list[Box]]:
+    """Returns the properties of all pictures of a file, and those of the main one."""
+    top = {box.name: box for box in list_boxes(data, 0, len(data))}
+    meta = top.get("meta", Box("meta", 0, 0))
+    lists = {box.name: box for box in list_boxes(data, meta.start + 4, meta.end)}
+    within = lists.get("iprp", Box("iprp", 0, 0))
+    lists |= {box.name: box for box in list_boxes(data, within.start, within.end)}
+    properties, blocks = [], {}
+    for name in ("ipco", "ipma", "pitm"):
+        box = lists.get(name, Box(name, 0, 0))
+        blocks[name] = data[box.start : box.end]
+        if name == "ipco":
+            properties = list(list_boxes(data, box.start, box.end))
+    own = avif._associations(blocks["ipma"], int.from_bytes(blocks["pitm"][4:]))
+    return properties, [properties[number - 1] for number in own if 0 < number <= len(properties)]
 
 
-def _list_inner(data: bytes) -> Iterator[Box]:
-    """Yields where items lie, their references, and the entries of the lists of items and of their properties."""
-    for meta in list_boxes(data, 0, len(data)):
-        for box in list_boxes(data, meta.start + 4, meta.end) if meta.name == "meta" else ():
-            if box.name == "iloc":
-                yield box
-            elif box.name == "iref":
-                yield from list_boxes(data, box.start + 4, box.end)
-            elif box.name == "iinf":
-                yield from list_boxes(data, box.start + (6 if data[box.start : box.start + 1] == b"\0" else 8), box.end)
-            elif box.name == "iprp":
-                for inner in list_boxes(data, box.start, box.end):
-                    yield from list_boxes(data, inner.start, inner.end) if inner.name == "ipco" else ()
-
-
-def _open(data: bytes, name: str) -> "HeifFile":
-    """Has libheif read the header. It is imported here, because few pictures need it."""
+def _decode(data: bytes, claimed: tuple[int, int], name: str) -> tuple[dict[str, Any], bytes, bytes, npt.NDArray[Any]]:
+    """Has the child decode: returns what it tells, the colour profile, the XMP packet, and the pixels (H, W, …)."""
+    command = [sys.executable, "-s", heif_child.__file__, str(claimed[0] * claimed[1])]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
     try:
-        import pi_heif
-    except ImportError:
-        raise BadPicture(f"{name} is a HEIC image, which cannot be read here: install the package pi-heif.") from None
-    # Of what lies beside the picture nothing is used, and its names need not be text.
-    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-    # As many bits as the file has, from 0 on: what scales 10 bits to 16 leaves white short of it.
-    return _trying(lambda: pi_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=False), name)
+        done = subprocess.run(
+            command, input=data, capture_output=True, env=environment, timeout=LONGEST_DECODING, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _refuse(name) from error
+    line, _, rest = done.stdout.partition(b"\n")
+    told = json.loads(line)
+    icc, packet, pixels = told["lengths"]
+    (width, height), bits = told["size"], told["bits"]
+    samples = np.frombuffer(rest, np.uint8 if bits <= 8 else "<u2", offset=icc + packet)
+    channels = len(told["mode"].partition(";")[0]) if told["mode"][0] != "I" else 1
+    across = told["stride"] // samples.itemsize
+    if len(rest) != icc + packet + pixels or samples.size < across * height or across < width * channels:
+        raise BadPicture(f"{name} is damaged: its pixels are not as many as it says.")
+    rows = samples[: across * height].reshape(height, across)[:, : width * channels]
+    return told, rest[:icc], rest[icc : icc + packet], rows.reshape(height, width, channels)
 
 
-def _trying(step: Callable[[], Any], name: str) -> Any:
-    try:
-        return step()
-    except MemoryError:
-        raise
-    except Exception as error:  # given hostile bytes, libheif's reader raises what it likes
-        raise BadPicture(f"{name} is damaged, cut short, or a kind of HEIF that cannot be read here.") from error
+def _refuse(name: str) -> BadPicture:
+    return BadPicture(f"{name} is damaged, cut short, or a kind of HEIF that cannot be read here.")
 
 
 def _split(array: npt.NDArray[Any], white: int, premultiplied: bool) -> Samples:
-    """Colour and alpha of (H, W) or (H, W, 1 to 4) samples."""
-    if array.ndim == 2 or array.shape[2] == 1:
-        return Samples(array.reshape(array.shape[:2]), None, white)
-    if array.shape[2] == 3:
-        return Samples(array, None, white)
+    """Colour and alpha of (H, W, 1 to 4) samples."""
+    channels = array.shape[2]
+    if channels in (1, 3):
+        return Samples(array[..., 0] if channels == 1 else array, None, white)
     colour, alpha = array[..., :-1], array[..., -1]
     if premultiplied:
         whole = colour.astype(np.uint32) * white // np.maximum(alpha, 1)[..., None]
         colour = np.minimum(whole, white).astype(array.dtype)
-    return Samples(colour[..., 0] if colour.shape[2] == 1 else colour, alpha, white)
-
-
-def _first_of(file: "HeifFile") -> tuple[str, ...]:
-    """The note for a file of several pictures, such as a burst."""
-    if file.primary_index == 0:
-        return describe_first_of(len(file), "images")
-    return (f"the main one of {len(file)} images",)
+    return Samples(colour[..., 0] if channels == 2 else colour, alpha, white)

@@ -33,12 +33,14 @@ def test_who_takes_part_where_nobody_is_named() -> None:
 
 
 def test_who_is_ready_has_its_files_here(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes along, and what the user's own folder holds; with that folder gone, what comes along alone."""
+    """What is included, and what the user's own folder holds; nothing that would have to look into a lost folder."""
     included = ["nearest", "bilinear", "bicubic", "lanczos", "swift", "srcnn"]
     assert set(included) < set(list_ready(4))
     assert "espcn" in list_ready(4) and not {"edsr", "real-esrgan", "sd-x4"} & set(list_ready(4))
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(own_weights / "gone"))
+    monkeypatch.delenv("UPSCALE_WEIGHTS_DIR")
     assert list_ready(4) == included
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(own_weights / "gone"))
+    assert list_ready(4) == included[:4], "what is asked for by name tells of the folder"
 
 
 def test_nobody_takes_part_twice() -> None:

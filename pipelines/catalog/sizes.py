@@ -121,7 +121,9 @@ def _shorten(given: object) -> str:
     """The beginning of what was given as text or as a number of any library; of anything else what its type is."""
     if isinstance(given, str):
         return printable(given[:40])
-    number = isinstance(given, Real) and not isinstance(given, bool) and -LONGEST_SIDE < cast(float, given) < LONGEST_SIDE
+    number = (
+        isinstance(given, Real) and not isinstance(given, bool) and -LONGEST_SIDE < cast(float, given) < LONGEST_SIDE
+    )
     return str(given) if number else type(given).__name__
 
 

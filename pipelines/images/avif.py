@@ -117,7 +117,7 @@ def _walk(data: bytes, found: _Found, start: int, end: int, inside: str) -> None
         elif inside == "meta" and box.name == "pitm":
             found.primary = int.from_bytes(data[box.start + 4 : box.end])
         elif inside == "meta" and box.name == "iloc":
-            found.places = _places(data[box.start : box.end])
+            found.places = read_places(data[box.start : box.end])
         elif inside == "meta" and box.name == "idat":
             found.idat = box.start
 

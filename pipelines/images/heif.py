@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipelines.errors import BadPicture
 from pipelines.images import avif, heif_child, xmp
-from pipelines.images.boxes import Box, list_boxes
+from pipelines.images.boxes import Box, list_boxes, read_associations, strip_essential
 from pipelines.images.inventory import Inventory, Part, describe_first_of, describe_left_out
 from pipelines.images.picture import Extras
 from pipelines.images.samples import Samples
@@ -144,7 +144,8 @@ def _list_properties(data: bytes) -> tuple[list[Box], list[Box]]:
         blocks[name] = data[box.start : box.end]
         if name == "ipco":
             properties = list(list_boxes(data, box.start, box.end))
-    own = avif._associations(blocks["ipma"], int.from_bytes(blocks["pitm"][4:]))
+    told = read_associations(blocks["ipma"]).get(int.from_bytes(blocks["pitm"][4:]), [])
+    own = strip_essential(blocks["ipma"], told) if told else []
     return properties, [properties[number - 1] for number in own if 0 < number <= len(properties)]
 
 

@@ -33,7 +33,7 @@ def limits() -> Limits:
 
 def most_pictures() -> int:
     """Returns how many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
-    return _whole("UPSCALE_MAX_PICTURES", 12, 1_000)
+    return _whole("UPSCALE_MAX_PICTURES", 100, 1_000)
 
 
 def most_compared_pixels() -> int:

@@ -135,10 +135,12 @@ def test_the_recipes_of_metrics_and_protocols(tmp_path: Path) -> None:
     assert {*[*row][place + 1 : place + 3]} == {"mae", "contrast"}, "after the scores that were there"
     assert 0 < row["mae"] < 20 < row["contrast"] and summary["mae"]["mean"] == row["mae"]
     page = (tmp_path / "report.html").read_text()
-    assert "Mean absolute error" in page and "Flipped at x2: the original upside down" in page
+    assert "Mean absolute error" in page and "Flipped at x2: the original is turned upside down" in page
     (row,) = benchmarked(tmp_path, "--protocol", "no-original")["rows"]
     assert row["mae"] is None and row["contrast"] > 20
     assert "no original is known: nothing but consistency and contrast can be measured" in row["notes"]
+    found = benchmarked(tmp_path, "--protocol", "no-original", "--models", "bicubic,nearest")["verdicts"]
+    assert found["natural"]["text"].startswith("Most natural (Contrast): ") and found["ranked_by"] == "contrast"
 
 
 # --- a tab --------------------------------------------------------------------------------------------------------

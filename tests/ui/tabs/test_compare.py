@@ -195,8 +195,8 @@ def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadSetting, match="At most 12 pictures can be compared at once here, not 30"):
-        comparing.check_sources(pictures[:1] * 30)
+    with pytest.raises(BadSetting, match="At most 100 pictures can be compared at once here, not 101"):
+        comparing.check_sources(pictures[:1] * 101)
     with pytest.raises(BadPicture, match="Choose an image first"):
         comparing.check_sources([])
 

@@ -89,6 +89,22 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def parse_whole(text: str) -> int:
+    """Reads a whole number, of whatever range."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number.") from None
+
+
+def parse_number(text: str) -> float:
+    """Reads a number, of whatever range."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number.") from None
+
+
 def parse_factor(text: str) -> Size:
     """Reads how many times larger an image becomes: a number in FACTOR_RANGE, with or without an x."""
     try:

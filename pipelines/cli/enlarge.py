@@ -110,38 +110,43 @@ def _shared_options() -> argparse.ArgumentParser:
     )
     add(
         "--tile",
-        type=int,
+        type=arguments.parse_whole,
         metavar="N",
         help="side of a tile, in pixels of the input; smaller tiles need less memory; range and default depend on the "
         "model",
     )
     add(
         "--seed",
-        type=int,
+        type=arguments.parse_whole,
         metavar="N",
         help=f"the same seed gives the same result; {_format_range(catalog.SEED_RANGE)}, default {Options().seed}",
     )
-    add("--denoise", type=float, metavar="X", help="how much noise is removed: 0 keeps it, 1 removes it; default 1")
+    add(
+        "--denoise",
+        type=arguments.parse_number,
+        metavar="X",
+        help="how much noise is removed: 0 keeps it, 1 removes it; default 1",
+    )
     most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
     add("--prompt", metavar="TEXT", help=f"what the image shows, in words; {most}")
     add("--negative", metavar="TEXT", dest="negative_prompt", help=f"what to avoid, in words; {most}")
     add(
         "--steps",
-        type=int,
+        type=arguments.parse_whole,
         metavar="N",
         help="steps of denoising; more are slower and rarely look better; "
         f"{_format_range(catalog.STEPS_RANGE)}, default {_format_defaults('steps')}",
     )
     add(
         "--guidance",
-        type=float,
+        type=arguments.parse_number,
         metavar="X",
         help="how strongly the prompt is followed: 1 ignores it and is twice as fast; "
         f"{_format_range(catalog.GUIDANCE_RANGE)}, default {_format_defaults('guidance')}",
     )
     add(
         "--noise-level",
-        type=int,
+        type=arguments.parse_whole,
         metavar="N",
         help="how far the model may depart from the image; "
         f"{_format_range(catalog.NOISE_LEVEL_RANGE)}, default {_format_defaults('noise_level')}",

@@ -151,7 +151,7 @@ def _list_properties(data: bytes) -> tuple[list[Box], list[Box]]:
 
 def _decode(data: bytes, claimed: tuple[int, int], name: str) -> tuple[dict[str, Any], bytes, bytes, npt.NDArray[Any]]:
     """Has the child decode: returns what it tells, the colour profile, the XMP packet, and the pixels (H, W, …)."""
-    command = [sys.executable, "-s", heif_child.__file__, str(claimed[0] * claimed[1])]
+    command = [sys.executable, "-sP", heif_child.__file__, str(claimed[0] * claimed[1])]
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
     try:

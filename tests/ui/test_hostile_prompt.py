@@ -131,8 +131,8 @@ def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, tiny_d
         (["--prompt", "x" * 10_000], 1, "The prompt has at most 2000 characters, not 10000."),
         (["--prompt", "\udce9"], 1, "The prompt has half a character in it"),
         (["--tile", "7"], 1, "A tile for Stable Diffusion x4 has 32 to 512 pixels a side, not 7."),
-        (["--steps", "2.5"], 2, "argument --steps: invalid int value: '2.5'"),
-        (["--seed", "abc"], 2, "argument --seed: invalid int value: 'abc'"),
+        (["--steps", "2.5"], 2, "Argument --steps: '2.5' is not a whole number. See"),
+        (["--seed", "abc"], 2, "Argument --seed: 'abc' is not a whole number. See"),
     ],
     ids=lambda value: str(value).encode("unicode_escape").decode()[:20],
 )

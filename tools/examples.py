@@ -6,6 +6,7 @@ first one is also enlarged, as the page shows it before anyone clicks.
 
 import json
 import math
+import shutil
 
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
@@ -15,9 +16,15 @@ from pipelines.catalog.rows import Stage
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.runs import finish
-from ui.examples import EXAMPLES, EXAMPLES_FOLDER, FIRST_RESULT
+from ui.examples import EXAMPLES, EXAMPLES_FOLDER, FIRST_RESULT, READY_COMPARISON
+from ui.jobs import comparing, kept_files
+from ui.jobs.line_up import model_choices
+from ui.tabs import compare
+from ui.tabs.compare import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
+from ui.widgets.ready_comparison import write_ready_comparison
 
+READY_MODELS = ("bicubic", "lanczos", "swift", "srcnn", "real-esrgan-general")  # included, but for the last one
 SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
 
 PAGE_TEXT = """The resolution of a picture is the
@@ -89,6 +96,7 @@ def main() -> None:
     for name, picture in pictures.items():
         picture.save(EXAMPLES_FOLDER / f"{name}.png", optimize=True)
     make_result()
+    make_comparison()
 
 
 def make_result() -> None:
@@ -99,6 +107,19 @@ def make_result() -> None:
     done = finish(enlarge_by(picture, stages))
     images.write(done.picture, FIRST_RESULT)
     FIRST_RESULT.with_suffix(".json").write_text(json.dumps(done.details.as_dict(), indent=1) + "\n")
+
+
+def make_comparison() -> None:
+    """Compares on the first example what takes part unasked; UPSCALE_WEIGHTS_DIR must have Real-ESRGAN general."""
+    _, models = model_choices(FIRST_PROTOCOL, compare.FIRST_SCALE)
+    models = [model for model in models if model in READY_MODELS]
+    assert models == list(READY_MODELS), f"only {models} are here"
+    made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, compare.FIRST_SCALE, FIRST_KERNEL, models, [])
+    report = finish(comparing.measure(made))
+    view = finish(kept_files.make_view(made, report, made.pictures[0], ranked=True))
+    shutil.rmtree(READY_COMPARISON, ignore_errors=True)
+    READY_COMPARISON.mkdir()
+    write_ready_comparison(report, view)
 
 
 if __name__ == "__main__":

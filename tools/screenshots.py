@@ -66,8 +66,8 @@ def shoot_comparison(browser: Browser, url: str, scheme: Scheme, width: int) -> 
     page.get_by_role("button", name="Example: Building").last.click()
     expect(page.locator("#pictures")).to_contain_text("building")
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.get_by_role("button", name="Download ZIP", exact=True)).to_be_visible(timeout=120_000)
-    page.locator(".verdict").evaluate("each => each.scrollIntoView()")
+    expect(page.get_by_role("button", name="ZIP", exact=True)).to_be_visible(timeout=120_000)
+    page.locator("#compare-verdict").evaluate("each => each.scrollIntoView()")
     page.wait_for_timeout(2000)  # the tiles are drawn as they come
     picture = page.screenshot()
     context.close()

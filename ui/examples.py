@@ -30,6 +30,9 @@ EXAMPLES = (
 # What the page shows before anyone clicks: the first example as the first model enlarges it, and its details as JSON.
 FIRST_RESULT = EXAMPLES_FOLDER / "face_swift_x4.png"
 
+# The comparison that the page shows before anyone clicks: of the first example, with what takes part unasked.
+READY_COMPARISON = EXAMPLES_FOLDER / "compared"
+
 
 def find_example(name: str) -> Example | None:
     """The example of that name, if there is one."""

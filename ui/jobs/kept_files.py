@@ -1,7 +1,7 @@
 """The files of a comparison that the page keeps: results to look at, tiles of them, and what can be downloaded."""
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,16 @@ import numpy as np
 from pipelines.files import write_whole
 from pipelines.images import door as images
 from pipelines.images.door import CONSISTENCY_LEVELS, ERROR_LEVELS, Pixels8, Pyramid, to_uint8
-from pipelines.measuring.run import Plan, Row, Subject
-from pipelines.phrasing import contender_name, format_duration
+from pipelines.measuring.run import Plan, Row, Subject, conclude, title_of
+from pipelines.phrasing import format_duration
 from pipelines.report import report as reports
 from pipelines.report.report import Outputs, Report
 from pipelines.runs import Run, Step, prefix_notes
 from ui.widgets.viewer import Pane, View, tiles_folder
 
 REPORT_FILE = "report.json"
+DOWNLOAD_KINDS = ("HTML", "JSON", "CSV", "Markdown", "LaTeX", "ZIP")
+SUFFIXES = {"Markdown": "md", "LaTeX": "tex"}  # where it is not the kind itself
 
 
 class Files(set[str]):
@@ -28,6 +30,15 @@ class Files(set[str]):
 
 
 KEPT_FILES = Files()  # every file of every comparison; the page deletes them in their time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """What there is of one picture: the original if it is known, and what reads each model's result, of one size."""
+
+    original: Pixels8 | None
+    models: Mapping[str, Callable[[], Pixels8]]
+    icc: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,13 @@ class Comparison:
         return Outputs(self.folder, self.pictures, self.plan.scale, announce=announce)
 
 
+def read_results(comparison: Comparison, found: Report, picture: Subject) -> Results:
+    """The results of one of the pictures, as far as they were kept."""
+    outputs = comparison.outputs
+    models = {row.model: load for row, load in outputs.results(picture, found.rows).items()}
+    return Results(outputs.original(picture), models, outputs.profile(picture))
+
+
 def announce(path: Path) -> None:
     """Notes a file before it is written: that may be ended at any time, and the page deletes it nevertheless."""
     KEPT_FILES.add(str(path))
@@ -55,10 +73,16 @@ def report_so_far(comparison: Comparison) -> Report | None:
     return reports.from_json(path.read_bytes(), path.name) if path.is_file() else None
 
 
-def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[View]:
-    """The viewer's value for one of the pictures: original, small picture, and every result with its errors."""
+def make_view(comparison: Comparison, found: Report, picture: Subject, ranked: bool = False) -> Run[View]:
+    """The viewer's value for one of the pictures: original, small picture, and every result with its errors.
+
+    Results are in the order of the rows, or of the verdict: the winner is beside the original then.
+    """
     outputs = comparison.outputs
     rows = outputs.results(picture, found.rows)
+    if ranked and (ranking := conclude(found.rows).verdicts.ranking) is not None:
+        ranks = ranking.ranks
+        rows = dict(sorted(rows.items(), key=lambda each: ranks.get(each[0].model, len(ranks) + 1)))
     original, small = outputs.original(picture), outputs.small(picture)
     if small is None or not rows:
         return View([])
@@ -67,29 +91,33 @@ def make_view(comparison: Comparison, found: Report, picture: Subject) -> Run[Vi
     if original is not None:
         panes.append(Pane("Original", describe_size(original), (yield from write_tiles(original, icc))))
     for row, load in rows.items():
-        name = contender_name(row.model)
+        name = title_of(row.model)
         layers = yield from prefix_notes(_make_layers(load(), original, small, comparison.plan.scale, icc), f"{name}, ")
         panes.append(Pane(name, _describe_row(row), *layers))
-    panes.append(Pane("Small picture", describe_size(small), (yield from write_tiles(small, icc))))
+    panes.append(Pane("Small image", describe_size(small), (yield from write_tiles(small, icc))))
     boxes = reports.choose_places(original, list(rows.values()), comparison.plan.scale)
-    return View(panes, None if original is None else 0, [(box.x, box.y, box.side, box.side) for box in boxes])
+    places = [(box.x, box.y, box.side, box.side) for box in boxes]
+    return View(panes, None if original is None else 0, places, open_at=0)
 
 
 def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path]]:
-    """The files to download, by what they are: "JSON", "CSV", "HTML" and "ZIP" (every result as a PNG, and those)."""
+    """The files to download, by DOWNLOAD_KINDS; the ZIP has every result as a PNG, and all the others."""
     folder, outputs = comparison.folder, comparison.outputs
-    files = {kind: folder / f"report.{kind.lower()}" for kind in ("JSON", "CSV", "HTML")}
+    *kinds, archive = DOWNLOAD_KINDS
+    files = {kind: folder / f"report.{SUFFIXES.get(kind, kind.lower())}" for kind in kinds}
     archive_file = folder / "comparison.zip"
     for path in (*files.values(), archive_file):
         announce(path)
     yield Step(0, 3, "writing the report")
     write_whole(files["JSON"], reports.to_json(found))
     write_whole(files["CSV"], reports.to_csv(found))
+    write_whole(files["Markdown"], reports.to_markdown(found))
+    write_whole(files["LaTeX"], reports.to_latex(found))
     yield Step(1, 3, "writing the report")
     write_whole(files["HTML"], reports.to_html(found, list(reports.read_kept_sections(found, outputs))))
     yield Step(2, 3, "writing the report")
     _write_archive([*files.values(), *outputs.files()], archive_file)
-    return files | {"ZIP": archive_file}
+    return files | {archive: archive_file}
 
 
 def write_tiles(pixels: Pixels8, icc: bytes | None = None) -> Run[Pyramid]:

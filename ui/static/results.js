@@ -1,8 +1,10 @@
-// Tables sorted by their heads, and explanations of these. Both outlast the HTML being replaced as rows come in.
+// Tables sorted by their heads, columns and intervals that can be shown, and explanations of the heads. What was chosen
+// outlasts the HTML being replaced as rows come in.
 const OPPOSITE = { ascending: "descending", descending: "ascending" };
 const EDGE = 8; // px between an explanation and the window's edge
 
 const orders = new Map(); // a table's name to the column that it is sorted by, and the direction
+const shown = new Set(); // what of a table is shown that is not at first: "extra" columns, "interval"s
 let explained = null; // the head whose explanation is in sight
 
 // --- sorting ---
@@ -46,6 +48,16 @@ const turn = (head) => {
     arrange(head.closest("table"));
 };
 
+// --- what is shown ---
+
+const applyShown = () => {
+    element.querySelectorAll("[data-toggle]").forEach((button) => {
+        const { toggle } = button.dataset;
+        button.setAttribute("aria-pressed", shown.has(toggle));
+        button.closest("section").classList.toggle(`shows-${toggle}`, shown.has(toggle));
+    });
+};
+
 // --- explaining ---
 
 const tipOf = (head) => head?.querySelector("[role=tooltip]");
@@ -64,7 +76,7 @@ const hide = () => {
     explained = null;
 };
 
-const show = (head) => {
+const explain = (head) => {
     if (head === explained) return;
     hide();
     if (!tipOf(head)) return;
@@ -76,13 +88,13 @@ const show = (head) => {
 const headOf = (node) => node?.closest?.("thead th") ?? null;
 const byKeys = (head) => head?.querySelector("button").matches(":focus-visible");
 
-element.addEventListener("pointerover", (event) => headOf(event.target) && show(headOf(event.target)));
+element.addEventListener("pointerover", (event) => headOf(event.target) && explain(headOf(event.target)));
 element.addEventListener("pointerout", (event) => {
     // A finger leaves as it lifts: what it showed stays until it taps elsewhere.
     if (event.pointerType === "touch" || headOf(event.relatedTarget) === explained || byKeys(explained)) return;
     hide();
 });
-element.addEventListener("focusin", (event) => byKeys(headOf(event.target)) && show(headOf(event.target)));
+element.addEventListener("focusin", (event) => byKeys(headOf(event.target)) && explain(headOf(event.target)));
 element.addEventListener("focusout", hide);
 document.addEventListener("pointerdown", (event) => headOf(event.target) !== explained && hide());
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
@@ -92,6 +104,10 @@ addEventListener("resize", place);
 element.addEventListener("click", (event) => {
     const button = event.target.closest("thead button");
     if (button) turn(button.parentElement);
+    const toggle = event.target.closest("[data-toggle]")?.dataset.toggle;
+    if (!toggle) return;
+    if (!shown.delete(toggle)) shown.add(toggle);
+    applyShown();
 });
 
 // --- a new value ---
@@ -102,6 +118,7 @@ const renew = () => {
         tip.previousElementSibling.setAttribute("aria-describedby", tip.id);
     });
     element.querySelectorAll("table[data-name]").forEach(arrange);
+    applyShown();
     place();
 };
 

@@ -1,6 +1,6 @@
 """The Compare tab: many models on one or several pictures, scored, ranked, and seen side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,43 +8,45 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Model, Stage
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.measuring.run import (
-    CHAINED_8X,
     KERNEL_NAMES,
-    OFFERED_KERNELS,
     PROTOCOLS,
     ROUND_TRIP,
-    Contender,
     check_size,
     find_protocol,
-    name_kernel,
 )
-from pipelines.phrasing import format_bytes
-from ui.examples import EXAMPLES, STATIC, find_example
+from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
+from ui.jobs.line_up import kernel_choices, list_chains, model_choices
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors
+from ui.tabs.blind import BlindEvents
 from ui.widgets import html, plans
 from ui.widgets.comparison_results import ComparisonResults, place_results
 from ui.widgets.growing_table import GrowingTable
-from ui.widgets.inputs import CheckboxGroup, Dropdown, PicturesButton, PicturesInput, Radio
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
+from ui.widgets.picture import PicturesField, place_pictures_field
 
 FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL = ROUND_TRIP.key, "x4", KERNEL_NAMES[0]
-RESULTS_GONE = "The results are no longer kept here; compare again."
+ABOUT = "We shrink your image, let each model upscale it back, and measure which one came closest to the original."
+ABOUT_PROTOCOLS = (
+    "Test mode scores every model against your image. Chained 8x does that for two models in a row. Without an "
+    "original your image is upscaled as it is, and you judge by eye."
+)
+ABOUT_KERNELS = "How the small image is made. The usual one gives scores that compare with published ones."
+RESULTS_GONE = "The results are no longer kept here. Compare again."
 
 
 @dataclass(frozen=True, slots=True)
 class CompareTab:
     """The tab's components, and what its events change of them."""
 
-    pictures: PicturesInput
-    more_pictures: PicturesButton
-    examples: gr.HTML
+    pictures: PicturesField
+    form: gr.Accordion
     protocol: gr.Radio
     scale: Radio
     kernel: Dropdown
@@ -81,7 +83,7 @@ class CompareTab:
 
         report = yield from self.button.steps(comparing.collect_rows(comparing.measure(comparison), table.rows), more)
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)), more)
-        yield self.button.ends("Done.") | shown
+        yield self.button.ends("Done.") | shown | {self.form: _folded(comparison)}
 
     def show_cancelled(self, comparison: Comparison | None, request: gr.Request) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled: all that a whole run shows, of those rows."""
@@ -90,18 +92,19 @@ class CompareTab:
             yield self.button.ends("Cancelled.") | self.results.clear()
             return
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)))
-        done = (
-            f"Cancelled: {len(report.rows)} of {len(comparison.pictures) * len(comparison.plan.contenders)} are below."
-        )
-        yield self.button.ends(done) | shown
+        total = len(comparison.pictures) * len(comparison.plan.contenders)
+        done = f"Cancelled: {len(report.rows)} of {total} are below."
+        yield self.button.ends(done) | shown | {self.form: _folded(comparison)}
 
-    def show_picture(self, comparison: Comparison | None, number: int) -> Iterator[Update]:
+    def show_picture(self, comparison: Comparison | None, event: gr.EventData) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
-        if comparison is None or report is None:
+        number = getattr(event, "number", None)
+        if comparison is None or report is None or number not in range(len(comparison.pictures)):
             raise gr.Error(RESULTS_GONE, print_exception=False)
         with escape_errors(), explain_errors():
-            view = yield from self.button.steps(kept_files.make_view(comparison, report, comparison.pictures[number]))
+            making = kept_files.make_view(comparison, report, comparison.pictures[number], ranked=True)
+            view = yield from self.button.steps(making)
             if not view.panes:
                 raise gr.Error(RESULTS_GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
@@ -139,16 +142,9 @@ class CompareTab:
 def build(page: gr.Blocks) -> CompareTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
-    tab.examples.click(_pick_example, None, tab.pictures, **QUIET_EVENT, queue=False)
-    tab.more_pictures.upload(_add_pictures, [tab.pictures, tab.more_pictures], tab.pictures, **QUIET_EVENT, queue=False)
-    # What is downloaded by now. The ticks stay: to set them again would undo a click that was made in the meantime.
-    page.load(
-        lambda: gr.CheckboxGroup(model_choices(FIRST_PROTOCOL, FIRST_SCALE)[0]),
-        None,
-        tab.models,
-        **QUIET_EVENT,
-        queue=False,
-    )
+    first = tab.models.value
+    # What is downloaded by now.
+    page.load(lambda ticked: _offer_anew(ticked, first), tab.models, tab.models, **QUIET_EVENT, queue=False)
     gr.on(
         [tab.protocol.input, tab.scale.input],
         tab.offer_choices,
@@ -159,19 +155,21 @@ def build(page: gr.Blocks) -> CompareTab:
     )
     fields = (tab.pictures, tab.protocol, tab.scale, tab.kernel, tab.models, tab.chains)
     gr.on([each.change for each in fields], describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
-    tab.button.connect(
+    done = tab.button.connect(
         tab.run,
         tab.chosen,
-        [tab.comparison, *tab.results.components],
+        [tab.comparison, tab.form, *tab.results.components],
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
         give_again=tab.give_again,
         given=[tab.offers],
     )
+    done.success(None, None, None, js=(STATIC / "verdict.js").read_text())
     page.load(None, None, None, js=tab.button.find_again())
-    tab.results.which.input(
+    BlindEvents(tab.button, tab.results).connect(tab.comparison)
+    tab.results.which.click(
         tab.show_picture,
-        [tab.comparison, tab.results.which],
+        tab.comparison,
         [tab.button.progress, tab.results.viewer],
         **QUIET_EVENT,
         **ONE_AT_A_TIME,
@@ -181,23 +179,21 @@ def build(page: gr.Blocks) -> CompareTab:
 
 def _place() -> CompareTab:
     """Puts the tab's components into the page being built."""
-    with gr.Row(equal_height=False):
+    gr.HTML(html.aside(ABOUT))
+    with gr.Accordion("What to compare", elem_id="compare-form") as form, gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
-            pictures = PicturesInput(
-                value=[str(EXAMPLES[0].path)],
-                label="Pictures",
-                file_count="multiple",
-                height=150,
-                elem_id="pictures",
-            )
-            more_pictures = PicturesButton("Add pictures", file_count="multiple", size="sm")
-            examples = gr.HTML(html.example_buttons(EXAMPLES), js_on_load=(STATIC / "examples.js").read_text())
-            protocol = gr.Radio([(each.name, each.key) for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol")
-            with gr.Row():
-                scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale")
-                kernels = [(name_kernel(each), each) for each in OFFERED_KERNELS]
-                kernel = Dropdown(kernels, value=FIRST_KERNEL, label="Shrunk by", filterable=False)
+            pictures = place_pictures_field("pictures")
         with gr.Column(scale=3, min_width=320):
+            with gr.Row():
+                scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale", min_width=200)
+                kernel = Dropdown(
+                    kernel_choices(),
+                    value=FIRST_KERNEL,
+                    label="Shrunk by",
+                    info=ABOUT_KERNELS,
+                    filterable=False,
+                    min_width=200,
+                )
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
             models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
             chains = Dropdown(
@@ -207,15 +203,20 @@ def _place() -> CompareTab:
                 multiselect=True,
                 visible=False,
             )
-            plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
-            button = place_run_button("Compare", elem_classes="actions")
-            button.place_progress()
+            protocol = gr.Radio(
+                [(each.name, each.key) for each in PROTOCOLS],
+                value=FIRST_PROTOCOL,
+                label="How to compare (protocol)",
+                info=ABOUT_PROTOCOLS,
+            )
+    plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
+    button = place_run_button("Compare", elem_classes="actions")
+    button.place_progress()
     results = place_results()
     comparison, offers = gr.State(None), gr.State([key for _, key in choices])
     return CompareTab(
         pictures,
-        more_pictures,
-        examples,
+        form,
         protocol,
         scale,
         kernel,
@@ -250,32 +251,18 @@ def describe_plan(
     return plans.comparison_plan(len(sources), len(found), times, sum(needed.size for needed in lacking))
 
 
-def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
-    by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
-    rows = list_offered(by)
-    alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
-    lacking = {key: sum(needed.size for needed in comparing.lacking_weights(each)) for key, each in alone.items()}
-    choices = [
-        (f"{row.name} · downloads {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
-        for row in rows
-    ]
-    return choices, [key for key, each in alone.items() if comparing.needs_nothing(each)]
+def _offer_anew(ticked: list[str], first: list[str]) -> gr.CheckboxGroup:
+    """The choices as files are here now. Ticks stay where a visitor made some: else a click would be undone."""
+    choices, ready = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
+    return gr.CheckboxGroup(choices, value=ready) if ticked == first != ready else gr.CheckboxGroup(choices)
 
 
-def list_chains(models: Sequence[Model]) -> list[str]:
-    """Returns every chain of an x4 and an x2 model among these."""
-    first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_8X.chain_scales)
-    return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]
-
-
-def _pick_example(event: gr.EventData) -> list[str]:
-    """The example that was clicked, alone; static/examples.js sends its name."""
-    return [str((find_example(event.example) or EXAMPLES[0]).path)]
-
-
-def _add_pictures(before: list[Path], new: list[Path]) -> list[str]:
-    return [*map(str, before), *map(str, new)]
+def _folded(comparison: Comparison) -> gr.Accordion:
+    """The form out of the way of the results, with what was compared."""
+    plan = comparison.plan
+    pictures, methods = len(comparison.pictures), len(plan.contenders)
+    what = f"{plans.count(pictures, 'image')}, {plans.count(methods, 'model')}, x{plan.scale}"
+    return gr.Accordion(f"What to compare: {what}", open=False)
 
 
 def _shown_chains(protocol: str, chains: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""All that there is to see of a comparison: the table, the viewer, details, files, and how to measure it elsewhere."""
+"""All that there is to see of a comparison: verdict, downloads, viewer, table, details, and how to repeat it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 from gradio.blocks import Block
@@ -10,24 +11,29 @@ from pipelines.measuring.run import Plan
 from pipelines.report.report import Report
 from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
-from ui.jobs.kept_files import Comparison
+from ui.jobs.kept_files import DOWNLOAD_KINDS, Comparison
 from ui.jobs.run_button import Update
-from ui.widgets import results
+from ui.widgets import html, results
+from ui.widgets.blind_test import BlindTestParts, BlindTestWindow
+from ui.widgets.ready_comparison import read_ready_comparison
+from ui.widgets.thumbnails import place_thumbnails, render_thumbnails
 from ui.widgets.viewer import View, Viewer
 
-DOWNLOAD_KINDS = ("JSON", "CSV", "HTML", "ZIP")
+ABOUT_READY = "An example, measured beforehand: the face above, shrunk by 4 and upscaled back."
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResults:
     """The components, from the top of the page down."""
 
-    table: gr.HTML
-    which: gr.Dropdown  # of the pictures, to look at
-    viewer: Viewer
-    details: gr.HTML
-    files: gr.Row
+    verdict: gr.HTML
+    blind: BlindTestParts
+    files: gr.Column  # the downloads
     downloads: Mapping[str, gr.DownloadButton]  # by DOWNLOAD_KINDS
+    which: gr.HTML  # of the pictures to look at
+    viewer: Viewer
+    table: gr.HTML
+    details: gr.HTML
     elsewhere: gr.Accordion
     command: gr.Textbox
     script: gr.Textbox
@@ -35,41 +41,48 @@ class ComparisonResults:
     @property
     def components(self) -> list[Block]:
         """Returns all that `show` and `clear` change."""
-        above = [self.table, self.which, self.viewer, self.details, self.files]
-        return [*above, *self.downloads.values(), self.elsewhere, self.command, self.script]
+        above = [self.verdict, *self.blind.components, self.files, *self.downloads.values(), self.which, self.viewer]
+        return [*above, self.table, self.details, self.elsewhere, self.command, self.script]
 
     def show(self, comparison: Comparison, report: Report, url: str) -> Run[Update]:
         """Returns what the page at that URL shows of a report."""
         seen = {row.picture for row in report.rows if row.error is None}
-        pictures = [
-            (picture.name, number) for number, picture in enumerate(comparison.pictures) if picture.picture in seen
-        ]
+        pictures = [number for number, picture in enumerate(comparison.pictures) if picture.picture in seen]
         view = View([])
         if pictures:
-            making = kept_files.make_view(comparison, report, comparison.pictures[pictures[0][1]])
-            view = yield from prefix_notes(making, "to look at: ")
+            making = kept_files.make_view(comparison, report, comparison.pictures[pictures[0]], ranked=True)
+            view = yield from prefix_notes(making, "preparing the viewer: ")
         files = yield from kept_files.write_downloads(comparison, report)
         names = [picture.name for picture in comparison.pictures]
         return {
-            self.table: results.render_results(report.rows, report.protocol, report.kernel, running=False),
-            self.which: gr.Dropdown(pictures, value=pictures[0][1] if pictures else None, visible=len(pictures) > 1),
+            self.verdict: results.render_verdict(report.rows),
+            **self.blind.clear(),
+            **self.blind.offer(report),
+            **self.offer_files(files),
+            self.which: _offer_pictures(comparison, pictures),
             self.viewer: view if pictures else None,
+            self.table: results.render_table(report.rows, report.protocol, report.kernel, running=False),
             self.details: results.render_details(report.rows, report.protocol, report.kernel),
-            self.files: gr.Row(visible=True),
-            **{button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()},
             self.elsewhere: gr.Accordion(visible=True),
             self.command: report.command,
             self.script: write_client_script(url, names, comparison.plan),
         }
 
+    def offer_files(self, files: Mapping[str, Path]) -> Update:
+        """Returns what offers these files to download."""
+        buttons = {button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()}
+        return {self.files: gr.Column(visible=True), **buttons}
+
     def clear(self) -> Update:
         """The same components without anything to show."""
         return {
-            self.table: "",
-            self.which: gr.Dropdown(visible=False),
+            self.verdict: "",
+            **self.blind.clear(),
+            self.files: gr.Column(visible=False),
+            self.which: "",
             self.viewer: None,
+            self.table: "",
             self.details: "",
-            self.files: gr.Row(visible=False),
             self.elsewhere: gr.Accordion(visible=False),
             self.command: "",
             self.script: "",
@@ -77,18 +90,44 @@ class ComparisonResults:
 
 
 def place_results() -> ComparisonResults:
-    """Puts the components into the page being built."""
-    table = results.place_panel()
-    which = gr.Dropdown([], label="Picture to look at", visible=False, filterable=False)
-    viewer, details = Viewer(), results.place_panel()
-    with gr.Row(visible=False) as files:
-        downloads = {kind: gr.DownloadButton(f"Download {kind}", size="sm") for kind in DOWNLOAD_KINDS}
+    """Puts the components into the page being built, with the comparison that was made beforehand."""
+    ready = read_ready_comparison()
+    rows, by, kernel = ready.report.rows, ready.report.protocol, ready.report.kernel
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            verdict = results.place_panel(results.render_verdict(rows, ABOUT_READY), "compare-verdict")
+        with gr.Column(scale=1, min_width=260):
+            start = gr.Button("Blind test", elem_id="blind-test")
+            with gr.Column(visible=False) as files:
+                gr.HTML(html.aside("Download the report"))
+                with gr.Row(elem_classes="downloads"):
+                    downloads = {kind: gr.DownloadButton(kind, size="sm", min_width=80) for kind in DOWNLOAD_KINDS}
+    outcome = results.place_panel(elem_id="blind-outcome")
+    with gr.Row():
+        add = gr.Button("Add to the report", visible=False, size="sm", scale=0, min_width=200)
+    blind = BlindTestParts(start, BlindTestWindow(), gr.State(None), outcome, add)
+    which = place_thumbnails()
+    viewer = Viewer(ready.view)
+    table = results.place_panel(results.render_table(rows, by, kernel, running=False))
+    details = results.place_panel(results.render_details(rows, by, kernel))
     with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
         command = gr.Textbox(label="Command line", elem_id="command", buttons=["copy"], interactive=False, lines=2)
         script = gr.Textbox(
-            label="Python, by this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
+            label="Python, with this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
         )
-    return ComparisonResults(table, which, viewer, details, files, downloads, elsewhere, command, script)
+    return ComparisonResults(
+        verdict, blind, files, downloads, which, viewer, table, details, elsewhere, command, script
+    )
+
+
+def _offer_pictures(comparison: Comparison, numbers: Sequence[int]) -> str:
+    """The thumbnails to choose from; none of a single picture. They are of the small ones, which are read quickly."""
+    if len(numbers) < 2:
+        return ""
+    read = [(number, comparison.outputs.small(comparison.pictures[number])) for number in numbers]
+    return render_thumbnails(
+        (comparison.pictures[number].name, number, small) for number, small in read if small is not None
+    )
 
 
 def write_client_script(url: str, pictures: Sequence[str], plan: Plan) -> str:

@@ -58,15 +58,6 @@ class PicturesInput(gr.File, metaclass=NoInterfaceFile):
         return [Path(file.path) for file in payload or ()]
 
 
-class PicturesButton(gr.UploadButton, metaclass=NoInterfaceFile):
-    """A button for several pictures that gives the uploaded files' paths."""
-
-    is_template = True
-
-    def preprocess(self, payload: ListFiles | None) -> list[Path]:  # type: ignore[override]
-        return [Path(file.path) for file in payload or ()]
-
-
 class CheckboxGroup(gr.CheckboxGroup, metaclass=NoInterfaceFile):
     """Boxes to tick that give whatever values were sent."""
 

@@ -55,7 +55,7 @@ def _time(model: Model, expected: Estimate) -> str:
 
 def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
     """Returns what a comparison would take: seconds of each method on each picture, bytes to download."""
-    return _plan([f"{_count(pictures, 'picture')}, {_count(methods, 'method')}"], times, missing)
+    return _plan([f"{count(pictures, 'image')}, {count(methods, 'model')}"], times, missing)
 
 
 def chain_plan(
@@ -76,5 +76,6 @@ def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> 
     return f'<p class="plan">{" · ".join([*parts, f"about {format_duration(known)}{never}", *lacking])}</p>'
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def count(number: int, what: str) -> str:
+    """Returns "1 image", "2 images"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -12,48 +12,78 @@ import gradio as gr
 from jinja2 import Environment
 from markupsafe import Markup
 
-from pipelines.measuring.run import Row, describe_conditions, find_protocol, select_comparable, state_verdict, summarise
+from pipelines.measuring.run import (
+    Claim,
+    Row,
+    conclude,
+    describe_conditions,
+    find_protocol,
+    select_comparable,
+    summarise,
+    title_of,
+)
 from pipelines.report import report as reports
 from ui.examples import STATIC
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
-def place_panel() -> gr.HTML:
-    """A component that shows what `render_results` or `render_details` gives."""
+def place_panel(value: str = "", elem_id: str | None = None) -> gr.HTML:
+    """A component that shows what the functions below render."""
     return gr.HTML(
+        value,
+        elem_id=elem_id,
         css_template=(STATIC / "results.css").read_text(),
         js_on_load=(STATIC / "results.js").read_text(),
         apply_default_css=False,
     )
 
 
-def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
-    """Renders the verdict and the scores so far, by the protocol, of pictures shrunk by `kernel`; "" without rows.
+def render_verdict(rows: Sequence[Row], about: str = "") -> str:
+    """Renders what the rows say of who is best: each verdict with its winner in large type, then what is to be known.
 
-    While rows still come in there is only what takes a few milliseconds: no verdict and no intervals.
+    `about` is a sentence that stands above.
     """
-    if running and not rows:
+    verdict = conclude(tuple(rows)).verdicts
+    return render(
+        "verdict.html",
+        about=about,
+        claims=[(claim, *_split_winner(claim)) for claim in (verdict.closest, verdict.natural) if claim],
+        remarks=verdict.remarks,
+        failed=reports.list_failures(rows),
+    )
+
+
+def render_table(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
+    """Renders the scores so far, by the protocol, of pictures shrunk by `kernel`; "" without rows.
+
+    While rows still come in there is only what takes a few milliseconds: no intervals.
+    """
+    if not rows:
         return ""
     compared = select_comparable(rows)
     entries = summarise(compared, intervals=not running)
-    return _render(
-        "results.html",
+    return render(
+        "table.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         running=running,
         pictures=reports.count_pictures(rows),
         compared=reports.count_pictures(compared),
-        verdict="" if running else state_verdict(rows),
         summary=reports.make_summary_table(compared, entries),
-        failed=reports.list_failures(rows),
+        failed=reports.list_failures(rows) if running else (),
     )
+
+
+def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
+    """Renders the verdict, once there is one, and the table below it."""
+    return ("" if running else render_verdict(rows)) + render_table(rows, protocol, kernel, running)
 
 
 def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """Renders what else the rows say: plots, pairs, each picture's scores, the chains' stages, and notes."""
     compared = select_comparable(rows)
     pairs = reports.make_pair_tables(rows)
-    return _render(
+    return render(
         "details.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
@@ -65,7 +95,14 @@ def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     )
 
 
-def _render(template: str, **values: Any) -> str:
+def _split_winner(claim: Claim) -> tuple[str, str]:
+    """Returns the name of who is best, and the facts behind it; of several, or of none, no name and all facts."""
+    name = title_of(claim.models[0]) if len(claim.models) == 1 else ""
+    return (name, claim.facts.removeprefix(name)) if name and claim.facts.startswith(name) else ("", claim.facts)
+
+
+def render(template: str, **values: Any) -> str:
+    """Renders one of templates/; what comes from outside is escaped there."""
     html = _load_templates().get_template(template).render(values)
     return html.encode(errors="replace").decode()  # a file's name may hold what no JSON can carry to the browser
 

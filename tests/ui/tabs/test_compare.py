@@ -1,36 +1,28 @@
-"""The Compare tab and `/benchmark`: the same scores everywhere, and a whole visit in Chromium."""
+"""Comparisons by the API, and what the Compare tab keeps of them: the same scores everywhere."""
 
-import csv
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageCms
-from playwright.sync_api import Browser, Page, expect
 
-from pipelines.catalog import rows as catalog
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring import run as benchmark
 from pipelines.measuring.run import METRICS, Plan, list_subjects, no_judges, resolve_contenders
 from pipelines.runs import finish
-from tests.conftest import smooth, tiny_networks, visit
+from tests.conftest import smooth
 from tests.pipelines.cli.test_main import run
-from tests.support.visitor import watch_console
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
-from ui.tabs import chained
-from ui.tabs import compare as compare_tab
 
 
 @pytest.fixture
@@ -123,7 +115,7 @@ def test_every_kept_file_is_known_so_that_it_is_deleted(pictures: list[Path], ow
     report = finish(comparing.measure(found))
     finish(kept_files.write_downloads(found, report))
     inside = {str(path) for path in found.folder.iterdir()}
-    assert len(inside) == 2 * 4 + 4 and inside <= kept_files.KEPT_FILES
+    assert len(inside) == 2 * 4 + 6 and inside <= kept_files.KEPT_FILES
 
 
 def test_what_is_finished_can_be_seen_when_it_ends_early(pictures: list[Path]) -> None:
@@ -135,7 +127,7 @@ def test_what_is_finished_can_be_seen_when_it_ends_early(pictures: list[Path]) -
     report = kept_files.report_so_far(found)
     assert report is not None and len(report.rows) == 1 and not report.complete
     view = finish(kept_files.make_view(found, report, found.pictures[0]))
-    assert [pane.label for pane in view.panes] == ["Original", "nearest", "Small picture"]
+    assert [pane.label for pane in view.panes] == ["Original", "Nearest neighbour", "Small image"]
 
 
 def test_the_viewer_shows_what_was_scored(tmp_path: Path) -> None:
@@ -167,7 +159,11 @@ def test_without_an_original_the_results_are_first(pictures: list[Path]) -> None
     found = compared(pictures[:1], "nearest", "lanczos", protocol="no-original")
     report = finish(comparing.measure(found))
     view = finish(kept_files.make_view(found, report, found.pictures[0]))
-    assert view.original is None and [pane.label for pane in view.panes] == ["nearest", "lanczos", "Small picture"]
+    assert view.original is None and [pane.label for pane in view.panes] == [
+        "Nearest neighbour",
+        "Lanczos",
+        "Small image",
+    ]
     assert (view.panes[0].picture.width, view.panes[2].picture.width) == (160, 80)
     assert view.panes[0].error is None and view.panes[0].caption.startswith("consistency ")
 
@@ -179,19 +175,6 @@ def test_grey_pictures_are_shown(tmp_path: Path) -> None:
     report = finish(comparing.measure(found))
     assert len(finish(kept_files.make_view(found, report, found.pictures[0])).panes) == 3
     assert finish(kept_files.write_downloads(found, report))["HTML"].is_file()
-
-
-def test_what_needs_a_gpu_takes_part_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where its files are here: without a GPU it may take minutes."""
-    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
-    tiny_networks(tmp_path)
-    for name in ("RealESRGAN_x8.pth", "realesr-general-x4v3.pth"):
-        (tmp_path / name).write_bytes(b"a network")
-    offered, ticked = compare_tab.model_choices("round-trip", "x4")
-    assert ("Real-ESRGAN general (compact)", "real-esrgan-general") in offered
-    assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
-    assert ticked == ["nearest", "bilinear", "bicubic", "lanczos", "swift", "espcn"]
-    assert chained.list_direct_models() == [] and "real-esrgan" not in compare_tab.model_choices("chained-8x", "x4")[1]
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,157 +222,3 @@ def test_files_can_be_gone_through_while_others_come() -> None:
     for name in files:
         files.add(name + name)
     assert files == {"a", "b", "aa", "bb"}
-
-
-# --- a visit ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The tab, opened; `parametrize` it with (width, colour scheme). No request may leave this machine."""
-    width, scheme = getattr(request, "param", (1280, "light"))
-    with visit(browser, width, scheme, served) as page:
-        messages = watch_console(page)
-        page.goto(served)
-        page.get_by_role("tab", name="Compare").click()
-        expect(button(page, "Compare")).to_be_enabled()
-        yield page
-        assert messages == []
-
-
-def button(page: Page, name: str) -> Any:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def tick(page: Page, *models: str) -> None:
-    """Only these models."""
-    boxes = page.locator("#models").get_by_role("checkbox")
-    for index in range(boxes.count()):
-        boxes.nth(index).uncheck()
-    for model in models:
-        page.locator("#models").get_by_label(model, exact=True).check()
-
-
-def give(page: Page, *paths: Path) -> None:
-    page.locator("#pictures").get_by_label("Clear").click()
-    page.locator("#pictures input[type=file]").set_input_files([*paths])
-    expect(page.locator("#pictures")).to_contain_text(paths[-1].name[:3])
-
-
-def compare(page: Page) -> None:
-    button(page, "Compare").click()
-    expect(button(page, "Download ZIP")).to_be_visible(timeout=30_000)
-
-
-def downloaded(page: Page, kind: str) -> Path:
-    with page.expect_download() as download:
-        button(page, f"Download {kind}").click()
-    return Path(download.value.path())
-
-
-def test_three_models_on_two_pictures(page: Page, pictures: list[Path]) -> None:
-    give(page, *pictures)
-    page.get_by_label("x2", exact=True).last.check()
-    there = sum(2 in row.scales for row in catalog.MODELS)
-    expect(page.locator("#models").get_by_role("checkbox")).to_have_count(there)  # and no longer those of x4
-    tick(page, "Nearest neighbour", "Bicubic", "ESPCN")
-    expect(page.locator(".plan:visible")).to_contain_text("2 pictures, 3 methods")
-    compare(page)
-    expect(page.locator(".verdict")).to_contain_text("at x2 over 2 images")
-    expect(page.locator("table[data-name=summary] tbody tr")).to_have_count(3)
-    panes = page.locator(".viewer .panes > *")
-    expect(panes).to_have_count(5)
-    page.get_by_label("Picture to look at").click()
-    page.get_by_role("option", name="two.png").click()
-    expect(page.locator(".viewer")).to_contain_text("48 × 56")
-
-    report = json.loads(downloaded(page, "JSON").read_text())
-    assert report["complete"] and len(report["rows"]) == 6
-    rows = list(csv.DictReader(downloaded(page, "CSV").read_text().splitlines()))
-    assert [row["model"] for row in rows] == [row["model"] for row in report["rows"]]
-    assert report["verdict"][:20] in downloaded(page, "HTML").read_text()
-    with zipfile.ZipFile(downloaded(page, "ZIP")) as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-        assert {"report.json", "report.csv", "report.html", "1_one_espcn_x2.png", "2_two_original.png"} <= set(names)
-
-
-def test_sorting(page: Page) -> None:
-    tick(page, "Nearest neighbour", "Bicubic", "Lanczos")
-    compare(page)
-    names = page.locator("table[data-name=summary] tbody th")
-    expect(names).to_have_text(["nearest", "bicubic", "lanczos"])
-    page.locator("table[data-name=summary] th[data-column^='PSNR Y'] button").click()
-    expect(names).to_have_text(["lanczos", "bicubic", "nearest"])
-
-
-def test_cancel_keeps_what_is_finished(page: Page, tmp_path: Path) -> None:
-    images.write(Picture(smooth(1600, 1600)), tmp_path / "large.png")
-    give(page, tmp_path / "large.png")
-    tick(page, "Nearest neighbour", "Bilinear", "Bicubic", "Lanczos", "ESPCN")
-    button(page, "Compare").click()
-    expect(page.locator("table[data-name=summary] tbody tr").first).to_be_visible(timeout=60_000)
-    button(page, "Cancel").click()
-    expect(button(page, "Download ZIP")).to_be_visible(timeout=60_000)
-    expect(page.locator(".progress:visible")).to_contain_text("Cancelled: ")
-    report = json.loads(downloaded(page, "JSON").read_text())
-    assert not report["complete"] and 1 <= len(report["rows"]) < 5
-    expect(button(page, "Compare")).to_be_enabled()
-
-
-def test_no_models_is_told_before_and_after(page: Page) -> None:
-    tick(page)
-    expect(page.locator(".trouble")).to_have_text("Name at least one model.")
-    button(page, "Compare").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Name at least one model.")
-    expect(button(page, "Compare")).to_be_enabled()
-
-
-def test_models_follow_protocol_and_scale(page: Page) -> None:
-    models = page.locator("#models")
-    expect(models.get_by_label("EDSR · downloads 40 MB")).not_to_be_checked()
-    expect(models.get_by_label("ESPCN")).to_be_checked()
-    models.get_by_label("Bilinear").uncheck()
-    page.get_by_label("x8", exact=True).last.check()
-    expect(models.get_by_label("ESPCN")).to_have_count(0)
-    expect(models.get_by_label("Bilinear")).not_to_be_checked()
-    page.get_by_label("x2", exact=True).last.check()
-    expect(models.get_by_label("ESPCN")).to_be_checked()
-    expect(models.get_by_label("Bilinear")).not_to_be_checked()
-    page.get_by_label("Chained 8x", exact=True).check()
-    expect(page.get_by_label("Chains: x4, then x2")).to_be_visible()
-    expect(models).to_contain_text("Direct x8 models")
-
-
-def test_without_an_original(page: Page, pictures: list[Path]) -> None:
-    give(page, pictures[0])
-    tick(page, "Nearest neighbour", "Lanczos")
-    page.get_by_label("I only have the small image").check()
-    expect(page.locator("#models").get_by_label("Lanczos")).to_be_checked()
-    compare(page)
-    expect(page.locator(".verdict")).to_contain_text("there is no objective winner at x4")
-    expect(page.locator("table[data-name=summary]")).not_to_contain_text("PSNR Y")
-
-
-@pytest.mark.parametrize(
-    "page", [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")], indirect=True, ids=str
-)
-def test_every_width_in_light_and_dark(page: Page) -> None:
-    tick(page, "Nearest neighbour", "Bicubic", "Lanczos")
-    compare(page)
-    expect(page.locator(".viewer canvas").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
-    serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
-    assert serious == [], json.dumps(serious)[:3000]
-
-
-def test_the_same_elsewhere(page: Page) -> None:
-    tick(page, "Bicubic")
-    compare(page)
-    page.get_by_role("button", name="Measure the same elsewhere").click()
-    command = page.locator("#command textarea").input_value()
-    assert command.startswith("python -m pipelines benchmark face.png --protocol round-trip --scale 4 --models bicubic")
-    script = page.locator("#script textarea").input_value()
-    compile(script, "script", "exec")
-    assert "api_name='/benchmark'" in script and page.url.rstrip("/") in script

@@ -168,7 +168,8 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
         messages = watch_console(page, "error", "warning")
         page.goto(address)
         give(page, "All")
-        expect(page.locator(".verdict")).to_be_visible()
+        expect(page.locator(".claims")).to_be_visible()
+        give(page, "All columns")
         yield page
         assert messages == []
 
@@ -220,6 +221,20 @@ def test_equal_values_stay_in_their_order(page: Page) -> None:
     for _ in range(2):
         head(page, "Parameters").get_by_role("button").click()
         assert order(page) == NAMES
+
+
+def test_columns_and_intervals_are_shown_where_they_are_asked_for(page: Page) -> None:
+    """At first the few columns that everybody needs; what was asked for outlasts rows that come in."""
+    interval = page.locator("table").first.locator(".interval").first
+    for shown in (True, False):
+        expect(head(page, "Parameters")).to_be_visible(visible=shown)
+        give(page, "Half")
+        give(page, "All")
+        expect(head(page, "Parameters")).to_be_visible(visible=shown)
+        expect(interval).not_to_be_visible()
+        give(page, "All columns")
+    give(page, "Intervals")
+    expect(interval).to_be_visible()
 
 
 def test_infinity_is_more_than_any_number(page: Page) -> None:
@@ -284,7 +299,7 @@ def test_a_tap_explains_and_sorts(page: Page) -> None:
     head(page, "PSNR Y, dB").get_by_role("button").tap()
     expect(page.get_by_role("tooltip")).to_have_text(find_metric("psnr_y").about)
     assert order(page) == NAMES
-    page.locator(".verdict").tap()
+    page.locator(".claims").tap()
     expect(page.get_by_role("tooltip")).not_to_be_visible()
 
 

@@ -1,0 +1,32 @@
+"""Who can take part in a comparison, and who does unasked."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.measuring.run import OFFERED_KERNELS
+from tests.conftest import tiny_networks
+from ui.jobs.line_up import kernel_choices, model_choices
+from ui.tabs import chained
+
+
+def test_what_is_quick_and_tells_something_takes_part_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its files are here: neither a download nor a model that takes minutes is started by one click."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(tmp_path))
+    offered, ticked = model_choices("round-trip", "x4")
+    assert ticked == ["bicubic", "lanczos", "swift", "srcnn"]
+    assert ("Real-ESRGAN · downloads 67 MB", "real-esrgan") in offered
+    tiny_networks(tmp_path)
+    for name in ("RealESRGAN_x8.pth", "realesr-general-x4v3.pth", "LapSRN_x4.pb"):
+        (tmp_path / name).write_bytes(b"a network")
+    offered, ticked = model_choices("round-trip", "x4")
+    assert {"LapSRN", "Nearest neighbour"} <= {label for label, _ in offered}
+    assert sorted(ticked) == ["bicubic", "espcn", "lanczos", "real-esrgan-general", "srcnn", "swift"]
+    assert model_choices("chained-8x", "x4")[1] == ["bicubic", "lanczos"]
+    assert chained.list_direct_models() == []
+
+
+def test_kernels_are_offered_in_plain_words() -> None:
+    offered = {kernel: label for label, kernel in kernel_choices()}
+    assert [*offered] == [*OFFERED_KERNELS] and not {*offered} & {*offered.values()}
+    assert offered["bicubic+jpeg75"] == "Bicubic, then saved as JPEG 75"

@@ -1,0 +1,50 @@
+"""What a comparison can be chosen from: who takes part, who does unasked, and how the small image is made."""
+
+from collections.abc import Sequence
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Model, Stage
+from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, Contender, find_protocol
+from pipelines.phrasing import format_bytes
+from ui.jobs import comparing
+from ui.jobs.offered import list_offered
+
+# Ticked at first, where the files are here: plain methods to compare with, and networks that take a second or less.
+# Nearest and bilinear are behind bicubic on every photo; LapSRN takes as long as all these together.
+LINE_UP = frozenset({"bicubic", "lanczos", "swift", "srcnn", "espcn", "fsrcnn", "real-esrgan-general"})
+
+KERNEL_TITLES = {
+    "bicubic": "Bicubic",
+    "area": "Area (block average)",
+    "opencv-cubic": "OpenCV cubic (no antialiasing)",
+    "lanczos": "Lanczos",
+}
+
+
+def kernel_choices() -> list[tuple[str, str]]:
+    """The ways to make the small image, each in plain words."""
+    parts = [(kernel, *kernel.partition("+jpeg")[::2]) for kernel in OFFERED_KERNELS]
+    return [
+        (KERNEL_TITLES.get(name, name) + (f", then saved as JPEG {quality}" if quality else ""), kernel)
+        for kernel, name, quality in parts
+    ]
+
+
+def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The models to choose from, each with what it would download, and the keys of those that take part unasked."""
+    by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
+    rows = list_offered(by)
+    alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
+    lacking = {key: sum(needed.size for needed in comparing.lacking_weights(each)) for key, each in alone.items()}
+    choices = [
+        (f"{row.name} · downloads {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
+        for row in rows
+    ]
+    ready = [key for key, each in alone.items() if key in LINE_UP and not comparing.lacking_weights(each)]
+    return choices, ready
+
+
+def list_chains(models: Sequence[Model]) -> list[str]:
+    """Returns every chain of an x4 and an x2 model among these."""
+    first, second = ([row.key for row in models if scale in row.scales] for scale in CHAINED_8X.chain_scales)
+    return [f"{x4}:4,{x2}:2" for x4 in first for x2 in second]

@@ -14,7 +14,6 @@ import resource
 import select
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,11 +43,11 @@ KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # format, mode, and how 
 
 
 class Outcome(NamedTuple):
-    """How reading one file ended: "image", "refused", or what should not be; beyond the process's own memory."""
+    """How reading one file ended: "image", "refused", or what should not be."""
 
     ended: str
-    seconds: float
-    grown: int  # bytes
+    seconds: float  # of the processor, since other programs may have a part of it
+    grown: int  # bytes beyond the process's own
 
     @property
     def is_right(self) -> bool:
@@ -109,7 +108,6 @@ def read_apart(data: bytes) -> Outcome:
     """Reads a file in a fork of this process."""
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     receiving, sending = os.pipe()
-    started = time.monotonic()
     child = os.fork()
     if not child:
         os.close(receiving)
@@ -123,7 +121,7 @@ def read_apart(data: bytes) -> Outcome:
     os.close(receiving)
     _, status, used = os.wait4(child, 0)
     ended = "hangs" if not is_done else said or f"crashed with {status}"
-    return Outcome(ended, time.monotonic() - started, max(0, 1024 * used.ru_maxrss - before))
+    return Outcome(ended, used.ru_utime + used.ru_stime, max(0, 1024 * used.ru_maxrss - before))
 
 
 def _read(data: bytes) -> str:

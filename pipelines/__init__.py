@@ -194,7 +194,7 @@ def benchmark(
     from pipelines.catalog.rows import parse_stages
     from pipelines.measuring import run as measuring
     from pipelines.report.report import make_command, record_rows, start_report
-    from pipelines.runs import finish
+    from pipelines.runs import Step, finish
 
     if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row has as its message
         logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -209,7 +209,9 @@ def benchmark(
     found = measuring.resolve_contenders(protocol, scale, keys, chains)
     plan = measuring.Plan(protocol, scale, kernel, found, repeats)
     paths = [Path(path) for path in _several(images)]
-    pictures, _ = measuring.list_subjects(paths)
+    pictures, others = measuring.list_subjects(paths)
+    for line in measuring.describe_passed_over(others):
+        show(Step(0, 1, line))
     if not pictures:
         raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
     wanted = dict.fromkeys([*(["lpips"] if lpips else []), *_several(metrics)])

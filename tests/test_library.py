@@ -326,3 +326,22 @@ def test_what_is_written_is_known_before_the_work(small: Path, tmp_path: Path) -
     assert (tmp_path / "out.png").read_bytes() == images.encode(done.picture)
     pipelines.upscale(small, "bicubic", 2, output=small, overwrite=True)
     assert small.read_bytes() == (tmp_path / "out.png").read_bytes()
+
+
+def test_what_a_folder_has_beside_images_is_told(tmp_path: Path) -> None:
+    """By the steps, as the command line says it: hidden files, the "._" files of Macs, and what is named otherwise."""
+    pixels = smooth(16, 16)
+    pipelines.write(Picture(pixels), tmp_path / "one.png")
+    for name in ("._one.png", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "one.png").read_bytes())
+    told: list[str] = []
+    report = pipelines.benchmark(
+        [tmp_path], models=["bicubic"], scale=2, repeats=0, on_step=lambda step: told.append(step.note)
+    )
+    assert [row.image for row in report.rows] == ["copy.png"]
+    assert told[:3] == [
+        "one.png is the same image as copy.png: it is counted once.",
+        "Not looked at, because hidden: ._one.png and 1 other.",
+        "Not looked at, because not named as images are: notes.txt.",
+    ]

@@ -182,8 +182,6 @@ def _with_decoders_findings(inventory: Inventory, format_: str, image: ImageFile
 
 def _check_all_there(file: EncodedFile, image: ImageFile.ImageFile) -> None:
     """Raises BadPicture for a JPEG whose coded pixels end early: a decoder makes the rest grey, and says nothing."""
-    if jpeg.is_arithmetic(file.data):
-        return  # There what is missing is zeros, by the standard.
     again = file._replace(data=jpeg.add_probe(file.data))
     other = again.load(again.open())
     rows = strip_height(image.width, 4)

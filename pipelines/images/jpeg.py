@@ -19,7 +19,7 @@ _MOST_TEXTS = 1000
 _MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")  # ends the coded pixels of a scan
 _SEGMENT = re.compile(rb"\xff[^\0\x01\xff\xd0-\xd8]")
 _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_BASELINE = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_HUFFMAN, _ARITHMETIC = {0xC0, 0xC1, 0xC2}, {0xC9, 0xCA}
 _KNOWN: Mapping[str, tuple[Fate, str]] = {
     **dict.fromkeys(("DQT", "DHT", "DAC", "DRI", "SOF", "SOS", "Adobe"), ("coding", "")),
     "JFIF": ("carried", "the resolution"),
@@ -115,11 +115,6 @@ def take_inventory(data: bytes) -> Inventory:
         tuple(notes),
         found.refusal,
     )
-
-
-def is_arithmetic(data: bytes) -> bool:
-    """Returns whether the pixels are coded arithmetically rather than by Huffman's codes."""
-    return any(segment.code in (0xC9, 0xCA) for segment in _segments(data))
 
 
 def add_probe(data: bytes) -> bytes:
@@ -219,7 +214,10 @@ def _take_size(found: _Found, code: int, contents: bytes) -> None:
         found.refusal = "is damaged: its header has no size"
     elif depth != 8:
         found.refusal = f"has {depth} bits a channel, a kind of JPEG that cannot be read here"
-    elif code not in _BASELINE:
+    elif code in _ARITHMETIC:
+        # Missing bytes are zeros there, by the standard, so that nobody can tell a cut file. No browser reads one.
+        found.refusal = "is a JPEG with arithmetic coding, which cannot be read here"
+    elif code not in _HUFFMAN:
         kind = "lossless" if code in (0xC3, 0xC7, 0xCB, 0xCF) else "hierarchical"
         found.refusal = f"is a {kind} JPEG, which cannot be read here"
 

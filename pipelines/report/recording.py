@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,13 +72,26 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
 
 @contextmanager
 def lock_report(path: Path) -> Iterator[None]:
-    """Holds off other runs that would write to the same file. Raises BadSetting where one is at it."""
+    """Holds off other runs that would write to the same file. Raises BadSetting where one is at it.
+
+    Where nothing can be locked, nothing is held off: the folder for temporary files is another machine's or cannot be
+    written to, or a file of that name in it is another user's.
+    """
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    lock = None
     try:
-        with FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{name}.lock", timeout=0):
-            yield
+        lock = FileLock(Path(tempfile.gettempdir()) / f"upscale-bench-{name}.lock")
+        lock.acquire(timeout=0)
     except Timeout:
         raise BadSetting(f"{path.name} is being written by another run; name another file.") from None
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        if lock is not None:
+            with suppress(OSError):
+                lock.release()
 
 
 def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:

@@ -1,6 +1,7 @@
 """The command `benchmark`: the report's files, going on after an end of any kind, repeating, and bad input."""
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -284,6 +285,37 @@ def test_two_runs_do_not_share_a_file(folder: Path, tmp_path: Path, capsys: pyte
         assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--json", path) == 1
     assert "report.json is being written by another run" in capsys.readouterr().err
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.ENOLCK, "no locks"), OSError(errno.EOPNOTSUPP, "no locks"), PermissionError(errno.EACCES, "denied"),
+     OSError(errno.EROFS, "read-only"), NotImplementedError("FileSystem does not appear to support flock")],
+    ids=str,
+)  # fmt: skip
+def test_where_nothing_can_be_locked_a_report_is_written_without(
+    failure: Exception, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a network's disk, a read-only one, or beside a lock that another user left there."""
+
+    def fail(*_: object, **options: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(recording.FileLock, "acquire", fail)
+    path = tmp_path / "report.json"
+    assert run("benchmark", folder, "--scale", 2, "--models", "bicubic", "--repeats", 0, "--json", path) == 0
+    assert [row["error"] for row in load_json(path)["rows"]] == [None] * len(load_json(path)["rows"]) != []
+
+
+def test_without_any_folder_for_temporary_files_nothing_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(recording.tempfile, "gettempdir", fail)
+    with recording.lock_report(tmp_path / "report.json"):
+        pass
 
 
 def test_an_early_end_promises_no_file(

@@ -70,21 +70,21 @@ class _Surveyed(NamedTuple):
 
 def read_heif(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Heif:
     """Decodes the main picture of a file. `name` and `check_size` as in `decode.decode`. Raises BadPicture."""
-    inventory, claimed, _ = _survey(data, name, check_size)
+    inventory, claimed, turns = _survey(data, name, check_size)
     told, icc, packet, pixels = _decode(inventory.data, claimed, name)
     width, height = told["size"]
-    check_size(width, height)
+    if (width, height) != _upright_size(inventory, turns):  # by which the run was planned
+        raise BadPicture(f"{name} is damaged: its pixels are not as many as it says.")
     extras = replace(inventory.extras, xmp=xmp.turn_upright(packet) if packet else None)
     if icc:
         extras = replace(extras, colour=tuple(each for each in extras.colour if each[0] != "cICP"))
-    across = inventory.size is not None and (inventory.size[0] > inventory.size[1]) != (width > height)
     first = describe_first_of(told["pictures"], "images")
     return Heif(
         _split(pixels, 2 ** told["bits"] - 1, told["mode"].partition(";")[0].endswith("a")),
         icc or None,
         inventory.exif,
         extras,
-        6 if across else 1,
+        6 if turns else 1,
         (
             *(first if told["number"] == 0 else (f"the main one of {told['pictures']} images",)),
             *describe_left_out(inventory.parts),
@@ -95,6 +95,10 @@ def read_heif(data: bytes, name: str, check_size: Callable[[int, int], None]) ->
 def read_heif_size(data: bytes, name: str, check_size: Callable[[int, int], None]) -> tuple[int, int]:
     """Width and height of what `read_heif` gives, from the header alone. Raises BadPicture."""
     inventory, _, turns = _survey(data, name, check_size)
+    return _upright_size(inventory, turns)
+
+
+def _upright_size(inventory: Inventory, turns: bool) -> tuple[int, int]:
     left, top, right, bottom = inventory.crop or (0, 0, *(inventory.size or (0, 0)))
     size = right - left, bottom - top
     return size[::-1] if turns else size

@@ -173,7 +173,7 @@ def test_weights_verify_says_once_what_holds_for_all_files(
 def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "pull", "lpips") == 1
     told = capsys.readouterr()
-    assert told.out == f"{'lpips heads':<27} is not here: asking for 6 kB\n"
+    assert told.out == f"downloading 244 MB in all\n{'lpips heads':<27} is not here: asking for 6 kB\n"
     assert "these work without" not in told.err, "no model stands in for a metric"
     assert told.err.startswith("alex.pth (6 kB) cannot be had: ")
 

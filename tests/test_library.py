@@ -259,7 +259,7 @@ WRONG = {
         "CannotWrite",
         "a.png cannot be written: the folder does not exist.",
     ),
-    "nothing to measure on": (lambda: pipelines.benchmark([]), "BadPicture", "There is no picture to measure on"),
+    "nothing to measure on": (lambda: pipelines.benchmark([]), "BadPicture", "There is no image to measure on"),
     "no such protocol": (
         lambda: pipelines.benchmark([__file__], protocol="there and back"),
         "BadSetting",

@@ -116,7 +116,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     plan = _plan(options)
     pictures, others = benchmark.list_subjects(options.images)
     if not pictures:
-        raise BadPicture("There is no picture to measure on: name files, or folders that hold some.")
+        raise BadPicture("There is no image to measure on: name files, or folders that hold some.")
     _check_outputs(options, [picture.path for picture in pictures])
     for line in benchmark.describe_passed_over(others):
         print(line)
@@ -237,7 +237,7 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     named = options.images or reports.find_pictures(earlier, options.repeat)
     pictures = reports.find_subjects(earlier, named)
     if not pictures:
-        raise BadPicture(f"None of the pictures of {options.repeat.name} was found; name them after the report.")
+        raise BadPicture(f"None of the images of {options.repeat.name} was found; name them after the report.")
     _check_outputs(options, [options.repeat, *(picture.path for picture in pictures)])
     again = _measured(plan, pictures, [str(path) for path in named], options, progress)
     differing = 0

@@ -76,7 +76,7 @@ def resolve_contenders(
     if models is None:
         models = [] if chains and not by.has_chains else list_ready(scale)
     if scale not in catalog.SCALES:
-        raise BadSetting(f"A picture can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
+        raise BadSetting(f"Images can be shrunk by {', '.join(map(str, catalog.SCALES))}, not by {scale}.")
     if by.fixed_scale not in (None, scale):
         raise BadSetting(f"The {by.key} protocol is by {by.fixed_scale}, not by {scale}.")
     if by.has_chains and not chains:
@@ -118,6 +118,6 @@ def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int) -> Contender
         wanted = " and then ".join(f"an x{each}" for each in protocol.chain_scales)
         raise BadSetting(f"The chain {name} is not {wanted} model.")
     if chain.scale != scale:
-        raise BadSetting(f"The chain {name} enlarges by {chain.scale}, not by {scale}.")
+        raise BadSetting(f"The chain {name} upscales by {chain.scale}, not by {scale}.")
     catalog.check_stages(chain.stages, Settings())
     return chain

@@ -97,7 +97,7 @@ def take_as_small(picture: Picture, scale: int, kernel: str) -> Run[Trial]:
 def check_size(width: int, height: int, scale: int) -> None:
     """Raises BadPicture for a picture that shrinking by the scale leaves nothing of."""
     if min(width, height) < scale:
-        raise BadPicture(f"A picture of {width} by {height} pixels is too small to be shrunk by {scale}.")
+        raise BadPicture(f"An image of {width} by {height} pixels is too small to be shrunk by {scale}.")
 
 
 def flatten(picture: Picture) -> Pixels:

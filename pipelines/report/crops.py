@@ -115,7 +115,7 @@ def picture_section(
     scale = height // len(low)
     boxes = choose_places(original, list(outputs.values()), scale)
     views = [] if original is None else [_views("original", original, boxes, icc)]
-    views.append(_views("small picture", low, boxes, icc, scale))
+    views.append(_views("small image", low, boxes, icc, scale))
     views += [_views(label, load(), boxes, icc) for label, load in outputs.items()]
     return PictureSection(
         name,

@@ -22,7 +22,7 @@ from pipelines.measuring.run import Scored
 from pipelines.phrasing import contender_file_name
 
 LONGEST_PART = 80  # bytes of a part of a file's name, which may have 255 in all
-ORIGINAL, SMALL = "original", "small picture"
+ORIGINAL, SMALL = "original", "small image"
 
 
 @dataclass(frozen=True, slots=True)

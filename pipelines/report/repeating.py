@@ -78,11 +78,11 @@ def compare_reports(earlier: Report, again: Report) -> list[Compared]:
 
 def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> Compared:
     if now is None:
-        return Compared(before, {}, ("the picture was not found",))
+        return Compared(before, {}, ("the image was not found",))
     scores = {metric.key: (before.scores[metric.key], now.scores[metric.key]) for metric in METRICS}
     changed = {name: pair for name, pair in scores.items() if not _same(*pair)}
     if before.image_sha256 != now.image_sha256:
-        return Compared(before, changed, ("the picture of that name is another one",))
+        return Compared(before, changed, ("the image of that name is another one",))
     if before.error != now.error:
         return Compared(before, changed, tuple(_failures(before, now)))
     return Compared(before, changed, tuple(_causes(before, now, earlier, again)) if changed else ())

@@ -85,7 +85,7 @@ def measure_differences(sample: Sample) -> Run[Scores]:
         "psnr_y": decibels(in_luma.squares),
     }
     infinite = [key for key in ("psnr", "psnr_y") if values[key] is None]
-    notes = [f"{key} is infinite: inside the border the pictures are equal" for key in infinite]
+    notes = [f"{key} is infinite: inside the border the images are equal" for key in infinite]
     is_small = f"pixels a side after the border is cropped; here are {smallest}"
     if in_colour.likeness and in_luma.likeness:
         values |= {"ssim": in_colour.likeness.ssim, "ssim_y": in_luma.likeness.ssim}

@@ -356,7 +356,7 @@ def test_repeating_says_what_changed(
     (own_weights / "ESPCN_x2.pb").write_bytes(espcn_like(2, seed=1))
     assert run("benchmark", "--repeat", report, "--repeats", 0) == 1
     captured = capsys.readouterr()
-    assert "two.png  bicubic x2  " in captured.out and "the picture of that name is another one" in captured.out
+    assert "two.png  bicubic x2  " in captured.out and "the image of that name is another one" in captured.out
     assert "one.png  bicubic x2  the same" in captured.out
     (line,) = [line for line in captured.out.splitlines() if line.startswith("one.png  espcn") and "psnr_y" in line]
     assert line.endswith(": the weights are other files")
@@ -397,11 +397,11 @@ def test_repeating_with_pictures_moved(
 ) -> None:
     folder.rename(tmp_path / "elsewhere")
     assert run("benchmark", "--repeat", report, "--repeats", 0) == 1
-    assert "None of the pictures of report.json was found" in capsys.readouterr().err
+    assert "None of the images of report.json was found" in capsys.readouterr().err
     assert run("benchmark", tmp_path / "elsewhere" / "one.png", "--repeat", report, "--repeats", 0) == 1
     captured = capsys.readouterr()
     assert "one.png  bicubic x2  the same" in captured.out
-    assert "two.png  bicubic x2  no scores to compare: the picture was not found" in captured.out
+    assert "two.png  bicubic x2  no scores to compare: the image was not found" in captured.out
 
 
 def test_repeating_does_not_believe_the_report(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -489,7 +489,7 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--scale", 2], 1, "no picture to measure on"),
+        (["--scale", 2], 1, "no image to measure on"),
         (["none.png", "--scale", 2], 1, "none.png does not exist"),
         (["{folder}"], 1, "Say by how much to shrink"),
         (["{folder}", "--scale", 5], 2, "invalid choice: 5"),
@@ -569,4 +569,4 @@ def test_a_pipe_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark", tmp_path, "--scale", 2) == 1
-    assert "no picture to measure on" in capsys.readouterr().err
+    assert "no image to measure on" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_chained_has_bicubic_beside_it() -> None:
         ("round-trip", 2, [], [], "at least one model"),
         ("round-trip", 2, ["bicubik"], [], "did you mean bicubic"),
         ("round-trip", 3, ["lapsrn"], [], "LapSRN has no scale x3"),
-        ("round-trip", 4, [], [[("lapsrn", 2), ("lapsrn", 4)]], "enlarges by 8, not by 4"),
+        ("round-trip", 4, [], [[("lapsrn", 2), ("lapsrn", 4)]], "upscales by 8, not by 4"),
         ("chained-8x", 4, ["bicubic"], [[("lapsrn", 4)]], "by 8, not by 4"),
         ("chained-8x", 8, ["bicubic"], [], "needs a chain"),
         ("chained-8x", 8, ["bicubic"], [[("lapsrn", 2), ("lapsrn", 4)]], "not an x4 and then an x2"),

@@ -85,7 +85,7 @@ def test_a_section_cuts_the_same_place_out_of_all() -> None:
     assert len(picture.crops) == MOST_CROPS
     for crop in picture.crops:
         x, y, side = crop.box
-        assert [view.label for view in crop.views] == ["original", "small picture", "bicubic", "espcn"]
+        assert [view.label for view in crop.views] == ["original", "small image", "bicubic", "espcn"]
         np.testing.assert_array_equal(pixels(crop.views[3].png), espcn[y : y + side, x : x + side])
         small = low[y // 4 : (y + side) // 4, x // 4 : (x + side) // 4]
         np.testing.assert_array_equal(pixels(crop.views[1].png), small)

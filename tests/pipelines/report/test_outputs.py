@@ -71,7 +71,7 @@ def test_what_was_kept_is_what_is_made_once_more(pictures: list[Subject], stack:
     assert kept == again
     first, _ = kept
     assert isinstance(first, PictureSection) and (first.name, first.width, first.height) == ("one.png", 96, 64)
-    assert [view.label for view in first.crops[0].views] == ["original", "small picture", "bicubic", "espcn"]
+    assert [view.label for view in first.crops[0].views] == ["original", "small image", "bicubic", "espcn"]
 
 
 def test_a_greyscale_picture_is_shown(pictures: list[Subject], stack: ExitStack) -> None:

@@ -219,7 +219,7 @@ def test_no_picture_is_our_sentence(page: Page) -> None:
 def test_a_picture_under_8_pixels_can_only_be_enlarged(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(7, 30)), tmp_path / "tiny.png")
     give(page, tmp_path / "tiny.png")
-    sentence = "A picture of 30 by 7 pixels is too small to be shrunk by 8."
+    sentence = "An image of 30 by 7 pixels is too small to be shrunk by 8."
     expect(plan(page)).to_have_text(sentence)
     button(page, "Run").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)

@@ -84,7 +84,7 @@ def test_a_chain_by_the_api(served: str, pictures: list[Path]) -> None:
         ({"models": ["edsr"], "scale": "x8"}, "EDSR has no scale x8"),
         ({"protocol": "chained-8x"}, "needs a chain"),
         ({"stages": ["nonsense"]}, "not KEY:SCALE"),
-        ({"stages": ["lapsrn:2,lapsrn:4"]}, "enlarges by 8, not by 2"),
+        ({"stages": ["lapsrn:2,lapsrn:4"]}, "upscales by 8, not by 2"),
     ],
 )
 def test_a_bad_request_is_one_sentence(options: dict[str, Any], words: str, served: str, pictures: list[Path]) -> None:

@@ -108,8 +108,8 @@ def test_equal_pictures() -> None:
     ) == (0, 0, None, None, None)
     assert (scores.values["ssim"], scores.values["ssim_y"], scores.values["ms_ssim"]) == pytest.approx((1, 1, 1))
     assert scores.notes == (
-        "psnr is infinite: inside the border the pictures are equal",
-        "psnr_y is infinite: inside the border the pictures are equal",
+        "psnr is infinite: inside the border the images are equal",
+        "psnr_y is infinite: inside the border the images are equal",
         f"lpips: {NOT_HERE}",
         "consistency_psnr is infinite: shrunk, the output equals the small image",
     )

@@ -160,7 +160,8 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
         outputs = comparison.outputs
         running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
-    head = reports.start_report(plan, names, reports.make_command(names, plan), benchmark.load_judges())
+    judges = benchmark.load_judges()
+    head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
     announce(comparison.folder / REPORT_FILE)
     return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
 

@@ -16,7 +16,7 @@ from pipelines import environment
 from pipelines.catalog.rows import MODELS
 from ui import api
 from ui.examples import EXAMPLES_FOLDER, STATIC
-from ui.jobs import kept_files, results
+from ui.jobs import results
 from ui.jobs.listening import ListeningQueue
 from ui.jobs.running import QUIET_EVENT
 from ui.tabs import chained, compare, prompt, upscale
@@ -102,7 +102,6 @@ def build() -> gr.Blocks:
             lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET_EVENT, queue=False
         )
         to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET_EVENT, queue=False)
-    page.temp_file_sets.append(kept_files.KEPT_FILES)
     # Closed, or a request could pass the queue by and run beside what has the one compute slot.
     page.queue(api_open=False, max_size=environment.queue_length())
     return page

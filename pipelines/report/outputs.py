@@ -29,15 +29,13 @@ ORIGINAL, SMALL = "original", "small image"
 class Outputs:
     """The originals, small pictures, results and stages of a benchmark's pictures, all at one scale.
 
-    `announce` is called with each file before it is written, so that it can be deleted whenever that is ended. Of more
-    than `most` pictures nothing is kept. What is read is (H, W, 3) uint8, of a greyscale picture too.
+    Of more than `most` pictures nothing is kept. What is read is (H, W, 3) uint8, of a greyscale picture too.
     """
 
     folder: Path
     pictures: Sequence[Subject]
     scale: int
     most: int | None = None
-    announce: Callable[[Path], None] = lambda path: None
 
     def keep(self, scored: Scored) -> None:
         """Writes what was scored. Without room for it a result cannot be looked at, and its row is still right."""
@@ -58,9 +56,7 @@ class Outputs:
 
     def write(self, subject: Subject, what: str, picture: Picture) -> None:
         """Writes the result of a model or chain, or what else there is of the subject. Raises CannotWrite."""
-        path = self._file(subject, what)
-        self.announce(path)
-        images.write(picture, path, metadata=False)
+        images.write(picture, self._file(subject, what), metadata=False)
 
     def original(self, subject: Subject) -> Pixels8 | None:
         """The cropped original; None where there is none, or it was not kept."""

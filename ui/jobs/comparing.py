@@ -19,7 +19,7 @@ from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
 from ui.jobs import gpu
 from ui.jobs.choosing import check_here
-from ui.jobs.kept_files import REPORT_FILE, Comparison, announce
+from ui.jobs.kept_files import REPORT_FILE, Comparison
 from ui.widgets.viewer import tiles_folder
 
 SCORING_SECONDS = (
@@ -162,7 +162,6 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     names = [picture.name for picture in pictures]
     judges = benchmark.load_judges()
     head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
-    announce(comparison.folder / REPORT_FILE)
     return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
 
 
@@ -192,5 +191,4 @@ def _save_source(source: ImageSource, folder: Path, number: int) -> Path:
         return source
     path = folder / f"picture{number}"
     path.write_bytes(source)
-    announce(path)
     return path

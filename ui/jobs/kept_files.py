@@ -1,7 +1,7 @@
 """The files of a comparison that the page keeps: results to look at, tiles of them, and what can be downloaded."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +20,6 @@ from ui.widgets.viewer import Pane, View, tiles_folder
 REPORT_FILE = "report.json"
 DOWNLOAD_KINDS = ("HTML", "JSON", "CSV", "Markdown", "LaTeX", "ZIP")
 SUFFIXES = {"Markdown": "md", "LaTeX": "tex"}  # where it is not the kind itself
-
-
-class Files(set[str]):
-    """Names of files that one thread may go through while others add some: it goes through those at the beginning."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(set.copy(self)))
-
-
-KEPT_FILES = Files()  # every file of every comparison; the page deletes them in their time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +41,8 @@ class Comparison:
 
     @property
     def outputs(self) -> Outputs:
-        """Its pictures and results, every file of which the page knows before it is written."""
-        return Outputs(self.folder, self.pictures, self.plan.scale, announce=announce)
+        """Its pictures and results."""
+        return Outputs(self.folder, self.pictures, self.plan.scale)
 
 
 def read_results(comparison: Comparison, found: Report, picture: Subject) -> Results:
@@ -60,11 +50,6 @@ def read_results(comparison: Comparison, found: Report, picture: Subject) -> Res
     outputs = comparison.outputs
     models = {row.model: load for row, load in outputs.results(picture, found.rows).items()}
     return Results(outputs.original(picture), models, outputs.profile(picture))
-
-
-def announce(path: Path) -> None:
-    """Notes a file before it is written: that may be ended at any time, and the page deletes it nevertheless."""
-    KEPT_FILES.add(str(path))
 
 
 def report_so_far(comparison: Comparison) -> Report | None:
@@ -106,8 +91,6 @@ def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path
     *kinds, archive = DOWNLOAD_KINDS
     files = {kind: folder / f"report.{SUFFIXES.get(kind, kind.lower())}" for kind in kinds}
     archive_file = folder / "comparison.zip"
-    for path in (*files.values(), archive_file):
-        announce(path)
     yield Step(0, 3, "writing the report")
     write_whole(files["JSON"], reports.to_json(found))
     write_whole(files["CSV"], reports.to_csv(found))
@@ -122,10 +105,7 @@ def write_downloads(comparison: Comparison, found: Report) -> Run[dict[str, Path
 
 def write_tiles(pixels: Pixels8, icc: bytes | None = None) -> Run[Pyramid]:
     """The picture as the viewer takes it, with its ICC profile."""
-    folder = tiles_folder()
-    for path in Pyramid(folder, pixels.shape[1], pixels.shape[0]).files():
-        announce(path)
-    return (yield from images.write_pyramid(pixels, folder, icc))
+    return (yield from images.write_pyramid(pixels, tiles_folder(), icc))
 
 
 def describe_size(pixels: Pixels8) -> str:

@@ -21,9 +21,10 @@ def describe_wins(lead: Lead) -> str:
     return f"{title_of(lead.best)} was best on {lead.won} of {lead.n} images."
 
 
-def format_difference(value: float, metric: Metric) -> str:
-    """Returns a difference without its unit: of decibels one decimal, below 0.1 two."""
-    digits = (1 if abs(value) >= 0.1 else 2) if metric.unit == "dB" else metric.digits
+def format_difference(value: float, metric: Metric, like: float | None = None) -> str:
+    """Returns a difference without its unit: of decibels one decimal, below 0.1 two; as many as of `like` if given."""
+    size = abs(value if like is None else like)
+    digits = (1 if size >= 0.1 else 2) if metric.unit == "dB" else metric.digits
     return format_number(value, digits)
 
 
@@ -35,7 +36,7 @@ def format_p(p: float) -> str:
 def _ahead(lead: Lead, metric: Metric) -> str:
     pair = lead.second
     ends = [end * pair.sign for end in (pair.low, pair.high) if end is not None]
-    texts = [format_difference(end, metric) for end in sorted(ends)]
+    texts = [format_difference(end, metric, pair.difference) for end in sorted(ends)]
     interval = f" (95 % interval {' to '.join(texts)}{f' {metric.unit}' if metric.unit else ''})" if texts else ""
     ahead = f"{format_difference(pair.difference * pair.sign, metric)} {metric.unit}".strip()
     wins = describe_wins(lead).removesuffix(".")

@@ -26,7 +26,9 @@ def to_markdown(report: Report) -> bytes:
     found = conclude(report.rows)
     claims = [each.sentence for each in (found.verdicts.closest, found.verdicts.natural) if each]
     blocks = [f"{BEGINS_MARKDOWN}{report.scale}?", *map(_escape_markdown, (*claims, *found.verdicts.remarks))]
-    blocks += [_markdown_table(_main_columns(_summary(report))), f"{_conditions(report)} {LEGEND}"]
+    table, count = _main_columns(_summary(report)), count_pictures(report.rows)
+    images = f"{count} image{'' if count == 1 else 's'}."
+    blocks += [_markdown_table(table), f"{images} {_conditions(report)} {LEGEND}"]
     preference = make_preference_table(report)
     if preference:
         blocks += ["## Blind test", _markdown_table(preference), describe_agreement(report)]
@@ -77,8 +79,7 @@ def _main_columns(table: Table) -> Table:
 
 def _conditions(report: Report) -> str:
     protocol = next((each for each in PROTOCOLS if each.key == report.protocol), None)
-    count = count_pictures(report.rows)
-    return f"{count} image{'' if count == 1 else 's'}. {describe_conditions(protocol, report.kernel)}"
+    return describe_conditions(protocol, report.kernel)
 
 
 def _heads(table: Table) -> list[str]:

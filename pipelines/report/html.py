@@ -31,7 +31,7 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
     protocol = next((each for each in PROTOCOLS if each.key == report.protocol), None)
     page = _template().render(
         report=report,
-        claims=[each.sentence for each in (found.verdicts.closest, found.verdicts.natural) if each],
+        claims=[each for each in (found.verdicts.closest, found.verdicts.natural) if each],
         remarks=found.verdicts.remarks,
         protocol=protocol.about if protocol else "",
         shrunk=protocol is None or protocol.shrinks,

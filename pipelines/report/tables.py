@@ -136,7 +136,8 @@ def _pair(pair: Pair, lead: Lead) -> Line:
     metric = find_metric(pair.metric)
     interval = ""
     if pair.low is not None and pair.high is not None:
-        interval = f"{format_difference(pair.low, metric)} to {format_difference(pair.high, metric)}"
+        ends = (format_difference(end, metric, pair.difference) for end in (pair.low, pair.high))
+        interval = " to ".join(ends)
     sign = "+" if pair.difference > 0 else ""
     p = ("< 0.001" if pair.p < 0.001 else format_number(pair.p, 3)) if lead.is_testable else "–"
     return Line(

@@ -125,9 +125,8 @@ def test_one_picture_has_no_statistics_of_several() -> None:
     html = to_html(report_of([row("bicubic", psnr_y=30.0), row("nearest", psnr_y=29.0)])).decode()
     for absent in ("Wilcoxon", "Image by image", "95 %", "Without a result", "<script", "None"):
         assert absent not in html
-    assert (
-        "Closest to the original at x2: Bicubic, +1.0 dB over Nearest neighbour, the next." in html and "30.00" in html
-    )
+    assert "Closest to the original at x2</h2>" in html and "30.00" in html
+    assert "Bicubic, +1.0 dB over Nearest neighbour, the next<" in html
 
 
 def test_infinity_and_what_is_missing() -> None:
@@ -162,8 +161,9 @@ def test_a_picture_that_cannot_be_shown_is_told_of() -> None:
 
 def test_an_unfinished_report_says_so() -> None:
     assert b"Not complete" in to_html(report_of([row("bicubic", psnr_y=30.0)], complete=False))
-    assert b"Nothing was scored." in to_html(report_of([], complete=False))
-    assert b"No method gave a result: No room." in to_html(report_of([row("edsr", error="No room.")]))
+    assert b"Nothing was scored" in to_html(report_of([], complete=False))
+    failed = to_html(report_of([row("edsr", error="No room.")]))
+    assert b"No method gave a result" in failed and b"No room." in failed
 
 
 def test_five_hundred_pictures_stay_a_reasonable_file() -> None:

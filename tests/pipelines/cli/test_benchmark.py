@@ -491,8 +491,7 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         (["--scale", 2], 1, "no image to measure on"),
         (["none.png", "--scale", 2], 1, "none.png does not exist"),
-        (["{folder}"], 1, "Say by how much to shrink"),
-        (["{folder}", "--scale", 5], 2, "invalid choice: 5"),
+        (["{folder}", "--scale", 5], 2, "There is no scale '5'; there are x2, x3, x4, x8."),
         (["{folder}", "--scale", 2, "--models", "bicubik"], 2, "did you mean bicubic"),
         (["{folder}", "--scale", 2, "--models", ""], 1, "at least one model"),
         (["{folder}", "--scale", 3, "--models", "lapsrn"], 1, "LapSRN has no scale x3"),

@@ -119,7 +119,7 @@ def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
     path = upload(served, "bomb.png", png(60_000, 60_000)).json()[0]
     dependencies = httpx.get(f"{served}/config", timeout=30).json()["dependencies"]
     convert = next(each["id"] for each in dependencies if each["api_name"] == "convert_result")
-    body = {"data": [file_at(path), "WebP", True], "fn_index": convert, "session_hash": "bomb"}
+    body = {"data": [file_at(path), "WebP", True, 100], "fn_index": convert, "session_hash": "bomb"}
     httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30).raise_for_status()
     answer = httpx.get(f"{served}/gradio_api/queue/data?session_hash=bomb", timeout=30).text
     assert "at most 128 megapixels can be read" in answer

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +125,7 @@ def make_first_result(source_name: str) -> Made:
 
 def _describe(details: Details, file: Path, view: View, name: str, source: ImageSource | None) -> Made:
     shown = "" if isinstance(source, bytes) or source is None else str(source)
-    return Made(replace(view, source=shown), html.facts(details, ""), str(file), details.about(), name, shown)
+    return Made(view, html.facts(details, ""), str(file), details.about(), name, shown)
 
 
 def _make_view(picture: Picture, result: Picture, plain: str, name: str) -> Run[View]:

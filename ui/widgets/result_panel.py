@@ -5,7 +5,7 @@ an image or a model that it is not of, without saying so.
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
+from pipelines.catalog.rows import QUALITY_RANGE, USUAL_QUALITY
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
@@ -26,7 +27,10 @@ from ui.widgets.before_after import NOTHING_YET, Made
 from ui.widgets.inputs import ResultFile
 from ui.widgets.viewer import View, Viewer
 
-DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}  # WebP is lossless, JPEG of quality 95
+DOWNLOAD_FORMATS = {"PNG": "png", "WebP": "webp", "JPEG": "jpg"}
+LOSSLESS = QUALITY_RANGE[1]  # of WebP
+USUAL_QUALITIES = {"WebP": LOSSLESS, "JPEG": USUAL_QUALITY}
+ABOUT_QUALITY = f"Lower is smaller. {LOSSLESS} is lossless in WebP only."
 RESULT_GONE = "The result is no longer kept here. Upscale the image again."
 SHOW_CHOSEN = (STATIC / "show_chosen.js").read_text()
 # What a run that ended early showed gives way to what was there before it. Steps may be on their way for a moment.
@@ -48,6 +52,7 @@ class ResultPanel:
     file: ResultFile  # the lossless one, which the download is made of
     kind: gr.Radio
     metadata: gr.Checkbox
+    quality: gr.Slider  # of JPEG and WebP
     download: gr.DownloadButton
     told: gr.HTML  # format and size of the download
     facts: gr.HTML
@@ -62,6 +67,7 @@ class ResultPanel:
             self.file,
             self.kind,
             self.metadata,
+            self.quality,
             self.download,
             self.told,
             self.facts,
@@ -83,11 +89,12 @@ class ResultPanel:
         """Returns what a result changes."""
         return {
             self.note: "",
-            self.viewer: made.view,
+            self.viewer: _place_view(made),
             self.made_of: _identify(made),
             self.file: made.file,
             self.kind: "PNG",
             self.metadata: True,
+            self.quality: gr.Slider(visible=False),
             self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
             self.told: tell_file("PNG", Path(made.file)),
             self.facts: made.facts,
@@ -125,21 +132,35 @@ class ResultPanel:
             changes = [each.change for each in chosen]  # type: ignore[attr-defined]
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
             running.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
-        for choice in (self.kind, self.metadata):
-            preparing = choice.input(
+        changed = [self.kind.input, self.metadata.input, self.quality.input]
+        for choice, convert in zip(changed, (self.convert_result, self.convert_again, self.convert_again), strict=True):
+            preparing = choice(
                 lambda: gr.DownloadButton("Preparing", interactive=False),
                 None,
                 self.download,
                 **QUIET_EVENT,
                 queue=False,
+                trigger_mode="always_last",
             )
             preparing.then(
-                convert_result,
-                [self.file, self.kind, self.metadata],
-                [self.download, self.told],
+                convert,
+                [self.file, self.kind, self.metadata, self.quality],
+                [self.download, self.told, self.quality],
                 **QUIET_EVENT,
                 concurrency_id="files",
             )
+
+    def convert_result(self, result: Path | None, kind: str, metadata: bool, _: float) -> Iterator[Update]:
+        """Another format, at its usual quality."""
+        usual = USUAL_QUALITIES.get(kind)
+        slider = gr.Slider(visible=usual is not None, **({} if usual is None else {"value": usual}))
+        for button, told in make_download(result, kind, metadata, usual):
+            yield {self.download: button, self.told: told, self.quality: slider}
+
+    def convert_again(self, result: Path | None, kind: str, metadata: bool, quality: float) -> Iterator[Update]:
+        """The same format, with or without metadata, at another quality."""
+        for button, told in make_download(result, kind, metadata, quality if kind in USUAL_QUALITIES else None):
+            yield {self.download: button, self.told: told}
 
 
 def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -> ResultPanel:
@@ -149,7 +170,7 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
     """
     made = first if isinstance(first, Made) else None
     note = gr.HTML("", elem_classes="whose")
-    viewer = Viewer(first.view if isinstance(first, Made) else first, elem_id=name)
+    viewer = Viewer(_place_view(first) if isinstance(first, Made) else first, elem_id=name)
     made_of = gr.Textbox("" if made is None else _identify(made), visible=False)
     file = ResultFile(value=None if made is None else made.file, visible=False)
     with gr.Row(elem_classes="download"):
@@ -160,8 +181,17 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
     with gr.Row(elem_classes="download"):
         kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=200)
         metadata = gr.Checkbox(True, label="Keep metadata (EXIF)", min_width=180)
+        low, high = QUALITY_RANGE
+        quality = gr.Slider(
+            low, high, USUAL_QUALITIES["JPEG"], step=1, label="Quality", info=ABOUT_QUALITY, visible=False
+        )
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
-    return ResultPanel(note, viewer, made_of, file, kind, metadata, download, told, facts)
+    return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, facts)
+
+
+def _place_view(made: Made) -> View:
+    """The view, by whose source the browser knows an image again that it has already."""
+    return replace(made.view, source=made.source)
 
 
 def _identify(made: Made) -> str:
@@ -191,7 +221,9 @@ def tell_file(kind: str, path: Path) -> str:
     return f'<p class="about">{kind}, {format_bytes(path.stat().st_size)}</p>'
 
 
-def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[tuple[gr.DownloadButton, str]]:
+def make_download(
+    result: Path | None, kind: str, metadata: bool, quality: float | None = None
+) -> Iterator[tuple[gr.DownloadButton, str]]:
     """The result in the format to download, and what there is to tell of it; from the lossless file, so that nothing
     is lost on the way.
 
@@ -208,7 +240,8 @@ def convert_result(result: Path | None, kind: str, metadata: bool) -> Iterator[t
             path = result
             if suffix != "png" or not metadata:
                 path = Path(folder) / result.with_suffix(f".{suffix}").name
-                images.write(images.read_back(result), path, metadata)
+                level = None if quality is None or (kind == "WebP" and quality == LOSSLESS) else int(quality)
+                images.write(images.read_back(result), path, metadata, level)
             yield gr.DownloadButton(f"Download {kind}", value=str(path), interactive=True), tell_file(kind, path)
     except gr.Error as error:
         left = result if result.is_file() else None

@@ -90,3 +90,16 @@ def test_each_tile_has_the_profile(tmp_path: Path) -> None:
     pyramid = finish(write_pyramid(np.zeros((PYRAMID_TILE + 1, 9, 3), np.uint8), tmp_path, icc))
     tiles = [Image.open(BytesIO(file.read_bytes())) for file in pyramid.files()]
     assert [tile.info.get("icc_profile") == icc for tile in tiles] == [True] * 3
+
+
+def test_transparency_is_in_the_tiles(tmp_path: Path) -> None:
+    """Of the colours, those that are seen; a level's are the means of what is seen."""
+    pixels = np.dstack([ramp(600, 700), np.zeros((600, 700), np.uint8)])
+    pixels[:, 300:, 3] = 255
+    pyramid = finish(write_pyramid(pixels, tmp_path))
+    assert pyramid.clear and not finish(write_pyramid(ramp(5, 5), tmp_path / "solid")).clear
+    whole, half = joined(pyramid, 0), joined(pyramid, 1)
+    np.testing.assert_array_equal(whole[..., 3], pixels[..., 3])
+    np.testing.assert_array_equal(whole[:, 300:], pixels[:, 300:])
+    np.testing.assert_array_equal(half[:, :150, 3], 0)
+    np.testing.assert_array_equal(half[:, 150:, 3], 255)

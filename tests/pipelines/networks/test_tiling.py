@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve1d
 
 from pipelines.errors import OutOfMemory
-from pipelines.images.picture import Pixels
+from pipelines.images.picture import Pixels, to_uint8
+from pipelines.networks import tiling
 from pipelines.networks.tiling import SMALLEST_WRITTEN, Span, Tiled, plan_tiles, run_tiled
-from pipelines.runs import finish
+from pipelines.runs import Preview, Step, finish
 from tests.conftest import smooth
 
 RADIUS = 3
@@ -343,3 +344,33 @@ def test_steps_count_the_tiles_of_a_batch() -> None:
     steps = []
     finish(run_tiled(smooth(60, 90), 2, box_blur_x2, 36, RADIUS, batch=4), steps.append)
     assert [(step.done, step.total) for step in steps] == [(4, 6), (6, 6)]
+
+
+@pytest.mark.parametrize(("feather", "side"), [(False, 40), (True, 40), (True, 24)])
+def test_what_there_is_so_far_is_what_will_be(feather: bool, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clear where no tile is done; what is shown does not change any more, but for the last tile's fading edge."""
+    monkeypatch.setattr(tiling, "PREVIEW_SECONDS", 0)
+    run = run_tiled(smooth(90, 70), 2, box_blur_x2, side, 8, feather=feather, previews=True)
+    seen: list[Preview] = []
+
+    def see(step: Step) -> None:
+        assert isinstance(step, Preview)
+        seen.append(step)
+
+    whole = to_uint8(finish(run, see).pixels)
+    shares = [preview.picture[..., 3].mean() / 255 for preview in seen]
+    assert shares == sorted(shares) and 0 < shares[0] < 0.3 and shares[-1] == 1
+    for preview in seen:
+        there = preview.picture[..., 3] == 255
+        np.testing.assert_array_equal(preview.picture[there][:, :3], whole[there])
+        assert not preview.picture[~there].any()
+
+
+def test_a_large_result_is_shown_small_and_nobody_is_shown_what_was_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tiling, "PREVIEW_SECONDS", 0)
+    pixels = np.full((20, 900, 3), 0.5, np.float32)
+    *_, last = run_tiled(pixels, 2, nearest_x2, 100, 4, previews=True)
+    assert isinstance(last, Preview) and last.picture.shape == (20, 900, 4)
+    assert not any(isinstance(step, Preview) for step in run_tiled(pixels, 2, nearest_x2, 100, 4))

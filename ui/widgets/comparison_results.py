@@ -98,10 +98,11 @@ def place_results() -> ComparisonResults:
             verdict = results.place_panel(results.render_verdict(rows, ABOUT_READY), "compare-verdict")
         with gr.Column(scale=1, min_width=260):
             start = gr.Button("Blind test", elem_id="blind-test")
+            gr.HTML(html.aside("Judge for yourself, without knowing which model is which."))
             with gr.Column(visible=False) as files:
                 gr.HTML(html.aside("Download the report"))
                 with gr.Row(elem_classes="downloads"):
-                    downloads = {kind: gr.DownloadButton(kind, size="sm", min_width=80) for kind in DOWNLOAD_KINDS}
+                    downloads = {kind: gr.DownloadButton(kind, size="md", min_width=80) for kind in DOWNLOAD_KINDS}
     outcome = results.place_panel(elem_id="blind-outcome")
     with gr.Row():
         add = gr.Button("Add to the report", visible=False, size="sm", scale=0, min_width=200)

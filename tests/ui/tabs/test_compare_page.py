@@ -64,7 +64,7 @@ def give(page: Page, *paths: Path) -> None:
 
 def compare(page: Page) -> None:
     button(page, "Compare").click()
-    expect(button(page, "ZIP")).to_be_visible(timeout=30_000)
+    expect(button(page, "ZIP")).to_be_visible(timeout=90_000)
 
 
 def downloaded(page: Page, kind: str) -> Path:
@@ -177,6 +177,7 @@ def test_a_blind_test_from_the_first_pair_into_the_report(page: Page) -> None:
     expect(window).not_to_be_visible()
     outcome = page.locator("#blind-outcome")
     expect(outcome.locator(".lead")).to_have_text("Nearest neighbour")
+    expect(outcome.locator(".claims")).to_be_focused()
     expect(outcome.locator("tbody th")).to_have_text(["1 Nearest neighbour", "2 Lanczos", "3 Bicubic"])
     expect(outcome).to_contain_text("10 choices")
     page.get_by_text("Who was what").click()

@@ -1,9 +1,11 @@
 // The blind test's window: shows a question, tells the page the answer, and is closed by a value of null.
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "same" };
+const SHOWN_AFTER = 150; // milliseconds until the page has drawn an outcome
 const ANSWER_WITHIN = 10_000; // milliseconds until it is told that no answer came
 
 const dialog = element.querySelector("dialog");
 const find = (selector) => dialog.querySelector(selector);
+let begun = false; // whether there was a question since the last outcome
 let waiting = 0; // the timer of an answer that is on its way
 
 const rest = () => {
@@ -24,6 +26,8 @@ const show = async () => {
     if (!asked) {
         rest();
         if (dialog.open) dialog.close();
+        if (begun) setTimeout(() => document.querySelector("#blind-outcome .claims")?.focus(), SHOWN_AFTER);
+        begun = false;
         return;
     }
     await Promise.all([put(".left", asked.left), put(".right", asked.right), put(".original", asked.original)]);
@@ -33,6 +37,7 @@ const show = async () => {
     find("[data-original]").hidden = !asked.original;
     if (!asked.original) compare(false);
     if (!dialog.open) dialog.showModal();
+    begun = true;
     dialog.focus();
 };
 

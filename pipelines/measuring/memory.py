@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipelines.runs import Run, T
+
 SAMPLING_SECONDS = 0.002  # seconds between two looks: a picture of a tenth of a megapixel takes about as long
 
 
@@ -18,10 +20,25 @@ class Peak:
     def __init__(self, level: int) -> None:
         self._level = self._most = level
         self._on_gpu = 0
+        self._paused_at: int | None = None
+        self._lock = threading.Lock()
 
     def record(self, resident: int) -> None:
         """Takes note of the resident memory of this moment, in bytes."""
-        self._most = max(self._most, resident)
+        with self._lock:
+            if self._paused_at is None:
+                self._most = max(self._most, resident)
+
+    def pause(self, resident: int) -> None:
+        """Takes note of nothing from now on."""
+        self.record(resident)
+        self._paused_at = resident
+
+    def go_on(self, resident: int) -> None:
+        """Takes note again; what others have added or freed since `pause` counts for nothing."""
+        with self._lock:
+            added = resident - (resident if self._paused_at is None else self._paused_at)
+            self._level, self._most, self._paused_at = self._level + added, self._most + added, None
 
     def record_gpu(self, added: int) -> None:
         """Takes note of the bytes that were added on the GPU at most."""
@@ -31,6 +48,24 @@ class Peak:
     def megabytes(self) -> float:
         """Returns MB of 10^6 bytes; 0 where nothing was added. On the GPU, if something was added there."""
         return (self._on_gpu or self._most - self._level) / 1e6
+
+
+def watch_peak(run: Run[T], peak: Peak) -> Run[T]:
+    """Returns the same run; what happens to memory between a step and the next being asked for is the caller's."""
+    import psutil
+
+    process = psutil.Process()
+    try:
+        while True:
+            step = next(run)
+            peak.pause(process.memory_info().rss)
+            yield step
+            peak.go_on(process.memory_info().rss)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        run.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pipelines.measuring.conclusions import Conclusions, conclude
 from pipelines.measuring.contenders import Contender, resolve_contenders, title_of
 from pipelines.measuring.fetching import Fetched, fetch_weights
 from pipelines.measuring.kernels import KERNEL_NAMES, OFFERED_KERNELS, check_kernel, describe_kernel, name_kernel
-from pipelines.measuring.memory import measure_peak_memory
+from pipelines.measuring.memory import measure_peak_memory, watch_peak
 from pipelines.measuring.metrics.metric import Judges, Metric, Sample
 from pipelines.measuring.metrics.scores import (
     METRICS,
@@ -211,7 +211,7 @@ def _measured(blank: Scored, trial: Trial, weights: Fetched, repeats: int, judge
     """Returns `blank` with scores, times and memory, and with what they are of."""
     upscalers, settings = (yield from load_fetched(weights.files)), blank.contender.settings
     with measure_peak_memory() as peak:
-        enlarged = yield from enlarge(trial.low, upscalers, settings)
+        enlarged = yield from watch_peak(enlarge(trial.low, upscalers, settings), peak)
     again = 0 if enlarged.details.seconds > LONG_RUN else repeats
     times = yield from _times(trial.low, upscalers, settings, again)
     seconds, stage_seconds = sorted(times or [_seconds(enlarged)])[len(times) // 2]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.measuring.memory import measure_peak_memory
+from pipelines.measuring.memory import measure_peak_memory, watch_peak
+from pipelines.runs import Run, Step, finish
 
 
 def test_peak_counts_what_was_let_go_again() -> None:
@@ -22,6 +23,23 @@ def test_nothing_held_is_nothing() -> None:
     with measure_peak_memory() as peak:
         pass
     assert peak.megabytes < 20
+
+
+def test_what_others_hold_between_two_steps_is_not_the_runs() -> None:
+    """As a short run for which this one gives way."""
+
+    def work() -> Run[int]:
+        held = np.ones(60_000_000, np.uint8)
+        yield Step(0, 1, "working")
+        return len(held)
+
+    with measure_peak_memory() as peak:
+        run = watch_peak(work(), peak)
+        next(run)
+        others = np.ones(300_000_000, np.uint8)
+        time.sleep(0.05)
+        assert finish(run) == 60_000_000
+    assert 55 < peak.megabytes < 150 and others.size
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc gives back when asked")

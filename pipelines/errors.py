@@ -14,7 +14,15 @@ class BadSetting(UpscaleError):
 
 
 class WeightsUnavailable(UpscaleError):
-    """The files of a model cannot be had: not here, and no source gave them."""
+    """The files of a model are unavailable: not here, and no source gave them.
+
+    `brief` is a sentence for who only wants an image upscaled, `tried` what was asked and what it said, and `instead`
+    the key of a model that needs no download; each is empty where there is none.
+    """
+
+    brief: str = ""
+    tried: str = ""
+    instead: str = ""
 
 
 class NobodyOffers(WeightsUnavailable):

@@ -6,18 +6,18 @@ are imported when they are needed: most calls find their files without them. Thi
 """
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import File, Weights
+from pipelines.catalog.schema import File, Model, Weights
 from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnavailable
 from pipelines.files import free_bytes
 from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step, in_thread
-from pipelines.weights.download import Refused
+from pipelines.weights.download import Refused, Unreachable
 from pipelines.weights.kinds import source_of
 from pipelines.weights.local import YOUR_FILE, YOUR_FOLDER, Found, find, from_user, identify, is_here, remove_damaged
 from pipelines.weights.sources import Source, is_offline, reach
@@ -25,7 +25,8 @@ from pipelines.weights.sources import Source, is_offline, reach
 __all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "verify"]
 
 DISK_MARGIN = 1.05  # times what is to come must be free on the disk
-SUBSTITUTE = "real-esrgan"  # what does without the gigabytes of a diffusion model
+BEST_WITHOUT_DOWNLOAD = "swift"  # what to use instead of a model whose files are unavailable
+MOST_NAMED = 6  # models that are named as ready
 PATIENCE_SECONDS = 4.5  # shared by all hosts of a row: when none answers, a visitor is to know within 6 s
 
 
@@ -38,7 +39,7 @@ def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
     found = yield from _find(weights)
     if found:
         return found
-    tried: list[str] = []
+    tried: list[tuple[Source, Refused]] = []
     for source in _sources(weights):
         try:
             job = yield from _survey(weights, source)
@@ -47,8 +48,8 @@ def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
                 files.append((yield from job.bring(file)))
             return tuple(files)
         except Refused as error:
-            tried.append(f"{source.label} {error}")
-    raise _unavailable(weights, "; ".join(tried))
+            tried.append((source, error))
+    raise _unavailable(weights, "; ".join(f"{source.label} {error}" for source, error in tried), _why(tried))
 
 
 def verify(weights: Weights) -> Run[tuple[Found | UpscaleError, ...]]:
@@ -93,9 +94,9 @@ def _sources(weights: Weights) -> tuple[Source, ...]:
     if weights.bundled:
         raise _unavailable(weights, "it should have come with the program")
     if not weights.sources:
-        raise NobodyOffers(str(_unavailable(weights, "nobody offers them as safetensors; give a folder")))
+        raise _unavailable(weights, "nobody offers them as safetensors; give a folder", kind=NobodyOffers)
     if is_offline():
-        raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked")
+        raise _unavailable(weights, "HF_HUB_OFFLINE is set, so nothing was asked", "downloads are off here")
     return tuple(map(source_of, weights.sources))
 
 
@@ -161,24 +162,39 @@ def _survey(weights: Weights, source: Source) -> Run[_Job]:
     return _Job(weights, source, patience, offer.sizes, offer.commit)
 
 
-def _unavailable(weights: Weights, reason: str) -> WeightsUnavailable:
+def _unavailable(
+    weights: Weights, reason: str, brief: str = "", kind: type[WeightsUnavailable] = WeightsUnavailable
+) -> WeightsUnavailable:
+    """The error for files that no source gave; `brief` says why in fewer words than `reason`, which names each."""
     row = catalog.find_owner(weights)
     what = weights.files[0].name if len(weights.files) == 1 else f"the {len(weights.files)} files"
     if row is not None and len(weights.files) > 1:
         what = row[0].name
     size = f" ({format_bytes(weights.size)})" if weights.size else ""
-    instead = f"; use {_instead(row[1])} instead" if row and row[0].diffusion else ""
-    of_metrics = [part for needed in catalog.METRIC_FILES.values() for part in needed.values()]
-    models = [] if weights in of_metrics else catalog.MODELS
-    ready = [model.key for model in models if all(each is None or is_here(each) for each in model.scales.values())]
-    without = f"; these work without a download: {', '.join(ready[:4])}" if ready else ""
-    message = f"{what}{size} cannot be had: {reason}{instead}{without}."
-    return WeightsUnavailable(message[0].upper() + message[1:] if len(weights.files) > 1 else message)
+    ready = [] if _is_of_a_metric(weights) else _list_ready()
+    names = ", ".join(model.name for model in ready[:MOST_NAMED])
+    without = f"; these need no download: {names}" if ready else ""
+    message = f"{what}{size} is unavailable: {reason}{without}."
+    error = kind(message[0].upper() + message[1:] if len(weights.files) > 1 else message)
+    if ready:
+        error.brief = f"{row[0].name if row else what} could not be downloaded{size}: {brief or reason}."
+        error.tried, error.instead = str(error), ready[0].key
+    return error
 
 
-def _instead(scale: int) -> str:
-    """Real-ESRGAN and what it would download at that scale."""
-    model = catalog.find(SUBSTITUTE)
-    needed = model.scales.get(scale)
-    lacking = needed is not None and not is_here(needed)
-    return f"{model.name} ({format_bytes(needed.size)})" if needed is not None and lacking else model.name
+def _why(tried: Sequence[tuple[Source, Refused]]) -> str:
+    """Returns in few words why no source gave the files: that their hosts cannot be reached, or what the first said."""
+    if tried and all(isinstance(error, Unreachable) for _, error in tried):
+        hosts = dict.fromkeys(source.host for source, _ in tried)
+        return f"{' and '.join(hosts)} cannot be reached"
+    return "; ".join(f"{source.label} {error}" for source, error in tried[:1])
+
+
+def _is_of_a_metric(weights: Weights) -> bool:
+    return any(weights in needed.values() for needed in catalog.METRIC_FILES.values())
+
+
+def _list_ready() -> list[Model]:
+    """The models whose files are here at every scale, first those that are more than a formula."""
+    ready = [model for model in catalog.MODELS if all(each is None or is_here(each) for each in model.scales.values())]
+    return sorted(ready, key=lambda model: (model.engine == "classical", model.key != BEST_WITHOUT_DOWNLOAD))

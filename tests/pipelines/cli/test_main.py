@@ -174,16 +174,16 @@ def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture
     assert run("weights", "pull", "lpips") == 1
     told = capsys.readouterr()
     assert told.out == f"downloading 244 MB in all\n{'lpips heads':<27} is not here: asking for 6 kB\n"
-    assert "these work without" not in told.err, "no model stands in for a metric"
-    assert told.err.startswith("alex.pth (6 kB) cannot be had: ")
+    assert "these need no" not in told.err, "no model stands in for a metric"
+    assert told.err.startswith("alex.pth (6 kB) is unavailable: ")
 
 
 def test_weights_pull_of_many_files_says_their_size_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "pull", "sd-x4") == 1
     told = capsys.readouterr()
     assert told.out == f"{'sd-x4 x4':<27} is not here: asking for 3.5 GB\n"
-    assert told.err.startswith("Stable Diffusion x4 (3.5 GB) cannot be had: HF_HUB_OFFLINE is set")
-    assert "use Real-ESRGAN (67 MB) instead" in told.err and told.err.count("\n") == 1
+    assert told.err.startswith("Stable Diffusion x4 (3.5 GB) is unavailable: HF_HUB_OFFLINE is set")
+    assert "these need no download: Swift" in told.err and told.err.count("\n") == 1
 
 
 def test_weights_pull_announces_only_what_lacks(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
@@ -263,7 +263,7 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
         (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is a folder: name one image in it."),
         (["{small}", "{out}", "--quality", "80"], "PNG is lossless and has no quality: choose JPEG or WebP."),
         (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not a picture"),
-        (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) cannot be had"),
+        (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) is unavailable"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}.pb"], "There is no file"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}"], "is not a network"),
     ],

@@ -161,7 +161,7 @@ def test_each_file_is_continued(hub: LoopbackHub) -> None:
     last = there["vae/model.safetensors"]
     hub.behaviour[last] = "cut"
     said = said_by(ROW)
-    assert said.startswith("Tiny Diffusion (0.4 MB) cannot be had: Hub owner/tiny-x4 broke off after 75 kB of 0.1 MB")
+    assert said.startswith("Tiny Diffusion (0.4 MB) is unavailable: Hub owner/tiny-x4 broke off after 75 kB of 0.1 MB")
     hub.behaviour[last] = "ok"
     hub.asked.clear()
     assert below(finish(fetch(ROW))) == CONTENTS
@@ -186,7 +186,7 @@ def test_the_disk_is_looked_at_before_the_first_byte(hub: LoopbackHub, monkeypat
     there = publish(hub, "owner/tiny-x4")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 0, 300_000))
     assert said_by(ROW).startswith(
-        "Tiny Diffusion (0.4 MB) cannot be had: 0.4 MB of disk are needed and 0.3 MB are free (HF_HOME names another "
+        "Tiny Diffusion (0.4 MB) is unavailable: 0.4 MB of disk are needed and 0.3 MB are free (HF_HOME names another "
         "place); use Real-ESRGAN (67 MB) instead"
     )
     assert {asked.method for asked in hub.asked} == {"HEAD"}
@@ -217,23 +217,42 @@ def test_what_is_here_needs_no_room(hub: LoopbackHub, monkeypatch: pytest.Monkey
 def test_each_failure_has_its_sentence_and_a_way_out(hub: LoopbackHub, behaviour: Behaviour, words: str) -> None:
     publish(hub, "owner/tiny-x4", behaviour)
     said = said_by(ROW)
-    assert said.startswith(f"Tiny Diffusion (0.4 MB) cannot be had: {words}")
-    assert "; use Real-ESRGAN (67 MB) instead; these work without a download: nearest" in said
+    assert said.startswith(f"Tiny Diffusion (0.4 MB) is unavailable: {words}")
+    assert "; these need no download: Swift, " in said
 
 
 def test_offline_is_said(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(hub.url, tmp_path / "home", monkeypatch, offline=True)
-    assert said_by(ROW).startswith("Tiny Diffusion (0.4 MB) cannot be had: HF_HUB_OFFLINE is set, so nothing was asked")
+    assert said_by(ROW).startswith(
+        "Tiny Diffusion (0.4 MB) is unavailable: HF_HUB_OFFLINE is set, so nothing was asked"
+    )
 
 
-def test_real_esrgan_that_is_here_needs_no_download(hub: LoopbackHub, tmp_path: Path, own_networks: Path) -> None:
-    assert "; use Real-ESRGAN instead; " in said_by(ROW)
+def test_who_only_wants_an_image_upscaled_is_told_what_does_it(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one short sentence, by a model that is here; which hosts were asked is said apart."""
+    monkeypatch.setattr(catalog, "find_owner", lambda weights: (catalog.find("sd-x4"), 4))
+    publish(hub, "owner/tiny-x4", "gated")
+    with pytest.raises(WeightsUnavailable) as refused:
+        finish(fetch(ROW))
+    error = refused.value
+    assert error.brief.startswith("Stable Diffusion x4 could not be downloaded (0.4 MB): Hub owner/tiny-x4 is gated")
+    assert "mirror" not in error.brief and "mirror/tiny-x4" in error.tried and error.instead == "swift"
+    use("http://127.0.0.1:9", tmp_path / "home", monkeypatch)
+    with pytest.raises(WeightsUnavailable) as refused:
+        finish(fetch(ROW))
+    assert refused.value.brief == (
+        "Stable Diffusion x4 could not be downloaded (0.4 MB): 127.0.0.1:9 cannot be reached."
+    )
 
 
 def test_what_nobody_publishes_needs_a_folder(hub: LoopbackHub) -> None:
     needed = catalog.find("ldm-x4").scales[4]
     assert needed is not None
-    assert "cannot be had: nobody offers them as safetensors; give a folder; use Real-ESRGAN" in said_by(needed)
+    assert "is unavailable: nobody offers them as safetensors; give a folder; these need no download: Swift" in said_by(
+        needed
+    )
 
 
 # --- a folder of one's own ----------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_file_that_somebody_named_is_refused_before_it_is_asked_for(
     row, _ = unknown(hub, content, behaviour)
     with pytest.raises(WeightsUnavailable) as error:
         finish(fetch(row))
-    assert str(error.value).startswith(f"tiny.pth cannot be had: Hub owner/tiny {said}")
+    assert str(error.value).startswith(f"tiny.pth is unavailable: Hub owner/tiny {said}")
     assert {asked.method for asked in hub.asked} == {"HEAD"}
 
 
@@ -299,7 +299,7 @@ def test_each_failure_has_its_sentence_and_leaves_the_cache_clean(
     with pytest.raises(WeightsUnavailable) as caught:
         finish(fetch(row))
     expected = words if isinstance(words, str) else words[kind]
-    assert str(caught.value).startswith("tiny.pth (0.6 MB) cannot be had: ")
+    assert str(caught.value).startswith("tiny.pth (0.6 MB) is unavailable: ")
     assert expected in str(caught.value)
     assert str(caught.value).count("\n") == 0 and str(caught.value).endswith(".")
     assert whole_files(tmp_path / "home") == []
@@ -333,7 +333,7 @@ def test_models_that_work_without_a_download_are_named(hub: LoopbackHub, monkeyp
         for key, needs in {"bicubic": None, "tiny": row, "there": there}.items()
     ]
     monkeypatch.setattr(catalog, "MODELS", tuple(rows))
-    with pytest.raises(WeightsUnavailable, match=r"; these work without a download: bicubic, there\.$"):
+    with pytest.raises(WeightsUnavailable, match=r"; these need no download: bicubic, there\.$"):
         finish(fetch(row))
 
 
@@ -605,7 +605,7 @@ def test_full_disk_is_said(hub: LoopbackHub) -> None:
     incomplete.unlink()
     incomplete.symlink_to("/dev/full")
     hub.behaviour[path] = "ok"
-    with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth \(0\.6 MB\) cannot be had: the disk is full;"):
+    with pytest.raises(WeightsUnavailable, match=r"^tiny\.pth \(0\.6 MB\) is unavailable: the disk is full;"):
         finish(fetch(row))
     assert not incomplete.is_symlink()
 

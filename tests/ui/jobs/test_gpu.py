@@ -430,7 +430,7 @@ def test_what_cannot_be_preloaded_is_logged_and_the_next_one_is_loaded(
     monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
     gpu.preload()
     assert [key for key, *_ in loading._kept] == ["espcn"]
-    assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) cannot be had" in caplog.text
+    assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) is unavailable" in caplog.text
 
 
 def test_a_model_that_is_too_large_for_the_memory_is_logged_and_the_page_opens(

@@ -195,7 +195,9 @@ def benchmark(
         comparison = comparing.start(sources, protocol, scale, kernel, models or None, _chains(stages))
         if lpips:
             yield from forward_steps(fetch_judges(["lpips"]), lambda text, share: None)
-        report = yield from forward_steps(comparing.measure(comparison, keeping=False), lambda text, share: None)
+        report = yield from forward_steps(
+            comparing.measure(comparison, keeping=False), lambda text, share: None, comparing.expect(comparison)
+        )
         yield as_dict(report)
 
 
@@ -226,8 +228,9 @@ def _enlarge(
         if format not in door.FORMATS:
             raise BadSetting(f"There is no format {str(format)[:20]!r}: there are {', '.join(door.FORMATS)}.")
         door.check_output(Path(folder) / f"result.{format}", size, quality)
-        picture = enlarging.open_picture(image, stages, settings, size)
         done = yield from forward_steps(
-            enlarging.enlarge_picture(picture, stages, settings, size), lambda text, share: (None, None)
+            enlarging.open_and_enlarge(image, stages, settings, size),
+            lambda text, share: (None, None),
+            enlarging.expect(image, stages, settings),
         )
         yield str(enlarging.save_result(done, image, Path(folder), format, quality)), done.details.as_dict()

@@ -18,7 +18,7 @@ from ui import api
 from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import results
 from ui.jobs.listening import ListeningQueue
-from ui.jobs.running import QUIET_EVENT
+from ui.jobs.running import MOST_AT_ONCE, QUIET_EVENT
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 
@@ -29,7 +29,8 @@ NOTE = (
     "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
     "others."
 )
-PAGE_SCRIPTS = ("page.js", "choosing/page.js")  # each a function
+PAGE_SCRIPTS = ("page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
+OTHER_THREADS = 40  # for all events but the heavy ones
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 
 # What gradio's client says of arguments, in the two cases that a caller can mend.
@@ -94,17 +95,31 @@ def build() -> gr.Blocks:
             with gr.Tab("Compare", id="compare"):
                 compare.build(page)
             with gr.Tab("Chained 8x", id="chained"):
-                chained.build(page)
+                chained_tab = chained.build(page)
             with gr.Tab("Prompt", id="prompt"):
                 prompt_tab = prompt.build(page)
         api.build()
-        to_upscale = prompt_tab.instead.click(
-            lambda: gr.Tabs(selected="upscale"), None, tabs, **QUIET_EVENT, queue=False
-        )
-        to_upscale.then(upscale_tab.choose_other, prompt_tab.picture, upscale_tab.choice, **QUIET_EVENT, queue=False)
-    # Closed, or a request could pass the queue by and run beside what has the one compute slot.
+        _offer_first_model(upscale_tab, chained_tab, prompt_tab, tabs)
+    # Closed, or a request could pass the queue by.
     page.queue(api_open=False, max_size=environment.queue_length())
     return page
+
+
+def _offer_first_model(
+    upscale_tab: upscale.UpscaleTab, chained_tab: chained.ChainedTab, prompt_tab: prompt.PromptTab, tabs: gr.Tabs
+) -> None:
+    """Has the button of an error do by the first model, which needs no download, what another one's files lack for."""
+    quiet: dict[str, Any] = {**QUIET_EVENT, "queue": False}
+    to_upscale = prompt_tab.button.problem.instead.click(lambda: gr.Tabs(selected="upscale"), None, tabs, **quiet)
+    for chosen, picture in (
+        (to_upscale.then, prompt_tab.picture),
+        (upscale_tab.button.problem.instead.click, upscale_tab.picture),
+    ):
+        ready = chosen(upscale_tab.choose_other, picture, upscale_tab.choice, **quiet)
+        ready.then(None, None, None, js=upscale_tab.button.press())
+    stages = [chained_tab.first, chained_tab.second]
+    ready = chained_tab.button.problem.instead.click(lambda: [upscale.FIRST_MODEL] * 2, None, stages, **quiet)
+    ready.then(None, None, None, js=chained_tab.button.press())
 
 
 def warm_up(page: gr.Blocks) -> None:
@@ -138,6 +153,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "server_port": environment.port(),
         "root_path": environment.root_path(),
+        "max_threads": OTHER_THREADS + MOST_AT_ONCE,
         "max_file_size": environment.limits().file_bytes,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api"],

@@ -119,19 +119,37 @@ def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
     expect(page.locator(".plan")).to_contain_text("576 × 480")
 
 
-def test_what_must_be_downloaded_is_told_first(page: Page) -> None:
+def test_what_must_be_downloaded_is_told_first_and_an_error_once_with_a_way_out(page: Page) -> None:
+    """In the place of the result, which comes back; the button does the same by a model that is here."""
     choose(page, "Network · EDSR")
     expect(page.locator(".plan")).to_contain_text("downloads 40 MB first")
+    panel = page.get_by_role("alert")
+    for _ in range(2):
+        enlarge(page)
+        expect(panel).to_contain_text("EDSR could not be downloaded (40 MB): downloads are off here.")
+        expect(panel).to_contain_text("Use Swift instead. It is ready.")
+        expect(page.get_by_test_id("toast-body")).to_have_count(0)
+        expect(page.locator("#progress")).to_have_text("Ready.")
+        expect(page.locator("#facts")).to_be_hidden()
+        expect(page.get_by_text("HF_HUB_OFFLINE is set")).to_be_hidden()
+        panel.get_by_text("Details").click()
+        expect(page.get_by_text("HF_HUB_OFFLINE is set")).to_be_visible()
+        page.get_by_role("radio", name="x3").check()
+        expect(panel).to_have_count(0)
+        expect(page.locator("#facts")).to_be_visible()
     enlarge(page)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("EDSR_x4.pb (40 MB) cannot be had")
-    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_enabled()
+    page.get_by_role("button", name="Use Swift", exact=True).click()
+    expect(page.locator("#facts")).to_contain_text("right swift x4")
+    expect(page.locator("#progress")).to_contain_text("Done in")
+    expect(panel).to_have_count(0)
 
 
-def test_no_picture_is_our_sentence(page: Page) -> None:
+def test_without_an_image_there_is_nothing_to_press(page: Page) -> None:
     page.locator("#picture").get_by_label("Remove Image").click()
     expect(page.locator(".plan")).to_have_text("Choose an image first.")
-    enlarge(page)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose an image first.")
+    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Example: Drawing").click()
+    expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_enabled()
 
 
 def test_a_text_file_named_png_is_our_sentence(page: Page, tmp_path: Path) -> None:
@@ -209,21 +227,30 @@ def test_nonsense_in_the_address_changes_nothing(page: Page, served: str) -> Non
     expect(page.locator("#progress")).to_contain_text("Ready.")
 
 
-def test_a_visit_takes_no_place_and_who_waits_is_told(
+def test_a_short_job_passes_a_long_one_and_who_waits_is_told(
     page: Page, browser: Browser, served: str, tmp_path: Path
 ) -> None:
-    """One visitor runs; a second one only looks, then waits for a place, sees so, and gives up."""
+    """One visitor runs for minutes; a second one only looks, has a small image upscaled meanwhile, then waits in line
+    with a large one, sees so, and gives up.
+    """
     images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
-    choose(page, "Network · ESPCN")
     expect(page.locator(".plan")).to_contain_text("10000 × 10000")
     enlarge(page)
     expect(page.get_by_role("progressbar")).to_contain_text("tiles")
     with visit(browser, 1280, "light", served) as second:
         open_page(second, served)
         expect(second.locator("#progress")).to_contain_text("Ready.")
+        second.get_by_role("button", name="Example: Drawing").click()
         enlarge(second)
-        expect(second.locator("#progress")).to_contain_text("Waiting for a free place.")
+        expect(second.locator("#progress")).to_contain_text("Done in")
+        expect(second.locator("#facts")).to_contain_text("1152 × 960")
+        expect(page.get_by_role("button", name="Cancel")).to_be_enabled()
+        expect(page.get_by_role("progressbar")).to_contain_text("tiles")
+        give(second, tmp_path / "large.png")
+        expect(second.locator(".plan")).to_contain_text("10000 × 10000")
+        enlarge(second)
+        expect(second.locator("#progress")).to_contain_text("In line: 1st")
         second.get_by_role("button", name="Cancel").click()
         expect(second.locator("#progress")).to_contain_text("Cancelled.")
     page.get_by_role("button", name="Cancel").click()

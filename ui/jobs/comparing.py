@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines import environment
+from pipelines import environment, estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Weights
 from pipelines.errors import BadPicture, BadSetting
@@ -20,6 +20,7 @@ from pipelines.upscalers import loading
 from ui.jobs import gpu
 from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import REPORT_FILE, Comparison
+from ui.jobs.lanes import Expected
 from ui.widgets.viewer import tiles_folder
 
 SCORING_SECONDS = (
@@ -146,6 +147,23 @@ def start(
     paths = [_save_source(source, folder, number) for number, source in enumerate(sources, 1)]
     pictures, _ = benchmark.list_subjects(paths)
     return Comparison(Plan(protocol, found[0].scale, kernel, found), tuple(pictures), folder)
+
+
+def expect(comparison: Comparison) -> Expected:
+    """What `measure` is expected to take: all runs and their scores; memory as the hungriest contender needs it."""
+    plan, pictures = comparison.plan, comparison.pictures
+    if any(lacking_weights(each) for each in plan.contenders):
+        return Expected()  # nobody knows how long a download takes
+    protocol = benchmark.find_protocol(plan.protocol)
+    sizes = small_sizes(list(_measure_sizes([each.path for each in pictures])), protocol, plan.scale)
+    times = [estimate_seconds(each, *size) for each in plan.contenders for size in sizes]
+    held = [
+        sum(stage.megabytes for stage in estimates.estimate_each(each.stages, *size, each.settings))
+        for each in plan.contenders
+        for size in sizes
+    ]
+    known = None if None in times else sum(time for time in times if time is not None)
+    return Expected(known, round(max(held, default=0) * environment.MEGA))
 
 
 def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:

@@ -4,19 +4,20 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import estimates
+from pipelines import environment, estimates
 from pipelines.catalog.rows import Settings, Size, Stage, check_stages
 from pipelines.enlarge import Enlarged, enlarge_fetched
-from pipelines.errors import BadPicture
+from pipelines.errors import BadPicture, UpscaleError
 from pipelines.estimates import Sized
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import memory_limit
 from pipelines.phrasing import contender_file_name
-from pipelines.runs import Run
-from pipelines.upscalers.loading import fetch
+from pipelines.runs import Run, Step
+from pipelines.upscalers.loading import fetch, find_lacking
 from ui.jobs import gpu
 from ui.jobs.choosing import check_here
+from ui.jobs.lanes import Expected
 
 LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
@@ -48,6 +49,21 @@ def _given(source: ImageSource | None) -> ImageSource:
     return source
 
 
+def expect(source: ImageSource | None, stages: Sequence[Stage], settings: Settings | None = None) -> Expected:
+    """What `open_picture` and `enlarge_picture` are expected to take, by the image's header; a file that cannot be read
+    takes no time.
+    """
+    try:
+        check_stages(stages, settings or Settings())
+        width, height = images.read_size(source) if source is not None else (0, 0)
+        if find_lacking(stages, settings):
+            return Expected()  # nobody knows how long a download takes
+    except UpscaleError:
+        return Expected(0, 0)
+    held = sum(each.megabytes for each in estimates.estimate_each(stages, width, height, settings))
+    return Expected(gpu.estimate_seconds(stages, settings, width, height), round(held * environment.MEGA))
+
+
 def check_run(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
     """Raises BadSetting where a run would take longer than a GPU is lent, OutOfMemory where its result is too large
     for the machine, whatever else is being done.
@@ -76,6 +92,18 @@ def enlarge_picture(
         estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)
         width, height = width * scale, height * scale
     return done
+
+
+def open_and_enlarge(
+    source: ImageSource | None,
+    stages: Sequence[Stage],
+    settings: Settings | None = None,
+    size: tuple[int, int] | None = None,
+) -> Run[Enlarged]:
+    """Does as `open_picture` and `enlarge_picture`, the reading in its turn as well."""
+    yield Step(0, 1, "reading")
+    picture = open_picture(source, stages, settings, size)
+    return (yield from enlarge_picture(picture, stages, settings, size))
 
 
 def save_result(

@@ -1,4 +1,5 @@
-"""The button that starts a tab's long work, the one that cancels it, and the line that says how far it is.
+"""The button that starts a tab's long work, the one that cancels it, the line that says how far it is, and the panel
+that says what went wrong.
 
 A tab gives what its work takes, a generator that does it, and the components that it changes. That a run waits, begins,
 goes on, ends, fails or is cancelled is shown in the same way by all. Changes are dictionaries by component; what they
@@ -25,30 +26,16 @@ from gradio.events import Dependency
 from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs import results
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_error, escape_errors, explain_errors, forward_steps
+from ui.jobs.lanes import Expected, Visit, visiting
+from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors, forward_steps
 from ui.widgets import html
+from ui.widgets.problem import Problem, make_problem
 
 Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
 Work: TypeAlias = Callable[..., Iterator[Update]]
 
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
-# A browser's tab remembers the id of its last run and the page's URL then; both outlast a reload, and nothing else.
-# Where a browser allows no memory, nothing is found again.
-KEEP_ID = """(...values) => {
-    try { sessionStorage.setItem("KEY", JSON.stringify([values.at(-1), location.search])); } catch {}
-    return values;
-}"""
-READ_ID = """() => {
-    try { return JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch { return ""; }
-}"""
-FIND_AGAIN = """() => {
-    try {
-        const [id, search] = JSON.parse(sessionStorage.getItem("KEY"));
-        if (!id || search !== location.search) return false;
-    } catch { return false; }
-    document.getElementById("KEY").click();
-    return true;
-}"""
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
 
@@ -59,17 +46,16 @@ def change_nothing(error: UpscaleError) -> Update:
 
 @dataclass(frozen=True, slots=True)
 class RunButton:
-    """Both buttons, of which one can be pressed, and the line; out of sight what finds a run again after a reload."""
+    """Both buttons, of which one can be pressed, the line and the panel; out of sight what finds a run again after a
+    reload.
+    """
 
     run: gr.Button
     cancel: gr.Button
     progress: gr.HTML
     run_id: gr.Textbox  # of the last run, in the store of results
     again: gr.Button  # pressed by the page to show that run
-
-    def place_progress(self) -> None:
-        """Puts the line into the page being built, here."""
-        self.progress.render()  # type: ignore[no-untyped-call]
+    problem: Problem
 
     def connect(
         self,
@@ -82,21 +68,25 @@ class RunButton:
         show_kept: Work | None = None,
         give_again: Callable[..., Update] | None = None,
         given: Sequence[Block] = (),
+        needs: Block | None = None,
     ) -> Dependency:
         """Has the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
 
         The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
         `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
         it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs of the work
-        back, and `given` what that changes; without it they are the components' values.
+        back, and `given` what that changes; without it they are the components' values. `needs` is a field of images
+        without which the button cannot be pressed.
         """
-        own = [self.progress, self.run, self.cancel]
+        own = [self.progress, self.run, self.cancel, *self.problem.components]
         states = [] if kept is None else [kept]
 
         def forget() -> Update:
             place = results.reserve(_find_session())
             return {**self.waits(), **dict.fromkeys(states), self.run_id: place.id}
 
+        if needs is not None:
+            needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
         waiting = self.run.click(forget, None, [*own, *states, self.run_id], **QUIET_EVENT, queue=False)
         running: Dependency = waiting.then(
             self.keep_results(self.explain_failure(work, on_error), give_again or _give_values(inputs)),
@@ -122,21 +112,21 @@ class RunButton:
         return running
 
     def explain_failure(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
-        """The same work, which fails with one message: in the line, with what `on_error` gives, and as gr.Error."""
+        """The same work, which where it fails ends with the panel that says why, and with what `on_error` gives."""
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
-            changes: Update = {}
+            told: UpscaleError | None = None
             try:
                 with explain_errors():
                     try:
                         yield from work(*inputs)
                     except UpscaleError as error:
-                        changes = on_error(error)
+                        told = error
                         raise
             except gr.Error as error:
-                yield self.ends(str(error.message)) | changes
-                raise escape_error(error) from None
+                changes = on_error(told) if told is not None else {}
+                yield self.ends("Ready.") | self.problem.tell(str(error.message), told) | changes
 
         return run
 
@@ -152,21 +142,18 @@ class RunButton:
                 inputs = give_again(*given[: len(given) - extra])
             except Exception:
                 inputs = {}  # strangers may send anything; the work says what is wrong with it
-            kept = results.begin(key, inputs)
+            kept, visit = results.begin(key, inputs), Visit()
             events, whole = work(*given), False
             try:
                 while not kept.cancelled:
                     try:
-                        with results.filling(kept):
+                        with results.filling(kept), visiting(visit):
                             changes = next(events)
                     except StopIteration:
                         whole = True
                         return
                     kept.note(changes)
                     yield changes
-            except gr.Error:
-                whole = True  # what is wrong is among the changes
-                raise
             finally:
                 events.close()  # type: ignore[attr-defined]
                 results.end(kept) if whole else results.forget(kept)
@@ -198,32 +185,47 @@ class RunButton:
         """Returns the script that shows the last run again, if this tab of the browser had one here: whether it had."""
         return self._script(FIND_AGAIN)
 
+    def press(self) -> str:
+        """Returns the script that presses the button."""
+        return self._script(PRESS)
+
     def _script(self, text: str) -> str:
         return text.replace("KEY", str(self.again.elem_id))
 
     def escape_failure(self, work: Work) -> Work:
-        """The same work, its errors as messages: what it shows is of a run that has ended."""
+        """The same work, its errors as messages: what it shows is of a run that has ended, so it waits for no other."""
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
+            events, visit = work(*inputs), Visit(0)
             with escape_errors(), explain_errors():
-                yield from work(*inputs)
+                while True:
+                    try:
+                        with visiting(visit):
+                            changes = next(events)
+                    except StopIteration:
+                        return
+                    yield changes
 
         return run
 
-    def steps(self, run: Run[T], more: Callable[[], Update] = dict) -> Generator[Update, None, T]:
+    def steps(
+        self, run: Run[T], more: Callable[[], Update] = dict, expected: Expected | None = None
+    ) -> Generator[Update, None, T]:
         """Forwards a run as `running.forward_steps` does, each step in the line; `more` is what changes with it."""
-        return (
-            yield from forward_steps(run, lambda text, share: {self.progress: html.progress(text, share), **more()})
-        )
+
+        def show(text: str, share: float) -> Update:
+            return {self.progress: html.progress(text, share), **more()}
+
+        return (yield from forward_steps(run, show, expected))
 
     def waits(self) -> Update:
-        """Returns what a click changes until the run has a place."""
-        return {self.progress: html.status("Waiting for a free place."), **self.buttons(running=True)}
+        """Returns what a click changes until the run begins."""
+        return {self.progress: html.progress("Starting", 0), **self.buttons(running=True), **self.problem.clear()}
 
     def begins(self) -> Update:
         """Returns what the beginning of a run changes."""
-        return {self.progress: html.progress("Starting", 0), **self.buttons(running=True)}
+        return self.waits()
 
     def ends(self, text: str) -> Update:
         """Returns what the end of a run changes: the line says how it ended."""
@@ -242,14 +244,19 @@ class RunButton:
 
 
 def place_run_button(label: str, progress_id: str | None = None, **row: Any) -> RunButton:
-    """Puts the buttons into the page being built, in a row of their own; `place_progress` puts the line there."""
-    with gr.Row(**row):
-        run = gr.Button(label, variant="primary")
-        cancel = gr.Button("Cancel", interactive=False)
-        name = f"{progress_id or label.lower()}-again"
-        again = gr.Button("Show again", visible="hidden", elem_id=name)
-        run_id = gr.Textbox(visible=False)
-    return RunButton(run, cancel, gr.HTML(html.status("Ready."), elem_id=progress_id, render=False), run_id, again)
+    """Puts the buttons and the line into the page being built: a bar, which on a phone stays in sight.
+
+    `problem.place` puts the panel into the place of the result.
+    """
+    with gr.Column(elem_classes="run-bar"):
+        with gr.Row(**row):
+            run = gr.Button(label, variant="primary", elem_classes="run")
+            cancel = gr.Button("Cancel", interactive=False, elem_classes="cancel")
+            name = f"{progress_id or label.lower()}-again"
+            again = gr.Button("Show again", visible="hidden", elem_id=name)
+            run_id = gr.Textbox(visible=False)
+        progress = gr.HTML(html.status("Ready."), elem_id=progress_id)
+    return RunButton(run, cancel, progress, run_id, again, make_problem())
 
 
 def _find_session() -> str:

@@ -1,4 +1,4 @@
-"""How an event of the page runs long work: one compute slot, steps and errors as messages."""
+"""How an event of the page runs long work: in its turn, steps and errors as messages."""
 
 import logging
 import re
@@ -13,9 +13,12 @@ import gradio as gr
 from pipelines.errors import UpscaleError
 from pipelines.phrasing import format_bytes, format_duration
 from pipelines.runs import Preview, Run, Step, T
+from ui.jobs.lanes import LANES, Expected
 
-# Options of events. All heavy events share one queue, of which one runs at a time.
-ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": 1}
+# Options of events. Heavy events begin at once and take turns to compute, as ui/jobs/lanes.py says. Each has a thread,
+# so beyond so many they wait to begin.
+MOST_AT_ONCE = 40
+ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": MOST_AT_ONCE}
 QUIET_EVENT: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 COUNTED_NOTE = re.compile(r" \d+ of \d+$")
 BETWEEN_SECONDS = 0.1  # seconds between two steps that are shown; more often costs more than it tells
@@ -25,13 +28,18 @@ Shown = TypeVar("Shown")
 log = logging.getLogger(__name__)
 
 
-def forward_steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
-    """Forwards a run to the page, each step as `show` makes it of its words and its share of the whole, 0 to 1.
+def forward_steps(
+    run: Run[T], show: Callable[[str, float], Shown], expected: Expected | None = None
+) -> Generator[Shown, None, T]:
+    """Forwards a run to the page in its turn, each step as `show` makes it of its words and its share, 0 to 1.
+
+    Where it is not said what the run is expected to take, it counts as long.
 
     Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
     shown, started, last = 0.0, time.monotonic(), Step(0, 0, "")
+    run = LANES.take_turns(run, expected)
     try:
         while True:
             step = next(run)
@@ -50,15 +58,16 @@ def forward_steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator
 
 
 def describe_step(step: Step, elapsed: float) -> str:
-    """Returns how far a run is, and how long it may still take: "LapSRN x4: tiles, 3 of 16, about 9 s left".
+    """Returns how far a run is, how long it may still take, and what it does: "3 of 16 · 9 s left · LapSRN x4: tiles".
 
-    A note that counts by itself is left as it is: "step 3 of 20, tile 2 of 6, about 9 s left".
+    What counts and tells the time comes first: on a phone the end of a line is cut. A note that counts by itself is
+    left as it is: "9 s left · step 3 of 20, tile 2 of 6".
     """
     counted = COUNTED_NOTE.search(step.note) or not step.total
-    count = "" if counted else f", {_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
+    count = "" if counted else f"{_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
-    soon = f", about {format_duration(left)} left" if left >= 1 else ""
-    return f"{step.note}{count}{soon}"
+    soon = f"{format_duration(left)} left" if left >= 1 else ""
+    return " · ".join(filter(None, [count, soon, step.note]))
 
 
 def _amount(number: int, of: int) -> str:
@@ -74,14 +83,12 @@ def explain_errors() -> Iterator[None]:
     except UpscaleError as error:
         raise gr.Error(str(error), print_exception=False) from None
     except MemoryError:
-        raise gr.Error("There is not enough memory for that; try a smaller picture.", print_exception=False) from None
+        raise gr.Error("There is not enough memory for that. Try a smaller image.", print_exception=False) from None
     except gr.Error:
         raise
     except Exception:
         log.exception("a run failed")
-        raise gr.Error(
-            "Something went wrong here that should not; it has been logged.", print_exception=False
-        ) from None
+        raise gr.Error("Something went wrong that should not. It has been logged.", print_exception=False) from None
 
 
 def escape_error(error: gr.Error) -> gr.Error:

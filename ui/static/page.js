@@ -1,11 +1,12 @@
 // What concerns the page as a whole.
 () => {
-    // On a telephone the result is below what fits: pressing the button goes there.
+    // On a phone the result is below what fits: pressing the button goes there.
     document.addEventListener("click", (event) => {
         const pressed = event.target.closest(":is(#actions, #prompt-actions) button.primary");
         if (!event.isTrusted || !pressed || window.innerWidth > 640) return;
         const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        pressed.closest("[role=tabpanel]").querySelector(".progress").scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+        const result = pressed.closest("[role=tabpanel]").querySelector(".problem-place").parentElement;
+        result.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     });
 
     // In a frame: what grows without a change to the document, as a line that wraps, is told to the post as well.

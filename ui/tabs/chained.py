@@ -79,14 +79,18 @@ class ChainedTab:
         comparison = _begin_comparison(source, first, second)
         table = GrowingTable(self.table, comparison.plan.protocol, comparison.plan.kernel)
         measuring = comparing.collect_rows(comparing.measure(comparison), table.rows)
-        report = yield from self.button.steps(measuring, lambda: {self.comparison: comparison, **table.changes()})
+        report = yield from self.button.steps(
+            measuring, lambda: {self.comparison: comparison, **table.changes()}, comparing.expect(comparison)
+        )
         shown = yield from self.button.steps(self._scores(comparison, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
     def _enlarge(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
         """The picture, what each stage makes of it, and the result's file."""
         started = time.monotonic()
-        shown = yield from self.button.steps(self._stages(source, _chain_stages(first, second), new_folder()))
+        by = _chain_stages(first, second)
+        work = self._stages(source, by, new_folder())
+        shown = yield from self.button.steps(work, expected=enlarging.expect(source, by))
         yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
@@ -140,6 +144,7 @@ def build(page: gr.Blocks) -> ChainedTab:
         [tab.comparison, tab.viewer, tab.table, tab.about, tab.download],
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
+        needs=tab.picture,
     )
     page.load(None, None, None, js=tab.button.find_again())
     return tab
@@ -162,7 +167,7 @@ def _place() -> ChainedTab:
             scored = gr.Checkbox(True, label="Score it: shrink by 8 first", info=ABOUT_SCORING)
             plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, True))
             button = place_run_button("Run", "chained-progress", elem_classes="actions")
-            button.place_progress()
+            button.problem.place()
     viewer, table = Viewer(), results.place_panel()
     about = gr.HTML("", elem_id="chained-about")
     download = gr.DownloadButton("Download PNG", visible=False)

@@ -20,6 +20,7 @@ from pipelines.measuring.run import (
 from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
+from ui.jobs.lanes import MOMENT
 from ui.jobs.line_up import kernel_choices, list_chains, model_choices
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -81,7 +82,9 @@ class CompareTab:
         def more() -> Update:
             return {self.comparison: comparison, **table.changes()}
 
-        report = yield from self.button.steps(comparing.collect_rows(comparing.measure(comparison), table.rows), more)
+        report = yield from self.button.steps(
+            comparing.collect_rows(comparing.measure(comparison), table.rows), more, comparing.expect(comparison)
+        )
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)), more)
         yield self.button.ends("Done.") | shown | {self.form: _folded(comparison)}
 
@@ -104,7 +107,7 @@ class CompareTab:
             raise gr.Error(RESULTS_GONE, print_exception=False)
         with escape_errors(), explain_errors():
             making = kept_files.make_view(comparison, report, comparison.pictures[number], ranked=True)
-            view = yield from self.button.steps(making)
+            view = yield from self.button.steps(making, expected=MOMENT)
             if not view.panes:
                 raise gr.Error(RESULTS_GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
@@ -163,6 +166,7 @@ def build(page: gr.Blocks) -> CompareTab:
         show_kept=tab.show_cancelled,
         give_again=tab.give_again,
         given=[tab.offers],
+        needs=tab.pictures,
     )
     done.success(None, None, None, js=(STATIC / "verdict.js").read_text())
     page.load(None, None, None, js=tab.button.find_again())
@@ -211,7 +215,7 @@ def _place() -> CompareTab:
             )
     plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
     button = place_run_button("Compare", elem_classes="actions")
-    button.place_progress()
+    button.problem.place()
     results = place_results()
     comparison, offers = gr.State(None), gr.State([key for _, key in choices])
     return CompareTab(

@@ -13,13 +13,13 @@ from gradio.blocks import Block
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import SEED_RANGE, Model, Settings, Stage, check_settings
-from pipelines.errors import BadPicture, BadSetting, UpscaleError, WeightsUnavailable
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES
-from ui.jobs.enlarging import check_run
+from ui.jobs.enlarging import check_run, expect
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
@@ -45,7 +45,6 @@ class PromptTab:
     plan: gr.HTML
     button: RunButton
     about: gr.HTML
-    instead: gr.Button  # offers another model where the files of this one cannot be had
     result: ResultPanel
     settings: gr.Textbox  # with which the result can be made again
 
@@ -75,10 +74,10 @@ class PromptTab:
         )
 
         def show(text: str, share: float) -> Update:
-            text = text.partition(f"{row.name}: ")[2] or text  # there is but one, and on a telephone little room
+            text = text.replace(f"{row.name}: ", "")  # there is but one, and on a phone little room
             return {self.button.progress: html.progress(text, share), **self.result.shows_so_far(so_far())}
 
-        made = yield from forward_steps(work, show)
+        made = yield from forward_steps(work, show, expect(source, [Stage(row.key, _choose_scale(row))], settings))
         yield {
             **self.button.ends(f"Done in {format_duration(time.monotonic() - started)}."),
             **self.result.shows(made),
@@ -88,13 +87,8 @@ class PromptTab:
     def clear(self) -> Update:
         """Returns what a new run takes away."""
         return {
-            self.instead: gr.Button(visible=False),
             self.settings: gr.Textbox(visible=False),
         }
-
-    def offer_other(self, error: UpscaleError) -> Update:
-        """Another model's button, where this one's files cannot be had."""
-        return {self.instead: gr.Button(visible=True)} if isinstance(error, WeightsUnavailable) else {}
 
     def choose_model(self, model: str) -> Update:
         """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone."""
@@ -144,13 +138,13 @@ def build(page: gr.Blocks) -> PromptTab:
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
-    shown: list[Block] = [tab.instead, fields.seed, *tab.result.components, tab.settings]
+    shown: list[Block] = [fields.seed, *tab.result.components, tab.settings]
     running = tab.button.connect(
         tab.run,
         [*tab.chosen, fields.lock],
         shown,
-        on_error=tab.offer_other,
         give_again=tab.give_again,
+        needs=tab.picture,
         given=[tab.about, *fields.usable],
     )
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
@@ -181,8 +175,7 @@ def _place() -> PromptTab:
             with gr.Accordion("Advanced", open=False):
                 steering = place_advanced(prompt, creative, usual, first)
         with gr.Column(scale=3, min_width=320):
-            button.place_progress()
-            instead = gr.Button("Use Real-ESRGAN instead", size="sm", visible=False)
+            button.problem.place()
             result = place_result(
                 "prompt-compare", "prompt-facts", before_after.show_preview(EXAMPLES[0].path, _choose_scale(first))
             )
@@ -196,7 +189,7 @@ def _place() -> PromptTab:
                 visible=False,
             )
     plan.value = describe_plan(EXAMPLES[0].path, first.key, *(each.value for each in steering.values))
-    return PromptTab(picture, model, steering, plan, button, about, instead, result, settings)
+    return PromptTab(picture, model, steering, plan, button, about, result, settings)
 
 
 def list_models() -> list[Model]:

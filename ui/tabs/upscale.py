@@ -18,7 +18,7 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking, load
 from ui.examples import EXAMPLES, find_example
-from ui.jobs.enlarging import check_run
+from ui.jobs.enlarging import check_run, expect
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -77,7 +77,8 @@ class UpscaleTab:
         work, so_far = before_after.watch_previews(
             before_after.compare_with_plain(image, row, settings, factor, new_folder()), image, name, factor
         )
-        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()))
+        expected = expect(image, [Stage(row.key, factor)], settings)
+        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected)
         yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | self.result.shows(made)
 
     def pick_model(self, model: str, own: str, scale: str) -> Update:
@@ -135,13 +136,13 @@ class UpscaleTab:
         }
 
     def choose_other(self, image: ImageSource | None) -> Update:
-        """The tab with that picture and Real-ESRGAN x4 chosen, for who wanted what cannot be had."""
-        row = catalog.find("real-esrgan")
+        """The tab with that picture and the first model chosen, for who wanted one that is unavailable."""
+        row = catalog.find(FIRST_MODEL)
         return {
             self.picture: str(image) if isinstance(image, Path) else None,
             self.model: row.key,
             self.own: "",
-            self.scale: Radio(_list_scales(row), value="x4"),
+            self.scale: Radio(_list_scales(row), value=FIRST_SCALE),
             self.about: html.describe_model(row),
             self.denoise: _fit_denoise(row),
         }
@@ -173,7 +174,7 @@ def build(page: gr.Blocks) -> UpscaleTab:
     opened.then(None, tab.asked, None, js=PRESS_IF_ASKED.replace("FIND_AGAIN", tab.button.find_again()))
 
     running = tab.button.connect(
-        tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice
+        tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice, needs=tab.picture
     )
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     tab.result.connect(
@@ -206,7 +207,7 @@ def _place() -> UpscaleTab:
                     elem_id="own",
                 )
         with gr.Column(scale=3, min_width=320):
-            button.place_progress()
+            button.problem.place()
             result = place_result("compare", "facts", before_after.make_first_result(example))
     asked = gr.Checkbox(False, visible=False)
     return UpscaleTab(picture, model, scale, denoise, plan, button, about, own, result, asked)

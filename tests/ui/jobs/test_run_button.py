@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from pipelines.errors import BadSetting, UpscaleError
+from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
 from pipelines.runs import Run, Step
 from ui.jobs.run_button import RunButton, Update, change_nothing, place_run_button
 
@@ -17,7 +17,7 @@ class Tab:
     def __init__(self) -> None:
         with gr.Blocks() as self.page:
             self.button: RunButton = place_run_button("Go", "line")
-            self.button.place_progress()
+            self.button.problem.place()
             self.result = gr.HTML()
             self.kept = gr.State()
 
@@ -35,7 +35,8 @@ class Tab:
         """What an event changes, by name."""
         button = self.button
         names = {button.run_id: "run_id", button.run: "run", button.cancel: "cancel", button.progress: "progress"}
-        names |= {self.result: "result", self.kept: "kept"}
+        names |= {self.result: "result", self.kept: "kept", button.problem.text: "problem"}
+        names |= {button.problem.instead: "instead"}
         return {names[component]: value for component, value in event.items()}
 
 
@@ -50,21 +51,35 @@ def test_a_run_begins_goes_on_and_ends() -> None:
     first, step, last = map(tab.names, tab.button.explain_failure(tab.run)("value"))
     assert "Starting" in first["progress"] and first["result"] == ""
     assert (first["run"].interactive, first["cancel"].interactive) == (False, True)
-    assert "counting, 0 of 2" in step["progress"] and "run" not in step
+    assert "0 of 2 · counting" in step["progress"] and "run" not in step
     assert (step["kept"], step["result"]) == ("value", "so far")
     assert "Done." in last["progress"] and last["result"] == "VALUE"
     assert (last["run"].interactive, last["cancel"].interactive) == (True, False)
 
 
-def test_what_is_wrong_is_said_in_the_line_and_beside_it() -> None:
+def test_what_is_wrong_is_said_once_in_the_panel() -> None:
+    """The line is ready again, and no error is left for gradio to show."""
     tab = Tab()
     for on_error, result in ((tab.on_error, "not <bad> is bad."), (change_nothing, None)):
-        events = tab.button.explain_failure(tab.run, on_error)("<bad>")
-        _, last = map(tab.names, (next(events), next(events)))
-        assert "&lt;bad&gt; is bad." in last["progress"] and last["run"].interactive
+        first, last = map(tab.names, tab.button.explain_failure(tab.run, on_error)("<bad>"))
+        assert first["problem"] == "" and not first["instead"].visible
+        assert "&lt;bad&gt; is bad." in last["problem"] and not last["instead"].visible
+        assert "Ready." in last["progress"] and last["run"].interactive
         assert last.get("result") == result
-    with pytest.raises(gr.Error, match=r"^'&lt;bad&gt; is bad\.'$"):
-        next(events)
+
+
+def test_lacking_files_offer_a_model_that_is_here() -> None:
+    tab, error = Tab(), WeightsUnavailable("<x>.pth is unavailable: nobody answers.")
+    error.brief, error.tried, error.instead = "Far could not be downloaded: no network.", str(error), "swift"
+
+    def work(value: str) -> Iterator[Update]:
+        yield tab.button.begins()
+        raise error
+
+    *_, last = map(tab.names, tab.button.explain_failure(work)("value"))
+    assert "Far could not be downloaded: no network. Use Swift instead. It is ready." in last["problem"]
+    assert "<details>" in last["problem"] and "&lt;x&gt;.pth is unavailable" in last["problem"]
+    assert (last["instead"].visible, last["instead"].value) == (True, "Use Swift")
 
 
 def test_after_the_end_only_the_sentence_is_said() -> None:
@@ -92,7 +107,7 @@ def test_every_event_changes_only_what_it_was_promised_to() -> None:
     with tab.page:
         tab.button.connect(tab.run, [gr.Text()], [tab.kept, tab.result], kept=tab.kept, show_kept=tab.run)
     events = {event.api_name: event for event in tab.page.fns.values()}
-    own = {tab.button.progress, tab.button.run, tab.button.cancel}
+    own = {tab.button.progress, tab.button.run, tab.button.cancel, *tab.button.problem.components}
     assert set(events["forget"].outputs) == {*own, tab.kept, tab.button.run_id} and events["forget"].fn is not None
     assert tab.names(events["forget"].fn())["kept"] is None
     assert set(events["run"].outputs) == set(events["run_1"].outputs) == {*own, tab.kept, tab.result}

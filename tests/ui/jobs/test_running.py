@@ -10,11 +10,11 @@ from ui.jobs.running import describe_step, forward_steps
 @pytest.mark.parametrize(
     ("step", "elapsed", "said"),
     [
-        (Step(0, 16, "LapSRN x4: tiles"), 0.0, "LapSRN x4: tiles, 0 of 16"),
-        (Step(4, 16, "LapSRN x4: tiles"), 3.0, "LapSRN x4: tiles, 4 of 16, about 9.0 s left"),
-        (Step(4, 16, "step 3 of 20, tile 2 of 6"), 3.0, "step 3 of 20, tile 2 of 6, about 9.0 s left"),
-        (Step(15, 16, "stage 2 of 2, ESPCN x2: tiles"), 3.0, "stage 2 of 2, ESPCN x2: tiles, 15 of 16"),
-        (Step(500_000, 1_000_000, "unet.safetensors"), 60.0, "unet.safetensors, 0.5 MB of 1.0 MB, about 60 s left"),
+        (Step(0, 16, "LapSRN x4: tiles"), 0.0, "0 of 16 · LapSRN x4: tiles"),
+        (Step(4, 16, "LapSRN x4: tiles"), 3.0, "4 of 16 · 9.0 s left · LapSRN x4: tiles"),
+        (Step(4, 16, "step 3 of 20, tile 2 of 6"), 3.0, "9.0 s left · step 3 of 20, tile 2 of 6"),
+        (Step(15, 16, "stage 2 of 2, ESPCN x2: tiles"), 3.0, "15 of 16 · stage 2 of 2, ESPCN x2: tiles"),
+        (Step(500_000, 1_000_000, "unet.safetensors"), 60.0, "0.5 MB of 1.0 MB · 60 s left · unet.safetensors"),
     ],
 )
 def test_words_of_a_step(step: Step, elapsed: float, said: str) -> None:

@@ -62,13 +62,13 @@ def fill(hub: LoopbackHub) -> None:
 BAD = [
     ("owner/code/x.pth", "x.pth holds code, not only numbers: it is refused"),
     ("owner/cut/x.safetensors", "x.safetensors is damaged or not a file of weights."),
-    ("owner/empty/x.pth", "x.pth cannot be had: Hub owner/empty has an empty file"),
+    ("owner/empty/x.pth", "x.pth is unavailable: Hub owner/empty has an empty file"),
     ("owner/other/x.safetensors", "x.safetensors is of another network: expected conv_first.weight"),
-    ("owner/large/x.pth", "x.pth cannot be had: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
+    ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
     ("owner/gated/x.pth", "Hub owner/gated is gated, and only what anybody may read is downloaded by its name"),
     ("owner/gone/x.pth", "Hub owner/gone does not exist, or is private"),
     ("owner/broken/x.pth", "Hub owner/broken has a server error (500)"),
-    ("owner/tiny/no-such.pth", "no-such.pth cannot be had: Hub owner/tiny has no such file"),
+    ("owner/tiny/no-such.pth", "no-such.pth is unavailable: Hub owner/tiny has no such file"),
     ("../../../x.pth", "'../../../x.pth' names no file on the Hub"),
     ("owner/name/" + "x" * 500 + ".pth", "has at most 200 characters here, not 515."),
     ("https://huggingface.co/spaces/o/n/blob/main/x.pth", "is the address of a space"),
@@ -259,7 +259,7 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     expect(page.locator("#facts")).to_contain_text(f"right {key} x4")
     page.get_by_label("x2", exact=True).first.check()
     enlarge(page)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("enlarges by 4, not by 2: choose x4.")
+    expect(page.locator(".problem")).to_contain_text("enlarges by 4, not by 2: choose x4.")
     own(page, "")
     expect(page.locator(".plan").first).not_to_contain_text("no time known yet")
     enlarge(page)
@@ -284,8 +284,7 @@ def test_what_cannot_be_ones_own_is_told_in_the_plan_and_on_the_run(page: Page) 
     expect(page.locator(".trouble")).to_contain_text("'../../x.pth' names no file on the Hub")
     own(page, "owner/gone/x.pth")
     enlarge(page)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("Hub owner/gone does not exist, or is private")
-    expect(page.locator("#progress")).to_contain_text("does not exist, or is private")
+    expect(page.locator(".problem")).to_contain_text("Hub owner/gone does not exist, or is private")
     expect(page.get_by_role("button", name="Enlarge", exact=True)).to_be_enabled()
 
 
@@ -296,8 +295,8 @@ def test_offline_ones_own_model_is_a_sentence(browser: Browser, served: str) -> 
         own(page, RRDB)
         expect(page.locator(".plan").first).to_contain_text("downloads a file of unknown size first")
         enlarge(page)
-        said = "4x_rrdb.safetensors cannot be had: HF_HUB_OFFLINE is set, so nothing was asked"
-        expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+        said = "4x_rrdb.safetensors could not be downloaded: downloads are off here. Use Swift instead."
+        expect(page.locator(".problem")).to_contain_text(said)
 
 
 # --- the command line ---------------------------------------------------------------------------------------------

@@ -46,11 +46,12 @@ def run(tab: PromptTab, *values: Any) -> Iterator[dict[str, Any]]:
     """A run of the tab: what each of its events changes, by the names of its components."""
     names = {
         **{tab.button.progress: "progress", tab.button.run: "run", tab.button.cancel: "cancel"},
-        **{tab.instead: "instead", tab.steering.seed: "seed", tab.result.viewer: "viewer"},
+        **{tab.button.problem.text: "problem", tab.button.problem.instead: "instead", tab.steering.seed: "seed"},
+        **{tab.result.viewer: "viewer"},
         **{tab.result.download: "download", tab.result.facts: "facts", tab.settings: "settings"},
     }
     names |= {each: "beside" for each in tab.result.components if each not in names}
-    for event in tab.button.explain_failure(tab.run, tab.offer_other)(*values):
+    for event in tab.button.explain_failure(tab.run)(*values):
         yield {names[component]: value for component, value in event.items() if value != SKIP}
 
 
@@ -143,20 +144,14 @@ def test_nonsense_is_one_sentence_before_and_in_a_run(
 ) -> None:
     steering = [value if each == name else usual for each, usual in zip(STEERING_SETTINGS, STEERING, strict=True)]
     assert sentence in unescape(prompt.describe_plan(small, "painted", *steering))
-    events, told = run(tab, small, "painted", *steering, True), []
-    with pytest.raises(gr.Error) as error:
-        told.extend(events)
-    assert sentence in str(error.value)
+    *_, last = run(tab, small, "painted", *steering, True)
+    assert sentence in unescape(last["problem"])
 
 
 def test_no_picture_is_our_sentence(tab: PromptTab) -> None:
     assert "Choose an image first." in prompt.describe_plan(None, "painted", *STEERING)
-    events = run(tab, None, "painted", *STEERING, True)
-    first, last = next(events), next(events)
-    assert "Choose an image first." in last["progress"] and last["run"].interactive
-    assert not first["instead"].visible and "instead" not in last
-    with pytest.raises(gr.Error, match=r"^'Choose an image first\.'$"):
-        next(events)
+    *_, last = run(tab, None, "painted", *STEERING, True)
+    assert "Choose an image first." in last["problem"] and last["run"].interactive and not last["instead"].visible
 
 
 # --- what cannot be had -------------------------------------------------------------------------------------------
@@ -168,24 +163,21 @@ def test_where_weights_cannot_be_had_another_model_is_offered(
     needed = Weights((File("unet/model.safetensors", 1_900_000_000),), ())
     painter.use(monkeypatch, replace(painter.PAINTED, key="far", scales={4: needed}))
     assert "downloads 1.9 GB first" in prompt.describe_plan(small, "far", *STEERING)
-    events, told = run(tab, small, "far", *STEERING, True), []
-    with pytest.raises(gr.Error, match=r"model\.safetensors .*cannot be had"):
-        for each in events:
-            told.append(each)
-    first, *_, last = told
-    assert not first["instead"].visible and last["instead"].visible and "cannot be had" in last["progress"]
+    first, *_, last = run(tab, small, "far", *STEERING, True)
+    assert not first["instead"].visible and last["instead"].visible and last["instead"].value == "Use Swift"
+    assert "could not be downloaded (1.9 GB)" in last["problem"] and "model.safetensors" in last["problem"]
     first, *_ = run(tab, small, "painted", *STEERING, True)
     assert not first["instead"].visible, "the next run takes the offer back"
 
 
-def test_the_other_model_is_real_esrgan_with_the_same_picture(small: Path) -> None:
+def test_the_other_model_is_swift_with_the_same_picture(small: Path) -> None:
     with gr.Blocks() as page:
         tab = upscale.build(page)
     changes = tab.choose_other(small)
     assert changes.keys() == set(tab.choice)
     path, key, own = (changes[each] for each in (tab.picture, tab.model, tab.own))
-    assert (path, key, own, changes[tab.scale].value) == (str(small), "real-esrgan", "", "x4")
-    assert "BSD-3-Clause" in changes[tab.about] and not changes[tab.denoise].visible
+    assert (path, key, own, changes[tab.scale].value) == (str(small), "swift", "", "x4")
+    assert "Apache-2.0" in changes[tab.about] and not changes[tab.denoise].visible
     assert tab.choose_other(None)[tab.picture] is None
 
 
@@ -325,7 +317,7 @@ def test_a_served_page_answers_by_name(served: str, small: Path, tmp_path: Path)
     """It has no weights and may not download any: what is said of that is all there is to get."""
     client = Client(served, verbose=False, download_files=tmp_path / "downloads")
     for given, sentence in (
-        ({"image": handle_file(small)}, "cannot be had: HF_HUB_OFFLINE is set"),
+        ({"image": handle_file(small)}, "is unavailable: HF_HUB_OFFLINE is set"),
         ({"image": handle_file(small), "seed": "abc"}, 'The seed is a whole number from 0 to 4294967295, not "abc".'),
         ({"image": None}, "Choose an image first."),
     ):

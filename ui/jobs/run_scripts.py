@@ -1,0 +1,26 @@
+"""What a run button does in the browser. KEY stands for the id of its hidden button that shows a run again."""
+
+# A browser's tab remembers the id of its last run and the page's URL then; both outlast a reload, and nothing else.
+# Where a browser allows no memory, nothing is found again.
+KEEP_ID = """(...values) => {
+    try { sessionStorage.setItem("KEY", JSON.stringify([values.at(-1), location.search])); } catch {}
+    return values;
+}"""
+READ_ID = """() => {
+    try { return JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch { return ""; }
+}"""
+FIND_AGAIN = """() => {
+    try {
+        const [id, search] = JSON.parse(sessionStorage.getItem("KEY"));
+        if (!id || search !== location.search) return false;
+    } catch { return false; }
+    document.getElementById("KEY").click();
+    return true;
+}"""
+# Without an image there is nothing to press. A run that goes on has the button already.
+ALLOW = """(chosen) => {
+    const bar = document.getElementById("KEY").closest(".run-bar");
+    const idle = bar.querySelector(".cancel").disabled;
+    return { __type__: "update", interactive: idle && (chosen?.length ?? 0) > 0 };
+}"""
+PRESS = """() => document.getElementById("KEY").closest(".run-bar").querySelector(".run").click()"""

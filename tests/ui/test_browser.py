@@ -121,7 +121,8 @@ def test_an_example_and_a_scale_that_the_model_lacks(page: Page) -> None:
 
 def test_what_must_be_downloaded_is_told_first_and_an_error_once_with_a_way_out(page: Page) -> None:
     """In the place of the result, which comes back; the button does the same by a model that is here."""
-    choose(page, "Network · EDSR")
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="Network · EDSR", exact=True).click()
     expect(page.locator(".plan")).to_contain_text("downloads 40 MB first")
     panel = page.get_by_role("alert")
     for _ in range(2):

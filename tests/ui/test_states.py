@@ -26,7 +26,7 @@ def check(page: Page, state: str) -> None:
 
 def choose(page: Page, model: str) -> None:
     page.get_by_label("Model").click()
-    page.get_by_role("option", name=model).click()
+    page.get_by_role("option", name=model, exact=True).click()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -45,12 +45,12 @@ def test_every_state(width: int, scheme: str, browser: Browser, served: str, tmp
 
         field.locator("input").set_input_files(tmp_path / "large.png")
         expect(field.locator(".about")).to_have_text("large.png · 2500 × 2500")
-        choose(page, "EDSR")
+        choose(page, "Network · EDSR")
         run.click()
         expect(page.locator(".problem")).to_be_visible()
         check(page, "with an error")
 
-        choose(page, "ESPCN")
+        choose(page, "Network · ESPCN")
         expect(page.locator(".problem")).to_have_count(0)
         run.click()
         expect(bar.get_by_role("progressbar")).to_contain_text("tiles")

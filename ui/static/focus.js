@@ -1,7 +1,7 @@
 // Gradio's lists let go of the keyboard's focus after a choice. It stays beside the field, so that Tab goes on from there.
 () => {
     document.addEventListener("focusout", ({ target, relatedTarget }) => {
-        const block = target.matches?.("input[role=listbox]") && target.closest(".block");
+        const block = target.matches?.("input[role=combobox]") && target.closest(".block");
         if (!block || relatedTarget) return;
         requestAnimationFrame(() => {
             if (document.activeElement !== document.body || !block.isConnected) return;

@@ -187,7 +187,7 @@ def test_the_disk_is_looked_at_before_the_first_byte(hub: LoopbackHub, monkeypat
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 0, 300_000))
     assert said_by(ROW).startswith(
         "Tiny Diffusion (0.4 MB) is unavailable: 0.4 MB of disk are needed and 0.3 MB are free (HF_HOME names another "
-        "place); use Real-ESRGAN (67 MB) instead"
+        "place); these need no download: Swift"
     )
     assert {asked.method for asked in hub.asked} == {"HEAD"}
     hub.behaviour[there["vae/model.safetensors"]] = "missing"

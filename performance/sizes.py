@@ -54,7 +54,8 @@ def main() -> None:
     parser.add_argument("case", nargs="*", help="a model and an engine: these alone, and nothing is written")
     options = parser.parse_args()
     if options.case:
-        print(measure_growth(*options.case, options.count))
+        key, engine = options.case
+        print(measure_growth(key, engine, options.count))
         return
     needed = {key: weights_for(find(key), 4) for key in MODELS}
     if not all(each and weights.find(each) for each in needed.values()):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
@@ -41,10 +42,11 @@ class BlindEvents:
 
     def answer(self, comparison: Comparison | None, run_id: str, test: BlindTest | None, event: gr.EventData) -> Update:
         """Takes an answer; after the last one, or where the visitor stops, shows what came of them."""
-        parts, pick = self.results.blind, getattr(event, "pick", None)
+        parts = self.results.blind
+        pick: Any = getattr(event, "pick", None)
         if test is None:
             return {parts.window: None}
-        if pick != "stop":
+        if pick in tuple(blind.OUTCOMES):
             test = blind.answer(test, getattr(event, "number", 0), pick)
             if test.question is not None:
                 return {parts.window: test, parts.test: test}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -102,7 +103,7 @@ class CompareTab:
     def show_picture(self, comparison: Comparison | None, event: gr.EventData) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
-        number = getattr(event, "number", None)
+        number: Any = getattr(event, "number", None)
         if comparison is None or report is None or number not in range(len(comparison.pictures)):
             raise gr.Error(RESULTS_GONE, print_exception=False)
         with escape_errors(), explain_errors():

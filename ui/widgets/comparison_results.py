@@ -70,7 +70,7 @@ class ComparisonResults:
 
     def offer_files(self, files: Mapping[str, Path]) -> Update:
         """Returns what offers these files to download."""
-        buttons = {button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()}
+        buttons: Update = {button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()}
         return {self.files: gr.Column(visible=True), **buttons}
 
     def clear(self) -> Update:

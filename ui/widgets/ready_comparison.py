@@ -14,7 +14,7 @@ from pipelines.report import report as reports
 from pipelines.report.report import Report
 from ui.examples import READY_COMPARISON
 from ui.jobs.kept_files import Results
-from ui.widgets.viewer import Pane, View
+from ui.widgets.viewer import Pane, View, WholeFile
 
 VIEW_FILE, READY_REPORT_FILE = "view.json", "report.json"
 
@@ -30,7 +30,11 @@ def read_ready_comparison() -> ReadyComparison:
     """Reads it from its folder."""
     report = reports.from_json((READY_COMPARISON / READY_REPORT_FILE).read_bytes(), READY_REPORT_FILE)
     said = json.loads((READY_COMPARISON / VIEW_FILE).read_bytes())
-    panes = [Pane(each["label"], each["caption"], *map(_read_layer, each["layers"])) for each in said["panes"]]
+    panes = []
+    for each in said["panes"]:
+        picture, error, consistency = map(_read_layer, each["layers"])
+        assert picture is not None, "only the layers above the image may be missing"
+        panes.append(Pane(each["label"], each["caption"], picture, error, consistency))
     boxes = [(left, top, width, height) for left, top, width, height in said["boxes"]]
     return ReadyComparison(report, View(panes, said["original"], boxes, open_at=0))
 
@@ -59,8 +63,9 @@ def write_ready_comparison(report: Report, view: View) -> None:
     (READY_COMPARISON / READY_REPORT_FILE).write_bytes(reports.to_json(report))
 
 
-def _read_tile(pyramid: Pyramid) -> Pixels8:
-    with Image.open(pyramid.top) as image:
+def _read_tile(layer: Pyramid | WholeFile) -> Pixels8:
+    assert isinstance(layer, Pyramid)
+    with Image.open(layer.top) as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -68,9 +73,10 @@ def _read_layer(layer: dict[str, Any] | None) -> Pyramid | None:
     return None if layer is None else Pyramid(READY_COMPARISON / layer["folder"], layer["width"], layer["height"])
 
 
-def _copy_layer(name: str, layer: Pyramid | None) -> dict[str, Any] | None:
+def _copy_layer(name: str, layer: Pyramid | WholeFile | None) -> dict[str, Any] | None:
     if layer is None:
         return None
+    assert isinstance(layer, Pyramid)
     copied = Pyramid(READY_COMPARISON / name, layer.width, layer.height)
     copied.folder.mkdir(parents=True, exist_ok=True)
     for old, new in zip(layer.files(), copied.files(), strict=True):

@@ -25,7 +25,7 @@ from performance.scene import make_scene
 from pipelines.catalog import rows as catalog
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from ui.tabs.upscale import FIRST_MODEL
+from ui.widgets.advice import FIRST_MODEL
 
 CLICKS = 5
 RUN = "#actions button.primary"

@@ -128,12 +128,12 @@ def bound_kernel_cache(kernels: int) -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
 
 
-def preloaded() -> tuple[str, ...]:
-    """What is made ready as the page opens: UPSCALE_PRELOAD, with commas between.
+def preloaded(usual: str = "") -> tuple[str, ...]:
+    """What the page fetches or loads as it opens: UPSCALE_PRELOAD, with commas between, or else `usual`.
 
-    A model is KEY:SCALE; a metric, whose files are downloaded, its key.
+    Models are named as KEY:SCALE, metrics by their key.
     """
-    given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", "").split(","))
+    given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", usual).split(","))
     return tuple(text for text in given if text)
 
 

@@ -16,15 +16,23 @@ from pipelines.catalog.rows import Stage
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.runs import finish
-from ui.examples import EXAMPLES, EXAMPLES_FOLDER, FIRST_RESULT, READY_COMPARISON
+from ui.examples import (
+    EXAMPLES,
+    EXAMPLES_FOLDER,
+    FIRST_CHAIN,
+    FIRST_CHAIN_RESULT,
+    FIRST_RESULT,
+    READY_COMPARISON,
+)
 from ui.jobs import comparing, kept_files
 from ui.jobs.line_up import model_choices
 from ui.tabs import compare
 from ui.tabs.compare import FIRST_KERNEL, FIRST_PROTOCOL
-from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
+from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
 from ui.widgets.ready_comparison import write_ready_comparison
 
 READY_MODELS = ("bicubic", "lanczos", "swift", "srcnn", "real-esrgan-general")  # included, but for the last one
+CHAIN_QUALITY = 90  # of the WebP
 SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
 
 PAGE_TEXT = """The resolution of a picture is the
@@ -97,6 +105,7 @@ def main() -> None:
         picture.save(EXAMPLES_FOLDER / f"{name}.png", optimize=True)
     make_result()
     make_comparison()
+    make_chain_result()
 
 
 def make_result() -> None:
@@ -120,6 +129,16 @@ def make_comparison() -> None:
     shutil.rmtree(READY_COMPARISON, ignore_errors=True)
     READY_COMPARISON.mkdir()
     write_ready_comparison(report, view)
+
+
+def make_chain_result() -> None:
+    """Upscales the first example by the first chain, whose first stage must be what `make_result` wrote."""
+    picture, stages = images.read(EXAMPLES[0].path), catalog.parse_stages(",".join(FIRST_CHAIN))
+    finish(enlarge_by(picture, stages))
+    done = finish(enlarge_by(picture, stages))
+    seen = Image.fromarray(images.to_uint8(done.picture.pixels))
+    seen.save(FIRST_CHAIN_RESULT, quality=CHAIN_QUALITY, method=6)
+    FIRST_CHAIN_RESULT.with_suffix(".json").write_text(json.dumps(done.details.as_dict(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from ui.preview_card import IMAGE, IMAGE_SIZE
+
 SCREENSHOTS = Path(__file__).parents[1] / "docs" / "screenshots"
 Scheme = Literal["light", "dark"]
 SHOWN_STATE = "?model=swift&scale=x4&example=drawing"
@@ -74,17 +76,39 @@ def shoot_comparison(browser: Browser, url: str, scheme: Scheme, width: int) -> 
     return picture
 
 
+def shoot_card(browser: Browser, url: str) -> bytes:
+    """The page as it opens, with all of the example in sight, of the proportions that readers of og:image want."""
+    width, height = (side * 4 // 3 for side in IMAGE_SIZE)
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="light", reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#compare .panes")).to_have_attribute("aria-busy", "false")
+    page.locator("#compare").get_by_role("button", name="Fit", exact=True).click()
+    page.wait_for_timeout(1000)  # the tiles are drawn as they come
+    picture = page.screenshot()
+    context.close()
+    return picture
+
+
+def save(taken: bytes, path: Path, size: tuple[int, int] | None = None) -> None:
+    """Writes a picture with 256 colours, shrunk to a size if one is given: a page has few, and should load fast."""
+    picture = Image.open(io.BytesIO(taken)).convert("RGB")
+    few = (picture.resize(size) if size else picture).quantize(256, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+
+
 def main() -> None:
-    """Writes each picture, with 256 colours: a page has few, and a README should load fast."""
+    """Writes each picture, and the one for the page's preview card."""
     with serve_page() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         schemes: tuple[Scheme, ...] = ("light", "dark")
         for scheme in schemes:
             for width in (1280, 390):
                 for tab, taken in (("upscale", shoot_upscale), ("compare", shoot_comparison)):
-                    picture = Image.open(io.BytesIO(taken(browser, url, scheme, width))).convert("RGB")
-                    few = picture.quantize(256, dither=Image.Dither.NONE)
-                    few.save(SCREENSHOTS / f"{tab}-{scheme}-{width}.png", optimize=True)
+                    save(taken(browser, url, scheme, width), SCREENSHOTS / f"{tab}-{scheme}-{width}.png")
+        save(shoot_card(browser, url), IMAGE, IMAGE_SIZE)
         browser.close()
 
 

@@ -22,9 +22,10 @@ from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs import compare
-from ui.tabs.prompt import as_whole_number, first_stage
-from ui.tabs.upscale import FIRST_MODEL, FIRST_SCALE
+from ui.tabs.prompt import first_stage
+from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, PicturesInput, Radio, Textbox
+from ui.widgets.steering import as_whole_number
 
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
 

@@ -32,6 +32,10 @@ FIRST_RESULT = EXAMPLES_FOLDER / "face_swift_x4.png"
 
 # The comparison that the page shows before anyone clicks: of the first example, with what takes part unasked.
 READY_COMPARISON = EXAMPLES_FOLDER / "compared"
+# The same example by the chain that the Chained tab begins with: its first stage is FIRST_RESULT, and this its second.
+# A lossy WebP, because it is only looked at.
+FIRST_CHAIN = ("swift:4", "swift:2")
+FIRST_CHAIN_RESULT = EXAMPLES_FOLDER / "face_swift_x8.webp"
 
 
 def find_example(name: str) -> Example | None:

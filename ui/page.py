@@ -1,6 +1,7 @@
 """The page: its tabs, and how it is served."""
 
 import inspect
+import json
 import logging
 import re
 import threading
@@ -11,25 +12,25 @@ import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.block_function import BlockFunction
+from starlette.middleware import Middleware
 
 from pipelines import environment
 from pipelines.catalog.rows import MODELS
 from ui import api
 from ui.examples import EXAMPLES_FOLDER, STATIC
-from ui.jobs import results
+from ui.jobs import prefetching, results
 from ui.jobs.listening import ListeningQueue
 from ui.jobs.running import MOST_AT_ONCE, QUIET_EVENT
+from ui.preview_card import PreviewCard
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
+from ui.widgets.advice import FIRST_MODEL
+from ui.widgets.links import TABS, find_tab
 
 TITLE = "Upscale Bench"
-HEAD = f"<h1>{TITLE}</h1><p>Upscale an image with {len(MODELS)} models – and measure which one is best for it.</p>"
-NOTE = (
-    "OpenCV's networks (EDSR, ESPCN, FSRCNN, LapSRN) were trained on pictures shrunk without antialiasing; on properly "
-    "shrunk ones they score about as bicubic does. Swift was made for properly shrunk ones, and is behind bicubic on "
-    "others."
-)
-PAGE_SCRIPTS = ("page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
+ABOUT = f"Upscale an image with {len(MODELS)} models – and measure which one is best for it."
+HEAD = f"<h1>{TITLE}</h1><p>{ABOUT}</p>"
+PAGE_SCRIPTS = ("links.js", "page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
 OTHER_THREADS = 40  # for all events but the heavy ones
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 
@@ -91,7 +92,6 @@ def build() -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Upscale", id="upscale"):
                 upscale_tab = upscale.build(page)
-                gr.Markdown(NOTE)
             with gr.Tab("Compare", id="compare"):
                 compare.build(page)
             with gr.Tab("Chained 8x", id="chained"):
@@ -100,6 +100,7 @@ def build() -> gr.Blocks:
                 prompt_tab = prompt.build(page)
         api.build()
         _offer_first_model(upscale_tab, chained_tab, prompt_tab, tabs)
+        _follow_tabs(page, tabs)
     # Closed, or a request could pass the queue by.
     page.queue(api_open=False, max_size=environment.queue_length())
     return page
@@ -118,8 +119,20 @@ def _offer_first_model(
         ready = chosen(upscale_tab.choose_other, picture, upscale_tab.choice, **quiet)
         ready.then(None, None, None, js=upscale_tab.button.press())
     stages = [chained_tab.first, chained_tab.second]
-    ready = chained_tab.button.problem.instead.click(lambda: [upscale.FIRST_MODEL] * 2, None, stages, **quiet)
+    ready = chained_tab.button.problem.instead.click(lambda: [FIRST_MODEL] * 2, None, stages, **quiet)
     ready.then(None, None, None, js=chained_tab.button.press())
+
+
+def _follow_tabs(page: gr.Blocks, tabs: gr.Tabs) -> None:
+    """Opens the tab that the page's address asks for, and has the address say which one is in sight."""
+    page.load(_open_tab, None, tabs, **QUIET_EVENT, queue=False)
+    for tab in [block for block in page.blocks.values() if isinstance(block, gr.Tab)]:
+        tab.select(None, None, None, js=f"() => {{ links.show({json.dumps(tab.id)}); }}", **QUIET_EVENT, queue=False)
+
+
+def _open_tab(request: gr.Request) -> Any:
+    asked = find_tab(request)
+    return gr.skip() if asked == TABS[0] else gr.Tabs(selected=asked)
 
 
 def warm_up(page: gr.Blocks) -> None:
@@ -130,6 +143,7 @@ def warm_up(page: gr.Blocks) -> None:
             time.sleep(0.05)
         time.sleep(FIRST_ANSWER_SECONDS)
         upscale.load_first_model()
+        prefetching.fetch_named()
 
     if environment.zero_gpu():
         # Not in a thread: a process that is forked while one loads would inherit locks that nobody opens.
@@ -157,7 +171,10 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": environment.limits().file_bytes,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api"],
-        "app_kwargs": {"exception_handlers": {TypeError: explain_call}},
+        "app_kwargs": {
+            "exception_handlers": {TypeError: explain_call},
+            "middleware": [Middleware(PreviewCard, TITLE, ABOUT)],
+        },
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],
         "js": f"() => {{ {' '.join(f'({(STATIC / name).read_text()})();' for name in PAGE_SCRIPTS)} }}",

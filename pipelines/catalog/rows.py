@@ -15,6 +15,7 @@ from pipelines.catalog.hub_address import HUB_EXAMPLE as HUB_EXAMPLE
 from pipelines.catalog.networks import OWN_NETWORKS, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
 from pipelines.catalog.published import EDSR, GANS, SMALL
+from pipelines.catalog.purposes import DAMAGED, PURPOSES, Purpose, find_purpose, purpose_of
 from pipelines.catalog.schema import (
     COLOUR_FIXES,
     CPU_ENGINES,
@@ -49,6 +50,7 @@ from pipelines.errors import BadSetting
 __all__ = [
     "COLOUR_FIXES",
     "CPU_ENGINES",
+    "DAMAGED",
     "FACTOR_RANGE",
     "GUIDANCE_RANGE",
     "HUB_EXAMPLE",
@@ -56,6 +58,7 @@ __all__ = [
     "METRIC_FILES",
     "MODELS",
     "NOISE_LEVEL_RANGE",
+    "PURPOSES",
     "QUALITY_RANGE",
     "SCALES",
     "SEED_RANGE",
@@ -67,6 +70,7 @@ __all__ = [
     "Model",
     "Options",
     "Pin",
+    "Purpose",
     "Settings",
     "Size",
     "SourceData",
@@ -82,12 +86,14 @@ __all__ = [
     "find",
     "find_on_hub",
     "find_owner",
+    "find_purpose",
     "find_specification",
     "list_weights",
     "parse_factor",
     "parse_scale",
     "parse_size",
     "parse_stages",
+    "purpose_of",
     "resolve_options",
     "weights_for",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
+from pipelines.images.condition import Condition, estimate_noise, has_jpeg_marks
 from pipelines.images.decode import decode, read_upright_size
 from pipelines.images.encode import (
     Format,
@@ -19,6 +20,7 @@ from pipelines.images.encode import (
     list_formats_too_small,
     list_losses,
 )
+from pipelines.images.formats import recognise
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
 from pipelines.images.pyramid import CONSISTENCY_LEVELS, ERROR_LEVELS, HEAT, Pyramid, compute_heat, write_pyramid
 from pipelines.images.resample import shrink
@@ -29,6 +31,7 @@ __all__ = [
     "ERROR_LEVELS",
     "FORMATS",
     "HEAT",
+    "Condition",
     "Format",
     "ImageSource",
     "Picture",
@@ -38,6 +41,7 @@ __all__ = [
     "check_output",
     "compute_heat",
     "encode",
+    "examine",
     "explain_too_large",
     "format_of",
     "list_formats_too_small",
@@ -56,6 +60,7 @@ __all__ = [
 ImageSource: TypeAlias = Path | bytes
 Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture grows
 
+EXAMINED_PIXELS = 24_000_000  # of an image that is decoded only to advise on it; a larger one counts as free of noise
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
 _FORMAT_BY_SUFFIX: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
@@ -115,6 +120,16 @@ def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
     Where the scale depends on the size, it is a function of width and height.
     """
     return read_upright_size(*_checked(source, scale, limits()))
+
+
+def examine(source: ImageSource) -> Condition:
+    """What the image has been through. A JPEG with marks is told by its header alone. Raises BadPicture as `read`."""
+    data, name, check_size = _checked(source, 1, limits())
+    width, height = read_upright_size(data, name, check_size)
+    if recognise(data) == "JPEG" and has_jpeg_marks(data):
+        return Condition(compressed=True, noise=0.0)
+    too_large = width * height > EXAMINED_PIXELS
+    return Condition(False, 0.0 if too_large else estimate_noise(decode(data, name, check_size).pixels))
 
 
 def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:

@@ -20,9 +20,9 @@ from pipelines.runs import Run, Step, in_thread
 from pipelines.weights.download import Refused, Unreachable
 from pipelines.weights.kinds import source_of
 from pipelines.weights.local import YOUR_FILE, YOUR_FOLDER, Found, find, from_user, identify, is_here, remove_damaged
-from pipelines.weights.sources import Source, is_offline, reach
+from pipelines.weights.sources import Source, is_offline, reach, was_unreachable
 
-__all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "verify"]
+__all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "may_be_asked", "verify"]
 
 DISK_MARGIN = 1.05  # times what is to come must be free on the disk
 BEST_WITHOUT_DOWNLOAD = "swift"  # what to use instead of a model whose files are unavailable
@@ -50,6 +50,12 @@ def fetch(weights: Weights) -> Run[tuple[Found, ...]]:
         except Refused as error:
             tried.append((source, error))
     raise _unavailable(weights, "; ".join(f"{source.label} {error}" for source, error in tried), _why(tried))
+
+
+def may_be_asked(weights: Weights) -> bool:
+    """Returns whether a download may be tried: it is not forbidden, and a host that has them did not fail just now."""
+    hosts = [source_of(each).host for each in weights.sources]
+    return not is_offline() and any(not was_unreachable(host) for host in hosts)
 
 
 def verify(weights: Weights) -> Run[tuple[Found | UpscaleError, ...]]:

@@ -139,12 +139,17 @@ def is_offline() -> bool:
     return constants.is_offline_mode()
 
 
+def was_unreachable(host: str) -> bool:
+    """Returns whether the host did not answer a moment ago."""
+    return time.monotonic() < _unreachable.get(host, 0.0)
+
+
 def reach(host: str, run: Run[T]) -> Run[T]:
     """Goes on with the run, unless the host that it asks was found unreachable a moment ago; notes whether it is now.
 
     So nobody waits twice for the same host. Raises Unreachable, and what the run raises.
     """
-    if time.monotonic() < _unreachable.get(host, 0.0):
+    if was_unreachable(host):
         raise Unreachable
     try:
         return (yield from run)

@@ -27,15 +27,17 @@ def open_with(page: Page, served: str, picture: Path) -> None:
     page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(picture)
     expect(page.locator("#picture img")).to_be_visible()
-    page.get_by_label("Model").click()
-    page.get_by_role("option", name="Network · ESPCN").click()
+    page.get_by_role("button", name="All models").click()
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="ESPCN —").click()
+    expect(page.locator(".plan").first).to_contain_text("ESPCN:")
 
 
 def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: Path) -> None:
     """The run goes on meanwhile; picture, model, and the result are there when the page has loaded itself anew."""
     images.write(Picture(np.tile(smooth(250, 250), (4, 4, 1))), tmp_path / "mine.png")
     open_with(page, served, tmp_path / "mine.png")
-    page.get_by_role("button", name="Enlarge", exact=True).click()
+    page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#progress")).to_contain_text("tiles")
     page.context.set_offline(True)
     page.wait_for_timeout(LOST_SECONDS * 1000)
@@ -44,8 +46,7 @@ def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: 
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=90_000)
     expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x4")
     expect(page.locator("#facts")).to_contain_text("4000 × 4000")
-    expect(page.get_by_label("Model")).to_have_value("Network · ESPCN")
-    expect(page.locator(".plan").first).to_contain_text("1000 × 1000")
+    expect(page.locator(".plan").first).to_contain_text("ESPCN: 1000 × 1000")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download PNG", exact=True).click()
     assert download.value.suggested_filename == "mine_espcn_x4.png"
@@ -89,7 +90,7 @@ def test_files_of_a_waiting_comparison_are_not_deleted(browser: Browser, tmp_pat
             page.locator("#pictures").get_by_label("Clear")
         ).first.click()
         page.locator("#pictures input[type=file]").set_input_files(paths)
-        expect(page.locator(".plan:visible")).to_contain_text("3 pictures")
+        expect(page.locator(".plan:visible")).to_contain_text("3 images")
         page.get_by_role("button", name="Compare", exact=True).click()
         expect(page.locator(".progress:visible, [role=status]:visible").first).to_contain_text("Done.", timeout=120_000)
         expect(page.get_by_text("does not exist")).to_have_count(0)

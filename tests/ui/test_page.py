@@ -31,7 +31,8 @@ from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth
 from ui import page
-from ui.examples import EXAMPLES, FIRST_RESULT
+from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_RESULT, FIRST_RESULT
+from ui.jobs import prefetching
 from ui.jobs.offered import list_offered
 from ui.tabs import upscale
 
@@ -202,8 +203,9 @@ print({"torch", "cv2", "diffusers", "transformers"} & set(sys.modules))"""
 @pytest.mark.parametrize("lent", [False, True])
 def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the page once it is open; before it where GPUs are lent, since processes are forked there."""
-    loaded = threading.Event()
+    loaded, fetched = threading.Event(), threading.Event()
     monkeypatch.setattr(upscale, "load_first_model", loaded.set)
+    monkeypatch.setattr(prefetching, "fetch_named", fetched.set)
     if lent:
         monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     blocks = gr.Blocks()
@@ -211,16 +213,7 @@ def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch:
     assert loaded.wait(0.3) == lent, "not while it opens"
     blocks.is_running = True
     assert loaded.wait(20)
-
-
-def test_a_page_that_was_asked_for_nothing_is_left_as_it_is() -> None:
-    """Its answer may come after a click."""
-    with gr.Blocks() as blocks:
-        tab = upscale.build(blocks)
-    for query, kept in (("", True), ("__theme=dark", True), ("scale=x2", False)):
-        request = gr.Request(query_params=dict([query.split("=")] if query else []))
-        changes = tab.open_url(request)
-        assert (changes.keys() == {tab.asked}) == kept and changes[tab.asked] != kept
+    assert lent or fetched.wait(20), "what most visitors need is downloaded after it"
 
 
 def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +225,18 @@ def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyP
     assert details["weights_sha256"] == done.details.weights_sha256 and details["model"] == done.details.model
     assert tuple(details["size"]) == done.details.size
     np.testing.assert_allclose(images.read(FIRST_RESULT).pixels, done.picture.pixels, atol=1.5 / 255)
+
+
+def test_the_chain_that_is_shown_first_is_what_the_models_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first stage is the other example; its last is a lossy file, which is hardly to be told from the result."""
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+    details = json.loads(FIRST_CHAIN_RESULT.with_suffix(".json").read_text())
+    done = finish(enlarge_by(images.read(EXAMPLES[0].path), catalog.parse_stages(",".join(FIRST_CHAIN))))
+    for name in ("model", "scale", "weights_sha256"):
+        assert details[name] == done.details.as_dict()[name]
+    np.testing.assert_allclose(images.read(FIRST_RESULT).pixels, done.stages[0].pixels, atol=1.5 / 255)
+    apart = images.read(FIRST_CHAIN_RESULT).pixels - done.picture.pixels
+    assert apart.shape == (1792, 1792, 3) and 10 * np.log10(1 / np.mean(apart**2)) > 38, "decibels"
 
 
 def test_only_ui_imports_gradio_and_pipelines_never_imports_ui() -> None:

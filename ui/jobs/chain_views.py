@@ -1,17 +1,31 @@
 """What the viewer shows of a chain: each stage as a picture, and where it was scored the direct models beside it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.enlarge import Enlarged
+from pipelines.enlarge import Details, Enlarged
 from pipelines.images.door import Picture, Pixels8, shrink
-from pipelines.measuring.run import CHAINED_8X
-from pipelines.phrasing import contender_name, format_duration
+from pipelines.measuring.run import CHAINED_8X, title_of
+from pipelines.phrasing import format_duration
 from pipelines.report.report import Report, as_shown, colour_profile
 from pipelines.runs import Run, prefix_notes
+from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_RESULT, FIRST_RESULT
 from ui.jobs import kept_files
 from ui.jobs.kept_files import Comparison
-from ui.widgets.viewer import Pane, View
+from ui.widgets.viewer import Pane, View, WholeFile
+
+
+def make_first_view() -> View:
+    """What the first chain makes of the first example, from files that tools/examples.py made beforehand."""
+    details = Details.from_dict(json.loads(FIRST_CHAIN_RESULT.with_suffix(".json").read_text()))
+    first, second = map(title_of, FIRST_CHAIN)
+    files = {"Example": EXAMPLES[0].path, first: FIRST_RESULT, f"then {second}": FIRST_CHAIN_RESULT}
+    panes = []
+    for (label, path), grown in zip(files.items(), (1, CHAINED_8X.chain_scales[0], details.scale), strict=True):
+        width, height = (side // details.scale * grown for side in details.size)
+        panes.append(Pane(label, f"{width} × {height}", WholeFile(path, width, height)))
+    return View(panes, None)
 
 
 def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
@@ -25,28 +39,26 @@ def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]
     for row, pane in zip([row for row in report.rows if row.error is None], made, strict=True):
         between = comparison.outputs.stage(picture, row.model, 1)
         if between is None or row.stages is None or row.stage_seconds is None:
-            shown.append(replace(pane, label=f"{row.model} x{row.scale}"))
+            shown.append(replace(pane, label=f"{title_of(row.model)} x{row.scale}"))
             continue
         x4, x2 = row.stages
         first_seconds, second_seconds = row.stage_seconds
-        shown.append(
-            (yield from _make_pane(contender_name(x4), between, comparison.outputs.profile(picture), first_seconds))
-        )
+        shown.append((yield from _make_pane(title_of(x4), between, comparison.outputs.profile(picture), first_seconds)))
         caption = f"{original.caption}, {format_duration(second_seconds)} · in all {pane.caption}"
-        shown.append(replace(pane, label=f"then {contender_name(x2)}", caption=caption))
+        shown.append(replace(pane, label=f"then {title_of(x2)}", caption=caption))
     return replace(found, panes=shown)
 
 
 def make_stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:
     """The picture, and what each stage of two made of it."""
     first, second = done.stages
-    x4, x2 = (contender_name(stage) for stage in done.details.model.split(","))
+    x4, x2 = (title_of(stage) for stage in done.details.model.split(","))
     between, icc = Picture(first.pixels, grey=picture.grey), colour_profile(picture)
     if done.picture.alpha is not None:  # a stage has none of its own
         alpha = yield from shrink(done.picture.alpha[..., None], CHAINED_8X.chain_scales[1], "area")
         between = replace(between, alpha=alpha[..., 0])
     return [
-        (yield from _make_pane("Picture", as_shown(picture), icc)),
+        (yield from _make_pane("Image", as_shown(picture), icc)),
         (yield from _make_pane(x4, as_shown(between), icc, first.seconds)),
         (yield from _make_pane(f"then {x2}", as_shown(done.picture), icc, second.seconds)),
     ]

@@ -12,14 +12,14 @@ from html.parser import HTMLParser
 from typing import Any, ParamSpec, TypeVar, cast
 
 from pipelines import estimates
-from pipelines.catalog.rows import Settings, Stage, check_stages, parse_stages
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.environment import preloaded, zero_gpu
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images.door import Picture
 from pipelines.phrasing import format_duration
 from pipelines.runs import Run, Sent, receive, send
 from pipelines.upscalers.loading import device_name, pin
-from ui.jobs.metric_files import is_metric
+from ui.jobs.prefetching import USUAL, list_stages
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,13 +118,10 @@ def estimate_seconds(stages: Sequence[Stage], settings: Settings | None, width: 
 def preload() -> None:
     """Loads what UPSCALE_PRELOAD names, if there is a GPU or one can be borrowed: a process forked from here has it.
 
-    What cannot be had is logged, and the page opens without it. Raises BadSetting for what is no model.
+    Where one is borrowed it is the usual model unless the setting says otherwise. What cannot be had is logged, and the
+    page opens without it. Raises BadSetting for what is no model.
     """
-    try:
-        stages = [stage for named in preloaded() if not is_metric(named) for stage in parse_stages(named)]
-    except BadSetting as error:
-        raise BadSetting(f"UPSCALE_PRELOAD: {error}") from None
-    check_stages(stages, Settings())
+    stages = list_stages(preloaded(USUAL if zero_gpu() else ""))
     if not stages or not (zero_gpu() or device_name() == "cuda"):
         return
     for stage in stages:

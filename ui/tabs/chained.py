@@ -12,14 +12,13 @@ from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage, parse_stages
-from pipelines.errors import BadPicture, UpscaleError
+from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, Contender, check_size
-from pipelines.phrasing import format_duration
 from pipelines.report.report import Report
 from pipelines.runs import Run, Step
-from ui.examples import EXAMPLES
+from ui.examples import EXAMPLES, find_example
 from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
@@ -29,18 +28,19 @@ from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html, plans, results
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import Dropdown
+from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.viewer import View, Viewer
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
 CHAINED_SCALE = math.prod(CHAIN_SCALES)
-ABOUT_SCORING = (
-    "The picture is shrunk, enlarged back, and compared with itself. "
-    "Without that it is enlarged to eight times its size."
-)
+ABOUT_CHAIN = "Upscales by four and then by two, with a model for each step, and shows you every stage."
+ABOUT_EXAMPLE = "Made beforehand: the first example at eight times its size. Press Run to upscale your own image."
+SCORED = "Test mode: shrink the image 8× first and measure the result"
+ABOUT_SCORING = "The small image is then upscaled again and compared with the original. Leave it off for an 8× result."
 ABOUT_SCORES = (
-    "The chain's score is that of the whole pipeline: its second model is given what the first one made, flaws and "
-    "all, and between the two nothing is rounded. The others enlarge by eight at once."
+    "The chain is scored as a whole: its second model gets what the first one made, flaws included, and nothing is "
+    "rounded in between. The other models upscale by eight in one step."
 )
 
 
@@ -48,6 +48,7 @@ ABOUT_SCORES = (
 class ChainedTab:
     """The tab's components, and what its events change of them."""
 
+    told: gr.HTML  # what is to be said of the link that opened the page
     picture: PictureField
     first: Dropdown
     second: Dropdown
@@ -65,6 +66,22 @@ class ChainedTab:
     def chosen(self) -> list[Block]:
         """Returns what a run and its plan depend on."""
         return [self.picture, self.first, self.second, self.scored]
+
+    def open_link(self, request: gr.Request) -> Update:
+        """What the page's address asks for; it never runs by itself. What there is not is said."""
+        asked = read_link(request, "chained", ("first", "second", "example"))
+        if asked is None:
+            return {self.told: ""}
+        example = asked.read("example", find_example)
+        keys = {
+            field: asked.read(name, {row.key: row.key for row in list_offered(scale)}.get, "model")
+            for name, field, scale in zip(("first", "second"), (self.first, self.second), CHAIN_SCALES, strict=True)
+        }
+        return {
+            self.told: asked.tell("Press Run to start."),
+            **({self.picture: str(example.path)} if example else {}),
+            **{field: key for field, key in keys.items() if key},
+        }
 
     def run(self, source: ImageSource | None, first: str, second: str, scored: bool) -> Iterator[Update]:
         """Measures the chain or simply enlarges by it, showing progress, then every stage."""
@@ -91,7 +108,7 @@ class ChainedTab:
         by = _chain_stages(first, second)
         work = self._stages(source, by, new_folder())
         shown = yield from self.button.steps(work, expected=enlarging.expect(source, by))
-        yield self.button.ends(f"Done in {format_duration(time.monotonic() - started)}.") | shown
+        yield self.button.ends(f"Done in {html.tell_time(time.monotonic() - started)}.") | shown
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled."""
@@ -118,6 +135,7 @@ class ChainedTab:
 
     def _stages(self, source: ImageSource | None, by: tuple[Stage, Stage], folder: Path) -> Run[Update]:
         """Enlarges, and returns what the page shows of it."""
+        started = time.monotonic()
         picture = enlarging.open_picture(source, by)
         done = yield from enlarging.enlarge_picture(picture, by)
         yield Step(0, 1, "writing")
@@ -126,7 +144,7 @@ class ChainedTab:
         return {
             self.viewer: View(panes, None),
             self.table: "",
-            self.about: html.facts(done.details, f"{', '.join(pane.label for pane in panes)}, at one zoom"),
+            self.about: html.facts(done.details, seconds=time.monotonic() - started),
             self.download: gr.DownloadButton(value=str(file), visible=True),
         }
 
@@ -147,7 +165,16 @@ def build(page: gr.Blocks) -> ChainedTab:
         needs=tab.picture,
     )
     page.load(None, None, None, js=tab.button.find_again())
+    _connect_link(page, tab)
     return tab
+
+
+def _connect_link(page: gr.Blocks, tab: ChainedTab) -> None:
+    """Has the page's address say what the visitor chooses, and the tab open with what a link asks for."""
+    for name, field in (("first", tab.first), ("second", tab.second)):
+        write_link(field.change, "chained", name, field)  # a preset chooses, too
+    opened = page.load(tab.open_link, None, [tab.told, tab.picture, tab.first, tab.second], **QUIET_EVENT, queue=False)
+    keep_image("chained", tab.picture, opened)
 
 
 def _place() -> ChainedTab:
@@ -155,8 +182,10 @@ def _place() -> ChainedTab:
     first_x4, first_x2 = _split_chain(comparing.list_ready_chains()[-1])
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
+            told = gr.HTML("", elem_classes="at-times")
             picture = place_picture_field("chained-picture")
         with gr.Column(scale=3, min_width=320):
+            gr.HTML(html.aside(ABOUT_CHAIN))
             with gr.Row(elem_classes="presets"):
                 presets = {gr.Button(name, size="sm"): chain for name, chain in comparing.GOOD_CHAINS.items()}
             with gr.Row():
@@ -164,22 +193,25 @@ def _place() -> ChainedTab:
                     Dropdown(model_choices(scale), value=key, label=label, filterable=False, min_width=200)
                     for scale, key, label in ((4, first_x4, "First, x4"), (2, first_x2, "Then, x2"))
                 )
-            scored = gr.Checkbox(True, label="Score it: shrink by 8 first", info=ABOUT_SCORING)
-            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, True))
+            scored = gr.Checkbox(False, label=SCORED, info=ABOUT_SCORING)
+            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False))
             button = place_run_button("Run", "chained-progress", elem_classes="actions")
+            place_copy_button()
             button.problem.place()
-    viewer, table = Viewer(), results.place_panel()
-    about = gr.HTML("", elem_id="chained-about")
+    viewer, table = Viewer(chain_views.make_first_view()), results.place_panel()
+    about = gr.HTML(html.aside(ABOUT_EXAMPLE), elem_id="chained-about")
     download = gr.DownloadButton("Download PNG", visible=False)
     comparison = gr.State(None)
-    return ChainedTab(picture, first, second, scored, presets, plan, button, viewer, table, about, download, comparison)
+    return ChainedTab(
+        told, picture, first, second, scored, presets, plan, button, viewer, table, about, download, comparison
+    )
 
 
 def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
+    if source is None:
+        return html.aside(html.NO_IMAGE)
     try:
-        if source is None:
-            raise BadPicture("Choose an image first.")
         if scored:
             return _plan_to_measure(source, first, second)
         return _plan_to_enlarge(source, first, second)
@@ -211,7 +243,7 @@ def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
 
 def model_choices(scale: int) -> list[tuple[str, str]]:
     """The models to choose from for a stage of that scale."""
-    return [(html.model_label(model), model.key) for model in list_offered(scale)]
+    return [(html.name_model(model), model.key) for model in list_offered(scale)]
 
 
 def list_direct_models() -> list[str]:

@@ -13,32 +13,42 @@ from gradio.blocks import Block
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import SEED_RANGE, Model, Settings, Stage, check_settings
-from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
-from ui.examples import EXAMPLES
+from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs.enlarging import check_run, expect
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
+from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
-from ui.widgets.steering import STEERING_SETTINGS, Steering, place_advanced, place_creative, place_prompt, tile_choices
+from ui.widgets.steering import (
+    CREATIVITY,
+    STEERING_SETTINGS,
+    Steering,
+    as_whole_number,
+    level_of,
+    place_advanced,
+    place_creativity,
+    place_prompt,
+    show_creativity,
+    tile_choices,
+)
 
-# Both sliders are one value; a seed that somebody drew or wrote is to be used.
-COPY_VALUE = "(value) => value"
-ROLL_SEED = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
-LOCK_SEED = "() => true"
+STEPS = STATIC / "steps"  # what the model does, in words and drawn
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTab:
     """The tab's components, and what its events change of them."""
 
+    told: gr.HTML  # what is to be said of the link that opened the page
     picture: PictureField
     model: Dropdown
     steering: Steering
@@ -67,7 +77,9 @@ class PromptTab:
     def _enlarge(self, source: ImageSource | None, row: Model, settings: Settings) -> Iterator[Update]:
         started = time.monotonic()
         work, so_far = before_after.watch_previews(
-            before_after.compare_with_plain(source, row, settings, _choose_scale(row), new_folder()),
+            before_after.compare_with_plain(
+                source, [Stage(row.key, _choose_scale(row))], settings, _name_choice(row.key), new_folder()
+            ),
             source,
             _name_choice(row.key),
             _choose_scale(row),
@@ -102,7 +114,7 @@ class PromptTab:
         usual, takes, fields = catalog.find_specification(row).options, row.takes, self.steering
         return {
             # One for each slider: gradio takes things out of them.
-            fields.creative: gr.update(value=usual.noise_level, visible="noise_level" in takes),
+            fields.creativity: show_creativity("noise_level" in takes, value=level_of(usual.noise_level)),
             fields.noise: gr.update(value=usual.noise_level, visible="noise_level" in takes),
             fields.negative: gr.update(visible="negative_prompt" in takes),
             fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
@@ -111,10 +123,30 @@ class PromptTab:
             fields.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
         }
 
+    def open_link(self, request: gr.Request) -> Update:
+        """What the page's address asks for; it never runs by itself, as it takes long. What there is not is said."""
+        asked = read_link(request, "prompt", ("model", "prompt", "creativity", "example"))
+        if asked is None:
+            return {self.told: ""}
+        example = asked.read("example", find_example)
+        row = asked.read("model", {each.key: each for each in list_models()}.get)
+        level = asked.read("creativity", dict(zip(CREATIVITY, CREATIVITY, strict=True)).get)
+        fields = self.steering
+        levels: Update = {}
+        if level:
+            levels = {fields.creativity: show_creativity(True, value=level), fields.noise: CREATIVITY[level]}
+        return {
+            self.told: asked.tell("Press Upscale to run."),
+            **({self.picture: str(example.path)} if example else {}),
+            **({self.model: row.key, **self.choose_model(row.key)} if row else {}),
+            **levels,
+            **({fields.prompt: asked.given["prompt"]} if "prompt" in asked.given else {}),
+        }
+
     def give_again(self, source: ImageSource | None, model: str, *steering_and_lock: Any) -> Update:
         """The tab with these inputs chosen."""
         fields, inputs = self.choose_model(model), dict(zip(self.steering.values, steering_and_lock, strict=False))
-        inputs[self.steering.creative] = inputs[self.steering.noise]  # both are one value
+        inputs[self.steering.creativity] = level_of(int(inputs[self.steering.noise]))  # both are one value
         chosen = {field: fields.get(field, gr.update()) | {"value": value} for field, value in inputs.items()}
         picture = str(source) if isinstance(source, Path) else None
         return fields | chosen | {self.picture: picture, self.model: model, self.steering.lock: steering_and_lock[-1]}
@@ -129,10 +161,7 @@ def build(page: gr.Blocks) -> PromptTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
     fields = tab.steering
-    fields.creative.input(None, fields.creative, fields.noise, js=COPY_VALUE, **QUIET_EVENT, queue=False)
-    fields.noise.input(None, fields.noise, fields.creative, js=COPY_VALUE, **QUIET_EVENT, queue=False)
-    fields.roll.click(None, None, [fields.seed, fields.lock], js=ROLL_SEED, **QUIET_EVENT, queue=False)
-    fields.seed.input(None, None, fields.lock, js=LOCK_SEED, **QUIET_EVENT, queue=False)
+    fields.connect()
     fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
     tab.model.input(tab.choose_model, tab.model, [tab.about, *fields.usable], **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
@@ -150,30 +179,41 @@ def build(page: gr.Blocks) -> PromptTab:
     running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     tab.result.connect(tab.picture, tab.button, running, chosen=[tab.model], name=_name_choice)
     page.load(None, None, None, js=tab.button.find_again())
+    _connect_link(page, tab)
     return tab
+
+
+def _connect_link(page: gr.Blocks, tab: PromptTab) -> None:
+    """Has the page's address say what the visitor chooses, and the tab open with what a link asks for."""
+    fields = tab.steering
+    write_link(tab.model.input, "prompt", "model", tab.model)
+    write_link(fields.prompt.blur, "prompt", "prompt", fields.prompt)
+    write_link(fields.creativity.input, "prompt", "creativity", fields.creativity)
+    outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, *fields.usable]
+    opened = page.load(tab.open_link, None, outputs, **QUIET_EVENT, queue=False)
+    keep_image("prompt", tab.picture, opened)
 
 
 def _place() -> PromptTab:
     """Puts the tab's components into the page being built."""
     first = list_models()[0]
     usual = catalog.find_specification(first).options
+    gr.HTML((STEPS / "steps.html").read_text(), css_template=(STEPS / "steps.css").read_text(), apply_default_css=False)
+    told = gr.HTML("", elem_classes="at-times")
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             picture = place_picture_field("prompt-picture")
             with gr.Group():
-                model = Dropdown(
-                    [(row.name, row.key) for row in list_models()],
-                    value=first.key,
-                    label="Model",
-                    filterable=False,
-                    visible=len(list_models()) > 1,
-                )
-                prompt, creative = place_prompt(), place_creative(usual)
+                models = [(row.name, row.key) for row in list_models()]
+                model = Dropdown(models, value=first.key, label="Model", filterable=False, visible=len(models) > 1)
+                prompt = place_prompt("prompt")
+            creativity = place_creativity(usual)
             plan = gr.HTML(elem_id="prompt-plan")
-            button = place_run_button("Enlarge", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
+            button = place_run_button("Upscale", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = place_advanced(prompt, creative, usual, first)
+                steering = place_advanced(prompt, creativity, usual, first)
+            place_copy_button()
         with gr.Column(scale=3, min_width=320):
             button.problem.place()
             result = place_result(
@@ -189,7 +229,7 @@ def _place() -> PromptTab:
                 visible=False,
             )
     plan.value = describe_plan(EXAMPLES[0].path, first.key, *(each.value for each in steering.values))
-    return PromptTab(picture, model, steering, plan, button, about, result, settings)
+    return PromptTab(told, picture, model, steering, plan, button, about, result, settings)
 
 
 def list_models() -> list[Model]:
@@ -205,9 +245,9 @@ def first_stage() -> Stage:
 
 def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
+    if source is None:
+        return html.aside(html.NO_IMAGE)
     try:
-        if source is None:
-            raise BadPicture("Choose an image first.")
         row, settings = _model_and_settings(model, *steering)
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]
@@ -217,12 +257,8 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
     except UpscaleError as error:
         return html.problem(str(error))
     expected = estimates.estimate(*stages[0], *size, settings)
-    return plans.upscale_plan(row, size, _choose_scale(row), expected, missing, settings)
-
-
-def as_whole_number(value: Any) -> Any:
-    """A whole number as one, however JSON wrote it; anything else as it is."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    width, height = (side * stages[0].scale for side in size)
+    return plans.upscale_plan(row, size, (width, height), expected, missing, settings)
 
 
 def _model_and_settings(model: str, *steering: Any) -> tuple[Model, Settings]:
@@ -237,7 +273,7 @@ def _find_model(model: str) -> Model:
     row = next((each for each in list_models() if each.key == model), None)
     if row is None:
         raise BadSetting(
-            f"{str(model)[:40]} does not take words; "
+            f"{str(model)[:40]} does not take a prompt; "
             f"the models that do are {', '.join(each.key for each in list_models())}."
         )
     return row

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,21 +39,34 @@ class Made:
 
 
 def compare_with_plain(
-    source: ImageSource | None, row: Model, settings: Settings, factor: int, folder: Path
+    source: ImageSource | None,
+    stages: Sequence[Stage],
+    settings: Settings,
+    name: str,
+    folder: Path,
+    size: tuple[int, int] | None = None,
 ) -> Run[Made]:
-    """Enlarges, and writes what the page shows: the result's file and its tiles, and the image's own tiles."""
-    stages = [Stage(row.key, factor)]
-    picture = enlarging.open_picture(source, stages, settings)
-    done = yield from enlarging.enlarge_picture(picture, stages, settings)
-    return (yield from show_result(picture, done, source, name_result(row, factor), folder))
+    """Enlarges, and writes what the page shows: the result's file and its tiles, and the image's own tiles.
+
+    `name` says by what the result is made, `size` to what it is shrunk, where it is.
+    """
+    started = time.monotonic()
+    picture = enlarging.open_picture(source, stages, settings, size)
+    done = yield from enlarging.enlarge_picture(picture, stages, settings, size)
+    return (yield from show_result(picture, done, source, name, folder, started))
 
 
-def show_result(picture: Picture, done: Enlarged, source: ImageSource | None, name: str, folder: Path) -> Run[Made]:
-    """Writes what the page shows of the picture and of what was made of it; `name` says by what."""
+def show_result(
+    picture: Picture, done: Enlarged, source: ImageSource | None, name: str, folder: Path, started: float
+) -> Run[Made]:
+    """Writes what the page shows of the picture and of what was made of it.
+
+    `name` says by what, `started` when, by time.monotonic: the time that a visitor waits is the one that is told.
+    """
     yield Step(0, 1, "writing")
     file = enlarging.save_result(done, source, folder)
     view = yield from _make_view(picture, done.picture, _choose_plain(done.details.model), name)
-    return _describe(done.details, file, view, name, source)
+    return _describe(done.details, file, view, name, source, time.monotonic() - started)
 
 
 def watch_previews(
@@ -103,9 +117,9 @@ def show_preview(source: Path, scale: int) -> View:
     return View([pane], None, layout="side", size=(width * scale, height * scale), state="preview")
 
 
-def name_result(row: Model, scale: int) -> str:
+def name_result(row: Model, scale: float) -> str:
     """Returns what made a result, to read: "Swift x4"; a name that has its scale already stays as it is."""
-    return row.name if f"x{scale}" in row.name.split() else f"{row.name} x{scale}"
+    return row.name if f"x{scale:g}" in row.name.split() else f"{row.name} x{scale:g}"
 
 
 def make_first_result(source_name: str) -> Made:
@@ -123,9 +137,11 @@ def make_first_result(source_name: str) -> Made:
     return _describe(details, FIRST_RESULT, view, name, Path(source_name))
 
 
-def _describe(details: Details, file: Path, view: View, name: str, source: ImageSource | None) -> Made:
+def _describe(
+    details: Details, file: Path, view: View, name: str, source: ImageSource | None, seconds: float | None = None
+) -> Made:
     shown = "" if isinstance(source, bytes) or source is None else str(source)
-    return Made(view, html.facts(details, ""), str(file), details.about(), name, shown)
+    return Made(view, html.facts(details, seconds=seconds), str(file), details.about(), name, shown)
 
 
 def _make_view(picture: Picture, result: Picture, plain: str, name: str) -> Run[View]:

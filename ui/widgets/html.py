@@ -7,18 +7,26 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from pipelines.catalog.rows import Model
+from pipelines.catalog.rows import Model, find, parse_stages
 from pipelines.enlarge import Details
 from pipelines.phrasing import describe_settings, format_duration
 from ui.examples import Example
 
 THUMBNAIL_SIDE = 96
-FAMILY_NAMES = {"classical": "Classical", "cnn": "Network", "gan": "GAN", "diffusion": "Diffusion"}
+NO_IMAGE = "Choose an image first."
+# OpenCV's networks learned from images shrunk without antialiasing; others are shrunk properly.
+ABOUT_TRAINING = (
+    "It was trained on images shrunk without antialiasing. On properly shrunk images it scores about as bicubic does."
+)
 
 
-def model_label(model: Model) -> str:
-    """The model's line in the list of models, which is in order of families."""
-    return f"{FAMILY_NAMES.get(model.family, model.family.capitalize())} · {model.name}"
+def name_model(model: Model, cost: str = "") -> str:
+    """The model's line in a list of models: its name, what it is good at, and what it costs, if that is given.
+
+    What it is good at is the first sentence of its note.
+    """
+    use = model.note.partition(". ")[0].rstrip(".")
+    return " · ".join([f"{model.name} — {use[:1].lower()}{use[1:]}", *([cost] if cost else [])])
 
 
 def example_buttons(examples: Sequence[Example]) -> str:
@@ -45,12 +53,24 @@ def describe_model(model: Model) -> str:
     use = "free for commercial use" if model.commercial else "not for commercial use"
     licence = "" if model.engine == "classical" else f"{escape(model.licence)} · "
     colour = "free" if model.commercial else "restricted"
-    return f'<p class="about">{escape(model.note)} <span class="badge {colour}">{licence}{use}</span></p>'
+    training = f" {ABOUT_TRAINING}" if model.engine == "opencv" else ""
+    about = f"<strong>{escape(model.name)}</strong>: {escape(model.note)}{training}"
+    return f'<p class="about">{about} <span class="badge {colour}">{licence}{use}</span></p>'
 
 
 def aside(text: str) -> str:
     """Returns something to know about what is shown."""
     return f'<p class="about">{escape(text)}</p>'
+
+
+def advice(text: str) -> str:
+    """Returns why something was chosen for the visitor, read out when it changes; empty where nothing is to be said."""
+    return f'<p class="advice" role="status">{escape(text)}</p>'
+
+
+def link_note(text: str) -> str:
+    """Returns what is to be said of the link that opened the page; empty where it gave no cause."""
+    return f'<p class="link-note" role="status">{escape(text)}</p>' if text else ""
 
 
 def problem(message: str) -> str:
@@ -72,26 +92,51 @@ def status(text: str) -> str:
     return f'<div class="progress idle" role="status"><span>{escape(text)}</span></div>'
 
 
-def facts(details: Details, shown: str) -> str:
-    """Returns how the result came about, as a list; `shown` is what there is to see of it, where that
-    needs words.
+def facts(details: Details, shown: str = "", seconds: float | None = None) -> str:
+    """Returns how the result came about, as a list; what only a few want to know is folded away.
+
+    `shown` is what there is to see of it; `seconds` the time that the visitor waited, where it was taken.
     """
     width, height = details.size
     rows = [
         *([("Shown", shown)] if shown else []),
         ("Size", f"{width} × {height}"),
-        ("Time", format_duration(details.seconds)),
+        ("Time", tell_time(details.seconds if seconds is None else seconds)),
+        ("Model", _name_models(details)),
+        *(("Note", note) for note in details.notes),
+    ]
+    folded = [
+        *([] if seconds is None else [("Computing", tell_time(details.seconds))]),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
     if details.settings:
-        rows.append(("Settings", describe_settings(details.settings)))
+        folded.append(("Settings", describe_settings(details.settings)))
     if details.seam is not None:
-        rows.append(("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"))
+        folded.append(
+            ("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white")
+        )
     if details.weights_sha256:
-        rows.append(("Weights", _list_hashes(details.weights_sha256.split(","))))
-    rows += [("Note", note) for note in details.notes]
+        folded.append(("Weights", _list_hashes(details.weights_sha256.split(","))))
+    return f"{_list(rows)}<details><summary>Technical details</summary>{_list(folded)}</details>"
+
+
+def tell_time(seconds: float) -> str:
+    """Returns a time to wait, as short as it can be said: "under 0.1 s", "2.2 s", "4 min"."""
+    if seconds < 0.1:
+        return "under 0.1 s"
+    return f"{seconds:.1f} s" if seconds < 1 else format_duration(seconds)
+
+
+def _list(rows: Sequence[tuple[str, str]]) -> str:
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
     return f'<dl class="facts">{items}</dl>'
+
+
+def _name_models(details: Details) -> str:
+    """The models' names as the lists have them, with their scales: "LapSRN x4, then FSRCNN x2"."""
+    if "," not in details.model:
+        return f"{find(details.model).name} x{details.scale}"
+    return ", then ".join(f"{stage.model.name} x{stage.scale}" for stage in parse_stages(details.model))
 
 
 def _list_hashes(sha256: Sequence[str]) -> str:

@@ -4,37 +4,55 @@ from collections.abc import Sequence
 from html import escape
 
 from pipelines.catalog.rows import Model, Settings, Weights, resolve_options
-from pipelines.estimates import Estimate
+from pipelines.environment import MEGA
+from pipelines.estimates import Estimate, estimate
 from pipelines.images.door import list_formats_too_small
-from pipelines.phrasing import format_bytes, format_download, format_duration
+from pipelines.phrasing import format_bytes, format_download
+from ui.widgets.html import tell_time
+
+MUCH_MEMORY = 1_000_000_000  # bytes that are worth a word
 
 
 def upscale_plan(
     model: Model,
     size: tuple[int, int],
-    scale: int,
+    result: tuple[int, int],
     expected: Estimate,
     missing: Sequence[Weights],
     settings: Settings | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Returns what a run would give and take, and what it would download, before it starts.
 
-    A model that was named by its file is named here too: the list of models still shows another one.
+    `size` and `result` are width and height of the image and of what is made of it. `remarks` are further sentences.
     """
     width, height = size
     parts = [
-        *([f"by {escape(model.key)}"] if model.from_hub else []),
-        f"{width} × {height} → <strong>{width * scale} × {height * scale}</strong>",
+        f"{escape(model.key if model.from_hub else model.name)}: {width} × {height} → "
+        f"<strong>{result[0]} × {result[1]}</strong>",
         _time(model, expected),
-        f"{format_bytes(round(expected.megabytes * 1e6))} memory" if expected.megabytes >= 1 else "under 1 MB memory",
     ]
-    if too_small := list_formats_too_small(width * scale, height * scale):
+    if expected.megabytes * MEGA >= MUCH_MEMORY:
+        parts.append(f"{format_bytes(round(expected.megabytes * MEGA))} of memory")
+    if too_small := list_formats_too_small(*result):
         parts.append(f"too large for {' and '.join(too_small)}")
     if settings is not None and lacks_prompt(model, settings):
-        parts.append("guidance off: the prompt is empty, twice as fast")
+        parts.append("without a prompt, which is twice as fast")
     if missing:
         parts.append(f"downloads {format_download(sum(each.size for each in missing))} first")
-    return f'<p class="plan">{" · ".join(parts)}</p>'
+    told = f"<br>{escape(' '.join(remarks))}" if remarks else ""
+    return f'<p class="plan">{" · ".join(parts)}{told}</p>'
+
+
+def describe_cost(model: Model, scale: int, size: tuple[int, int] | None, missing: Sequence[Weights]) -> str:
+    """Returns what the model takes in a few words, of an image of that size, if there is one: "2.1 s · included"."""
+    needed = model.scales[scale]
+    if missing:
+        files = f"{format_download(sum(each.size for each in missing))} download"
+    else:
+        files = "included" if needed is None or needed.bundled else "ready"
+    seconds = estimate(model.key, scale, *size).seconds if size else None
+    return files if seconds is None else f"{tell_time(seconds)} · {files}"
 
 
 def lacks_prompt(model: Model, settings: Settings) -> bool:
@@ -48,9 +66,13 @@ def lacks_prompt(model: Model, settings: Settings) -> bool:
 def _time(model: Model, expected: Estimate) -> str:
     """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
-        return "no time known yet"
-    slow = model.diffusion and expected.on_cpu
-    return f"about {format_duration(expected.seconds)}{' without a GPU' * slow}"
+        return "time not known yet"
+    return f"{_about(expected.seconds)}{' without a GPU' * (model.diffusion and expected.on_cpu)}"
+
+
+def _about(seconds: float) -> str:
+    text = tell_time(seconds)
+    return text if text.startswith("under") else f"about {text}"
 
 
 def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
@@ -71,9 +93,9 @@ def chain_plan(
 
 def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
     known = sum(time for time in times if time is not None)
-    never = " and what was never measured" if None in times else ""
+    never = " and what was never timed" if None in times else ""
     lacking = [f"downloads {format_bytes(missing)} first"] if missing else []
-    return f'<p class="plan">{" · ".join([*parts, f"about {format_duration(known)}{never}", *lacking])}</p>'
+    return f'<p class="plan">{" · ".join([*parts, f"{_about(known)}{never}", *lacking])}</p>'
 
 
 def count(number: int, what: str) -> str:

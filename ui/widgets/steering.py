@@ -1,5 +1,6 @@
 """The fields that steer a diffusion model: its words, and all that is folded away at first."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +17,37 @@ from pipelines.catalog.rows import (
     Model,
     Options,
 )
+from pipelines.errors import BadSetting
+from ui.jobs.running import QUIET_EVENT
+from ui.widgets.choices import Choices, Option, offer, place_choices
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
 STEERING_SETTINGS = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
 TILE_EIGHTHS = (1, 2, 3, 4, 6, 8)  # the sides to choose from, in eighths of the largest that the model takes
-PLACEHOLDER = "What is in the picture; may be empty"
-ABOUT_CREATIVE = "How much noise is added to the picture, and how much is invented in its place."
-ABOUT_NEGATIVE = "What shall not be in it."
-ABOUT_STEPS = "More take longer and rarely show; the original's are 75."
-ABOUT_GUIDANCE = "How closely the words are followed."
-ABOUT_FIX = "Where the colours come from: the picture's own large areas, its mean and contrast, or the model."
-ABOUT_TILE = "How much of the picture the network sees at once, in pixels a side."
+# How much the model may invent, each as the noise level that stands for it.
+CREATIVITY = {"low": 20, "medium": 100, "high": 200}
+CREATIVITY_OPTIONS = (
+    Option("low", "Low", "stays close"),
+    Option("medium", "Medium", "adds detail"),
+    Option("high", "High", "reinvents"),
+)
+# The level of creativity and the noise level are one value; a seed that somebody drew or wrote is to be used.
+TO_NOISE = f"(level) => ({json.dumps(CREATIVITY)})[level]"
+TO_LEVEL = f"""(noise) => {{
+    const levels = Object.entries({json.dumps(CREATIVITY)});
+    return levels.reduce((best, each) => (Math.abs(each[1] - noise) < Math.abs(best[1] - noise) ? each : best))[0];
+}}"""
+ROLL_SEED = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
+LOCK_SEED = "() => true"
+PROMPT_LABEL = "Describe the image (optional)"
+PLACEHOLDER = "A portrait of a woman with short brown hair"
+ABOUT_NOISE = "The exact number behind Creativity. A higher number lets the model invent more."
+ABOUT_NEGATIVE = "What to avoid."
+ABOUT_STEPS = "More steps are slower and rarely look better."
+ABOUT_GUIDANCE = "How closely to follow your description."
+ABOUT_FIX = "Keep the original's colours (wavelet), match its average (adain), or leave them to the model (none)."
+ABOUT_TILE = "How much of the image the network sees at once, in pixels a side."
 ABOUT_SEED = "The same seed and settings give the same result."
 
 
@@ -36,7 +56,7 @@ class Steering:
     """The fields, with the buttons and the box that belong to them."""
 
     prompt: Textbox
-    creative: Slider  # the same value as `noise`, where everybody sees it
+    creativity: Choices  # the level nearest to `noise`, where everybody sees it
     negative: Textbox
     steps: Slider
     guidance: Slider
@@ -59,37 +79,64 @@ class Steering:
     @property
     def usable(self) -> list[Block]:
         """The fields that some models have no use for."""
-        return [self.creative, self.negative, self.steps, self.guidance, self.noise, self.colour_fix, self.tile]
+        return [self.creativity, self.negative, self.steps, self.guidance, self.noise, self.colour_fix, self.tile]
+
+    def connect(self) -> None:
+        """Has the fields follow each other."""
+        self.creativity.input(None, self.creativity, self.noise, js=TO_NOISE, **QUIET_EVENT, queue=False)
+        self.noise.input(None, self.noise, self.creativity, js=TO_LEVEL, **QUIET_EVENT, queue=False)
+        self.roll.click(None, None, [self.seed, self.lock], js=ROLL_SEED, **QUIET_EVENT, queue=False)
+        self.seed.input(None, None, self.lock, js=LOCK_SEED, **QUIET_EVENT, queue=False)
 
 
-def place_prompt() -> Textbox:
-    """Puts the field for the words into the page being built."""
-    return Textbox(label="Prompt", placeholder=PLACEHOLDER, max_length=LONGEST_PROMPT, elem_id="prompt")
+def place_prompt(name: str, **more: Any) -> Textbox:
+    """Puts the field for the words into the page being built; `name` is its id there."""
+    return Textbox(label=PROMPT_LABEL, placeholder=PLACEHOLDER, max_length=LONGEST_PROMPT, elem_id=name, **more)
 
 
-def place_creative(usual: Options) -> Slider:
-    """Puts the slider that everybody sees into the page being built."""
-    return Slider(
-        *NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Faithful to creative", info=ABOUT_CREATIVE
-    )
+def place_creativity(usual: Options, **more: Any) -> Choices:
+    """Puts the levels of creativity into the page being built."""
+    return place_choices("Creativity", CREATIVITY_OPTIONS, level_of(usual.noise_level), "pills", **more)
 
 
-def place_advanced(prompt: Textbox, creative: Slider, usual: Options, row: Model) -> Steering:
+def show_creativity(visible: bool, **changes: Any) -> Any:
+    """Returns the change that shows or hides the levels of creativity."""
+    return offer(CREATIVITY_OPTIONS, visible=visible, **changes)
+
+
+def level_of(noise_level: int) -> str:
+    """Returns the level of creativity that is nearest to a noise level."""
+    return min(CREATIVITY, key=lambda level: abs(CREATIVITY[level] - noise_level))
+
+
+def as_noise_level(level: str | None) -> int | None:
+    """Returns the noise level of a level of creativity; None where none was chosen. Raises BadSetting for another."""
+    if level is None or level in CREATIVITY:
+        return None if level is None else CREATIVITY[level]
+    raise BadSetting(f"There is no creativity {str(level)[:40]!r}; there are {', '.join(CREATIVITY)}.")
+
+
+def place_advanced(prompt: Textbox, creativity: Choices, usual: Options, row: Model) -> Steering:
     """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
     steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
     guidance = Slider(*GUIDANCE_RANGE, value=usual.guidance, step=0.5, label="Guidance", info=ABOUT_GUIDANCE)
-    noise = Slider(*NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Noise level")
+    noise = Slider(*NOISE_LEVEL_RANGE, value=usual.noise_level, step=1, label="Noise level", info=ABOUT_NOISE)
     with gr.Row(equal_height=True, elem_classes="seed"):
         seed = Number(usual.seed, label="Seed", info=ABOUT_SEED, precision=0, minimum=SEED_RANGE[0], min_width=120)
         with gr.Column(min_width=120):
             roll = gr.Button("⚄ Another seed", size="sm")
-            lock = gr.Checkbox(False, label="Lock: keep it for the next run")
+            lock = gr.Checkbox(False, label="Keep this seed")
     fixes = list(COLOUR_FIXES)
-    fix = Dropdown(fixes, value=usual.colour_fix, label="Colour fix", info=ABOUT_FIX, filterable=False)
+    fix = Dropdown(fixes, value=usual.colour_fix, label="Colours", info=ABOUT_FIX, filterable=False)
     tile = Dropdown(tile_choices(row), value="", label="Tile", info=ABOUT_TILE, filterable=False)
     reset = gr.Button("Reset to defaults", size="sm")
-    return Steering(prompt, creative, negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset)
+    return Steering(prompt, creativity, negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset)
+
+
+def as_whole_number(value: Any) -> Any:
+    """A whole number as one, however JSON wrote it; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def tile_choices(row: Model) -> list[tuple[str, str | int]]:

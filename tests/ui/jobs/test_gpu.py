@@ -33,7 +33,8 @@ from tests.support import painter
 from tests.support.hub import LoopbackHub, use
 from ui import api
 from ui.jobs import comparing, enlarging, gpu
-from ui.tabs import chained, compare, upscale
+from ui.tabs import chained, compare
+from ui.widgets import wanted
 
 ROOT = Path(__file__).parents[3]
 
@@ -382,7 +383,7 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
     lent = "and a GPU is lent for 4 min at the most: "
     assert f"{lent}take a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
     assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
-    assert f"{lent}take a smaller image" in upscale.describe_plan(square, "painted", "", "x4", None)
+    assert f"{lent}take a smaller image" in wanted.describe_plan(square, "painted", "", "x4", "", None, "", None)
     with pytest.raises(gr.Error, match=lent):
         list(api.chain(square, "painted", "bicubic"))
 
@@ -401,7 +402,7 @@ def _error(call: Callable[[], object]) -> str:
     [
         ("painted", "UPSCALE_PRELOAD: 'painted' is not KEY:SCALE, such as lapsrn:4."),
         ("espcn:2,nonsense:4", "UPSCALE_PRELOAD: There is no model 'nonsense'"),
-        ("espcn:8", "ESPCN has no scale x8"),
+        ("espcn:8", "UPSCALE_PRELOAD: ESPCN has no scale x8"),
     ],
 )
 def test_a_preload_that_names_no_model_is_one_sentence(

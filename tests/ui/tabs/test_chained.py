@@ -108,18 +108,19 @@ def give(page: Page, path: Path) -> None:
 
 def choose(page: Page, label: str, model: str) -> None:
     page.get_by_label(label).click()
-    page.get_by_role("option", name=model, exact=True).click()
+    page.get_by_role("option", name=f"{model} —").click()
     expect(page.get_by_role("option")).to_have_count(0)
 
 
 def choose_espcn(page: Page) -> None:
-    choose(page, "First, x4", "Network · ESPCN")
-    choose(page, "Then, x2", "Network · ESPCN")
+    choose(page, "First, x4", "ESPCN")
+    choose(page, "Then, x2", "ESPCN")
 
 
 def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 130)), tmp_path / "odd.png")
     give(page, tmp_path / "odd.png")
+    page.get_by_label("Test mode").check()
     choose_espcn(page)
     expect(plan(page)).to_contain_text("130 × 100 → 16 × 12 → 64 × 48 → 128 × 96 · beside Bicubic x8 · about")
     button(page, "Run").click()
@@ -127,25 +128,24 @@ def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: P
     original, small, x4, x2, bicubic = captions(page)
     assert "Original" in original and "128 × 96" in original
     assert "÷8" in small and "16 × 12" in small
-    assert "espcn x4" in x4 and re.search(r"64 × 48, [\d.]+ m?s", x4)
-    assert "then espcn x2" in x2 and re.search(r"128 × 96, [\d.]+ m?s · in all PSNR Y [\d.]+ dB, [\d.]+ m?s", x2)
-    assert "bicubic x8" in bicubic and re.search(r"PSNR Y [\d.]+ dB", bicubic)
+    assert "ESPCN x4" in x4 and re.search(r"64 × 48, [\d.]+ m?s", x4)
+    assert "then ESPCN x2" in x2 and re.search(r"128 × 96, [\d.]+ m?s · in all PSNR Y [\d.]+ dB, [\d.]+ m?s", x2)
+    assert "Bicubic x8" in bicubic and re.search(r"PSNR Y [\d.]+ dB", bicubic)
     button(page, "Difference").click()
     expect(button(page, "Difference")).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_text("that of the whole pipeline")).to_contain_text("nothing is rounded")
+    expect(page.get_by_text("The chain is scored as a whole")).to_contain_text("nothing is rounded")
     expect(button(page, "Download PNG")).to_have_count(0)
 
 
 def test_without_scoring_it_enlarges_by_eight(page: Page, small: Path, own_weights: Path) -> None:
     give(page, small)
     choose_espcn(page)
-    page.get_by_label("Score it").uncheck()
     expect(plan(page)).to_contain_text("30 × 20 → 120 × 80 → 240 × 160 · about")
     button(page, "Run").click()
     expect(state(page)).to_contain_text("Done in")
     picture, x4, x8 = captions(page)
-    assert "Picture" in picture and "espcn x4" in x4 and "120 × 80" in x4
-    assert "then espcn x2" in x8 and "240 × 160" in x8
+    assert "Image" in picture and "ESPCN x4" in x4 and "120 × 80" in x4
+    assert "then ESPCN x2" in x8 and "240 × 160" in x8
     expect(page.locator("#chained-about")).to_contain_text("240 × 160")
     with page.expect_download() as download:
         button(page, "Download PNG").click()
@@ -158,17 +158,24 @@ def test_a_transparent_grey_picture_is_shown_at_every_stage(page: Page, tmp_path
     alpha = smooth(16, 16)[..., 0]
     images.write(Picture(np.full((16, 16, 3), 0.5, np.float32), alpha=alpha, grey=True), tmp_path / "clear.png")
     give(page, tmp_path / "clear.png")
-    page.get_by_label("Score it").uncheck()
     button(page, "Run").click()
     expect(state(page)).to_contain_text("Done in")
     assert len(captions(page)) == 3
+
+
+def test_an_example_is_ready(page: Page) -> None:
+    """It was made beforehand, and a run takes its place."""
+    example, x4, x8 = captions(page)
+    assert "Example" in example and "224 × 224" in example
+    assert "Swift x4" in x4 and "896 × 896" in x4 and "then Swift x2" in x8 and "1792 × 1792" in x8
+    expect(page.locator("#chained-about")).to_contain_text("Made beforehand")
 
 
 @pytest.mark.parametrize("model", ["LapSRN", "FSRCNN", "Swift"])
 def test_a_preset_chooses_both_models(page: Page, model: str) -> None:
     button(page, "All LapSRN" if model == "LapSRN" else f"{model} twice").click()
     for label in ("First, x4", "Then, x2"):
-        expect(page.get_by_label(label)).to_have_value(f"Network · {model}")
+        expect(page.get_by_label(label)).to_have_value(re.compile(f"^{model} — "))
     if model == "Swift":
         expect(plan(page)).not_to_contain_text("downloads")
     else:
@@ -176,17 +183,17 @@ def test_a_preset_chooses_both_models(page: Page, model: str) -> None:
 
 
 def test_a_model_that_cannot_be_had_leaves_the_others(page: Page) -> None:
+    page.get_by_label("Test mode").check()
     button(page, "FSRCNN twice").click()
     button(page, "Run").click()
     expect(state(page)).to_contain_text("FSRCNN_x4.pb (42 kB) is unavailable")
-    assert [caption.splitlines()[0] for caption in captions(page)] == ["Original", "÷8", "bicubic x8"]
+    assert [caption.splitlines()[0] for caption in captions(page)] == ["Original", "÷8", "Bicubic x8"]
 
 
 def test_cancel_within_a_stage_leaves_nothing(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(280, 280), (5, 5, 1))), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
     choose_espcn(page)
-    page.get_by_label("Score it").uncheck()
     expect(plan(page)).to_contain_text("11200 × 11200")
     button(page, "Run").click()
     expect(state(page)).to_contain_text("stage 2 of 2, ESPCN x2: tiles")
@@ -199,37 +206,42 @@ def test_cancel_within_a_stage_leaves_nothing(page: Page, tmp_path: Path) -> Non
 def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(320, 320), (5, 5, 1))), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
+    page.get_by_label("Test mode").check()
     expect(plan(page)).to_contain_text("1600 × 1600")
     button(page, "Run").click()
     page.wait_for_function("document.querySelector('#chained-progress').innerText.includes('bicubic x8')")  # at once
     button(page, "Cancel").click()
     expect(state(page)).to_contain_text("Cancelled: 1 of 2 are below.")
     names = [caption.splitlines()[0] for caption in captions(page)]
-    assert names == ["Original", "÷8", "swift x4", "then swift x2"]
+    assert names == ["Original", "÷8", "Swift x4", "then Swift x2"]
 
 
 def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#chained-picture").get_by_label("Remove Image").click()
-    expect(plan(page)).to_have_text("Choose an image first.")
+    expect(page.get_by_text("Choose an image first.", exact=True).filter(visible=True)).to_be_visible()
     expect(button(page, "Run")).to_be_disabled()
 
 
 def test_a_picture_under_8_pixels_can_only_be_enlarged(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(7, 30)), tmp_path / "tiny.png")
     give(page, tmp_path / "tiny.png")
+    page.get_by_label("Test mode").check()
     sentence = "An image of 30 by 7 pixels is too small to be shrunk by 8."
     expect(plan(page)).to_have_text(sentence)
     button(page, "Run").click()
     expect(page.locator(".problem")).to_contain_text(sentence)
-    page.get_by_label("Score it").uncheck()
+    page.get_by_label("Test mode").uncheck()
+    expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    page.get_by_label("Test mode").uncheck()
     expect(plan(page)).to_contain_text("30 × 7 → 120 × 28 → 240 × 56")
 
 
 def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((1500, 1500, 3), np.float32)), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
+    page.get_by_label("Test mode").check()
     expect(plan(page)).to_contain_text("1500 × 1500 → 187 × 187 → 748 × 748 → 1496 × 1496")
-    page.get_by_label("Score it").uncheck()
+    page.get_by_label("Test mode").uncheck()
     expect(plan(page)).to_contain_text(
         "large.png at x8 would be 12000 by 12000 pixels, 144 megapixels: the limit is 128"
     )
@@ -239,7 +251,7 @@ def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_pat
 def test_every_width_in_light_and_dark(page: Page) -> None:
     """With a result, nothing overflows, and axe-core finds nothing serious."""
     for scored, panes in ((True, 5), (False, 3)):
-        page.get_by_label("Score it").set_checked(scored)
+        page.get_by_label("Test mode").set_checked(scored)
         button(page, "Run").click()
         expect(page.locator(".pane")).to_have_count(panes)
         expect(button(page, "Run")).to_be_enabled()

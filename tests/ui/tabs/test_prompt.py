@@ -25,7 +25,7 @@ from ui import api, page
 from ui.jobs import gpu
 from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
-from ui.widgets.steering import STEERING_SETTINGS
+from ui.widgets.steering import STEERING_SETTINGS, level_of
 
 STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None)
 SKIP = gr.skip()
@@ -174,10 +174,15 @@ def test_the_other_model_is_swift_with_the_same_picture(small: Path) -> None:
     with gr.Blocks() as page:
         tab = upscale.build(page)
     changes = tab.choose_other(small)
-    assert changes.keys() == set(tab.choice)
-    path, key, own = (changes[each] for each in (tab.picture, tab.model, tab.own))
-    assert (path, key, own, changes[tab.scale].value) == (str(small), "swift", "", "x4")
-    assert "Apache-2.0" in changes[tab.about] and not changes[tab.denoise].visible
+    assert changes.keys() <= set(tab.choice)
+    path, own, key, scale = (
+        changes[tab.picture],
+        changes[tab.form.own],
+        changes[tab.form.model],
+        changes[tab.form.scale],
+    )
+    assert (path, own, key["value"], scale["value"]) == (str(small), "", "swift", "x4")
+    assert "Apache-2.0" in changes[tab.form.about] and not changes[tab.form.denoising].visible
     assert tab.choose_other(None)[tab.picture] is None
 
 
@@ -187,10 +192,10 @@ def test_the_other_model_is_swift_with_the_same_picture(small: Path) -> None:
 def test_the_plan_tells_size_time_memory_and_that_guidance_is_off(tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 100)), tmp_path / "hundred.png")
     told = text(prompt.describe_plan(tmp_path / "hundred.png", "painted", *STEERING))
-    assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU · [\d.]+ MB memory", told)
+    assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU", told)
     assert "guidance off" not in told
     told = text(prompt.describe_plan(tmp_path / "hundred.png", "painted", " ", "", *STEERING[2:]))
-    assert "about 7.0 s without a GPU" in told and "guidance off: the prompt is empty, twice as fast" in told
+    assert "about 7.0 s without a GPU" in told and "without a prompt, which is twice as fast" in told
 
 
 def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +236,9 @@ def test_the_defaults_are_those_that_the_fields_begin_with(tab: PromptTab) -> No
     lock = fields[tab.steering.lock]
     assert (steps, guidance, noise, fix) == (20, 9.0, 20, "wavelet")
     assert values["Steps"] is None or values["Steps"] == steps  # the API's field has none
-    names = {"Lock: keep it for the next run": lock, "Colour fix": fix, "Tile": tile, "Faithful to creative": creative}
+    names = {"Keep this seed": lock, "Colours": fix}
+    assert tile == tab.steering.tile.value == ""
+    assert creative == level_of(20) == tab.steering.creativity.value == "low"
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
 
 
@@ -241,9 +248,9 @@ def test_choosing_a_model_leaves_the_words_alone_and_reset_the_first_ones(tab: P
 
 
 def test_a_model_without_words_is_refused_in_a_sentence(tab: PromptTab, small: Path) -> None:
-    assert "espcn does not take words" in text(prompt.describe_plan(small, "espcn", *STEERING))
+    assert "espcn does not take a prompt" in text(prompt.describe_plan(small, "espcn", *STEERING))
     for event in (tab.choose_model, tab.reset_fields):
-        with pytest.raises(gr.Error, match=r"^'espcn does not take words; the models that do are sd-x4, "):
+        with pytest.raises(gr.Error, match=r"^'espcn does not take a prompt; the models that do are sd-x4, "):
             event("espcn")
 
 

@@ -46,7 +46,7 @@ def page(browser: Browser, painting: str, request: pytest.FixtureRequest) -> Ite
 def open_tab(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("tab", name="Prompt").click()
-    expect(button(page, "Enlarge")).to_be_enabled()
+    expect(button(page, "Upscale")).to_be_enabled()
 
 
 def button(page: Page, name: str) -> Locator:
@@ -88,7 +88,7 @@ def test_words_in_a_larger_picture_out(
     expect(plan(page)).to_contain_text("guidance off: the prompt is empty, twice as fast")
     field(page, "Prompt").fill("a cat 🐈")
     expect(plan(page)).not_to_contain_text("guidance off")
-    button(page, "Enlarge").click()
+    button(page, "Upscale").click()
     expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
     expect(page.locator("#prompt-compare .where")).to_have_text("240 × 160")
     expect(page.locator("#prompt-compare .name").last).to_have_text("After: Stable Diffusion x4")
@@ -111,30 +111,31 @@ def test_previews_come_before_the_result_and_cancelling_ends_it(page: Page, tmp_
     advanced(page)
     field(page, "Steps").fill("200")
     field(page, "Steps").press("Tab")
-    button(page, "Enlarge").click()
+    button(page, "Upscale").click()
     expect(state(page)).to_contain_text(re.compile(r".* left · step \d+ of 200, tile \d of \d"))
     expect(page.locator("#prompt-compare .viewer")).to_have_attribute("data-state", "running")
     expect(page.locator("#prompt-compare .about")).to_have_text("in progress")
     button(page, "Cancel").click()
     expect(state(page)).to_contain_text("Cancelled.")
-    expect(button(page, "Enlarge")).to_be_enabled()
+    expect(button(page, "Upscale")).to_be_enabled()
     page.wait_for_timeout(500)
     expect(state(page)).to_contain_text("Cancelled.")
     expect(page.locator("#prompt-compare .viewer")).to_have_attribute("data-state", "preview")
 
 
-def test_faithful_to_creative_is_the_noise_level(page: Page) -> None:
+def test_creativity_and_the_noise_level_stay_in_step(page: Page) -> None:
+    levels = page.get_by_role("radiogroup", name="Creativity").filter(visible=True)
     advanced(page)
-    field(page, "Faithful to creative").fill("150")
-    field(page, "Faithful to creative").press("Tab")
-    expect(field(page, "Noise level")).to_have_value("150")
-    field(page, "Noise level").fill("7")
+    levels.get_by_role("radio", name="High").check()
+    expect(field(page, "Noise level")).to_have_value("200")
+    field(page, "Noise level").fill("90")
     field(page, "Noise level").press("Tab")
-    expect(field(page, "Faithful to creative")).to_have_value("7")
+    expect(levels.get_by_role("radio", name="Medium")).to_be_checked()
+    expect(field(page, "Noise level")).to_have_value("90")
     field(page, "Negative prompt").fill("blurred")
     button(page, "Reset to defaults").click()
     expect(field(page, "Noise level")).to_have_value("20")
-    expect(field(page, "Faithful to creative")).to_have_value("20")
+    expect(levels.get_by_role("radio", name="Low")).to_be_checked()
     expect(field(page, "Negative prompt")).to_have_value("")
 
 
@@ -147,12 +148,12 @@ def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -
     expect(lock).to_be_checked()
     expect(seed).not_to_have_value("0")
     seed.fill("42")
-    button(page, "Enlarge").click()
+    button(page, "Upscale").click()
     expect(state(page)).to_contain_text("Done in")
     expect(seed).to_have_value("42")
     expect(page.locator("#prompt-facts")).to_contain_text("seed 42")
     lock.uncheck()
-    button(page, "Enlarge").click()
+    button(page, "Upscale").click()
     expect(page.locator("#prompt-facts")).not_to_contain_text("seed 42")
     expect(state(page)).to_contain_text("Done in")
     expect(seed).not_to_have_value("42")
@@ -160,9 +161,9 @@ def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -
 
 def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#prompt-picture").get_by_label("Remove Image").click()
-    expect(plan(page)).to_have_text("Choose an image first.")
-    expect(button(page, "Enlarge")).to_be_disabled()
-    expect(button(page, "Enlarge")).to_be_enabled()
+    expect(page.get_by_text("Choose an image first.", exact=True).filter(visible=True)).to_be_visible()
+    expect(button(page, "Upscale")).to_be_disabled()
+    expect(button(page, "Upscale")).to_be_enabled()
 
 
 def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
@@ -174,10 +175,10 @@ def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
         advanced(first)
         field(first, "Steps").fill("200")
         field(first, "Steps").press("Tab")
-        button(first, "Enlarge").click()
+        button(first, "Upscale").click()
         expect(state(first)).to_contain_text("step")
         give(page, 8, 8, tmp_path / "tiny.png")
-        button(page, "Enlarge").click()
+        button(page, "Upscale").click()
         expect(state(page)).to_contain_text("In line: 1st")
         first.close()
     expect(state(page)).to_contain_text("Done in", timeout=60_000)
@@ -188,7 +189,7 @@ def test_by_keyboard(page: Page, tmp_path: Path) -> None:
     field(page, "Prompt").focus()
     page.keyboard.type("a cat")
     for _ in range(20):
-        if page.evaluate("document.activeElement.innerText") == "Enlarge":
+        if page.evaluate("document.activeElement.innerText") == "Upscale":
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -206,7 +207,7 @@ def test_every_width_in_light_and_dark(page: Page, tmp_path: Path) -> None:
     for again in (False, True):
         if again:
             give(page, 20, 30, tmp_path / "small.png")
-            button(page, "Enlarge").click()
+            button(page, "Upscale").click()
             expect(state(page)).to_contain_text("Done in")
         assert page.viewport_size is not None
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
@@ -222,11 +223,11 @@ def test_without_weights_a_model_that_is_here_is_a_click_away(browser: Browser, 
         open_tab(page, served)
         give(page, 20, 30, tmp_path / "small.png")
         expect(plan(page)).to_contain_text("downloads 3.5 GB first")
-        button(page, "Enlarge").click()
+        button(page, "Upscale").click()
         expect(page.locator(".problem:visible")).to_contain_text("Stable Diffusion x4 could not be downloaded (3.5 GB)")
         button(page, "Use Swift").click()
         expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
-        expect(field(page, "Model")).to_have_value("Network · Swift")
+        expect(page.get_by_role("radio", name="Faithful")).to_be_checked()
         expect(page.locator("#facts")).to_contain_text("120 × 80")
 
 
@@ -243,14 +244,14 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
         give(page, 20, 30, tmp_path / "small.png")
         expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
         field(page, "Prompt").fill("a cat")
-        button(page, "Enlarge").click()
+        button(page, "Upscale").click()
         expect(state(page)).to_contain_text(re.compile(r"ownload.* of 1\.\d MB"))
         expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
         expect(plan(page)).not_to_contain_text("downloads")
         first = page.locator("#prompt-settings textarea").input_value()
-        button(page, "Enlarge").click()  # with another seed
+        button(page, "Upscale").click()  # with another seed
         expect(page.locator("#prompt-settings textarea")).not_to_have_value(first)
-        expect(button(page, "Enlarge")).to_be_enabled()
+        expect(button(page, "Upscale")).to_be_enabled()
         with page.expect_download() as download:
             button(page, "Download PNG").click()
         made = images.read(download.value.path())

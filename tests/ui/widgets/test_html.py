@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from pipelines.catalog import rows as catalog
 from pipelines.enlarge import Details
 from ui.widgets import html
@@ -25,11 +27,37 @@ def text(markup: str) -> str:
     return re.sub("<[^>]+>", " ", markup)
 
 
-def test_the_list_of_models_names_their_families() -> None:
-    """One that has no other name yet by its own."""
-    row = catalog.find("sd-x4")
-    assert html.model_label(row) == "Diffusion · Stable Diffusion x4"
-    assert html.model_label(replace(row, family="flow")) == "Flow · Stable Diffusion x4"  # type: ignore[arg-type]
+def test_a_line_of_the_list_says_what_a_model_is_good_at_and_what_it_costs() -> None:
+    row = catalog.find("real-esrgan-general")
+    assert html.name_model(row) == f"{row.name} — cleans and sharpens photos and JPEGs"
+    assert html.name_model(row, "2.1 s · 4.9 MB download").endswith(" photos and JPEGs · 2.1 s · 4.9 MB download")
+    for model in catalog.MODELS:
+        assert len(html.name_model(model)) < 105, "one line of a wide list"
+
+
+def test_only_models_that_it_concerns_say_how_they_were_trained() -> None:
+    concerned = [row.key for row in catalog.MODELS if html.ABOUT_TRAINING in html.describe_model(row)]
+    assert concerned == ["edsr", "espcn", "fsrcnn", "fsrcnn-small", "lapsrn"]
+
+
+def test_time_is_one_number_and_the_rest_is_folded() -> None:
+    shown, folded = html.facts(DETAILS, seconds=2.2).split("<details>")
+    for name, told in (("Size", "40 × 30"), ("Time", "2.2 s"), ("Model", "Real-ESRGAN x4"), ("Note", DETAILS.notes[0])):
+        assert f"<dt>{name}</dt><dd>{told}</dd>" in shown
+    assert "Computing  1.0 s" in text(folded) and "Run on" in folded and "sha256" in folded
+    shown, folded = html.facts(DETAILS).split("<details>")
+    assert "Time  1.0 s" in text(shown) and "Computing" not in folded
+
+
+def test_a_chain_is_named_by_its_stages() -> None:
+    assert "LapSRN x4, then Swift x2" in html.facts(replace(DETAILS, model="lapsrn:4,swift:2", scale=8))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0002, "under 0.1 s"), (0.1, "0.1 s"), (0.96, "1.0 s"), (2.2, "2.2 s"), (300, "5 min")]
+)
+def test_times_are_short(seconds: float, told: str) -> None:
+    assert html.tell_time(seconds) == told
 
 
 def test_facts_tell_device_seams_and_notes() -> None:

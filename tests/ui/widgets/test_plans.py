@@ -7,7 +7,8 @@ import pytest
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import File, Settings, Weights
 from pipelines.estimates import Estimate
-from ui.widgets.plans import lacks_prompt, upscale_plan
+from ui.widgets import plans
+from ui.widgets.plans import describe_cost, lacks_prompt, upscale_plan
 
 
 def text(markup: str) -> str:
@@ -17,16 +18,11 @@ def text(markup: str) -> str:
 def test_a_plan_of_diffusion_says_that_there_is_no_gpu_and_that_words_cost_time() -> None:
     row = catalog.find("sd-x4")
     for on_cpu, settings, said, unsaid in (
-        (True, Settings(prompt="a cat"), "about 9.0 h without a GPU · 3.5 GB memory", "guidance off"),
-        (
-            False,
-            Settings(prompt=" "),
-            "about 9.0 h · 3.5 GB memory · guidance off: the prompt is empty",
-            "without a GPU",
-        ),
-        (True, None, "about 9.0 h without a GPU", "guidance off"),
+        (True, Settings(prompt="a cat"), "about 9.0 h without a GPU · 3.5 GB of memory", "prompt"),
+        (False, Settings(prompt=" "), "about 9.0 h · 3.5 GB of memory · without a prompt, which is twice", "GPU"),
+        (True, None, "about 9.0 h without a GPU", "prompt"),
     ):
-        told = text(upscale_plan(row, (9, 9), 4, Estimate(32_400, 3_500, on_cpu), [], settings))
+        told = text(upscale_plan(row, (9, 9), (36, 36), Estimate(32_400, 3_500, on_cpu), [], settings))
         assert said in told and unsaid not in told
 
 
@@ -34,23 +30,45 @@ def test_a_plan_adds_up_what_it_downloads_and_says_where_a_size_is_unknown() -> 
     expected = Estimate(None, 0.5)
     one, other = (Weights((File(name, 3_000_000),), ()) for name in "ab")
     unknown, bicubic = Weights((File("c", 0),), ()), catalog.find("bicubic")
-    assert "downloads" not in upscale_plan(bicubic, (9, 9), 2, expected, [])
-    assert "downloads 6.0 MB first" in upscale_plan(bicubic, (9, 9), 2, expected, [one, other])
-    assert "downloads a file of unknown size first" in upscale_plan(bicubic, (9, 9), 2, expected, [unknown])
+    assert "downloads" not in upscale_plan(bicubic, (9, 9), (18, 18), expected, [])
+    assert "downloads 6.0 MB first" in upscale_plan(bicubic, (9, 9), (18, 18), expected, [one, other])
+    assert "downloads a file of unknown size first" in upscale_plan(bicubic, (9, 9), (18, 18), expected, [unknown])
 
 
 def test_a_plan_says_which_formats_are_too_small() -> None:
     """WebP holds 16383 pixels a side, JPEG 65500."""
     row, expected = catalog.find("bicubic"), Estimate(None, 0.5)
     for height, said in ((8191, ""), (8192, "too large for WebP"), (32751, "too large for WebP and JPEG")):
-        told = upscale_plan(row, (9, height), 2, expected, [])
+        told = upscale_plan(row, (9, height), (18, 2 * height), expected, [])
         assert said in told and ("too large" in told) == bool(said)
 
 
-def test_a_plan_names_ones_own_model() -> None:
+def test_a_plan_names_the_model() -> None:
     key, expected = "owner/name/4x (new).pth", Estimate(None, 0.5)
-    assert f"by {key} · 9 × 9" in text(upscale_plan(catalog.find(key), (9, 9), 2, expected, []))
-    assert "by " not in upscale_plan(catalog.find("bicubic"), (9, 9), 2, expected, [])
+    assert f"{key}: 9 × 9" in text(upscale_plan(catalog.find(key), (9, 9), (18, 18), expected, []))
+    assert "Bicubic: 9 × 9" in text(upscale_plan(catalog.find("bicubic"), (9, 9), (18, 18), expected, []))
+
+
+def test_little_memory_is_not_told_and_a_moment_is_under_a_tenth_of_a_second() -> None:
+    row = catalog.find("bicubic")
+    assert "memory" not in upscale_plan(row, (9, 9), (18, 18), Estimate(1.0, 999), [])
+    assert "1.0 GB of memory" in upscale_plan(row, (9, 9), (18, 18), Estimate(1.0, 1000), [])
+    assert " · under 0.1 s</p>" in upscale_plan(row, (9, 9), (18, 18), Estimate(0.0002, 1), [])
+
+
+def test_a_plan_says_which_scale_does_not_fit() -> None:
+    told = upscale_plan(catalog.find("bicubic"), (9, 9), (18, 18), Estimate(1.0, 1), [], None, ["x3 is <too> much."])
+    assert told.endswith("<br>x3 is &lt;too&gt; much.</p>")
+
+
+def test_what_a_model_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "estimate", lambda *given: Estimate(None if given[2:] == (1, 1) else 2.24, 1))
+    swift, anime = catalog.find("swift"), catalog.find("real-esrgan-anime")
+    lacking = [anime.scales[4] or pytest.fail("it needs a file")]
+    assert describe_cost(swift, 4, (9, 9), []) == "2.2 s · included"
+    assert describe_cost(anime, 4, (9, 9), []) == "2.2 s · ready"
+    assert describe_cost(anime, 4, (9, 9), lacking) == "2.2 s · 2.5 MB download"
+    assert describe_cost(catalog.find("nearest"), 4, None, []) == describe_cost(swift, 4, (1, 1), []) == "included"
 
 
 @pytest.mark.parametrize(

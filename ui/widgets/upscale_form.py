@@ -1,0 +1,267 @@
+"""What the Upscale tab asks: what for, or by which model, how large, and what that model can be told besides."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import (
+    HUB_EXAMPLE,
+    Model,
+    find_purpose,
+    purpose_of,
+)
+from pipelines.errors import UpscaleError
+from pipelines.images.door import ImageSource
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import QUIET_EVENT
+from ui.widgets import html
+from ui.widgets.advice import (
+    CUSTOM,
+    FIRST_MODEL,
+    FIRST_PURPOSE,
+    FIRST_SCALE,
+    advise,
+    fit_scale,
+    measure,
+    offer_models,
+    offer_purposes,
+    offer_scales,
+)
+from ui.widgets.choices import Choices, offer, place_choices
+from ui.widgets.inputs import Dropdown, Slider, Textbox
+from ui.widgets.links import write_link
+from ui.widgets.steering import place_creativity, place_prompt, show_creativity
+from ui.widgets.wanted import describe_plan, find_model
+
+ABOUT_DENOISE = "How much noise and grain to remove."
+ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
+ABOUT_OWN = "An ESRGAN or compact network, by name or address. It is used until you choose another model."
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleForm:
+    """The fields, and what their events change of them."""
+
+    purpose: Choices
+    why: gr.HTML
+    model: Dropdown
+    own: Textbox
+    scale: Choices
+    size: Textbox  # where the scale is CUSTOM
+    denoise: Slider
+    denoising: gr.Accordion
+    prompt: Textbox
+    creativity: Choices
+    plan: gr.HTML
+    about: gr.HTML
+    model_chosen: gr.Checkbox  # whether the visitor chose a purpose or a model by hand; out of sight, as the next one
+    scale_chosen: gr.Checkbox
+
+    @property
+    def values(self) -> list[Any]:
+        """Returns the fields that a run depends on."""
+        return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity]
+
+    @property
+    def fitted(self) -> list[Block]:
+        """Returns what another model changes beside itself."""
+        return [self.purpose, self.scale, self.size, self.about, self.denoising, self.prompt, self.creativity]
+
+    @property
+    def all(self) -> list[Block]:
+        """Returns what `choose` changes."""
+        return [*self.fitted, self.model, self.own, self.why, self.model_chosen, self.scale_chosen]
+
+    def choose(self, image: ImageSource | None, key: str, scale: str, own_size: str = "") -> Update:
+        """The form with that model, or one's own by its address, at that scale or the nearest one that it has.
+
+        `own_size` is the size where the scale is CUSTOM.
+        """
+        row, size = catalog.find(key), measure(image)
+        listed = not row.from_hub
+        fitted = self._fit(row, size, scale, "")
+        return {
+            **fitted,
+            self.size: fitted[self.size] | {"value": own_size},
+            self.purpose: offer(offer_purposes(size, scale), value=_purpose_key(row)),
+            self.model: _offer(size, scale) | ({"value": row.key} if listed else {}),
+            self.own: "" if listed else row.key,
+            self.why: "",
+            self.model_chosen: True,
+            self.scale_chosen: True,
+        }
+
+    def pick_purpose(self, image: ImageSource | None, purpose: str, scale: str, scale_chosen: bool) -> Update:
+        """A purpose that was clicked: its model, and what belongs to it."""
+        found = find_purpose(purpose) or FIRST_PURPOSE
+        row = catalog.find(found.model)
+        wanted = scale if scale_chosen else FIRST_SCALE
+        fitted = self._fit(row, measure(image), wanted, scale)
+        return fitted | {self.model: row.key, self.own: "", self.why: "", self.model_chosen: True}
+
+    def pick_model(self, image: ImageSource | None, model: str, own: str, scale: str) -> Update:
+        """A model that was picked from the list: one's own, if there is one, gives way to it."""
+        return {
+            **self.fit_model(image, model, "", scale),
+            **({self.own: ""} if own else {}),
+            self.why: "",
+            self.model_chosen: True,
+        }
+
+    def fit_model(self, image: ImageSource | None, model: str, own: str, scale: str) -> Update:
+        """The purpose that the model serves, its scales, what it is good at, and the fields that it can use.
+
+        One's own model most likely upscales by four, which is known only once it is loaded.
+        """
+        try:
+            row = find_model(model, own)
+        except UpscaleError:  # while it is being written; the plan says what is wrong
+            return {self.about: ""}
+        fitted = self._fit(row, measure(image), FIRST_SCALE if row.from_hub else scale, scale)
+        return fitted | {self.purpose: _purpose_key(row)}
+
+    def see_image(
+        self, image: ImageSource | None, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool
+    ) -> Update:
+        """Another image: what it suits best, unless the visitor has chosen, and a scale that fits it."""
+        size = measure(image)
+        changes: Update = {
+            self.purpose: offer(offer_purposes(size, scale)),
+            self.model: _offer(size, scale),
+            self.why: "",
+        }
+        try:
+            row = find_model(model, own)
+        except UpscaleError:
+            return changes
+        if not model_chosen:
+            advice = advise(image)
+            row = catalog.find(advice.purpose.model)
+            changes[self.why] = html.advice(advice.why)
+            if row.key != model:
+                changes[self.purpose] = offer(offer_purposes(size, scale), value=advice.purpose.key)
+                changes[self.model] = _offer(size, scale) | {"value": row.key}
+        return changes | self._fit(row, size, scale if scale_chosen else FIRST_SCALE, scale)
+
+    def see_scale(self, image: ImageSource | None, scale: str) -> Update:
+        """Another scale: what each model would take at that, and the field for a size of one's own."""
+        size = measure(image)
+        return {
+            self.size: gr.update(visible=scale == CUSTOM),
+            self.purpose: offer(offer_purposes(size, scale)),
+            self.model: _offer(size, scale),
+        }
+
+    def _fit(self, row: Model, size: tuple[int, int] | None, wanted: str, shown: str) -> Update:
+        """What belongs to a model, for an image of that size.
+
+        A scale is set only where it is not the one `shown`: to say again what is chosen would undo a click that was
+        made in the meantime.
+        """
+        options = offer_scales(row, size)
+        scale = fit_scale(options, wanted)
+        return {
+            self.scale: offer(options, **({} if scale == shown else {"value": scale})),
+            self.size: gr.update(visible=scale == CUSTOM),
+            self.about: html.describe_model(row),
+            self.denoising: gr.Accordion(visible="denoise" in row.takes),
+            self.prompt: gr.update(visible=row.prompt),
+            self.creativity: show_creativity("noise_level" in row.takes),
+        }
+
+    def connect(self, picture: Block, changed: Any) -> None:
+        """Has the fields follow each other and the image; `changed` is the event of another image."""
+        fitted, quiet = self.fitted, {**QUIET_EVENT, "queue": False}
+        self.purpose.input(
+            self.pick_purpose,
+            [picture, self.purpose, self.scale, self.scale_chosen],
+            [*fitted[1:], self.model, self.own, self.why, self.model_chosen],
+            **quiet,
+        )
+        self.model.input(
+            self.pick_model,
+            [picture, self.model, self.own, self.scale],
+            [*fitted, self.own, self.why, self.model_chosen],
+            **quiet,
+        )
+        self.own.change(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
+        self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
+        self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
+        changed(
+            self.see_image,
+            [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
+            [*fitted, self.model, self.why],
+            **quiet,
+        )
+        changes = [changed, *(field.change for field in self.values)]
+        gr.on(changes, describe_plan, [picture, *self.values], self.plan, **quiet)
+
+    def write_link(self) -> None:
+        """Has the page's address say what the visitor chooses."""
+        write_link(self.purpose.input, "upscale", "purpose", self.purpose, ["model"])
+        write_link(self.model.input, "upscale", "model", self.model, ["purpose"])
+        write_link(self.own.blur, "upscale", "model", self.own, ["purpose"])
+        write_link(self.scale.input, "upscale", "scale", self.scale, ["size"], unsaid=CUSTOM)
+        write_link(self.size.blur, "upscale", "size", self.size, ["scale"])
+        write_link(self.prompt.blur, "upscale", "prompt", self.prompt)
+        write_link(self.creativity.input, "upscale", "creativity", self.creativity)
+
+
+def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
+    """Puts the fields into the page being built, as they are for that image, and the buttons among them."""
+    row, size = catalog.find(FIRST_MODEL), measure(first_image)
+    purpose = place_choices("What is it for?", offer_purposes(size, FIRST_SCALE), FIRST_PURPOSE.key, "cards")
+    why = gr.HTML(html.advice(""), elem_classes="at-times")
+    prompt = place_prompt("upscale-prompt", visible=False)
+    creativity = place_creativity(catalog.find_specification(catalog.find("sd-x4")).options, visible=False)
+    scale = place_choices("Size", offer_scales(row, size), FIRST_SCALE, "pills", elem_id="scale")
+    own_size = Textbox(
+        label="Custom size", placeholder="x2.5", info=ABOUT_SIZE, max_lines=1, visible=False, elem_id="size"
+    )
+    plan = gr.HTML(describe_plan(first_image, FIRST_MODEL, "", FIRST_SCALE, "", None, "", None))
+    button = place_run_button("Upscale", "progress", elem_id="actions")
+    with gr.Accordion("Denoising", open=False, visible=False) as denoising:
+        denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE)
+    with gr.Accordion("All models", open=False):
+        model = Dropdown(
+            offer_models(size, FIRST_SCALE), value=FIRST_MODEL, label="Model", info="Type to search.", filterable=True
+        )
+        own = Textbox(
+            label="Or a file on the Hugging Face Hub",
+            placeholder=HUB_EXAMPLE,
+            info=ABOUT_OWN,
+            max_lines=1,
+            elem_id="own",
+        )
+        about = gr.HTML(html.describe_model(row))
+    model_chosen, scale_chosen = (gr.Checkbox(False, visible=False) for _ in range(2))
+    form = UpscaleForm(
+        purpose,
+        why,
+        model,
+        own,
+        scale,
+        own_size,
+        denoise,
+        denoising,
+        prompt,
+        creativity,
+        plan,
+        about,
+        model_chosen,
+        scale_chosen,
+    )
+    return form, button
+
+
+def _offer(size: tuple[int, int] | None, scale: str) -> dict[str, Any]:
+    """Returns the change of the list of models to what each takes for an image of that size."""
+    return gr.update(choices=offer_models(size, scale))
+
+
+def _purpose_key(row: Model) -> str:
+    purpose = purpose_of(row.key)
+    return "" if purpose is None else purpose.key

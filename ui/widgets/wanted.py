@@ -1,0 +1,99 @@
+"""What the Upscale form's values ask for: the run, the plan that says what it takes, and whether it is a matter of
+a moment.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pipelines import estimates
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Model, Settings, Size, check_settings, parse_size
+from pipelines.errors import BadSetting, UpscaleError
+from pipelines.estimates import Estimate
+from pipelines.images import door as images
+from pipelines.images.door import ImageSource
+from pipelines.upscalers.loading import find_lacking
+from ui.jobs.enlarging import check_run
+from ui.widgets import before_after, html, plans
+from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
+from ui.widgets.steering import as_noise_level
+
+MOMENT_SECONDS = 2.0  # what takes less may run without a click
+NO_SIZE = "Enter a size, such as x2.5, or 1920x for a width."
+
+
+class Wanted(NamedTuple):
+    """What was chosen, understood."""
+
+    row: Model
+    size: Size
+    settings: Settings
+
+
+def describe_plan(image: ImageSource | None, *values: Any) -> str:
+    """Returns what a run would give and take, or what is wrong with what was chosen."""
+    if image is None:
+        return html.aside(html.NO_IMAGE)
+    try:
+        row, size, settings = understand(*values)
+        check_settings([row], settings)
+        sized = estimates.plan_size_of(image, row.key, size)
+        given = images.read_size(image)
+        missing = find_lacking(sized.stages, settings)
+        check_run(sized.stages, settings, given)
+    except UpscaleError as error:
+        return html.problem(str(error))
+    unfit = explain_unfit(offer_scales(row, given))
+    remarks = [*(f"{note[:1].upper()}{note[1:]}." for note in sized.notes), *([unfit] if unfit else [])]
+    expected = _add_up(estimates.estimate_each(sized.stages, *given, settings))
+    return plans.upscale_plan(row, given, sized.size, expected, missing, settings, remarks)
+
+
+def _add_up(expected: Sequence[Estimate]) -> Estimate:
+    """Returns what all stages take: their seconds together, and the most memory of one."""
+    seconds = [each.seconds for each in expected if each.seconds is not None]
+    whole = sum(seconds) if len(seconds) == len(expected) else None
+    return Estimate(whole, max(each.megabytes for each in expected), any(each.on_cpu for each in expected))
+
+
+def takes_a_moment(image: ImageSource, key: str, scale: str) -> bool:
+    """Returns whether that model would upscale the image at once: nothing is lacking, and it is known to be quick."""
+    size = measure(image)
+    if size is None or scale == CUSTOM or catalog.find(key).from_hub:
+        return False
+    at = catalog.parse_scale(scale)
+    if list_missing(catalog.find(key), at):
+        return False
+    seconds = estimates.estimate(key, at, *size).seconds
+    return seconds is not None and seconds < MOMENT_SECONDS
+
+
+def understand(
+    model: str, own: str, scale: str, size: str, denoise: float | None, prompt: str | None, creativity: str | None
+) -> Wanted:
+    """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
+    row = find_model(model, own)
+    settings = Settings(denoise=denoise, prompt=prompt or None, noise_level=as_noise_level(creativity))
+    if scale == CUSTOM and not (size or "").strip():
+        raise BadSetting(NO_SIZE)
+    wanted = parse_size(size) if scale == CUSTOM else Size(factor=catalog.parse_scale(scale))
+    return Wanted(row, wanted, settings.only(row.takes))
+
+
+def find_model(model: str, own: str) -> Model:
+    """The model that is to run: one's own where its field is filled."""
+    return catalog.find_on_hub(own) if own and own.strip() else catalog.find(model)
+
+
+def name_choice(row: Model, size: Size) -> str:
+    """Returns by what a result is made, to read: "Swift x4", "Swift, 1000 pixels wide"."""
+    if size.factor is not None:
+        return before_after.name_result(row, size.factor)
+    sides = {"wide": size.width, "high": size.height}
+    return f"{row.name}, {' and '.join(f'{side} pixels {way}' for way, side in sides.items() if side)}"
+
+
+def name_chosen(model: str, own: str, scale: str, size: str) -> str:
+    """Returns by what a result would be made with these values of the fields."""
+    row, wanted, _ = understand(model, own, scale, size, None, None, None)
+    return name_choice(row, wanted)

@@ -23,7 +23,7 @@ $(BIN)/python:
 		apt-get install -y python3-venv; } || { echo "Install python3-venv first: sudo apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-$(PAGE): requirements.txt requirements-cpu.txt | $(BIN)/python
+$(PAGE): requirements.txt requirements-cpu.txt requirements-any.txt | $(BIN)/python
 	@$(BIN)/python -m tools.install page
 	@touch $@
 
@@ -63,6 +63,7 @@ benchmark: $(TOOLS)
 	$(BIN)/python -m performance.page
 	$(BIN)/python -m performance.viewer
 	$(BIN)/python -m performance.swift
+	$(BIN)/python -m performance.published
 
 # Without Xet, huggingface_hub uploads in one commit: a Space is built anew for each.
 space: $(PAGE)

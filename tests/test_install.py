@@ -22,7 +22,15 @@ from tests.conftest import NOWHERE, clean_environment, free_port, smooth
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("pipelines", "ui", "pyproject.toml", "LICENSE", "requirements.txt", "requirements-cpu.txt")
+PARTS = (
+    "pipelines",
+    "ui",
+    "pyproject.toml",
+    "LICENSE",
+    "requirements.txt",
+    "requirements-cpu.txt",
+    "requirements-any.txt",
+)
 MEGABYTE = 1_000_000
 
 
@@ -120,12 +128,13 @@ def test_the_extras_bring_what_their_names_say(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         name = next(each for each in file.namelist() if each.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(file.read(name))
-    assert set(metadata.get_all("Provides-Extra", [])) == {"cpu", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"any", "cpu", "dev"}
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    always, cpu, dev = (
+    always, more, cpu, dev = (
         {each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": extra})}
-        for extra in ("", "cpu", "dev")
+        for extra in ("", "any", "cpu", "dev")
     )
+    assert more - always == {"spandrel", "einops"}
     assert cpu - always == {"openvino"}
     assert dev - always >= {"pytest", "ruff", "mypy", "playwright", "openvino"}
 

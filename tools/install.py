@@ -26,16 +26,23 @@ WORTH_SAYING_MEGABYTES = 20.0  # MB: smaller downloads come unmentioned
 
 
 class Group(NamedTuple):
-    """Packages that are installed together."""
+    """Packages that are installed together; then those of the files `alone`, without what they ask for."""
 
     what: str
     files: tuple[str, ...]
     size: str  # of what is downloaded, without CUDA
     time: str
+    alone: tuple[str, ...] = ()
 
 
 GROUPS = {
-    "page": Group("what the page needs", ("requirements.txt", "requirements-cpu.txt"), "some 500 MB", "a few minutes"),
+    "page": Group(
+        "what the page needs",
+        ("requirements.txt", "requirements-cpu.txt"),
+        "some 500 MB",
+        "a few minutes",
+        ("requirements-any.txt",),
+    ),
     "tools": Group("what tests and checks need", ("requirements-dev.txt",), "some 100 MB", "a minute or two"),
 }
 
@@ -78,6 +85,9 @@ def install(group: Group) -> None:
             say("It has no torch that fits; the usual package index is asked instead.")
     if not pip("install", *(each for file in group.files for each in ("-r", file))):
         raise CannotInstall(f"pip could not install {group.what}; what it says above tells why.")
+    for file in group.alone:
+        if not pip("install", "--no-deps", "-r", file):
+            say(f"{file} could not be installed: what it is for says so where it is needed.")
 
 
 def choose_torch() -> Choice:

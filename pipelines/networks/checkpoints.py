@@ -10,33 +10,54 @@ import torch
 from torch import Tensor
 
 from pipelines.errors import BadWeights
+from pipelines.networks import foreign
 from pipelines.networks.archs import disp, edsr, haesr, rrdbnet, span, srcnn, srgan, srvgg, swift
-from pipelines.networks.file import copy_as_float32, read_tensors
+from pipelines.networks.file import copy_as_float32, read_tensors, strip_prefixes
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
 from pipelines.phrasing import list_names, printable_name
 
+# What begins a name in files that no upscaler is made of, and what they are.
+_NOT_UPSCALERS = (
+    (("model.diffusion_model.", "first_stage_model.", "cond_stage_model."), "a checkpoint of Stable Diffusion"),
+    (("lora_", "base_model.model.", "unet.up_blocks."), "a LoRA, an addition to another model"),
+)
 _COUNT = "num_batches_tracked"  # which batch normalisation keeps while it learns
 # In this order: the first that a file matches is the one that it is of.
 ARCHS = (
-    Arch(rrdbnet.matches, rrdbnet.build, "conv_first.weight, body.0.rdb1.conv1.weight … (RRDB)", rename=rrdbnet.rename),
-    Arch(swift.matches, swift.build, "first.weight, body.0.weight … (Swift)"),
-    Arch(srcnn.matches, srcnn.build, "extract.weight, map.weight … (SRCNN)"),
-    Arch(span.matches, span.build, "conv_1.eval_conv.weight, block_1.c1_r.eval_conv.weight … (SPAN)"),
-    Arch(disp.matches, disp.build, "conv_1.eval_conv.weight, blocks.0.c1_r.eval_conv.weight … (DISP)"),
-    Arch(haesr.matches, haesr.build, "input.weight, block0.res_end.weight … (HAESR)", adapt=haesr.adapt),
-    Arch(srgan.matches, srgan.build, "block1.0.weight, block2.conv1.weight … (SRGAN)", adapt=srgan.adapt),
-    Arch(edsr.matches, edsr.build, "head.0.weight, body.0.body.0.weight … (EDSR)", adapt=edsr.adapt),
-    Arch(srvgg.matches, srvgg.build, "body.0.weight, body.1.weight … (compact)"),
+    Arch(rrdbnet.matches, rrdbnet.build, "RRDB", rename=rrdbnet.rename),
+    Arch(swift.matches, swift.build, "Swift"),
+    Arch(srcnn.matches, srcnn.build, "SRCNN"),
+    Arch(span.matches, span.build, "SPAN"),
+    Arch(disp.matches, disp.build, "DISP"),
+    Arch(haesr.matches, haesr.build, "HAESR", adapt=haesr.adapt),
+    Arch(srgan.matches, srgan.build, "SRGAN", adapt=srgan.adapt),
+    Arch(edsr.matches, edsr.build, "EDSR", adapt=edsr.adapt),
+    Arch(srvgg.matches, srvgg.build, "compact"),
 )
 
 
 def read_network(path: Path) -> Network:
     """The network that the file holds: float32, on the CPU, frozen, ready to run.
 
-    Raises BadWeights, with the file's name, for whatever is wrong with it.
+    The library spandrel is asked for what none of our own architectures can be made of. Raises BadWeights, with the
+    file's name, for whatever is wrong with it.
     """
-    return build_network(read_state(path), printable_name(path))
+    name = printable_name(path)
+    tensors = read_tensors(path)
+    try:
+        return build_network(_own_state(tensors, name), name)
+    except BadWeights as error:
+        theirs = strip_prefixes(tensors, foreign.knows) if foreign.is_installed() else None
+        if theirs is None:
+            raise
+        ours = strip_prefixes(tensors, _is_known) is not None
+        try:
+            return foreign.build(copy_as_float32(theirs, name), name)
+        except BadWeights:
+            if ours:  # of what is known better here, what is wrong is known better too
+                raise error from None
+            raise
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -44,8 +65,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     They need not be of one network yet: `build_network` checks that. Raises BadWeights, with the file's name.
     """
-    name = printable_name(path)
-    tensors = read_tensors(path, _is_known, _expected())
+    return _own_state(read_tensors(path), printable_name(path))
+
+
+def _own_state(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """A file's tensors as the parameters of one of our own architectures."""
+    tensors = strip_prefixes(tensors, _is_known) or tensors
     arch = _find_arch(tensors, name)
     if arch.rename is not None:
         names = arch.rename(tensors)
@@ -86,12 +111,16 @@ def _find_arch(state: State, name: str) -> Arch:
     for arch in ARCHS:
         if arch.matches(state):
             return arch
-    raise BadWeights(f"{name} is of another network: expected {_expected()}, found {list_names(state)}.")
+    for beginnings, what in _NOT_UPSCALERS:
+        if any(key.startswith(beginnings) for key in state):
+            raise BadWeights(f"{name} is {what}, which upscales nothing by itself.")
+    more = "" if foreign.is_installed() else f"; for 42 more, {foreign.HOW_TO_INSTALL}"
+    raise BadWeights(f"{name} is of another network: expected {_expected()}, found {list_names(state)}{more}.")
 
 
 def _expected() -> str:
-    """Returns what the files that can be read begin with."""
-    *others, last = (arch.begins for arch in ARCHS)
+    """Returns the networks whose files can be read."""
+    *others, last = (arch.name for arch in ARCHS)
     return f"{', '.join(others)} or {last}"
 
 

@@ -7,14 +7,16 @@ import logging
 import multiprocessing
 import os
 import re
-from collections.abc import Set
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipelines import environment, machine
 from pipelines.phrasing import printable
+
+if TYPE_CHECKING:
+    from pipelines.networks.network import Network
 
 NO_OPENVINO = "OpenVINO is not installed, which would be quicker here: torch ran the network"
 GPU_BATCHES = {"cuda": 4, "mps": 1}  # tiles that run at once
@@ -65,12 +67,14 @@ def choose_device(light: bool = False) -> Device:
     return _choose_once(environment.exact(), not (light and to_lend), not to_lend, os.getpid())
 
 
-def suit(device: Device, precisions: Set[str]) -> Device:
-    """The device as a network can use it whose trunk may work in these lower precisions."""
-    if device.dtype in precisions or (device.dtype == "float32" and "bfloat16" in precisions):
-        return device
-    # No stack of plain layers: no other engine could run it.
-    return replace(device, dtype="float32", engine="torch", note=None)
+def suit(device: Device, network: "Network") -> Device:
+    """The device as it can run the network: with torch where no other engine may, in a precision that it works in."""
+    from pipelines.networks.network import COMPILES_NOTHING
+
+    if device.dtype not in {"float32", *network.precisions}:
+        device = replace(device, dtype="float32")
+    # What would be better, OpenVINO, would not be better for this network.
+    return replace(device, engine="torch", note=None) if network.compiles == COMPILES_NOTHING else device
 
 
 @cache

@@ -63,16 +63,14 @@ _HARMLESS = (
 _allowing = threading.Lock()  # torch keeps what it allows for the whole process
 
 
-def read_tensors(path: Path, known: Callable[[State], bool], expected: str) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """The file's tensors of plain numbers on the CPU, without what they are wrapped in.
 
-    Prefixes that all names have are taken away until the tensors are `known` to be a network's; the names stay as they
-    are where that never happens. The tensors may share the file's memory. Raises BadWeights, with the file's name, and
-    with what was `expected` in it where it holds something else than such tensors.
+    The tensors may share the file's memory. Raises BadWeights, with the file's name, where it holds something else.
     """
     name = printable_name(path)
     size = _size(path, name)
-    tensors = _without_prefixes(_unwrapped(_load(path, name), name, expected), known)
+    tensors = _unwrapped(_load(path, name), name)
     # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
         raise _claims_too_much(name)
@@ -80,8 +78,11 @@ def read_tensors(path: Path, known: Callable[[State], bool], expected: str) -> d
 
 
 def copy_as_float32(tensors: State, name: str) -> dict[str, Tensor]:
-    """The same numbers in float32, in memory of their own. Raises BadWeights where some are not finite."""
-    state = {key: tensor.detach().to(torch.float32, copy=True).contiguous() for key, tensor in tensors.items()}
+    """The same numbers, those with decimals in float32, in memory of their own. Raises BadWeights for infinite ones."""
+    state = {}
+    for key, tensor in tensors.items():
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        state[key] = tensor.detach().to(dtype, copy=True).contiguous()
     # By NumPy: on a busy machine torch's threads wait for each other at each of 700 tensors, ten seconds in all.
     broken = [key for key, tensor in state.items() if not np.isfinite(tensor.numpy()).all()]
     if broken:
@@ -115,6 +116,8 @@ def _load(path: Path, name: str) -> Any:
         if beginning[_HEADER] == b"{" or (path.suffix.lower() == ".safetensors" and not beginning.startswith(_ZIP)):
             with safe_open(path, framework="pt") as tensors:
                 return {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118 - it is no mapping
+        if path.suffix.lower() == ".onnx":
+            raise BadWeights(f"{name} is an ONNX file, which cannot be read: give the .pth or .safetensors of it.")
         if beginning.startswith(_ZIP):
             _check_zip(path, name)
             # Mapped, because torch believes what a zip says of the size of its parts, and would read beyond their end.
@@ -169,7 +172,7 @@ def _holds_code(name: str) -> BadWeights:
     return BadWeights(f"{name} holds code, not only numbers: it is refused, because loading it could run anything.")
 
 
-def _unwrapped(loaded: Any, name: str, expected: str) -> dict[str, Tensor]:
+def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
     """The tensors of a state dict, whatever it is wrapped in."""
     state = loaded
     for _ in range(_DEEPEST):
@@ -177,12 +180,11 @@ def _unwrapped(loaded: Any, name: str, expected: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
         raise BadWeights(f"{name} holds no parameters of a network.")
     # A parameter's name has a dot before its last part, but for a few; a count of steps, or a date, has none.
-    noted = {key for key, value in state.items() if "." not in key and not _is_plain(value)}
+    plain = {key for key, value in state.items() if _is_plain(value) and value.is_floating_point()}
+    noted = {key for key in state if "." not in key and key not in plain}
     wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:
-        raise BadWeights(
-            f"{name} is of another network: {list_names(wrong)} is no table of numbers; expected {expected}."
-        )
+        raise BadWeights(f"{name} is of another network: {list_names(wrong)} is no table of numbers.")
     if len(noted) == len(state):
         raise BadWeights(f"{name} holds no parameters of a network.")
     return {key: value for key, value in state.items() if key not in noted}
@@ -208,8 +210,11 @@ def _holds_tensors(value: Any, deep: int) -> bool:
     )
 
 
-def _without_prefixes(tensors: dict[str, Tensor], known: Callable[[State], bool]) -> dict[str, Tensor]:
-    """The tensors by the names that make them known, if a few prefixes are all that stands before those."""
+def strip_prefixes(tensors: dict[str, Tensor], known: Callable[[State], bool]) -> dict[str, Tensor] | None:
+    """The tensors by the names that make them `known` to be a network's, if prefixes are all that stands before those.
+
+    None where they are not known by any of these names.
+    """
     shorter = tensors
     for _ in range(_DEEPEST):
         if known(shorter):
@@ -219,7 +224,7 @@ def _without_prefixes(tensors: dict[str, Tensor], known: Callable[[State], bool]
             if inner and (len(inner) == len(shorter) or prefix in GENERATOR_PREFIXES):
                 shorter = inner
                 break
-    return shorter if known(shorter) else tensors
+    return shorter if known(shorter) else None
 
 
 def _is_plain(value: Any) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipelines import machine
 from pipelines.networks.devices import Device
-from pipelines.networks.network import Network
+from pipelines.networks.network import COMPILES_NOTHING, COMPILES_WHOLE, Network
 from pipelines.networks.shapes import COLOUR_CHANNELS
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _compile(network: Network, device: Device) -> tuple["Compiled | None", "Comp
     from pipelines.networks.openvino import Compiled, NotTranslated
 
     notes = []
-    if device.dtype == "float32" and network.compiles_whole:
+    if device.dtype == "float32" and network.compiles == COMPILES_WHOLE:
         try:
             return Compiled(network, network.forward, COLOUR_CHANNELS, device.dtype), None, ()
         except NotTranslated as error:
@@ -140,7 +140,8 @@ def _placed(network: Network, device: Device) -> Network:
     """The network on the device, its trunk in the device's precision; itself where that changes nothing."""
     here = device.name == "cpu" and (device.engine == "openvino" or device.dtype == "float32")
     placed = network if here else copy.deepcopy(network).to(device.name)
-    for parameter in placed.parameters():
+    # What is no stack of plain layers may take torch's usual order for given.
+    for parameter in () if network.compiles == COMPILES_NOTHING else placed.parameters():
         if parameter.ndim == 4:  # what Module.to(memory_format=...) does, which its types do not know
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if not here:

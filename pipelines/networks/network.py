@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from pipelines.networks.shapes import State
 
-UNBOUNDED = 1 << 30  # the radius of a network whose every output depends on the whole picture
+# What another engine than torch may run of a network: all of it where that is in float32, its trunk alone, or nothing.
+COMPILES_WHOLE, COMPILES_TRUNK, COMPILES_NOTHING = "whole", "trunk", "nothing"
 EVERY_PRECISION = frozenset({"float16", "bfloat16"})
 
 
@@ -33,14 +34,14 @@ class Network(Protocol):
 
     @property
     def radius(self) -> int:
-        """Returns how many pixels of the input away from its own place an output pixel reads at most, or UNBOUNDED."""
+        """Returns how many pixels of the input away from its own place an output pixel reads at most.
+
+        It may be UNKNOWN or UNBOUNDED (tiling.py).
+        """
 
     @property
     def precisions(self) -> Set[str]:
-        """The lower precisions that the trunk may work in.
-
-        What may not work in bfloat16 is no stack of plain layers: no other engine than torch is asked to run it.
-        """
+        """The lower precisions that the trunk may work in."""
 
     @property
     def floats_per_pixel(self) -> int:
@@ -58,10 +59,10 @@ class Network(Protocol):
         """The modules with parameters that `trunk` runs: those that a lower precision is for."""
 
     @property
-    def compiles_whole(self) -> bool:
-        """Returns whether an engine may run `forward` where all of it is in float32.
+    def compiles(self) -> str:
+        """Returns what an engine may run: COMPILES_WHOLE, COMPILES_TRUNK, or COMPILES_NOTHING.
 
-        If not, it is given the trunk alone.
+        The last is for all that is no stack of plain layers.
         """
 
     def head(self, pixels: Tensor) -> Tensor:
@@ -101,13 +102,13 @@ class Arch:
 
     `matches` is asked about the names in the file, `build` about the names that the class gives its parameters: it
     makes a network of the state's sizes, whose numbers are not needed yet, and raises Misfit where there is none.
-    `begins` says what a file of it begins with, for the message that refuses one of no architecture. `rename` gives the
+    `name` is for the message that refuses a file of no architecture. `rename` gives the
     class's name for each name of an older kind. `adapt` gives the class's parameters for those of a file, where these
     are not one for one: it folds layers into others, and leaves out what is not used. It raises Misfit.
     """
 
     matches: Callable[[State], bool]
     build: Callable[[State], Network]
-    begins: str
+    name: str
     rename: Callable[[Iterable[str]], Mapping[str, str]] | None = None
     adapt: Callable[[State], dict[str, Tensor]] | None = None

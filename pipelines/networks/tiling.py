@@ -21,6 +21,10 @@ from pipelines.runs import Preview, Run, Step, map_steps
 
 SMALLEST_WRITTEN = 32  # low-resolution pixels a tile writes; if that is too much memory, it is not the tile's fault
 
+# Radii of receptive fields: where nobody has measured it, and where every output depends on the whole picture, which is
+# run as a whole where memory allows that.
+UNKNOWN, UNBOUNDED = 1 << 20, 1 << 21
+
 # How far a feathered handover reaches to either side, as a share of the overlap. A tile is worst next to its border,
 # for it saw padding there: measured, blending over the whole overlap lets in more error than a hard cut has once the
 # overlap nears the receptive field's radius. A narrower ramp smooths less where the overlap is small.
@@ -196,7 +200,8 @@ def _halved(height: int, width: int, overlap: int, grid: int) -> int:
 
     That is half its own, or what it takes to write SMALLEST if that is more; less where the plan makes them equal.
     """
-    smallest, side = SMALLEST_WRITTEN + 2 * overlap, max(height, width)
+    # Of whole squares of `grid` pixels a tile has at least one that it writes, and one beyond it on either side.
+    smallest, side = max(SMALLEST_WRITTEN + 2 * overlap, 3 * grid), max(height, width)
     if side <= smallest:
         raise OutOfMemory(f"Not enough memory even for a tile of {SMALLEST_WRITTEN} pixels a side.")
     first = plan_tiles(height, width, max(smallest, (side + 1) // 2), overlap, grid)[0]

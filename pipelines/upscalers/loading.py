@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from pipelines import machine
-from pipelines.catalog.rows import Stage, find
+from pipelines.catalog.rows import Stage, find, own_key
 from pipelines.catalog.schema import Model, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
@@ -31,6 +31,7 @@ __all__ = [
     "device_name",
     "fetch",
     "find_lacking",
+    "identify_own",
     "kept_bytes",
     "load",
     "load_fetched",
@@ -67,6 +68,13 @@ def load(key: str, scale: int, own: Path | None = None) -> Upscaler:
     """
     [upscaler] = _load(finish(fetch([Stage(key, scale)], own=own)))
     return upscaler
+
+
+def identify_own(path: Path) -> str:
+    """Returns the key, "own-x4", of whatever network the user's own file holds. Raises BadWeights."""
+    from pipelines.networks.checkpoints import read_network
+
+    return own_key(read_network(path).scale)
 
 
 def fetch(

@@ -1,11 +1,10 @@
 """The network engine: the networks of `archs`, read from PyTorch's or safetensors files and run in tiles."""
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +16,11 @@ from pipelines.images.picture import Depth, Pixels
 from pipelines.images.resample import shrink_to
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
-from pipelines.networks.tiling import SMALLEST_WRITTEN, run_tiled
+from pipelines.networks.tiling import UNBOUNDED, UNKNOWN, run_tiled
 from pipelines.phrasing import format_bytes, printable_name
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
+from pipelines.upscalers.sides import FLOAT_BYTES, choose_side, choose_whole
 from pipelines.weights import fetch as store
 from pipelines.weights.local import Found
 
@@ -32,21 +32,7 @@ if TYPE_CHECKING:
 # whole picture; others overlap by FEATHERED_OVERLAP, and are blended where both have something.
 AFFORDABLE_OVERLAP, FEATHERED_OVERLAP = 64, 24
 SHRINKING_REACH = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
-# Side of what a feathered tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so
-# much that only the overlap counts, which is smaller in larger tiles.
-FEATHERED_SIDES = {
-    ("cpu", "bfloat16"): 160,
-    ("cpu", "float32"): 288,
-    ("cuda", "float16"): 512,
-    ("cuda", "float32"): 384,
-}
-USUAL_FEATHERED_SIDE = 256
 SMALLEST_TILE, LARGEST_TILE = 16, 4096  # that may be asked for
-CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
-TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
-SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
-FLOAT_BYTES = 4
-RESULT_BYTES = 3 * FLOAT_BYTES + 4  # of a pixel of the result, and of it encoded
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
 
@@ -122,11 +108,13 @@ class NetworkUpscaler:
         notes += [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         feather = network.radius > AFFORDABLE_OVERLAP
         overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != self.scale)
-        check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap), LARGEST_TILE)
+        check_tile(self.model, settings, max(SMALLEST_TILE, 3 * overlap, 3 * network.multiple), LARGEST_TILE)
         height, width, _ = pixels.shape
+        padded = _padded(pixels, network.multiple, mirrored=network.radius >= UNKNOWN)
         side = settings.tile or choose_side(network, device, overlap, feather, height * width * self.scale**2)
+        if network.radius == UNBOUNDED and not settings.tile:
+            side = choose_whole(network, device, side, max(padded.shape[:2]))
         enlarge = _Guarded(forward, forwards, self.scale, self.model.name)
-        padded = _padded(pixels, network.multiple)
         try:
             tiled = yield from run_tiled(
                 padded,
@@ -143,6 +131,8 @@ class NetworkUpscaler:
             forwards.release()
         if network.scale != self.scale:
             notes.append(f"the network enlarges by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
+        if network.radius == UNBOUNDED and tiled.tiles > 1:
+            notes.append(f"{network.arch} works on whole images: in tiles its result differs from what it would be")
         if enlarge.again:
             failed = "1 tile was" if enlarge.again == 1 else f"{enlarge.again} tiles were"
             notes.append(f"{failed} too much for {device.dtype} and made again in float32")
@@ -163,7 +153,7 @@ class NetworkUpscaler:
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
         """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""
-        device = devices.suit(devices.choose_device(self.model.light), self.network.precisions)
+        device = devices.suit(devices.choose_device(self.model.light), self.network)
         if denoise is None or denoise == 1:
             return self._on(device, None, lambda: self.network), []
         twin = self._twin()
@@ -245,10 +235,12 @@ class _Guarded:
 
 
 def _name_other(model: Model, files: Sequence[Found], network: "Network") -> list[str]:
-    """A note where the user's own file holds a network of another architecture than the one that the key stands for."""
-    if not model.arch or network.arch == model.arch:
+    """A note where the file holds a network of another architecture than the key stands for, or the key for none."""
+    if network.arch == model.arch:
         return []
     names = ", ".join(printable_name(file.path) for file in files)
+    if not model.arch:
+        return [f"{names} holds a network of the architecture {network.arch}"]
     return [f"{names} holds a network of another architecture than {model.name}: {network.arch}"]
 
 
@@ -266,23 +258,11 @@ def _finite(made: "Batch") -> npt.NDArray[np.bool_]:
     return finite
 
 
-def choose_side(network: "Network", device: Device, overlap: int, feather: bool, result: int = 0) -> int:
-    """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
-
-    `result` is how many pixels the whole result will have: in the same memory it is gathered, and encoded afterwards.
-    Feathered, what a network gives depends on it: a little more or less memory should not change that.
-    """
-    usual = FEATHERED_SIDES.get((device.name, device.dtype), USUAL_FEATHERED_SIDE) if feather else CUT_SIDE
-    left = devices.free_device_memory(device)
-    if device.name == "cpu":
-        left = min(max(0, left - result * RESULT_BYTES), 2 * TILE_BYTES)
-    fits = math.isqrt(left // 2 // (FLOAT_BYTES * network.floats_per_pixel * device.batch))
-    return max(min(usual, fits // SIDE_STEP * SIDE_STEP), SMALLEST_WRITTEN + 2 * overlap)
-
-
-def _padded(pixels: Pixels, multiple: int) -> Pixels:
-    """The picture with its last row and column repeated until both sides are multiples."""
+def _padded(pixels: Pixels, multiple: int, mirrored: bool) -> Pixels:
+    """The picture with both sides made multiples: mirrored at its end, or with its last row and column repeated."""
     height, width, _ = pixels.shape
-    if height % multiple == 0 and width % multiple == 0:
+    below, beside = -height % multiple, -width % multiple
+    if not below and not beside:
         return pixels
-    return np.pad(pixels, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
+    mode: Literal["reflect", "edge"] = "reflect" if mirrored and below < height and beside < width else "edge"
+    return np.pad(pixels, ((0, below), (0, beside), (0, 0)), mode=mode)

@@ -107,7 +107,7 @@ def toned(network: nn.Module, first: nn.Module, last: nn.Module) -> Any:
     """The network with drawn parameters, whose features are about 1 and whose outputs are about within [0, 1]."""
     fill(network)
     first.weight.data.mul_(0.5)
-    last.weight.data.mul_(0.1)
+    last.weight.data.mul_(0.2)
     last.bias.data.fill_(0.4)
     return network
 

@@ -37,6 +37,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     publish(folder / "usual", "torch", "2.14.0")
     publish(folder / "usual", "gradio", "6.31.0", "torch")
     publish(folder / "usual", "openvino", "2026.4")
+    publish(folder / "usual", "spandrel", "0.4.2", "torchvision")  # which is on no index here: nobody needs it
     publish(folder / "cpu", "torch", "2.12.0+cpu")
     publish(folder / "cpu", "torch", "2.14.0+cpu")
     publish(folder / "cpu", "gradio", "99.0")
@@ -81,6 +82,7 @@ def folder(tmp_path: Path) -> Path:
     """A checkout of few requirements."""
     (tmp_path / "requirements.txt").write_text(f"# the page\ngradio==6.31.0\n{RANGE}  # a range\n")
     (tmp_path / "requirements-cpu.txt").write_text("openvino>=2026.2,<2027\n")
+    (tmp_path / "requirements-any.txt").write_text("spandrel>=0.4.2,<0.5\n")
     return tmp_path
 
 
@@ -111,7 +113,7 @@ def installed(python: Path) -> dict[str, str]:
     return found
 
 
-OTHERS = {"gradio": "6.31.0", "openvino": "2026.4"}
+OTHERS = {"gradio": "6.31.0", "openvino": "2026.4", "spandrel": "0.4.2"}
 
 
 @pytest.mark.slow
@@ -162,6 +164,14 @@ def test_what_pip_cannot_install_is_said_after_its_own_words(fresh: Path, folder
     assert installed(fresh) == {"torch": "2.12.0+cpu"}
 
 
+@pytest.mark.slow
+def test_what_is_optional_does_not_stop_the_rest(fresh: Path, folder: Path, indexes: str) -> None:
+    (folder / "requirements-any.txt").write_text("spandrel>=9\n")
+    code, out, _ = run(fresh, folder, indexes, f"{indexes}/cpu")
+    assert code == 0 and out.splitlines()[-1].startswith("requirements-any.txt could not be installed: ")
+    assert "spandrel" not in installed(fresh)
+
+
 def test_large_downloads_are_named() -> None:
     lines = [
         "Collecting torch==2.13.0\n",
@@ -194,4 +204,4 @@ def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_all_files_that_are_named_exist() -> None:
-    assert all((ROOT / file).is_file() for group in install.GROUPS.values() for file in group.files)
+    assert all((ROOT / file).is_file() for group in install.GROUPS.values() for file in (*group.files, *group.alone))

@@ -8,7 +8,7 @@ as the library super-image has it (github.com/eugenesiow/super-image) and names 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE
 from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel
 
 RESIDUAL = 0.1  # what a block of the large network adds is scaled by this, for a stable training (section 3.3)
@@ -38,8 +38,8 @@ class Edsr(nn.Module):
 
     arch = "edsr"
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # where all of it is in float32
-    precisions = EVERY_PRECISION  # of the trunk
+    compiles = COMPILES_WHOLE  # where all of it is in float32
+    precisions = frozenset({"float16"})  # of the trunk: what bfloat16 costs is not known
 
     def __init__(self, steps: tuple[int, ...], width: int = 64, depth: int = 16) -> None:
         super().__init__()

@@ -24,8 +24,9 @@ from pipelines.networks.archs.haesr_attention import (
     across_grid,
     around_windows,
 )
-from pipelines.networks.network import UNBOUNDED
+from pipelines.networks.network import COMPILES_NOTHING
 from pipelines.networks.shapes import State, check_sizes, read_kernel, shuffled_scale
+from pipelines.networks.tiling import UNBOUNDED
 
 Maps: TypeAlias = list[Tensor]
 """What attends to what, by the order in which a group does it."""
@@ -121,8 +122,7 @@ class Stages(nn.Module):
         self.BlockC = Channels(width)
 
     def forward(self, features: Tensor, known: Maps) -> tuple[Tensor, Maps]:
-        found = Maps()
-        kept: list[Tensor] = []
+        found, kept = Maps(), list[Tensor]()
         for number in (1, 2, 3):
             features = self.get_submodule(f"LB{number}")(features)
             local, features = features[:, : self.quarter], features[:, self.quarter :]
@@ -180,7 +180,7 @@ class Haesr(nn.Module):
     arch = "haesr"
     multiple = 1  # of which H and W must be multiples: it mirrors what is missing to whole windows itself
     radius = UNBOUNDED
-    compiles_whole = False
+    compiles = COMPILES_NOTHING
     precisions = frozenset[str]()  # its means and its attention need float32
 
     def __init__(self, scale: int, width: int = 48) -> None:

@@ -59,8 +59,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, tokens: Tokens, finds: bool) -> None:
         super().__init__()
         self.tokens, self.finds = tokens, finds
-        asking = WINDOW**2
         self.rel_pos_bias: nn.Embedding | nn.Parameter
+        asking = WINDOW**2
         if finds:
             self.to_q = nn.Linear(width, width, bias=False)
             self.to_kv = nn.Linear(width, 2 * width, bias=False)
@@ -86,15 +86,16 @@ class Attention(nn.Module):
 
     def _bias(self) -> Tensor:
         """What attends to what by their places alone: (1, 64, others)."""
-        if isinstance(self.rel_pos_bias, nn.Parameter):
-            return self.rel_pos_bias
+        near = self.rel_pos_bias
+        if isinstance(near, nn.Parameter):
+            return near
         device = self.extra_pos_bias.device
         along = torch.arange(WINDOW, device=device)
         rows, columns = torch.meshgrid(along, along, indexing="ij")
         places = torch.stack((rows.flatten(), columns.flatten()))
         apart = places[:, :, None] - places[:, None, :] + WINDOW - 1
-        near: Tensor = self.rel_pos_bias((2 * WINDOW - 1) * apart[0] + apart[1]).movedim(-1, 0)
-        return torch.cat((near, self.extra_pos_bias), dim=-1)
+        looked_up: Tensor = near((2 * WINDOW - 1) * apart[0] + apart[1])
+        return torch.cat((looked_up.movedim(-1, 0), self.extra_pos_bias), dim=-1)
 
 
 class ChannelAttention(nn.Module):

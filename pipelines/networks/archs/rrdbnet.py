@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
 from pipelines.networks.shapes import State, check_sizes, find_largest, not_in_colour, read_kernel
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -73,7 +73,7 @@ class RRDBNet(nn.Module):
     """
 
     arch = "rrdb"
-    compiles_whole = True  # where all of it is in float32
+    compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
 
     def __init__(

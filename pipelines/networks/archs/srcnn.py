@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_TRUNK, EVERY_PRECISION
 from pipelines.networks.shapes import State, check_sizes
 
 FULL_RANGE_LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)  # BT.601, full range: adding d to R, G and B adds d to it
@@ -24,7 +24,7 @@ class Srcnn(nn.Module):
 
     arch = "srcnn"
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = False  # the bicubic kernel at its beginning is torch's own: only the trunk is compiled
+    compiles = COMPILES_TRUNK  # the bicubic kernel at its beginning is torch's own: only the trunk is compiled
     precisions = EVERY_PRECISION  # of the trunk
     width = WIDTH
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
 from pipelines.networks.shapes import Misfit, State, check_sizes, describe_shape, find_largest, read_kernel
 
 EPSILON = 1e-5  # of batch normalisation, beside the variance
@@ -56,7 +56,7 @@ class Srgan(nn.Module):
 
     arch = "srgan"
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # where all of it is in float32
+    compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
 
     def __init__(self, doublings: int, width: int = 64, depth: int = 5, bent: bool = True) -> None:
@@ -94,8 +94,8 @@ class Srgan(nn.Module):
     @property
     def inner(self) -> list[nn.Module]:
         """The modules that `trunk` runs."""
-        *blocks, last = list(self.children())[1:]
-        return [*blocks, *list(last.children())[:-1]]
+        blocks = list(self.children())[1:-1]
+        return [*blocks, *list(self._ends)[:-1]]
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.tail(self.trunk(self.head(pixels)), pixels)
@@ -117,7 +117,7 @@ class Srgan(nn.Module):
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
         """The last convolution and a tanh, whose range of -1 to 1 becomes 0 to 1."""
-        return (torch.tanh(self._ends[-1](features)) + 1) / 2
+        return (torch.tanh(self._ends[-1](features)) + 1.0) / 2.0
 
     @property
     def _ends(self) -> nn.Sequential:

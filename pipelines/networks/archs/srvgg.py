@@ -6,7 +6,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
 from pipelines.networks.shapes import (
     COLOUR_CHANNELS,
     Misfit,
@@ -29,7 +29,7 @@ class SRVGGNetCompact(nn.Module):
 
     arch = "compact"
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # where all of it is in float32
+    compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
 
     def __init__(self, scale: int, width: int = 64, depth: int = 32) -> None:

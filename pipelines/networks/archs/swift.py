@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
 from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel, shuffled_scale
 
 MakeConv: TypeAlias = Callable[[int, int, int], nn.Module]
@@ -34,7 +34,7 @@ class Swift(nn.Module):
 
     arch = "swift"
     multiple = 1  # of which H and W must be multiples
-    compiles_whole = True  # where all of it is in float32
+    compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
 
     def __init__(self, scale: int, width: int, depth: int, conv: MakeConv = plain_conv) -> None:

@@ -122,10 +122,9 @@ def test_half_precision_becomes_float32(name: str, dtype: torch.dtype, tmp_path:
     assert same(checkpoints.read_network(tmp_path / name), network)
 
 
-@pytest.mark.parametrize("path", ["srgan/netG_epoch_4_100.pth", "srgan/swift_srgan_4x.pth.tar", "span/team46_span.pth"])
-def test_published_files_of_other_networks(path: str, assets: Path) -> None:
-    file = assets / "weights" / path
-    with pytest.raises(BadWeights, match=rf"^{file.name} is of another network: "):
+def test_a_published_file_of_another_network(assets: Path) -> None:
+    file = assets / "weights" / "span" / "team46_span.pth"
+    with pytest.raises(BadWeights, match=rf"^{file.name} (is of another network|does not fit together): "):
         checkpoints.read_network(file)
 
 
@@ -185,18 +184,17 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "other": (
         {f"block{i}.weight": torch.ones(1) for i in range(9)},
-        r"is of another network: expected conv_first.weight, body.0.rdb1.conv1.weight … \(RRDB\), first.weight, "
-        r"body.0.weight … \(Swift\), extract.weight, map.weight … \(SRCNN\) or body.0.weight, "
-        r"body.1.weight … \(compact\), found block0.weight, block1.weight, block2.weight and 6 more",
+        "is of another network: expected RRDB, Swift, .*, EDSR or compact, found block0.weight, block1.weight, "
+        "block2.weight and 6 more",
     ),
     # The names of DAT's, and of BasicSR's EDSR: both begin as an RRDB network does.
     "DAT": (
         {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "before_RG.1", "layers.0.blocks.0.norm1")},
-        "is of another network: expected conv_first.weight, .*, found before_RG.1.weight, conv_first.weight, layers.0",
+        "is of another network: expected RRDB, .*, found before_RG.1.weight, conv_first.weight, layers.0",
     ),
     "EDSR": (
         {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "body.0.conv1", "conv_after_body")},
-        "is of another network: expected conv_first.weight, .*, found body.0.conv1.weight, conv_after_body.weight",
+        "is of another network: expected RRDB, .*, found body.0.conv1.weight, conv_after_body.weight",
     ),
     "no scale": (changed(srcnn(2), enlarges=None), "cannot be used: it enlarges 0 times"),
     "odd scale": (changed(srcnn(2), enlarges=torch.tensor([2.5])), "cannot be used: it enlarges 2.5 times"),

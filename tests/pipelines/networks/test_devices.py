@@ -3,6 +3,7 @@
 import importlib.util
 import multiprocessing
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -12,6 +13,7 @@ from pipelines import machine
 from pipelines.errors import BadSetting
 from pipelines.networks import devices
 from pipelines.networks.devices import NO_OPENVINO, Device, choose_device
+from tests.support import networks
 
 GIGA = 1 << 30
 Have = Callable[..., None]
@@ -223,3 +225,13 @@ def test_what_torch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 5 * GIGA)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: GIGA)
     assert devices.free_device_memory(Device("cuda")) == 6 * GIGA
+
+
+def test_a_network_is_run_as_it_can_be() -> None:
+    """In a precision that it works in, and by torch where no other engine may run it."""
+    gpu, cpu = Device("cuda", "float16", batch=4), Device("cpu", "bfloat16", "openvino", note="there is better")
+    assert devices.suit(cpu, networks.compact(4)) == cpu
+    assert devices.suit(gpu, networks.span()) == gpu
+    assert devices.suit(cpu, networks.span()) == replace(cpu, dtype="float32")
+    assert devices.suit(gpu, networks.haesr()) == replace(gpu, dtype="float32")
+    assert devices.suit(cpu, networks.haesr()) == Device("cpu")

@@ -13,7 +13,7 @@ from pipelines.networks import forward
 from pipelines.networks.archs.srcnn import Srcnn
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
-from pipelines.networks.network import Network
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION, Network
 from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 Batch = npt.NDArray[np.float32]
@@ -114,7 +114,8 @@ def test_the_same_again(device: Device) -> None:
 class Odd(nn.Module):
     """A network of two colours a feature with operations that OpenVINO's translation lacks, where `odd` says."""
 
-    scale, multiple, radius, floats_per_pixel, width, compiles_whole = 2, 1, 2, 30, 6, True
+    scale, multiple, radius, floats_per_pixel, width, arch = 2, 1, 2, 30, 6, "made"
+    precisions, compiles = EVERY_PRECISION, COMPILES_WHOLE
 
     def __init__(self, odd: str) -> None:
         super().__init__()

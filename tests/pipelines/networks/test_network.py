@@ -51,5 +51,5 @@ def test_a_file_is_of_one_architecture(network: Network) -> None:
     arch = next(arch for arch in ARCHS if arch.matches(state))
     assert type(arch.build(state)) is type(network)
     again = build_network(state, "made")
-    for name in ("scale", "multiple", "radius", "floats_per_pixel", "width", "compiles_whole"):
+    for name in ("scale", "multiple", "radius", "floats_per_pixel", "width", "arch", "compiles", "precisions"):
         assert getattr(again, name) == getattr(network, name)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.devices import Device
-from pipelines.networks.network import Network
+from pipelines.networks.network import COMPILES_WHOLE, Network
+from tests.support import networks
 from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 pytest.importorskip("openvino")
@@ -26,6 +27,8 @@ from pipelines.networks.openvino import Compiled, NotTranslated
 Planes = npt.NDArray[np.float32]
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (1, 2, 4, 8)}
 NETWORKS |= {f"compact x{s}": lambda s=s: compact(s) for s in (1, 2, 3, 4)}
+NETWORKS |= {"span": networks.span, "disp": networks.disp, "edsr x3": lambda: networks.edsr(3)}
+NETWORKS |= {"edsr x4": lambda: networks.edsr(4), "srgan x2": lambda: networks.srgan(2)}
 NETWORKS |= {f"swift x{s}": lambda s=s: swift(s) for s in (2, 3, 4)} | {"srcnn x3": lambda: srcnn(3)}
 ROOT = Path(__file__).parents[3]
 SIZES = [(2, 9, 14), (1, 1, 1), (1, 7, 1), (3, 5, 4)]  # batch, height, width, before they are made multiples
@@ -53,7 +56,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 
 def test_the_whole_network(network: Network) -> None:
-    if not network.compiles_whole:
+    if network.compiles != COMPILES_WHOLE:
         pytest.skip("only its trunk is ever compiled")
     compiled = Compiled(network, network.forward, 3, "float32")
     for number, height, width in SIZES:

@@ -1,0 +1,54 @@
+"""How large the tiles of a network are: by what it is, where it runs, and the memory that is left."""
+
+import math
+from typing import TYPE_CHECKING
+
+from pipelines.networks import devices
+from pipelines.networks.devices import Device
+from pipelines.networks.tiling import SMALLEST_WRITTEN
+
+if TYPE_CHECKING:
+    from pipelines.networks.network import Network
+
+# Side of what a feathered tile reads. On a CPU bfloat16 gains most from what stays in the cache; float32 computes so
+# much that only the overlap counts, which is smaller in larger tiles.
+FEATHERED_SIDES = {
+    ("cpu", "bfloat16"): 160,
+    ("cpu", "float32"): 288,
+    ("cuda", "float16"): 512,
+    ("cuda", "float32"): 384,
+}
+USUAL_FEATHERED_SIDE = 256
+CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
+TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
+SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
+FLOAT_BYTES = 4
+RESULT_BYTES = 3 * FLOAT_BYTES + 4  # of a pixel of the result, and of it encoded
+
+
+def choose_side(network: "Network", device: Device, overlap: int, feather: bool, result: int = 0) -> int:
+    """The side of a tile: the usual one, or less where that takes too much memory, or half of what is left.
+
+    `result` is how many pixels the whole result will have: in the same memory it is gathered, and encoded afterwards.
+    Feathered, what a network gives depends on it: a little more or less memory should not change that.
+    """
+    usual = FEATHERED_SIDES.get((device.name, device.dtype), USUAL_FEATHERED_SIDE) if feather else CUT_SIDE
+    left = devices.free_device_memory(device)
+    if device.name == "cpu":
+        left = min(max(0, left - result * RESULT_BYTES), 2 * TILE_BYTES)
+    fits = _fitting(network, device, left)
+    least = max(SMALLEST_WRITTEN + 2 * overlap, 3 * network.multiple)  # squares of that many pixels stay whole
+    return max(min(usual, fits // SIDE_STEP * SIDE_STEP), least)
+
+
+def choose_whole(network: "Network", device: Device, side: int, longer: int) -> int:
+    """The side of a tile of a network that works on the whole picture: all of its `longer` side where that fits.
+
+    Else `side`, which does not depend on a little more or less memory.
+    """
+    return longer if longer <= _fitting(network, device, devices.free_device_memory(device)) else side
+
+
+def _fitting(network: "Network", device: Device, left: int) -> int:
+    """The side of tiles, a batch of them, for which half of that memory is enough."""
+    return math.isqrt(left // 2 // (FLOAT_BYTES * network.floats_per_pixel * device.batch))

@@ -46,6 +46,19 @@ def most_model_bytes() -> int:
     return int(_positive("UPSCALE_MAX_MODEL_MEGABYTES", 256) * MEGA)
 
 
+def model_hosts() -> tuple[str, ...]:
+    """Returns hosts that files of weights may come from beside the usual ones: UPSCALE_MODEL_HOSTS, with commas.
+
+    "*" stands for all, ".name" for all below a name.
+    """
+    return tuple(each.strip().lower() for each in os.environ.get("UPSCALE_MODEL_HOSTS", "").split(",") if each.strip())
+
+
+def openmodeldb() -> str:
+    """The address of OpenModelDB, or of a copy of its list: UPSCALE_OPENMODELDB."""
+    return os.environ.get("UPSCALE_OPENMODELDB", "").rstrip("/") or "https://openmodeldb.info"
+
+
 def most_kept_bytes() -> int:
     """Returns how much of what visitors named is kept, all files together: UPSCALE_MAX_MODELS_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_MODELS_MEGABYTES", 2000) * MEGA)

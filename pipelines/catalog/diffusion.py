@@ -24,12 +24,13 @@ def _text_encoder(config: int, weights: int, sha256: str | None, tokenizer: tupl
     )
 
 
-def _network(folder: str, config: int, weights: int, sha256: str | None = None) -> tuple[File, File]:
-    """A network's folder as diffusers saves it."""
-    return (
-        File(f"{folder}/config.json", config),
-        File(f"{folder}/diffusion_pytorch_model.safetensors", weights, sha256),
-    )
+def _network(
+    folder: str, config: int, weights: int, sha256: str | None = None, half: bool = False
+) -> tuple[File, File]:
+    """A network's folder as diffusers saves it; of one in half precision, one's own may have the usual name."""
+    whole = f"{folder}/diffusion_pytorch_model.safetensors"
+    path = f"{folder}/diffusion_pytorch_model.fp16.safetensors" if half else whole
+    return (File(f"{folder}/config.json", config), File(path, weights, sha256, or_else=whole if half else ""))
 
 
 # Where the figures below come from. What a tile holds in memory is the decoder's, which works in float32 on every
@@ -150,21 +151,32 @@ LATENT_DIFFUSION_X4 = Specification(
         family="diffusion",
         engine="diffusion",
         scales={
-            # CompVis/ldm-super-resolution-4x-openimages has these as pickles alone, which are not loaded here.
             4: Weights(
                 (
                     File("model_index.json", 248),
                     File("scheduler/scheduler_config.json", 286),
-                    *_network("unet", 873, 455_000_000),
-                    *_network("vqvae", 713, 221_000_000),
+                    *_network(
+                        "unet",
+                        873,
+                        227_280_286,
+                        sha256="b369482570c4a798a3522aacf94aee557305005aecaa96d34fb108d975de481f",
+                        half=True,
+                    ),
+                    *_network(
+                        "vqvae",
+                        713,
+                        110_668_188,
+                        sha256="b9e501d1cf3f08775380bf6a4676bdced4f1896963cb9c41db550631c6c9e71c",
+                        half=True,
+                    ),
                 ),
-                (),
+                (Hub("CompVis/ldm-super-resolution-4x-openimages", "0b55ddf931a8e3a1b426b3a50ddcf325ff84f668"),),
                 pipeline="LDMSuperResolutionPipeline",
             )
         },
         licence="Apache-2.0",
         commercial=True,
-        note="Latent diffusion without a prompt. Nobody offers its files as safetensors: give a folder of your own.",
+        note="Latent diffusion without a prompt. Invents plausible texture. Slow without a GPU.",
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="ldm-x4",
         takes=TILED | {"steps", "seed"},

@@ -18,6 +18,11 @@ _NAME = r"[\w.+()\[\]-](?:[\w.+()\[\] -]*[\w.+()\[\]-])?"
 _KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}|main))?/((?:{_NAME}/)*{_NAME})", re.ASCII)
 
 
+def is_address(text: str) -> bool:
+    """Returns whether it is an address on the Hub, with https:// before it or without."""
+    return bool(re.match(r"(https?://)?(www\.)?(huggingface\.co|hf\.co)/", text.strip(), re.IGNORECASE))
+
+
 def parse(text: str) -> tuple[str, str | None, str]:
     """The repository "owner/name", the 40-hex revision (None: the newest), and the path of the file in it.
 

@@ -8,17 +8,21 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.catalog import hub_address
+from pipelines.catalog import direct_address, hub_address, openmodeldb
 from pipelines.catalog.classical import CLASSICAL
 from pipelines.catalog.diffusion import DIFFUSION, find_specification, resolve_options
 from pipelines.catalog.hub_address import HUB_EXAMPLE as HUB_EXAMPLE
+from pipelines.catalog.metric_files import METRIC_FILES
 from pipelines.catalog.networks import OWN_NETWORKS, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
+from pipelines.catalog.openmodeldb import Entry as OpenModelDbEntry
+from pipelines.catalog.openmodeldb import search as search_models
 from pipelines.catalog.published import EDSR, GANS, SMALL
 from pipelines.catalog.purposes import DAMAGED, PURPOSES, Purpose, find_purpose, purpose_of
 from pipelines.catalog.schema import (
     COLOUR_FIXES,
     CPU_ENGINES,
+    NAMED_SCALES,
     SCALES,
     TILED,
     Family,
@@ -30,7 +34,6 @@ from pipelines.catalog.schema import (
     Tiling,
     Url,
     Weights,
-    github_url,
 )
 from pipelines.catalog.settings import (
     GUIDANCE_RANGE,
@@ -57,6 +60,7 @@ __all__ = [
     "LONGEST_PROMPT",
     "METRIC_FILES",
     "MODELS",
+    "NAMED_SCALES",
     "NOISE_LEVEL_RANGE",
     "PURPOSES",
     "QUALITY_RANGE",
@@ -68,6 +72,7 @@ __all__ = [
     "File",
     "Hub",
     "Model",
+    "OpenModelDbEntry",
     "Options",
     "Pin",
     "Purpose",
@@ -84,45 +89,28 @@ __all__ = [
     "check_stages",
     "count_parameters",
     "find",
+    "find_named",
     "find_on_hub",
     "find_owner",
     "find_purpose",
     "find_specification",
     "list_weights",
+    "own_key",
     "parse_factor",
     "parse_scale",
     "parse_size",
     "parse_stages",
     "purpose_of",
     "resolve_options",
+    "search_models",
     "weights_for",
 ]
 
 MODELS = (*CLASSICAL, *OWN_NETWORKS, *SMALL, *EDSR, *OPENCV, *REAL_ESRGAN, *GANS, *DIFFUSION)
 
-# What metrics need, by key and part: each part has a publisher of its own.
-METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
-    "lpips": {
-        "heads": Weights(
-            (
-                File(
-                    "lpips/weights/v0.1/alex.pth",
-                    6_009,
-                    sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
-                ),
-            ),
-            (github_url("richzhang/PerceptualSimilarity", "082bb24f84c091ea94de2867d34c4544f68e0963"),),
-        ),
-        "backbone": Weights(
-            (File("alexnet-owt-7be5be79.pth", 244_400_000, sha256_prefix="7be5be79"),),
-            (Url("https://download.pytorch.org/models"),),
-        ),
-    },
-}
-
 
 def find(key: str) -> Model:
-    """The row with that key, or a row for the file on the Hub that it names, as `find_on_hub` takes it.
+    """The row with that key, or a row for the file that it names, as `find_named` takes it.
 
     Raises BadSetting where there is none, naming the nearest key.
     """
@@ -130,11 +118,38 @@ def find(key: str) -> Model:
         if model.key == key:
             return model
     if "/" in str(key):
-        return find_on_hub(str(key))
+        return find_named(str(key))
+    for scale in NAMED_SCALES:
+        if key == own_key(scale):
+            return _row_of_own_file(scale)
     keys = [model.key for model in MODELS]
     close = difflib.get_close_matches(str(key), keys, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(keys)}."
     raise BadSetting(f"There is no model {str(key)[:60]!r}; {hint}")
+
+
+def own_key(scale: int) -> str:
+    """The key of whatever network a file of one's own holds that enlarges by so much: "own-x4"."""
+    return f"own-x{scale}"
+
+
+def _row_of_own_file(scale: int) -> Model:
+    # Its file is always given: nobody is asked for it.
+    weights = Weights((File("own", 0),), (), anywhere=False)
+    note = "A network of your own, from the file that you gave."
+    return Model(own_key(scale), "Your file", "gan", "network", {scale: weights}, "yours", False, note, takes=TILED)
+
+
+def find_named(text: str) -> Model:
+    """A row for a file that somebody names: of OpenModelDB as "omdb/NAME", by its https address, or on the Hub.
+
+    Raises BadSetting for what names none.
+    """
+    if text.strip().startswith(openmodeldb.PREFIX):
+        return openmodeldb.find_model(text.strip())
+    if direct_address.is_address(text) and not hub_address.is_address(text):
+        return direct_address.find_model(text)
+    return find_on_hub(text)
 
 
 def find_on_hub(text: str) -> Model:
@@ -150,10 +165,10 @@ def find_on_hub(text: str) -> Model:
         name=path.rpartition("/")[2],
         family="gan",
         engine="network",
-        scales=dict.fromkeys(SCALES, weights),
+        scales=dict.fromkeys(NAMED_SCALES, weights),
         licence="see its page on the Hub",
         commercial=False,
-        note=f"An ESRGAN or compact network of {repo}.",
+        note=f"A network of {repo}.",
         takes=TILED,
     )
 
@@ -203,7 +218,7 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     found = []
     for part in text.split(","):
         name, _, scale = part.rpartition(":")  # the last one: a URL has others
-        if scale not in map(str, SCALES):
+        if scale not in map(str, NAMED_SCALES):
             raise BadSetting(f"{part!r} is not KEY:SCALE, such as lapsrn:4.")
         found.append(Stage(find(name).key, int(scale)))
     return tuple(found)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 Family = Literal["classical", "cnn", "gan", "diffusion"]
 Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
 SCALES = (2, 3, 4, 8)
+NAMED_SCALES = (1, 2, 3, 4, 8, 16)  # of files that somebody names: what such a file has is known once it is here
 CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
 TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
 COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
@@ -66,7 +67,21 @@ class Url:
     base: str
 
 
-SourceData = Hub | Url
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """One file by its https address, which somebody named: from a public host, kept as what visitors name is."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModelDb:
+    """A model of OpenModelDB by its name there: its list says where the file lies, and what its hash is."""
+
+    name: str
+
+
+SourceData = Hub | Url | Direct | OpenModelDb
 
 
 @dataclass(frozen=True, slots=True)

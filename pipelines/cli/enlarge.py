@@ -39,9 +39,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--model",
         type=arguments.parse_key,
         metavar="KEY",
-        default=USUAL_MODEL,
-        help="a key that the command models lists, or owner/name/file.safetensors on the Hugging Face Hub; "
-        f"default {USUAL_MODEL}",
+        help="a key that the command models lists, owner/name/file.safetensors on the Hugging Face Hub, omdb/NAME of "
+        f"OpenModelDB, or an https address; default {USUAL_MODEL}, or with --weights FILE whatever network that is",
     )
     least, most = catalog.FACTOR_RANGE
     upscale.add_argument(
@@ -68,7 +67,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--weights",
         type=Path,
         metavar="FILE|FOLDER",
-        help="your own file or folder; default: the model's, included or downloaded on first use",
+        help="your own file or folder; a file alone runs as what it is, at its own scale; default: the model's, "
+        "included or downloaded on first use",
     )
     upscale.set_defaults(command=_upscale, cancelled=NOTHING_WRITTEN)
 
@@ -175,6 +175,7 @@ def _format_defaults(setting: str) -> str:
 def _upscale(options: argparse.Namespace) -> None:
     from pipelines.estimates import plan_size_of
     from pipelines.images import door as images
+    from pipelines.upscalers.loading import identify_own
 
     size = options.scale or Size(factor=USUAL_SCALE)
     if options.width or options.height:
@@ -182,8 +183,15 @@ def _upscale(options: argparse.Namespace) -> None:
             raise BadSetting("Give either --scale, or --width and --height.")
         size = Size(width=options.width, height=options.height)
     images.check_output(options.output, quality=options.quality)
-    catalog.check_settings([catalog.find(options.model)], _settings(options))
-    sized = plan_size_of(options.input, options.model, size)
+    key = options.model or USUAL_MODEL
+    if options.model is None and options.weights is not None and options.weights.is_file():
+        key = identify_own(options.weights)
+        (own_scale,) = catalog.find(key).scales
+        if not (options.scale or options.width or options.height):
+            _enlarge(options, [Stage(key, own_scale)], options.weights)
+            return
+    catalog.check_settings([catalog.find(key)], _settings(options))
+    sized = plan_size_of(options.input, key, size)
     _enlarge(options, sized.stages, options.weights, sized.size)
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn, TypeAlias
 
 from pipelines import environment
+from pipelines.catalog import openmodeldb
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments, benchmark, enlarge, weights
 from pipelines.cli.arguments import add_command as add_command
@@ -110,8 +111,13 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     parser.set_defaults(cancelled="Cancelled.", debug=False)
     arguments.add_debug(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    models = add_command(commands, "models", "list the models", ("", "--json"))
+    models = add_command(commands, "models", "list the models", ("", "--json", "--search sharp"))
     models.add_argument("--json", action="store_true", help="as JSON, with every field; default: one line each")
+    models.add_argument(
+        "--search",
+        metavar="WORDS",
+        help="list models of OpenModelDB with these words instead, downloading its list; default none",
+    )
     models.set_defaults(command=_list_models)
     enlarge.add_to(commands)
     benchmark.add_to(commands, show_progress)
@@ -121,14 +127,34 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     return parser
 
 
+def _search(words: str) -> None:
+    """Prints what OpenModelDB has, from its list, which is brought where it is not here or a day old."""
+    from pipelines.phrasing import format_bytes
+    from pipelines.runs import finish
+    from pipelines.weights.openmodeldb import refresh_list
+
+    finish(refresh_list())
+    found = openmodeldb.search(words)
+    for entry in found:
+        use = "commercial use" if entry.commercial else "no commercial use"
+        how = format_bytes(entry.size) if entry.loadable(environment.model_hosts()) else f"by a browser: {entry.page}"
+        about = f"x{entry.scale:<3} {entry.architecture:<10} {entry.licence or 'no licence named'} ({use})"
+        print(f"{openmodeldb.PREFIX + entry.name:<40} {about}, {how}")
+    if not found:
+        print(f"OpenModelDB has no model with {words!r} in its name or description.")
+
+
 def _list_models(options: argparse.Namespace) -> None:
+    if options.search is not None:
+        _search(options.search)
+        return
     if options.json:
         print(json.dumps([catalog.as_dict(model) for model in catalog.MODELS], indent=2))
         return
     for model in catalog.MODELS:
         scales = " ".join(f"x{scale}" for scale in model.scales)
         use = "commercial use" if model.commercial else "no commercial use"
-        print(f"{model.key:<20} {model.family:<10} {scales:<12} {model.licence} ({use}). {model.note}")
+        print(f"{model.key:<25} {model.family:<10} {scales:<12} {model.licence} ({use}). {model.note}")
 
 
 def _make_printable() -> None:

@@ -21,7 +21,9 @@ from pipelines.errors import BadWeights
 from pipelines.files import free_bytes, size_of
 from pipelines.phrasing import format_bytes
 from pipelines.runs import POLL_SECONDS, Run, Step, in_thread
+from pipelines.weights import public
 from pipelines.weights.hashes import prove
+from pipelines.weights.refusals import Refused, TooLarge, Unreachable, describe_status
 
 if TYPE_CHECKING:
     import ssl
@@ -37,32 +39,6 @@ NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ESTALE}
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 200, 206, 416  # RFC 9110
 
 
-class Refused(Exception):
-    """A source did not give the file. The message goes on after the source's label."""
-
-
-class NoSuchFile(Refused):
-    """The source has no such file."""
-
-    def __init__(self) -> None:
-        super().__init__("has no such file")
-
-
-class TooLarge(Refused):
-    """The source sends more than the file can be."""
-
-    def __init__(self, file: File, times: int) -> None:
-        most = f"{times} times the {format_bytes(file.size)}" if times > 1 else f"the {format_bytes(file.size)}"
-        super().__init__(f"sends more than {most} that were expected")
-
-
-class Unreachable(Refused):
-    """The source's host does not answer at all, so that its other files need not be tried."""
-
-    def __init__(self) -> None:
-        super().__init__("is unreachable")
-
-
 def download(
     url: str,
     headers: Mapping[str, str],
@@ -72,8 +48,12 @@ def download(
     patience: float,
     report: MakeStep,
     times: int = MOST_TIMES_SIZE,
+    only_public: bool = False,
 ) -> Run[None]:
     """Brings what `url` gives to `target`, proven to be `file`; not a byte more than `times` its size is written.
+
+    With `only_public`, only https is spoken, and only with addresses of the public internet, also after a
+    redirect: whoever names a file shall not reach by it what only this machine can.
 
     The bytes gather in `<target>.incomplete`, which stays when the download ends early: the next one continues it
     with a Range request, if `file` has a hash that would show a bad seam. `patience` is how many seconds the server
@@ -92,7 +72,7 @@ def download(
         unfinished = unfinished.with_name(f"{target.name}.{secrets.token_hex(8)}.incomplete")
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
-            yield from _complete(url, headers, unfinished, file, patience, report, times)
+            yield from _complete(url, headers, unfinished, file, patience, report, times, only_public)
             os.replace(unfinished, target)
     finally:
         lock.release()
@@ -117,24 +97,14 @@ def ask_server(job: Callable[[], T], patience: float, step: Callable[[], Step]) 
         raise Unreachable from error
 
 
-def describe_status(status: int) -> str:
-    """Returns an HTTP status as the end of a message that begins with the source's label."""
-    if status in (404, 410):
-        return "has no such file"
-    if status in (401, 403):
-        return f"refuses access ({status})"
-    if status == 429:
-        return "is asked too often (429)"
-    return f"has a server error ({status})" if status >= 500 else f"answers with HTTP status {status}"
-
-
 class _Transfer:
     """One answer on its way into a growing file, in a thread. The run looks at its counts, and may end it any time."""
 
-    def __init__(self, path: Path, file: File, times: int) -> None:
+    def __init__(self, path: Path, file: File, times: int, only_public: bool) -> None:
         self.path = path
         self.file = file
         self.times = times
+        self.only_public = only_public
         self.done = size_of(path)  # bytes of the file
         self.total = 0  # bytes that it is going to have; 0 until the server has said it
         self.sending = False  # whether the server has started to send the file
@@ -153,7 +123,13 @@ class _Transfer:
         timeout = httpx2.Timeout(2 * patience, read=2 * STALL_SECONDS)
         try:
             with (
-                httpx2.Client(verify=_certificates(), timeout=timeout, follow_redirects=True) as client,
+                httpx2.Client(
+                    verify=_certificates(),
+                    timeout=timeout,
+                    follow_redirects=True,
+                    trust_env=not self.only_public,  # a proxy would connect in our place
+                    event_hooks={"request": [public.check_request]} if self.only_public else {},
+                ) as client,
                 client.stream(
                     "GET", url, headers={**headers, **extra}, extensions={"trace": self._on_event}
                 ) as response,
@@ -175,6 +151,8 @@ class _Transfer:
             self._socket = about["return_value"].get_extra_info("socket")
             if self._stopped:
                 self._hang_up()
+            if self.only_public and self._socket is not None:  # before a word is said
+                public.check_peer(self._socket)
 
     def _hang_up(self) -> None:
         """Ends the connection, which wakes whoever reads from it; closing it in another thread would not."""
@@ -217,14 +195,21 @@ class _Transfer:
 
 
 def _complete(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: MakeStep, times: int
+    url: str,
+    headers: Mapping[str, str],
+    incomplete: Path,
+    file: File,
+    patience: float,
+    report: MakeStep,
+    times: int,
+    only_public: bool,
 ) -> Run[None]:
     """Fills `incomplete` until it is proven to be `file`."""
     if file.pin == "unpinned":
         incomplete.unlink(missing_ok=True)
     before = size_of(incomplete)
     try:
-        yield from _transfer(url, headers, incomplete, file, patience, report, times)
+        yield from _transfer(url, headers, incomplete, file, patience, report, times, only_public)
     except (OSError, TooLarge):
         incomplete.unlink(missing_ok=True)  # a disk that is full should not stay so
         raise
@@ -236,17 +221,24 @@ def _complete(
         incomplete.unlink()
         if not before:
             raise Refused(f"gave wrong bytes ({str(error).removesuffix('.')})") from error
-        yield from _complete(url, headers, incomplete, file, patience, report, times)
+        yield from _complete(url, headers, incomplete, file, patience, report, times, only_public)
 
 
 def _transfer(
-    url: str, headers: Mapping[str, str], incomplete: Path, file: File, patience: float, report: MakeStep, times: int
+    url: str,
+    headers: Mapping[str, str],
+    incomplete: Path,
+    file: File,
+    patience: float,
+    report: MakeStep,
+    times: int,
+    only_public: bool,
 ) -> Run[None]:
     """Appends what is missing to `incomplete`. Raises Refused in the words of what happened."""
     import httpx2
 
     _certificates()  # before the clock starts
-    transfer = _Transfer(incomplete, file, times)
+    transfer = _Transfer(incomplete, file, times, only_public)
     start = time.monotonic()
 
     def is_late() -> bool:

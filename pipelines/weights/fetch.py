@@ -17,9 +17,9 @@ from pipelines.errors import BadWeights, NobodyOffers, UpscaleError, WeightsUnav
 from pipelines.files import free_bytes
 from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step, in_thread
-from pipelines.weights.download import Refused, Unreachable
 from pipelines.weights.kinds import source_of
 from pipelines.weights.local import YOUR_FILE, YOUR_FOLDER, Found, find, from_user, identify, is_here, remove_damaged
+from pipelines.weights.refusals import Refused, Unreachable
 from pipelines.weights.sources import Source, is_offline, reach, was_unreachable
 
 __all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "may_be_asked", "verify"]

@@ -13,23 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pipelines import environment
 from pipelines.catalog.schema import File, Hub
 from pipelines.files import size_of, write_whole
-from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
 from pipelines.weights import visitors
-from pipelines.weights.download import (
-    MOST_TIMES_SIZE,
-    MakeStep,
-    NoSuchFile,
-    Refused,
-    Unreachable,
-    ask_server,
-    describe_status,
-    download,
-    incomplete_path,
-)
+from pipelines.weights.download import MOST_TIMES_SIZE, MakeStep, ask_server, download, incomplete_path
+from pipelines.weights.refusals import NoSuchFile, Refused, Unreachable, describe_status
 from pipelines.weights.sources import Offer
 
 T = TypeVar("T")
@@ -212,13 +201,12 @@ def _note_newest(ref: Path, commit: str) -> None:
 
 def _announced_size(size: int | None, public: bool) -> int:
     """The size that the Hub gives for a file whose size nobody knew. Raises Refused for one that is not wanted."""
-    most = environment.most_model_bytes()
     if size is None:
         raise Refused("does not say how large the file is")
     if not size:
         raise Refused("has an empty file")
-    if public and size > most:  # only what somebody named may be anything
-        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are downloaded here")
+    if public:  # only what somebody named may be anything
+        visitors.check_size(size)
     return size
 
 

@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipelines.catalog import schema
+from pipelines.weights.direct import DirectSource
 from pipelines.weights.hub import HubSource
+from pipelines.weights.openmodeldb import OpenModelDbSource
 from pipelines.weights.sources import Source, UrlSource
 
 SOURCE_CLASSES: Mapping[type, Callable[[Any], Source]] = {
     schema.Hub: HubSource,
     schema.Url: UrlSource,
+    schema.Direct: DirectSource,
+    schema.OpenModelDb: OpenModelDbSource,
 }
 
 

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 from pipelines.catalog.schema import File, Url
 from pipelines.files import size_of
 from pipelines.runs import Run
-from pipelines.weights.download import MakeStep, Unreachable, download, incomplete_path
+from pipelines.weights.download import MakeStep, download, incomplete_path
+from pipelines.weights.refusals import Unreachable
 
 T = TypeVar("T")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from pipelines import environment
 from pipelines.files import free_bytes, size_of
 from pipelines.phrasing import format_bytes
-from pipelines.weights.download import Refused, incomplete_path
+from pipelines.weights.download import incomplete_path
+from pipelines.weights.refusals import Refused
 
 DISK_RESERVE = 1_000_000_000  # bytes of the disk that no download may take
 
@@ -31,6 +32,13 @@ def mark_used(path: Path) -> None:
     """Notes that the file is used now. Its time of change stays: by that its hash is known not to have changed."""
     with suppress(OSError):  # it may have gone meanwhile, or the cache be read-only
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def check_size(size: int) -> None:
+    """Raises Refused for a file that is larger than what is downloaded because somebody named it."""
+    most = environment.most_model_bytes()
+    if size > most:
+        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are downloaded here")
 
 
 def make_room(blob: Path, size: int) -> None:

@@ -18,7 +18,9 @@ from pipelines.images.picture import Picture
 from pipelines.networks.tiling import plan_tiles
 from tests.support import painter
 
-UNMEASURED = {("edsr", 2), ("edsr", 3), ("edsr", 4)}
+UNMEASURED = {(key, scale) for key in ("edsr", "edsr-base", "edsr-full") for scale in (2, 3, 4)}
+UNMEASURED |= {("srgan", scale) for scale in (2, 4, 8)} | {("real-esrgan-x2plus", 2)}
+UNMEASURED |= {(key, 4) for key in ("span", "disp", "haesr", "real-esrgan-x4plus", "real-esrgan-x4plus-anime")}
 
 
 @pytest.fixture(autouse=True)

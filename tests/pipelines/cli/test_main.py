@@ -10,6 +10,7 @@ import sys
 import termios
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,8 @@ def test_models_as_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_weights_list_says_what_is_where(capsys: pytest.CaptureFixture[str], own_weights: Path) -> None:
     assert run("weights", "list") == 0
     lines = capsys.readouterr().out.splitlines()
-    labels = [label for key in (*(row.key for row in catalog.MODELS), "lpips") for label in catalog.list_weights(key)]
+    keys = (*(row.key for row in catalog.MODELS), *catalog.METRIC_FILES)
+    labels = [label for key in keys for label in catalog.list_weights(key)]
     assert [re.split("  +", line)[0].strip() for line in lines] == labels
     assert len({line.index(" MB") for line in lines}) == 1, "the columns stand below each other"
     (espcn,) = (line for line in lines if line.startswith("espcn x2"))
@@ -140,6 +142,11 @@ def test_weights_verify_succeeds_though_nobody_offers_a_model(
     capsys: pytest.CaptureFixture[str], own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until a folder of one's own has it; then its files are hashed as any others."""
+    row = catalog.find("ldm-x4")
+    needed = catalog.weights_for(row, 4)
+    assert needed is not None
+    row = replace(row, scales={4: replace(needed, sources=())})
+    monkeypatch.setattr(catalog, "MODELS", tuple(row if each.key == row.key else each for each in catalog.MODELS))
     monkeypatch.setattr("pipelines.cli.weights.list_keys", lambda: ["espcn", "ldm-x4"])
     assert run("weights", "verify") == 0
     told = capsys.readouterr()

@@ -1,5 +1,6 @@
 """What the page offers: nothing that could only be refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,17 @@ import pytest
 from pipelines.catalog import rows as catalog
 from ui.jobs.offered import list_offered
 from ui.tabs import chained, compare
+
+LDM = catalog.find("ldm-x4")
+NEEDED = catalog.weights_for(LDM, 4)
+assert NEEDED is not None
+NOBODY = replace(LDM, scales={4: replace(NEEDED, sources=())})
+
+
+@pytest.fixture(autouse=True)
+def _nobody_offers_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose files nobody can be asked for."""
+    monkeypatch.setattr(catalog, "MODELS", tuple(NOBODY if row.key == NOBODY.key else row for row in catalog.MODELS))
 
 
 def keys(scale: int | None = None) -> set[str]:

@@ -1,0 +1,123 @@
+"""Any model on the command line: a file alone, an x1 model before another, and a search in OpenModelDB's list."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.catalog import openmodeldb as database
+from pipelines.cli.main import main
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from tests.conftest import smooth
+from tests.pipelines.catalog.test_openmodeldb import told
+from tests.support.networks import compact, rrdb
+
+
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    images.write(Picture(smooth(12, 16)), tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_a_file_alone_runs_as_what_it_is(
+    scale: int, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At its own scale, and named for what it is."""
+    torch.save(compact(scale).state_dict(), tmp_path / "mine.pth")
+    assert main(["upscale", str(picture), str(tmp_path / "out.png"), "--weights", str(tmp_path / "mine.pth")]) == 0
+    out = capsys.readouterr().out
+    assert f"{16 * scale} x {12 * scale}, own-x{scale} x{scale}" in out
+    assert "mine.pth holds a network of the architecture compact" in out
+    assert images.read(tmp_path / "out.png").pixels.shape == (12 * scale, 16 * scale, 3)
+
+
+def test_a_file_alone_at_another_size(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(rrdb(4).state_dict(), tmp_path / "mine.pth")
+    arguments = ["upscale", str(picture), str(tmp_path / "out.png"), "--weights", str(tmp_path / "mine.pth")]
+    assert main([*arguments, "--scale", "3"]) == 0
+    assert "48 x 36, own-x4" in capsys.readouterr().out
+
+
+def test_a_file_for_a_model_of_another_architecture(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(rrdb(4).state_dict(), tmp_path / "mine.pth")
+    arguments = ["upscale", str(picture), str(tmp_path / "out.png"), "--model", "swift", "--scale", "4"]
+    assert main([*arguments, "--weights", str(tmp_path / "mine.pth")]) == 0
+    assert "mine.pth holds a network of another architecture than Swift: rrdb" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "x.onnx",
+            b"\x08\x07\x12\x07pytorch",
+            "x.onnx is an ONNX file, which cannot be read: give the .pth or .safetensors",
+        ),
+        ("x.pth", b"PK\x05\x06" + bytes(18), "x.pth is damaged or not a file of weights."),
+        ("x.pth", b"hello there", "x.pth is damaged or not a file of weights."),
+        ("x.pth", b"", "x.pth is empty."),
+    ],
+)
+def test_what_is_no_network_is_one_sentence(
+    name: str, content: bytes, said: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert main(["upscale", str(picture), str(tmp_path / "out.png"), "--weights", str(tmp_path / name)]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(said) and told.err.count("\n") == 1 and not (tmp_path / "out.png").exists()
+
+
+def test_an_x1_model_cleans_up_before_another(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By OpenModelDB's names, of files that are here already; the result is that of the two networks in turn."""
+    from pipelines.weights import visitors
+    from pipelines.weights.direct import place_of
+
+    monkeypatch.setattr(visitors, "folder", lambda: tmp_path / "visitors")
+    monkeypatch.setattr(database, "list_path", lambda: tmp_path / "models.json")
+    networks = {"1x-Clean": compact(1), "4x-Large": rrdb(4)}
+    listed = {}
+    for name, network in networks.items():
+        place = place_of(f"OpenModelDB {name}", database.Entry(name, "", 1, "", "", "", "pth", 0, "", ()).file)
+        place.parent.mkdir(parents=True)
+        torch.save(network.state_dict(), place)
+        digest = hashlib.sha256(place.read_bytes()).hexdigest()
+        listed[name] = told(scale=network.scale, resource={"sha256": digest})
+    (tmp_path / "models.json").write_text(json.dumps(listed))
+    stages = "omdb/1x-Clean:1,omdb/4x-Large:4"
+    assert main(["chain", str(picture), str(tmp_path / "out.png"), "--stages", stages]) == 0
+    assert f"64 x 48, {stages} x4" in capsys.readouterr().out
+    with torch.inference_mode():
+        pixels = torch.from_numpy(images.read(picture).pixels).permute(2, 0, 1)[None]
+        expected = (
+            networks["4x-Large"](networks["1x-Clean"](pixels).clamp(0, 1)).clamp(0, 1)[0].permute(1, 2, 0).numpy()
+        )
+    np.testing.assert_allclose(images.read(tmp_path / "out.png").pixels, expected, atol=1 / 255)
+
+
+def test_a_search_lists_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the list that is here, offline; of a file that needs a browser the page is named."""
+    browser = told(license=None, resource={"urls": ["https://mega.nz/x"]})
+    (tmp_path / "models.json").write_text(json.dumps({"4x-UltraSharp": told(), "4x-OnMega": browser}))
+    monkeypatch.setattr(database, "list_path", lambda: tmp_path / "models.json")
+    assert main(["models", "--search", "sharp"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["omdb/4x-UltraSharp", "x4", "esrgan", "CC-BY-4.0", "(commercial", "use),", "1", "kB"]
+    assert second.endswith("(no commercial use), by a browser: https://openmodeldb.info/models/4x-OnMega")
+    assert main(["models", "--search", "zebra"]) == 0
+    assert capsys.readouterr().out == "OpenModelDB has no model with 'zebra' in its name or description.\n"

@@ -8,6 +8,7 @@ from pipelines.errors import BadSetting, UpscaleError
 from pipelines.measuring.metrics.consistency import CONSISTENCY
 from pipelines.measuring.metrics.lpips import LPIPS
 from pipelines.measuring.metrics.metric import Judge, Judges, Metric, Sample, Scores
+from pipelines.measuring.metrics.niqe import NIQE
 from pipelines.measuring.metrics.pixelwise import MS_SSIM, MSE, MSE_Y, PSNR, PSNR_Y, SSIM, SSIM_Y
 from pipelines.runs import Run
 from pipelines.weights import fetch as weights
@@ -20,6 +21,7 @@ METRICS: tuple[Metric, ...] = (
     SSIM,
     MS_SSIM,
     LPIPS,
+    NIQE,
     CONSISTENCY,
     MSE,
     MSE_Y,
@@ -42,8 +44,10 @@ def score(sample: Sample) -> Run[Scores]:
     asked = METRICS
     if sample.original is None:
         asked = tuple(metric for metric in METRICS if metric.needs == "nothing")
-        names = " and ".join(each.name if each.name.isupper() else each.name.lower() for each in asked)
-        notes.append(f"no original is known: nothing but {names} can be measured")
+        able = (metric for metric in asked if metric.key not in sample.judges.lacking)
+        *names, last = (each.name if each.name.isupper() else each.name.lower() for each in able)
+        names = [", ".join(names), last] if names else [last]
+        notes.append(f"no original is known: nothing but {' and '.join(names)} can be measured")
     done: set[Callable[[Sample], Run[Scores]]] = set()
     for metric in asked:
         if metric.key in sample.judges.lacking:

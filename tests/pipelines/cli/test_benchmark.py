@@ -27,7 +27,7 @@ from tests.support.tiny_graph import espcn_like
 
 ROW = {
     "image", "image_sha256", "model", "scale", "stages", "mse", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips",
-    "consistency_psnr", "seconds", "peak_mb", "params", "weights_bytes", "weights_sha256", "error", "notes",
+    "consistency_psnr", "niqe", "seconds", "peak_mb", "params", "weights_bytes", "weights_sha256", "error", "notes",
 }  # fmt: skip
 
 

@@ -204,7 +204,7 @@ def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: py
         known = replace(file, size=len(content), sha256=hashlib.sha256(content).hexdigest(), sha256_prefix=None)
         hub.serve(f"/{part}/{file.path}", content)
         parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
-    monkeypatch.setattr(catalog, "METRIC_FILES", {"lpips": parts})
+    monkeypatch.setattr(catalog, "METRIC_FILES", {**catalog.METRIC_FILES, "lpips": parts})
     loaded = finish(fetch_judges(["lpips"])).loaded["lpips"]
     assert lpips.load_lpips() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)

@@ -1,0 +1,70 @@
+"""Networks that others published, as the product runs them, against the plain network in torch, in one run.
+
+python -m performance.published    with UPSCALE_WEIGHTS_DIR, where the files of SPAN, DISP and HAESR lie
+"""
+
+import sys
+from collections.abc import Callable
+
+import torch
+
+from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.real_esrgan.networks import run_plain
+from performance.scene import make_scene
+from pipelines.catalog.rows import find
+from pipelines.enlarge import enlarge
+from pipelines.images.picture import Picture
+from pipelines.runs import finish
+from pipelines.upscalers.loading import load
+from pipelines.upscalers.network import NetworkUpscaler
+from pipelines.weights import fetch as weights
+
+CASES = [(key, side) for key in ("swift", "span", "disp", "haesr") for side in (256, 512)]
+SCALE = 4
+ABOUT = (
+    "At x4; torch is the same network on the whole picture in plain NCHW and float32, ours from and to float32. Median"
+    " of 3 after a warm-up, taking turns; peak memory above the loaded network, in a fresh process, output included."
+)
+
+
+def make_jobs(key: str, side: int) -> dict[str, Callable[[], object]]:
+    """The same enlargement by us and by torch."""
+    pixels, ours = make_scene(side), load(key, SCALE)
+    assert isinstance(ours, NetworkUpscaler)
+    return {
+        "ours": lambda: finish(enlarge(Picture(pixels), [ours])),
+        "torch": lambda: run_plain(ours.network, pixels),
+    }
+
+
+def measure_row(key: str, side: int) -> list[str]:
+    """One line of the table."""
+    each = make_jobs(key, side)
+    ours, by_torch = medians(list(each.values()), repeats=3)
+    memory = [float(run_in_fresh_process("performance.published", key, side, who)) for who in each]
+    return [
+        key,
+        f"{side}",
+        f"{ours:.2f}",
+        f"{by_torch:.2f}",
+        f"{ours / by_torch:.2f}",
+        *(f"{peak:.0f}" for peak in memory),
+    ]
+
+
+def main() -> None:
+    """Measures everything and writes it to RESULTS.md."""
+    needed = [find(key).scales[SCALE] for key, _ in CASES]
+    if not all(each and weights.find(each) for each in needed):
+        sys.exit("Not all files are here: UPSCALE_WEIGHTS_DIR says where they lie.")
+    header = ["model", "side, px", "ours, s", "torch, s", "ours / torch", "ours, MB", "torch, MB"]
+    write_section("Published networks", ABOUT, header, [measure_row(*case) for case in CASES])
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    if len(sys.argv) > 1:
+        key, side, who = sys.argv[1:]
+        print(peak_megabytes(make_jobs(key, int(side))[who]))
+    else:
+        main()

@@ -90,7 +90,6 @@ __all__ = [
     "count_parameters",
     "find",
     "find_named",
-    "find_on_hub",
     "find_owner",
     "find_purpose",
     "find_specification",

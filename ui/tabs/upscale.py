@@ -165,7 +165,7 @@ def load_first_model() -> None:
 
 def find_offered(key: str) -> Model | None:
     """The model of that key, if the page offers it, or one's own on the Hub. Raises BadSetting for no address there."""
-    return catalog.find_on_hub(key) if "/" in key else next((row for row in list_offered() if row.key == key), None)
+    return catalog.find_named(key) if "/" in key else next((row for row in list_offered() if row.key == key), None)
 
 
 def read_scale(text: str) -> str:

@@ -82,7 +82,7 @@ def understand(
 
 def find_model(model: str, own: str) -> Model:
     """The model that is to run: one's own where its field is filled."""
-    return catalog.find_on_hub(own) if own and own.strip() else catalog.find(model)
+    return catalog.find_named(own) if own and own.strip() else catalog.find(model)
 
 
 def name_choice(row: Model, size: Size) -> str:

@@ -237,15 +237,19 @@ def _show_done(out: Pixels, scale: int, tiles: Sequence[Tile], fading: int) -> P
     small = out[::stride, ::stride]
     shown = np.zeros((*small.shape[:2], 4), np.uint8)
     for tile in tiles:
-        ends = [span.last if span.last == span.stop else span.last - fading for span in tile]
         rows, columns = (
-            slice(-(-span.first * scale // stride), -(-end * scale // stride))
-            for span, end in zip(tile, ends, strict=True)
+            slice(-(-first * scale // stride), -(-last * scale // stride))
+            for first, last in (_find_settled(span, fading) for span in tile)
         )
         if (there := small[rows, columns]).size:
             shown[rows, columns, :3] = to_uint8(there)
             shown[rows, columns, 3] = 255
     return shown
+
+
+def _find_settled(span: Span, fading: int) -> tuple[int, int]:
+    """Where a done tile's pixels, and those before it, change no more: the tiles after it blend into its end."""
+    return span.first - fading * (span.first > span.start), span.last - fading * (span.last < span.stop)
 
 
 def _blend(out: Pixels, scale: int, overlap: int, lines: Lines, tile: Tile, enlarged: Pixels) -> float:

@@ -8,7 +8,7 @@ from pipelines.report.crops import MOST_CROPS, Square, compute_luma, find_square
 
 CHANGED_SIDE = 96  # px of the result
 COMPARED_PIXELS = 2_000_000  # at most, of a picture that is compared at every pixel or at every few
-LEAST_LEVELS = 2  # of 255: less is rounding
+LEAST_LEVELS = 4  # of 255: less is rounding
 PLAIN_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
 
 

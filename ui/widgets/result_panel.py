@@ -153,7 +153,7 @@ class ResultPanel:
     def convert_result(self, result: Path | None, kind: str, metadata: bool, _: float) -> Iterator[Update]:
         """Another format, at its usual quality."""
         usual = USUAL_QUALITIES.get(kind)
-        slider = gr.Slider(visible=False) if usual is None else gr.Slider(visible=True, value=usual)
+        slider = gr.Slider(visible=False) if usual is None else gr.Slider(value=usual, visible=True)
         for button, told in make_download(result, kind, metadata, usual):
             yield {self.download: button, self.told: told, self.quality: slider}
 

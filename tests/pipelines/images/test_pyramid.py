@@ -16,7 +16,10 @@ from tests.support.pictures import ramp
 def joined(pyramid: Pyramid, level: int) -> Pixels8:
     """The level's tiles put together."""
     rows, columns = pyramid.grid(level)
-    tiles = [[np.asarray(Image.open(pyramid.file(level, row, col))) for col in range(columns)] for row in range(rows)]
+    files = [[pyramid.file(level, row, column) for column in range(columns)] for row in range(rows)]
+    # An opaque tile's file has no alpha.
+    mode = "RGBA" if pyramid.clear else "RGB"
+    tiles = [[np.asarray(Image.open(file).convert(mode)) for file in row] for row in files]
     return np.concatenate([np.concatenate(row, axis=1) for row in tiles])
 
 

@@ -126,6 +126,9 @@ const show = async () => {
         value.panes[0].layers.picture = { ...before.layers.picture };
     }
     await findSize(value);
+    // What is newer is shown once it is here, and not nothing until then.
+    const over = value.panes.map(({ layers }) => layers.over?.top.url).filter((url) => url && !tiles.has(url));
+    await Promise.all(over.map(load));
     if (given === value) showValue(); // no newer one came in the meantime
 };
 

@@ -9,6 +9,11 @@
         result.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     });
 
+    // A list of models is searched by typing over what is chosen; gradio would insert it there.
+    document.addEventListener("focusin", ({ target }) => {
+        if (target.matches("#all-models input")) setTimeout(() => target.select());
+    });
+
     // In a frame: what grows without a change to the document, as a line that wraps, is told to the post as well.
     new ResizeObserver(() => window.parentIFrame?.size()).observe(document.body);
 }

@@ -37,7 +37,6 @@ from ui.widgets.steering import (
     place_advanced,
     place_creativity,
     place_prompt,
-    show_creativity,
     tile_choices,
 )
 
@@ -114,7 +113,7 @@ class PromptTab:
         usual, takes, fields = catalog.find_specification(row).options, row.takes, self.steering
         return {
             # One for each slider: gradio takes things out of them.
-            fields.creativity: show_creativity("noise_level" in takes, value=level_of(usual.noise_level)),
+            fields.creativity: gr.update(value=level_of(usual.noise_level), visible="noise_level" in takes),
             fields.noise: gr.update(value=usual.noise_level, visible="noise_level" in takes),
             fields.negative: gr.update(visible="negative_prompt" in takes),
             fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
@@ -134,7 +133,7 @@ class PromptTab:
         fields = self.steering
         levels: Update = {}
         if level:
-            levels = {fields.creativity: show_creativity(True, value=level), fields.noise: CREATIVITY[level]}
+            levels = {fields.creativity: level, fields.noise: CREATIVITY[level]}
         return {
             self.told: asked.tell("Press Upscale to run."),
             **({self.picture: str(example.path)} if example else {}),

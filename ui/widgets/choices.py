@@ -1,5 +1,6 @@
 """A few choices of which one is taken, each with what it is good for and what it costs; some may be impossible."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,25 +28,17 @@ class Choices(gr.HTML, metaclass=NoInterfaceFile):
     """Radio buttons that give the value of the chosen one, or whatever was sent: nobody need have chosen one."""
 
     def __init__(self, value: str | None = None, **options: Any) -> None:
-        own: dict[str, Any] = {
-            "html_template": (FILES / "choices.html").read_text(),
-            "css_template": (FILES / "choices.css").read_text(),
-            "js_on_load": (FILES / "choices.js").read_text(),
-            "apply_default_css": False,
-        }
+        own: dict[str, Any] = {"css_template": (FILES / "choices.css").read_text(), "apply_default_css": False}
         super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
 
 
 def place_choices(
     legend: str, options: Sequence[Option], value: str, look: Literal["cards", "pills"], **more: Any
 ) -> Choices:
-    """Puts the choices into the page being built: cards one below another, or pills in a row.
-
-    What never changes is written into the template: of a component that is out of sight at first, the browser forgets
-    its own properties, so what shows it offers its options again.
-    """
+    """Puts the choices into the page being built: cards one below another, or pills in a row."""
     template = (FILES / "choices.html").read_text().replace("LEGEND", legend).replace("LOOK", look)
-    return Choices(value, html_template=template, options=_as_data(options), **more)
+    script = (FILES / "choices.js").read_text().replace("OPTIONS", json.dumps(_as_data(options)))
+    return Choices(value, html_template=template, js_on_load=script, **more)
 
 
 def offer(options: Sequence[Option], **changes: Any) -> Any:

@@ -19,7 +19,7 @@ from pipelines.catalog.rows import (
 )
 from pipelines.errors import BadSetting
 from ui.jobs.running import QUIET_EVENT
-from ui.widgets.choices import Choices, Option, offer, place_choices
+from ui.widgets.choices import Choices, Option, place_choices
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
@@ -97,11 +97,6 @@ def place_prompt(name: str, **more: Any) -> Textbox:
 def place_creativity(usual: Options, **more: Any) -> Choices:
     """Puts the levels of creativity into the page being built."""
     return place_choices("Creativity", CREATIVITY_OPTIONS, level_of(usual.noise_level), "pills", **more)
-
-
-def show_creativity(visible: bool, **changes: Any) -> Any:
-    """Returns the change that shows or hides the levels of creativity."""
-    return offer(CREATIVITY_OPTIONS, visible=visible, **changes)
 
 
 def level_of(noise_level: int) -> str:

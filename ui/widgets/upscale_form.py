@@ -33,7 +33,7 @@ from ui.widgets.advice import (
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.inputs import Dropdown, Slider, Textbox
 from ui.widgets.links import write_link
-from ui.widgets.steering import place_creativity, place_prompt, show_creativity
+from ui.widgets.steering import place_creativity, place_prompt
 from ui.widgets.wanted import describe_plan, find_model
 
 ABOUT_DENOISE = "How much noise and grain to remove."
@@ -169,7 +169,7 @@ class UpscaleForm:
             self.about: html.describe_model(row),
             self.denoising: gr.Accordion(visible="denoise" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
-            self.creativity: show_creativity("noise_level" in row.takes),
+            self.creativity: gr.update(visible="noise_level" in row.takes),
         }
 
     def connect(self, picture: Block, changed: Any) -> None:
@@ -227,7 +227,11 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE)
     with gr.Accordion("All models", open=False):
         model = Dropdown(
-            offer_models(size, FIRST_SCALE), value=FIRST_MODEL, label="Model", info="Type to search.", filterable=True
+            offer_models(size, FIRST_SCALE),
+            value=FIRST_MODEL,
+            label="Model",
+            info="Type to search.",
+            elem_id="all-models",
         )
         own = Textbox(
             label="Or a file on the Hugging Face Hub",

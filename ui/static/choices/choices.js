@@ -1,4 +1,5 @@
 // Radio buttons that say what each choice is good for and costs; some may be impossible, and say why.
+const first = OPTIONS; // of a component that is out of sight at first, the browser forgets its own properties
 const group = element.querySelector("[role=radiogroup]");
 
 const place = (at) => {
@@ -14,7 +15,7 @@ const place = (at) => {
 };
 
 const draw = () => {
-    const options = props.options ?? [];
+    const options = props.options ?? first;
     while (group.children.length > options.length) group.lastChild.remove();
     options.forEach((option, at) => {
         const label = place(at);

@@ -13,6 +13,11 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import smooth, visit
 
+# The buttons in sight that a finger misses; gradio measures its tabs by copies out of sight.
+SMALL = """all => all.filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true })
+    && !each.closest("[aria-hidden=true]") && Math.min(each.offsetWidth, each.offsetHeight) < 24)
+    .map((each) => `${each.offsetWidth} x ${each.offsetHeight}: ${each.outerHTML.slice(0, 200)}`)"""
+
 
 def check(page: Page, state: str) -> None:
     """Asserts what holds in every state."""
@@ -69,8 +74,7 @@ def test_every_state(width: int, scheme: str, browser: Browser, served: str, tmp
         run.click()
         expect(page.locator("#progress")).to_contain_text("Done in")
         check(page, "done")
-        small = "all => all.filter(each => each.offsetParent && Math.min(each.offsetWidth, each.offsetHeight) < 24)"
-        assert page.locator("button").evaluate_all(f"{small}.map(each => each.outerHTML)") == []
+        assert page.locator("button").evaluate_all(SMALL) == []
 
 
 def test_the_keyboard_stays_where_it_was(browser: Browser, served: str) -> None:

@@ -26,9 +26,8 @@ from ui.examples import (
 )
 from ui.jobs import comparing, kept_files
 from ui.jobs.line_up import model_choices
-from ui.tabs import compare
-from ui.tabs.compare import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
+from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.ready_comparison import write_ready_comparison
 
 READY_MODELS = ("bicubic", "lanczos", "swift", "srcnn", "real-esrgan-general")  # included, but for the last one
@@ -120,10 +119,10 @@ def make_result() -> None:
 
 def make_comparison() -> None:
     """Compares on the first example what takes part unasked; UPSCALE_WEIGHTS_DIR must have Real-ESRGAN general."""
-    _, models = model_choices(FIRST_PROTOCOL, compare.FIRST_SCALE)
+    _, models = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
     models = [model for model in models if model in READY_MODELS]
     assert models == list(READY_MODELS), f"only {models} are here"
-    made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, compare.FIRST_SCALE, FIRST_KERNEL, models, [])
+    made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, models, [])
     report = finish(comparing.measure(made))
     view = finish(kept_files.make_view(made, report, made.pictures[0], ranked=True))
     shutil.rmtree(READY_COMPARISON, ignore_errors=True)

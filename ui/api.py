@@ -21,9 +21,9 @@ from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS, fetc
 from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
-from ui.tabs import compare
 from ui.tabs.prompt import first_stage
 from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
+from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, PicturesInput, Radio, Textbox
 from ui.widgets.steering import as_whole_number
 
@@ -85,10 +85,10 @@ def build() -> None:
         benchmark,
         [
             PictureInput(label="Picture", visible=False),
-            Radio([each.key for each in PROTOCOLS], value=compare.FIRST_PROTOCOL, label="Protocol", visible=False),
+            Radio([each.key for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol", visible=False),
             CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
-            Radio(scales, value=compare.FIRST_SCALE, label="Scale", visible=False),
-            Dropdown(list(OFFERED_KERNELS), value=compare.FIRST_KERNEL, label="Kernel", visible=False),
+            Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
+            Dropdown(list(OFFERED_KERNELS), value=FIRST_KERNEL, label="Kernel", visible=False),
             Textbox(label="Chains", visible=False),
             PicturesInput(label="Pictures", file_count="multiple", visible=False),
             gr.Checkbox(label="LPIPS", visible=False),
@@ -177,10 +177,10 @@ def prompt(
 
 def benchmark(
     image: ImageSource | None = None,
-    protocol: str = compare.FIRST_PROTOCOL,
+    protocol: str = FIRST_PROTOCOL,
     models: list[str] | None = None,
-    scale: str = compare.FIRST_SCALE,
-    kernel: str = compare.FIRST_KERNEL,
+    scale: str = FIRST_SCALE,
+    kernel: str = FIRST_KERNEL,
     stages: str | list[str] | None = None,
     images: list[Path] | None = None,
     lpips: bool = False,

@@ -33,8 +33,8 @@ from tests.support import painter
 from tests.support.hub import LoopbackHub, use
 from ui import api
 from ui.jobs import comparing, enlarging, gpu
-from ui.tabs import chained, compare
-from ui.widgets import wanted
+from ui.tabs import chained
+from ui.widgets import comparison_form, wanted
 
 ROOT = Path(__file__).parents[3]
 
@@ -362,11 +362,11 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
     for number, path in enumerate(paths):
         images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
     asked = "round-trip", "x4", "bicubic", models, []
-    assert "would take" not in compare.describe_plan(paths, *asked)
+    assert "would take" not in comparison_form.describe_plan(paths, *asked)
     comparing.start(paths, *asked)
     monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
     for refused in (
-        lambda: compare.describe_plan(paths, *asked),
+        lambda: comparison_form.describe_plan(paths, *asked),
         lambda: _error(lambda: comparing.start(paths, *asked)),
     ):
         told = refused()

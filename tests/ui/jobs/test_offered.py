@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.catalog import rows as catalog
+from ui.jobs import line_up
 from ui.jobs.offered import list_offered
-from ui.tabs import chained, compare
+from ui.tabs import chained
 
 LDM = catalog.find("ldm-x4")
 NEEDED = catalog.weights_for(LDM, 4)
@@ -48,4 +49,4 @@ def test_a_folder_that_cannot_be_read_takes_nothing_away(monkeypatch: pytest.Mon
 
 def test_lists_of_the_page_are_of_what_is_offered() -> None:
     assert {key for _, key in chained.model_choices(4)} == keys(4)
-    assert {key for _, key in compare.model_choices("round-trip", "x4")[0]} == keys(4)
+    assert {key for _, key in line_up.model_choices("round-trip", "x4")[0]} == keys(4)

@@ -76,7 +76,6 @@ def test_a_chain_by_the_api(served: str, pictures: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"models": []}, "Name at least one model."),
         ({"models": ["bicubik"]}, "did you mean bicubic"),
         ({"scale": "x5"}, "There is no scale 'x5'"),
         ({"kernel": "sinc"}, "no kernel 'sinc'"),

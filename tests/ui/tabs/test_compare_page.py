@@ -237,6 +237,23 @@ def test_models_follow_protocol_and_scale(page: Page, pictures: list[Path]) -> N
     expect(page.locator("table[data-name=summary]")).not_to_contain_text("PSNR Y")
 
 
+def test_a_link_fills_the_form_and_waits(page: Page, served: str) -> None:
+    """What there is not is named; the address says what is chosen from then on."""
+    page.goto(f"{served}?tab=compare&scale=x2&kernel=bicubic%2Bjpeg75&models=nearest,swfit,lanczos&protocol=half")
+    form, models = page.locator("#compare-form"), page.locator("#models")
+    expect(models.get_by_role("checkbox", checked=True)).to_have_count(2)
+    expect(models.get_by_label("Lanczos")).to_be_checked()
+    expect(form.get_by_label("x2", exact=True)).to_be_checked()
+    expect(form.get_by_label("Shrunk by")).to_have_value("Bicubic, then saved as JPEG 75")
+    told = page.get_by_role("tabpanel").filter(visible=True)
+    expect(told).to_contain_text("There is no protocol “half”. “swfit” is not among the models here.")
+    expect(told).to_contain_text("Press Compare to run.")
+    expect(page.locator(".progress:visible")).to_have_text("Ready.")
+    models.get_by_label("Bicubic", exact=True).check()
+    expect(page).to_have_url(re.compile("models=nearest%2Clanczos%2Cbicubic|models=nearest%2Cbicubic%2Clanczos"))
+    assert "tab=compare" in page.url and "scale=x2" in page.url
+
+
 @pytest.mark.parametrize(
     "page", [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")], indirect=True, ids=str
 )

@@ -6,7 +6,8 @@ from pipelines.catalog.rows import SCALES
 from pipelines.runs import finish
 from ui.examples import EXAMPLES
 from ui.jobs import comparing
-from ui.tabs.compare import FIRST_KERNEL, FIRST_PROTOCOL, FIRST_SCALE
+from ui.widgets.advice import FIRST_SCALE
+from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.ready_comparison import read_ready_comparison
 
 INCLUDED = ["bicubic", "lanczos", "swift", "srcnn"]

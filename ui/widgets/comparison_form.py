@@ -1,0 +1,196 @@
+"""The Compare tab's form: what to compare, what that will take, and the address that says it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+from gradio.blocks import Block
+
+from pipelines.catalog import rows as catalog
+from pipelines.errors import UpscaleError
+from pipelines.images import door as images
+from pipelines.measuring.run import KERNEL_NAMES, PROTOCOLS, ROUND_TRIP, check_size, find_protocol
+from ui.examples import EXAMPLES
+from ui.jobs import comparing
+from ui.jobs.kept_files import Comparison
+from ui.jobs.line_up import kernel_choices, list_chains, model_choices
+from ui.jobs.offered import list_offered
+from ui.jobs.run_button import Update
+from ui.jobs.running import QUIET_EVENT, explain_errors
+from ui.widgets import html, plans
+from ui.widgets.advice import FIRST_SCALE
+from ui.widgets.comparison_link import LINK_TAB, read_comparison
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
+from ui.widgets.links import keep_image, place_copy_button, write_link
+from ui.widgets.picture import PicturesField, place_pictures_field
+
+FIRST_PROTOCOL, FIRST_KERNEL = ROUND_TRIP.key, KERNEL_NAMES[0]
+ABOUT = "We shrink your image, let each model upscale it back, and measure which one came closest to the original."
+ABOUT_PROTOCOLS = (
+    "Test mode scores every model against your image. Chained 8x does that for two models in a row. Without an "
+    "original your image is upscaled as it is, and you judge by eye."
+)
+ABOUT_KERNELS = "How the small image is made. The usual one gives scores that compare with published ones."
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonForm:
+    """The components, and what their events change of them."""
+
+    note: gr.HTML  # what there is to say of the address that the page was opened with
+    pictures: PicturesField
+    fold: gr.Accordion  # which all but the note is in
+    protocol: gr.Radio
+    scale: Radio
+    kernel: Dropdown
+    models: CheckboxGroup
+    chains: Dropdown
+    plan: gr.HTML
+    offers: gr.State  # the keys of the models that can be ticked
+
+    @property
+    def chosen(self) -> list[Block]:
+        """Returns what a run and its plan depend on."""
+        return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains]
+
+    def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str]) -> Update:
+        """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
+        by = find_protocol(protocol)
+        with explain_errors():
+            choices, ready = model_choices(protocol, scale)
+        keys = [key for _, key in choices]
+        value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
+        label = "Direct x8 models, beside the chains" if by.has_chains else "Models"
+        return {
+            self.scale: Radio(visible=by.fixed_scale is None),
+            self.kernel: Dropdown(visible=by.shrinks),
+            self.models: CheckboxGroup(choices, value=value, label=label),
+            self.chains: Dropdown(visible=by.has_chains),
+            self.offers: keys,
+        }
+
+    def give_again(
+        self, sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+    ) -> Update:
+        """The tab with these inputs chosen."""
+        return self.choose(protocol, scale, kernel, models, chains) | {self.pictures: [str(each) for each in sources]}
+
+    def choose(self, protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> Update:
+        """The tab with these choices, and the image as it is."""
+        by, offered = find_protocol(protocol), [key for _, key in model_choices(protocol, scale)[0]]
+        return self.offer_choices(protocol, scale, models, offered) | {
+            self.protocol: protocol,
+            self.scale: gr.update(value=scale, visible=by.fixed_scale is None),
+            self.kernel: gr.update(value=kernel, visible=by.shrinks),
+            self.chains: gr.update(value=chains, visible=by.has_chains),
+        }
+
+    def open_url(self, ticked: list[str], chains: list[str], request: gr.Request) -> Update:
+        """What the page's address asks for, which waits for the button; else the models as their files are here now.
+
+        Ticks stay where a visitor made some in the meantime: else a click would be undone.
+        """
+        asked = read_comparison(request, FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL)
+        if asked is not None:
+            found = chains if asked.chains is None else asked.chains
+            return self.choose(asked.protocol, asked.scale, asked.kernel, asked.models, found) | {self.note: asked.note}
+        choices, ready = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
+        untouched = ticked == self.models.value != ready
+        return {self.models: gr.CheckboxGroup(choices, value=ready) if untouched else gr.CheckboxGroup(choices)}
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Connects the events of its own."""
+        linked = {"protocol": self.protocol, "scale": self.scale, "kernel": self.kernel, "models": self.models}
+        opened = page.load(
+            self.open_url,
+            [self.models, self.chains],
+            [self.note, *linked.values(), self.chains, self.offers],
+            **QUIET_EVENT,
+            queue=False,
+        )
+        keep_image(LINK_TAB, self.pictures, opened)
+        for name, component in (linked | {"chains": self.chains}).items():
+            write_link(component.input, LINK_TAB, name, component)
+        gr.on(
+            [self.protocol.input, self.scale.input],
+            self.offer_choices,
+            [self.protocol, self.scale, self.models, self.offers],
+            [self.scale, self.kernel, self.models, self.chains, self.offers],
+            **QUIET_EVENT,
+            queue=False,
+        )
+        changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
+        gr.on(changed, describe_plan, self.chosen, self.plan, **QUIET_EVENT, queue=False)
+
+
+def place_comparison_form() -> ComparisonForm:
+    """Puts the form into the page being built."""
+    gr.HTML(html.aside(ABOUT))
+    note = gr.HTML("")
+    with gr.Accordion("What to compare", elem_id="compare-form") as fold, gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            pictures = place_pictures_field("pictures")
+        with gr.Column(scale=3, min_width=320):
+            with gr.Row():
+                scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale", min_width=200)
+                kernel = Dropdown(
+                    kernel_choices(),
+                    value=FIRST_KERNEL,
+                    label="Shrunk by",
+                    info=ABOUT_KERNELS,
+                    filterable=False,
+                    min_width=200,
+                )
+            choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
+            models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
+            chains = Dropdown(
+                list_chains(list_offered()),
+                value=comparing.list_ready_chains(),
+                label="Chains: x4, then x2",
+                multiselect=True,
+                visible=False,
+            )
+            protocol = gr.Radio(
+                [(each.name, each.key) for each in PROTOCOLS],
+                value=FIRST_PROTOCOL,
+                label="How to compare (protocol)",
+                info=ABOUT_PROTOCOLS,
+            )
+    plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
+    place_copy_button()
+    offers = gr.State([key for _, key in choices])
+    return ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, chains, plan, offers)
+
+
+def describe_plan(
+    sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+) -> str:
+    """Returns what a comparison would take, or what is wrong with what was chosen."""
+    try:
+        comparing.check_sources(sources)
+        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains))
+        by, factor = find_protocol(protocol), found[0].scale
+        sizes = [images.read_size(source, by.grows_by(factor)) for source in sources]
+        for size in sizes:
+            check_size(*size, by.shrunk_by(factor))
+        comparing.check_sizes(sizes, by, found)
+        small = comparing.small_sizes(sizes, by, factor)
+        comparing.check_gpu_seconds(found, small)
+    except UpscaleError as error:
+        return html.problem(str(error))
+    times = [comparing.estimate_seconds(each, *size) for each in found for size in small]
+    lacking = {needed for each in found for needed in comparing.lacking_weights(each)}
+    return plans.comparison_plan(len(sources), len(found), times, sum(needed.size for needed in lacking))
+
+
+def fold_form(comparison: Comparison) -> gr.Accordion:
+    """The form out of the way of the results, with what was compared."""
+    plan = comparison.plan
+    pictures, methods = len(comparison.pictures), len(plan.contenders)
+    what = f"{plans.count(pictures, 'image')}, {plans.count(methods, 'model')}, x{plan.scale}"
+    return gr.Accordion(f"What to compare: {what}", open=False)
+
+
+def shown_chains(protocol: str, chains: list[str]) -> list[str]:
+    """The chains that are chosen; none where their field is out of sight."""
+    return chains if find_protocol(protocol).has_chains else []

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -100,7 +101,7 @@ class ComparisonForm:
 
     def connect(self, page: gr.Blocks) -> None:
         """Connects the events of its own."""
-        linked = {"protocol": self.protocol, "scale": self.scale, "kernel": self.kernel, "models": self.models}
+        linked: dict[str, Any] = {"protocol": self.protocol, "scale": self.scale, "kernel": self.kernel, "models": self.models}
         opened = page.load(
             self.open_url,
             [self.models, self.chains],

@@ -101,7 +101,12 @@ class ComparisonForm:
 
     def connect(self, page: gr.Blocks) -> None:
         """Connects the events of its own."""
-        linked: dict[str, Any] = {"protocol": self.protocol, "scale": self.scale, "kernel": self.kernel, "models": self.models}
+        linked: dict[str, Any] = {
+            "protocol": self.protocol,
+            "scale": self.scale,
+            "kernel": self.kernel,
+            "models": self.models,
+        }
         opened = page.load(
             self.open_url,
             [self.models, self.chains],

@@ -234,6 +234,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
             elem_id="all-models",
         )
         own = Textbox(
+            "",  # as events empty it: a change to that, where there was none, would be asked about while others change
             label="Or a file on the Hugging Face Hub",
             placeholder=HUB_EXAMPLE,
             info=ABOUT_OWN,

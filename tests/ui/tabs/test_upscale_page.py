@@ -110,6 +110,10 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     expect(radio(page, "Faithful")).to_be_checked()
     expect(page.locator("#progress")).to_contain_text("Ready.")
     assert sent == [], "nothing runs by itself"
+    page.goto(f"{served}?model=nearest&scale=8&example=drawing&purpose=photo")
+    expect(radio(page, "Pixel art")).to_be_checked()
+    page.goto(f"{served}?tab=chained")
+    sent.clear()
 
     page.goto(served)
     expect(plan(page)).to_contain_text("Swift: 224 × 224")
@@ -143,6 +147,7 @@ def test_a_quick_link_runs_and_a_size_of_ones_own_is_made(page: Page, served: st
     page.goto(f"{served}?model=bicubic&scale=2&example=drawing")
     expect(page.locator("#progress")).to_contain_text("Done in")
     expect(page.locator("#facts")).to_contain_text("576 × 480")
+    expect(page.locator("[role=radiogroup]:visible").first.locator(":checked")).to_have_count(0)
     radio(page, "Custom").check()
     expect(plan(page)).to_have_text("Enter a size, such as x2.5, or 1920x for a width.")
     page.get_by_label("Custom size").fill("500x")

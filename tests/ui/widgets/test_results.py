@@ -55,7 +55,7 @@ def whole(rows: Sequence[Row], protocol: str, kernel: str) -> str:
 
 def test_nothing_is_known_before_the_first_row() -> None:
     assert render_results([], "round-trip", "bicubic", running=True) == ""
-    assert "Nothing was scored." in whole([], "round-trip", "bicubic")
+    assert "<h2>Nothing was scored</h2>" in whole([], "round-trip", "bicubic")
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

@@ -12,6 +12,10 @@ from pipelines.catalog import openmodeldb as database
 from pipelines.cli.main import main
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
+from pipelines.measuring.metrics.metric import crop_border
+from pipelines.measuring.metrics.pixelwise import luma, psnr
+from pipelines.measuring.protocol import as_scored, shrink_original
+from pipelines.runs import finish
 from tests.conftest import smooth
 from tests.pipelines.catalog.test_openmodeldb import told
 from tests.support.networks import compact, rrdb
@@ -106,6 +110,21 @@ def test_an_x1_model_cleans_up_before_another(
             networks["4x-Large"](networks["1x-Clean"](pixels).clamp(0, 1)).clamp(0, 1)[0].permute(1, 2, 0).numpy()
         )
     np.testing.assert_allclose(images.read(tmp_path / "out.png").pixels, expected, atol=1 / 255)
+
+
+@pytest.mark.parametrize(("scale", "figure"), [(2, 35.47), (4, 30.65), (8, 26.19)])
+def test_set5_of_srgan(
+    scale: int, figure: float, assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PSNR of luma, from MATLAB's low-resolution files, as the repository's own network has it."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "srgan"))
+    folder, scores = assets / "images" / "Set5", []
+    for name in ("baby", "bird", "butterfly", "head", "woman"):
+        low, out = folder / "LR_bicubic" / f"X{scale}" / f"{name}x{scale}.png", tmp_path / f"{name}.png"
+        assert main(["upscale", str(low), str(out), "--model", "srgan", "--scale", str(scale)]) == 0
+        reference = finish(shrink_original(images.read(folder / "HR" / f"{name}.png"), scale, "bicubic")).reference
+        scores.append(psnr(*(luma(crop_border(each, scale)) for each in (reference, as_scored(images.read(out))))))
+    assert np.mean([score or 0.0 for score in scores]) == pytest.approx(figure, abs=0.006)
 
 
 def test_a_search_lists_models(

@@ -1,10 +1,11 @@
 """Before and after: a result as the page shows it, beside what a plain method makes of the same image."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,7 @@ def name_result(row: Model, scale: float) -> str:
 def make_first_result(source_name: str) -> Made:
     """Returns the first example's result for before anyone clicks: made beforehand, as the page opens without torch.
 
+    It opens at the place nearest to the middle, of those where it differs most: there is the face.
     `source_name` is the path by which the page's field knows the example.
     """
     details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
@@ -134,7 +136,15 @@ def make_first_result(source_name: str) -> Made:
         WholeFile(path, *each.pixels.shape[1::-1]) for path, each in ((source, picture), (FIRST_RESULT, result))
     )
     view = _place_under_line(picture, result, before, after, _choose_plain(details.model), name)
-    return _describe(details, FIRST_RESULT, view, name, Path(source_name))
+    middle = min(range(len(view.boxes)), key=lambda place: _distance_from_middle(view, place), default=None)
+    return _describe(details, FIRST_RESULT, replace(view, open_at=middle), name, Path(source_name))
+
+
+def _distance_from_middle(view: View, place: int) -> float:
+    """How far from the middle of the image one of the view's places is."""
+    left, top, side, _ = view.boxes[place]
+    width, height = view.size or (0, 0)
+    return math.hypot(left + side / 2 - width / 2, top + side / 2 - height / 2)
 
 
 def _describe(

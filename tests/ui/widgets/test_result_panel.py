@@ -14,10 +14,11 @@ from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
 from pipelines.images.resample import enlarge
+from pipelines.phrasing import format_bytes
 from pipelines.runs import finish
 from tests.conftest import smooth, visit
 from tests.support.visitor import watch_console
-from ui.widgets.result_panel import tell_whose
+from ui.widgets.result_panel import make_download, tell_whose
 
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
 CORNERS = {"left": (255, 0, 0), "right": (0, 0, 255)}  # of the wide image
@@ -111,6 +112,13 @@ def test_another_image_takes_the_place_of_the_old_result_at_once(page: Page, sma
     assert given.value.suggested_filename == "small_nearest_x8.png"
     page.get_by_label("WebP").check()
     expect(page.locator(".told").first).to_contain_text("WebP, ")
+    page.get_by_label("JPEG").check()
+    expect(page.locator(".told").first).to_contain_text("JPEG, ")
+    usual = page.locator(".told").first.inner_text()
+    page.get_by_role("spinbutton", name="Quality").fill("20")
+    page.get_by_role("spinbutton", name="Quality").press("Tab")
+    expect(page.locator(".told").first).not_to_have_text(usual)
+    expect(page.locator(".told").first).to_contain_text("JPEG, ")
     # Another model leaves it there, and says whose it is.
     choose(page, "Lanczos", "x3")
     expect(page.locator("p.whose")).to_have_text("Result of Nearest neighbour x8. Press Upscale for Lanczos x3.")
@@ -258,3 +266,25 @@ def test_whose_a_result_is_is_said_where_it_is_not_what_is_chosen(
 def test_a_files_name_cannot_write_html() -> None:
     made_of = json.dumps({"source": "/files/<b>.png", "name": "Swift x4"})
     assert "&lt;b&gt;.png" in tell_whose(made_of, Path("/files/a.png"), lambda: "Swift x4", ())
+
+
+# --- the download -------------------------------------------------------------------------------------------------
+
+
+def test_a_lower_quality_is_a_smaller_file_and_webps_highest_is_lossless(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((60, 80, 3), np.float32)
+    images.write(Picture(pixels), tmp_path / "small_swift_x4.png")
+    sizes, exact = {}, {}
+    for kind, quality in [("PNG", None), ("WebP", 100), ("WebP", 60), ("JPEG", 95), ("JPEG", 40)]:
+        for button, told in make_download(tmp_path / "small_swift_x4.png", kind, True, quality):
+            path = Path(str(button.value["path"]) if isinstance(button.value, dict) else str(button.value))
+            sizes[kind, quality] = path.stat().st_size
+            exact[kind, quality] = np.abs(images.read(path).pixels - pixels).max() < 1 / 255
+            assert f"{kind}, {format_bytes(path.stat().st_size)}" in told and button.interactive
+    assert sizes["WebP", 60] < sizes["WebP", 100] and sizes["JPEG", 40] < sizes["JPEG", 95]
+    assert exact == {key: key in [("PNG", None), ("WebP", 100)] for key in sizes}
+
+
+def test_without_a_result_there_is_nothing_to_download() -> None:
+    [(button, told)] = make_download(None, "JPEG", True, 95)
+    assert not button.interactive and told == ""

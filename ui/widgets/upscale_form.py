@@ -36,6 +36,9 @@ from ui.widgets.links import write_link
 from ui.widgets.steering import place_creativity, place_prompt
 from ui.widgets.wanted import describe_plan, find_model
 
+# An event may change the image and the model at once, and the first to change asks while the other is still the old
+# one: what depends on both waits until all have.
+SETTLE = "() => new Promise((done) => setTimeout(done, 50))"
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
 ABOUT_OWN = "An ESRGAN or compact network, by name or address. It is used until you choose another model."
@@ -187,10 +190,11 @@ class UpscaleForm:
             [*fitted, self.own, self.why, self.model_chosen],
             **quiet,
         )
-        self.own.change(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
+        own_settled = self.own.change(None, None, None, js=SETTLE, **quiet)
+        own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
         self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
         self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
-        changed(
+        changed(None, None, None, js=SETTLE, **quiet).then(
             self.see_image,
             [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
             [*fitted, self.model, self.why],

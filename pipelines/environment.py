@@ -5,6 +5,7 @@ HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are read by huggingface_hub.
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,6 +149,12 @@ def preloaded(usual: str = "") -> tuple[str, ...]:
     """
     given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", usual).split(","))
     return tuple(text for text in given if text)
+
+
+def for_child() -> dict[str, str]:
+    """Returns the variables of a Python that this process starts: it finds the same packages, and warns of nothing."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
 
 
 def zero_gpu() -> bool:

@@ -6,7 +6,6 @@ write as well, is for information, and applied too it would turn the picture twi
 
 import importlib.util
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.environment import for_child
 from pipelines.errors import BadPicture
 from pipelines.images import avif, heif_child, xmp
 from pipelines.images.boxes import Box, list_boxes, read_associations, strip_essential
@@ -156,11 +156,9 @@ def _list_properties(data: bytes) -> tuple[list[Box], list[Box]]:
 def _decode(data: bytes, claimed: tuple[int, int], name: str) -> tuple[dict[str, Any], bytes, bytes, npt.NDArray[Any]]:
     """Has the child decode: returns what it tells, the colour profile, the XMP packet, and the pixels (H, W, …)."""
     command = [sys.executable, "-sP", heif_child.__file__, str(claimed[0] * claimed[1])]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    environment = os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
-            command, input=data, capture_output=True, env=environment, timeout=LONGEST_DECODING, check=True
+            command, input=data, capture_output=True, env=for_child(), timeout=LONGEST_DECODING, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise _refuse(name) from error

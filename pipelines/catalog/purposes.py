@@ -14,9 +14,9 @@ class Purpose:
 
 
 PURPOSES = (
-    Purpose("photo", "Photo", "real-esrgan-general", "Cleans and sharpens photos and JPEGs."),
-    Purpose("faithful", "Faithful", "swift", "Stays closest to a clean original."),
-    Purpose("drawing", "Drawing or anime", "real-esrgan-anime", "Clean lines and flat colours."),
+    Purpose("photo", "Photo", "real-esrgan-general", "Cleans and sharpens, JPEGs too."),
+    Purpose("faithful", "Faithful", "swift", "Closest to a clean original."),
+    Purpose("drawing", "Drawing or anime", "real-esrgan-anime", "Crisp, clean lines."),
     Purpose("pixel-art", "Pixel art", "nearest", "Keeps every pixel sharp."),
     Purpose("creative", "Creative", "sd-x4", "Invents new detail."),
 )

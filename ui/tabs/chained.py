@@ -198,7 +198,7 @@ def _place() -> ChainedTab:
             button = place_run_button("Run", "chained-progress", elem_classes="actions")
             place_copy_button()
             button.problem.place()
-    viewer, table = Viewer(chain_views.make_first_view()), results.place_panel()
+    viewer, table = Viewer(chain_views.make_first_view(), elem_id="chained-viewer"), results.place_panel()
     about = gr.HTML(html.aside(ABOUT_EXAMPLE), elem_id="chained-about")
     download = gr.DownloadButton("Download PNG", visible=False)
     comparison = gr.State(None)

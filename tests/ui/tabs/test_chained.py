@@ -52,7 +52,7 @@ def test_transparency_and_16_bits_survive(client: Client, tmp_path: Path) -> Non
         (None, "bicubic", "bicubic", "Choose an image first."),
         ("small", "bicubik", "bicubic", "There is no model 'bicubik'; did you mean bicubic?"),
         ("small", "bicubic", None, "There is no model 'None'"),
-        ("large", "bicubic", "bicubic", "at most 128 megapixels can be made"),
+        ("large", "bicubic", "bicubic", "144 megapixels: the limit is 128"),
         ("small", "edsr", "bicubic", "EDSR_x4.pb (40 MB) is unavailable"),
     ],
 )
@@ -96,8 +96,8 @@ def plan(page: Page) -> Locator:
 
 def captions(page: Page) -> list[str]:
     """What stands below each pane, once every pane is drawn."""
-    expect(page.locator(".panes[aria-busy=false]")).to_be_visible()
-    return page.locator(".pane figcaption").all_inner_texts()
+    expect(page.locator("#chained-viewer .panes[aria-busy=false]")).to_be_visible()
+    return page.locator("#chained-viewer .pane figcaption").all_inner_texts()
 
 
 def give(page: Page, path: Path) -> None:
@@ -199,7 +199,7 @@ def test_cancel_within_a_stage_leaves_nothing(page: Page, tmp_path: Path) -> Non
     expect(state(page)).to_contain_text("stage 2 of 2, ESPCN x2: tiles")
     button(page, "Cancel").click()
     expect(state(page)).to_contain_text("Cancelled.")
-    expect(page.locator(".pane")).to_have_count(0)
+    expect(page.locator("#chained-viewer .pane")).to_have_count(0)
     expect(button(page, "Run")).to_be_enabled()
 
 
@@ -253,7 +253,7 @@ def test_every_width_in_light_and_dark(page: Page) -> None:
     for scored, panes in ((True, 5), (False, 3)):
         page.get_by_label("Test mode").set_checked(scored)
         button(page, "Run").click()
-        expect(page.locator(".pane")).to_have_count(panes)
+        expect(page.locator("#chained-viewer .pane")).to_have_count(panes)
         expect(button(page, "Run")).to_be_enabled()
         assert page.viewport_size is not None
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]

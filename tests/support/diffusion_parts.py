@@ -37,7 +37,7 @@ def _tiny(like: str, key: str, name: str) -> Model:
     ((scale, weights),) = row.scales.items()
     assert weights is not None
     unsaved = ("model_index.json", "tokenizer/special_tokens_map.json")
-    files = sorted(file.path for file in weights.files if file.path not in unsaved)
+    files = sorted(file.path.replace(".fp16", "") for file in weights.files if file.path not in unsaved)
     return replace(row, key=key, name=name, scales={scale: Weights(tuple(File(path, 0) for path in files), ())})
 
 

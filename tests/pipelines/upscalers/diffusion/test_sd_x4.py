@@ -142,7 +142,8 @@ def test_it_tells_every_choice_of_a_run(x4: DiffusionUpscaler) -> None:
 
 @pytest.mark.parametrize("tile", [31, 513, 0, True, "64", 64.0])
 def test_a_tile_out_of_range_is_refused(tile: Any, x4: DiffusionUpscaler) -> None:
-    with pytest.raises(BadSetting, match=rf"^A tile for Tiny x4 has 32 to 512 pixels a side, not {tile}\.$"):
+    given = f'"{tile}"' if isinstance(tile, str) else tile
+    with pytest.raises(BadSetting, match=rf"^A tile for Tiny x4 has 32 to 512 pixels a side, not {given}\.$"):
         run_plain(x4, smooth(4, 4), tile=tile)
 
 

@@ -35,5 +35,6 @@ def test_steps_in_quick_succession_are_left_out_but_previews_are_shown() -> None
         while True:
             shown.append(next(run))
     assert end.value.value == "done"
-    assert [said for said in shown if "seen" in said] == [f"{done} of 50 · seen" for done in range(9, 50, 10)]
+    seen = [said.split(" · ") for said in shown if said.endswith("seen")]  # on a busy machine with the time left
+    assert [said[0] for said in seen] == [f"{done} of 50" for done in range(9, 50, 10)]
     assert len(shown) < 20

@@ -95,7 +95,7 @@ element.addEventListener("pointerout", (event) => {
     hide();
 });
 element.addEventListener("focusin", (event) => byKeys(headOf(event.target)) && explain(headOf(event.target)));
-element.addEventListener("focusout", hide);
+element.addEventListener("focusout", (event) => headOf(event.target) === explained && hide());
 document.addEventListener("pointerdown", (event) => headOf(event.target) !== explained && hide());
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 addEventListener("scroll", place, { capture: true, passive: true });

@@ -41,7 +41,7 @@ from ui.widgets.wanted import describe_plan, find_model
 SETTLE = "() => new Promise((done) => setTimeout(done, 50))"
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
-ABOUT_OWN = "An ESRGAN or compact network, by name or address. It is used until you choose another model."
+ABOUT_OWN = "Or a model of OpenModelDB (omdb/NAME), or an https address. It is used until you choose another model."
 
 
 @dataclass(frozen=True, slots=True)

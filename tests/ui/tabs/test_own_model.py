@@ -258,7 +258,7 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     own(page, key)
     expect(page.locator(".plan").first).to_contain_text("time not known yet")
     expect(page.locator(".plan").first).to_contain_text("downloads a file of unknown size first")
-    expect(page.get_by_text("An ESRGAN or compact network of owner/seen.")).to_be_visible()
+    expect(page.get_by_text("A network of owner/seen.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= (page.viewport_size or {})["width"]
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text(f"{key.rpartition('/')[2]} x4")

@@ -163,6 +163,7 @@ def test_no_picture_is_our_sentence(page: Page) -> None:
     page.locator("#prompt-picture").get_by_label("Remove Image").click()
     expect(page.get_by_text("Choose an image first.", exact=True).filter(visible=True)).to_be_visible()
     expect(button(page, "Upscale")).to_be_disabled()
+    page.get_by_role("button", name="Example: Drawing").filter(visible=True).click()
     expect(button(page, "Upscale")).to_be_enabled()
 
 

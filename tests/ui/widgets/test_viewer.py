@@ -371,9 +371,10 @@ def test_a_full_view_is_left_by_escape(page: Page) -> None:
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.closest('.viewer') !== null"), "what is behind is out of reach"
     press(page, "?")
-    expect(page.get_by_text("next place where they differ most")).to_be_visible()
+    about = page.get_by_text("Drag to move.")  # the keys are left out for a finger, which this visitor has too
+    expect(about).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_text("next place where they differ most")).not_to_be_visible()
+    expect(about).not_to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Full view")).to_be_focused()
     page.get_by_role("button", name="All", exact=True).click()

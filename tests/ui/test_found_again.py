@@ -86,9 +86,6 @@ def test_files_of_a_waiting_comparison_are_not_deleted(browser: Browser, tmp_pat
     with serving(tmp_path, "-c", code) as address, visit(browser, 1280, "light", address) as page:
         page.goto(address)
         page.get_by_role("tab", name="Compare").click()
-        page.locator("#pictures").get_by_label("Remove this file").or_(
-            page.locator("#pictures").get_by_label("Clear")
-        ).first.click()
         page.locator("#pictures input[type=file]").set_input_files(paths)
         expect(page.locator(".plan:visible")).to_contain_text("3 images")
         page.get_by_role("button", name="Compare", exact=True).click()

@@ -63,7 +63,7 @@ BAD = [
     ("owner/code/x.pth", "x.pth holds code, not only numbers: it is refused"),
     ("owner/cut/x.safetensors", "x.safetensors is damaged or not a file of weights."),
     ("owner/empty/x.pth", "x.pth is unavailable: Hub owner/empty has an empty file"),
-    ("owner/other/x.safetensors", "x.safetensors is of another network: expected conv_first.weight"),
+    ("owner/other/x.safetensors", "x.safetensors is of another network: expected RRDB, Swift, SRCNN"),
     ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
     ("owner/gated/x.pth", "Hub owner/gated is gated, and only what anybody may read is downloaded by its name"),
     ("owner/gone/x.pth", "Hub owner/gone does not exist, or is private"),
@@ -72,7 +72,7 @@ BAD = [
     ("../../../x.pth", "'../../../x.pth' names no file on the Hub"),
     ("owner/name/" + "x" * 500 + ".pth", "has at most 200 characters here, not 515."),
     ("https://huggingface.co/spaces/o/n/blob/main/x.pth", "is the address of a space"),
-    ("https://example.com/x.pth", "Only files on huggingface.co can be used, not 'https://example.com/x.pth'."),
+    ("https://example.com/x.pth", "Files are not downloaded from example.com here, only from github.com"),
 ]
 
 

@@ -85,9 +85,9 @@ def test_words_in_a_larger_picture_out(
     """Live, and in the end the bytes that the library gives for the settings that can be copied."""
     give(page, 40, 60, tmp_path / "small.png")
     expect(plan(page)).to_contain_text("60 × 40 → 240 × 160")
-    expect(plan(page)).to_contain_text("guidance off: the prompt is empty, twice as fast")
-    field(page, "Prompt").fill("a cat 🐈")
-    expect(plan(page)).not_to_contain_text("guidance off")
+    expect(plan(page)).to_contain_text("without a prompt, which is twice as fast")
+    field(page, "Describe the image").fill("a cat 🐈")
+    expect(plan(page)).not_to_contain_text("without a prompt")
     button(page, "Upscale").click()
     expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
     expect(page.locator("#prompt-compare .where")).to_have_text("240 × 160")
@@ -142,7 +142,7 @@ def test_creativity_and_the_noise_level_stay_in_step(page: Page) -> None:
 def test_a_seed_that_was_rolled_or_written_is_kept(page: Page, tmp_path: Path) -> None:
     give(page, 8, 8, tmp_path / "tiny.png")
     advanced(page)
-    lock, seed = page.get_by_label("Lock"), field(page, "Seed")
+    lock, seed = page.get_by_label("Keep this seed"), field(page, "Seed")
     expect(lock).not_to_be_checked()
     button(page, "⚄ Another seed").click()
     expect(lock).to_be_checked()
@@ -187,7 +187,7 @@ def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
 
 def test_by_keyboard(page: Page, tmp_path: Path) -> None:
     give(page, 8, 8, tmp_path / "tiny.png")
-    field(page, "Prompt").focus()
+    field(page, "Describe the image").focus()
     page.keyboard.type("a cat")
     for _ in range(20):
         if page.evaluate("document.activeElement.innerText") == "Upscale":
@@ -244,7 +244,7 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
         open_tab(page, address)
         give(page, 20, 30, tmp_path / "small.png")
         expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
-        field(page, "Prompt").fill("a cat")
+        field(page, "Describe the image").fill("a cat")
         button(page, "Upscale").click()
         expect(state(page)).to_contain_text(re.compile(r"ownload.* of 1\.\d MB"))
         expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)

@@ -11,7 +11,7 @@ NODE := .venv/node/client
 export PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED ?= False
 
-.PHONY: setup setup-page demo test quick check format benchmark screenshots space clean
+.PHONY: setup setup-page demo test coverage quick check format benchmark screenshots space clean
 
 setup: $(TOOLS)
 
@@ -41,6 +41,10 @@ demo: $(PAGE)
 	@$(BIN)/python app.py
 
 test: $(TOOLS) $(NODE)
+	$(PYTEST)
+
+# The same, and how much of the code it runs, which takes longer.
+coverage: $(TOOLS) $(NODE)
 	$(PYTEST) --cov
 
 # What takes long, drives a browser or needs real weights is left out.

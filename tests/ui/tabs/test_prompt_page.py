@@ -189,7 +189,7 @@ def test_by_keyboard(page: Page, tmp_path: Path) -> None:
     give(page, 8, 8, tmp_path / "tiny.png")
     field(page, "Describe the image").focus()
     page.keyboard.type("a cat")
-    for _ in range(20):
+    for _ in range(40):
         if page.evaluate("document.activeElement.innerText") == "Upscale":
             break
         page.keyboard.press("Tab")
@@ -246,7 +246,7 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
         expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
         field(page, "Describe the image").fill("a cat")
         button(page, "Upscale").click()
-        expect(state(page)).to_contain_text(re.compile(r"ownload.* of 1\.\d MB"))
+        expect(state(page)).to_contain_text(re.compile(r" of 1\.\d MB · downloading"))
         expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
         expect(plan(page)).not_to_contain_text("downloads")
         first = page.locator("#prompt-settings textarea").input_value()

@@ -194,7 +194,7 @@ def test_by_keyboard(page: Page, tmp_path: Path) -> None:
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(state(page)).to_contain_text("Done in")
+    expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
     line = page.locator("#prompt-compare").get_by_role("slider")
     line.focus()
     page.keyboard.press("ArrowLeft")

@@ -3,12 +3,12 @@
 What worked on a CUDA GPU is told by the memory that it took there.
 """
 
-import ctypes
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipelines.machine import trim_heap
 from pipelines.runs import Run, T
 
 SAMPLING_SECONDS = 0.002  # seconds between two looks: a picture of a tenth of a megapixel takes about as long
@@ -78,7 +78,7 @@ def measure_peak_memory() -> Iterator[Peak]:
     import psutil
 
     process = psutil.Process()
-    _give_back()
+    trim_heap()
     peak = Peak(process.memory_info().rss)
     done = threading.Event()
 
@@ -106,11 +106,3 @@ def _gpu_peak() -> Callable[[], int]:
     torch.cuda.reset_peak_memory_stats()
     level = torch.cuda.memory_allocated()
     return lambda: int(torch.cuda.max_memory_allocated() - level)
-
-
-def _give_back() -> None:
-    """Returns freed memory to the system."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # musl has none
-            trim(0)

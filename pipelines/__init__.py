@@ -109,6 +109,7 @@ def upscale(
     noise_level: int | None = None,
     colour_fix: str | None = None,
     denoise: float | None = None,
+    cleanup: "float | str | None" = None,
     output: "str | os.PathLike[str] | None" = None,
     quality: int | None = None,
     overwrite: bool = False,
@@ -120,21 +121,23 @@ def upscale(
     downloaded. `weights` is a file or folder of your own to use instead. `scale` is from 1.5 to 16. `size`, in its
     place, is "800x" (a width), "x600" (a height), "800x600" (fits within) or "x2.5". Where the model has no such scale,
     the next larger one runs, or the model twice, and the result is shrunk by antialiased bicubic: `details.notes` tell.
-    The other settings are those of the command line; one that the model cannot use is a BadSetting. `output` is a file
-    to write the result to, with a `quality` as `write` takes it: that it can be written is known before the work; the
-    image itself it may only be with `overwrite`. `on_step` sees how far the work is; an exception that it raises ends
-    the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable, BadWeights or OutOfMemory.
+    `cleanup` names an x1 model that cleans the image up first; "auto" or a strength from 0 to 1 is for one that takes
+    it. The other settings are those of the command line; one that the model cannot use is a BadSetting. `output` is a
+    file to write the result to, with a `quality` as `write` takes it: that it can be written is known before the work;
+    the image itself it may only be with `overwrite`. `on_step` sees how far the work is; an exception that it raises
+    ends the work. Raises BadPicture, BadSetting, CannotWrite, WeightsUnavailable, BadWeights or OutOfMemory.
     """
     import math
     import os
     from pathlib import Path
 
-    from pipelines.catalog.rows import Settings, check_settings, find, parse_factor, parse_size
+    from pipelines.catalog.rows import Settings, check_settings, find, parse_cleanup, parse_factor, parse_size
     from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run, plan_size_of
     from pipelines.images import door
     from pipelines.runs import finish
 
+    first = parse_cleanup(cleanup)
     settings = Settings(
         tile=tile,
         seed=seed,
@@ -145,6 +148,7 @@ def upscale(
         noise_level=noise_level,
         colour_fix=colour_fix,
         denoise=denoise,
+        cleanup=first.strength,
     )
     target = None if output is None else Path(output)
     if target is not None:
@@ -152,8 +156,9 @@ def upscale(
     elif quality is not None:
         raise BadSetting("A quality is that of a file: name an output.")
     wanted = parse_factor(scale) if size is None else parse_size(size)
-    check_settings([find(model)], settings)  # what can be refused is refused before the long part
-    sized = plan_size_of(image, model, wanted)
+    # What can be refused is refused before the long part.
+    check_settings([*(stage.model for stage in first.stages), find(model)], settings)
+    sized = plan_size_of(image, model, wanted, first.stages)
     picture = door.to_picture(image, math.prod(stage.scale for stage in sized.stages))
     source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
     plan_run(source, sized.stages, target, overwrite=overwrite, size=sized.size)

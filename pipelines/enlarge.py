@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pipelines.catalog.rows import Stage, check_stages
+from pipelines.catalog.rows import Stage, check_stages, describe_cleanup
 from pipelines.catalog.settings import Settings, check_settings
 from pipelines.catalog.sizes import describe_sizing
 from pipelines.images import greyscale, resample, transparency
@@ -92,7 +92,8 @@ def enlarge(
 ) -> Run[Enlarged]:
     """Enlarges a picture by each stage in turn, and returns it in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
-    Alpha goes through the same stages, or where one is of diffusion through bicubic: opacity is not to be invented.
+    Alpha goes through the stages that enlarge, or where one is of diffusion through bicubic: opacity is not to be
+    invented, nor cleaned.
     Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
     the visible ones around, so that it cannot bleed into the edge; where no stage blends pixels, all keep their own.
     A picture without colour comes back without, whatever its file's type: see `greyscale.is_grey`. Each stage is given
@@ -141,10 +142,12 @@ def _enlarged(
     scale = math.prod(stage.scale for stage in stages)
     made = width * scale, height * scale
     (done, colour, runs), seconds = yield from time_run(_run(picture, stages, settings, size or made))
-    notes = [*done.notes, *(note for run in runs for note in run.notes)]
+    cleaned = describe_cleanup([Stage(stage.model.key, stage.scale) for stage in stages])
+    notes = [*done.notes, *cleaned, *(note for run in runs for note in run.notes)]
     if size is not None:
-        names = {stage.model.name for stage in stages}
-        notes += describe_sizing(min(names), [stage.scale for stage in stages] if len(names) == 1 else [], made, size)
+        grows = [stage for stage in stages if stage.scale > 1] or stages
+        names = {stage.model.name for stage in grows}
+        notes += describe_sizing(min(names), [stage.scale for stage in grows] if len(names) == 1 else [], made, size)
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
     details = _details(done, stages, settings, colour, seconds)
     if details.size != made:
@@ -172,7 +175,8 @@ def _run(
         colour[-1] = replace(colour[-1], pixels=(yield from _shrunk(colour[-1].pixels, size, "shrinking: ")))
     runs = list(colour)
     if alpha is not None:
-        alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, stages, settings, picture.depth)
+        grows = [stage for stage in stages if stage.scale > 1]
+        alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, grows, settings, picture.depth)
         runs += alpha_runs
         if shrinks:
             alpha = (yield from _shrunk(alpha[..., None], size, "transparency, shrinking: "))[..., 0]
@@ -255,10 +259,12 @@ def _joined(words: Iterable[str]) -> str:
 def _enlarge_alpha(
     alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings, depth: Depth
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
-    """Enlarges (H, W) alpha by the same stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
+    """Enlarges (H, W) alpha by these stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
     import cv2
 
     height, width = alpha.shape
+    if not stages:
+        return alpha, []
     if alpha.min() == alpha.max():
         return np.full((height * scale, width * scale), alpha.flat[0], np.float32), []
     if any(stage.model.diffusion for stage in stages):

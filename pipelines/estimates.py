@@ -71,25 +71,30 @@ class Sized:
     notes: tuple[str, ...]  # what is to be known of it, for people
 
 
-def plan_size(key: str, size: Size, width: int, height: int) -> Sized:
-    """Returns how the model of that key brings an image of that width and height to a size.
+def plan_size(key: str, size: Size, width: int, height: int, first: Sequence[Stage] = ()) -> Sized:
+    """Returns how the model of that key brings an image of that width and height to a size, behind the `first` stages.
 
-    A scale that the model has is one stage, and nothing is shrunk. Raises BadSetting for a size that it cannot reach,
-    even if it runs twice.
+    Those clean up. A scale that the model has is one stage, and nothing is shrunk. Raises BadSetting for a size that it
+    cannot reach, even if it runs twice.
     """
     row, wanted = catalog.find(key), size.of(width, height)
     scales = choose_scales(row.scales, (width, height), wanted)
+    if row.cleans:
+        raise BadSetting(f"{row.name} upscales nothing: it is a model to clean up with, before another one upscales.")
     if not scales:
         most = min(max(row.scales) ** 2, FACTOR_RANGE[1])
         beyond = "" if size.factor else f", which {size} is beyond for {width} by {height} pixels"
         raise BadSetting(f"{row.name} reaches x{most} at the most{beyond}.")
     scale = math.prod(scales)
     made = width * scale, height * scale
-    stages = tuple(Stage(row.key, each) for each in scales)
-    return Sized(stages, made, wanted, describe_sizing(row.name, scales, made, wanted))
+    stages = (*first, *(Stage(row.key, each) for each in scales))
+    notes = (*catalog.describe_cleanup(stages), *describe_sizing(row.name, scales, made, wanted))
+    return Sized(stages, made, wanted, notes)
 
 
-def plan_size_of(image: "ImageSource | Picture | str | os.PathLike[str]", key: str, size: Size) -> Sized:
+def plan_size_of(
+    image: "ImageSource | Picture | str | os.PathLike[str]", key: str, size: Size, first: Sequence[Stage] = ()
+) -> Sized:
     """Does as `plan_size`, for an image, of whose file the header is read.
 
     Raises BadPicture as well where it cannot be read, or what the model makes of it is beyond the limit.
@@ -98,7 +103,7 @@ def plan_size_of(image: "ImageSource | Picture | str | os.PathLike[str]", key: s
     def grow(width: int, height: int) -> int:
         return math.prod(stage.scale for stage in plan_size(key, size, width, height).stages)
 
-    return plan_size(key, size, *images.measure(image, grow))
+    return plan_size(key, size, *images.measure(image, grow), first)
 
 
 def plan_run(

@@ -46,6 +46,7 @@ def build() -> None:
             Textbox(label="Size", visible=False),
             Textbox(label="Format", visible=False),
             Number(label="Quality", visible=False),
+            Textbox(label="Cleanup", visible=False),
         ],
         _result(),
         api_name="upscale",
@@ -107,19 +108,22 @@ def upscale(
     size: str | None = None,
     format: str | None = None,
     quality: int | str | None = None,
+    cleanup: str | float | None = None,
 ) -> Iterator[Result]:
     """Upscale an image. Returns the result, a lossless PNG unless another format is named, and its details.
 
     `model` is a key, or a file on the Hugging Face Hub, "owner/name/file.safetensors". `scale` is a factor from 1.5 to
     16, such as "x4", "4" or 2.5. `size`, in its place, is "800x" (a width), "x600" (a height), "800x600" (fits within)
     or "x2.5". `denoise` is from 0 to 1. `format` is "png", "webp" or "jpg". `quality`, from 1 to 100, is that of JPEG
-    (95) or of WebP, which is lossy with it.
+    (95) or of WebP, which is lossy with it. `cleanup` is the key of an x1 model that runs first, "none", "auto" or a
+    strength from 0 to 1.
     """
     with explain_errors():
         wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
-        settings = Settings(denoise=denoise)
-        catalog.check_settings([catalog.find(model)], settings)
-        sized = enlarging.plan_size_of(image, model, wanted)
+        first = catalog.parse_cleanup(cleanup)
+        settings = Settings(denoise=denoise, cleanup=first.strength)
+        catalog.check_settings([*(stage.model for stage in first.stages), catalog.find(model)], settings)
+        sized = enlarging.plan_size_of(image, model, wanted, first.stages)
         yield from _enlarge(
             image,
             sized.stages,

@@ -1,8 +1,9 @@
-"""What a visitor writes to name a file of weights on the Hugging Face Hub, taken apart."""
+"""A file of weights on the Hugging Face Hub, by what a visitor writes to name it."""
 
 import re
 from urllib.parse import unquote, urlsplit
 
+from pipelines.catalog.schema import NAMED_SCALES, TILED, File, Hub, Model, Weights
 from pipelines.errors import BadSetting
 
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
@@ -21,6 +22,27 @@ _KEY = re.compile(rf"({_PART}/{_PART})(?:@([0-9a-f]{{40}}|main))?/((?:{_NAME}/)*
 def is_address(text: str) -> bool:
     """Returns whether it is an address on the Hub, with https:// before it or without."""
     return bool(re.match(r"(https?://)?(www\.)?(huggingface\.co|hf\.co)/", text.strip(), re.IGNORECASE))
+
+
+def find_model(text: str) -> Model:
+    """A row for the file of a community model: "owner/name/file.safetensors", or its URL on huggingface.co.
+
+    "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
+    once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
+    """
+    repo, revision, path = parse(text)
+    weights = Weights((File(path, 0),), (Hub(repo, revision, public=True),), anywhere=False)
+    return Model(
+        key=f"{repo}@{revision}/{path}" if revision else f"{repo}/{path}",
+        name=path.rpartition("/")[2],
+        family="gan",
+        engine="network",
+        scales=dict.fromkeys(NAMED_SCALES, weights),
+        licence="see its page on the Hub",
+        commercial=False,
+        note=f"A network of {repo}.",
+        takes=TILED,
+    )
 
 
 def parse(text: str) -> tuple[str, str | None, str]:

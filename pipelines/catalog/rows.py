@@ -6,7 +6,8 @@ list and the table of docs/models.md are all made from these rows.
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import NamedTuple
 
 from pipelines.catalog import direct_address, hub_address, openmodeldb
 from pipelines.catalog.classical import CLASSICAL
@@ -34,8 +35,10 @@ from pipelines.catalog.schema import (
     Tiling,
     Url,
     Weights,
+    as_dict,
 )
 from pipelines.catalog.settings import (
+    CLEANUP_RANGE,
     GUIDANCE_RANGE,
     LONGEST_PROMPT,
     NOISE_LEVEL_RANGE,
@@ -44,6 +47,7 @@ from pipelines.catalog.settings import (
     STEPS_RANGE,
     USUAL_QUALITY,
     Settings,
+    check_ranges,
     check_settings,
 )
 from pipelines.catalog.sizes import FACTOR_RANGE, Size, parse_factor, parse_size
@@ -51,6 +55,8 @@ from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadSetting
 
 __all__ = [
+    "AUTO_CLEANUP",
+    "CLEANUP_RANGE",
     "COLOUR_FIXES",
     "CPU_ENGINES",
     "DAMAGED",
@@ -62,12 +68,14 @@ __all__ = [
     "MODELS",
     "NAMED_SCALES",
     "NOISE_LEVEL_RANGE",
+    "NO_CLEANUP",
     "PURPOSES",
     "QUALITY_RANGE",
     "SCALES",
     "SEED_RANGE",
     "STEPS_RANGE",
     "USUAL_QUALITY",
+    "Cleanup",
     "Family",
     "File",
     "Hub",
@@ -88,13 +96,16 @@ __all__ = [
     "check_settings",
     "check_stages",
     "count_parameters",
+    "describe_cleanup",
     "find",
+    "find_cleaner",
     "find_named",
     "find_owner",
     "find_purpose",
     "find_specification",
     "list_weights",
     "own_key",
+    "parse_cleanup",
     "parse_factor",
     "parse_scale",
     "parse_size",
@@ -105,6 +116,7 @@ __all__ = [
     "weights_for",
 ]
 
+NO_CLEANUP, AUTO_CLEANUP = "none", "auto"
 MODELS = (*CLASSICAL, *OWN_NETWORKS, *SMALL, *EDSR, *OPENCV, *REAL_ESRGAN, *GANS, *DIFFUSION)
 
 
@@ -148,28 +160,7 @@ def find_named(text: str) -> Model:
         return openmodeldb.find_model(text.strip())
     if direct_address.is_address(text) and not hub_address.is_address(text):
         return direct_address.find_model(text)
-    return find_on_hub(text)
-
-
-def find_on_hub(text: str) -> Model:
-    """A row for the file of a community model: "owner/name/file.safetensors", or its URL on huggingface.co.
-
-    "owner/name@revision/file.safetensors" is the file as it was at that 40-hex revision. What it enlarges by is known
-    once it is here: any scale may be asked for. Raises BadSetting for what names no file of weights there.
-    """
-    repo, revision, path = hub_address.parse(text)
-    weights = Weights((File(path, 0),), (Hub(repo, revision, public=True),), anywhere=False)
-    return Model(
-        key=f"{repo}@{revision}/{path}" if revision else f"{repo}/{path}",
-        name=path.rpartition("/")[2],
-        family="gan",
-        engine="network",
-        scales=dict.fromkeys(NAMED_SCALES, weights),
-        licence="see its page on the Hub",
-        commercial=False,
-        note=f"A network of {repo}.",
-        takes=TILED,
-    )
+    return hub_address.find_model(text)
 
 
 def find_owner(weights: Weights) -> tuple[Model, int] | None:
@@ -233,6 +224,47 @@ def check_stages(stages: Sequence[Stage], settings: Settings) -> None:
     check_settings([stage.model for stage in stages], settings)
 
 
+class Cleanup(NamedTuple):
+    """What cleans an image up before it is upscaled: a stage of scale 1 or none; how strongly, where that is told."""
+
+    stages: tuple[Stage, ...] = ()
+    strength: float | None = None
+
+
+def parse_cleanup(given: object) -> Cleanup:
+    """Reads "none", "auto", a strength from 0 to 1, or the key of an x1 model. Raises BadSetting for anything else."""
+    text = NO_CLEANUP if given is None else str(given).strip()
+    if text in ("", NO_CLEANUP):
+        return Cleanup()
+    strength = None
+    with suppress(ValueError):
+        strength = float(text)
+    if text == AUTO_CLEANUP or strength is not None:
+        check_ranges(Settings(cleanup=strength))
+        row = find_cleaner()
+        if row is None:
+            raise BadSetting(
+                f"Cleaning up {'automatically' if strength is None else 'by a strength'} is not available here: choose "
+                "none, or an x1 model by its key, such as omdb/1x-NAME of OpenModelDB."
+            )
+        return Cleanup((Stage(row.key, 1),), strength)
+    row = find(text)
+    if 1 not in row.scales:
+        raise BadSetting(f"{row.name} upscales by {min(row.scales)}: only an x1 model can clean up first.")
+    return Cleanup((Stage(row.key, 1),))
+
+
+def find_cleaner() -> Model | None:
+    """The model that cleans up as strongly as it is told, or as it finds right itself; None while there is none."""
+    return next((row for row in MODELS if row.cleans and "cleanup" in row.takes), None)
+
+
+def describe_cleanup(stages: Sequence[Stage]) -> tuple[str, ...]:
+    """Returns by which models these stages clean up before they upscale, as a note; none where they do not."""
+    names = [stage.model.name for stage in stages if stage.scale == 1]
+    return (f"cleaned up first by {' and '.join(names)}",) if names and len(names) < len(stages) else ()
+
+
 def parse_scale(scale: object) -> int:
     """Reads one of SCALES: 2, "2" or "x2". Raises BadSetting for anything else."""
     for each in SCALES:
@@ -262,24 +294,3 @@ def list_weights(key: str) -> Mapping[str, Weights]:
     scale_of = {needed: scale for scale, needed in model.scales.items() if needed is not None}
     own = {model.key if model.from_hub else f"{key} x{scale}": needed for needed, scale in scale_of.items()}
     return own | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})
-
-
-def as_dict(model: Model) -> dict[str, Any]:
-    """A row as JSON has it: what `models --json` and the API's `/models` list. `download` is in bytes, by scale."""
-    return {
-        "key": model.key,
-        "name": model.name,
-        "family": model.family,
-        "engine": model.engine,
-        "arch": model.arch,
-        "scales": list(model.scales),
-        "shrunk_from": model.shrunk_from,
-        "prompt": model.prompt,
-        "settings": sorted(model.takes),
-        "licence": model.licence,
-        "commercial": model.commercial,
-        "params": {str(scale): count for scale, count in model.params.items()},
-        "download": {str(at): 0 if each.bundled else each.size for at, each in model.scales.items() if each},
-        "paper": model.paper,
-        "note": model.note,
-    }

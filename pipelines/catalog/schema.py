@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Family = Literal["classical", "cnn", "gan", "diffusion"]
 Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
@@ -130,6 +130,11 @@ class Model:
     light: bool = False  # so little work that no GPU is borrowed for it
 
     @property
+    def cleans(self) -> bool:
+        """Returns whether it enlarges nothing: it restores an image before another model upscales it."""
+        return set(self.scales) == {1}
+
+    @property
     def prompt(self) -> bool:
         """Returns whether a prompt steers the result."""
         return "prompt" in self.takes
@@ -164,3 +169,24 @@ class Tiling(NamedTuple):
 def github_url(repo: str, commit: str) -> Url:
     """Returns the web folder of a repository on GitHub as it was at a commit."""
     return Url(f"https://raw.githubusercontent.com/{repo}/{commit}")
+
+
+def as_dict(model: Model) -> dict[str, Any]:
+    """A row as JSON has it: what `models --json` and the API's `/models` list. `download` is in bytes, by scale."""
+    return {
+        "key": model.key,
+        "name": model.name,
+        "family": model.family,
+        "engine": model.engine,
+        "arch": model.arch,
+        "scales": list(model.scales),
+        "shrunk_from": model.shrunk_from,
+        "prompt": model.prompt,
+        "settings": sorted(model.takes),
+        "licence": model.licence,
+        "commercial": model.commercial,
+        "params": {str(scale): count for scale, count in model.params.items()},
+        "download": {str(at): 0 if each.bundled else each.size for at, each in model.scales.items() if each},
+        "paper": model.paper,
+        "note": model.note,
+    }

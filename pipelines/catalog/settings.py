@@ -17,6 +17,7 @@ STEPS_RANGE = (1, 200)
 GUIDANCE_RANGE = (1, 30)
 NOISE_LEVEL_RANGE = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
 SEED_RANGE = (0, 2**32 - 1)
+CLEANUP_RANGE = (0, 1)
 SMALLEST_LATENT_TILE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
 LONGEST_NUMBER, LONGEST_SHOWN = 40, 20  # digits of a number, and characters of anything else, that a message repeats
 QUALITY_RANGE, USUAL_QUALITY = (1, 100), 95  # of JPEG; of WebP the range alone, which is lossless unless one is given
@@ -36,6 +37,7 @@ class Settings:
     noise_level: int | None = None
     colour_fix: str | None = None  # one of COLOUR_FIXES
     denoise: float | None = None
+    cleanup: float | None = None  # how strongly an x1 model cleans up; None leaves it to what it finds
 
     def given(self) -> frozenset[str]:
         """The names of the settings that were chosen."""
@@ -75,6 +77,7 @@ def check_ranges(settings: Settings) -> None:
     _number("Guidance is", settings.guidance, GUIDANCE_RANGE)
     _whole("The noise level is", settings.noise_level, NOISE_LEVEL_RANGE)
     _whole("The seed is", settings.seed, SEED_RANGE)
+    _number("The strength of the clean-up is", settings.cleanup, CLEANUP_RANGE)
     _text("The prompt", settings.prompt)
     _text("The negative prompt", settings.negative_prompt)
     if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Size, Stage
+from pipelines.catalog.rows import Cleanup, Size, Stage
 from pipelines.catalog.sizes import LONGEST_SIDE
 from pipelines.errors import BadSetting
 from pipelines.measuring.kernels import check_kernel
@@ -85,6 +85,14 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     """Reads a chain: KEY:SCALE,KEY:SCALE."""
     try:
         return catalog.parse_stages(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def parse_cleanup(text: str) -> Cleanup:
+    """Reads what cleans up first: none, auto, a strength, or the key of an x1 model."""
+    try:
+        return catalog.parse_cleanup(text)
     except BadSetting as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

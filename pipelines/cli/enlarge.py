@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Options, Size, Stage
+from pipelines.catalog.rows import Cleanup, Options, Size, Stage
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_progress
 from pipelines.errors import BadSetting
@@ -103,6 +103,15 @@ def _shared_options() -> argparse.ArgumentParser:
         help="of a .jpg or .webp file; with it WebP is lossy; "
         f"{_format_range(catalog.QUALITY_RANGE)}, default {catalog.USUAL_QUALITY} for JPEG, lossless for WebP",
     )
+    shared.add_argument(
+        "--cleanup",
+        type=arguments.parse_cleanup,
+        default=Cleanup(),
+        dest="first",
+        metavar="auto|none|X|KEY",
+        help="what cleans the image up before it is upscaled: an x1 model by its key, such as omdb/1x-NAME; auto or a "
+        f"strength X, {_format_range(catalog.CLEANUP_RANGE)}, where a model takes one; default {catalog.NO_CLEANUP}",
+    )
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument
     shared.add_argument(
@@ -188,15 +197,16 @@ def _upscale(options: argparse.Namespace) -> None:
         key = identify_own(options.weights)
         (own_scale,) = catalog.find(key).scales
         if not (options.scale or options.width or options.height):
-            _enlarge(options, [Stage(key, own_scale)], options.weights)
+            _enlarge(options, [*options.first.stages, Stage(key, own_scale)], options.weights)
             return
-    catalog.check_settings([catalog.find(key)], _settings(options))
-    sized = plan_size_of(options.input, key, size)
+    first = options.first.stages
+    catalog.check_settings([*(stage.model for stage in first), catalog.find(key)], _settings(options))
+    sized = plan_size_of(options.input, key, size, first)
     _enlarge(options, sized.stages, options.weights, sized.size)
 
 
 def _chain(options: argparse.Namespace) -> None:
-    _enlarge(options, options.stages)
+    _enlarge(options, [*options.first.stages, *options.stages])
 
 
 def _enlarge(
@@ -241,4 +251,5 @@ def _settings(options: argparse.Namespace) -> "Settings":
 
     from pipelines.catalog.settings import Settings
 
-    return Settings(**{field.name: getattr(options, field.name, None) for field in fields(Settings)})
+    given = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
+    return Settings(**given | {"cleanup": options.first.strength})

@@ -114,7 +114,8 @@ def _direct(models: Iterable[str], scale: int) -> list[Contender]:
 def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int) -> Contender:
     chain = Contender(tuple(Stage(catalog.find(key).key, each) for key, each in stages))  # of a URL its key
     name = ",".join(chain.named_stages)
-    if protocol.has_chains and tuple(stage.scale for stage in chain.stages) != protocol.chain_scales:
+    enlarging = tuple(stage.scale for stage in chain.stages if stage.scale > 1)  # what cleans up may come before
+    if protocol.has_chains and enlarging != protocol.chain_scales:
         wanted = " and then ".join(f"an x{each}" for each in protocol.chain_scales)
         raise BadSetting(f"The chain {name} is not {wanted} model.")
     if chain.scale != scale:

@@ -82,18 +82,20 @@ def fetch(
 ) -> Run[tuple[StageFiles, ...]]:
     """Finds the files of every stage, each of them once, and downloads what is lacking to run with the settings.
 
-    After it no network is needed. `own` and errors as in `load`.
+    After it no network is needed. `own` is for the last model, not for what cleans up before it; that and errors as in
+    `load`.
     """
     found: dict[Weights, tuple[Found, ...]] = {}
     for stage in stages:
         needed, twin = stage.weights, _twin(stage.model, settings)
+        theirs = own if stage.key == stages[-1].key else None
         if needed is None:
-            if own is not None:
+            if theirs is not None:
                 raise BadSetting(f"{stage.model.name} needs no weights.")
             continue
         if needed not in found:
-            found[needed] = yield from (store.fetch(needed) if own is None else _from_user(needed, own))
-        if twin is not None and twin not in found and own is None:
+            found[needed] = yield from (store.fetch(needed) if theirs is None else _from_user(needed, theirs))
+        if twin is not None and twin not in found and theirs is None:
             found[twin] = _own_twin(twin, found[needed]) or (yield from store.fetch(twin))
     return tuple(StageFiles(stage, found[stage.weights] if stage.weights else ()) for stage in stages)
 

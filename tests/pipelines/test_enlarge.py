@@ -68,6 +68,7 @@ def test_what_is_faint_but_alone_keeps_its_colour() -> None:
 
 KERNEL = catalog.find("bicubic")
 INVENTIVE = replace(KERNEL, family="diffusion")
+CLEANER = replace(KERNEL, key="cleaner", name="Cleaner", scales={1: None}, takes=frozenset({"cleanup"}))
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,41 @@ def test_alpha_stays_exact_where_it_is_flat() -> None:
     done = finish(enlarge(Picture(pixels, alpha=alpha), [Faulty()]))
     assert done.picture.alpha is not None
     assert (done.picture.alpha[38:42, 38:42] == 1).all() and (done.picture.alpha[:6, :6] == 0).all()
+
+
+@dataclass(frozen=True)
+class Cleaning(Faulty):
+    """What makes all darker at the same size, where it is told how much, and tints it."""
+
+    model: Model = CLEANER
+    scale: int = 1
+
+    def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
+        yield Step(1, 1, "cleaning")
+        tint = np.array([0.03, 0, -0.03], np.float32)
+        cleaned = np.clip(pixels * np.float32(1 - (settings.cleanup or 0)) + tint, 0, 1)
+        return Upscaled(cleaned, settings={"cleanup": settings.cleanup})
+
+
+def test_cleaning_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 bits and grey it stays so, its opacity is only upscaled, and notes and the record tell how it was made."""
+    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, CLEANER))
+    grey, alpha = np.repeat(smooth(40, 40)[..., :1], 3, axis=2), disc(40)[1]
+    picture, stages = Picture(grey, alpha=alpha, grey=True, depth=16), [Cleaning(), load("bicubic", 2)]
+    done = finish(enlarge(picture, stages, Settings(cleanup=0.5), size=(70, 70)))
+    plain = finish(enlarge(picture, stages[1:], size=(70, 70))).picture
+    assert (done.picture.grey, done.picture.depth, done.details.scale) == (True, 16, 2)
+    assert done.picture.alpha is not None and plain.alpha is not None
+    np.testing.assert_array_equal(done.picture.alpha, plain.alpha)
+    shows = plain.alpha > 0.9
+    np.testing.assert_allclose(done.picture.pixels[shows], plain.pixels[shows] / 2, atol=0.015)
+    assert done.details.notes[0] == "cleaned up first by Cleaner"
+    assert done.details.notes[1].startswith("made at 80 x 80 pixels, then shrunk")
+    record = json.loads(done.details.about())
+    assert record["model"] == "cleaner:1,bicubic:2" and record["settings"] == {"cleaner:1": {"cleanup": 0.5}}
+    alone = finish(enlarge(picture, [Cleaning()]))
+    assert alone.details.notes == () and alone.picture.alpha is not None
+    np.testing.assert_array_equal(alone.picture.alpha, alpha)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])

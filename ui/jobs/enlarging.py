@@ -37,9 +37,9 @@ def open_picture(
     return images.read(source, math.prod(stage.scale for stage in stages))
 
 
-def plan_size_of(source: ImageSource | None, key: str, size: Size) -> Sized:
+def plan_size_of(source: ImageSource | None, key: str, size: Size, first: Sequence[Stage] = ()) -> Sized:
     """Does as `estimates.plan_size_of`. Raises BadPicture as well where there is no picture."""
-    return estimates.plan_size_of(_given(source), key, size)
+    return estimates.plan_size_of(_given(source), key, size, first)
 
 
 def _given(source: ImageSource | None) -> ImageSource:

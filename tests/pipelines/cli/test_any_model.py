@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pipelines.catalog import openmodeldb as database
 from pipelines.cli.main import main
@@ -15,7 +16,11 @@ from pipelines.images.picture import Picture
 from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.measuring.protocol import as_scored, shrink_original
+from pipelines.networks.archs.rrdbnet import RRDBNet
+from pipelines.networks.archs.srvgg import SRVGGNetCompact
 from pipelines.runs import finish
+from pipelines.weights import visitors
+from pipelines.weights.direct import place_of
 from tests.conftest import smooth
 from tests.pipelines.catalog.test_openmodeldb import told
 from tests.support.networks import compact, rrdb
@@ -83,16 +88,15 @@ def test_what_is_no_network_is_one_sentence(
     assert told.err.startswith(said) and told.err.count("\n") == 1 and not (tmp_path / "out.png").exists()
 
 
-def test_an_x1_model_cleans_up_before_another(
-    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """By OpenModelDB's names, of files that are here already; the result is that of the two networks in turn."""
-    from pipelines.weights import visitors
-    from pipelines.weights.direct import place_of
+STAGES = "omdb/1x-Clean:1,omdb/4x-Large:4"
 
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, SRVGGNetCompact | RRDBNet]:
+    """Two networks by OpenModelDB's names, whose files are here already."""
     monkeypatch.setattr(visitors, "folder", lambda: tmp_path / "visitors")
     monkeypatch.setattr(database, "list_path", lambda: tmp_path / "models.json")
-    networks = {"1x-Clean": compact(1), "4x-Large": rrdb(4)}
+    networks: dict[str, SRVGGNetCompact | RRDBNet] = {"1x-Clean": compact(1), "4x-Large": rrdb(4)}
     listed = {}
     for name, network in networks.items():
         place = place_of(f"OpenModelDB {name}", database.Entry(name, "", 1, "", "", "", "pth", 0, "", ()).file)
@@ -101,15 +105,68 @@ def test_an_x1_model_cleans_up_before_another(
         digest = hashlib.sha256(place.read_bytes()).hexdigest()
         listed[name] = told(scale=network.scale, resource={"sha256": digest})
     (tmp_path / "models.json").write_text(json.dumps(listed))
-    stages = "omdb/1x-Clean:1,omdb/4x-Large:4"
-    assert main(["chain", str(picture), str(tmp_path / "out.png"), "--stages", stages]) == 0
-    assert f"64 x 48, {stages} x4" in capsys.readouterr().out
+    return networks
+
+
+def test_an_x1_model_cleans_up_before_another(
+    named: dict[str, SRVGGNetCompact | RRDBNet], picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a stage of a chain or by --cleanup alike: the result is that of the two networks in turn, and is told."""
+    chained, cleaned = tmp_path / "chained.png", tmp_path / "cleaned.png"
+    assert main(["chain", str(picture), str(chained), "--stages", STAGES]) == 0
+    command = ["upscale", str(picture), str(cleaned), "--model", "omdb/4x-Large", "--cleanup", "omdb/1x-Clean"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert out.count(f"64 x 48, {STAGES} x4") == out.count("  cleaned up first by 1x-Clean\n") == 2
+    assert chained.read_bytes() == cleaned.read_bytes()
+    record = json.loads(Image.open(cleaned).text["upscale-bench"])  # type: ignore[attr-defined]
+    assert record["model"] == STAGES and record["scale"] == 4
     with torch.inference_mode():
         pixels = torch.from_numpy(images.read(picture).pixels).permute(2, 0, 1)[None]
-        expected = (
-            networks["4x-Large"](networks["1x-Clean"](pixels).clamp(0, 1)).clamp(0, 1)[0].permute(1, 2, 0).numpy()
-        )
-    np.testing.assert_allclose(images.read(tmp_path / "out.png").pixels, expected, atol=1 / 255)
+        expected = named["4x-Large"](named["1x-Clean"](pixels).clamp(0, 1)).clamp(0, 1)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(images.read(cleaned).pixels, expected, atol=1 / 255)
+
+
+@pytest.mark.usefixtures("named")
+def test_ones_own_file_is_not_for_the_clean_up(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(compact(2).state_dict(), tmp_path / "mine.pth")
+    command = ["upscale", str(picture), str(tmp_path / "out.png"), "--weights", str(tmp_path / "mine.pth")]
+    assert main([*command, "--cleanup", "omdb/1x-Clean"]) == 0
+    assert "32 x 24, omdb/1x-Clean:1,own-x2:2 x2" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("named")
+def test_a_benchmark_shows_what_cleaned_up(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In its row, beside the model alone; a chain to eight may have it too."""
+    report = tmp_path / "report.json"
+    command = ["benchmark", str(picture), "--repeats", "0", "--json", str(report)]
+    assert main([*command, "--models", "bicubic", "--stages", "omdb/1x-Clean:1,bicubic:4"]) == 0
+    rows = json.loads(report.read_text())["rows"]
+    assert [row["stages"] for row in rows] == [None, ["omdb/1x-Clean:1", "bicubic:4"]]
+    assert all(row["error"] is None for row in rows) and rows[0]["psnr_y"] != rows[1]["psnr_y"]
+    assert "cleaned up first by 1x-Clean" in rows[1]["notes"]
+    report.unlink()
+    chain = "omdb/1x-Clean:1,bicubic:4,bicubic:2"
+    assert main([*command, "--protocol", "chained-8x", "--models", "bicubic", "--stages", chain]) == 0
+    assert json.loads(report.read_text())["rows"][1]["model"] == chain
+
+
+@pytest.mark.parametrize(
+    ("cleanup", "said"),
+    [
+        ("swift", "Argument --cleanup: Swift upscales by 2: only an x1 model can clean up first. See "),
+        ("7", "Argument --cleanup: The strength of the clean-up is a number from 0 to 1, not 7.0. See "),
+    ],
+)
+def test_what_cannot_clean_up_is_one_sentence(
+    cleanup: str, said: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["upscale", str(picture), str(tmp_path / "out.png"), "--cleanup", cleanup])
+    told = capsys.readouterr().err
+    assert told.startswith(said) and told.count("\n") == 1 and not (tmp_path / "out.png").exists()
 
 
 @pytest.mark.parametrize(("scale", "figure"), [(2, 35.47), (4, 30.65), (8, 26.19)])

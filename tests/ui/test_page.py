@@ -253,6 +253,13 @@ def test_the_page_names_no_model_by_itself() -> None:
     assert [key for _, key in choices] == [model.key for model in list_offered()]
 
 
+def test_what_is_copied_for_each_visitor_is_plain_data() -> None:
+    """Gradio copies it deeply: what leads to the rest of the page would have the whole page copied as well."""
+    for component in page.build().config["components"]:
+        given = {name: value for name, value in component["props"].items() if name != "delete_callback"}
+        assert json.loads(json.dumps(given)), component["type"]
+
+
 @pytest.mark.parametrize(
     ("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "is in use: choose another by PORT")]
 )

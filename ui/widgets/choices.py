@@ -27,9 +27,10 @@ class Option:
 class Choices(gr.HTML, metaclass=NoInterfaceFile):
     """Radio buttons that give the value of the chosen one, or whatever was sent: nobody need have chosen one."""
 
-    def __init__(self, value: str | None = None, **options: Any) -> None:
+    # Not `**options`: gradio copies what a parameter names for each visitor, and of that name it has an event.
+    def __init__(self, value: str | None = None, **given: Any) -> None:
         own: dict[str, Any] = {"css_template": (FILES / "choices.css").read_text(), "apply_default_css": False}
-        super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
+        super().__init__(value, **own | given)  # an event's update makes it anew with all of them
 
 
 def place_choices(

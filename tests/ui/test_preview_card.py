@@ -1,5 +1,6 @@
 """What a link to the page looks like elsewhere: one set of tags, ours, with absolute addresses behind proxies too."""
 
+import gzip
 import re
 import urllib.request
 from pathlib import Path
@@ -30,6 +31,15 @@ def test_the_page_has_our_card(served: str) -> None:
     with urllib.request.urlopen(found["og:image"]) as answer:
         assert answer.headers["content-type"] == "image/png" and answer.read() == IMAGE.read_bytes()
     assert read(f"{served}/config").startswith("{"), "all else is as it was"
+
+
+def test_the_page_is_compressed_for_who_can_read_that(served: str) -> None:
+    plain = urllib.request.urlopen(served).read()
+    request = urllib.request.Request(served, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        assert int(answer.headers["content-length"]) < len(plain) / 3
+        assert tags(gzip.decompress(answer.read()).decode()) == tags(plain.decode())
 
 
 def test_behind_a_proxy_the_addresses_are_those_of_the_proxy(served: str) -> None:

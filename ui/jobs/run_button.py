@@ -28,7 +28,7 @@ from pipelines.runs import Run, T
 from ui.jobs import results
 from ui.jobs.lanes import Expected, Visit, visiting
 from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors, forward_steps
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, STARTING_EVENT, escape_errors, explain_errors, forward_steps
 from ui.widgets import html
 from ui.widgets.problem import Problem, make_problem
 
@@ -87,13 +87,13 @@ class RunButton:
 
         if needs is not None:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
-        waiting = self.run.click(forget, None, [*own, *states, self.run_id], **QUIET_EVENT, queue=False)
+        waiting = self.run.click(forget, None, [*own, *states, self.run_id], **STARTING_EVENT, queue=False)
         running: Dependency = waiting.then(
             self.keep_results(self.explain_failure(work, on_error), give_again or _give_values(inputs)),
             [*inputs, self.run_id],
             [*own, *outputs],
             js=self._script(KEEP_ID),
-            **QUIET_EVENT,
+            **STARTING_EVENT,
             **ONE_AT_A_TIME,
         )
         following = self.again.click(
@@ -101,14 +101,14 @@ class RunButton:
             self.run_id,
             [*own, self.run_id, *dict.fromkeys([*inputs, *given, *outputs])],
             js=self._script(READ_ID),
-            **QUIET_EVENT,
+            **STARTING_EVENT,
             concurrency_id="following",
             concurrency_limit=None,
         )
         stopped = self.cancel.click(None, cancels=[running, following], api_visibility="private", queue=False)
         at_once = stopped.then(self.cancelled, self.run_id, own, **QUIET_EVENT, queue=False)
         if show_kept is not None:
-            at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **QUIET_EVENT, **ONE_AT_A_TIME)
+            at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **STARTING_EVENT, **ONE_AT_A_TIME)
         return running
 
     def explain_failure(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:

@@ -19,7 +19,16 @@ from ui.jobs.lanes import LANES, Expected
 # so beyond so many they wait to begin.
 MOST_AT_ONCE = 40
 ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": MOST_AT_ONCE}
-QUIET_EVENT: Mapping[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# The last of quick changes counts: by gradio's own choice most events are left out while an earlier one is on its way.
+QUIET_EVENT: Mapping[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+# For an event that brings what it is about: what waits for an earlier one would be given that one's.
+TELLING_EVENT: Mapping[str, Any] = {**QUIET_EVENT, "trigger_mode": "multiple"}
+# For what begins something at length: a second press while it goes on is none.
+STARTING_EVENT: Mapping[str, Any] = {**QUIET_EVENT, "trigger_mode": "once"}
 COUNTED_NOTE = re.compile(r" \d+ of \d+$")
 BETWEEN_SECONDS = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
@@ -63,7 +72,7 @@ def describe_step(step: Step, elapsed: float) -> str:
     What counts and tells the time comes first: on a phone the end of a line is cut. A note that counts by itself is
     left as it is: "9 s left · step 3 of 20, tile 2 of 6".
     """
-    counted = COUNTED_NOTE.search(step.note) or not step.total
+    counted = COUNTED_NOTE.search(step.note) or step.total < 2
     count = "" if counted else f"{_amount(step.done, step.total)} of {_amount(step.total, step.total)}"
     left = elapsed * (step.total - step.done) / step.done if step.done else 0.0
     soon = f"{format_duration(left)} left" if left >= 1 else ""

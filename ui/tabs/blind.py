@@ -14,7 +14,7 @@ from ui.jobs.blind import BlindTest
 from ui.jobs.kept_files import Comparison, Results, read_results, report_so_far, write_downloads
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, STARTING_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.widgets import html
 from ui.widgets.blind_test import render_preferences
 from ui.widgets.comparison_results import ComparisonResults
@@ -73,10 +73,10 @@ class BlindEvents:
         """Connects the events; `comparison` is that of the last run."""
         parts, line, files = self.results.blind, self.button.progress, self.results
         of = [comparison, self.button.run_id]
-        heavy = {**QUIET_EVENT, **ONE_AT_A_TIME}
+        heavy = {**STARTING_EVENT, **ONE_AT_A_TIME}
         parts.start.click(self.begin, of, [line, parts.window, parts.test], **heavy)
         changed = [parts.window, parts.test, parts.outcome, parts.add]
-        parts.window.click(self.answer, [*of, parts.test], changed, **QUIET_EVENT, queue=False)
+        parts.window.click(self.answer, [*of, parts.test], changed, **TELLING_EVENT, queue=False)
         written = [line, parts.add, files.files, *files.downloads.values()]
         parts.add.click(self.add_to_report, [*of, parts.test], written, **heavy)
 

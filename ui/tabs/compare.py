@@ -12,7 +12,7 @@ from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, TELLING_EVENT, escape_errors, explain_errors
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
 from ui.widgets.comparison_form import ComparisonForm, fold_form, place_comparison_form, shown_chains
@@ -104,7 +104,7 @@ def build(page: gr.Blocks) -> CompareTab:
         tab.show_picture,
         tab.comparison,
         [button.progress, tab.results.viewer],
-        **QUIET_EVENT,
+        **TELLING_EVENT,
         **ONE_AT_A_TIME,
     )
     return tab

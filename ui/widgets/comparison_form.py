@@ -124,7 +124,6 @@ class ComparisonForm:
             [self.scale, self.kernel, self.models, self.chains, self.offers],
             **QUIET_EVENT,
             queue=False,
-            trigger_mode="always_last",  # or a second click would be lost while the first is on its way
         )
         changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
         gr.on(changed, describe_plan, self.chosen, self.plan, **QUIET_EVENT, queue=False)

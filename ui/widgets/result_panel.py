@@ -140,7 +140,6 @@ class ResultPanel:
                 self.download,
                 **QUIET_EVENT,
                 queue=False,
-                trigger_mode="always_last",
             )
             preparing.then(
                 convert,

@@ -191,16 +191,14 @@ class UpscaleForm:
             **quiet,
         )
         own_settled = self.own.change(None, None, None, js=SETTLE, **quiet)
-        # The last of quick changes counts: by default what follows is left out while it still runs for an earlier one.
-        last: Any = {**quiet, "trigger_mode": "always_last"}
-        own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **last)
+        own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
         self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
         self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
         changed(None, None, None, js=SETTLE, **quiet).then(
             self.see_image,
             [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
             [*fitted, self.model, self.why],
-            **last,
+            **quiet,
         )
         changes = [changed, *(field.change for field in self.values)]
         gr.on(changes, describe_plan, [picture, *self.values], self.plan, **quiet)

@@ -3,6 +3,7 @@
 Chosen by a click, dropped or pasted anywhere on the page; static/choosing/ draws them in the browser.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipelines import environment
 from pipelines.errors import UpscaleError
 from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs import choosing
-from ui.jobs.running import QUIET_EVENT
+from ui.jobs.running import TELLING_EVENT
 from ui.widgets import html
 from ui.widgets.inputs import NoInterfaceFile
 
@@ -49,13 +50,15 @@ class PictureField(gr.HTML, metaclass=NoInterfaceFile):
         own: dict[str, Any] = {
             "html_template": (FIELD_FILES / "field.html").read_text(),
             "css_template": (FIELD_FILES / "field.css").read_text(),
-            "js_on_load": (FIELD_FILES / "field.js").read_text(),
+            "js_on_load": self._script(),
             "apply_default_css": False,
-            "several": self.several,
-            "most": environment.limits().file_bytes,
             "server_functions": [choosing.look_at_image, choosing.inspect_image, choosing.keep_images],
         }
         super().__init__(value, **options | own)  # an event's update makes it anew with all of them as options
+
+    def _script(self) -> str:
+        script = (FIELD_FILES / "field.js").read_text().replace("SEVERAL", json.dumps(self.several))
+        return script.replace("MOST", str(environment.limits().file_bytes))
 
     def preprocess(self, payload: ChosenImages | None) -> Path | None:  # type: ignore[override]
         return next(iter(_list_paths(payload)), None)
@@ -79,14 +82,14 @@ class PicturesField(PictureField):
 def place_picture_field(name: str) -> PictureField:
     """Puts the field into the page being built; it holds the first example. `name` is its id there."""
     field = PictureField(str(EXAMPLES[0].path), elem_id=name)
-    _place_examples().click(_pick_example, None, field, **QUIET_EVENT, queue=False)
+    _place_examples().click(_pick_example, None, field, **TELLING_EVENT, queue=False)
     return field
 
 
 def place_pictures_field(name: str) -> PicturesField:
     """Puts a field for several images into the page being built; it holds the first example. `name` is its id there."""
     field = PicturesField([str(EXAMPLES[0].path)], elem_id=name)
-    _place_examples().click(_pick_example_alone, None, field, **QUIET_EVENT, queue=False)
+    _place_examples().click(_pick_example_alone, None, field, **TELLING_EVENT, queue=False)
     return field
 
 

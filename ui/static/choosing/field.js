@@ -7,7 +7,8 @@ const GONE = "The image is no longer on the server. Choose it again.";
 const field = element.querySelector(".image-field");
 const find = (selector) => field.querySelector(selector);
 const [input, image, thumbs, remove, about, said] = ["input", "label > img", ".thumbs", ".place > .remove", ".about", ".said"].map(find);
-const several = props.several;
+const several = SEVERAL; // of a component that is out of sight at first, the browser forgets its own properties
+const most = MOST; // bytes
 const sent = new Map(); // the server's path to the file in this browser and its URL here
 let latest = 0; // the newest choice; an earlier one that comes late is dropped
 let busy = 0;
@@ -26,7 +27,7 @@ const nameOf = ({ file }) => file.orig_name ?? file.path.split("/").at(-1);
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 const tooLarge = (file) =>
-    file.size > props.most && `${file.name} has ${megabytes(file.size)} MB, the limit is ${props.most / 1e6} MB.`;
+    file.size > most && `${file.name} has ${megabytes(file.size)} MB, the limit is ${most / 1e6} MB.`;
 
 // Of what a browser cannot show the server draws a preview: null where it cannot either.
 const drawThere = async ({ path, url }) => {

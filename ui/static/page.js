@@ -9,6 +9,12 @@
         result.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     });
 
+    // What was said of a link is done with once a run begins.
+    document.addEventListener("click", (event) => {
+        const pressed = event.target.closest(".run-bar button.run");
+        pressed?.closest("[role=tabpanel]").querySelectorAll(".link-note").forEach((note) => note.remove());
+    });
+
     // A list of models is searched by typing over what is chosen; gradio would insert it there.
     document.addEventListener("focusin", ({ target }) => {
         if (target.matches("#all-models input")) setTimeout(() => target.select());

@@ -115,7 +115,7 @@ const drawPane = (pane) => {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!layer.width) return;
     const scale = scaleOf(layer, canvas);
-    if (layer.clear || layer.whole) {
+    if (layer.clear || (layer.whole && tiles.has(layer.top.url))) {
         drawBoard(context, scale.left, scale.top, scale.left + layer.width * scale.x, scale.top + layer.height * scale.y);
     }
     drawLayer(pane, layer);

@@ -82,7 +82,10 @@ const showValue = () => {
     root.classList.toggle("vacant", !panes.length);
     find(".empty").textContent = given.empty ?? "";
     root.dataset.state = given.state ?? "";
-    if (!panes.length) return;
+    if (!panes.length) {
+        line.hidden = true;
+        return;
+    }
     const { width, height } = panes[0].layers.picture;
     const [wide, high] = given.size ?? [width, height];
     const other_size = wide !== size.width || high !== size.height;

@@ -27,6 +27,8 @@ EXAMPLES = (
     Example("night-sky", "Night sky"),
 )
 
+FIRST_EYES = (50, 75, 90, 80)  # of the first example: left, top, width and height
+
 # What the page shows before anyone clicks: the first example as the first model enlarges it, and its details as JSON.
 FIRST_RESULT = EXAMPLES_FOLDER / "face_swift_x4.png"
 

@@ -1,18 +1,24 @@
 """What the viewer shows of a chain: each stage as a picture, and where it was scored the direct models beside it."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from pipelines.catalog.rows import Stage
 from pipelines.enlarge import Details, Enlarged
-from pipelines.images.door import Picture, Pixels8, shrink
+from pipelines.images.door import ImageSource, Picture, Pixels8, shrink
 from pipelines.measuring.run import CHAINED_8X, title_of
 from pipelines.phrasing import format_duration
-from pipelines.report.report import Report, as_shown, colour_profile
-from pipelines.runs import Run, prefix_notes
+from pipelines.report.report import Report, as_shown, colour_profile, find_changes
+from pipelines.runs import Run, Step, prefix_notes
 from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_RESULT, FIRST_RESULT
-from ui.jobs import kept_files
+from ui.jobs import enlarging, kept_files
 from ui.jobs.kept_files import Comparison
+from ui.jobs.results import new_folder
+from ui.widgets import html
+from ui.widgets.before_after import Made, find_eyes
 from ui.widgets.viewer import Pane, View, WholeFile
 
 
@@ -25,7 +31,7 @@ def make_first_view() -> View:
     for (label, path), grown in zip(files.items(), (1, CHAINED_8X.chain_scales[0], details.scale), strict=True):
         width, height = (side // details.scale * grown for side in details.size)
         panes.append(Pane(label, f"{width} × {height}", WholeFile(path, width, height)))
-    return View(panes, None)
+    return View(panes, None, size=(width, height), open_at=find_eyes(details.scale))
 
 
 def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]:
@@ -47,6 +53,26 @@ def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]
         caption = f"{original.caption}, {format_duration(second_seconds)} · in all {pane.caption}"
         shown.append(replace(pane, label=f"then {title_of(x2)}", caption=caption))
     return replace(found, panes=shown)
+
+
+def make_stages(source: ImageSource | None, by: tuple[Stage, Stage], name: str) -> Run[Made]:
+    """Enlarges, and returns what the page shows of it; `name` says by what."""
+    started = time.monotonic()
+    picture = enlarging.open_picture(source, by)
+    done = yield from enlarging.enlarge_picture(picture, by)
+    yield Step(0, 1, "writing")
+    file = enlarging.save_result(done, source, new_folder())
+    view = yield from _make_stage_view(picture, done)
+    facts = html.facts(done.details, seconds=time.monotonic() - started)
+    return Made(view, facts, str(file), done.details.about(), name, str(source) if isinstance(source, Path) else "")
+
+
+def _make_stage_view(picture: Picture, done: Enlarged) -> Run[View]:
+    """The picture and what each stage of two made of it, open where the result differs most from plain bicubic."""
+    panes = yield from make_stage_panes(picture, done)
+    height, width, _ = done.picture.pixels.shape
+    boxes = [(x, y, side, side) for x, y, side in find_changes(as_shown(picture), as_shown(done.picture), "bicubic")]
+    return View(panes, None, boxes, open_at=0 if boxes else None, size=(width, height))
 
 
 def make_stage_panes(picture: Picture, done: Enlarged) -> Run[Sequence[Pane]]:

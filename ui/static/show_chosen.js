@@ -1,10 +1,10 @@
 // Shows an image that was just chosen, in the place of the result of another one: at once, and without the server.
-(picture, madeOf, scale = "x4") => {
+(picture, madeOf, scale = "xSCALE") => {
     const first = [picture].flat()[0];
     const file = first?.file ?? first;
     const known = madeOf ? JSON.parse(madeOf) : {};
     if (file?.path && file.path === known.source) return; // it is its own result
-    const times = Number(String(scale).replace(/^x/, "")) || 4;
+    const times = Number(String(scale).replace(/^x/, "")) || SCALE;
     const url = first?.shown ?? file?.url; // what the server drew of a file that no browser shows may be smaller
     const sides = first?.about?.match(/(\d+) × (\d+)/)?.slice(1).map((side) => Number(side) * times);
     const layers = { picture: { top: { url }, whole: true } };
@@ -14,5 +14,6 @@
         empty: "Choose an image, and your result will appear here.",
     };
     const off = { __type__: "update", value: null, interactive: false };
-    return ["", view, "", null, off, "", ""];
+    const shown = { __type__: "update", visible: true };
+    return ["", view, "", null, off, "", shown, "", ...Array(ALSO).fill("")];
 }

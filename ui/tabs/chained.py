@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import gradio as gr
 from gradio.blocks import Block
@@ -17,20 +16,21 @@ from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, Contender, check_size
 from pipelines.report.report import Report
-from pipelines.runs import Run, Step
+from pipelines.runs import Run
 from ui.examples import EXAMPLES, find_example
 from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
-from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
-from ui.widgets import html, plans, results
+from ui.widgets import before_after, html, plans, results
+from ui.widgets.before_after import Made
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import Dropdown
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
-from ui.widgets.viewer import View, Viewer
+from ui.widgets.result_panel import ResultPanel, place_result
+from ui.widgets.viewer import View
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
 CHAINED_SCALE = math.prod(CHAIN_SCALES)
@@ -56,10 +56,9 @@ class ChainedTab:
     presets: dict[gr.Button, str]  # each with the chain that it chooses
     plan: gr.HTML
     button: RunButton
-    viewer: Viewer
+    verdict: gr.HTML
+    result: ResultPanel
     table: gr.HTML
-    about: gr.HTML
-    download: gr.DownloadButton
     comparison: gr.State  # of the last run, if it was scored
 
     @property
@@ -85,7 +84,9 @@ class ChainedTab:
 
     def run(self, source: ImageSource | None, first: str, second: str, scored: bool) -> Iterator[Update]:
         """Measures the chain or simply enlarges by it, showing progress, then every stage."""
-        yield self.button.begins() | self.clear() | {self.comparison: None}
+        name = _name_choice(first, second, scored)
+        shown = self.result.begins(source, name, 1 if scored else CHAINED_SCALE)
+        yield self.button.begins() | shown | {self.verdict: "", self.table: "", self.comparison: None}
         if scored:
             yield from self._measure(source, first, second)
         else:
@@ -106,46 +107,35 @@ class ChainedTab:
         """The picture, what each stage makes of it, and the result's file."""
         started = time.monotonic()
         by = _chain_stages(first, second)
-        work = self._stages(source, by, new_folder())
-        shown = yield from self.button.steps(work, expected=enlarging.expect(source, by))
-        yield self.button.ends(f"Done in {html.tell_time(time.monotonic() - started)}.") | shown
+        name = _name_choice(first, second, False)
+        work, so_far = before_after.watch_previews(
+            chain_views.make_stages(source, by, name), source, name, CHAINED_SCALE
+        )
+        expected = enlarging.expect(source, by)
+        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected)
+        yield self.button.ends(f"Done in {html.tell_time(time.monotonic() - started)}.") | self.result.shows(made)
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
         if comparison is None or report is None:
-            yield self.button.ends("Cancelled.") | self.clear()
+            yield self.button.ends("Cancelled.")
             return
         shown = yield from self.button.steps(self._scores(comparison, report))
         done = f"Cancelled: {len(report.rows)} of {len(comparison.plan.contenders)} are below."
         yield self.button.ends(done) | shown
 
-    def clear(self) -> Update:
-        """Returns what a new run takes away."""
-        return {self.viewer: None, self.table: "", self.about: "", self.download: gr.DownloadButton(visible=False)}
-
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """Returns what the page shows of a report."""
-        return {
-            self.viewer: (yield from chain_views.make_scored_view(comparison, report)),
-            self.table: results.render_results(report.rows, report.protocol, report.kernel, running=False),
-            self.about: html.aside(ABOUT_SCORES),
-            self.download: gr.DownloadButton(visible=False),
-        }
-
-    def _stages(self, source: ImageSource | None, by: tuple[Stage, Stage], folder: Path) -> Run[Update]:
-        """Enlarges, and returns what the page shows of it."""
-        started = time.monotonic()
-        picture = enlarging.open_picture(source, by)
-        done = yield from enlarging.enlarge_picture(picture, by)
-        yield Step(0, 1, "writing")
-        file = enlarging.save_result(done, source, folder)
-        panes = yield from chain_views.make_stage_panes(picture, done)
-        return {
-            self.viewer: View(panes, None),
-            self.table: "",
-            self.about: html.facts(done.details, seconds=time.monotonic() - started),
-            self.download: gr.DownloadButton(value=str(file), visible=True),
+        chain = next(each for each in comparison.plan.contenders if each.is_chain)
+        first, second = chain.stages
+        name = _name_choice(first.key, second.key, True)
+        view = (yield from chain_views.make_scored_view(comparison, report)) or View([])
+        source = str(comparison.pictures[0].path)
+        made = Made(view, html.aside(ABOUT_SCORES), file="", about="", name=name, source=source)
+        return self.result.shows(made) | {
+            self.verdict: results.render_verdict(report.rows),
+            self.table: results.render_table(report.rows, report.protocol, report.kernel, running=False),
         }
 
 
@@ -156,13 +146,22 @@ def build(page: gr.Blocks) -> ChainedTab:
         preset.click(partial(_split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.first.change, tab.second.change, tab.scored.change, page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
-    tab.button.connect(
+    running = tab.button.connect(
         tab.run,
         tab.chosen,
-        [tab.comparison, tab.viewer, tab.table, tab.about, tab.download],
+        [tab.comparison, tab.verdict, tab.table, *tab.result.components],
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
         needs=tab.picture,
+    )
+    tab.result.connect(
+        tab.picture,
+        tab.button,
+        running,
+        usual_scale=CHAINED_SCALE,
+        chosen=[tab.first, tab.second, tab.scored],
+        name=_name_choice,
+        also=[tab.verdict, tab.table],
     )
     page.load(None, None, None, js=tab.button.find_again())
     _connect_link(page, tab)
@@ -184,6 +183,7 @@ def _place() -> ChainedTab:
         with gr.Column(scale=2, min_width=320):
             told = gr.HTML("", elem_classes="at-times")
             picture = place_picture_field("chained-picture")
+            first_path = picture.move_resource_to_block_cache(EXAMPLES[0].path) or ""
         with gr.Column(scale=3, min_width=320):
             gr.HTML(html.aside(ABOUT_CHAIN))
             with gr.Row(elem_classes="presets"):
@@ -197,13 +197,15 @@ def _place() -> ChainedTab:
             plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False))
             button = place_run_button("Run", "chained-progress", elem_classes="actions")
             place_copy_button()
-            button.problem.place()
-    viewer, table = Viewer(chain_views.make_first_view(), elem_id="chained-viewer"), results.place_panel()
-    about = gr.HTML(html.aside(ABOUT_EXAMPLE), elem_id="chained-about")
-    download = gr.DownloadButton("Download PNG", visible=False)
-    comparison = gr.State(None)
+    with gr.Column():
+        button.problem.place()
+        verdict = results.place_panel(elem_classes="at-times")
+        view, name = chain_views.make_first_view(), _name_choice(first_x4, first_x2, False)
+        example = Made(view, html.aside(ABOUT_EXAMPLE), file="", about="", name=name, source=first_path)
+        result = place_result("chained-viewer", "chained-about", example)
+        table = results.place_panel(elem_classes="at-times")
     return ChainedTab(
-        told, picture, first, second, scored, presets, plan, button, viewer, table, about, download, comparison
+        told, picture, first, second, scored, presets, plan, button, verdict, result, table, gr.State(None)
     )
 
 
@@ -266,6 +268,12 @@ def _begin_comparison(source: ImageSource | None, first: str, second: str) -> Co
 def _chain_key(first: str, second: str) -> str:
     """The chain of the two models as it is written."""
     return Contender(_chain_stages(first, second)).key
+
+
+def _name_choice(first: str, second: str, scored: bool) -> str:
+    """Returns by what a result would be made now: "Swift x4, then LapSRN x2"."""
+    names = (before_after.name_result(stage.model, stage.scale) for stage in _chain_stages(first, second))
+    return ", then ".join(names) + (" in test mode" if scored else "")
 
 
 def _chain_stages(first: str, second: str) -> tuple[Stage, Stage]:

@@ -1,7 +1,6 @@
 """Before and after: a result as the page shows it, beside what a plain method makes of the same image."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,11 +16,11 @@ from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture, Pixels8, Pyramid, to_uint8
 from pipelines.report.report import as_shown, colour_profile, find_changes
 from pipelines.runs import Preview, Run, Step, T, prefix_notes, watch_steps
-from ui.examples import EXAMPLES, FIRST_RESULT
+from ui.examples import EXAMPLES, FIRST_EYES, FIRST_RESULT
 from ui.jobs import enlarging, kept_files
 from ui.jobs.results import new_folder
 from ui.widgets import html
-from ui.widgets.viewer import Pane, View, WholeFile
+from ui.widgets.viewer import Box, Pane, View, WholeFile
 
 PLAIN_NAMES = {"bicubic": "Bicubic", "nearest": "Nearest"}  # what a result is compared with
 NOTHING_YET = View([], empty="Your result will appear here. You can watch it take shape.")
@@ -29,7 +28,10 @@ NOTHING_YET = View([], empty="Your result will appear here. You can watch it tak
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A result as the page shows it: what the viewer and the facts say, the file to download, and how it was made."""
+    """A result as the page shows it: what the viewer and the facts say, the file to download, and how it was made.
+
+    Where it is only to be looked at, `file` is "".
+    """
 
     view: View
     facts: str
@@ -126,8 +128,7 @@ def name_result(row: Model, scale: float) -> str:
 def make_first_result(source_name: str) -> Made:
     """Returns the first example's result for before anyone clicks: made beforehand, as the page opens without torch.
 
-    It opens at the place nearest to the middle, of those where it differs most: there is the face.
-    `source_name` is the path by which the page's field knows the example.
+    It opens at the eyes, where everybody looks. `source_name` is the path by which the page's field knows the example.
     """
     details = Details.from_dict(json.loads(FIRST_RESULT.with_suffix(".json").read_text()))
     source, name = EXAMPLES[0].path, name_result(find(details.model), details.scale)
@@ -136,15 +137,13 @@ def make_first_result(source_name: str) -> Made:
         WholeFile(path, *each.pixels.shape[1::-1]) for path, each in ((source, picture), (FIRST_RESULT, result))
     )
     view = _place_under_line(picture, result, before, after, _choose_plain(details.model), name)
-    middle = min(range(len(view.boxes)), key=lambda place: _distance_from_middle(view, place), default=None)
-    return _describe(details, FIRST_RESULT, replace(view, open_at=middle), name, Path(source_name))
+    return _describe(details, FIRST_RESULT, replace(view, open_at=find_eyes(details.scale)), name, Path(source_name))
 
 
-def _distance_from_middle(view: View, place: int) -> float:
-    """How far from the middle of the image one of the view's places is."""
-    left, top, side, _ = view.boxes[place]
-    width, height = view.size or (0, 0)
-    return math.hypot(left + side / 2 - width / 2, top + side / 2 - height / 2)
+def find_eyes(scale: int) -> Box:
+    """Returns where the eyes of the first example are in what is so many times as large."""
+    left, top, width, height = (side * scale for side in FIRST_EYES)
+    return left, top, width, height
 
 
 def _describe(

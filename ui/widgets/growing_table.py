@@ -6,7 +6,7 @@ import gradio as gr
 
 from pipelines.measuring.run import Row
 from ui.jobs.run_button import Update
-from ui.widgets.results import render_results
+from ui.widgets.results import render_table
 
 
 @dataclass(slots=True)
@@ -24,4 +24,4 @@ class GrowingTable:
         if len(self.rows) == self.shown:
             return {}
         self.shown = len(self.rows)
-        return {self.component: render_results(self.rows, self.protocol, self.kernel, running=True)}
+        return {self.component: render_table(self.rows, self.protocol, self.kernel, running=True)}

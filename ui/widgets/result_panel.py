@@ -55,6 +55,7 @@ class ResultPanel:
     quality: gr.Slider  # of JPEG and WebP
     download: gr.DownloadButton
     told: gr.HTML  # format and size of the download
+    saving: gr.Column  # all that the download takes
     facts: gr.HTML
 
     @property
@@ -70,6 +71,7 @@ class ResultPanel:
             self.quality,
             self.download,
             self.told,
+            self.saving,
             self.facts,
         ]
 
@@ -91,12 +93,13 @@ class ResultPanel:
             self.note: "",
             self.viewer: _place_view(made),
             self.made_of: _identify(made),
-            self.file: made.file,
+            self.file: made.file or None,
             self.kind: "PNG",
             self.metadata: True,
             self.quality: gr.Slider(visible=False),
-            self.download: gr.DownloadButton("Download PNG", value=made.file, interactive=True),
-            self.told: tell_file("PNG", Path(made.file)),
+            self.download: gr.DownloadButton("Download PNG", value=made.file or None, interactive=bool(made.file)),
+            self.told: tell_file("PNG", Path(made.file)) if made.file else "",
+            self.saving: gr.Column(visible=bool(made.file)),
             self.facts: made.facts,
         }
 
@@ -107,19 +110,24 @@ class ResultPanel:
         running: Dependency,
         *,
         scale: Block | None = None,
+        usual_scale: int = 4,
         chosen: Sequence[Block] = (),
         name: Callable[..., str] | None = None,
+        also: Sequence[Block] = (),
     ) -> None:
         """Connects the panel with a tab: a new picture is shown at once, in the place of the result of another.
 
-        `running` is the event of a run. `scale` is the component that says how many times a picture is enlarged, four
-        times without one. `name` says of the values of `chosen` by what a result would be made now.
+        `running` is the event of a run. `scale` is the component that says how many times a picture is enlarged,
+        `usual_scale` without one. `name` says of the values of `chosen` by what a result would be made now. `also` are
+        other components that tell of a result, as HTML.
         """
-        outputs = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.facts]
+        result = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.saving, self.facts]
+        outputs = [*result, *also]
         inputs = [picture, self.made_of, *([] if scale is None else [scale])]
+        show = SHOW_CHOSEN.replace("ALSO", str(len(also))).replace("SCALE", str(usual_scale))
         for each in (picture, scale):
             if each is not None:
-                each.change(None, inputs, outputs, js=SHOW_CHOSEN, **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
+                each.change(None, inputs, outputs, js=show, **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
         rest: dict[str, Any] = {"js": REST.replace("NAME", str(self.viewer.elem_id)), "queue": False}
         for ended in (button.cancel.click, running.then):
             ended(None, [self.viewer, self.file], self.download, **QUIET_EVENT, **rest)
@@ -127,7 +135,7 @@ class ResultPanel:
             values = [self.made_of, picture, *chosen]
 
             def mark(made_of: str, source: ImageSource | None, *given: Any) -> str:
-                return tell_whose(made_of, source, name, given)
+                return tell_whose(made_of, source, name, given, str(button.run.value))
 
             changes = [each.change for each in chosen]  # type: ignore[attr-defined]
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
@@ -171,21 +179,21 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
     note = gr.HTML("", elem_classes="whose")
     viewer = Viewer(_place_view(first) if isinstance(first, Made) else first, elem_id=name)
     made_of = gr.Textbox("" if made is None else _identify(made), visible=False)
-    file = ResultFile(value=None if made is None else made.file, visible=False)
-    with gr.Row(elem_classes="download"):
-        download = gr.DownloadButton(
-            "Download PNG", value=None if made is None else made.file, interactive=made is not None, scale=0
-        )
-        told = gr.HTML("" if made is None else tell_file("PNG", Path(made.file)), elem_classes="told")
-    with gr.Row(elem_classes="download"):
-        kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=200)
-        metadata = gr.Checkbox(True, label="Keep metadata (EXIF)", min_width=180)
-        low, high = QUALITY_RANGE
-        quality = gr.Slider(
-            low, high, USUAL_QUALITIES["JPEG"], step=1, label="Quality", info=ABOUT_QUALITY, visible=False
-        )
+    file = ResultFile(value=None if made is None else made.file or None, visible=False)
+    file_now = made.file if made else ""
+    with gr.Column(visible=made is None or bool(file_now)) as saving:
+        with gr.Row(elem_classes="download"):
+            download = gr.DownloadButton("Download PNG", value=file_now or None, interactive=bool(file_now), scale=0)
+            told = gr.HTML(tell_file("PNG", Path(file_now)) if file_now else "", elem_classes="told")
+        with gr.Row(elem_classes="download"):
+            kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=200)
+            metadata = gr.Checkbox(True, label="Keep metadata (EXIF)", min_width=180)
+            low, high = QUALITY_RANGE
+            quality = gr.Slider(
+                low, high, USUAL_QUALITIES["JPEG"], step=1, label="Quality", info=ABOUT_QUALITY, visible=False
+            )
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
-    return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, facts)
+    return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts)
 
 
 def _place_view(made: Made) -> View:
@@ -198,8 +206,13 @@ def _identify(made: Made) -> str:
     return json.dumps({"source": made.source, "name": made.name})
 
 
-def tell_whose(made_of: str, source: ImageSource | None, name: Callable[..., str], chosen: Sequence[Any]) -> str:
-    """Returns whose result is shown, where it is not of the image and the model that are chosen now; else ""."""
+def tell_whose(
+    made_of: str, source: ImageSource | None, name: Callable[..., str], chosen: Sequence[Any], button: str = "Upscale"
+) -> str:
+    """Returns whose result is shown, where it is not of the image and the model that are chosen now; else "".
+
+    `button` is the label of the one that makes another.
+    """
     known = json.loads(made_of) if made_of else {}
     if not known.get("name"):
         return ""
@@ -212,7 +225,7 @@ def tell_whose(made_of: str, source: ImageSource | None, name: Callable[..., str
         whose += f" for {Path(known['source']).name}"
     elif wanted == known["name"]:
         return ""
-    return f'<p class="about whose">{escape(whose)}. Press Upscale for {escape(wanted)}.</p>'
+    return f'<p class="about whose">{escape(whose)}. Press {button} for {escape(wanted)}.</p>'
 
 
 def tell_file(kind: str, path: Path) -> str:

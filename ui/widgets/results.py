@@ -28,7 +28,7 @@ from ui.examples import STATIC
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
-def place_panel(value: str = "", elem_id: str | None = None) -> gr.HTML:
+def place_panel(value: str = "", elem_id: str | None = None, **more: Any) -> gr.HTML:
     """A component that shows what the functions below render."""
     return gr.HTML(
         value,
@@ -36,6 +36,7 @@ def place_panel(value: str = "", elem_id: str | None = None) -> gr.HTML:
         css_template=(STATIC / "results.css").read_text(),
         js_on_load=(STATIC / "results.js").read_text(),
         apply_default_css=False,
+        **more,
     )
 
 
@@ -74,11 +75,6 @@ def render_table(rows: Sequence[Row], protocol: str, kernel: str, running: bool)
     )
 
 
-def render_results(rows: Sequence[Row], protocol: str, kernel: str, running: bool) -> str:
-    """Renders the verdict, once there is one, and the table below it."""
-    return ("" if running else render_verdict(rows)) + render_table(rows, protocol, kernel, running)
-
-
 def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """Renders what else the rows say: plots, pairs, each picture's scores, the chains' stages, and notes."""
     compared = select_comparable(rows)
@@ -98,7 +94,9 @@ def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
 def _split_winner(claim: Claim) -> tuple[str, str]:
     """Returns the name of who is best, and the facts behind it; of several, or of none, no name and all facts."""
     name = title_of(claim.models[0]) if len(claim.models) == 1 else ""
-    return (name, claim.facts.removeprefix(name)) if name and claim.facts.startswith(name) else ("", claim.facts)
+    if name and claim.facts.startswith(name):
+        return name, claim.facts.removeprefix(name)
+    return "", f"{claim.facts[:1].upper()}{claim.facts[1:]}"
 
 
 def render(template: str, **values: Any) -> str:

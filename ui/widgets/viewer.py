@@ -31,6 +31,7 @@ VIEWER_SCRIPTS = (
 
 Layout: TypeAlias = Literal["grid", "side", "swipe"]  # all panes; two beside each other; two under one line
 State: TypeAlias = Literal["", "preview", "running"]
+Box: TypeAlias = tuple[int, int, int, int]  # left, top, width and height
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class View:
 
     panes: Sequence[Pane]
     original: int | None = 0  # the place in `panes` of the image that the others are compared with
-    boxes: Sequence[tuple[int, int, int, int]] = ()
+    boxes: Sequence[Box] = ()
     layout: Layout = "grid"  # at first: the visitor can change it
     pair: tuple[int, int] | None = None  # the panes that stand beside each other or under the line, at first
-    open_at: int | None = None  # which of the boxes is in sight at first; without it all of the image
+    open_at: int | Box | None = None  # which of the boxes, or which other, is in sight at first; without it all
     size: tuple[int, int] | None = None  # width and height, if not those of the first image
     state: State = ""
     source: str = ""  # the path of the image that it is of, by which the browser knows it again

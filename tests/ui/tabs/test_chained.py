@@ -19,6 +19,7 @@ from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth, visit
 from tests.support.visitor import watch_console
+from ui.examples import EXAMPLES
 
 STAGES = [Stage("espcn", 4), Stage("espcn", 2)]
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
@@ -120,7 +121,7 @@ def choose_espcn(page: Page) -> None:
 def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 130)), tmp_path / "odd.png")
     give(page, tmp_path / "odd.png")
-    page.get_by_label("Test mode").check()
+    page.get_by_role("checkbox", name="Test mode").check()
     choose_espcn(page)
     expect(plan(page)).to_contain_text("130 × 100 → 16 × 12 → 64 × 48 → 128 × 96 · beside Bicubic x8 · ")
     button(page, "Run").click()
@@ -135,6 +136,19 @@ def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: P
     expect(button(page, "Difference")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_text("The chain is scored as a whole")).to_contain_text("nothing is rounded")
     expect(button(page, "Download PNG")).to_have_count(0)
+    verdict, table = page.locator(".claims:visible"), page.locator("table[data-name=summary]:visible")
+    tops = [each.bounding_box()["y"] for each in (verdict, page.locator("#chained-viewer"), table)]  # type: ignore[index]
+    assert tops == sorted(tops), "the verdict, then the viewer, then the table"
+
+    page.get_by_role("checkbox", name="Test mode").uncheck()
+    whose = "Result of ESPCN x4, then ESPCN x2 in test mode. Press Run for ESPCN x4, then ESPCN x2."
+    expect(page.locator("p.whose:visible")).to_have_text(whose)
+    page.locator("#chained-picture input[type=file]").set_input_files(EXAMPLES[4].path)
+    expect(page.locator("#chained-viewer .viewer")).to_have_attribute("data-state", "preview")
+    assert [caption.split() for caption in captions(page)] == [["Preview", "Bicubic", "x8"]]
+    for gone in (verdict, table, page.locator("p.whose:visible")):
+        expect(gone).to_have_count(0)
+    expect(button(page, "Download PNG")).to_be_disabled()
 
 
 def test_without_scoring_it_enlarges_by_eight(page: Page, small: Path, own_weights: Path) -> None:
@@ -183,7 +197,7 @@ def test_a_preset_chooses_both_models(page: Page, model: str) -> None:
 
 
 def test_a_model_that_cannot_be_had_leaves_the_others(page: Page) -> None:
-    page.get_by_label("Test mode").check()
+    page.get_by_role("checkbox", name="Test mode").check()
     button(page, "FSRCNN twice").click()
     button(page, "Run").click()
     expect(state(page)).to_contain_text("FSRCNN_x4.pb (42 kB) is unavailable")
@@ -199,14 +213,15 @@ def test_cancel_within_a_stage_leaves_nothing(page: Page, tmp_path: Path) -> Non
     expect(state(page)).to_contain_text("stage 2 of 2, ESPCN x2: tiles")
     button(page, "Cancel").click()
     expect(state(page)).to_contain_text("Cancelled.")
-    expect(page.locator("#chained-viewer .pane")).to_have_count(0)
+    expect(page.locator("#chained-viewer .viewer")).to_have_attribute("data-state", "preview")
+    expect(button(page, "Download PNG")).to_be_disabled()
     expect(button(page, "Run")).to_be_enabled()
 
 
 def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(320, 320), (5, 5, 1))), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
-    page.get_by_label("Test mode").check()
+    page.get_by_role("checkbox", name="Test mode").check()
     expect(plan(page)).to_contain_text("1600 × 1600")
     button(page, "Run").click()
     page.wait_for_function("document.querySelector('#chained-progress').innerText.includes('bicubic x8')")  # at once
@@ -225,21 +240,21 @@ def test_no_picture_is_our_sentence(page: Page) -> None:
 def test_a_picture_under_8_pixels_can_only_be_enlarged(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(7, 30)), tmp_path / "tiny.png")
     give(page, tmp_path / "tiny.png")
-    page.get_by_label("Test mode").check()
+    page.get_by_role("checkbox", name="Test mode").check()
     sentence = "An image of 30 by 7 pixels is too small to be shrunk by 8."
     expect(plan(page)).to_have_text(sentence)
     button(page, "Run").click()
     expect(page.locator(".problem")).to_contain_text(sentence)
-    page.get_by_label("Test mode").uncheck()
+    page.get_by_role("checkbox", name="Test mode").uncheck()
     expect(plan(page)).to_contain_text("30 × 7 → 120 × 28 → 240 × 56")
 
 
 def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((1500, 1500, 3), np.float32)), tmp_path / "large.png")
     give(page, tmp_path / "large.png")
-    page.get_by_label("Test mode").check()
+    page.get_by_role("checkbox", name="Test mode").check()
     expect(plan(page)).to_contain_text("1500 × 1500 → 187 × 187 → 748 × 748 → 1496 × 1496")
-    page.get_by_label("Test mode").uncheck()
+    page.get_by_role("checkbox", name="Test mode").uncheck()
     expect(plan(page)).to_contain_text(
         "large.png at x8 would be 12000 by 12000 pixels, 144 megapixels: the limit is 128"
     )
@@ -249,7 +264,7 @@ def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_pat
 def test_every_width_in_light_and_dark(page: Page) -> None:
     """With a result, nothing overflows, and axe-core finds nothing serious."""
     for scored, panes in ((True, 5), (False, 3)):
-        page.get_by_label("Test mode").set_checked(scored)
+        page.get_by_role("checkbox", name="Test mode").set_checked(scored)
         button(page, "Run").click()
         expect(page.locator("#chained-viewer .pane")).to_have_count(panes)
         expect(button(page, "Run")).to_be_enabled()

@@ -15,7 +15,7 @@ from tests.support.rows import row, several
 from tests.support.visitor import watch_console
 from ui.examples import STATIC
 from ui.theme import THEME
-from ui.widgets.results import place_panel, render_details, render_results
+from ui.widgets.results import place_panel, render_details, render_table, render_verdict
 
 HOSTILE = '<img src="http://stray.invalid/x.png" onerror="alert(1)">\'{{ 7*7 }}${1}\udcff.png'
 CHAIN = "lapsrn:4,fsrcnn:2"
@@ -50,11 +50,15 @@ MANY = rows_of(HOSTILE, *"abcdefg")
 
 def whole(rows: Sequence[Row], protocol: str, kernel: str) -> str:
     """All that the page says of rows that are done."""
-    return render_results(rows, protocol, kernel, running=False) + render_details(rows, protocol, kernel)
+    return (
+        render_verdict(rows)
+        + render_table(rows, protocol, kernel, running=False)
+        + render_details(rows, protocol, kernel)
+    )
 
 
 def test_nothing_is_known_before_the_first_row() -> None:
-    assert render_results([], "round-trip", "bicubic", running=True) == ""
+    assert render_table([], "round-trip", "bicubic", running=True) == ""
     assert "<h2>Nothing was scored</h2>" in whole([], "round-trip", "bicubic")
 
 
@@ -119,7 +123,7 @@ def test_one_picture_has_no_statistics_of_several() -> None:
 
 
 def test_while_running_only_what_is_quick_is_told() -> None:
-    html = render_results(MANY, "round-trip", "bicubic", running=True)
+    html = render_table(MANY, "round-trip", "bicubic", running=True)
     for absent in ("verdict", "Wilcoxon", "Image by image", " to 3"):
         assert absent not in html
     for needed in ("means over 8 images", "The intervals come at the end", "40 MB"):
@@ -130,10 +134,10 @@ def test_while_running_only_what_is_quick_is_told() -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page with the results, and buttons that give it others."""
     values = {
-        "First": render_results(MANY[:2], "round-trip", "bicubic", running=True),
-        "Half": render_results(MANY[:20], "round-trip", "bicubic", running=True),
+        "First": render_table(MANY[:2], "round-trip", "bicubic", running=True),
+        "Half": render_table(MANY[:20], "round-trip", "bicubic", running=True),
         "All": whole(MANY, "round-trip", "bicubic"),
-        "One": render_results(
+        "One": render_table(
             [row("perfect", mse_y=0.0), row("none"), row("other", psnr_y=30.0)], "round-trip", "area", running=False
         ),
         "None": "",

@@ -91,8 +91,9 @@ const showValue = () => {
     const other_size = wide !== size.width || high !== size.height;
     if (other_size) Object.assign(view, { fitted: true, moved: false, spot: null });
     size = { width: wide, height: high };
-    if (given.open_at !== null && given.open_at !== undefined && !view.moved) view.place = given.boxes[given.open_at];
-    visited = given.open_at ?? -1;
+    const place = given.open_at ?? null;
+    if (place !== null && !view.moved) view.place = given.boxes[place] ?? place;
+    visited = typeof place === "number" ? place : -1;
     panesBox.style.setProperty("--aspect", Math.min(Math.max(wide / high, 0.75), 1.6));
     find(".other").replaceChildren(...panes.map(({ label }, index) => make("option", { value: index }, label)));
     const labelled = (label, otherwise) => {

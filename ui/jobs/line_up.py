@@ -31,13 +31,16 @@ def kernel_choices() -> list[tuple[str, str]]:
 
 
 def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The models to choose from, those first that need no download, and the keys of those that take part unasked."""
+    """The models to choose from, those first that need no download, and the keys of those that take part unasked.
+
+    Those that need one say how large it is.
+    """
     by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     rows = list_offered(by)
     alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
     lacking = {key: sum(needed.size for needed in comparing.lacking_weights(each)) for key, each in alone.items()}
     choices = [
-        (f"{row.name} · downloads {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
+        (f"{row.name} · {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in sorted(rows, key=lambda row: lacking[row.key] > 0)
     ]
     ready = [key for _, key in choices if key in LINE_UP and not comparing.lacking_weights(alone[key])]

@@ -19,6 +19,7 @@ from pipelines.report.report import Report
 from pipelines.runs import Run
 from ui.examples import EXAMPLES, find_example
 from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
+from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -214,6 +215,7 @@ def describe_plan(source: ImageSource | None, first: str, second: str, scored: b
     if source is None:
         return html.aside(html.NO_IMAGE)
     try:
+        check_here(source)
         if scored:
             return _plan_to_measure(source, first, second)
         return _plan_to_enlarge(source, first, second)

@@ -7,17 +7,18 @@ from typing import Any
 
 import gradio as gr
 
-from ui.examples import STATIC
+from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import ONE_AT_A_TIME, TELLING_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
 from ui.widgets.comparison_form import ComparisonForm, fold_form, place_comparison_form, shown_chains
-from ui.widgets.comparison_results import ComparisonResults, place_results
+from ui.widgets.comparison_results import ComparisonResults, place_results, tell_whose
 from ui.widgets.growing_table import GrowingTable
+from ui.widgets.links import place_copy_button
 
 RESULTS_GONE = "The results are no longer kept here. Compare again."
 
@@ -84,8 +85,10 @@ def build(page: gr.Blocks) -> CompareTab:
     """Puts the tab's components and events into the page being built."""
     form = place_comparison_form()
     button = place_run_button("Compare", elem_classes="actions")
+    place_copy_button()
     button.problem.place()
-    tab = CompareTab(form, button, place_results(), gr.State(None))
+    example = Path(form.pictures.move_resource_to_block_cache(EXAMPLES[0].path) or "")
+    tab = CompareTab(form, button, place_results(example), gr.State(None))
     form.connect(page)
     done = button.connect(
         tab.run,
@@ -97,6 +100,11 @@ def build(page: gr.Blocks) -> CompareTab:
         given=[form.offers],
         needs=form.pictures,
     )
+    found = tab.results
+    whose = [found.made_of, form.pictures, form.protocol, form.scale, form.kernel]
+    changes = [each.change for each in whose[1:]]  # type: ignore[attr-defined]
+    gr.on(changes, tell_whose, whose, found.note, **QUIET_EVENT, queue=False)
+    done.then(tell_whose, whose, found.note, **QUIET_EVENT, queue=False)  # something else may be chosen meanwhile
     done.success(None, None, None, js=(STATIC / "verdict.js").read_text())
     page.load(None, None, None, js=button.find_again())
     BlindEvents(button, tab.results).connect(tab.comparison)

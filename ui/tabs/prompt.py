@@ -19,6 +19,7 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES, STATIC, find_example
+from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run, expect
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -247,6 +248,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
     if source is None:
         return html.aside(html.NO_IMAGE)
     try:
+        check_here(source)
         row, settings = _model_and_settings(model, *steering)
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]

@@ -138,6 +138,7 @@ def build(page: gr.Blocks) -> UpscaleTab:
     )
     running.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     chosen = [form.model, form.own, form.scale, form.size]
+    form.renew_costs(tab.picture, running)
     tab.result.connect(tab.picture, tab.button, running, scale=form.scale, chosen=chosen, name=name_chosen)
     return tab
 

@@ -48,6 +48,7 @@ class BlindTestWindow(gr.HTML, metaclass=NoInterfaceFile):
 class BlindTestParts:
     """The components of a comparison's blind test; `ui.tabs.blind` says what they do."""
 
+    place: gr.Column  # of the button, and what it does in a sentence
     start: gr.Button
     window: BlindTestWindow
     test: gr.State  # the test that goes on, or the last one
@@ -57,17 +58,17 @@ class BlindTestParts:
     @property
     def components(self) -> list[Block]:
         """Returns all that `offer` and `clear` change."""
-        return [self.start, self.window, self.test, self.outcome, self.add]
+        return [self.place, self.window, self.test, self.outcome, self.add]
 
     def offer(self, report: Report) -> Update:
         """Returns what offers a test of a comparison that is done."""
         models = {row.model for row in report.rows if row.error is None}
-        return {self.start: gr.Button(visible=len(models) > 1)}
+        return {self.place: gr.Column(visible=len(models) > 1)}
 
     def clear(self) -> Update:
         """The same components without a test."""
         return {
-            self.start: gr.Button(visible=False),
+            self.place: gr.Column(visible=False),
             self.window: None,
             self.test: None,
             self.outcome: "",

@@ -22,7 +22,7 @@ from ui.widgets import html, plans
 from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_link import LINK_TAB, read_comparison
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
-from ui.widgets.links import keep_image, place_copy_button, write_link
+from ui.widgets.links import keep_image, write_link
 from ui.widgets.picture import PicturesField, place_pictures_field
 
 FIRST_PROTOCOL, FIRST_KERNEL = ROUND_TRIP.key, KERNEL_NAMES[0]
@@ -31,6 +31,7 @@ ABOUT_PROTOCOLS = (
     "Test mode scores every model against your image. Chained 8x does that for two models in a row. Without an "
     "original your image is upscaled as it is, and you judge by eye."
 )
+ABOUT_MODELS = "Those with a size are downloaded first."
 ABOUT_KERNELS = "How the small image is made. The usual one gives scores that compare with published ones."
 
 
@@ -148,7 +149,7 @@ def place_comparison_form() -> ComparisonForm:
                     min_width=200,
                 )
             choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
-            models = CheckboxGroup(choices, value=ticked, label="Models", elem_id="models")
+            models = CheckboxGroup(choices, value=ticked, label="Models", info=ABOUT_MODELS, elem_id="models")
             chains = Dropdown(
                 list_chains(list_offered()),
                 value=comparing.list_ready_chains(),
@@ -163,7 +164,6 @@ def place_comparison_form() -> ComparisonForm:
                 info=ABOUT_PROTOCOLS,
             )
     plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
-    place_copy_button()
     offers = gr.State([key for _, key in choices])
     return ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, chains, plan, offers)
 

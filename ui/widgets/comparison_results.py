@@ -1,13 +1,15 @@
 """All that there is to see of a comparison: verdict, downloads, viewer, table, details, and how to repeat it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import gradio as gr
 from gradio.blocks import Block
 
-from pipelines.measuring.run import Plan
+from pipelines.measuring.run import Plan, find_protocol
 from pipelines.report.report import Report
 from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
@@ -19,13 +21,15 @@ from ui.widgets.ready_comparison import read_ready_comparison
 from ui.widgets.thumbnails import place_thumbnails, render_thumbnails
 from ui.widgets.viewer import View, Viewer
 
-ABOUT_READY = "An example, measured beforehand: the face above, shrunk by 4 and upscaled back."
+ABOUT_READY = "An example, measured beforehand: this face, shrunk by 4 and upscaled back."
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResults:
     """The components, from the top of the page down."""
 
+    note: gr.HTML  # whose results these are, where something else is chosen by now
+    made_of: gr.Textbox  # what they are of, as JSON; out of sight
     verdict: gr.HTML
     blind: BlindTestParts
     files: gr.Column  # the downloads
@@ -41,7 +45,16 @@ class ComparisonResults:
     @property
     def components(self) -> list[Block]:
         """Returns all that `show` and `clear` change."""
-        above = [self.verdict, *self.blind.components, self.files, *self.downloads.values(), self.which, self.viewer]
+        above = [
+            self.note,
+            self.made_of,
+            self.verdict,
+            *self.blind.components,
+            self.files,
+            *self.downloads.values(),
+            self.which,
+            self.viewer,
+        ]
         return [*above, self.table, self.details, self.elsewhere, self.command, self.script]
 
     def show(self, comparison: Comparison, report: Report, url: str) -> Run[Update]:
@@ -54,7 +67,12 @@ class ComparisonResults:
             view = yield from prefix_notes(making, "preparing the viewer: ")
         files = yield from kept_files.write_downloads(comparison, report)
         names = [picture.name for picture in comparison.pictures]
+        plan = comparison.plan
         return {
+            self.note: "",
+            self.made_of: _identify(
+                [each.path for each in comparison.pictures], plan.protocol, plan.scale, plan.kernel
+            ),
             self.verdict: results.render_verdict(report.rows),
             **self.blind.clear(),
             **self.blind.offer(report),
@@ -76,6 +94,8 @@ class ComparisonResults:
     def clear(self) -> Update:
         """The same components without anything to show."""
         return {
+            self.note: "",
+            self.made_of: "",
             self.verdict: "",
             **self.blind.clear(),
             self.files: gr.Column(visible=False),
@@ -89,24 +109,29 @@ class ComparisonResults:
         }
 
 
-def place_results() -> ComparisonResults:
-    """Puts the components into the page being built, with the comparison that was made beforehand."""
+def place_results(example: Path) -> ComparisonResults:
+    """Puts the components into the page being built, with the comparison that was made beforehand.
+
+    `example` is the path by which the page's field knows the image that it is of.
+    """
     ready = read_ready_comparison()
     rows, by, kernel = ready.report.rows, ready.report.protocol, ready.report.kernel
+    note = gr.HTML("", elem_classes="at-times")
+    made_of = gr.Textbox(_identify([example], by, ready.report.scale, kernel), visible=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             verdict = results.place_panel(results.render_verdict(rows, ABOUT_READY), "compare-verdict")
         with gr.Column(scale=1, min_width=260):
-            start = gr.Button("Blind test", elem_id="blind-test")
-            gr.HTML(html.aside("Judge for yourself, without knowing which model is which."))
+            with gr.Column() as place:
+                start = gr.Button("Blind test", elem_id="blind-test")
+                gr.HTML(html.aside("Judge for yourself, without knowing which model is which."))
             with gr.Column(visible=False) as files:
                 gr.HTML(html.aside("Download the report"))
                 with gr.Row(elem_classes="downloads"):
                     downloads = {kind: gr.DownloadButton(kind, size="md", min_width=80) for kind in DOWNLOAD_KINDS}
-    outcome = results.place_panel(elem_id="blind-outcome")
-    with gr.Row():
-        add = gr.Button("Add to the report", visible=False, size="sm", scale=0, min_width=200)
-    blind = BlindTestParts(start, BlindTestWindow(), gr.State(None), outcome, add)
+    outcome = results.place_panel(elem_id="blind-outcome", elem_classes="at-times")
+    add = gr.Button("Add to the report", visible=False, size="sm", elem_classes="apart")
+    blind = BlindTestParts(place, start, BlindTestWindow(), gr.State(None), outcome, add)
     which = place_thumbnails()
     viewer = Viewer(ready.view)
     table = results.place_panel(results.render_table(rows, by, kernel, running=False))
@@ -117,8 +142,28 @@ def place_results() -> ComparisonResults:
             label="Python, with this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
         )
     return ComparisonResults(
-        verdict, blind, files, downloads, which, viewer, table, details, elsewhere, command, script
+        note, made_of, verdict, blind, files, downloads, which, viewer, table, details, elsewhere, command, script
     )
+
+
+def _identify(pictures: Sequence[Path], protocol: str, scale: int, kernel: str) -> str:
+    """What results are of, as JSON."""
+    return json.dumps({"images": [*map(str, pictures)], "protocol": protocol, "scale": f"x{scale}", "kernel": kernel})
+
+
+def tell_whose(made_of: str, pictures: Sequence[Path], protocol: str, scale: str, kernel: str) -> str:
+    """Returns whose results are shown, where they are not of what is chosen now; else ""."""
+    if not made_of:
+        return ""
+    known, by = json.loads(made_of), find_protocol(protocol)
+    same_scale = by.fixed_scale is not None or scale == known["scale"]
+    same_kernel = not by.shrinks or kernel == known["kernel"]
+    if [*map(str, pictures)] == known["images"] and protocol == known["protocol"] and same_scale and same_kernel:
+        return ""
+    names = [Path(path).name for path in known["images"]]
+    of = names[0] if len(names) == 1 else f"{len(names)} images"
+    what = f"{find_protocol(known['protocol']).name} at {known['scale']}"
+    return f'<p class="about whose">Results of {escape(of)}: {escape(what)}. Press Compare for what is chosen now.</p>'
 
 
 def _offer_pictures(comparison: Comparison, numbers: Sequence[int]) -> str:

@@ -20,6 +20,7 @@ def place_thumbnails() -> gr.HTML:
         css_template=(STATIC / "thumbnails.css").read_text(),
         js_on_load=(STATIC / "thumbnails.js").read_text(),
         apply_default_css=False,
+        elem_classes="at-times",
     )
 
 

@@ -203,6 +203,11 @@ class UpscaleForm:
         changes = [changed, *(field.change for field in self.values)]
         gr.on(changes, describe_plan, [picture, *self.values], self.plan, **quiet)
 
+    def renew_costs(self, picture: Block, ended: Any) -> None:
+        """Has each choice say what it takes by now: a run that `ended` was timed, and what it downloaded is here."""
+        outputs = [self.purpose, self.model, self.size]
+        ended.then(self.see_scale, [picture, self.scale], outputs, **QUIET_EVENT, queue=False)
+
     def write_link(self) -> None:
         """Has the page's address say what the visitor chooses."""
         write_link(self.purpose.input, "upscale", "purpose", self.purpose, ["model"])

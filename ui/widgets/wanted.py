@@ -13,6 +13,7 @@ from pipelines.estimates import Estimate
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.upscalers.loading import find_lacking
+from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run
 from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
@@ -35,6 +36,7 @@ def describe_plan(image: ImageSource | None, *values: Any) -> str:
     if image is None:
         return html.aside(html.NO_IMAGE)
     try:
+        check_here(image)
         row, size, settings = understand(*values)
         check_settings([row], settings)
         sized = estimates.plan_size_of(image, row.key, size)

@@ -1,13 +1,16 @@
 """What the page says before a run."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import File, Settings, Weights
 from pipelines.estimates import Estimate
-from ui.widgets import plans
+from ui.jobs.choosing import GONE
+from ui.tabs import chained, prompt
+from ui.widgets import comparison_form, html, plans, wanted
 from ui.widgets.plans import describe_cost, lacks_prompt, upscale_plan
 
 
@@ -86,3 +89,16 @@ def test_what_a_model_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_that_guidance_is_off_is_told_where_words_would_turn_it_on(model: str, settings: Settings, told: bool) -> None:
     assert lacks_prompt(catalog.find(model), settings) == told
+
+
+def test_every_plan_says_that_an_image_is_gone(tmp_path: Path) -> None:
+    """As a run does: the path of a file that was deleted means nothing to a visitor."""
+    gone = tmp_path / "gone.png"
+    plans_of_it = [
+        wanted.describe_plan(gone, "swift", "", "x4", "", None, "", None),
+        chained.describe_plan(gone, "swift", "swift", False),
+        chained.describe_plan(gone, "swift", "swift", True),
+        prompt.describe_plan(gone, "sd-x4", *[None] * 8),
+        comparison_form.describe_plan([gone], "round-trip", "x4", "bicubic", ["swift"], []),
+    ]
+    assert plans_of_it == [html.problem(GONE)] * 5

@@ -345,7 +345,7 @@ def test_one_click_goes_to_a_place(page: Page) -> None:
 
 def test_one_is_larger_beside_the_one_it_is_compared_with(page: Page) -> None:
     before = canvas(page, 1).bounding_box()
-    only = page.get_by_role("button", name=f"Enlarge the view of {LABELS[1]}")
+    only = page.get_by_role("button", name=f"Show {LABELS[1]} larger")
     only.click()
     expect(page.locator(".pane:visible .name")).to_have_text(LABELS[:2])
     after = page.locator(".pane.right canvas").bounding_box()
@@ -357,6 +357,11 @@ def test_one_is_larger_beside_the_one_it_is_compared_with(page: Page) -> None:
     expect(page.locator(".pane:visible .name")).to_have_text([LABELS[2], LABELS[1]])
     page.get_by_role("button", name="All", exact=True).click()
     expect(page.locator(".pane:visible")).to_have_count(3)
+    only.click()
+    expect(page.locator(".pane:visible")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator(".pane:visible")).to_have_count(3)
+    expect(only).to_be_focused()
     assert_moved_together(page)
 
 

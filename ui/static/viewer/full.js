@@ -1,4 +1,4 @@
-// The full view: the viewer over the whole window, left by Esc.
+// The full view: the viewer over the whole window, left by Esc, as is one image made larger.
 
 const KEEPS = ["overflow"];
 let before = {};
@@ -18,6 +18,14 @@ const showFull = (full) => {
     measure();
 };
 
+// All images again; the focus goes back to the button of the one that was larger.
+const showAll = () => {
+    const { only } = panes[view.chosen];
+    view.larger = false;
+    layOut("grid");
+    only.focus();
+};
+
 find("[data-full]").addEventListener("click", () => showFull(!view.full));
 document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !root.isConnected) return;
@@ -26,6 +34,7 @@ document.addEventListener("keydown", (event) => {
         if (!root.contains(document.activeElement) && !view.full) return;
         showHelp(false);
     } else if (view.full) showFull(false);
+    else if (view.larger && root.contains(document.activeElement)) showAll();
     else if (root.contains(document.activeElement)) document.activeElement.blur();
     else return;
     event.stopPropagation();

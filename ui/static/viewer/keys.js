@@ -97,13 +97,14 @@ root.addEventListener("click", (event) => {
     if (box) goToPlace(Number(box));
     if (layout) {
         view.laid = true;
+        view.larger = false;
         layOut(layout);
     }
     if (only) {
-        const back = view.layout !== "grid" && view.chosen === Number(only);
         if (panes.indexOf(other()) === Number(only)) find(".other").value = view.chosen;
         view.chosen = Number(only);
-        view.laid = true;
-        layOut(back ? "grid" : "swipe");
+        view.laid = view.larger = true;
+        layOut("swipe");
+        panesBox.focus();
     }
 });

@@ -12,7 +12,7 @@ const makePane = ({ label, caption, layers, smooth }, index) => {
     const cursor = make("i", { class: "cursor", hidden: "" });
     const name = make("span", { class: "name" }, label);
     const title = "Larger, beside the one it is compared with";
-    const said = { "aria-label": `Enlarge the view of ${label}`, title, "aria-pressed": false };
+    const said = { "aria-label": `Show ${label} larger`, title, "aria-pressed": false };
     const only = make("button", { type: "button", class: "only", "data-only": index, ...said }, "⤢");
     const value = make("span", { class: "value" });
     const about = make("span", { class: "about" }, caption);

@@ -30,6 +30,7 @@ const view = {
     place: null, // to go to once there is room to show it
     moved: false, // by the visitor: a new value leaves it there
     laid: false, // the layout was chosen by the visitor
+    larger: false, // one image of several, under the line with the one that it is compared with
     full: false,
 };
 const tiles = new Map(); // URL to bitmap, the one used longest ago first

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -258,18 +257,3 @@ def test_a_picture_too_large_to_enlarge_is_told_before_a_run(page: Page, tmp_pat
     expect(plan(page)).to_contain_text(
         "large.png at x8 would be 12000 by 12000 pixels, 144 megapixels: the limit is 128"
     )
-
-
-@pytest.mark.parametrize("page", [(w, s) for w in (390, 1280) for s in ("light", "dark")], indirect=True)
-def test_every_width_in_light_and_dark(page: Page) -> None:
-    """With a result, nothing overflows, and axe-core finds nothing serious."""
-    for scored, panes in ((True, 5), (False, 3)):
-        page.get_by_role("checkbox", name="Test mode").set_checked(scored)
-        button(page, "Run").click()
-        expect(page.locator("#chained-viewer .pane")).to_have_count(panes)
-        expect(button(page, "Run")).to_be_enabled()
-        assert page.viewport_size is not None
-        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-        report = Axe().run(page)
-        serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
-        assert serious == [], report.generate_report()

@@ -1,8 +1,11 @@
 """How quick the page feels: first page, click to result, and an answer while a job runs. Needs Debian's Chromium.
 
 python -m performance.page
+python -m performance.page --peer FOLDER    beside another checkout in the same run, and to the terminal alone
 """
 
+import argparse
+import json
 import os
 import shutil
 import socket
@@ -28,6 +31,16 @@ from pipelines.images.picture import Picture
 from ui.widgets.advice import FIRST_MODEL
 
 CLICKS = 5
+ROUNDS = 3  # in which the two checkouts take turns
+# What both checkouts are asked, each by its own script: their pages differ.
+ASKED = """
+import json, sys
+from pathlib import Path
+from performance import page
+with page.serve_page() as url:
+    click = page.time_click(url, Path(sys.argv[1]))
+print(json.dumps([page.time_first_page(), click]))
+"""
 RUN = "#actions button.primary"
 RESULT_IN_SIGHT = """width => {
     const viewer = document.querySelector("#compare .viewer");
@@ -105,7 +118,7 @@ def time_click(url: str, picture: Path) -> float:
 
 
 def _time_one_click(page: Page, scale: str, width: int) -> float:
-    page.get_by_label(scale).check()
+    page.locator("#scale").get_by_role("radio", name=scale, exact=True).check()
     page.locator(".plan", has_text=f"{width} × {width}").wait_for()
     start = time.perf_counter()
     page.locator(RUN).click()
@@ -128,11 +141,37 @@ def time_answer_while_busy(url: str, picture: Path) -> float:
     return max(taken)
 
 
+def compare_with(peer: Path, picture: Path) -> Iterator[str]:
+    """Lines that say how long the first page and a click take here and in another checkout, medians of ROUNDS."""
+    taken: dict[Path, list[list[float]]] = {ROOT: [], peer: []}
+    for _ in range(ROUNDS):
+        for folder, times in taken.items():
+            command = [sys.executable, "-c", ASKED, str(picture)]
+            told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=folder).stdout
+            times.append(json.loads(told.splitlines()[-1]))
+    for number, what in enumerate(("first whole page", f"click to {catalog.find(FIRST_MODEL).name} x2 in sight")):
+        here, there = (statistics.median(times[number] for times in each) for each in taken.values())
+        yield f"{what}: {here:.2f} s here, {there:.2f} s there, {here / there:.2f} of its time"
+
+
 def main() -> None:
-    """Measures, and writes to RESULTS.md."""
-    with tempfile.TemporaryDirectory() as folder, serve_page() as url:
-        small, large = Path(folder) / "small.png", Path(folder) / "large.png"
+    """Measures, and writes to RESULTS.md; beside a peer it prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", type=Path, help="the folder of another checkout")
+    peer: Path | None = parser.parse_args().peer
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "small.png"
         images.write(Picture(make_scene(512)), small)
+        if peer is not None:
+            for line in compare_with(peer.resolve(), small):
+                print(line)
+            return
+        _write_results(small)
+
+
+def _write_results(small: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, serve_page() as url:
+        large = Path(folder) / "large.png"
         images.write(Picture(make_scene(1000)), large)
         name = catalog.find(FIRST_MODEL).name
         rows = [

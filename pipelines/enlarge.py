@@ -23,8 +23,8 @@ from pipelines.runs import Run, Step, map_steps, prefix_notes, time_run
 from pipelines.upscalers.base import Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
-PLAIN_ALPHA = "transparency was enlarged by bicubic: a diffusion model would invent some"
-ROUNDED_GREY = "it is grey but for what its compression rounded: enlarged without colour"
+PLAIN_ALPHA = "transparency was upscaled by bicubic: a diffusion model would invent some"
+ROUNDED_GREY = "it is grey but for what its compression rounded: upscaled without colour"
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def test_a_folder_stands_for_its_pictures(small: Path) -> None:
 WRONG = {
     "no such file": (lambda: pipelines.upscale("no.png"), "BadPicture", "no.png does not exist."),
     "not an image": (lambda: pipelines.read(__file__), "BadPicture", "test_library.py is not a picture"),
-    "nothing": (lambda: pipelines.upscale(b""), "BadPicture", "The picture is empty."),
+    "nothing": (lambda: pipelines.upscale(b""), "BadPicture", "The image is empty."),
     "an array": (
         lambda: pipelines.upscale(np.zeros((4, 4, 3), np.float32)),  # type: ignore[arg-type]
         "BadPicture",
@@ -296,7 +296,7 @@ def test_errors_are_the_projects_own_and_one_sentence(what: str) -> None:
 def test_a_picture_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.001")
     with pytest.raises(
-        pipelines.BadPicture, match=r"^The picture at x8 would be 64 by 64 pixels, 0\.004 megapixels: the limit"
+        pipelines.BadPicture, match=r"^The image at x8 would be 64 by 64 pixels, 0\.004 megapixels: the limit"
     ):
         pipelines.upscale(Picture(smooth(8, 8)), "bicubic", 8)
 

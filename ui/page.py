@@ -71,7 +71,7 @@ class Page(gr.Blocks):
             raise
         except Exception:
             log.debug("the input is malformed", exc_info=True)  # no more: strangers may send it all day
-            message = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+            message = "The image must be uploaded first or sent as a data: address, with a model and a scale."
             raise gr.Error(message, print_exception=False) from None
 
 

@@ -127,7 +127,7 @@ def _recognised(data: bytes, name: str) -> str:
     listed = f"{', '.join(most)} or {last}"
     other = name_other(data)
     if other is None:
-        raise BadPicture(f"{name} is not a picture in a format that can be read: {listed}.")
+        raise BadPicture(f"{name} is not an image in a format that can be read: {listed}.")
     raise BadPicture(f"{name} is {other}, which cannot be read: convert it to {listed}.")
 
 

@@ -84,7 +84,7 @@ def to_picture(image: "Picture | ImageSource | str | os.PathLike[str]", scale: i
     if isinstance(image, Picture):
         _check_arrays(image)
         height, width, _ = image.pixels.shape
-        _check_size("The picture", width, height, scale, limits())
+        _check_size("The image", width, height, scale, limits())
         return image
     return read(_to_source(image), scale)
 
@@ -95,7 +95,7 @@ def measure(image: "Picture | ImageSource | str | os.PathLike[str]", scale: Grow
         return read_size(_to_source(image), scale)
     _check_arrays(image)
     height, width, _ = image.pixels.shape
-    _check_size("The picture", width, height, scale, limits())
+    _check_size("The image", width, height, scale, limits())
     return width, height
 
 
@@ -134,7 +134,7 @@ def examine(source: ImageSource) -> Condition:
 
 def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
-    name = printable_name(source) if isinstance(source, Path) else "The picture"
+    name = printable_name(source) if isinstance(source, Path) else "The image"
 
     def check_size(width: int, height: int) -> None:
         _check_size(name, width, height, scale, bounds)

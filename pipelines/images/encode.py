@@ -37,7 +37,7 @@ def encode(picture: Picture, format: Format = "png", metadata: bool = True, qual
     """
     check_quality(quality, format)
     height, width = picture.pixels.shape[:2]
-    check_fits(width, height, format, "this picture is")
+    check_fits(width, height, format, "this image is")
     extras = picture.extras
     exif = resize_exif(picture.exif, extras.size, (width, height)) if metadata and picture.exif is not None else None
     packet = xmp.resize(extras.xmp, width, height) if metadata and extras.xmp is not None else None

@@ -28,7 +28,7 @@ _KNOWN: Mapping[str, tuple[Fate, str]] = {
     "XMP": ("carried", "an XMP packet"),
     "extended XMP": ("left out", "the rest of a long XMP packet"),
     "ICC_PROFILE": ("carried", "a colour profile"),
-    "MPF": ("converted", "that there are more pictures"),
+    "MPF": ("converted", "that there are more images"),
     "Photoshop": ("carried", "an IPTC record"),
     "COM": ("carried", "a comment"),
     "APP11": ("left out", "segment APP11 (content credentials or HDR)"),

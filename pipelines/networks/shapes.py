@@ -55,14 +55,14 @@ def shuffled_scale(outputs: int) -> int:
 def check_sizes(scale: float, depth: int = 1) -> None:
     """Raises Misfit for a scale that no network here has, and for one that is too deep or has no layers."""
     if scale not in NETWORK_SCALES:
-        raise Misfit(f"cannot be used: it enlarges {scale:.4g} times.")
+        raise Misfit(f"cannot be used: it upscales {scale:.4g} times.")
     if not 1 <= depth <= DEEPEST:
         raise Misfit(f"cannot be used: it is {depth} blocks deep.")
 
 
 def not_in_colour(channels: int) -> Misfit:
     """The error for a network that reads so many channels."""
-    return Misfit(f"cannot be used: it reads {channels} channels, not the three of a colour picture.")
+    return Misfit(f"cannot be used: it reads {channels} channels, not the three of a colour image.")
 
 
 def find_largest(pattern: str, keys: Iterable[str]) -> int:

@@ -130,7 +130,7 @@ class NetworkUpscaler:
         finally:
             forwards.release()
         if network.scale != self.scale:
-            notes.append(f"the network enlarges by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
+            notes.append(f"the network upscales by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
         if network.radius == UNBOUNDED and tiled.tiles > 1:
             notes.append(f"{network.arch} works on whole images: in tiles its result differs from what it would be")
         if enlarge.again:
@@ -203,7 +203,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> NetworkUpscaler
     if network.scale not in (scale, model.shrunk_from):
         same = model.scales.get(network.scale) == model.scales[scale]  # the file serves that scale as well
         hint = f": choose x{network.scale}" if same else ""
-        raise BadWeights(f"{file.path.name} enlarges by {network.scale}, not by {scale}{hint}.")
+        raise BadWeights(f"{file.path.name} upscales by {network.scale}, not by {scale}{hint}.")
     upscaler = NetworkUpscaler(model, scale, network, files, file.path.stat().st_size)
     upscaler.forwards()
     return upscaler
@@ -226,7 +226,7 @@ class _Guarded:
                 self.again += 1
                 made[number] = self.forwards.exact()(batch[number : number + 1])[0]
         if not _finite(made).all():
-            raise BadWeights(f"The network of {self.name} gives no finite numbers for this picture.")
+            raise BadWeights(f"The network of {self.name} gives no finite numbers for this image.")
         np.clip(made, 0, 1, out=made)
         if self.forwards.network.scale == self.scale:
             return made

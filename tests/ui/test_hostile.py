@@ -21,7 +21,7 @@ from tests.conftest import serving, smooth
 from tests.support.visitor import file_at, upload
 from ui.jobs.listening import PATIENCE_SECONDS
 
-READABLE = "is not a picture in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
+READABLE = "is not an image in a format that can be read: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_call_from_before_denoise_was_added_works(served: str) -> None:
     good = upload(served, "small.png", SMALL).json()[0]
     for more in ((), (None,)):
         assert "event: complete" in ask(served, file_at(good), "nearest", "x2", *more)
-    assert "The picture must be uploaded first" in ask(served, file_at(good), "nearest")
+    assert "The image must be uploaded first" in ask(served, file_at(good), "nearest")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_hostile_file(name: str, content: bytes, sentence: str, served: str) -
     assert "event: complete" in ask(served, file_at(good), "nearest", "x2"), "the page goes on"
 
 
-MALFORMED = "The picture must be uploaded first or sent as a data: address, with a model and a scale."
+MALFORMED = "The image must be uploaded first or sent as a data: address, with a model and a scale."
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_more_than_the_limit(narrow: str, tmp_path: Path) -> None:
     assert refused.status_code == 413
     large = base64.b64encode(SMALL + bytes(1_500_000)).decode()
     data = {"url": f"data:image/png;base64,{large}", "meta": {"_type": "gradio.FileData"}}
-    assert "The picture is larger than 1 MB, the most that can be read." in ask(narrow, data, "bicubic", "x2")
+    assert "The image is larger than 1 MB, the most that can be read." in ask(narrow, data, "bicubic", "x2")
 
 
 def test_a_full_queue_is_said(narrow: str, tmp_path: Path) -> None:

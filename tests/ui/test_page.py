@@ -146,7 +146,7 @@ def test_models_are_the_catalog(client: Client) -> None:
 @pytest.mark.parametrize(
     ("content", "model", "scale", "sentence"),
     [
-        (b"print('no picture')", "bicubic", "x2", "given.png is not a picture in a format that can be read"),
+        (b"print('no picture')", "bicubic", "x2", "given.png is not an image in a format that can be read"),
         (b"", "bicubic", "x2", "given.png is empty"),
         (None, "bicubic", "x2", "Choose an image first."),
         ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),

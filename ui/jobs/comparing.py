@@ -41,7 +41,7 @@ def check_sources(sources: Sequence[ImageSource]) -> None:
     for source in sources:
         check_here(source)
     if len(sources) > (most := environment.most_pictures()):
-        raise BadSetting(f"At most {most} pictures can be compared at once here, not {len(sources)}.")
+        raise BadSetting(f"At most {most} images can be compared at once here, not {len(sources)}.")
 
 
 def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Sequence[Contender]) -> None:
@@ -52,7 +52,7 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
         mega = environment.MEGA
         raise BadSetting(
             f"All results together would be {made / mega:.0f} megapixels, and at most {most / mega:.0f} are made at "
-            "once here: take fewer pictures or models."
+            "once here: take fewer images or models."
         )
 
 
@@ -100,7 +100,7 @@ def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) ->
     times = {each: [estimate_seconds(each, *size) for size in sizes] for each in found}
     known = {each: sum(time or 0 for time in taken) for each, taken in times.items()}
     slowest = max(known, key=lambda each: known[each])
-    instead = "take smaller pictures, or fewer" if len(sizes) > 1 else "take a smaller picture"
+    instead = "take smaller images, or fewer" if len(sizes) > 1 else "take a smaller image"
     if len(found) > 1:
         name, takes = contender_name(slowest.key), format_duration(known[slowest])
         instead = f"leave out {name}, which takes {takes} of it, or {instead}"

@@ -117,7 +117,7 @@ def decode_webp(piece: bytes, shape: Shape) -> npt.NDArray[np.uint8]:
     try:
         with WebPImagePlugin.WebPImageFile(BytesIO(piece)) as image:
             if image.size != (shape.width, shape.rows) or getattr(image, "n_frames", 1) > 1:
-                raise Unreadable("is damaged: the size of a strip or tile is not that of its WebP picture")
+                raise Unreadable("is damaged: the size of a strip or tile is not that of its WebP image")
             return np.asarray(image.convert("RGBA" if shape.channels == 4 else "RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise Unreadable(DAMAGED) from error

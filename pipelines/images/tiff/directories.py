@@ -97,7 +97,7 @@ def find_picture(data: bytes) -> Contents:
     """
     found = list(islice(_with_subdirectories(data), MOST_DIRECTORIES))
     if not found:
-        raise Unreadable("is damaged or cut short: it holds no picture")
+        raise Unreadable("is damaged or cut short: it holds no image")
     directories = [directory for directory, _ in found]
     if data[8:10] == b"CR" or any(map(_is_raw, directories)):
         raise Unreadable("is a camera's raw file, which has to be developed in another program first")

@@ -28,7 +28,7 @@ _MOST_PIECES = 100_000
 _MOST_PICTURES = 10_000  # pieces that are JPEG or WebP themselves, each of which takes as long as a hundred others
 _TILE_ALLOWANCE = 1 << 24  # pixels that tiles may have in all, however small the picture
 
-_TOO_DEEP = "keeps signed, floating-point or more than 16-bit numbers, which cannot be read as a picture"
+_TOO_DEEP = "keeps signed, floating-point or more than 16-bit numbers, which cannot be read as an image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _piece_size(directory: Directory, width: int, height: int, is_tiled: bool) -
     if not (0 < across < 1 << 31 and 0 < down < 1 << 31):
         raise Unreadable("is damaged: its tiles have no size")
     if -(-width // across) * across * (-(-height // down) * down) > max(4 * width * height, _TILE_ALLOWANCE):
-        raise Unreadable(f"has tiles of {across} by {down} pixels, which are far larger than the picture")
+        raise Unreadable(f"has tiles of {across} by {down} pixels, which are far larger than the image")
     return across, down
 
 

@@ -88,7 +88,7 @@ def measure_niqe(sample: Sample) -> Run[Scores]:
         plane = halve(plane)
     value = _distance(pristine, np.concatenate(features, axis=1))
     if value is None:
-        return Scores({}, ("niqe cannot be had of an image that is flat almost everywhere",))
+        return Scores({}, ("niqe cannot be computed for an image that is flat almost everywhere",))
     return Scores({"niqe": value})
 
 

@@ -51,7 +51,7 @@ def decode_latents(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device
 def _decode_tile(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     made = _walk(vae, latents, norm, attend) / 2 + 0.5
     if not bool(torch.isfinite(made).all()):
-        raise BadWeights("The decoder gives no finite numbers for this picture.")
+        raise BadWeights("The decoder gives no finite numbers for this image.")
     return made.clamp(0, 1)
 
 

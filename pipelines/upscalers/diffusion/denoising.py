@@ -59,7 +59,7 @@ class Predictor:
             self.unet, self.exact = self._in_float32(), True
             predicted = self._predicted(tiles, time)
         if not bool(torch.isfinite(predicted).all()):
-            raise BadWeights("The network gives no finite numbers for this picture.")
+            raise BadWeights("The network gives no finite numbers for this image.")
         return predicted
 
     def _in_float32(self) -> Any:
@@ -178,7 +178,7 @@ def denoise(
             step = progress.at(len(cut.tiles), len(cut.tiles))
             yield Preview(step.done, step.total, step.note, picture)
     if not bool(torch.isfinite(latents).all()):
-        raise BadWeights("Denoising comes to no finite numbers for this picture.")
+        raise BadWeights("Denoising comes to no finite numbers for this image.")
     return latents
 
 

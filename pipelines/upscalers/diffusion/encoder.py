@@ -52,7 +52,7 @@ def encode_picture(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int
     done = yield from run_in_tiles(squares, walk, device, side, 1, 2 * vae.config.latent_channels)
     moments = torch.from_numpy(done.pixels).permute(2, 0, 1)[None]
     if not bool(torch.isfinite(moments).all()):
-        raise BadWeights("The encoder gives no finite numbers for this picture.")
+        raise BadWeights("The encoder gives no finite numbers for this image.")
     return DiagonalGaussianDistribution(moments)
 
 

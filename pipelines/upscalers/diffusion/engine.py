@@ -176,7 +176,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
     parts = upscaler.parts(device)
     if parts.enlarges != scale * parts.pixels:
-        raise BadWeights(f"The decoder of {model.name} enlarges by {parts.enlarges}, not by {scale * parts.pixels}.")
+        raise BadWeights(f"The decoder of {model.name} upscales by {parts.enlarges}, not by {scale * parts.pixels}.")
     return upscaler
 
 

@@ -44,14 +44,14 @@ def test_refuses_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (tmp_path / "empty.png").touch()
     readable = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC."
-    assert refusal(tmp_path / "code.png") == f"code.png is not a picture in a format that can be read: {readable}"
+    assert refusal(tmp_path / "code.png") == f"code.png is not an image in a format that can be read: {readable}"
     expected = f"drawing.svg is an SVG drawing, which cannot be read: convert it to {readable}"
     assert refusal(tmp_path / "drawing.svg") == expected
     assert refusal(tmp_path / "empty.png") == "empty.png is empty."
     assert refusal(tmp_path / "missing.png") == "missing.png does not exist."
     assert refusal(tmp_path) == f"{tmp_path.name} is a folder: name one image in it."
-    assert refusal(b"") == "The picture is empty."
-    assert refusal(file_of(ramp(16, 16), "ICO")).startswith("The picture is an icon (ICO), which cannot be read")
+    assert refusal(b"") == "The image is empty."
+    assert refusal(file_of(ramp(16, 16), "ICO")).startswith("The image is an icon (ICO), which cannot be read")
     assert refusal(Path("bad\0name.png")) == "bad?name.png cannot be read."
 
 
@@ -71,22 +71,22 @@ def test_limits_are_checked_by_the_header_alone(monkeypatch: pytest.MonkeyPatch)
     """The pixels are missing from this file: a sentence about its size shows that nobody looked for them."""
     header = file_of(ramp(200, 100), "PNG")[:50]
     monkeypatch.setenv("UPSCALE_MAX_INPUT_MEGAPIXELS", "0.01")
-    assert refusal(header) == "The picture is 100 by 200 pixels, and at most 0.01 megapixels can be read."
+    assert refusal(header) == "The image is 100 by 200 pixels, and at most 0.01 megapixels can be read."
     monkeypatch.setenv("UPSCALE_MAX_INPUT_MEGAPIXELS", "0.02")
     assert "cut short" in refusal(header)
     monkeypatch.setenv("UPSCALE_MAX_OUTPUT_MEGAPIXELS", "0.08")
     assert "cut short" in refusal(header, scale=2)
-    expected = "The picture at x3 would be 300 by 600 pixels, 0.2 megapixels: the limit is 0.08."
+    expected = "The image at x3 would be 300 by 600 pixels, 0.2 megapixels: the limit is 0.08."
     assert refusal(header, scale=3) == expected
     monkeypatch.setenv("UPSCALE_MAX_UPLOAD_MEGABYTES", "0.000049")
-    assert refusal(header) == "The picture is larger than 4.9e-05 MB, the most that can be read."
+    assert refusal(header) == "The image is larger than 4.9e-05 MB, the most that can be read."
 
 
 def test_a_bomb_is_refused_and_pillows_limit_stays() -> None:
     before = Image.MAX_IMAGE_PIXELS
     bomb = bytearray(file_of(ramp(1, 1), "BMP"))
     bomb[18:26] = (30000).to_bytes(4, "little") * 2
-    assert refusal(bytes(bomb)) == "The picture is 30000 by 30000 pixels, and at most 50 megapixels can be read."
+    assert refusal(bytes(bomb)) == "The image is 30000 by 30000 pixels, and at most 50 megapixels can be read."
     assert before == Image.MAX_IMAGE_PIXELS
 
 

@@ -255,6 +255,6 @@ def test_a_quality_is_told_as_a_loss() -> None:
 
 def test_a_side_too_long_is_refused() -> None:
     wide = Picture(np.zeros((1, 16384, 3), np.float32))
-    with pytest.raises(BadSetting, match="WebP holds at most 16383 pixels a side, and this picture is 16384 by 1"):
+    with pytest.raises(BadSetting, match="WebP holds at most 16383 pixels a side, and this image is 16384 by 1"):
         encode(wide, "webp")
     assert read(encode(wide)).pixels.shape == wide.pixels.shape

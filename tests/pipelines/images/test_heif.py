@@ -115,7 +115,7 @@ def test_what_is_left_out_is_said() -> None:
 
 @pytest.mark.parametrize("kept", [-1, -200, 600, 300, 60, 30])
 def test_what_is_cut_is_refused(kept: int) -> None:
-    with pytest.raises(BadPicture, match=r"^The picture is (damaged|cut short|not a picture)[^.]*\.$"):
+    with pytest.raises(BadPicture, match=r"^The image is (damaged|cut short|not an image)[^.]*\.$"):
         read(file("plain")[:kept])
 
 
@@ -127,7 +127,7 @@ def with_sizes(data: bytes, width: int, height: int) -> bytes:
 
 def test_a_size_beyond_the_limit_is_refused_by_its_header() -> None:
     for read_it in (read, read_size):
-        with pytest.raises(BadPicture, match="The picture is 20000 by 10000 pixels, and at most 50 megapixels can be"):
+        with pytest.raises(BadPicture, match="The image is 20000 by 10000 pixels, and at most 50 megapixels can be"):
             read_it(with_sizes(file("plain"), 20_000, 10_000))
 
 

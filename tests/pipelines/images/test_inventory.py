@@ -366,7 +366,7 @@ def test_why_it_is_refused(name: str, why: str) -> None:
 def test_a_chunk_before_the_header_is_refused() -> None:
     data = file_of(ramp(4, 4), "PNG")
     early = data[:8] + b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4) + data[8:]
-    assert refusal(early) == "The picture is damaged: it does not begin with its header."
+    assert refusal(early) == "The image is damaged: it does not begin with its header."
 
 
 def test_a_whole_jpeg_of_another_kind_is_not_called_damaged() -> None:
@@ -375,10 +375,10 @@ def test_a_whole_jpeg_of_another_kind_is_not_called_damaged() -> None:
     data[at + 4] = 12
     assert "12 bits a channel" in refusal(bytes(data))
     data[at + 4], data[at + 1] = 8, 0xC3
-    assert refusal(bytes(data)) == "The picture is a lossless JPEG, which cannot be read here."
+    assert refusal(bytes(data)) == "The image is a lossless JPEG, which cannot be read here."
     for code in (0xC9, 0xCA):
         data[at + 1] = code
-        assert refusal(bytes(data)) == "The picture is a JPEG with arithmetic coding, which cannot be read here."
+        assert refusal(bytes(data)) == "The image is a JPEG with arithmetic coding, which cannot be read here."
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -528,7 +528,7 @@ def test_a_file_with_wrong_bytes_is_a_picture_or_refused(path: Path, places: lis
         width, height = read_size(bytes(data))
         picture = read(bytes(data))
     except BadPicture as error:
-        assert str(error).startswith("The picture ")
+        assert str(error).startswith("The image ")
         return
     assert picture.pixels.shape == (height, width, 3)
     if max(width, height) < 1000:

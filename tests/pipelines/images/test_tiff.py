@@ -118,7 +118,7 @@ def test_every_depth(bits: int, channels: int) -> None:
 
 
 def test_channels_of_different_depths_are_named() -> None:
-    with pytest.raises(BadPicture, match=r"^The picture keeps its channels in different numbers of bits\.$"):
+    with pytest.raises(BadPicture, match=r"^The image keeps its channels in different numbers of bits\.$"):
         read(tiff(grey(4, 4, t258=[5, 6, 5], t262=2, t277=3), [bytes(32)]))
 
 
@@ -250,7 +250,7 @@ def test_cielab_of_sixteen_bits_and_as_icc_has_it() -> None:
     ({262: 2}, "it has 1 channels, and its colours need 3"),
 ])  # fmt: skip
 def test_what_is_not_read_is_named(tags: dict[int, Any], told: str) -> None:
-    with pytest.raises(BadPicture, match=rf"^The picture (is damaged: |is )?{told}"):
+    with pytest.raises(BadPicture, match=rf"^The image (is damaged: |is )?{told}"):
         read(tiff(grey(4, 4) | tags, [bytes(1000)]))
 
 

@@ -238,4 +238,4 @@ def test_odd_tags_are_no_reason_to_crash() -> None:
             try:
                 read(data[: at + 2] + struct.pack("<H", kind) + data[at + 4 :])
             except BadPicture as error:
-                assert str(error).startswith("The picture is damaged")
+                assert str(error).startswith("The image is damaged")

@@ -129,7 +129,7 @@ def test_a_smaller_scale_is_shrunk_and_said(scale: int, own_networks: Path) -> N
     done = run("real-esrgan-general", scale, pixels)
     expected = shrink_to(once(compact(4), pixels), 21 * scale, 30 * scale)
     np.testing.assert_allclose(done.pixels, expected, atol=1e-5)
-    assert done.notes[0] == f"the network enlarges by 4: shrunk to {scale} by antialiased bicubic"
+    assert done.notes[0] == f"the network upscales by 4: shrunk to {scale} by antialiased bicubic"
 
 
 def test_what_is_not_shrunk_is_not_said_to_be(own_networks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,7 +507,7 @@ def test_what_overflows_in_any_precision_is_said(
     made = rrdb(4)
     for name in ("conv_body", "conv_up1", "conv_up2", "conv_hr"):
         made.get_submodule(name).weight.data.mul_(1e12)
-    with pytest.raises(BadWeights, match=r"^The network of Real-ESRGAN gives no finite numbers for this picture\.$"):
+    with pytest.raises(BadWeights, match=r"^The network of Real-ESRGAN gives no finite numbers for this image\.$"):
         finish(load("real-esrgan", 4, saved(made, tmp_path / "own.pth")).run(smooth(9, 9), Settings()))
     assert len(calls) == (1 if device == FLOAT32 else 2)
 
@@ -645,7 +645,7 @@ def test_any_network_of_that_scale_may_be_the_users_own(made: Network, tmp_path:
     ids=str,
 )
 def test_weights_for_another_scale_are_refused(key: str, scale: int, made: Network, tmp_path: Path) -> None:
-    with pytest.raises(BadWeights, match=rf"^own\.pth enlarges by {made.scale}, not by {scale}(: choose x2)?\.$"):
+    with pytest.raises(BadWeights, match=rf"^own\.pth upscales by {made.scale}, not by {scale}(: choose x2)?\.$"):
         load(key, scale, saved(made, tmp_path / "own.pth"))
 
 

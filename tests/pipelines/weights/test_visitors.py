@@ -162,7 +162,7 @@ def test_a_file_that_is_no_network_does_not_stay(hub: LoopbackHub) -> None:
 
 def test_a_network_of_another_scale_stays(hub: LoopbackHub) -> None:
     row = named(hub, "o/n", save(tiny_rrdb()))
-    with pytest.raises(BadWeights, match="enlarges by 4, not by 2"):
+    with pytest.raises(BadWeights, match="upscales by 4, not by 2"):
         load("o/n/x.safetensors", 2)
     assert find(row) is not None
 

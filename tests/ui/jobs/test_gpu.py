@@ -343,9 +343,9 @@ def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
 @pytest.mark.parametrize(
     ("pictures", "models", "instead"),
     [
-        (1, ["painted"], "take a smaller picture."),
-        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or take a smaller picture."),
-        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or take smaller pictures, or fewer."),
+        (1, ["painted"], "take a smaller image."),
+        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or take a smaller image."),
+        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or take smaller images, or fewer."),
     ],
 )
 def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(

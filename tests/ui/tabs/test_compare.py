@@ -178,7 +178,7 @@ def test_grey_pictures_are_shown(tmp_path: Path) -> None:
 
 
 def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadSetting, match="At most 100 pictures can be compared at once here, not 101"):
+    with pytest.raises(BadSetting, match="At most 100 images can be compared at once here, not 101"):
         comparing.check_sources(pictures[:1] * 101)
     with pytest.raises(BadPicture, match="Choose an image first"):
         comparing.check_sources([])

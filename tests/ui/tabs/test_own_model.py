@@ -122,7 +122,7 @@ def test_a_file_on_the_hub_runs_by_its_name(
 
 
 def test_another_scale_than_the_files_own_says_which_to_choose(client: Client, small: Path) -> None:
-    with pytest.raises(AppError, match=r"4x_compact\.pth enlarges by 4, not by 2: choose x4\."):
+    with pytest.raises(AppError, match=r"4x_compact\.pth upscales by 4, not by 2: choose x4\."):
         client.predict(handle_file(small), COMPACT, "x2", api_name="/upscale")
 
 
@@ -264,7 +264,7 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
     expect(page.locator("#facts")).to_contain_text(f"{key.rpartition('/')[2]} x4")
     page.get_by_label("x2", exact=True).first.check()
     enlarge(page)
-    expect(page.locator(".problem")).to_contain_text("enlarges by 4, not by 2: choose x4.")
+    expect(page.locator(".problem")).to_contain_text("upscales by 4, not by 2: choose x4.")
     own(page, "")
     expect(page.locator(".plan").first).not_to_contain_text("time not known yet")
     enlarge(page)
@@ -324,7 +324,7 @@ def test_the_command_line_takes_the_same_names(small: Path, tmp_path: Path, caps
     assert run("chain", small, out, "--stages", f"{address}:4,bicubic:2") == 0
     assert images.read(out).pixels.shape == (160, 240, 3)
     assert run("upscale", small, out, "--model", RRDB, "--scale", 8) == 1
-    assert capsys.readouterr().err == "4x_rrdb.safetensors enlarges by 4, not by 8: choose x4.\n"
+    assert capsys.readouterr().err == "4x_rrdb.safetensors upscales by 4, not by 8: choose x4.\n"
 
 
 @pytest.mark.usefixtures("online")

@@ -80,7 +80,7 @@ def test_too_small_an_image_is_told(shape: tuple[int, ...]) -> None:
 
 def test_a_flat_image_has_none() -> None:
     assert measured(np.full((192, 192), 90, np.uint8)).notes == (
-        "niqe cannot be had of an image that is flat almost everywhere",
+        "niqe cannot be computed for an image that is flat almost everywhere",
     )
 
 

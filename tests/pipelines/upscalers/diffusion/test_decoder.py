@@ -160,7 +160,7 @@ def test_too_little_memory_for_the_smallest_sample_is_said(vae: AutoencoderKL, m
 def test_what_is_no_number_is_said(vae: AutoencoderKL) -> None:
     latents = uneven(20, 20)
     latents[0, 0, 3, 3] = torch.nan
-    with pytest.raises(BadWeights, match=r"^The decoder gives no finite numbers for this picture\.$"):
+    with pytest.raises(BadWeights, match=r"^The decoder gives no finite numbers for this image\.$"):
         finish(decoder.decode_latents(vae, latents, CPU, 64))
 
 

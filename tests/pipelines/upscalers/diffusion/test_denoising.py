@@ -112,5 +112,5 @@ def test_too_little_memory_for_what_the_network_is_told_is_a_memory_error(
 def test_what_is_no_number_in_float32_is_said(x4_folder: Path) -> None:
     broken = loaded(x4_folder)
     broken.parts(Device("cpu")).unet.conv_in.weight.data[0, 0, 0, 0] = torch.nan
-    with pytest.raises(BadWeights, match=r"^The network gives no finite numbers for this picture\.$"):
+    with pytest.raises(BadWeights, match=r"^The network gives no finite numbers for this image\.$"):
         run_plain(broken, smooth(8, 8))

@@ -52,7 +52,7 @@ def test_tiles_are_near_the_whole(vae: AutoencoderKL) -> None:
 def test_what_is_no_number_is_said() -> None:
     broken = drawn(tiny_vae_x8())
     broken.encoder.conv_in.weight.data[0, 0, 0, 0] = torch.nan
-    with pytest.raises(BadWeights, match=r"^The encoder gives no finite numbers for this picture\.$"):
+    with pytest.raises(BadWeights, match=r"^The encoder gives no finite numbers for this image\.$"):
         finish(encoder.encode_picture(broken, uneven(16, 16), CPU, 64))
 
 

@@ -237,5 +237,5 @@ def test_words_that_the_encoder_does_not_know_are_refused(folder: Path) -> None:
 def test_another_scale_is_refused(folder: Path) -> None:
     weights = MODEL.scales[4]
     assert weights is not None
-    with pytest.raises(BadWeights, match=r"^The decoder of Tiny x4 enlarges by 4, not by 2\.$"):
+    with pytest.raises(BadWeights, match=r"^The decoder of Tiny x4 upscales by 4, not by 2\.$"):
         build(replace(MODEL, scales={2: weights}), 2, store.from_user(weights, folder))

@@ -172,7 +172,7 @@ def test_what_lacks_is_named(path: str, x2_folder: Path, tmp_path: Path) -> None
 
 def test_the_decoder_of_another_model_is_refused(x2_folder: Path) -> None:
     (weights,) = MODEL_X2.scales.values()
-    with pytest.raises(BadWeights, match=r"^The decoder of Tiny x2 enlarges by 8, not by 16\.$"):
+    with pytest.raises(BadWeights, match=r"^The decoder of Tiny x2 upscales by 8, not by 16\.$"):
         loaded(x2_folder, model=replace(MODEL_X2, scales={4: weights}))
 
 

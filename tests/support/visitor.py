@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 SMALL = """all => all.filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true })
     && !each.closest("[aria-hidden=true]") && Math.min(each.offsetWidth, each.offsetHeight) < 24)
     .map((each) => `${each.offsetWidth} x ${each.offsetHeight}: ${each.outerHTML.slice(0, 200)}`)"""
+STILL = "document.getAnimations().every((each) => each.playState !== 'running')"
 DARK = "(dark) => document.body.classList.toggle('dark', dark)"
 
 
@@ -42,11 +43,12 @@ def check_state(page: Page, state: str, widths: Sequence[int] = (390, 1280)) -> 
     before = page.viewport_size
     for width in widths:
         page.set_viewport_size({"width": width, "height": before["height"]})
-        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+        page.wait_for_function(STILL)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{state} at {width}"
         assert page.locator("button").evaluate_all(SMALL) == [], f"{state} at {width}"
         for dark in (False, True):
             page.evaluate(DARK, dark)
+            page.wait_for_function(STILL)
             report = Axe().run(page)
             serious = [each for each in report.response["violations"] if each["impact"] in ("serious", "critical")]
             assert serious == [], f"{state} at {width}, {'dark' if dark else 'light'}: {report.generate_report()}"

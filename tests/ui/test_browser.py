@@ -60,7 +60,7 @@ def downloaded(page: Page, kind: str) -> tuple[str, Path]:
     return download.value.suggested_filename, Path(download.value.path())
 
 
-def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
+def test_a_result_is_there_before_anyone_clicks_and_another_is_made(page: Page) -> None:
     assert made_by(page) == ["Before: Bicubic", "After: Swift x4"]
     expect(page.locator("#compare .where")).to_have_text("896 × 896")
     expect(page.locator("#facts")).to_contain_text("896 × 896")
@@ -68,9 +68,7 @@ def test_a_result_is_there_before_anyone_clicks(page: Page) -> None:
     name, path = downloaded(page, "PNG")
     assert (name, path.read_bytes()) == (FIRST_RESULT.name, FIRST_RESULT.read_bytes())
 
-
-def test_a_learned_result_without_any_network(page: Page) -> None:
-    """Swift comes along: nothing is chosen, nothing downloaded."""
+    # Swift is included: nothing is chosen, nothing downloaded.
     page.get_by_role("button", name="Example: Drawing").click()
     expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
     enlarge(page)
@@ -149,15 +147,12 @@ def test_what_must_be_downloaded_is_told_first_and_an_error_once_with_a_way_out(
     expect(panel).to_have_count(0)
 
 
-def test_without_an_image_there_is_nothing_to_press(page: Page) -> None:
+def test_without_an_image_there_is_nothing_to_press(page: Page, tmp_path: Path) -> None:
     page.locator("#picture").get_by_label("Remove Image").click()
     expect(page.get_by_text("Choose an image first.", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Upscale", exact=True)).to_be_disabled()
     page.get_by_role("button", name="Example: Drawing").click()
     expect(page.get_by_role("button", name="Upscale", exact=True)).to_be_enabled()
-
-
-def test_a_text_file_named_png_is_our_sentence(page: Page, tmp_path: Path) -> None:
     (tmp_path / "<b>text.png").write_text("print('no picture')\n" * 9)
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "<b>text.png")
     expect(page.locator("#picture .said")).to_contain_text("is not an image in a format that can be read")
@@ -188,23 +183,25 @@ def test_a_run_can_be_cancelled_and_another_one_follows(page: Page, tmp_path: Pa
     expect(page.locator("#facts")).to_contain_text("1280 × 960")
 
 
-@pytest.mark.parametrize("page", [(1280, "light"), (390, "light")], indirect=True)
-def test_an_address_opens_its_state(page: Page, served: str) -> None:
+def test_an_address_opens_its_state_and_nonsense_in_it_changes_nothing(page: Page, served: str) -> None:
     open_page(page, f"{served}?model=espcn&scale=x3&example=drawing")
     expect(page.locator("#facts")).to_contain_text("864 × 720")
     expect(page.get_by_role("radio", name="x3")).to_be_checked()
     expect(page.locator(".plan").first).to_contain_text("ESPCN: 288 × 240")
+    open_page(page, f"{served}?model=nonsense&scale=99&example=zzz")
+    expect(page.get_by_role("radio", name="x4")).to_be_checked()
+    expect(page.locator("#facts")).to_contain_text("896 × 896")
+    expect(page.locator("#progress")).to_contain_text("Ready.")
 
 
-def test_nothing_jumps_when_the_result_arrives(page: Page) -> None:
+def test_nothing_jumps_and_the_scale_stays(page: Page) -> None:
     where = [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")]
     page.get_by_role("button", name="Example: Page").click()
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text("1280 × 960")
     assert [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")] == where
 
-
-def test_opening_the_model_list_does_not_undo_the_scale(page: Page) -> None:
+    # Opening the list of models does not undo the scale.
     page.get_by_role("button", name="All models").click()
     page.get_by_label("Model", exact=True).click()
     page.keyboard.press("Escape")
@@ -212,14 +209,7 @@ def test_opening_the_model_list_does_not_undo_the_scale(page: Page) -> None:
     page.wait_for_timeout(500)
     expect(page.get_by_role("radio", name="x3")).to_be_checked()
     enlarge(page)
-    expect(page.locator("#facts")).to_contain_text("672 × 672")
-
-
-def test_nonsense_in_the_address_changes_nothing(page: Page, served: str) -> None:
-    open_page(page, f"{served}?model=nonsense&scale=99&example=zzz")
-    expect(page.get_by_role("radio", name="x4")).to_be_checked()
-    expect(page.locator("#facts")).to_contain_text("896 × 896")
-    expect(page.locator("#progress")).to_contain_text("Ready.")
+    expect(page.locator("#facts")).to_contain_text("960 × 720")
 
 
 def test_a_short_job_passes_a_long_one_and_who_waits_is_told(

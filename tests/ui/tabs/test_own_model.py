@@ -251,7 +251,6 @@ def test_the_strength_is_there_for_models_that_take_it(page: Page) -> None:
     expect(page.locator("#facts")).to_contain_text("Bicubic x4")
 
 
-@pytest.mark.parametrize("page", [1280, 390], indirect=True)
 def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) -> None:
     key = f"owner/seen/{(page.viewport_size or {})['width']}.safetensors"
     publish(hub, key, save(tiny_rrdb(5)))

@@ -28,7 +28,7 @@ from ui.widgets.advice import FIRST_MODEL
 from ui.widgets.links import TABS, find_tab
 
 TITLE = "Upscale Bench"
-ABOUT = f"Upscale an image with {len(MODELS)} models – and measure which one is best for it."
+ABOUT = f"Upscale an image with {sum(not row.cleans for row in MODELS)} models – and measure which one is best for it."
 HEAD = f"<h1>{TITLE}</h1><p>{ABOUT}</p>"
 PAGE_SCRIPTS = ("links.js", "page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
 OTHER_THREADS = 40  # for all events but the heavy ones

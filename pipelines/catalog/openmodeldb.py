@@ -38,7 +38,7 @@ class Entry:
     scale: int
     architecture: str
     licence: str
-    about: str  # words to search in: tags, and the beginning of its description
+    about: str  # what a search looks into, in small letters: all that is said of it, its description's beginning
     suffix: str
     size: int  # bytes
     sha256: str
@@ -122,7 +122,15 @@ def _entry(name: str, told: Mapping[str, Any]) -> Entry | None:
             scale=int(told["scale"]),
             architecture=str(told["architecture"]),
             licence=str(told.get("license") or ""),
-            about=" ".join((*map(str, told.get("tags") or ()), str(told.get("description") or "")[:500])),
+            about=" ".join(
+                (
+                    name,
+                    authors if isinstance(authors, str) else " ".join(authors),
+                    str(told["architecture"]),
+                    *map(str, told.get("tags") or ()),
+                    str(told.get("description") or "")[:500],
+                )
+            ).lower(),
             suffix=best["type"],
             size=int(best["size"] or 0),
             sha256=_sha256(best["sha256"]),
@@ -197,8 +205,7 @@ def search(text: str) -> list[Entry]:
     words = text.lower().split()
     ranked = []
     for entry in read_list().values():
-        name = entry.name.lower()
-        whole = f"{name} {entry.author} {entry.architecture} {entry.about}".lower()
-        if words and all(word in whole for word in words):
+        if words and all(word in entry.about for word in words):
+            name = entry.name.lower()
             ranked.append((-sum(word in name for word in words), name, entry))
     return [entry for *_, entry in sorted(ranked, key=lambda each: each[:2])[:MOST_FOUND]]

@@ -17,6 +17,7 @@ from pipelines.catalog.metric_files import METRIC_FILES
 from pipelines.catalog.networks import OWN_NETWORKS, REAL_ESRGAN
 from pipelines.catalog.opencv import OPENCV
 from pipelines.catalog.openmodeldb import Entry as OpenModelDbEntry
+from pipelines.catalog.openmodeldb import read_list as read_openmodeldb
 from pipelines.catalog.openmodeldb import search as search_models
 from pipelines.catalog.published import EDSR, GANS, SMALL
 from pipelines.catalog.purposes import DAMAGED, PURPOSES, Purpose, find_purpose, purpose_of
@@ -111,6 +112,7 @@ __all__ = [
     "parse_size",
     "parse_stages",
     "purpose_of",
+    "read_openmodeldb",
     "resolve_options",
     "search_models",
     "weights_for",

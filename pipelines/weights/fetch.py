@@ -19,10 +19,22 @@ from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step, in_thread
 from pipelines.weights.kinds import source_of
 from pipelines.weights.local import YOUR_FILE, YOUR_FOLDER, Found, find, from_user, identify, is_here, remove_damaged
+from pipelines.weights.openmodeldb import refresh_list
 from pipelines.weights.refusals import Refused, Unreachable
 from pipelines.weights.sources import Source, is_offline, reach, was_unreachable
 
-__all__ = ["YOUR_FILE", "YOUR_FOLDER", "Found", "fetch", "find", "from_user", "is_here", "may_be_asked", "verify"]
+__all__ = [
+    "YOUR_FILE",
+    "YOUR_FOLDER",
+    "Found",
+    "fetch",
+    "find",
+    "from_user",
+    "is_here",
+    "may_be_asked",
+    "refresh_list",
+    "verify",
+]
 
 DISK_MARGIN = 1.05  # times what is to come must be free on the disk
 BEST_WITHOUT_DOWNLOAD = "swift"  # what to use instead of a model whose files are unavailable
@@ -202,5 +214,9 @@ def _is_of_a_metric(weights: Weights) -> bool:
 
 def _list_ready() -> list[Model]:
     """The models whose files are here at every scale, first those that are more than a formula."""
-    ready = [model for model in catalog.MODELS if all(each is None or is_here(each) for each in model.scales.values())]
+    ready = [
+        model
+        for model in catalog.MODELS
+        if not model.cleans and all(each is None or is_here(each) for each in model.scales.values())
+    ]
     return sorted(ready, key=lambda model: (model.engine == "classical", model.key != BEST_WITHOUT_DOWNLOAD))

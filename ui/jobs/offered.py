@@ -1,4 +1,4 @@
-"""Which models the page offers: those whose files come along, can be asked for somewhere, or are here."""
+"""Which models the page offers to upscale by: those whose files are included, can be downloaded, or are here."""
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Model, Weights
@@ -7,8 +7,8 @@ from pipelines.weights.fetch import is_here
 
 
 def list_offered(scale: int | None = None) -> list[Model]:
-    """The rows, of one scale if it is given. The API takes the others too, and says what they lack."""
-    rows = [row for row in catalog.MODELS if scale is None or scale in row.scales]
+    """The rows that upscale, of one scale if it is given. The API takes the others too, and says what they lack."""
+    rows = [row for row in catalog.MODELS if not row.cleans and (scale is None or scale in row.scales)]
     return [row for row in rows if any(_can_be_had(needed) for needed in row.scales.values())]
 
 

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Model, find_purpose, parse_size
+from pipelines.catalog.rows import NO_CLEANUP, Model, find_purpose, parse_size
 from pipelines.images.door import ImageSource
 from pipelines.upscalers.loading import load
 from ui.examples import EXAMPLES, find_example
@@ -23,6 +23,7 @@ from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets import before_after
 from ui.widgets.advice import CUSTOM, FIRST_MODEL, FIRST_PURPOSE, FIRST_SCALE
+from ui.widgets.cleanup import FIRST_STRENGTH, read_cleanup
 from ui.widgets.html import tell_time
 from ui.widgets.links import keep_image, place_copy_button, read_link
 from ui.widgets.picture import PictureField, place_picture_field
@@ -31,7 +32,7 @@ from ui.widgets.steering import CREATIVITY
 from ui.widgets.upscale_form import UpscaleForm, place_form
 from ui.widgets.wanted import describe_plan, name_choice, name_chosen, takes_a_moment, understand
 
-LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity")  # what a link may ask for
+LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
 PRESS = "Press Upscale to run."
 # A link is one wish, not one for each time that the page is loaded.
 PRESS_IF_ASKED = """(asked) => {
@@ -62,9 +63,9 @@ class UpscaleTab:
 
     def run(self, image: ImageSource | None, *values: Any) -> Iterator[Update]:
         """Upscales, showing progress, then the result beside what a plain method gives, and its PNG to download."""
-        row, size, settings = understand(*values)
-        name = name_choice(row, size)
-        sized = enlarging.plan_size_of(image, row.key, size)
+        row, size, settings, first = understand(*values)
+        name = name_choice(row, size, first)
+        sized = enlarging.plan_size_of(image, row.key, size, first.stages)
         scale = math.prod(stage.scale for stage in sized.stages)
         yield self.button.begins() | self.result.begins(image, name, scale)
         started = time.monotonic()
@@ -92,20 +93,22 @@ class UpscaleTab:
         at = chosen[self.form.scale]["value"]
         if scale not in (at, CUSTOM):
             asked.wrong.append(f"{row.name} has no {scale}, so {at} is chosen.")
-        runs = not asked.wrong and takes_a_moment(image, row.key, at)
+        cleanup = asked.read("cleanup", read_choice, "clean-up model")
+        runs = not asked.wrong and cleanup in (None, NO_CLEANUP) and takes_a_moment(image, row.key, at)
         level = asked.read("creativity", lambda text: text if text in CREATIVITY else None)
         return {
             **({} if example is None else {self.picture: str(example.path)}),
             **chosen,
             self.form.prompt: chosen[self.form.prompt] | {"value": asked.given.get("prompt", "")},
             **({self.form.creativity: chosen[self.form.creativity] | {"value": level}} if level else {}),
+            **({} if cleanup is None else self.form.cleanup.set(cleanup)),
             self.told: asked.tell("" if runs else PRESS),
             self.asked: runs,
         }
 
     def give_again(self, image: ImageSource | None, model: str, own: str, scale: str, *more: Any) -> Update:
         """The tab with these inputs chosen."""
-        size, denoise, prompt, creativity = more
+        size, denoise, prompt, creativity, cleanup, strength = more
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
@@ -114,12 +117,17 @@ class UpscaleTab:
             self.form.denoise: denoise,
             self.form.prompt: chosen[self.form.prompt] | {"value": prompt},
             self.form.creativity: chosen[self.form.creativity] | {"value": creativity},
+            **self.form.cleanup.set(cleanup, strength),
         }
 
     def choose_other(self, image: ImageSource | None) -> Update:
         """The tab with that picture and the first model chosen, for who wanted one that is unavailable."""
         picture = str(image) if isinstance(image, Path) else None
-        return {self.picture: picture, **self.form.choose(image, FIRST_MODEL, FIRST_SCALE)}
+        return {
+            self.picture: picture,
+            **self.form.choose(image, FIRST_MODEL, FIRST_SCALE),
+            **self.form.cleanup.set(NO_CLEANUP),
+        }
 
 
 def build(page: gr.Blocks) -> UpscaleTab:
@@ -137,7 +145,7 @@ def build(page: gr.Blocks) -> UpscaleTab:
         tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice, needs=tab.picture
     )
     running.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
-    chosen = [form.model, form.own, form.scale, form.size]
+    chosen = [form.model, form.own, form.scale, form.size, form.cleanup.choice]
     form.renew_costs(tab.picture, running)
     tab.result.connect(tab.picture, tab.button, running, scale=form.scale, chosen=chosen, name=name_chosen)
     return tab
@@ -167,6 +175,12 @@ def load_first_model() -> None:
 def find_offered(key: str) -> Model | None:
     """The model of that key, if the page offers it, or one's own on the Hub. Raises BadSetting for no address there."""
     return catalog.find_named(key) if "/" in key else next((row for row in list_offered() if row.key == key), None)
+
+
+def read_choice(text: str) -> str:
+    """Returns what cleans up first, as the form has it. Raises BadSetting for what cannot."""
+    read_cleanup(text, FIRST_STRENGTH)
+    return text
 
 
 def read_scale(text: str) -> str:

@@ -48,7 +48,9 @@ def example_buttons(examples: Sequence[Example]) -> str:
 def describe_model(model: Model) -> str:
     """Returns what the model is good at, and what its licence allows."""
     if model.from_hub:
-        licence = f'<span class="badge restricted">licence: {escape(model.licence)}</span>'
+        use = ", free for commercial use" if model.commercial else ""
+        colour = "free" if model.commercial else "restricted"
+        licence = f'<span class="badge {colour}">licence: {escape(model.licence)}{use}</span>'
         return f'<p class="about">{escape(model.note)} {licence}</p>'
     use = "free for commercial use" if model.commercial else "not for commercial use"
     licence = "" if model.engine == "classical" else f"{escape(model.licence)} · "

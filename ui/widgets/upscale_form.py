@@ -9,6 +9,7 @@ from gradio.blocks import Block
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import (
     HUB_EXAMPLE,
+    NO_CLEANUP,
     Model,
     find_purpose,
     purpose_of,
@@ -31,8 +32,10 @@ from ui.widgets.advice import (
     offer_scales,
 )
 from ui.widgets.choices import Choices, offer, place_choices
+from ui.widgets.cleanup import CleanupField, place_cleanup
 from ui.widgets.inputs import Dropdown, Slider, Textbox
 from ui.widgets.links import write_link
+from ui.widgets.model_search import ModelSearch, place_model_search
 from ui.widgets.steering import place_creativity, place_prompt
 from ui.widgets.wanted import describe_plan, find_model
 
@@ -41,7 +44,10 @@ from ui.widgets.wanted import describe_plan, find_model
 SETTLE = "() => new Promise((done) => setTimeout(done, 50))"
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
-ABOUT_OWN = "Or a model of OpenModelDB (omdb/NAME), or an https address. It is used until you choose another model."
+ABOUT_OWN = (
+    "Type to search OpenModelDB, or give a file on the Hugging Face Hub or an https address. It is used until you "
+    "choose another model."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class UpscaleForm:
     denoising: gr.Accordion
     prompt: Textbox
     creativity: Choices
+    cleanup: CleanupField
+    search: ModelSearch
     plan: gr.HTML
     about: gr.HTML
     model_chosen: gr.Checkbox  # whether the visitor chose a purpose or a model by hand; out of sight, as the next one
@@ -66,7 +74,8 @@ class UpscaleForm:
     @property
     def values(self) -> list[Any]:
         """Returns the fields that a run depends on."""
-        return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity]
+        cleanup = [self.cleanup.choice, self.cleanup.strength]
+        return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity, *cleanup]
 
     @property
     def fitted(self) -> list[Block]:
@@ -200,6 +209,8 @@ class UpscaleForm:
             [*fitted, self.model, self.why],
             **quiet,
         )
+        self.cleanup.connect()
+        self.search.connect(self.own)
         changes = [changed, *(field.change for field in self.values)]
         gr.on(changes, describe_plan, [picture, *self.values], self.plan, **quiet)
 
@@ -213,6 +224,8 @@ class UpscaleForm:
         write_link(self.purpose.input, "upscale", "purpose", self.purpose, ["model"])
         write_link(self.model.input, "upscale", "model", self.model, ["purpose"])
         write_link(self.own.blur, "upscale", "model", self.own, ["purpose"])
+        write_link(self.search.found.input, "upscale", "model", self.search.found, ["purpose"])
+        write_link(self.cleanup.choice.input, "upscale", "cleanup", self.cleanup.choice, unsaid=NO_CLEANUP)
         write_link(self.scale.input, "upscale", "scale", self.scale, ["size"], unsaid=CUSTOM)
         write_link(self.size.blur, "upscale", "size", self.size, ["scale"])
         write_link(self.prompt.blur, "upscale", "prompt", self.prompt)
@@ -234,6 +247,8 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
     button = place_run_button("Upscale", "progress", elem_id="actions")
     with gr.Accordion("Denoising", open=False, visible=False) as denoising:
         denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE)
+    with gr.Accordion("Clean up first", open=False):
+        cleanup = place_cleanup()
     with gr.Accordion("All models", open=False):
         model = Dropdown(
             offer_models(size, FIRST_SCALE),
@@ -244,12 +259,13 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         )
         own = Textbox(
             "",  # as events empty it: a change to that, where there was none, would be asked about while others change
-            label="Or a file on the Hugging Face Hub",
-            placeholder=HUB_EXAMPLE,
+            label="Or your own model",
+            placeholder=f"ultrasharp, or {HUB_EXAMPLE}",
             info=ABOUT_OWN,
             max_lines=1,
             elem_id="own",
         )
+        search = place_model_search()
         about = gr.HTML(html.describe_model(row))
     model_chosen, scale_chosen = (gr.Checkbox(False, visible=False) for _ in range(2))
     form = UpscaleForm(
@@ -263,6 +279,8 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         denoising,
         prompt,
         creativity,
+        cleanup,
+        search,
         plan,
         about,
         model_chosen,

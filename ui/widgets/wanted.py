@@ -3,11 +3,12 @@ a moment.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Model, Settings, Size, check_settings, parse_size
+from pipelines.catalog.rows import NO_CLEANUP, Cleanup, Model, Settings, Size, check_settings, parse_size
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.estimates import Estimate
 from pipelines.images import door as images
@@ -17,9 +18,11 @@ from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run
 from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
+from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
 from ui.widgets.steering import as_noise_level
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
+SEARCHING = "Choose a model that the search finds, or give a whole name or address."
 NO_SIZE = "Enter a size, such as x2.5, or 1920x for a width."
 
 
@@ -29,17 +32,20 @@ class Wanted(NamedTuple):
     row: Model
     size: Size
     settings: Settings
+    first: Cleanup = Cleanup()
 
 
 def describe_plan(image: ImageSource | None, *values: Any) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return html.aside(html.NO_IMAGE)
+    if values[1] and is_search(values[1]):
+        return html.aside(SEARCHING)
     try:
         check_here(image)
-        row, size, settings = understand(*values)
-        check_settings([row], settings)
-        sized = estimates.plan_size_of(image, row.key, size)
+        row, size, settings, first = understand(*values)
+        check_settings([*(stage.model for stage in first.stages), row], settings)
+        sized = estimates.plan_size_of(image, row.key, size, first.stages)
         given = images.read_size(image)
         missing = find_lacking(sized.stages, settings)
         check_run(sized.stages, settings, given)
@@ -71,7 +77,15 @@ def takes_a_moment(image: ImageSource, key: str, scale: str) -> bool:
 
 
 def understand(
-    model: str, own: str, scale: str, size: str, denoise: float | None, prompt: str | None, creativity: str | None
+    model: str,
+    own: str,
+    scale: str,
+    size: str,
+    denoise: float | None,
+    prompt: str | None,
+    creativity: str | None,
+    cleanup: str | None = NO_CLEANUP,
+    strength: float | None = None,
 ) -> Wanted:
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
@@ -79,23 +93,34 @@ def understand(
     if scale == CUSTOM and not (size or "").strip():
         raise BadSetting(NO_SIZE)
     wanted = parse_size(size) if scale == CUSTOM else Size(factor=catalog.parse_scale(scale))
-    return Wanted(row, wanted, settings.only(row.takes))
+    first = read_cleanup(cleanup, strength)
+    return Wanted(row, wanted, replace(settings.only(row.takes), cleanup=first.strength), first)
+
+
+def is_search(own: str) -> bool:
+    """Returns whether words to search for are in the field of one's own model, rather than a name or an address."""
+    return bool(own.strip()) and "/" not in own
 
 
 def find_model(model: str, own: str) -> Model:
-    """The model that is to run: one's own where its field is filled."""
-    return catalog.find_named(own) if own and own.strip() else catalog.find(model)
+    """The model that is to run: one's own where its field is filled. Raises BadSetting for words that name no file."""
+    if not own or not own.strip():
+        return catalog.find(model)
+    if is_search(own):
+        raise BadSetting(SEARCHING)
+    return catalog.find_named(own)
 
 
-def name_choice(row: Model, size: Size) -> str:
-    """Returns by what a result is made, to read: "Swift x4", "Swift, 1000 pixels wide"."""
+def name_choice(row: Model, size: Size, first: Cleanup) -> str:
+    """Returns by what a result is made, to read: "Swift x4", "Swift, 1000 pixels wide", "Swift x4 with 1x-DeJPG"."""
+    also = name_cleanup(first)
     if size.factor is not None:
-        return before_after.name_result(row, size.factor)
+        return before_after.name_result(row, size.factor) + also
     sides = {"wide": size.width, "high": size.height}
-    return f"{row.name}, {' and '.join(f'{side} pixels {way}' for way, side in sides.items() if side)}"
+    return f"{row.name}, {' and '.join(f'{side} pixels {way}' for way, side in sides.items() if side)}{also}"
 
 
-def name_chosen(model: str, own: str, scale: str, size: str) -> str:
-    """Returns by what a result would be made with these values of the fields."""
-    row, wanted, _ = understand(model, own, scale, size, None, None, None)
-    return name_choice(row, wanted)
+def name_chosen(model: str, own: str, scale: str, size: str, cleanup: str | None = NO_CLEANUP) -> str:
+    """Returns by what a result would be made with these values of the fields; whichever strength a clean-up has."""
+    row, wanted, _, first = understand(model, own, scale, size, None, None, None, cleanup, FIRST_STRENGTH)
+    return name_choice(row, wanted, first)

@@ -226,7 +226,7 @@ def enlarge(page: Page) -> None:
 
 def own(page: Page, text: str) -> None:
     open_models(page)
-    page.get_by_label("Or a file on the Hugging Face Hub").fill(text)
+    page.get_by_label("Or your own model").fill(text)
 
 
 def test_the_strength_is_there_for_models_that_take_it(page: Page) -> None:
@@ -271,7 +271,7 @@ def test_ones_own_model_is_used_while_it_is_named(page: Page, hub: LoopbackHub) 
 
 
 def test_ones_own_model_gives_way_to_one_of_the_list(page: Page) -> None:
-    field, plan = page.get_by_label("Or a file on the Hugging Face Hub"), page.locator(".plan").first
+    field, plan = page.get_by_label("Or your own model"), page.locator(".plan").first
     page.get_by_label("x2", exact=True).first.check()
     own(page, RRDB)
     expect(plan).to_contain_text(f"{RRDB}:")

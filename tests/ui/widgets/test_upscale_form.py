@@ -139,11 +139,13 @@ def test_only_what_is_here_and_quick_takes_a_moment(small: Path, tmp_path: Path)
 
 
 def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: Path, jpeg: Path) -> None:
-    changes = tab.give_again(jpeg, "sd-x4", "", "x4", "", 0.3, "a cat", "medium")
+    changes = tab.give_again(jpeg, "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4)
     form = tab.form
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
+    assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
+    assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"
 
 
 def opened(on: UpscaleTab, **query: str) -> dict[Any, Any]:
@@ -153,7 +155,13 @@ def opened(on: UpscaleTab, **query: str) -> dict[Any, Any]:
 def test_a_link_runs_only_what_is_here_and_quick(tab: UpscaleTab) -> None:
     quick = opened(tab, model="swift", scale="2", example="drawing")
     assert quick[tab.asked] and quick[tab.told] == "" and value(quick[tab.form.scale]) == "x2"
-    for query in ({"model": "sd-x4"}, {"purpose": "creative"}, {"model": "owner/a/b.pth"}, {"size": "500x"}):
+    for query in (
+        {"model": "sd-x4"},
+        {"purpose": "creative"},
+        {"model": "owner/a/b.pth"},
+        {"size": "500x"},
+        {"cleanup": "omdb/1x-A"},
+    ):
         heavy = opened(tab, **query)
         assert not heavy[tab.asked] and "Press Upscale to run." in heavy[tab.told], query
 
@@ -167,15 +175,17 @@ def test_a_link_fills_the_form_in(tab: UpscaleTab) -> None:
     changes = opened(tab, model="owner/a/b.pth", size="1000x")
     assert changes[form.own] == "owner/a/b.pth" and value(changes[form.purpose]) == ""
     assert (value(changes[form.scale]), value(changes[form.size])) == (CUSTOM, "1000x")
+    assert opened(tab, cleanup="omdb/1x-A")[form.cleanup.choice] == "omdb/1x-A"
 
 
 def test_what_a_link_asks_in_vain_is_named_and_nothing_runs(tab: UpscaleTab) -> None:
-    changes = opened(tab, model="nope", scale="9", example="zzz", size="huge")
+    changes = opened(tab, model="nope", scale="9", example="zzz", size="huge", cleanup="swift")
     assert not changes[tab.asked] and value(changes[tab.form.model]) == "swift"
     for sentence in (
         "no example “zzz”.",
         "no model “nope”.",
         "no size “huge”.",
+        "no clean-up model “swift”.",
         "no scale “9”.",
         "Press Upscale to run.",
     ):

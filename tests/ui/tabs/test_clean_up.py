@@ -1,0 +1,86 @@
+"""OpenModelDB in the page: searched as one types, and an x1 model of it before an x4 one; it is on loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, expect
+
+from pipelines.images import door as images
+from tests.conftest import serving, visit
+from tests.support.hub import LoopbackHub
+from tests.support.openmodeldb import HOST, LIST, publish
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as server:
+        publish(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page_with_database(database: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    online = {"HF_ENDPOINT": database.url, "HF_HUB_OFFLINE": "0", "NO_PROXY": "*"}
+    allowed = {"UPSCALE_OPENMODELDB": database.url, "UPSCALE_MODEL_HOSTS": HOST}
+    folder = tmp_path_factory.mktemp("database")
+    with serving(folder, "-m", "tests.support.openmodeldb", **online, **allowed) as address:
+        yield address
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
+
+
+def searches(asked: list[Request]) -> int:
+    """How many of these requests asked for models with what had been typed."""
+    typed = {"s", "sh", "sha", "shar", "sharp"}
+    return sum(bool(typed & {*each.post_data_json["data"]}) for each in asked if len(each.post_data_json["data"]) == 1)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_model_is_searched_and_another_cleans_up_first(
+    browser: Browser, page_with_database: str, database: LoopbackHub, width: int, scheme: str, tmp_path: Path
+) -> None:
+    with visit(browser, width, scheme, page_with_database) as page:
+        page.goto(page_with_database)
+        expect(page.get_by_role("button", name="Upscale", exact=True)).to_be_enabled()
+        plan, asked = page.locator(".plan").first, list[Request]()
+        page.get_by_role("button", name="All models").click()
+        page.on("request", lambda sent: asked.append(sent) if sent.url.endswith("/run/predict") else None)
+        field = page.get_by_label("Or your own model")
+        field.press_sequentially("sharp", delay=1)
+        found = page.get_by_role("radiogroup", name="Found in OpenModelDB")
+        expect(found.get_by_role("radio")).to_have_count(2)
+        assert searches(asked) <= 2, "one while it is typed, and the last"
+        expect(page.get_by_text("Choose a model that the search finds")).to_be_visible()
+        expect(page.get_by_role("radio", name="4x-SharpByHand x4, CC-BY-4.0 by a browser")).to_be_disabled()
+        assert serious(page) == []
+        page.get_by_role("radio", name="4x-TinySharp").click()
+        expect(field).to_have_value("omdb/4x-TinySharp")
+        expect(found).to_have_count(0)
+        expect(plan).to_contain_text("omdb/4x-TinySharp: 224 × 224 → 896 × 896")
+        expect(page.get_by_text("esrgan by ann, from OpenModelDB.")).to_contain_text(
+            "CC-BY-4.0, free for commercial use"
+        )
+        page.get_by_role("button", name="Clean up first").click()
+        page.get_by_label("Clean up with").click()
+        page.get_by_role("option", name="1x-TinyClean").click()
+        expect(plan).to_contain_text("Cleaned up first by 1x-TinyClean.")
+        assert serious(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("button", name="Upscale", exact=True).click()
+        facts = page.locator("#facts")
+        expect(facts).to_contain_text("1x-TinyClean x1, then 4x-TinySharp x4", timeout=30_000)
+        expect(facts).to_contain_text("cleaned up first by 1x-TinyClean")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download PNG").click()
+        download.value.save_as(tmp_path / "result.png")
+        assert images.read(tmp_path / "result.png").pixels.shape == (896, 896, 3)
+        assert page.url.endswith("/?model=omdb%2F4x-TinySharp&cleanup=omdb%2F1x-TinyClean")
+        page.get_by_label("Clean up with").fill("swift")
+        page.keyboard.press("Enter")
+        expect(page.locator(".trouble")).to_contain_text("only an x1 model can clean up first")
+        assert len(database.gets(LIST)) == 1

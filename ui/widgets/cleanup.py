@@ -44,7 +44,6 @@ class CleanupField:
             self.strength,
             **QUIET_EVENT,
             queue=False,
-            trigger_mode="always_last",
         )
 
 

@@ -225,7 +225,8 @@ def _without_original(rows: Sequence[Row], natural: Ranking | None, leads: dict[
     if most:
         value = f"{format_number(most.best.value, 1)} {consistency.unit}"
         remarks.append(f"Most consistent with the small image: {list_titles(most.tied)}, {value}.")
-    looks = _most_natural(rows, natural, leads, None) if natural else None
+    known = natural or any(_reasons(row) for row in rows)
+    looks = _most_natural(rows, natural, leads, None) if known else None
     return Verdict(claim, looks, tuple(remarks), rank_for_verdict(rows))
 
 

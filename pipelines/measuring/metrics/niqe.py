@@ -170,5 +170,6 @@ NIQE = Metric(
     needs="nothing",
     load=load_niqe,
     says="naturalness",
+    main=True,
     tie=TIE,
 )

@@ -304,6 +304,30 @@ def test_without_an_original_none_is_called_best() -> None:
     assert decide(rows).closest.models == () and rank_for_verdict(rows) is None
 
 
+def test_without_an_original_the_most_natural_comes_first() -> None:
+    """By NIQE, which needs none, beside how consistent they are; or it is said why it was not measured."""
+    rows = [
+        row("bicubic", consistency_psnr=41.0, niqe=6.0, seconds=0.1),
+        row("lanczos", consistency_psnr=39.0, niqe=4.5, seconds=0.2),
+    ]
+    ranking = rank_for_verdict(rows)
+    assert ranking is not None and ranking.ranks == {"lanczos": 1, "bicubic": 2}
+    assert natural(rows) == "Most natural (NIQE): Lanczos, 4.50 against 6.00 for Bicubic, 0.20 s."
+    assert "Most consistent with the small image: Bicubic, 41.0 dB." in state_verdict(rows)
+    lacking = [row("bicubic", consistency_psnr=41.0, notes=("niqe: NIQE is not installed here (12 kB).",))]
+    assert natural(lacking) == "Most natural: not measured. NIQE is not installed here (12 kB)."
+
+
+def test_where_lpips_was_not_measured_niqe_says_who_looks_natural() -> None:
+    rows = [
+        one("bicubic", 30.0, niqe=6.0, notes=(f"lpips: {NOT_INSTALLED}",)),
+        one("sharp", 29.0, niqe=4.0, notes=(f"lpips: {NOT_INSTALLED}",)),
+    ]
+    assert natural(rows) == "Most natural (NIQE): sharp, 4.00 against 6.00 for Bicubic, 1.0 s."
+    both = [with_scores(each, lpips=value) for each, value in zip(rows, (0.1, 0.3), strict=True)]
+    assert natural(both).startswith("Most natural (LPIPS): Bicubic, 0.10 against 0.30 for sharp")
+
+
 def test_exact_consistency_is_the_most_there_is() -> None:
     rows = [row("bicubic", notes=(CONSISTENT,)), row("espcn", consistency_psnr=47.2)]
     assert state_verdict(rows).endswith("Most consistent with the small image: Bicubic, ∞ dB.")

@@ -6,12 +6,26 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pipelines.enlarge import enlarge
 from pipelines.errors import BadWeights, WeightsUnavailable
-from pipelines.images.picture import Pixels8
+from pipelines.images import door as images
+from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.metrics import niqe
 from pipelines.measuring.metrics.metric import Judges, Sample, Scores
 from pipelines.measuring.metrics.niqe import NIQE, Pristine, halve, load_niqe, read_niqe
+from pipelines.measuring.run import (
+    Plan,
+    as_scored,
+    decide,
+    list_subjects,
+    read_trial,
+    resolve_contenders,
+    run,
+    summarise,
+)
+from pipelines.report.summary_table import make_summary_table
 from pipelines.runs import finish
+from pipelines.upscalers.loading import load
 
 # By seed, of the pictures that `picture` draws, with the statistics that `pristine` makes up: what BasicSR's `niqe`
 # (XPixelGroup/BasicSR@8d56e3a, basicsr/metrics/niqe.py) gives for their luma.
@@ -121,3 +135,24 @@ def test_without_its_file_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(niqe.weights, "find", lambda needed: None)
     with pytest.raises(WeightsUnavailable, match=r"^NIQE is not installed here \(12 kB\)\.$"):
         load_niqe()
+
+
+@pytest.mark.parametrize("protocol", ["round-trip", "no-original"])
+def test_a_column_of_every_benchmark(protocol: str, tmp_path: Path) -> None:
+    """Measured on what a file would hold, shown to everybody, and last among the scores of the files."""
+    images.write(Picture(picture(1)[..., :3].astype(np.float32) / 255), tmp_path / "one.png")
+    contenders = resolve_contenders(protocol, 2, ["nearest", "bicubic"], [])
+    plan = Plan(protocol, 2, "bicubic", contenders, repeats=0)
+    subjects, _ = list_subjects([tmp_path / "one.png"])
+    judges = Judges({"niqe": pristine()}, {"lpips": "It is not here."})
+    rows = finish(run(plan, subjects, judges))
+    bicubic = finish(enlarge(finish(read_trial(subjects[0], plan)).low, [load("bicubic", 2)])).picture
+    expected = measured(as_scored(bicubic)).values["niqe"]
+    assert rows[1].scores["niqe"] == pytest.approx(expected) and rows[0].scores["niqe"] != rows[1].scores["niqe"]
+    table = make_summary_table(rows, summarise(rows))
+    assert [column.name for column in table.columns if column.main and column.name == "NIQE"] == ["NIQE"]
+    least = min(rows, key=lambda each: each.scores["niqe"] or 0.0)
+    found = decide(rows)
+    assert found.natural is not None and found.natural.models[0] == least.model
+    if protocol == "no-original":
+        assert found.ranking is not None and found.ranking.metric is NIQE

@@ -40,10 +40,9 @@ class ModelSearch:
         entries = catalog.search_models(words)
         if not entries:
             return self._show([], "OpenModelDB has no model with these words.")
-        hosts = environment.model_hosts()
-        entries.sort(key=lambda each: not each.loadable(hosts))  # what needs a browser comes last
         more = f"The first {MOST_SHOWN}: more words find fewer." if len(entries) > MOST_SHOWN else ""
-        return self._show([_describe(each) for each in entries[:MOST_SHOWN]], more)
+        options = sorted(map(_describe, entries), key=lambda each: each.never != "")  # what cannot be chosen comes last
+        return self._show(options[:MOST_SHOWN], more)
 
     def _show(self, options: list[Option], told: str = "") -> Update:
         return {
@@ -75,6 +74,9 @@ def read_words(text: object) -> str:
 def _describe(entry: OpenModelDbEntry) -> Option:
     use = "" if entry.commercial else ", no commercial use"
     about = f"x{entry.scale}, {entry.licence or 'no licence named'}{use}"
-    here = entry.loadable(environment.model_hosts())
-    cost, never = (format_bytes(entry.size), "") if here else ("by a browser", f"Download it at {entry.page}.")
+    cost, never = format_bytes(entry.size), ""
+    if entry.scale == 1:
+        cost, never = "under Clean up first", "It upscales nothing: choose it under Clean up first."
+    elif not entry.loadable(environment.model_hosts()):
+        cost, never = "by a browser", f"Download it at {entry.page}."
     return Option(f"{PREFIX}{entry.name}", entry.name, about, cost, never)

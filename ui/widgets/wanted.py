@@ -89,6 +89,8 @@ def understand(
 ) -> Wanted:
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
+    if row.cleans:
+        raise BadSetting(f"{row.name} upscales nothing: choose it under Clean up first.")
     settings = Settings(denoise=denoise, prompt=prompt or None, noise_level=as_noise_level(creativity))
     if scale == CUSTOM and not (size or "").strip():
         raise BadSetting(NO_SIZE)

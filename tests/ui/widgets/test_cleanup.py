@@ -35,9 +35,10 @@ def control() -> CleanupField:
 
 @pytest.fixture
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    models = {f"4x-Sharp{number}": told() for number in range(MOST_SHOWN)}
+    models = {f"4x-Sharp{number}": told() for number in range(MOST_SHOWN - 1)}
     models["1x-DeJPG"] = told(scale=1, license=None, resource={"size": 5_000_000})
-    models["1x-OnMega"] = told(scale=1, resource={"urls": ["https://mega.nz/x"]})
+    mega = {"urls": ["https://mega.nz/x"]}
+    models |= {"1x-OnMega": told(scale=1, resource=mega), "4x-AOnMega": told(resource=mega)}
     path = tmp_path / "models.json"
     path.write_text(json.dumps(models))
     monkeypatch.setattr(database, "list_path", lambda: path)
@@ -81,12 +82,16 @@ def test_words_are_looked_for_and_names_are_not(listed: Path, search: ModelSearc
     found = search.look_for("DEJPG ann")[search.found]
     assert found["visible"] and [option["value"] for option in found["options"]] == ["omdb/1x-DeJPG"]
     (option,) = found["options"]
-    assert (option["title"], option["cost"], option["never"]) == ("1x-DeJPG", "5.0 MB", "")
+    assert (option["title"], option["cost"]) == ("1x-DeJPG", "under Clean up first")
     assert option["use"] == "x1, no licence named, no commercial use"
-    last = search.look_for("omdb/1x")[search.found]["options"][-1]
+    assert option["never"] == "It upscales nothing: choose it under Clean up first."
+    told_of = describe_plan(small, "swift", "omdb/1x-DeJPG", "x1", *FORM[3:])
+    assert "1x-DeJPG upscales nothing: choose it under Clean up first." in told_of
+    first, *_, last = search.look_for("omdb/4x")[search.found]["options"]
+    assert (first["value"], first["cost"], first["never"]) == ("omdb/4x-Sharp0", "1 kB", "")
     assert (last["cost"], last["never"]) == (
         "by a browser",
-        "Download it at https://openmodeldb.info/models/1x-OnMega.",
+        "Download it at https://openmodeldb.info/models/4x-AOnMega.",
     )
     many = search.look_for("crisp")
     assert len(many[search.found]["options"]) == MOST_SHOWN and "more words find fewer" in many[search.told]
@@ -105,7 +110,7 @@ def test_searches_typed_fast_read_the_list_once(
     parse = database.parse_list
     monkeypatch.setattr(database, "parse_list", lambda content: read.append(1) or parse(content))  # type: ignore[func-returns-value]
     for number in range(671):
-        assert search.look_for(f"sharp{number % MOST_SHOWN}")[search.found]["visible"]
+        assert search.look_for(f"sharp{number % 7}")[search.found]["visible"]
     assert len(read) <= 1
 
 

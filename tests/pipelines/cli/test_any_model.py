@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from pipelines.catalog import openmodeldb as database
 from pipelines.cli.main import main
@@ -16,6 +17,7 @@ from pipelines.images.picture import Picture
 from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.measuring.protocol import as_scored, shrink_original
+from pipelines.networks import foreign
 from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.archs.srvgg import SRVGGNetCompact
 from pipelines.runs import finish
@@ -182,6 +184,27 @@ def test_set5_of_srgan(
         reference = finish(shrink_original(images.read(folder / "HR" / f"{name}.png"), scale, "bicubic")).reference
         scores.append(psnr(*(luma(crop_border(each, scale)) for each in (reference, as_scored(images.read(out))))))
     assert np.mean([score or 0.0 for score in scores]) == pytest.approx(figure, abs=0.006)
+
+
+@pytest.mark.parametrize(("model", "suffix"), [("real-esrgan-x4plus", ""), ("real-esrgan-x4plus-anime", "_anime_6B")])
+def test_the_released_networks_of_real_esrgan(
+    model: str, suffix: str, assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With their real weights each gives what spandrel's own network gives, by its key, and as a file alone."""
+    file = assets / "weights" / "real-esrgan-x4plus" / f"RealESRGAN_x4plus{suffix}.safetensors"
+    crop = images.read(assets / "images" / "Set5" / "LR_bicubic" / "X4" / "butterflyx4.png").pixels[8:40, 12:48]
+    images.write(Picture(crop), tmp_path / "in.png")
+    command, keyed, alone = ["upscale", str(tmp_path / "in.png")], tmp_path / "keyed.png", tmp_path / "alone.png"
+    assert main([*command, str(keyed), "--model", model, "--weights", str(file)]) == 0
+    assert f"144 x 128, {model} x4" in capsys.readouterr().out
+    assert main([*command, str(alone), "--weights", str(file)]) == 0
+    assert "144 x 128, own-x4 x4" in capsys.readouterr().out
+    state = {key: value.float() for key, value in load_file(file).items()}
+    expected = foreign.build(state, file.name)(torch.from_numpy(crop).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    for written in (keyed, alone):
+        made = images.read(written).pixels
+        np.testing.assert_allclose(made, expected.numpy(), atol=0.51 / 255)
+    assert expected.numpy().std() > 0.1
 
 
 def test_a_search_lists_models(

@@ -186,6 +186,15 @@ def test_channels_that_are_no_colours_are_refused(tmp_path: Path) -> None:
         read_network(tmp_path / "own.pth")
 
 
+def test_two_inputs_are_refused() -> None:
+    """An image and a mask of what is to be painted in, as LaMa has them."""
+    state = importlib.import_module("spandrel.architectures.LaMa").LaMa(in_nc=4, out_nc=3).state_dict()
+    with pytest.raises(
+        BadWeights, match=r"^own\.pth \(LaMa\) cannot be used: it reads two inputs, an image and a mask"
+    ):
+        foreign.build(state, "own.pth")
+
+
 def test_a_part_of_a_network_is_refused(tmp_path: Path) -> None:
     """Or one with a shape that does not fit, in one sentence whatever spandrel raises."""
     state = state_of("RCAN")

@@ -7,6 +7,7 @@ first one is also enlarged, as the page shows it before anyone clicks.
 import json
 import math
 import shutil
+from dataclasses import replace
 
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
@@ -15,6 +16,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
+from pipelines.report.report import Report
 from pipelines.runs import finish
 from ui.examples import (
     EXAMPLES,
@@ -32,6 +34,7 @@ from ui.widgets.ready_comparison import write_ready_comparison
 
 READY_MODELS = ("bicubic", "lanczos", "swift", "srcnn", "real-esrgan-general")  # included, but for the last one
 CHAIN_QUALITY = 90  # of the WebP
+LACKS = "is not installed here"
 SUPERSAMPLED = 4  # drawn this many times larger, then shrunk with antialiasing
 
 PAGE_TEXT = """The resolution of a picture is the
@@ -123,11 +126,17 @@ def make_comparison() -> None:
     models = [model for model in models if model in READY_MODELS]
     assert models == list(READY_MODELS), f"only {models} are here"
     made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, models, [])
-    report = finish(comparing.measure(made))
+    report = forget_lacking(finish(comparing.measure(made)))
     view = finish(kept_files.make_view(made, report, made.pictures[0], ranked=True))
     shutil.rmtree(READY_COMPARISON, ignore_errors=True)
     READY_COMPARISON.mkdir()
     write_ready_comparison(report, view)
+
+
+def forget_lacking(report: Report) -> Report:
+    """The same report without a word of what was not installed where it was made, which is not where it is read."""
+    rows = [replace(row, notes=tuple(note for note in row.notes if LACKS not in note)) for row in report.rows]
+    return replace(report, rows=tuple(rows))
 
 
 def make_chain_result() -> None:

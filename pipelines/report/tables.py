@@ -10,7 +10,7 @@ from statistics import median
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.evidence import format_difference
-from pipelines.measuring.metrics.scores import find_metric
+from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import PictureKey, Summary, group_by_model
@@ -129,7 +129,16 @@ def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[st
     for entry in entries:
         for note in entry.notes:
             about.setdefault(note, {})[title_of(entry.model)] = None
-    return [(", ".join(models), note) for note, models in about.items()]
+    methods = len(group_by_model(rows))
+    return [
+        ("Every method" if len(models) == methods > 1 else ", ".join(models), _without_key(note))
+        for note, models in about.items()
+    ]
+
+
+def _without_key(note: str) -> str:
+    """A note that begins with the key of the metric that it is about, without that: it is a sentence by itself."""
+    return next((note.removeprefix(f"{each.key}: ") for each in METRICS if note.startswith(f"{each.key}: ")), note)
 
 
 def _pair(pair: Pair, lead: Lead) -> Line:

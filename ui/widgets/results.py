@@ -13,6 +13,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from pipelines.measuring.run import (
+    METRICS,
     Claim,
     Row,
     conclude,
@@ -46,10 +47,11 @@ def render_verdict(rows: Sequence[Row], about: str = "") -> str:
     `about` is a sentence that stands above.
     """
     verdict = conclude(tuple(rows)).verdicts
+    claims = [claim for claim in (verdict.closest, verdict.natural) if claim]
     return render(
         "verdict.html",
         about=about,
-        claims=[(claim, *_split_winner(claim)) for claim in (verdict.closest, verdict.natural) if claim],
+        claims=[(claim, *_split_winner(claim), _tell_better(claim)) for claim in claims],
         remarks=verdict.remarks,
         failed=reports.list_failures(rows),
     )
@@ -89,6 +91,12 @@ def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
         chains=reports.make_chain_table(rows, ()),
         notes=reports.list_notes(rows, summarise(rows, intervals=False)),
     )
+
+
+def _tell_better(claim: Claim) -> str:
+    """Returns which values of the metric that a verdict names are the better ones; "" where it names none."""
+    named = [metric for metric in METRICS if claim.where == f"({metric.name})"]
+    return f"{named[0].better.capitalize()} is better." if named and claim.models else ""
 
 
 def _split_winner(claim: Claim) -> tuple[str, str]:

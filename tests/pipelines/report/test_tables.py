@@ -251,6 +251,8 @@ def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
         ("a, b", "In 4 tiles."),
         ("c", "PSNR Y is infinite for 1 image, which the mean leaves out."),
     ]
+    rows = [row(model, notes=("lpips: LPIPS is not installed here (244 MB).",)) for model in ("a", "b")]
+    assert tables.list_notes(rows, summarise(rows)) == [("Every method", "LPIPS is not installed here (244 MB).")]
 
 
 def test_plots_are_those_that_can_be_had() -> None:

@@ -29,7 +29,7 @@ from ui.widgets.links import TABS, find_tab
 
 TITLE = "Upscale Bench"
 ABOUT = f"Upscale an image with {sum(not row.cleans for row in MODELS)} models – and measure which one is best for it."
-HEAD = f"<h1>{TITLE}</h1><p>{ABOUT}</p>"
+HEAD = f"<header><h1>{TITLE}</h1><p>{ABOUT}</p></header>"
 PAGE_SCRIPTS = ("links.js", "page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
 OTHER_THREADS = 40  # for all events but the heavy ones
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open

@@ -1,4 +1,4 @@
-"""Every state of every tab at both widths, in light and dark, as `check_state` sees it; and where the keyboard is."""
+"""Every state of every tab, narrow and dark, wide and light, as `check_state` sees it; and where the keyboard is."""
 
 from pathlib import Path
 

@@ -206,7 +206,7 @@ def _upscale(options: argparse.Namespace) -> None:
 
 
 def _chain(options: argparse.Namespace) -> None:
-    _enlarge(options, [*options.first.stages, *options.stages])
+    _enlarge(options, (*options.first.stages, *options.stages))
 
 
 def _enlarge(

@@ -198,7 +198,7 @@ def test_a_folder_stands_for_its_pictures(small: Path) -> None:
 
 WRONG = {
     "no such file": (lambda: pipelines.upscale("no.png"), "BadPicture", "no.png does not exist."),
-    "not an image": (lambda: pipelines.read(__file__), "BadPicture", "test_library.py is not a picture"),
+    "not an image": (lambda: pipelines.read(__file__), "BadPicture", "test_library.py is not an image"),
     "nothing": (lambda: pipelines.upscale(b""), "BadPicture", "The image is empty."),
     "an array": (
         lambda: pipelines.upscale(np.zeros((4, 4, 3), np.float32)),  # type: ignore[arg-type]

@@ -269,7 +269,7 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
         (["{small}", "{folder}/no/out.png", "--model", "bicubic", "--scale", "2"], "the folder does not exist"),
         (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is a folder: name one image in it."),
         (["{small}", "{out}", "--quality", "80"], "PNG is lossless and has no quality: choose JPEG or WebP."),
-        (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not a picture"),
+        (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not an image"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) is unavailable"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}.pb"], "There is no file"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}"], "is not a network"),

@@ -161,7 +161,8 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     if rate is None:
         return Estimate(None, held)
     tiles, pixels = _tiles(width, height, _tiling(rate, settings, row))
-    held += pixels * (rate.tiling.held if rate.tiling else 0) / MEGA
+    if rate.tiling:
+        held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / MEGA
     seconds = rate.seconds * tiles * pixels * _passes(key, settings) / MEGA
     return Estimate(seconds, held, rate.device.startswith("cpu"))
 
@@ -228,7 +229,7 @@ def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> T
     tile = settings.tile if settings else None
     if rate.tiling is None or not isinstance(tile, int) or tile <= 0:
         return rate.tiling
-    side, overlap, _ = rate.tiling
+    side, overlap = rate.tiling[:2]
     overlap = overlap * tile // side if diffusion else overlap
     return rate.tiling._replace(side=tile, overlap=overlap) if tile > 2 * overlap else rate.tiling
 
@@ -276,7 +277,7 @@ def _parsed(text: str) -> dict[Stage, Rate]:
 def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
     """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
     rate = Rate(seconds, None if tiling is None else Tiling(*map(operator.index, tiling)), device)
-    fits = rate.tiling is None or (0 <= 2 * rate.tiling.overlap < rate.tiling.side and rate.tiling.held >= 0)
+    fits = rate.tiling is None or (0 <= 2 * rate.tiling.overlap < rate.tiling.side and min(rate.tiling[2:]) >= 0)
     if not 0 < rate.seconds < math.inf or not fits:
         raise ValueError("not a rate")
     return rate

@@ -19,10 +19,11 @@ from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
+from pipelines.networks.forward import Forward
 from pipelines.networks.network import Network
 from pipelines.networks.tiling import run_tiled
 from pipelines.runs import finish
-from pipelines.upscalers.network import Forwards, NetworkUpscaler
+from pipelines.upscalers.network import NetworkUpscaler
 
 SET5 = ("baby", "bird", "butterfly", "head", "woman")
 
@@ -78,17 +79,17 @@ def measure_seams() -> None:
     rows = [row for name, network in networks.items() for row in _seams(name, network, make_scene(192))]
     about = (
         "192 x 192 in 2 x 2 tiles against the whole picture, in units of the result's standard deviation. The product "
-        "feathers RRDB's with an overlap of 24; random parameters see less far than trained ones do, so the compact "
-        "network is shown beside it, which the product cuts at its radius of 34, where nothing is left. Feathering "
-        "makes steps fainter; where the overlap comes near to what a network sees, a cut has the smaller RMS. The last "
-        "column is what the facts of a result say: the largest difference of two tiles at a seam."
+        "runs RRDB's block by block, without seams; random parameters see less far than trained ones do, so the "
+        "compact network is shown beside it, which the product cuts at its radius of 34, where nothing is left. "
+        "Feathering makes steps fainter; where the overlap nears what a network sees, a cut has the smaller RMS. "
+        "The last column is what the facts of a result say: the largest difference of two tiles at a seam."
     )
     header = ["network", "overlap, px", "cut: largest", "cut: RMS", "feathered: largest", "feathered: RMS", "reported"]
     write_section("Real-ESRGAN x4: seams", about, header, rows)
 
 
 def _seams(name: str, network: Network, pixels: Pixels) -> list[list[str]]:
-    run = Forwards(network, devices.choose_device()).usual
+    run = Forward(network, devices.choose_device())
     whole = run(pixels[None])[0]
     spread, rows = float(whole.std()), []
     for overlap in (4, 8, 16, 24, 34):

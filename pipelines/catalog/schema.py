@@ -159,11 +159,13 @@ class Tiling(NamedTuple):
     """How a picture was cut: the side that a tile reads at most and its overlap, in low-resolution pixels.
 
     `held` is how many bytes of memory a tile takes for each pixel that it reads, about; 0 where that is not known.
+    `kept` is how many are kept for each pixel of the picture beside it and its result.
     """
 
     side: int
     overlap: int
     held: int = 0
+    kept: int = 0
 
 
 def github_url(repo: str, commit: str) -> Url:

@@ -50,6 +50,7 @@ class Foreign(nn.Module):
     """
 
     compiles = COMPILES_NOTHING
+    in_blocks = None
 
     def __init__(self, descriptor: "ImageModelDescriptor[nn.Module]") -> None:
         super().__init__()

@@ -45,12 +45,12 @@ class Forward:
 
     def __init__(self, network: Network, device: Device) -> None:
         with raising_memory_error():
-            self._network = _placed(network, device)
+            self._network = place(network, device)
             self._whole, self._trunk, self.notes = _compile(network, device)
             self.device = device
             if device.engine == "openvino" and self._whole is None and self._trunk is None:
                 self.device = replace(device, engine="torch")
-                self._network = _placed(network, self.device)
+                self._network = place(network, self.device)
         self._copied = self._network is not network
 
     def __call__(self, batch: Batch) -> Batch:
@@ -89,8 +89,8 @@ class Forward:
         if self._trunk is None:
             features = self._network.trunk(features.to(DTYPES[self.device.dtype])).float()
         else:
-            features = torch.from_numpy(self._trunk(_as_array(features))).permute(0, 3, 1, 2)
-        return _as_array(self._network.tail(features, pixels).cpu())
+            features = torch.from_numpy(self._trunk(as_array(features))).permute(0, 3, 1, 2)
+        return as_array(self._network.tail(features, pixels).cpu())
 
 
 @contextmanager
@@ -136,8 +136,8 @@ def _compile(network: Network, device: Device) -> tuple["Compiled | None", "Comp
     return None, None, tuple(dict.fromkeys(notes))
 
 
-def _placed(network: Network, device: Device) -> Network:
-    """The network on the device, its trunk in the device's precision; itself where that changes nothing."""
+def place(network: Network, device: Device) -> Network:
+    """Returns the network on the device, its trunk in the device's precision; itself where that changes nothing."""
     here = device.name == "cpu" and (device.engine == "openvino" or device.dtype == "float32")
     placed = network if here else copy.deepcopy(network).to(device.name)
     # What is no stack of plain layers may take torch's usual order for given.
@@ -150,7 +150,7 @@ def _placed(network: Network, device: Device) -> Network:
     return placed
 
 
-def _as_array(tensor: Tensor) -> Batch:
-    """(N, C, h, w) as (N, h, w, C), a copy only where the channels did not come last already."""
+def as_array(tensor: Tensor) -> Batch:
+    """Returns (N, C, h, w) as (N, h, w, C), a copy only where the channels did not come last already."""
     array: Batch = tensor.permute(0, 2, 3, 1).contiguous().numpy()
     return array

@@ -13,6 +13,39 @@ COMPILES_WHOLE, COMPILES_TRUNK, COMPILES_NOTHING = "whole", "trunk", "nothing"
 EVERY_PRECISION = frozenset({"float16", "bfloat16"})
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Part of a trunk: `run` maps features (N, width, h, w) to others of the same size, by parameters of `module`.
+
+    `reads` are what it is given, in their order: 0 for the head's features, n for those of the nth block. Each place
+    depends on places at most `reach` away.
+    """
+
+    module: nn.Module
+    run: Callable[..., Tensor]
+    reach: int
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A trunk cut into blocks, each of which sees much less far than all of them: the whole picture in exact tiles.
+
+    `end` gives no such features: it is the last part of the trunk, and its reach is that of the tail behind it too.
+    `head_reach` is the head's own. All reaches are in places of features, each of which is `multiple` pixels wide.
+    """
+
+    head_reach: int
+    blocks: tuple[Block, ...]
+    end: Block
+
+
+def group(layers: Sequence[nn.Module], reach: int, size: int) -> tuple[Block, ...]:
+    """Groups layers in a row, each of which reaches so far, into blocks of `size` of them."""
+    groups = [nn.Sequential(*layers[first : first + size]) for first in range(0, len(layers), size)]
+    return tuple(Block(each, each, reach * len(each), (number,)) for number, each in enumerate(groups))
+
+
 class Network(Protocol):
     """An `nn.Module` that enlarges (N, 3, H, W) in [0, 1] to (N, 3, scale*H, scale*W), which is not clamped.
 
@@ -57,6 +90,10 @@ class Network(Protocol):
     @property
     def inner(self) -> Sequence[nn.Module]:
         """The modules with parameters that `trunk` runs: those that a lower precision is for."""
+
+    @property
+    def in_blocks(self) -> Blocks | None:
+        """Returns the same as `trunk` does, cut into blocks; None for a network that is not cut."""
 
     @property
     def compiles(self) -> str:

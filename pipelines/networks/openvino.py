@@ -9,6 +9,7 @@ import operator
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +23,10 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from pipelines.networks.network import Network
 
 Planes = npt.NDArray[np.float32]
+Given = list[tuple[Tensor, Any]]
+"""A layer's numbers, and OpenVINO's node by which the model is given them."""
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
+_TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 # How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
 # kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
 KEPT_KERNELS = 16
@@ -47,17 +51,11 @@ class Compiled:
     """
 
     def __init__(self, network: Network, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
-        hints = {
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
-            "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
-        }
         name = type(network).__name__
-        with _naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
-            model = _translate(_Part(cast(nn.Module, network), part), channels)
-        with _naming(f"how to run {name}"):
-            self._model = openvino.Core().compile_model(model, "CPU", hints)
+        with naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
+            model = translate(trace(cast(nn.Module, network), part), channels)
+        with naming(f"how to run {name}"):
+            self._model = compile_model(model, dtype)
         self._running = 0
         self._lock = threading.Lock()
 
@@ -80,44 +78,74 @@ class Compiled:
                 self._model.release_memory()
 
 
+def compile_model(model: openvino.Model, dtype: str) -> openvino.CompiledModel:
+    """Compiles for this processor, to compute in "float32" or "bfloat16" in one request at a time."""
+    hints = {
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
+        "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
+    }
+    return openvino.Core().compile_model(model, "CPU", hints)
+
+
 class _Part(nn.Module):
     """What fx traces: a module whose forward is the part."""
 
-    def __init__(self, network: nn.Module, part: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, module: nn.Module, part: Callable[..., Tensor]) -> None:
         super().__init__()
-        self.network, self.part = network, part
+        self.module, self.part = module, part
 
     def forward(self, planes: Tensor) -> Tensor:
         return self.part(planes)
 
 
-def _translate(part: _Part, channels: int) -> openvino.Model:
-    """Translates the part, whose channels come last outside, as torch has them without a copy.
+class _PartOfTwo(_Part):
+    """The same of a part that reads two tensors: fx counts them by the arguments."""
 
-    Inside, OpenVINO arranges them as it likes.
+    def forward(self, planes: Tensor, others: Tensor) -> Tensor:  # type: ignore[override]
+        return self.part(planes, others)
+
+
+def trace(module: nn.Module, part: Callable[..., Tensor], reads: int = 1) -> fx.GraphModule:
+    """Traces a part of the module's, a function of as many tensors as it `reads`."""
+    return fx.symbolic_trace((_Part, _PartOfTwo)[reads - 1](module, part))
+
+
+def translate(
+    traced: fx.GraphModule, channels: int, takes: str = "float32", gives: str = "float32", given: Given | None = None
+) -> openvino.Model:
+    """Translates a part, whose channels come last outside, as torch has them without a copy.
+
+    Inside, OpenVINO arranges them as it likes. `takes` and `gives` are the precisions in which planes come and go. The
+    layers' numbers are the model's own; but where `given` is a list, the model reads them after its planes, in what it
+    takes, in the order in which the list has them afterwards.
     """
-    traced = fx.symbolic_trace(part)
-    planes = ops.parameter([-1, -1, -1, channels], np.float32)
+    hold = _constant if given is None else partial(_input, given, takes)
+    read: list[Any] = []
     results: dict[fx.Node, Any] = {}
     *nodes, output = traced.graph.nodes
     for node in nodes:
         args = fx.map_arg(node.args, results.__getitem__)
         match node.op:
             case "placeholder":
-                results[node] = ops.transpose(planes, [0, 3, 1, 2])
+                read.append(ops.parameter([-1, -1, -1, channels], _TYPES[takes]))
+                results[node] = ops.transpose(_as_float32(read[-1]), [0, 3, 1, 2])
             case "call_module":
                 layer = traced.get_submodule(node.target)
-                with _naming(type(layer).__name__):
-                    results[node] = _layer(layer, *args)
+                with naming(type(layer).__name__):
+                    results[node] = _layer(layer, hold, *args)
             case "call_function" | "call_method":
                 name = getattr(node.target, "__name__", node.target)
-                with _naming(name):  # a known operation may be given what it is not known with
+                with naming(name):  # a known operation may be given what it is not known with
                     if _overwrites(node) and len(node.args[0].users) > 1:
                         raise NotTranslated(f"{name} of what is used again")
                     results[node] = _operation(node.target, args, node.kwargs)
             case _:
                 raise NotTranslated(str(node.target))  # a parameter on its own
-    return openvino.Model([ops.transpose(results[output.args[0]], [0, 2, 3, 1])], [planes])
+    made = ops.transpose(results[output.args[0]], [0, 2, 3, 1])
+    numbers = [each for _, each in given or ()]
+    return openvino.Model([made if gives == "float32" else ops.convert(made, _TYPES[gives])], [*read, *numbers])
 
 
 def _overwrites(node: fx.Node) -> bool:
@@ -126,7 +154,7 @@ def _overwrites(node: fx.Node) -> bool:
 
 
 @contextmanager
-def _naming(unknown: str) -> Iterator[None]:
+def naming(unknown: str) -> Iterator[None]:
     """Turns whatever goes wrong, but for a lack of memory, into NotTranslated of what this is called."""
     try:
         yield
@@ -136,7 +164,7 @@ def _naming(unknown: str) -> Iterator[None]:
         raise NotTranslated(unknown) from error
 
 
-def _layer(layer: nn.Module, planes: Any) -> Any:
+def _layer(layer: nn.Module, hold: Callable[[Tensor], Any], planes: Any) -> Any:
     match layer:
         case nn.Conv2d(
             padding=(int(), int()) as padding,
@@ -147,12 +175,12 @@ def _layer(layer: nn.Module, planes: Any) -> Any:
             bias=Tensor() as bias,
         ):
             border = list(padding)
-            convolved = ops.convolution(planes, _constant(layer.weight), [1, 1], border, border, [1, 1])
-            return ops.add(convolved, _constant(bias.reshape(1, -1, 1, 1)))
+            convolved = ops.convolution(planes, hold(layer.weight), [1, 1], border, border, [1, 1])
+            return ops.add(convolved, hold(bias.reshape(1, -1, 1, 1)))
         case nn.Identity():
             return planes
         case nn.PReLU():
-            return ops.prelu(planes, _constant(layer.weight))
+            return ops.prelu(planes, hold(layer.weight))
     raise NotTranslated(type(layer).__name__)
 
 
@@ -187,6 +215,16 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
         scales = np.array([options["scale_factor"]] * 2, np.float32)
         return ops.interpolate(args[0], scales, "nearest", "scales", axes=[2, 3], **place)
     raise NotTranslated(getattr(target, "__name__", target))
+
+
+def _as_float32(node: Any) -> Any:
+    """OpenVINO's operations want one type; what really computes in which precision is the processor's part of it."""
+    return node if node.get_element_type() == openvino.Type.f32 else ops.convert(node, openvino.Type.f32)
+
+
+def _input(given: Given, takes: str, tensor: Tensor) -> Any:
+    given.append((tensor, ops.parameter(list(tensor.shape), _TYPES[takes])))
+    return _as_float32(given[-1][1])
 
 
 def _constant(tensor: Tensor) -> Any:

@@ -8,9 +8,9 @@ from a batch of pictures to their enlarged ones.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,11 @@ RAMP = 0.4
 PREVIEW_SECONDS = 0.5  # between two looks at what there is so far
 PREVIEW_SIDE = 1024  # px of the longer side, at most
 
-Enlarge: TypeAlias = Callable[[Pixels], Pixels]
-"""From (N, h, w, 3) float32, contiguous, to (N, s*h, s*w, 3) float32. Raises MemoryError where that is too much."""
+Enlarge: TypeAlias = Callable[[Pixels], Pixels | Run[Pixels]]
+"""From (N, h, w, 3) float32, contiguous, to (N, s*h, s*w, 3) float32, or to a run that gives that.
+
+Raises MemoryError where that is too much.
+"""
 
 Lines: TypeAlias = dict[tuple[int, int, int], Pixels]
 """Rows and columns of output pixels that await a neighbour to be compared with: by axis, cut, and `first` across."""
@@ -151,7 +154,7 @@ def run_tiled(
         yield Step(1, 1, "tiles")
         return whole._replace(pixels=whole.pixels[0])
     out = np.zeros((height * scale, width * scale, channels), np.float32)
-    merge = partial(_blend, out, scale, overlap, {}) if feather else partial(_write, out, scale)
+    merge = partial(_blend, out, scale, overlap, {}) if feather else partial(write_tile, out, scale)
     done, count, halved_to, seams = 0, 0, None, list[float | None]()
     shown = time.monotonic()
     while done < len(tiles):
@@ -169,7 +172,7 @@ def run_tiled(
         del enlarged  # or it would still be held while the next batch is made
         if previews and time.monotonic() - shown >= PREVIEW_SECONDS:
             shown = time.monotonic()
-            so_far = _show_done(out, scale, tiles[:done], overlap if feather else 0)
+            so_far = show_done(out, scale, tiles[:done], overlap if feather else 0)
             yield Preview(done, len(tiles), "tiles", so_far)
         else:
             yield Step(done, len(tiles), "tiles")
@@ -177,7 +180,7 @@ def run_tiled(
 
 
 def _run_batch(stack: Pixels, options: TileOptions, halved_to: int | None) -> Run[Tiled]:
-    """Enlarges tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). No step, unless a tile has to be cut.
+    """Enlarges tiles (N, h, w, 3), as `pixels` of (N, s*h, s*w, 3). Steps where a tile has to be cut, or is a run.
 
     A single tile that is too much, or all are since memory ran short (`halved_to`), is enlarged as a small picture in
     tiles of its own: it ends where the tile would have ended, so nothing else changes. Several raise MemoryError.
@@ -186,7 +189,10 @@ def _run_batch(stack: Pixels, options: TileOptions, halved_to: int | None) -> Ru
     if halved_to is None:
         try:
             shape = (number, height * options.scale, width * options.scale, options.channels)
-            return Tiled(_checked(options.enlarge(stack), shape), number)
+            made = options.enlarge(stack)
+            if isinstance(made, Generator):
+                made = yield from made
+            return Tiled(_checked(made, shape), number)
         except MemoryError:
             if number > 1:
                 raise
@@ -223,7 +229,8 @@ def _read(pixels: Pixels, tiles: Sequence[Tile]) -> Pixels:
     return np.stack([pixels[rows.start : rows.stop, columns.start : columns.stop] for rows, columns in tiles])
 
 
-def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
+def write_tile(out: Any, scale: int, tile: Tile, enlarged: Any) -> None:
+    """Writes what a tile writes of (s*h, s*w, channels), as `out` has it: both arrays, or both of torch."""
     rows, columns = tile
     out[rows.first * scale : rows.last * scale, columns.first * scale : columns.last * scale] = enlarged[
         (rows.first - rows.start) * scale : (rows.last - rows.start) * scale,
@@ -231,7 +238,7 @@ def _write(out: Pixels, scale: int, tile: Tile, enlarged: Pixels) -> None:
     ]
 
 
-def _show_done(out: Pixels, scale: int, tiles: Sequence[Tile], fading: int) -> Pixels8:
+def show_done(out: Pixels, scale: int, tiles: Sequence[Tile], fading: int) -> Pixels8:
     """What there is so far, small: (h, w, 4) uint8, clear where no tile is done, or the last ones fade out."""
     stride = -(-max(out.shape[:2]) // PREVIEW_SIDE)
     small = out[::stride, ::stride]

@@ -19,6 +19,10 @@ FEATHERED_SIDES = {
     ("cuda", "float32"): 384,
 }
 USUAL_FEATHERED_SIDE = 256
+# Side of what a tile of a block reads. It overlaps by so little that the cache counts for most.
+BLOCK_SIDES = {("cpu", "bfloat16"): 112, ("cpu", "float32"): 192, ("cuda", "float16"): 1024, ("cuda", "float32"): 768}
+USUAL_BLOCK_SIDE = 256
+PART_SIDE = 448  # px at most, of the parts that a picture is cut into whose features are too much for memory
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
 SIDE_STEP = 16  # sides that are chosen are multiples of it, so that they are the same from run to run
@@ -47,6 +51,36 @@ def choose_whole(network: "Network", device: Device, side: int, longer: int) -> 
     Else `side`, which does not depend on a little more or less memory.
     """
     return longer if longer <= _fitting(network, device, devices.free_device_memory(device)) else side
+
+
+def choose_block_side(device: Device) -> int:
+    """The side of a tile that a block reads."""
+    return BLOCK_SIDES.get((device.name, device.dtype), USUAL_BLOCK_SIDE)
+
+
+def kept_bytes(network: "Network", device: Device) -> int:
+    """Bytes for each pixel of the picture that is run block by block: of the features that are kept, about."""
+    from pipelines.networks.blocks import blocks_of, count_maps
+
+    size = FLOAT_BYTES if device.dtype == "float32" else FLOAT_BYTES // 2
+    return count_maps(blocks_of(network)) * network.width * size // network.multiple**2
+
+
+def choose_part(network: "Network", device: Device, side: int, size: tuple[int, int], overlap: int, scale: int) -> int:
+    """The side of the parts that a picture of that height and width is run block by block in: all of it where it fits.
+
+    Tiles read `side` places of features, and the picture becomes `scale` times as large.
+    """
+    left, pixels = devices.free_device_memory(device), size[0] * size[1]
+    if device.name == "cpu":
+        left -= pixels * scale**2 * RESULT_BYTES
+    left -= FLOAT_BYTES * network.floats_per_pixel * side**2
+    # On a GPU the result is gathered elsewhere. A quarter is left for what nobody has counted.
+    fits = max(0, left * 3 // 4) // kept_bytes(network, device)
+    if pixels <= fits:
+        return max(size)
+    least = max(SMALLEST_WRITTEN + 2 * overlap, 3 * network.multiple)
+    return max(min(PART_SIDE, math.isqrt(fits) // SIDE_STEP * SIDE_STEP), least)
 
 
 def _fitting(network: "Network", device: Device, left: int) -> int:

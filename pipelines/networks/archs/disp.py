@@ -38,6 +38,7 @@ class Disp(nn.Module):
 
     arch = "disp"
     multiple = 1  # of which H and W must be multiples
+    in_blocks = None  # it is not cut: tiles can overlap by all that it sees
     compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = frozenset({"float16"})  # of the trunk: bfloat16 costs up to 0.05 dB
 

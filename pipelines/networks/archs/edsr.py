@@ -8,7 +8,7 @@ as the library super-image has it (github.com/eugenesiow/super-image) and names 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import COMPILES_WHOLE
+from pipelines.networks.network import COMPILES_WHOLE, Block, Blocks, group
 from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel
 
 RESIDUAL = 0.1  # what a block of the large network adds is scaled by this, for a stable training (section 3.3)
@@ -60,10 +60,14 @@ class Edsr(nn.Module):
 
     def _reach(self, place: int) -> int:
         """How far the output pixel at this place within an input pixel reads: followed back from the last one."""
+        return self._through_end(place) + 2 * self.depth + 1
+
+    def _through_end(self, place: int) -> int:
+        """How far it reads of the features behind the blocks, through the convolution there."""
         first, last = place - 1, place + 1
         for step in reversed(self.steps):
             first, last = first // step - 1, last // step + 1
-        return max(-first, last) + 2 * self.depth + 2
+        return max(-first, last) + 1
 
     @property
     def floats_per_pixel(self) -> int:
@@ -85,7 +89,25 @@ class Edsr(nn.Module):
 
     def trunk(self, features: Tensor) -> Tensor:
         """Runs all that is between: (N, width, h, w) to (N, width, scale*h, scale*w)."""
-        inner: Tensor = self.body(features) + features
+        inner = features
+        for block in self._residual:
+            inner = block(inner)
+        return self._end(inner, features)
+
+    @property
+    def in_blocks(self) -> Blocks:
+        """See `Network`: residual blocks by twos."""
+        blocks = group(self._residual, reach=2, size=2)
+        reach = max(self._through_end(place) for place in range(self.scale))
+        return Blocks(1, blocks, Block(self, self._end, reach, (len(blocks), 0)))
+
+    @property
+    def _residual(self) -> list[nn.Module]:
+        return list(self.body.children())[:-1]
+
+    def _end(self, inner: Tensor, features: Tensor) -> Tensor:
+        """All of the trunk that is behind the residual blocks."""
+        inner = self.body[-1](inner) + features
         for number, step in enumerate(self.steps):
             inner = F.pixel_shuffle(self.get_submodule(f"ends.0.{2 * number}")(inner), step)
         return inner

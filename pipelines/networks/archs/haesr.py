@@ -179,6 +179,7 @@ class Haesr(nn.Module):
 
     arch = "haesr"
     multiple = 1  # of which H and W must be multiples: it mirrors what is missing to whole windows itself
+    in_blocks = None
     radius = UNBOUNDED
     compiles = COMPILES_NOTHING
     precisions = frozenset[str]()  # its means and its attention need float32

@@ -7,17 +7,19 @@ names too.
 
 import re
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION, Block, Blocks
 from pipelines.networks.shapes import State, check_sizes, find_largest, not_in_colour, read_kernel
 
 SLOPE = 0.2  # of the leaky ReLU
 RESIDUAL = 0.2  # what a block adds to its input is scaled by this, for a stable training
-CONVOLUTIONS = 15  # of a residual block
+DENSE_CONVOLUTIONS = 5  # of a dense block
+CONVOLUTIONS = 3 * DENSE_CONVOLUTIONS  # of a residual block
 UNSHUFFLES = {3: 1, 12: 2, 48: 4}  # by the channels that the first convolution reads of a picture in colour
 
 # github.com/xinntao/ESRGAN renamed the parameters twice: before BasicSR's names there were these, and before these
@@ -61,7 +63,19 @@ class ResidualBlock(nn.Module):
         self.rdb3 = DenseBlock(width, growth)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return inputs.add(self.rdb3(self.rdb2(self.rdb1(inputs))), alpha=RESIDUAL)
+        return self.end(self.rdb2(self.rdb1(inputs)), inputs)
+
+    def end(self, inner: Tensor, inputs: Tensor) -> Tensor:
+        """The last dense block, scaled and added to what the residual block was given."""
+        return inputs.add(self.rdb3(inner), alpha=RESIDUAL)
+
+    def blocks(self, first: int) -> tuple[Block, ...]:
+        """The dense blocks one by one, of which the first reads the map of this number."""
+        return (
+            Block(self.rdb1, self.rdb1, DENSE_CONVOLUTIONS, (first,)),
+            Block(self.rdb2, self.rdb2, DENSE_CONVOLUTIONS, (first + 1,)),
+            Block(self, self.end, DENSE_CONVOLUTIONS, (first + 2, first)),
+        )
 
 
 class RRDBNet(nn.Module):
@@ -123,7 +137,21 @@ class RRDBNet(nn.Module):
 
     def trunk(self, features: Tensor) -> Tensor:
         """Runs all that is between the first and the last convolution: features (N, width, scale*H, scale*W)."""
-        features = features + self.conv_body(self.body(features))
+        return self._end(self.body(features), features)
+
+    @property
+    def in_blocks(self) -> Blocks:
+        """See `Network`: each dense block by itself."""
+        blocks = tuple(each for number, block in enumerate(self._body()) for each in block.blocks(3 * number))
+        first = [self._through_end(place)[0] for place in range(2**self.upsamplings)]
+        return Blocks(1, blocks, Block(self, self._end, -min(first), (len(blocks), 0)))
+
+    def _body(self) -> Iterable[ResidualBlock]:
+        return cast(Iterable[ResidualBlock], self.body)
+
+    def _end(self, inner: Tensor, features: Tensor) -> Tensor:
+        """All of the trunk that is behind the blocks."""
+        features = features + self.conv_body(inner)
         for number in range(1, self.upsamplings + 1):
             conv = self.get_submodule(f"conv_up{number}")
             features = _leaky(conv(F.interpolate(features, scale_factor=2, mode="nearest")))
@@ -136,13 +164,18 @@ class RRDBNet(nn.Module):
 
     def _reach(self, place: int) -> int:
         """The radius of a pixel at this place of the square that is folded into one."""
-        first, last = place * self.scale, (place + 1) * self.scale - 1
-        first, last = first - 2, last + 2  # conv_last, conv_hr
-        for _ in range(self.upsamplings):
-            first, last = (first - 1) // 2, (last + 1) // 2
-        convolutions = CONVOLUTIONS * self.depth + 2  # with conv_first and conv_body
+        first, _ = self._through_end(place * self.scale)
+        _, last = self._through_end((place + 1) * self.scale - 1)
+        convolutions = CONVOLUTIONS * self.depth + 1  # with conv_first
         first, last = (first - convolutions) * self.multiple, (last + convolutions + 1) * self.multiple - 1
         return max(place - first, last - place)
+
+    def _through_end(self, place: int) -> tuple[int, int]:
+        """The first and the last place of the features from which the pixel at this place of the result is made."""
+        first, last = place - 2, place + 2  # conv_last, conv_hr
+        for _ in range(self.upsamplings):
+            first, last = (first - 1) // 2, (last + 1) // 2
+        return first - 1, last + 1  # conv_body
 
 
 def _conv(into: int, out: int) -> nn.Conv2d:

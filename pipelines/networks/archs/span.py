@@ -42,6 +42,7 @@ class Span(nn.Module):
 
     arch = "span"
     multiple = 1  # of which H and W must be multiples
+    in_blocks = None  # it is not cut: tiles can overlap by all that it sees
     compiles = COMPILES_TRUNK  # it begins with a mean of its own for each channel: only the trunk is compiled
     precisions = frozenset({"float16"})  # of the trunk: bfloat16 costs up to 0.05 dB
 

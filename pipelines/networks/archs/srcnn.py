@@ -24,6 +24,7 @@ class Srcnn(nn.Module):
 
     arch = "srcnn"
     multiple = 1  # of which H and W must be multiples
+    in_blocks = None  # it is not cut: tiles can overlap by all that it sees
     compiles = COMPILES_TRUNK  # the bicubic kernel at its beginning is torch's own: only the trunk is compiled
     precisions = EVERY_PRECISION  # of the trunk
     width = WIDTH

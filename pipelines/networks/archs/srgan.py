@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION, Block, Blocks, group
 from pipelines.networks.shapes import Misfit, State, check_sizes, describe_shape, find_largest, read_kernel
 
 EPSILON = 1e-5  # of batch normalisation, beside the variance
@@ -81,10 +81,14 @@ class Srgan(nn.Module):
 
     def _reach(self, place: int) -> int:
         """How far the output pixel at this place within an input pixel reads."""
+        return self._through_end(place) + 2 * self.depth + 4
+
+    def _through_end(self, place: int) -> int:
+        """How far it reads of the features behind the blocks, through the convolution there."""
         first, last = place - 4, place + 4
         for _ in range(self.doublings):
             first, last = first // 2 - 1, last // 2 + 1
-        return max(-first, last) + 2 * self.depth + 1 + 4
+        return max(-first, last) + 1
 
     @property
     def floats_per_pixel(self) -> int:
@@ -108,9 +112,24 @@ class Srgan(nn.Module):
     def trunk(self, features: Tensor) -> Tensor:
         """Runs all that is between: (N, width, h, w) to (N, width, scale*h, scale*w)."""
         inner = features
-        for number in range(2, self.depth + 3):
-            inner = self.get_submodule(f"block{number}")(inner)
-        inner = inner + features
+        for block in self._residual:
+            inner = block(inner)
+        return self._end(inner, features)
+
+    @property
+    def in_blocks(self) -> Blocks:
+        """See `Network`: residual blocks by fours."""
+        blocks = group(self._residual, reach=2, size=4)
+        reach = max(self._through_end(place) for place in range(self.scale))
+        return Blocks(4, blocks, Block(self, self._end, reach, (len(blocks), 0)))
+
+    @property
+    def _residual(self) -> list[nn.Module]:
+        return [self.get_submodule(f"block{number}") for number in range(2, self.depth + 2)]
+
+    def _end(self, inner: Tensor, features: Tensor) -> Tensor:
+        """All of the trunk that is behind the residual blocks."""
+        inner = self.get_submodule(f"block{self.depth + 2}")(inner) + features
         for doubling in list(self._ends)[:-1]:
             inner = doubling(inner)
         return inner

@@ -3,10 +3,12 @@
 `SRVGGNetCompact` of github.com/xinntao/Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with its parameters' names.
 """
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
+from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION, Blocks, group
 from pipelines.networks.shapes import (
     COLOUR_CHANNELS,
     Misfit,
@@ -68,6 +70,13 @@ class SRVGGNetCompact(nn.Module):
         for layer in self.inner:
             features = layer(features)
         return features
+
+    @property
+    def in_blocks(self) -> Blocks:
+        """See `Network`: convolutions by eights, each with its PReLU; the last of these groups is the end."""
+        pairs = [nn.Sequential(*self.inner[place : place + 2]) for place in range(0, 2 * self.depth, 2)]
+        *blocks, last = group(pairs, reach=1, size=8)
+        return Blocks(1, tuple(blocks), replace(last, reach=last.reach + 1))
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
         """The last convolution, shuffled to (N, 3, scale*H, scale*W), plus the network's input `pixels`, enlarged."""

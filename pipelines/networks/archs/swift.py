@@ -34,6 +34,7 @@ class Swift(nn.Module):
 
     arch = "swift"
     multiple = 1  # of which H and W must be multiples
+    in_blocks = None  # it is not cut: tiles can overlap by all that it sees
     compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
 

@@ -373,9 +373,9 @@ def test_an_interrupt_leaves_nothing_half_written(number: int, tmp_path: Path, o
     out.write_bytes(b"what was there before")
     code = (
         "import sys\nfrom pipelines.cli import main as cli\nfrom pipelines.networks import tiling\n"
-        "write = tiling._write\n"
+        "write = tiling.write_tile\n"
         "def told(*given):\n    print('tile', flush=True)\n    write(*given)\n"
-        "tiling._write = told\nsys.exit(cli.main(sys.argv[1:]))"
+        "tiling.write_tile = told\nsys.exit(cli.main(sys.argv[1:]))"
     )
     arguments = ["upscale", large, out, "--model", "espcn", "--scale", "3"]
     process = subprocess.Popen(

@@ -27,13 +27,14 @@ from pipelines.measuring.metrics.metric import crop_border
 from pipelines.measuring.metrics.pixelwise import luma, psnr
 from pipelines.measuring.protocol import as_scored, shrink_original
 from pipelines.networks import devices
+from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.archs.swift import Swift
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch, Forward
 from pipelines.networks.network import Network
 from pipelines.networks.tiling import plan_tiles
 from pipelines.runs import Finished, Step, finish, send
-from pipelines.upscalers import loading, network
+from pipelines.upscalers import forwards, loading, running, sides
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.loading import load
 from pipelines.upscalers.network import NetworkUpscaler
@@ -201,20 +202,93 @@ def test_tiles_of_a_narrow_rrdb_equal_the_whole(scale: int, size: tuple[int, int
     np.testing.assert_allclose(tiled.pixels, whole.pixels, atol=1e-5)
 
 
-@pytest.fixture
-def wide(tmp_path: Path) -> Path:
+def wide_rrdb(scale: int = 4) -> RRDBNet:
     """An RRDB network that sees further than tiles can overlap."""
-    made = rrdb(4, depth=5)
+    made = rrdb(scale, depth=5)
     for parameter in made.body.parameters():
         if parameter.ndim == 4:
             parameter.data.mul_(1.9)  # or little of what is far away would be seen
-    assert made.radius > network.AFFORDABLE_OVERLAP
-    return saved(made, tmp_path / "wide.pth")
+    assert made.radius > forwards.AFFORDABLE_OVERLAP
+    return made
 
 
-def test_tiles_of_a_wide_rrdb_are_feathered_and_the_seam_is_told(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    return saved(wide_rrdb(), tmp_path / "wide.pth")
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_what_sees_further_is_run_by_blocks(scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the tiles it is what the network gives for the whole picture, of any size: odd ones are padded."""
+    use(FLOAT32, monkeypatch)
+    made = wide_rrdb(scale)
+    upscaler = load("real-esrgan", scale, saved(made, tmp_path / "wide.pth"))
+    for height, width in [(1, 1), (17, 3), (61, 75)]:
+        pixels = smooth(height, width)
+        even = pixels[np.minimum(np.arange(height + height % 2), height - 1)]
+        even = even[:, np.minimum(np.arange(width + width % 2), width - 1)] if scale == 2 else pixels
+        expected = once(made, even)[: height * scale, : width * scale]
+        for tile in (None, 32):
+            done = finish(upscaler.run(pixels, Settings(tile=tile)))
+            assert (done.seam, done.notes) == (0.0, ())
+            np.testing.assert_allclose(done.pixels, expected, atol=1e-5)
+        assert done.tiles == (1 if height < 61 else 9 if scale == 4 else 20)
+        assert done.tiling is not None and done.tiling[:2] == (32, 5 * made.multiple)
+
+
+def test_a_strip_is_run_by_blocks(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(FLOAT32, monkeypatch)
+    pixels = smooth(1, 4000)
+    done = finish(load("real-esrgan", 4, wide).run(pixels, Settings()))
+    assert done.tiles > 20 and done.seam == 0.0
+    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), pixels), atol=1e-5)
+
+
+def test_without_memory_for_its_features_a_picture_is_run_in_parts(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of 160 px overlap by 64: each sees enough beyond what it writes for a difference that nobody sees."""
+    use(FLOAT32, monkeypatch)
+    monkeypatch.setattr(devices, "free_device_memory", lambda device: 0)
+    pixels, steps = smooth(170, 20), list[Step]()
+    done = finish(load("real-esrgan", 4, wide).run(pixels, Settings()), steps.append)
+    assert done.tiles == 2 and done.seam is not None and 0 < done.seam < 0.02
+    assert done.notes[0].startswith("memory ran short: the image was upscaled in 2 parts")
+    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), pixels), atol=0.02)
+    assert {step.total for step in steps} == {2} and len(steps) > 30
+
+
+def test_features_that_do_not_fit_after_all_are_cut(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that seemed to be there, and is gone once it is asked for."""
+    use(FLOAT32, monkeypatch)
+    upscaler = loaded("real-esrgan", 4, wide)
+    way = upscaler.forwards()[0].usual
+    make = way._make_map  # type: ignore[union-attr]
+
+    def limited(pixels: Pixels) -> torch.Tensor:
+        if len(pixels) > 200:
+            raise MemoryError
+        return make(pixels)
+
+    monkeypatch.setattr(way, "_make_map", limited)
+    done = finish(upscaler.run(smooth(210, 10), Settings()))
+    assert done.tiles == 2 and done.notes[0].startswith("memory ran short: the image was upscaled in 2 parts")
+    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), smooth(210, 10)), atol=0.02)
+
+
+def test_by_blocks_what_overflows_is_made_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(Device("cpu", "float16"), monkeypatch)
+    made, pixels = wide_rrdb(), smooth(16, 20)
+    for parameter in made.conv_hr.parameters():
+        parameter.data.mul_(1e6)
+    made.conv_last.weight.data.div_(1e6)
+    done = finish(load("real-esrgan", 4, saved(made, tmp_path / "own.pth")).run(pixels, Settings()))
+    assert done.notes == ("the image was too much for float16 and made again in float32",)
+    np.testing.assert_allclose(done.pixels, once(made, pixels), atol=1e-4)
+
+
+def test_what_has_no_blocks_is_feathered_and_the_seam_is_told(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With less overlap than the product has: a tiny network sees too little to leave a seam there."""
-    monkeypatch.setattr(network, "FEATHERED_OVERLAP", 8)
+    monkeypatch.setattr(RRDBNet, "in_blocks", None)
+    monkeypatch.setattr(running, "FEATHERED_OVERLAP", 8)
     upscaler, pixels = load("real-esrgan", 4, wide), smooth(60, 70)
     whole, tiled = (finish(upscaler.run(pixels, Settings(tile=tile))) for tile in (80, 36))
     assert (whole.tiles, whole.seam) == (1, None)
@@ -289,7 +363,7 @@ def test_a_batch_is_what_the_device_takes_at_once(
 
 def side_with(free: int, made: Network, overlap: int, monkeypatch: pytest.MonkeyPatch, feather: bool = False) -> int:
     monkeypatch.setattr(devices, "free_device_memory", lambda device: free)
-    return network.choose_side(made, FLOAT32, overlap, feather)
+    return sides.choose_side(made, FLOAT32, overlap, feather)
 
 
 def test_less_memory_makes_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +379,7 @@ def test_the_result_is_subtracted_from_what_tiles_may_take(monkeypatch: pytest.M
     """12 bytes of a pixel for three channels of float32, 4 for its encoding."""
     made, result = compact(4), 12_800_000
     monkeypatch.setattr(devices, "free_device_memory", lambda device: 300_000_000)
-    side = network.choose_side(made, FLOAT32, 16, False, result)
+    side = sides.choose_side(made, FLOAT32, 16, False, result)
     assert side == side_with(300_000_000 - 16 * result, made, 16, monkeypatch)
     assert side < side_with(300_000_000, made, 16, monkeypatch)
 
@@ -738,6 +812,16 @@ def test_set5(key: str, denoise: float | None, figure: float, real: Path, monkey
     use(LOW, monkeypatch)
     for name, low in psnr_y(real, key, settings, "bfloat16", SMALLER).items():
         assert low > exact[name] - 0.02
+
+
+def test_real_esrgan_by_blocks_is_the_whole(assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """23 residual blocks as they were trained, which see 349 px far: in any tiles what the whole picture gives."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(assets / "weights" / "real-esrgan-x4plus"))
+    upscaler = loaded("real-esrgan", 4)
+    photo = middle(images.read(assets / "images" / "Kodak24" / "15.png"), 40).pixels
+    done = finish(upscaler.run(photo, Settings(tile=32)))
+    assert (done.tiles, done.seam, done.dtype) == (4, 0.0, "float32")
+    np.testing.assert_allclose(done.pixels, once(upscaler.network, photo), atol=1e-4)
 
 
 # --- a forked process, as on ZeroGPU ------------------------------------------------------------------------------

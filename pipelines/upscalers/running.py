@@ -1,0 +1,174 @@
+"""How a network runs over a picture: in tiles, or block by block with the features of the whole picture kept."""
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+
+from pipelines.catalog.schema import Model, Tiling
+from pipelines.catalog.settings import Settings, check_tile
+from pipelines.images.picture import Pixels
+from pipelines.images.resample import shrink_to
+from pipelines.networks.tiling import UNBOUNDED, plan_tiles, run_tiled
+from pipelines.runs import Run
+from pipelines.upscalers.forwards import AFFORDABLE_OVERLAP, Forwards, clamp, find_broken
+from pipelines.upscalers.sides import (
+    FLOAT_BYTES,
+    choose_block_side,
+    choose_part,
+    choose_side,
+    choose_whole,
+    kept_bytes,
+)
+
+if TYPE_CHECKING:
+    from pipelines.networks.blocks import ByBlocks, Sweep
+    from pipelines.networks.forward import Batch, Forward
+
+# Low-resolution pixels that neighbours overlap by, and are blended over, where a network sees further: tiles, and the
+# parts of a picture whose features are too much for memory.
+FEATHERED_OVERLAP, PART_OVERLAP = 24, 64
+SHRINKING_REACH = 2  # how much further a tile reads whose enlargement is shrunk afterwards: the reach of bicubic
+SMALLEST_TILE, LARGEST_TILE = 16, 4096  # that may be asked for
+
+
+class Ran(NamedTuple):
+    """The enlarged picture, clamped and at the scale that was wanted, and how it came about; see `Upscaled`."""
+
+    pixels: Pixels
+    tiles: int
+    seam: float | None
+    tiling: Tiling
+    notes: list[str]
+
+
+def run_in_tiles(
+    forwards: Forwards, forward: "Forward", model: Model, scale: int, pixels: Pixels, settings: Settings
+) -> Run[Ran]:
+    """Runs it in tiles, which equal the whole picture where they can overlap by all that the network sees.
+
+    The sides of `pixels` are multiples of the network's `multiple`. Raises BadSetting for a tile that is none.
+    """
+    network, device = forwards.network, forward.device
+    feather = network.radius > AFFORDABLE_OVERLAP
+    overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != scale)
+    check_tile(model, settings, max(SMALLEST_TILE, 3 * overlap, 3 * network.multiple), LARGEST_TILE)
+    height, width, _ = pixels.shape
+    side = settings.tile or choose_side(network, device, overlap, feather, height * width * scale**2)
+    if network.radius == UNBOUNDED and not settings.tile:
+        side = choose_whole(network, device, side, max(height, width))
+    enlarge = _GuardedTiles(forward, forwards, scale, model.name)
+    tiled = yield from run_tiled(
+        pixels,
+        scale,
+        enlarge,
+        side,
+        overlap,
+        batch=device.batch,
+        feather=feather,
+        grid=network.multiple,
+        previews=True,
+    )
+    notes = []
+    if network.radius == UNBOUNDED and tiled.tiles > 1:
+        notes.append(f"{network.arch} works on whole images: in tiles its result differs from what it would be")
+    if enlarge.again:
+        failed = "1 tile was" if enlarge.again == 1 else f"{enlarge.again} tiles were"
+        notes.append(f"{failed} too much for {device.dtype} and made again in float32")
+    notes += _note_cut(tiled.halved_to)
+    tiling = Tiling(side, overlap, FLOAT_BYTES * network.floats_per_pixel)
+    return Ran(tiled.pixels, tiled.tiles, tiled.seam, tiling, notes)
+
+
+def run_by_blocks(
+    forwards: Forwards, by_blocks: "ByBlocks", model: Model, scale: int, pixels: Pixels, settings: Settings
+) -> Run[Ran]:
+    """Runs it block by block, which equals the whole picture; in parts where there is no memory for that.
+
+    As `run_in_tiles`.
+    """
+    from pipelines.networks.blocks import Sweep
+
+    network, device = forwards.network, by_blocks.device
+    check_tile(model, settings, max(SMALLEST_TILE, 3 * by_blocks.reach) * network.multiple, LARGEST_TILE)
+    height, width, _ = pixels.shape
+    sweep = Sweep((settings.tile or choose_block_side(device)) // network.multiple)
+    part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
+    tiling = Tiling(
+        sweep.side * network.multiple,
+        by_blocks.reach * network.multiple,
+        FLOAT_BYTES * network.floats_per_pixel,
+        kept_bytes(network, device),
+    )
+    enlarge = _GuardedBlocks(by_blocks, forwards, scale, model.name, sweep)
+    ran = yield from run_tiled(pixels, scale, enlarge, part, PART_OVERLAP, feather=True, grid=network.multiple)
+    notes = []
+    if enlarge.again:
+        notes.append(f"the image was too much for {device.dtype} and made again in float32")
+    if ran.tiles > 1:
+        notes.append(
+            f"memory ran short: the image was upscaled in {ran.tiles} parts, blended where they meet: they differ "
+            f"a little from the whole"
+        )
+        return Ran(ran.pixels, ran.tiles, ran.seam, tiling, notes)
+    notes += _note_cut(sweep.halved_to)
+    planned = plan_tiles(height, width, tiling.side, tiling.overlap, network.multiple)
+    return Ran(ran.pixels, len(planned), 0.0, tiling, notes)
+
+
+def _note_cut(side: int | None) -> list[str]:
+    return [] if side is None else [f"memory ran short: tiles were cut to {side} px"]
+
+
+class _GuardedTiles:
+    """The network for tiles: what it gives clamped to [0, 1] and at the scale that is wanted, never a broken tile.
+
+    `again` counts the tiles that were broken at first.
+    """
+
+    def __init__(self, forward: "Forward", forwards: Forwards, scale: int, name: str) -> None:
+        self.forward, self.forwards, self.scale, self.name = forward, forwards, scale, name
+        self.again = 0
+
+    def __call__(self, batch: "Batch") -> "Batch":
+        made = self.forward(batch)
+        if self.forward.device.dtype != "float32":
+            for number in np.flatnonzero(find_broken(batch, made)):
+                self.again += 1
+                made[number] = cast("Forward", self.forwards.exact())(batch[number : number + 1])[0]
+        clamp(made, self.name)
+        if self.forwards.network.scale == self.scale:
+            return made
+        height, width = batch.shape[1] * self.scale, batch.shape[2] * self.scale
+        return np.stack([shrink_to(each, height, width) for each in made])
+
+
+class _Broken(Exception):
+    """Part of the picture came out as find_broken says."""
+
+
+class _GuardedBlocks:
+    """The same for pictures run block by block; one that is broken anywhere is made again as a whole.
+
+    `again` says whether one was.
+    """
+
+    def __init__(self, by_blocks: "ByBlocks", forwards: Forwards, scale: int, name: str, sweep: "Sweep") -> None:
+        self.by_blocks, self.forwards, self.scale, self.name, self.sweep = by_blocks, forwards, scale, name, sweep
+        self.again = False
+
+    def __call__(self, batch: "Batch") -> Run["Batch"]:
+        (pixels,) = batch
+        try:
+            made = yield from self.by_blocks.run(pixels, self.sweep, self._check, previews=True)
+        except _Broken:
+            self.again = True
+            self.by_blocks = cast("ByBlocks", self.forwards.exact())
+            made = yield from self.by_blocks.run(pixels, self.sweep, self._check, previews=True)
+        if self.forwards.network.scale != self.scale:
+            made = shrink_to(made, pixels.shape[0] * self.scale, pixels.shape[1] * self.scale)
+        return made[None]
+
+    def _check(self, batch: "Batch", made: "Batch") -> None:
+        if self.by_blocks.device.dtype != "float32" and find_broken(batch, made).any():
+            raise _Broken
+        clamp(made, self.name)

@@ -114,9 +114,8 @@ def facts(details: Details, shown: str = "", seconds: float | None = None) -> st
     if details.settings:
         folded.append(("Settings", describe_settings(details.settings)))
     if details.seam is not None:
-        folded.append(
-            ("Seams", f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white")
-        )
+        differ = f"tiles differ by at most {details.seam:.2g} where they meet; 1 is black against white"
+        folded.append(("Seams", differ if details.seam else "none: the tiles equal the whole image"))
     if details.weights_sha256:
         folded.append(("Weights", _list_hashes(details.weights_sha256.split(","))))
     return f"{_list(rows)}<details><summary>Technical details</summary>{_list(folded)}</details>"

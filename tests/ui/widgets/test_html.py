@@ -75,6 +75,7 @@ def test_facts_tell_the_settings_and_escape_them() -> None:
 
 def test_tiles_that_equal_the_whole_have_no_seam() -> None:
     assert "Seams" not in text(html.facts(replace(DETAILS, seam=None), ""))
+    assert "<dt>Seams</dt><dd>none: the tiles equal the whole image</dd>" in html.facts(replace(DETAILS, seam=0.0), "")
 
 
 def test_of_many_files_the_hashes_are_cut() -> None:

@@ -22,7 +22,7 @@ from pipelines.catalog.rows import Size, Stage, find_specification, resolve_opti
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
-from pipelines.catalog.speeds import MEASURED, Rate
+from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate
 from pipelines.environment import MEGA
 from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
 from pipelines.files import is_same_file, write_whole
@@ -217,7 +217,9 @@ def _rate(key: str, scale: int) -> Rate | None:
 def _believed(key: str, scale: int) -> Rate | None:
     row = _diffusion(key)
     if row is None:
-        return MEASURED.get((key, scale))
+        # Where a GPU is lent, what it takes is told from what a plain processor takes.
+        plain = environment.exact() or environment.zero_gpu() or "amx_bf16" not in machine.features()
+        return (None if plain else MEASURED_WITH_AMX.get((key, scale))) or MEASURED.get((key, scale))
     return find_specification(row).rate(on_gpu=environment.zero_gpu() or has_nvidia())
 
 

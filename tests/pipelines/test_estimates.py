@@ -1,6 +1,7 @@
 """What is told before a run: at once, and better after one; what was learned outlives the process."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from pipelines.networks.tiling import plan_tiles
 from tests.support import painter
 
 UNMEASURED = {(key, scale) for key in ("edsr", "edsr-base", "edsr-full") for scale in (2, 3, 4)}
-UNMEASURED |= {("srgan", scale) for scale in (2, 4, 8)} | {("real-esrgan-x2plus", 2)}
-UNMEASURED |= {(key, 4) for key in ("span", "disp", "haesr", "real-esrgan-x4plus", "real-esrgan-x4plus-anime")}
+UNMEASURED |= {("srgan", scale) for scale in (2, 4, 8)} | {(key, 4) for key in ("span", "disp", "haesr")}
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +93,27 @@ def test_after_one_run_any_size_is_told_within_30_percent(other: tuple[int, int]
     """A network's time goes with what its tiles read: so many microseconds a pixel, here two."""
     learn("real-esrgan", 4, 400, 400, 2e-6 * read_pixels(400, 400, *tiling), Tiling(*tiling))
     assert estimate("real-esrgan", 4, *other).seconds == pytest.approx(2e-6 * read_pixels(*other, *tiling), rel=0.3)
+
+
+def test_the_features_that_are_kept_are_told() -> None:
+    """For each pixel of the picture, however many of them a tile reads."""
+    bare = 600 * 500 * 17 * 12 / 1e6
+    learn("real-esrgan", 4, 1000, 1000, 40.0, Tiling(100, 5, 1000, 512), "cpu, bfloat16")
+    restart()
+    tile = math.prod(rows_or_columns.stop for rows_or_columns in plan_tiles(500, 600, 100, 5)[0])
+    assert estimate("real-esrgan", 4, 600, 500).megabytes == pytest.approx(bare + (tile * 1000 + 300_000 * 512) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("features", "precision", "fast"), [("amx_bf16", "auto", 1), ("amx_bf16", "exact", 0), ("", "auto", 0)]
+)
+def test_what_is_believed_first_depends_on_the_processor(
+    features: str, precision: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates.machine, "features", lambda: frozenset([features]))
+    monkeypatch.setenv("UPSCALE_PRECISION", precision)
+    seconds = estimate("real-esrgan-x4plus", 4, 512, 512).seconds
+    assert seconds is not None and (seconds < 15) == fast and (seconds > 40) != fast
 
 
 def test_a_tiny_picture_teaches_nothing() -> None:

@@ -287,7 +287,8 @@ def test_a_chain_with_a_model_that_was_never_measured_has_no_time() -> None:
 def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     painted: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real-ESRGAN on 1600 x 1600 takes minutes on a processor, by which the chain would be refused."""
+    """Real-ESRGAN on 1600 x 1600 takes minutes on a plain processor, by which the chain would be refused."""
+    monkeypatch.setenv("UPSCALE_PRECISION", "exact")
     chain = [*painted, Stage("real-esrgan", 2)]
     alone = estimates.estimate("real-esrgan", 2, 1600, 1600).seconds
     assert alone is not None and alone > 100

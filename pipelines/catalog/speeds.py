@@ -19,7 +19,7 @@ class Rate:
 
 # The same on two cores of an Intel Xeon with AMX, where it makes a difference: networks run in bfloat16 there.
 MEASURED_WITH_AMX = {
-    **{(key, 2): Rate(8.5, Tiling(112, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
+    **{(key, 2): Rate(8.5, Tiling(224, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
     **{(key, 4): Rate(30.0, Tiling(112, 5, 14_000, 512)) for key in ("real-esrgan", "real-esrgan-x4plus")},
     ("real-esrgan", 8): Rate(40.0, Tiling(112, 5, 57_000, 512)),
     ("real-esrgan-x4plus-anime", 4): Rate(10.0, Tiling(112, 5, 14_000, 512)),
@@ -42,7 +42,7 @@ MEASURED = {
     ("srcnn", 3): Rate(13.5, Tiling(416, 5, 6_912)),
     ("srcnn", 4): Rate(23.7, Tiling(304, 4, 12_288)),
     **{("lapsrn", 2): Rate(5.9), ("lapsrn", 4): Rate(29.0), ("lapsrn", 8): Rate(300.0)},
-    **{(key, 2): Rate(47.0, Tiling(192, 10, 3_600, 256)) for key in ("real-esrgan", "real-esrgan-x2plus")},
+    **{(key, 2): Rate(47.0, Tiling(384, 10, 3_600, 256)) for key in ("real-esrgan", "real-esrgan-x2plus")},
     **{(key, 4): Rate(184.0, Tiling(192, 5, 14_000, 1024)) for key in ("real-esrgan", "real-esrgan-x4plus")},
     ("real-esrgan", 8): Rate(230.0, Tiling(192, 5, 57_000, 1024)),
     ("real-esrgan-x4plus-anime", 4): Rate(59.0, Tiling(192, 5, 14_000, 1024)),

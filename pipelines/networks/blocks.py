@@ -92,17 +92,17 @@ class ByBlocks:
     def run(self, pixels: Pixels, sweep: Sweep, check: Check, previews: bool = False) -> Run[Pixels]:
         """Enlarges a picture whose sides are multiples of the network's `multiple`; `check` sees the tiles of its end.
 
-        Each tile of each block is a step; with `previews` those of the end have, now and then, what there is so far.
+        Each tile is a step, which counts the blocks that are done, head and end among them: tiles are thousands. With
+        `previews` those of the end have, now and then, what there is so far.
         Raises MemoryError where the device has too little for the maps, or for the smallest tiles.
         """
-        blocks, scale = self._blocks, self._network.scale * self._network.multiple
+        scale = self._network.scale * self._network.multiple
         height, width = (side // self._network.multiple for side in pixels.shape[:2])
-        reaches = [blocks.head_reach, *(block.reach for block in blocks.blocks), blocks.end.reach]
-        planned = [len(plan_tiles(height, width, sweep.side, reach)) for reach in reaches]
+        total = len(self._blocks.blocks) + 2
         out = np.empty((height * scale, width * scale, 3), np.float32)
         shown = time.monotonic()
         for index, (reach, work) in enumerate(self._jobs(pixels, out, check)):
-            before, tiles, number = sum(planned[:index]), plan_tiles(height, width, sweep.side, reach), 0
+            tiles, number = plan_tiles(height, width, sweep.side, reach), 0
             while number < len(tiles):
                 try:
                     with computing_on(self.device):
@@ -113,9 +113,8 @@ class ByBlocks:
                     continue
                 number += 1
                 sweep.tiles += 1
-                # Those of a block that had to be cut are as many as were planned.
-                step = Step(before + number * planned[index] // len(tiles), sum(planned), "tiles")
-                if previews and index == len(planned) - 1 and time.monotonic() - shown >= PREVIEW_SECONDS:
+                step = Step(index + (number == len(tiles)), total, "blocks")
+                if previews and index == total - 1 and time.monotonic() - shown >= PREVIEW_SECONDS:
                     shown = time.monotonic()
                     yield Preview(step.done, step.total, step.note, show_done(out, scale, tiles[:number], 0))
                 else:

@@ -91,7 +91,7 @@ def run_by_blocks(
     network, device = forwards.network, by_blocks.device
     check_tile(model, settings, max(SMALLEST_TILE, 3 * by_blocks.reach) * network.multiple, LARGEST_TILE)
     height, width, _ = pixels.shape
-    sweep = Sweep((settings.tile or choose_block_side(device)) // network.multiple)
+    sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(device))
     part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
     tiling = Tiling(
         sweep.side * network.multiple,

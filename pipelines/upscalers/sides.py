@@ -19,7 +19,7 @@ FEATHERED_SIDES = {
     ("cuda", "float32"): 384,
 }
 USUAL_FEATHERED_SIDE = 256
-# Side of what a tile of a block reads. It overlaps by so little that the cache counts for most.
+# Side of what a tile of a block reads, in places of features. It overlaps by so little that the cache counts for most.
 BLOCK_SIDES = {("cpu", "bfloat16"): 112, ("cpu", "float32"): 192, ("cuda", "float16"): 1024, ("cuda", "float32"): 768}
 USUAL_BLOCK_SIDE = 256
 PART_SIDE = 448  # px at most, of the parts that a picture is cut into whose features are too much for memory
@@ -54,7 +54,7 @@ def choose_whole(network: "Network", device: Device, side: int, longer: int) -> 
 
 
 def choose_block_side(device: Device) -> int:
-    """The side of a tile that a block reads."""
+    """The side of a tile that a block reads, in places of features."""
     return BLOCK_SIDES.get((device.name, device.dtype), USUAL_BLOCK_SIDE)
 
 
@@ -74,7 +74,7 @@ def choose_part(network: "Network", device: Device, side: int, size: tuple[int, 
     left, pixels = devices.free_device_memory(device), size[0] * size[1]
     if device.name == "cpu":
         left -= pixels * scale**2 * RESULT_BYTES
-    left -= FLOAT_BYTES * network.floats_per_pixel * side**2
+    left -= FLOAT_BYTES * network.floats_per_pixel * (side * network.multiple) ** 2
     # On a GPU the result is gathered elsewhere. A quarter is left for what nobody has counted.
     fits = max(0, left * 3 // 4) // kept_bytes(network, device)
     if pixels <= fits:

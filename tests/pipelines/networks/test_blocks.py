@@ -103,10 +103,11 @@ def test_how_many_maps_are_kept() -> None:
     assert count_maps(blocks_of(compact(4))) == 1
 
 
-def test_one_step_a_tile_of_each_block() -> None:
+def test_one_step_a_tile_and_blocks_are_counted() -> None:
+    """Head, three blocks and end, each in two tiles."""
     by_blocks, steps, sweep = ByBlocks(rrdb(4, depth=1), FLOAT32), list[Step](), Sweep(20)
     finish(by_blocks.run(picture(30, 14), sweep, unchecked), steps.append)
-    assert steps == [Step(number, 13, "tiles") for number in range(1, 14)] and sweep.tiles == 13
+    assert steps == [Step(done, 5, "blocks") for done in (0, 1, 1, 2, 2, 3, 3, 4, 4, 5)] and sweep.tiles == 10
 
 
 def test_the_end_shows_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ from pipelines.networks.devices import Device
 from pipelines.networks.forward import Forward
 from pipelines.networks.network import Network
 from pipelines.runs import finish, time_run
+from pipelines.upscalers.forwards import Forwards
 
 Peer: TypeAlias = Callable[[Network, Pixels], Pixels]
 
@@ -85,7 +86,7 @@ def measure_loading() -> None:
         path = Path(folder) / "x4.pth"
         torch.save(make_rrdb(4).state_dict(), path)
         network = read_network(path)
-        taken = medians([lambda: read_network(path), lambda: Forward(network, devices.choose_device())], repeats=3)
+        taken = medians([lambda: read_network(path), lambda: Forwards(network, devices.choose_device())], repeats=3)
     about = "Real-ESRGAN x4, 67 MB: read from the disk, and made ready to run. Median of 3 after a warm-up."
     row = [devices.choose_device().label, *(f"{seconds:.2f}" for seconds in taken)]
     write_section("Real-ESRGAN x4: loading", about, ["engine", "read, s", "make ready, s"], [row])

@@ -140,7 +140,7 @@ def test_short_of_memory_tiles_are_halved(monkeypatch: pytest.MonkeyPatch) -> No
     assert sweep.side == sweep.halved_to and 42 <= sweep.side <= 45
     done = [step.done for step in steps]
     assert done == sorted(done) and done[-1] == steps[-1].total
-    short(by_blocks, 41 * 41, monkeypatch)
+    short(by_blocks, 30 * 30, monkeypatch)
     with pytest.raises(MemoryError):
         run(by_blocks, pixels, 80)
 

@@ -1,6 +1,6 @@
 """Real-ESRGAN x4plus block by block: how far from the whole image, and how fast, against tiles and the package's way.
 
-python -m performance.exact PHOTOGRAPH [--sides 256 512 1024]    with UPSCALE_WEIGHTS_DIR, where its weights lie
+python -m performance.exact RealESRGAN_x4plus.pth PHOTOGRAPH [--sides 256 512 1024]
 """
 
 import argparse
@@ -37,9 +37,9 @@ HEADER = [
 ]
 
 
-def measure(side: int, photo: Pixels, repeats: int) -> list[str]:
+def measure(side: int, weights: Path, photo: Pixels, repeats: int) -> list[str]:
     """Returns the row of one size."""
-    upscaler = load(KEY, 4)
+    upscaler = load(KEY, 4, weights)
     assert isinstance(upscaler, NetworkUpscaler)
     network, device = upscaler.network, devices.choose_device()
     by_blocks, forward = ByBlocks(network, device), Forward(network, device)
@@ -78,12 +78,13 @@ def _differ(made: Pixels, whole: Pixels) -> tuple[str, str]:
 def main() -> None:
     """Measures every size, and writes them to RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m performance.exact", description=__doc__)
+    parser.add_argument("weights", type=Path, help="the network's file")
     parser.add_argument("image", type=Path, help="a photograph")
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     photo = np.asarray(Image.open(options.image).convert("RGB"), np.float32) / np.float32(255)
-    rows = [measure(side, photo, options.repeats) for side in options.sides]
+    rows = [measure(side, options.weights, photo, options.repeats) for side in options.sides]
     write_section("Real-ESRGAN x4plus block by block", ABOUT.format(repeats=options.repeats), HEADER, rows)
 
 

@@ -1,6 +1,7 @@
 """A network run block by block gives what it gives for the whole picture, whatever the tiles, the engine, the size."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 
@@ -17,6 +18,7 @@ from pipelines.networks.network import Network
 from pipelines.runs import Preview, Step, finish
 from tests.support.networks import compact, edsr, fill, noise, rrdb, srgan
 
+KEPT_SIZES = 2  # that a kind of block stays compiled for
 FLOAT32, LOW = Device("cpu"), Device("cpu", "bfloat16")
 COMPILED = (Device("cpu", "float32", "openvino"), Device("cpu", "bfloat16", "openvino"))
 
@@ -94,6 +96,20 @@ def test_blocks_that_are_alike_share_a_model() -> None:
     by_blocks = ByBlocks(rrdb(4, depth=4), COMPILED[0])
     models = [each._model for each in by_blocks._compiled]
     assert len(models) == 13 and len(set(map(id, models))) == 3
+
+
+def test_several_sizes_at_once_of_which_the_last_stay_compiled() -> None:
+    """A server's threads run what they like, in whatever sizes."""
+    pytest.importorskip("openvino")
+    by_blocks = ByBlocks(rrdb(4), COMPILED[0])
+    pictures = [picture(9 + number, 20 - number) for number in range(4)]
+    alone = [run(by_blocks, each) for each in pictures]
+    by_blocks.release()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda each: run(by_blocks, each), pictures * 2))
+    for number, made in enumerate(together):
+        np.testing.assert_array_equal(made, alone[number % 4])
+    assert {len(each._model._compiled) for each in by_blocks._compiled} == {KEPT_SIZES}
 
 
 def test_how_many_maps_are_kept() -> None:

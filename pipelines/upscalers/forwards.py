@@ -71,7 +71,7 @@ def find_broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:
 def clamp(made: "Batch", name: str) -> None:
     """Clamps to [0, 1], in place. Raises BadWeights, with the model's name, where there are other than numbers."""
     if not _finite(made).all():
-        raise BadWeights(f"The network of {name} gives no finite numbers for this picture.")
+        raise BadWeights(f"The network of {name} gives no finite numbers for this image.")
     np.clip(made, 0, 1, out=made)
 
 

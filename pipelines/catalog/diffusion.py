@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pipelines.catalog.resshift import RESSHIFT
 from pipelines.catalog.schema import TILED, File, Hub, Model, Tiling, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.specification import Options, Specification
@@ -192,7 +193,7 @@ LATENT_DIFFUSION_X4 = Specification(
     seconds_on_gpu=0.56,
 )
 
-SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4)
+SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4, *RESSHIFT)
 DIFFUSION = tuple(each.model for each in SPECIFICATIONS)
 
 
@@ -202,7 +203,12 @@ def find_specification(model: Model) -> Specification:
 
 
 def resolve_options(model: Model, settings: Settings) -> Options:
-    """Returns the model's own options, changed by the settings that were given. Blanks around a prompt do not count."""
+    """Returns the model's own options, changed by the settings that were given. Blanks around a prompt do not count.
+
+    Steps are at most as many as the model knows: one number is for all stages of a chain.
+    """
     given = {name: getattr(settings, name) for name in settings.given() & set(Options.__dataclass_fields__)}
     stripped = {name: value.strip() for name, value in given.items() if isinstance(value, str)}
-    return replace(find_specification(model).options, **(given | stripped))
+    specified = find_specification(model)
+    options = replace(specified.options, **(given | stripped))
+    return replace(options, steps=min(options.steps, specified.most_steps or options.steps))

@@ -1,6 +1,7 @@
 """What the specification of a diffusion model is: everything about it that is data. Imports no network library."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.speeds import Rate
@@ -45,13 +46,15 @@ class Specification:
     model: Model
     module: str
     options: Options  # where a caller leaves the choice to the model
-    schedulers: tuple[str, ...]  # classes of diffusers, one of which its files describe
+    schedulers: tuple[str, ...]  # classes of diffusers, one of which its files describe; none where no file does
     tiling: Tiling  # unless another tile is asked for; `held` is beside the parameters
     encoding: int  # what comes before denoising, in passes of the network over as much of the picture
     decoding: int  # what comes after it, in such passes
     seconds_on_cpu: float
     seconds_on_gpu: float
     better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
+    schedule: Mapping[str, float] = field(default_factory=dict)  # what its scheduler has to know, and no file says
+    most_steps: int | None = None  # where it was trained for so many and no more
 
     def rate(self, on_gpu: bool) -> Rate:
         """Returns how fast a pass of the network is believed to be."""

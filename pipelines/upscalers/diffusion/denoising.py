@@ -92,15 +92,26 @@ class Predictor:
 class Cut:
     """A picture of so many latents cut into tiles of one shape that overlap, of which some are looked at together.
 
-    `grid` divides both sides, and tiles begin and end at its lines. `halved_to` is the side of the tiles if memory made
-    them smaller. `pixels` is how many of the small picture a side each latent stands for.
+    `grid` divides both sides, and tiles begin and end at its lines. `block` divides the sides of picture and tiles.
+    `halved_to` is the side of the tiles if memory made them smaller. `pixels` is how many of the small picture a side
+    each latent stands for.
     """
 
-    def __init__(self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1) -> None:
+    def __init__(
+        self, height: int, width: int, side: int, grid: int, batch: int, pixels: int = 1, block: int = 1
+    ) -> None:
         self.size, self.grid, self.batch, self.pixels = (height, width), grid, batch, pixels
-        self.overlap = side // OVERLAP_DIVISOR
-        self.tiles = plan_tiles(height, width, side, self.overlap, grid)
+        self.block = max(grid, block)
         self.halved_to: int | None = None
+        self._plan(side)
+
+    def _plan(self, side: int) -> None:
+        self.overlap = side // OVERLAP_DIVISOR
+        planned = plan_tiles(*self.size, side, self.overlap, self.grid)
+        self.tiles = tuple(
+            Tile(*(_grow(span, self.block, self.grid, length) for span, length in zip(tile, self.size, strict=True)))
+            for tile in planned
+        )
 
     def shrink(self) -> None:
         """Looks at fewer tiles together, or at tiles half as large. Raises OutOfMemory where they are small already."""
@@ -108,12 +119,12 @@ class Cut:
             self.batch //= 2
             return
         rows, columns = self.tiles[0]
-        side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.grid * self.grid
-        if side < SMALLEST_LATENT_TILE:
-            least = SMALLEST_LATENT_TILE * self.pixels
-            raise OutOfMemory(f"Not enough memory even for a tile of {least} pixels a side.")
-        self.halved_to, self.overlap = side, side // OVERLAP_DIVISOR
-        self.tiles = plan_tiles(*self.size, side, self.overlap, self.grid)
+        side = max(rows.stop - rows.start, columns.stop - columns.start) // 2 // self.block * self.block
+        least = max(SMALLEST_LATENT_TILE, self.block)
+        if side < least:
+            raise OutOfMemory(f"Not enough memory even for a tile of {least * self.pixels} pixels a side.")
+        self.halved_to = side
+        self._plan(side)
 
     def groups(self) -> list[tuple[Tile, ...]]:
         """The tiles by what is looked at together: as few groups as the batch allows, about equal in size."""
@@ -164,7 +175,7 @@ def denoise(
     times, device = scheduler.timesteps, predict.device
     every = max(1, round(len(times) / PREVIEWS))
     beside = task.beside.to(device.name)
-    latents = (task.noise * scheduler.first_noise).to(device.name)
+    latents = scheduler.start(task).to(device.name)
     for number, time in enumerate(times):
         progress = Progress(number, len(times), predict.passes, around)
         with computing_on(device):
@@ -207,6 +218,13 @@ def _predict_tiles(predict: Predictor, seen: Tensor, time: Tensor, cut: Cut, pro
         done += len(group)
         yield progress.at(done, len(cut.tiles))
     return whole
+
+
+def _grow(span: Span, block: int, grid: int, length: int) -> Span:
+    """The span with a side that is a multiple of the block, as far as possible to both sides; `length` is one."""
+    more = -(span.stop - span.start) % block
+    start = min(max(0, span.start - more // 2 // grid * grid), length - (span.stop - span.start) - more)
+    return span._replace(start=start, stop=start + span.stop - span.start + more)
 
 
 def _cut_out(picture: Tensor, tile: Tile) -> Tensor:

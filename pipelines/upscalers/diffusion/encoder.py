@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, VQModel
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.downsampling import Downsample2D
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from pipelines.upscalers.diffusion.tiled_autoencoder import (
 )
 
 
-def check_encoder(vae: AutoencoderKL) -> None:
+def check_encoder(vae: AutoencoderKL | VQModel) -> None:
     """Raises BadWeights for an encoder that is built of other layers than those that are called here."""
     encoder = vae.encoder
     downs = [down for block in encoder.down_blocks for down in block.downsamplers or ()]
@@ -39,25 +39,32 @@ def check_encoder(vae: AutoencoderKL) -> None:
 
 
 def encode_picture(vae: AutoencoderKL, pixels: Pixels, device: Device, side: int) -> Run[DiagonalGaussianDistribution]:
-    """Encodes a picture (s*H, s*W, 3) in [0, 1] into the distribution of its latents, on the processor.
+    """Encodes a picture into the distribution of its latents: see `encode_values`."""
+    return DiagonalGaussianDistribution((yield from encode_values(vae, pixels, device, side)))
 
-    `side` is how many latents a tile makes. A step tells each tile done. Raises BadWeights where the encoder gives no
-    finite numbers.
+
+def encode_values(vae: AutoencoderKL | VQModel, pixels: Pixels, device: Device, side: int) -> Run[Tensor]:
+    """Encodes a picture (s*H, s*W, 3), usually in [0, 1], into what the encoder gives, (1, C, H, W) on the processor.
+
+    Those are the latents, of which none has been replaced by an entry of the codebook yet, or with twice as many
+    channels mean and logarithm of the variance of each. `side` is how many latents a tile makes. A step tells each tile
+    done. Raises BadWeights where the encoder gives no finite numbers.
     """
     scale = pixels_per_latent(vae)
+    channels = vae.config.latent_channels * (1 if isinstance(vae, VQModel) else 2)
     picture = torch.from_numpy(pixels).permute(2, 0, 1)[None] * 2 - 1
     walk = partial(_walk, vae, scale)
     # The pixels of each latent lie one behind another: so a tile has as many places before as after.
     squares = pixel_unshuffle(picture, scale)
-    done = yield from run_in_tiles(squares, walk, device, side, 1, 2 * vae.config.latent_channels)
-    moments = torch.from_numpy(done.pixels).permute(2, 0, 1)[None]
-    if not bool(torch.isfinite(moments).all()):
+    done = yield from run_in_tiles(squares, walk, device, side, 1, channels)
+    values = torch.from_numpy(done.pixels).permute(2, 0, 1)[None]
+    if not bool(torch.isfinite(values).all()):
         raise BadWeights("The encoder gives no finite numbers for this image.")
-    return DiagonalGaussianDistribution(moments)
+    return values
 
 
-def _walk(vae: AutoencoderKL, scale: int, squares: Tensor, norm: Norm, attend: Attend) -> Tensor:
-    """Runs pixels through the encoder's layers, first to last: mean and logarithm of the variance of each latent."""
+def _walk(vae: AutoencoderKL | VQModel, scale: int, squares: Tensor, norm: Norm, attend: Attend) -> Tensor:
+    """Runs pixels through the encoder's layers, first to last."""
     encoder = vae.encoder
     values = encoder.conv_in(pixel_shuffle(squares, scale))
     for block in encoder.down_blocks:
@@ -67,5 +74,5 @@ def _walk(vae: AutoencoderKL, scale: int, squares: Tensor, norm: Norm, attend: A
             values = down(values)
     values = run_middle(encoder.mid_block, values, norm, attend)
     values = encoder.conv_out(encoder.conv_act(norm(encoder.conv_norm_out, values)))
-    moments: Tensor = values if vae.quant_conv is None else vae.quant_conv(values)
-    return moments
+    encoded: Tensor = values if vae.quant_conv is None else vae.quant_conv(values)
+    return encoded

@@ -7,6 +7,7 @@ specification says (`catalog.diffusion`), and how its parts are read and its net
 
 import importlib
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pipelines.catalog.settings import Settings, check_tile
 from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Depth, Pixels
-from pipelines.images.resample import enlarge
+from pipelines.images.resample import enlarge, shrink_to_size
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import Tiled
@@ -80,17 +81,19 @@ class DiffusionUpscaler:
         options, tiling = resolve_options(self.model, settings), self.specification.tiling
         device = _choose_device()
         parts = self.parts(device)
-        side = (settings.tile or tiling.side) // (GRID * parts.pixels) * GRID
+        unit = max(GRID, parts.block)
+        side = (settings.tile or tiling.side) // (unit * parts.pixels) * unit
         denoised = yield from self._denoise(pixels, options, parts, device, side)
         decoded = yield from _decode(denoised, parts, device, side)
         height, width, _ = pixels.shape
-        made = decoded.pixels[: height * self.scale, : width * self.scale]
+        scale = self.model.shrunk_from or self.scale
+        made = decoded.pixels[: height * scale, : width * scale]
         if options.colour_fix != "none":
-            plain = yield from prefix_notes(enlarge(pixels, self.scale, "bicubic"), "colours, ")
+            plain = yield from prefix_notes(enlarge(pixels, scale, "bicubic"), "colours, ")
             yield from fix_colours(made, plain, options.colour_fix)
-        halved = [denoised.cut.halved_to and denoised.cut.halved_to * parts.pixels]
-        halved += [decoded.halved_to and decoded.halved_to * parts.enlarges // self.scale]
-        short = [f"memory ran short: tiles were cut to {min(filter(None, halved))} px"] if any(halved) else []
+        if scale != self.scale:
+            made = yield from prefix_notes(shrink_to_size(made, height * self.scale, width * self.scale), "shrinking, ")
+        halved = [each and each * parts.pixels for each in (denoised.cut.halved_to, decoded.halved_to)]
         return Upscaled(
             made,
             len(denoised.cut.tiles),
@@ -98,9 +101,19 @@ class DiffusionUpscaler:
             device.dtype,
             decoded.seam,
             tiling._replace(side=side * parts.pixels, overlap=denoised.cut.overlap * parts.pixels),
-            notes=(*denoised.notes, *short, *device.notes),
+            notes=(*denoised.notes, *self._notes(settings, options, halved), *device.notes),
             settings=self._record(options, side * parts.pixels, denoised.scheduler),
         )
+
+    def _notes(self, settings: Settings, options: Options, halved: Sequence[int | None]) -> Iterator[str]:
+        """What the caller should know, but for what the network was told; `halved` has the sides of cut tiles."""
+        scale, steps = self.model.shrunk_from or self.scale, settings.steps or 0
+        if scale != self.scale:
+            yield f"the network enlarges by {scale}: shrunk to {self.scale} by antialiased bicubic"
+        if steps > options.steps:
+            yield f"{self.model.name} takes {options.steps} steps at the most, not {steps}: {options.steps} were taken"
+        if any(halved):
+            yield f"memory ran short: tiles were cut to {min(filter(None, halved))} px"
 
     def _record(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
         """Returns what would make the same picture again."""
@@ -136,7 +149,7 @@ class DiffusionUpscaler:
         grid = parts.grid(tiled=max(pixels.shape[:2]) > side * parts.pixels)
         padded = parts.pad(pixels, grid)
         height, width = (length // parts.pixels for length in padded.shape[:2])
-        cut = Cut(height, width, side, grid, device.batch, parts.pixels)
+        cut = Cut(height, width, side, grid, device.batch, parts.pixels, parts.block)
         around = self.specification.encoding, self.specification.decoding
         total = (sum(around) + options.passes) * len(cut.tiles)
 
@@ -175,8 +188,9 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
     weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
     parts = upscaler.parts(device)
-    if parts.enlarges != scale * parts.pixels:
-        raise BadWeights(f"The decoder of {model.name} upscales by {parts.enlarges}, not by {scale * parts.pixels}.")
+    wanted = (model.shrunk_from or scale) * parts.pixels
+    if parts.enlarges != wanted:
+        raise BadWeights(f"The decoder of {model.name} upscales by {parts.enlarges}, not by {wanted}.")
     return upscaler
 
 

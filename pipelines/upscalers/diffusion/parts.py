@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel, VQModel
+from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -17,6 +17,7 @@ from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
 from pipelines.runs import Run
 from pipelines.upscalers.diffusion.decoder import check_decoder
+from pipelines.upscalers.diffusion.denoiser import Denoiser
 from pipelines.upscalers.diffusion.reading import as_bad_weights
 from pipelines.upscalers.diffusion.scheduler import DiffusersScheduler, Scheduler
 from pipelines.upscalers.diffusion.task import Task, cast_conditioning
@@ -28,11 +29,12 @@ class Parts(ABC):
     """A model's parts, ready to run.
 
     `unet` is on the device, in its precision, `vae` beside it in float32. `scheduler` holds the settings in the file of
-    that name: each run makes its own from them, because it counts steps.
+    that name, or where there is none those of the specification: each run makes its own scheduler from them, because it
+    counts steps.
     """
 
     specification: Specification
-    unet: UNet2DConditionModel | UNet2DModel
+    unet: Denoiser
     vae: AutoencoderKL | VQModel
     scheduler: Mapping[str, Any]
 
@@ -41,6 +43,7 @@ class Parts(ABC):
     scaling: ClassVar[float]
     pixels: ClassVar[int] = 1  # of the small picture a side, for each latent
     padding: ClassVar[Literal["symmetric", "reflect", "constant"]] = "symmetric"  # numpy's name for what lies beyond
+    block: ClassVar[int] = 1  # latents: what the network sees has sides that are multiples, beside its grid's
 
     @property
     def least(self) -> int:
@@ -76,7 +79,7 @@ class Parts(ABC):
 
     def pad(self, pixels: Pixels, grid: int) -> Pixels:
         """Continues a picture (H, W, 3) below and to the right, until both sides fill the grid and are long enough."""
-        multiple, least = grid * self.pixels, self.least * self.pixels
+        multiple, least = max(grid, self.block) * self.pixels, self.least * self.pixels
         beyond = [max(length + -length % multiple, least) - length for length in pixels.shape[:2]]
         padded: Pixels = np.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode=self.padding)
         return padded
@@ -107,10 +110,13 @@ class PromptedParts(Parts):
         return self.unet, self.vae, self.text_encoder
 
 
-def check_parts(parts: Parts, channels_in: int, channels_out: int, conditioning: Mapping[str, Tensor]) -> None:
+def check_parts(
+    parts: Parts, channels_in: int, channels_out: int, conditioning: Mapping[str, Tensor] | None = None
+) -> None:
     """Raises BadWeights where parts do not fit together.
 
-    The network should take and give so many channels; `conditioning` is what else it takes, for one tile.
+    The network should take and give so many channels; `conditioning` is what else it takes, for one tile: given that,
+    it is run once, because what it takes is a matter of its file.
     """
     unet = parts.unet
     if (unet.config.in_channels, unet.config.out_channels) != (channels_in, channels_out):
@@ -123,7 +129,8 @@ def check_parts(parts: Parts, channels_in: int, channels_out: int, conditioning:
     check_decoder(parts.vae)
     for own in (False, True):
         parts.make_scheduler(parts.specification.options.steps, "cpu", own)
-    as_bad_weights(lambda: _run_once(parts, conditioning), "unet/config.json")
+    if conditioning is not None:
+        as_bad_weights(lambda: _run_once(parts, conditioning), "unet/config.json")
 
 
 def _check_text_encoder(parts: PromptedParts) -> None:
@@ -136,7 +143,8 @@ def _check_text_encoder(parts: PromptedParts) -> None:
 
 def _run_once(parts: Parts, conditioning: Mapping[str, Tensor]) -> None:
     """Runs the network on as little as it takes: it may want what it is not given here."""
-    unet, side = parts.unet, max(parts.folds, parts.least)
+    unet: Any = parts.unet
+    side = max(parts.folds, parts.least)
     tile = torch.zeros((1, unet.config.in_channels, side, side), device=unet.device, dtype=unet.dtype)
     cast = {name: cast_conditioning(each, unet.device, unet.dtype) for name, each in conditioning.items()}
     with torch.inference_mode():

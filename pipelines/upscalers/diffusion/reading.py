@@ -94,17 +94,23 @@ def _filled(network: nn.Module, files: Files, part: str, dtype: torch.dtype, ren
     name = next((name for name in files if name.startswith(f"{part}/") and name.endswith(".safetensors")), None)
     if name is None:
         raise BadWeights(f"{part} has no file of weights in safetensors.")
-    needed = network.state_dict()
     state = {rename(key): tensor for key, tensor in _state(_path(files, name), name, dtype).items()}
+    return fill(network, state, f"{name} is not of the network that {part}/config.json describes")
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], otherwise: str) -> Any:
+    """Puts numbers into a network of shapes alone: frozen, every parameter from there and of the right shape.
+
+    `otherwise` is what to say before what is wrong, in the message of the BadWeights where they are of another.
+    """
+    needed = network.state_dict()
     lacking, unknown = needed.keys() - state.keys(), state.keys() - needed.keys()
     if lacking or unknown:
         which = f"lacks {list_names(lacking)}" if lacking else f"has {list_names(unknown)} too"
-        raise BadWeights(f"{name} is not of the network that {part}/config.json describes: it {which}.")
+        raise BadWeights(f"{otherwise}: it {which}.")
     wrong = {key for key, tensor in state.items() if tensor.shape != needed[key].shape}
     if wrong:
-        raise BadWeights(
-            f"{name} is not of the network that {part}/config.json describes: {list_names(wrong)} differs."
-        )
+        raise BadWeights(f"{otherwise}: {list_names(wrong)} differs.")
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
 
@@ -118,14 +124,23 @@ def _state(path: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
                 tensor = file.get_tensor(key)
                 if not tensor.is_floating_point():  # positions, which are counted anew
                     continue
-                # Channels last: convolutions are quicker so, and every layer keeps what it is given.
-                order = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-                state[key] = tensor.to(dtype, copy=True, memory_format=order)
-                if not bool(torch.isfinite(state[key]).all()):
-                    raise BadWeights(f"{name} holds values that are no numbers or too large, in {list_names([key])}.")
+                state[key] = copy_as(tensor, dtype, key, name)
     except (SafetensorError, OSError, ValueError) as error:
         raise BadWeights(f"{name} is damaged, or not in safetensors.") from error
     return state
+
+
+def copy_as(tensor: Tensor, dtype: torch.dtype, key: str, name: str) -> Tensor:
+    """The numbers in that precision and memory of their own.
+
+    Raises BadWeights, with the file's name, where there are infinite ones.
+    """
+    # Channels last: convolutions are quicker so, and every layer keeps what it is given.
+    order = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    copied = tensor.detach().to(dtype, copy=True, memory_format=order)
+    if not bool(torch.isfinite(copied).all()):
+        raise BadWeights(f"{name} holds values that are no numbers or too large, in {list_names([key])}.")
+    return copied
 
 
 def _renamed(key: str) -> str:

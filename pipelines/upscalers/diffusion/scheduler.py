@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipelines.upscalers.diffusion.reading import SCHEDULER, as_bad_weights, construct
+from pipelines.upscalers.diffusion.task import Task
 
 # The settings that say which noise a network was trained with, whatever steps through it.
 _NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type")
@@ -19,7 +20,8 @@ _LABELS = {"DPMSolverMultistepScheduler": "DPM++ 2M"}
 class Scheduler(Protocol):
     """A sampler for one run, which counts its steps: each method is called once a step, `step` last.
 
-    Latents and what the network predicts for them are (1, C, H, W) float32 on the device; `time` is one of `timesteps`.
+    Latents and what the network predicts for them are (1, C, H, W) float32, on the device once they have begun; `time`
+    is one of `timesteps`.
     """
 
     @property
@@ -30,9 +32,8 @@ class Scheduler(Protocol):
     def timesteps(self) -> Tensor:
         """The times of all steps (T,), in their order, on the device."""
 
-    @property
-    def first_noise(self) -> float:
-        """The standard deviation of the noise that latents begin as."""
+    def start(self, task: Task) -> Tensor:
+        """The latents that denoising begins with, on the processor."""
 
     def network_time(self, time: Tensor) -> Tensor:
         """The time as the network takes it."""
@@ -73,10 +74,9 @@ class DiffusersScheduler:
         times: Tensor = self.wrapped.timesteps
         return times
 
-    @property
-    def first_noise(self) -> float:
-        """See `Scheduler`."""
-        return float(self.wrapped.init_noise_sigma)
+    def start(self, task: Task) -> Tensor:
+        """See `Scheduler`: noise alone."""
+        return task.noise * float(self.wrapped.init_noise_sigma)
 
     def network_time(self, time: Tensor) -> Tensor:
         """See `Scheduler`."""

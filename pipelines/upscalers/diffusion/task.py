@@ -13,8 +13,9 @@ class Task:
     """One image to be made.
 
     `noise` (1, C, H, W) has variance 1, and `beside` (1, C', H, W) is what the network sees next to the latents, both
-    on the processor. What else the network is given, its `conditioning`, goes by the names of its arguments and has a
-    first axis of 1, or of 2 with guidance: what to keep away from, what to follow. `notes` are for the caller.
+    on the processor; there too, where denoising begins near it, `plain` has the latents of the plain enlargement,
+    (1, C, H, W). What else the network is given, its `conditioning`, goes by the names of its arguments and has a first
+    axis of 1, or of 2 with guidance: what to keep away from, what to follow. `notes` are for the caller.
     """
 
     noise: Tensor
@@ -22,6 +23,7 @@ class Task:
     conditioning: Mapping[str, Tensor]
     guidance: float = 1.0
     notes: tuple[str, ...] = ()
+    plain: Tensor | None = None
 
 
 def cast_conditioning(values: Tensor, device: Any, dtype: torch.dtype) -> Tensor:

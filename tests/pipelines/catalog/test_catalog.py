@@ -12,8 +12,9 @@ from pipelines.catalog.schema import NAMED_SCALES, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
 UNPINNED = {"RealESRGAN_x8.pth"} | {f"pytorch_model_{scale}x.pt" for scale in (2, 3, 4)}  # nobody published a hash
-UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler"}
+UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler", "OwlMaster/restorer_files", "mirpri/LPNSR"}
 DIFFUSION = [model for model in MODELS if model.diffusion]
+RESSHIFT = [model for model in DIFFUSION if model.shrunk_from]
 
 
 def test_founding_models_and_scales() -> None:
@@ -27,6 +28,7 @@ def test_founding_models_and_scales() -> None:
         **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
         **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},
+        **dict.fromkeys(("resshift", "resshift-bicsr", "resshift-v1", "resshift-v2"), (2, 4)),
     }
 
 
@@ -75,7 +77,7 @@ def test_what_denoises_has_a_noisy_twin() -> None:
     assert [*catalog.list_weights("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
 
 
-@pytest.mark.parametrize("model", DIFFUSION, ids=lambda model: model.key)
+@pytest.mark.parametrize("model", [each for each in DIFFUSION if each not in RESSHIFT], ids=lambda model: model.key)
 def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog.Model) -> None:
     """Nothing that could hold code, each named by its path, the index first; a GPU keeps it from running unasked."""
     for scale, needed in model.scales.items():
@@ -91,6 +93,19 @@ def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog
         assert pinned == ({"unet/diffusion_pytorch_model.safetensors"} if model.key == "sd-x2" else networks)
     assert model.gpu and model.arch == model.key
     assert model.prompt == ("prompt" in model.takes) and {"seed", "steps", "tile"} <= model.takes
+
+
+@pytest.mark.parametrize("model", RESSHIFT, ids=lambda model: model.key)
+def test_resshift_has_two_files_from_its_authors_or_a_mirror(model: catalog.Model) -> None:
+    needed, same = model.scales.values()
+    assert needed is not None and needed == same and not needed.pipeline
+    steps = {"resshift": "realsrx4_s4_v3", "resshift-bicsr": "bicsrx4_s4"}
+    version = steps.get(model.key, f"realsrx4_s15_{model.key[-2:]}")
+    assert [file.path for file in needed.files] == [f"resshift_{version}.pth", "autoencoder_vq_f4.pth"]
+    release, *mirrors = needed.sources
+    assert release == Url("https://github.com/zsyOAOA/ResShift/releases/download/v2.0") and mirrors
+    assert needed.size == pytest.approx(4 * model.params[4], rel=0.01)
+    assert model.gpu and model.arch == model.key and not model.commercial
 
 
 def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:

@@ -18,8 +18,11 @@ from pipelines.upscalers.diffusion.task import Task
 class Halving:
     """Takes half of what is not the prediction away at each step, and adds a little noise: nothing of diffusers."""
 
-    label, first_noise = "halving", 3.0
+    label = "halving"
     timesteps = torch.arange(4).flip(0)
+
+    def start(self, task: Task) -> Tensor:
+        return 3 * task.noise
 
     def network_time(self, time: Tensor) -> Tensor:
         return time + 100

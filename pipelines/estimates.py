@@ -157,7 +157,8 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
     network = row.scales[scale] if row else None
-    held = (width * height * (1 + scale**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
+    made = (row.shrunk_from if row else None) or scale  # by diffusion all is made before it is shrunk
+    held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
     if rate is None:
         return Estimate(None, held)
     tiles, pixels = _tiles(width, height, _tiling(rate, settings, row))

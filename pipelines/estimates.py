@@ -156,8 +156,7 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
-    network = row.scales[scale] if row else None
-    made = (row.shrunk_from if row else None) or scale  # by diffusion all is made before it is shrunk
+    network, made = (row.scales[scale], row.shrunk_from or scale) if row else (None, scale)
     held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
     if rate is None:
         return Estimate(None, held)

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from unittest import mock
 
 import numpy as np
+from torch import nn
 
 from performance.diffusion.running import load_ours
 from performance.measuring import write_section
@@ -45,6 +46,7 @@ def _predict(dtype: Precision, folder: Path) -> list[Pixels]:
     with mock.patch.object(devices, "choose_device", lambda: Device("cpu", dtype)):
         upscaler = load_ours(folder)
         (parts,) = upscaler.placed.values()
+        assert isinstance(parts.unet, nn.Module)
         parts.unet.register_forward_hook(lambda network, given, made: seen.append(made[0].float().numpy()))
         made = finish(upscaler.run(make_scene(32), Settings(steps=4, colour_fix="none"))).pixels
     return [seen[0], seen[-1], made]

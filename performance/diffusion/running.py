@@ -95,6 +95,7 @@ def measure_job(job: Job, folder: Path) -> Taken:
 def _run_ours(job: Job, folder: Path) -> tuple[Enlarge, nn.Module]:
     upscaler = load_ours(folder)
     (parts,) = upscaler.placed.values()
+    assert isinstance(parts.unet, nn.Module)
     return lambda side, steps: finish(upscaler.run(make_scene(side), Settings(steps=steps))), parts.unet
 
 

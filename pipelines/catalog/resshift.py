@@ -1,6 +1,6 @@
 """ResShift's versions: a network and an autoencoder each, in single files of PyTorch as their authors released them.
 
-No hash of a file has been published. Sizes are those of the parameters in float32.
+No hash of a file has been published. Sizes are those of parameters and buffers in float32.
 """
 
 from types import MappingProxyType
@@ -12,7 +12,7 @@ RELEASE = Url("https://github.com/zsyOAOA/ResShift/releases/download/v2.0")
 MIRROR = Hub("OwlMaster/restorer_files", None)  # of all versions
 MIRROR_OF_V3 = Hub("mirpri/LPNSR", None)
 _AUTOENCODER = File("autoencoder_vq_f4.pth", 221_400_000)
-_UNET_BYTES = 474_500_000
+_UNET_BYTES = 477_900_000
 # What was trained in how many steps, and how much noise the first has ("min_noise_level" in the authors' settings).
 _FIFTEEN = MappingProxyType({"levels": 15, "least_noise": 0.04, "kappa": 2.0, "power": 0.3})
 _FOUR = MappingProxyType({"levels": 4, "least_noise": 0.2, "kappa": 2.0, "power": 0.3})

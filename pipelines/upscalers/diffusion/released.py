@@ -37,7 +37,8 @@ def read_swin_unet(path: Path, dtype: torch.dtype) -> SwinUnet:
         _size(state, _UNET_KEY, name),
         _size(state, "input_blocks.1.1.blocks.0.attn.relative_position_bias_table", name, 1),
     )
-    return _filled(lambda: SwinUnet(sizes), state, name, "the network of ResShift")
+    made: SwinUnet = _filled(lambda: SwinUnet(sizes), state, name, "the network of ResShift")
+    return made
 
 
 def read_vq_autoencoder(path: Path, dtype: torch.dtype) -> VQModel:

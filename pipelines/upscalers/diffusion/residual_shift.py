@@ -5,6 +5,7 @@ enlargement, and eta goes from nearly 0 to nearly 1, the square of a root that g
 was trained at so many levels, and takes the number of one for the time.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ class ResidualShiftScheduler:
     label = "ResShift"
 
     def __init__(self, schedule: Mapping[str, Any], steps: int, device: str) -> None:
-        levels, self.kappa, least = schedule["levels"], schedule["kappa"], schedule["least_noise"]
+        levels, least = int(schedule["levels"]), float(schedule["least_noise"])
+        self.kappa = float(schedule["kappa"])
         smallest = min(least / self.kappa, least)
         grown = np.linspace(0, 1, levels) ** schedule["power"]
         self._etas: list[float] = ((smallest * (LARGEST_ROOT / smallest) ** grown) ** 2).tolist()
@@ -38,7 +40,7 @@ class ResidualShiftScheduler:
     def start(self, task: Task) -> Tensor:
         """See `Scheduler`: the plain enlargement with the last level's noise."""
         assert task.plain is not None, "a chain of residuals begins at the plain enlargement"
-        return task.plain + self.kappa * self._etas[int(self.timesteps[0])] ** 0.5 * task.noise
+        return task.plain + task.noise * (self.kappa * math.sqrt(self._etas[int(self.timesteps[0])]))
 
     def network_time(self, time: Tensor) -> Tensor:
         """See `Scheduler`."""
@@ -46,7 +48,7 @@ class ResidualShiftScheduler:
 
     def scale(self, latents: Tensor, time: Tensor) -> Tensor:
         """See `Scheduler`: brought to variance 1, about."""
-        return latents / (self.kappa**2 * self._etas[int(time)] + 1) ** 0.5
+        return latents / math.sqrt(self.kappa**2 * self._etas[int(time)] + 1)
 
     def to_clean(self, prediction: Tensor, time: Tensor, latents: Tensor) -> Tensor:
         """See `Scheduler`: that is what the network predicts."""
@@ -58,5 +60,5 @@ class ResidualShiftScheduler:
             return prediction
         here, after = self._etas[int(time)], self._etas[self._next[int(time)]]
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-        share, deviation = after / here, self.kappa * ((here - after) * after / here) ** 0.5
+        share, deviation = after / here, self.kappa * math.sqrt((here - after) * after / here)
         return share * latents + (1 - share) * prediction + deviation * noise

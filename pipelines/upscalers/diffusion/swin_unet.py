@@ -77,7 +77,7 @@ class SwinUnet(nn.Module):
         made: list[nn.Module] = []
         for level, width in reversed([*enumerate(sizes.block_out_channels)]):
             for number in range(UP_BLOCKS):
-                layers = [_Residual(self._width + self._skipped.pop(), width, timed)]
+                layers: list[nn.Module] = [_Residual(self._width + self._skipped.pop(), width, timed)]
                 self._width = width
                 layers += self._looking_around(sizes, level, number)
                 if level and number == UP_BLOCKS - 1:
@@ -85,7 +85,7 @@ class SwinUnet(nn.Module):
                 made.append(nn.ModuleList(layers))
         return made
 
-    def _looking_around(self, sizes: SwinUnetSizes, level: int, number: int) -> list[Any]:
+    def _looking_around(self, sizes: SwinUnetSizes, level: int, number: int) -> list[nn.Module]:
         """The Swin blocks after the first block of a level; at the deepest no window is moved, whatever the size."""
         return [] if number else [_Swin(self._width, sizes, shifted=level < LEVELS - 1)]
 
@@ -217,32 +217,34 @@ class _WindowAttention(nn.Module):
         windows = places.reshape(number, rows, WINDOW, columns, WINDOW, channels).transpose(2, 3)
         parts = self.qkv(windows.reshape(number, rows * columns, WINDOW**2, channels))
         parts = parts.unflatten(3, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
-        gathered = self.proj(self._attend(*parts, last=columns).transpose(2, 3).flatten(3))
+        gathered = self.proj(self._attend(parts, columns).transpose(2, 3).flatten(3))
         windows = gathered.reshape(number, rows, columns, WINDOW, WINDOW, channels).transpose(2, 3)
         places = windows.reshape(number, height, width, channels)
         if self.shift:
             places = places.roll((self.shift, self.shift), dims=(1, 2))
-        return places.permute(0, 3, 1, 2)
+        mixed: Tensor = places.permute(0, 3, 1, 2)
+        return mixed
 
-    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, last: int) -> Tensor:
-        """What each query gathers, (N, windows, heads, places, width); `last` is how many windows the last row has."""
-        index = _relative_places(queries.device)
+    def _attend(self, parts: Tensor, last: int) -> Tensor:
+        """What each query gathers, (N, windows, heads, places, width), of queries, keys and values of that shape.
+
+        `last` is how many windows the last row has.
+        """
+        index = _relative_places(parts.device)
         bias = self.relative_position_bias_table[index].permute(2, 0, 1)
         if not self.shift:
-            return _attend(queries, keys, values, bias)
+            return _attend(parts, bias)
         # What was moved from the top to the bottom is no neighbour of what lies above it there. In these files the
         # windows of the last row are cut by columns instead, and those of the last column are not cut at all.
-        halves = torch.arange(WINDOW**2, device=queries.device) % WINDOW < self.shift
+        halves = torch.arange(WINDOW**2, device=parts.device) % WINDOW < self.shift
         cut = bias + UNSEEN * (halves[:, None] != halves)
-        upper, lower = slice(None, -last), slice(-last, None)
-        parts = ((upper, bias), (lower, cut))
-        return torch.cat([_attend(queries[:, at], keys[:, at], values[:, at], by) for at, by in parts], dim=1)
+        return torch.cat([_attend(parts[:, :, :-last], bias), _attend(parts[:, :, -last:], cut)], dim=1)
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-    shape = queries.shape
-    flat = (each.flatten(0, 1) for each in (queries, keys, values))
-    return scaled_dot_product_attention(*flat, attn_mask=bias[None].to(queries.dtype)).reshape(shape)
+def _attend(parts: Tensor, bias: Tensor) -> Tensor:
+    queries, keys, values = parts.flatten(1, 2)
+    gathered = scaled_dot_product_attention(queries, keys, values, attn_mask=bias[None].to(parts.dtype))
+    return gathered.reshape(parts.shape[1:])
 
 
 def _relative_places(device: torch.device) -> Tensor:

@@ -213,7 +213,7 @@ class _WindowAttention(nn.Module):
             places = places.roll((-self.shift, -self.shift), dims=(1, 2))
         number, height, width, channels = places.shape
         rows, columns = height // WINDOW, width // WINDOW
-        # (windows, 3 * heads, places in a window, width of a head), a row of windows after the other
+        # Windows one row after the other; then (3, N, windows, heads, places in a window, width of a head).
         windows = places.reshape(number, rows, WINDOW, columns, WINDOW, channels).transpose(2, 3)
         parts = self.qkv(windows.reshape(number, rows * columns, WINDOW**2, channels))
         parts = parts.unflatten(3, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)

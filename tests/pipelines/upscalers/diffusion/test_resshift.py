@@ -1,7 +1,9 @@
 """ResShift with a small network: its authors' own results, from files as they released them, in tiles, at any size."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import MODELS, Options, find, resolve_options
-from pipelines.catalog.schema import Model
+from pipelines.catalog.schema import Hub, Model, Url
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadWeights, UpscaleError
 from pipelines.images.picture import Pixels
 from pipelines.images.resample import shrink_to
 from pipelines.networks.devices import Device
 from pipelines.runs import Preview, Step, finish
+from pipelines.upscalers import loading
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler, build
 from pipelines.upscalers.diffusion.swin_unet import SwinUnet
 from pipelines.weights import fetch as store
@@ -30,6 +34,8 @@ from tests.support.denoisers import (
     run,
     use,
 )
+from tests.support.hub import LoopbackHub
+from tests.support.hub import use as use_hub
 from tests.support.released_parts import golden, save_resshift, speckled
 
 VERSIONS = [model for model in MODELS if model.key.startswith("resshift")]
@@ -205,3 +211,24 @@ def test_what_lacks_is_named(name: str, tmp_path: Path) -> None:
     (save_resshift(tmp_path) / name).unlink()
     with pytest.raises(UpscaleError, match=name):
         load(tmp_path)
+
+
+def test_files_come_from_a_mirror_where_the_release_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them; by the row as it is but for the release's address, and sizes that are others here."""
+    published, row = save_resshift(tmp_path / "published"), find("resshift")
+    weights = row.scales[2]
+    assert weights is not None
+    _, mirror, *_ = weights.sources
+    assert isinstance(mirror, Hub)
+    files = tuple(replace(file, size=(published / file.path).stat().st_size) for file in weights.files)
+    with LoopbackHub() as hub:
+        use_hub(hub.url, tmp_path / "home", monkeypatch)
+        small = replace(weights, files=files, sources=(Url(f"{hub.url}/gone"), mirror))
+        tiny = replace(row, scales=dict.fromkeys(row.scales, small))
+        monkeypatch.setattr(catalog, "MODELS", tuple(tiny if each.key == tiny.key else each for each in MODELS))
+        for file in files:
+            hub.serve(f"/{mirror.repo}/resolve/main/{file.path}", (published / file.path).read_bytes())
+        upscaler = loading.load("resshift", 2)
+    expected = tuple(hashlib.sha256((published / file.path).read_bytes()).hexdigest() for file in files)
+    assert upscaler.weights_sha256 == expected
+    assert {asked.path.split("/")[1] for asked in hub.asked} == {"gone", "OwlMaster"}

@@ -1,19 +1,54 @@
-"""The command line: `swift` and `srcnn` train and export a network, `score` measures written files."""
+"""The command line: a network's name trains and exports it, `score` measures written files."""
 
 import argparse
 import math
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.errors import CannotWrite, UpscaleError
+
+if TYPE_CHECKING:
+    from training.checkpoint import Config
+    from training.data import Pair, Supply
+    from training.losses import Loss
+    from training.trainer import Aim
 
 OUT = Path("trained")
 RUNS = Path.home() / ".cache" / "upscale-bench" / "training"
 DEEPEST, WIDEST = 256, 1024
+FULL_WIDTH = 64  # of SRGAN's generator: of a narrower one the discriminator is narrower as well
 LARGEST_NUMBER = 1 << 40  # of steps, and of a seed
 LARGEST_BATCH, LARGEST_PATCH = 4096, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """A network's usual run, and what can be chosen of it."""
+
+    scales: tuple[int, ...]  # one alone is not asked for
+    rate: float
+    width: int = 0  # 0: the network has one width
+    depth: int = 0
+    batch: int = 16
+    patch: int = 32
+    loss: str = "luma"
+    degradations: tuple[str, ...] = ("bicubic", "mixed")  # the first one is the usual
+
+
+USUAL = {
+    "swift": Usual((2, 3, 4), 2.5e-3, 32, 6),
+    "srcnn": Usual((2, 3, 4), 2.5e-3),
+    "autoencoder": Usual((1,), 1e-3, 48, 2, patch=64, loss="psnr", degradations=("damaged",)),
+    "srresnet": Usual((2, 4), 1e-4, 64, 16, patch=24, loss="l2"),
+    "srgan": Usual((2, 4), 1e-4, 64, 16, patch=24, loss="vgg=1,adversarial=0.001"),
+    "rcan": Usual((2, 3, 4), 1e-4, 64, 10, patch=48, loss="l1"),
+    "edsr-base": Usual((2, 3, 4), 1e-4, 64, 16, patch=48, loss="l1"),
+    "estimate": Usual((1,), 2e-3, batch=32, patch=64, loss="estimate", degradations=("judged",)),
+}
 
 
 def whole_number(least: int, most: int = LARGEST_NUMBER) -> Callable[[str], int]:
@@ -41,39 +76,53 @@ def build_parser() -> argparse.ArgumentParser:
     """Returns the parser with every option."""
     top = argparse.ArgumentParser(prog="python -m training", description="Train the bundled networks.")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for name in ("swift", "srcnn"):
-        run = verbs.add_parser(name, help=f"train {name} at one scale and write its file and model card")
-        run.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-        run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training pictures")
-        run.add_argument("--data-note", default="", help="where they come from and their licence, for the model card")
-        run.add_argument("--steps", type=whole_number(1), default=20_000)
-        run.add_argument("--batch", type=whole_number(1, LARGEST_BATCH), default=16)
-        run.add_argument(
-            "--patch",
-            type=whole_number(1, LARGEST_PATCH),
-            default=32,
-            help="side of a patch in low-resolution pixels",
-        )
-        run.add_argument("--rate", type=learning_rate, default=2.5e-3)
-        run.add_argument("--seed", type=whole_number(0), default=0)
-        run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
-        run.add_argument(
-            "--degradations",
-            choices=("bicubic", "mixed"),
-            default="bicubic",
-            help="how the small pictures are made: by antialiased bicubic, or in many ways, JPEG among them",
-        )
-        run.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
-        run.add_argument("--every", type=whole_number(1), default=500, help="steps between log lines and checkpoints")
-        run.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="checkpoints; not the repository")
-        run.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="for the file and its card")
-        if name == "swift":
-            run.add_argument("--width", type=whole_number(1, WIDEST), default=32)
-            run.add_argument("--depth", type=whole_number(1, DEEPEST), default=6)
+    for name, usual in USUAL.items():
+        add_network(verbs.add_parser(name, help=f"train {name} and write its file and model card"), usual)
     score = verbs.add_parser("score", help="measure written files on benchmark sets and put the table into their cards")
     score.add_argument("files", type=Path, nargs="+", metavar="FILE")
     score.add_argument("--sets", type=Path, nargs="+", required=True, metavar="FOLDER", help="Set5, Set14, Kodak24")
     return top
+
+
+def add_network(run: argparse.ArgumentParser, usual: Usual) -> None:
+    """Adds the options of one network's run."""
+    if len(usual.scales) > 1:
+        run.add_argument("--scale", type=int, choices=usual.scales, required=True)
+    run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training pictures")
+    run.add_argument("--data-note", default="", help="where they come from and their licence, for the model card")
+    run.add_argument("--steps", type=whole_number(1), default=20_000)
+    run.add_argument("--batch", type=whole_number(1, LARGEST_BATCH), default=usual.batch)
+    run.add_argument(
+        "--patch",
+        type=whole_number(1, LARGEST_PATCH),
+        default=usual.patch,
+        help="side of a patch in low-resolution pixels",
+    )
+    run.add_argument("--rate", type=learning_rate, default=usual.rate)
+    run.add_argument("--seed", type=whole_number(0), default=0)
+    run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
+    if len(usual.degradations) > 1:
+        run.add_argument(
+            "--degradations",
+            choices=usual.degradations,
+            default=usual.degradations[0],
+            help="how the small pictures are made: by antialiased bicubic, or in many ways, JPEG among them",
+        )
+    if usual.loss != "estimate":
+        run.add_argument(
+            "--loss",
+            default=usual.loss,
+            help="losses and their weights, such as vgg=1,adversarial=0.001; there are luma, l1, l2, psnr, ms-ssim, "
+            "tv, vgg and adversarial",
+        )
+        run.add_argument("--vgg", type=Path, metavar="FILE", help="VGG19, instead of downloading it where a loss asks")
+    run.add_argument("--exact", action="store_true", help="float32 even where bfloat16 is faster")
+    run.add_argument("--every", type=whole_number(1), default=500, help="steps between log lines and checkpoints")
+    run.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="checkpoints; not the repository")
+    run.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="for the file and its card")
+    if usual.width:
+        run.add_argument("--width", type=whole_number(1, WIDEST), default=usual.width)
+        run.add_argument("--depth", type=whole_number(1, DEEPEST), default=usual.depth)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,21 +146,18 @@ def main(arguments: Sequence[str]) -> int:
 
 def train_and_export(options: argparse.Namespace) -> None:
     """Trains and exports one network."""
-    from training import data, mixed
+    from training import data
     from training.checkpoint import Config
     from training.export import Story, export
-    from training.trainer import batch_at, train
+    from training.trainer import aim_at, batch_at, train
 
     for folder in (options.runs, options.out):
         make_writable(folder)
     files = data.find_pictures(options.data)
-    load = mixed.load if options.degradations == "mixed" else data.load
-    patches, held_out, notes = load(files, options.scale, options.patch)
-    for note in notes:
-        print(note, flush=True)
+    usual = USUAL[options.verb]
     config = Config(
         network=options.verb,
-        scale=options.scale,
+        scale=getattr(options, "scale", usual.scales[0]),
         width=getattr(options, "width", 0),
         depth=getattr(options, "depth", 0),
         steps=options.steps,
@@ -122,12 +168,17 @@ def train_and_export(options: argparse.Namespace) -> None:
         data=data.describe_files(files),
         start=options.start.stem if options.start else "",
         exact=options.exact,
-        degradations=options.degradations,
+        degradations=getattr(options, "degradations", usual.degradations[0]),
+        loss=getattr(options, "loss", usual.loss),
     )
+    more = load_losses(config.loss, getattr(options, "vgg", None))
+    patches, held_out, notes = load_pictures(config, files)
+    for note in notes:
+        print(note, flush=True)
     trained = train(
         config,
         patches,
-        held_out,
+        aim_at(config, held_out, more, config.width / FULL_WIDTH) if isinstance(held_out, list) else held_out,
         options.runs / f"{config.stem}.pt",
         options.start,
         options.every,
@@ -143,6 +194,27 @@ def train_and_export(options: argparse.Namespace) -> None:
     print(f"wrote {export(trained, config, held_out, story, options.out)}")
 
 
+def load_losses(text: str, vgg: Path | None) -> "dict[str, Loss]":
+    """Reads what the losses named need, before the pictures are. Raises BadSetting, BadWeights, WeightsUnavailable."""
+    from training import losses, perceptual
+
+    if text == "estimate" or losses.VGG not in losses.parse_losses(text):
+        return {}
+    return {losses.VGG: perceptual.perceptual_loss(perceptual.read_vgg(vgg))}
+
+
+def load_pictures(config: "Config", files: Sequence[Path]) -> "tuple[Supply, list[Pair] | Aim, list[str]]":
+    """What the network is trained on and held against, and one line for each kind of file left out."""
+    from training import data, estimating, mixed
+
+    if config.degradations == "judged":
+        return estimating.load(files, config.patch)
+    if config.degradations == "bicubic":
+        return data.load(files, config.scale, config.patch)
+    load = mixed.load_damaged if config.degradations == "damaged" else mixed.load
+    return load(files, config.scale, config.patch)
+
+
 def make_writable(folder: Path) -> None:
     """Makes the folder, and sees that a file can be written there: hours later is too late. Raises CannotWrite."""
     probe = folder / ".probe"
@@ -156,11 +228,16 @@ def make_writable(folder: Path) -> None:
 
 def command_for(options: argparse.Namespace) -> str:
     """Returns what to type for the same result; folders and checkpoints by their names, without where they lie here."""
-    words = ["python", "-m", "training", options.verb, "--scale", options.scale, "--steps", options.steps]
-    words += ["--batch", options.batch, "--patch", options.patch, "--rate", f"{options.rate:g}"]
-    if options.verb == "swift":
-        words += ["--width", options.width, "--depth", options.depth]
-    words += ["--degradations", options.degradations] * (options.degradations != "bicubic")
+    words = ["python", "-m", "training", options.verb]
+    words += ["--scale", options.scale] if "scale" in options else []
+    words += ["--steps", options.steps, "--batch", options.batch, "--patch", options.patch]
+    words += ["--rate", f"{options.rate:g}"]
+    words += ["--width", options.width, "--depth", options.depth] if "width" in options else []
+    words += (
+        ["--degradations", options.degradations] if getattr(options, "degradations", "bicubic") != "bicubic" else []
+    )
+    loss = getattr(options, "loss", "")
+    words += ["--loss", loss] * (loss not in ("", USUAL[options.verb].loss))
     words += ["--seed", options.seed] * (options.seed != 0) + ["--exact"] * options.exact
     words += ["--start", options.start.name] if options.start else []
     return shlex.join(map(str, [*words, "--data", *(folder.resolve().name for folder in options.data)]))

@@ -14,12 +14,14 @@ from torch import Tensor
 from pipelines.errors import BadSetting, CannotWrite
 from pipelines.files import write_whole
 
+ONE_FILE = {"autoencoder": "cleaner", "estimate": "swift-estimate"}  # networks that enlarge by nothing, by file
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """All that decides the result, apart from the processor's rounding."""
 
-    network: str  # swift or srcnn
+    network: str  # one of training/networks.py
     scale: int
     width: int
     depth: int
@@ -32,10 +34,13 @@ class Config:
     start: str = ""  # the checkpoint that another run left, by its name
     exact: bool = False  # float32 even where bfloat16 is quicker
     degradations: str = "bicubic"  # or mixed: training/degradations.py
+    loss: str = "luma"  # as training/losses.py reads it
 
     @property
     def stem(self) -> str:
         """The name of its files, without an ending."""
+        if self.network in ONE_FILE:
+            return ONE_FILE[self.network]
         return f"{self.network}{'-mixed' if self.degradations == 'mixed' else ''}-x{self.scale}"
 
 
@@ -59,6 +64,7 @@ class Checkpoint:
     network: dict[str, Tensor]
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
+    critic: dict[str, Any] | None = None  # of the adversary, where there is one
 
 
 def write(path: Path, state: Checkpoint) -> None:
@@ -91,6 +97,7 @@ def read(path: Path) -> Checkpoint:
             saved["network"],
             saved["average"],
             saved["optimizer"],
+            saved.get("critic"),
         )
     except Exception as error:  # torch.load raises many kinds, and anything may be in the file
         raise BadSetting(f"{path} is damaged or not a checkpoint of this project.") from error

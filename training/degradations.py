@@ -22,22 +22,27 @@ WIDEST_BLUR = 0.8  # standard deviation of the widest blur, in low-resolution pi
 # How many low-resolution pixels away a degraded pixel reads at most, JPEG apart: three deviations, or Lanczos.
 DEGRADATION_REACH = 4
 JPEG_BLOCK = 16  # side of what JPEG treats alike where it halves the colours' resolution
+AS_IT_IS = "as it is"  # the kernel that changes nothing: the scale is 1
 HALF_COLOUR = 2  # Pillow's number for 4:2:0, as most files have it; 0 is 4:4:4
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """One way from a large picture to a small one."""
+    """One way from a large picture to a small one, or to one of the same size that is damaged."""
 
-    kernel: str  # one of KERNELS
+    kernel: str  # one of SHRINK_BY_KERNEL, or AS_IT_IS
     quality: int | None = None  # of JPEG, 1 to 100; None leaves the picture as it is
     deviation: float = 0.6  # of "blur", in low-resolution pixels
     subsampling: int = HALF_COLOUR
+    noise: float = 0.0  # standard deviation in levels of 255, added before JPEG
+    grey_noise: bool = False  # the same in all three channels
+    seed: int = 0  # of the noise
 
     @property
     def name(self) -> str:
         """The name that the robustness table has: "area" or "area, JPEG 80"."""
-        return self.kernel if self.quality is None else f"{self.kernel}, JPEG {self.quality}"
+        parts = [f"noise {self.noise:g}"] * (self.noise > 0) + [f"JPEG {self.quality}"] * (self.quality is not None)
+        return ", ".join([*([self.kernel] if self.kernel != AS_IT_IS else []), *parts]) or AS_IT_IS
 
 
 Shrink: TypeAlias = Callable[[Pixels8, int, Degradation], Pixels8]
@@ -45,8 +50,18 @@ Shrink: TypeAlias = Callable[[Pixels8, int, Degradation], Pixels8]
 
 def degrade(high: Pixels8, scale: int, by: Degradation) -> Pixels8:
     """The small picture, (H/scale, W/scale, 3), of a large one whose sides are multiples of the scale."""
-    low = SHRINK_BY_KERNEL[by.kernel](high, scale, by)
+    low = high if by.kernel == AS_IT_IS else SHRINK_BY_KERNEL[by.kernel](high, scale, by)
+    if by.noise > 0:
+        low = add_noise(low, by)
     return low if by.quality is None else compress_jpeg(low, by.quality, by.subsampling)
+
+
+def add_noise(picture: Pixels8, by: Degradation) -> Pixels8:
+    """The picture with Gaussian noise, rounded to 8 bits as a file has it."""
+    random = np.random.default_rng(by.seed)
+    height, width, channels = picture.shape
+    noise = random.standard_normal((height, width, 1 if by.grey_noise else channels), np.float32)
+    return np.clip(np.rint(picture + by.noise * noise), 0, 255).astype(np.uint8)
 
 
 def compress_jpeg(picture: Pixels8, quality: int, subsampling: int = HALF_COLOUR) -> Pixels8:
@@ -64,6 +79,19 @@ def draw_degradation(random: np.random.Generator) -> Degradation:
     quality = int(random.integers(LOWEST_QUALITY, HIGHEST_QUALITY + 1)) if random.random() < JPEG_SHARE else None
     deviation = float(random.uniform(0.3, WIDEST_BLUR))
     return Degradation(kernel, quality, deviation, 0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR)
+
+
+def draw_damage(random: np.random.Generator) -> Degradation:
+    """What a picture of its own size may have suffered: noise, JPEG, first one and then the other, or nothing."""
+    noisy, compressed = random.choice(((True, False), (False, True), (True, True), (False, False)), p=DAMAGE_SHARES)
+    return Degradation(
+        AS_IT_IS,
+        int(random.integers(LOWEST_DAMAGE_QUALITY, HIGHEST_QUALITY + 1)) if compressed else None,
+        subsampling=0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR,
+        noise=float(MOST_NOISE * random.random() ** 1.5) if noisy else 0.0,  # weak noise is the more common one
+        grey_noise=bool(random.random() < GREY_NOISE_SHARE),
+        seed=int(random.integers(1 << 31)),
+    )
 
 
 def _pillow(high: Pixels8, scale: int, by: Degradation, kernel: Image.Resampling) -> Pixels8:
@@ -108,3 +136,5 @@ KERNEL_SHARES = {
 }
 JPEG_SHARE, LOWEST_QUALITY, HIGHEST_QUALITY = 0.5, 40, 97
 FULL_COLOUR_SHARE = 0.25
+DAMAGE_SHARES = (0.55, 0.3, 0.1, 0.05)  # noise, JPEG, both, neither
+LOWEST_DAMAGE_QUALITY, MOST_NOISE, GREY_NOISE_SHARE = 10, 55.0, 0.15

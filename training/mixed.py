@@ -7,7 +7,7 @@ random.
 Knows nothing of networks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,17 @@ import torch
 from PIL import Image
 
 from pipelines.images.picture import Pixels8
+from pipelines.networks.archs.autoencoder import Autoencoder
 from training.data import Pair, crop_to_scale, split_pictures, to_tensor
-from training.degradations import DEGRADATION_REACH, JPEG_BLOCK, Degradation, degrade, draw_degradation
+from training.degradations import (
+    AS_IT_IS,
+    DEGRADATION_REACH,
+    JPEG_BLOCK,
+    Degradation,
+    degrade,
+    draw_damage,
+    draw_degradation,
+)
 
 VALIDATION = (
     Degradation("bicubic"),
@@ -29,16 +38,23 @@ VALIDATION = (
     Degradation("blur"),
     Degradation("nearest"),
 )
+DAMAGED = (
+    Degradation(AS_IT_IS, noise=10),
+    Degradation(AS_IT_IS, noise=25),
+    Degradation(AS_IT_IS, 20),
+    Degradation(AS_IT_IS, 40),
+)
 CPU = torch.device("cpu")
 PAIRS_PER_PICTURE = 2  # so many of these for each held-out picture
 
 
 @dataclass(frozen=True, slots=True)
 class MixedPatches:
-    """All training pictures, uint8 (H, W, 3), whose sides are multiples of the scale."""
+    """All training pictures, uint8 (H, W, 3), whose sides are multiples of the scale; `draw` says what is done."""
 
     pictures: Sequence[Pixels8]
     scale: int
+    draw: Callable[[np.random.Generator], Degradation]
     device: torch.device = CPU
 
     @property
@@ -71,7 +87,7 @@ class MixedPatches:
         if transpose:
             window, top, left = window.swapaxes(0, 1), left, top
         window = np.ascontiguousarray(window)
-        low = degrade(window, self.scale, draw_degradation(random))
+        low = degrade(window, self.scale, self.draw(random))
         return low[top : top + patch, left : left + patch], window[
             top * self.scale : (top + patch) * self.scale, left * self.scale : (left + patch) * self.scale
         ]
@@ -99,14 +115,37 @@ def load(files: Sequence[Path], scale: int, patch: int) -> tuple[MixedPatches, l
 
     Raises BadSetting if nothing is left to train on or to validate on.
     """
+    return _load(files, scale, patch, draw_degradation, VALIDATION)
+
+
+def load_damaged(files: Sequence[Path], scale: int, patch: int) -> tuple[MixedPatches, list[Pair], list[str]]:
+    """The same for a network that cleans: noise and JPEG, nothing is shrunk. The scale is 1.
+
+    Held-out pictures have the sides that the network can read.
+    """
+    return _load(files, scale, patch, draw_damage, DAMAGED, Autoencoder.multiple)
+
+
+def _load(
+    files: Sequence[Path],
+    scale: int,
+    patch: int,
+    draw: Callable[[np.random.Generator], Degradation],
+    validation: Sequence[Degradation],
+    multiple: int = 1,
+) -> tuple[MixedPatches, list[Pair], list[str]]:
     pictures = split_pictures(files, patch * scale)
     train = [np.asarray(crop_to_scale(each, scale)) for each in pictures.train]
     held_out = [
-        make_degraded_pair(picture, scale, VALIDATION[(number * PAIRS_PER_PICTURE + offset) % len(VALIDATION)])
+        make_degraded_pair(
+            crop_to_scale(picture, multiple * scale),
+            scale,
+            validation[(number * PAIRS_PER_PICTURE + offset) % len(validation)],
+        )
         for number, picture in enumerate(pictures.held_out)
         for offset in range(PAIRS_PER_PICTURE)
     ]
-    return MixedPatches(train, scale), held_out, pictures.notes
+    return MixedPatches(train, scale, draw), held_out, pictures.notes
 
 
 def make_degraded_pair(picture: Image.Image, scale: int, by: Degradation) -> Pair:

@@ -6,7 +6,7 @@ another configuration is refused. Knows nothing of how files are exported.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,12 @@ from torch import nn
 
 from pipelines import machine
 from pipelines.errors import BadSetting, TrainingStopped
-from pipelines.networks.archs.srcnn import Srcnn
-from pipelines.networks.archs.swift import Swift
 from training import checkpoint
-from training.branches import BranchedConv
+from training.adversary import Adversary
 from training.checkpoint import Checkpoint, Config, Round
 from training.data import Pair, Supply
-from training.losses import luma_weighted_l1, psnr_y
+from training.losses import ADVERSARIAL, Loss, add_up, parse_losses, psnr_y
+from training.networks import build_for_training
 
 EMA = 0.999
 WARM_UP = 200  # steps
@@ -30,19 +29,25 @@ LARGE_PATCHES_FROM = 0.75  # from this part of the run on, patches are twice as 
 
 
 @dataclass(frozen=True, slots=True)
+class Aim:
+    """What a run is to reach: the loss of outputs and originals, and a score, the higher the better, with its words.
+
+    With a critic the network is also to pass its judgement, by so much a weight.
+    """
+
+    loss: Loss
+    score: Callable[[nn.Module, torch.device], float]
+    words: str = "PSNR-Y {:.3f} dB"
+    critic: Adversary | None = None
+    critic_weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """The averaged network in its training form, on the CPU, and the rounds it took, the last one last."""
 
     network: nn.Module
     rounds: tuple[Round, ...]
-
-
-def build_for_training(config: Config) -> nn.Module:
-    """The network in its training form, freshly initialised from the seed."""
-    torch.manual_seed(config.seed)
-    if config.network == "srcnn":
-        return Srcnn(config.scale)
-    return Swift(config.scale, config.width, config.depth, BranchedConv)
 
 
 def choose_device(exact: bool = False) -> tuple[torch.device, torch.dtype]:
@@ -56,7 +61,7 @@ def choose_device(exact: bool = False) -> tuple[torch.device, torch.dtype]:
 def train(
     config: Config,
     patches: Supply,
-    held_out: list[Pair],
+    held_out: list[Pair] | Aim,
     path: Path,
     start: Path | None = None,
     every: int = 500,
@@ -65,17 +70,22 @@ def train(
 ) -> Trained:
     """Trains, or goes on from the checkpoint at `path` if there is one; `start` is another run's, to begin with.
 
+    With held-out pairs the loss is the configuration's and the score is PSNR; what makes no pictures has its own aim.
     `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. Raises
     BadSetting if a checkpoint is of another configuration, CannotWrite, TrainingStopped if anything stops being a
     number.
     """
     device, dtype = choose_device(config.exact)
-    network, average = build_for_training(config).to(device), build_for_training(config).to(device)
+    aim = held_out if isinstance(held_out, Aim) else aim_at(config, held_out)
+    network, average = build_for_training(config).to(device), build_for_training(config).to(device).eval()
+    critic = aim.critic
+    if critic is not None:
+        critic.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
     done, seconds = 0, 0.0
     rounds: tuple[Round, ...] = ()
     if path.exists():
-        done, seconds, rounds = resume(path, config, network, average, optimizer)
+        done, seconds, rounds = resume(path, config, network, average, optimizer, critic)
         log(f"going on from step {done} of {path}")
     elif start is not None:
         taken, rounds = take_layers(network, start)
@@ -83,6 +93,7 @@ def train(
         log(taken)
     patches = patches.to(device)
     losses: list[torch.Tensor] = []
+    blames: list[torch.Tensor] = []
     began = time.monotonic() - seconds
     while done < config.steps:
         for group in optimizer.param_groups:
@@ -90,17 +101,23 @@ def train(
         low, high = patches.batch(*batch_at(config, patches, done), seed=config.seed * SEEDS_PER_RUN + done)
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             output = network(low.contiguous(memory_format=torch.channels_last))
-        loss = luma_weighted_l1(output.float(), high)
+        loss = aim.loss(output.float(), high)
+        if critic is not None:
+            loss = loss + aim.critic_weight * critic.blame(output.float())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if critic is not None:
+            blames.append(critic.learn(output.float(), high))
         done += 1
         update_average(average, network, done)
         losses.append(loss.detach())
         if done % every == 0 or done == config.steps:
             mean = torch.stack(losses).mean().item()
+            told = f"  adversary {torch.stack(blames).mean().item():.4f}" if blames else ""
             losses.clear()
-            score = validate(average, held_out, device)
+            blames.clear()
+            score = aim.score(average, device)
             if not math.isfinite(mean + score) or not all_finite(network, average):
                 kept = f"; {path} keeps the last good state" if path.exists() else ""
                 raise TrainingStopped(
@@ -109,25 +126,47 @@ def train(
                 )
             seconds = time.monotonic() - began
             log(
-                f"step {done}/{config.steps}  loss {mean:.5f}  PSNR-Y {score:.3f} dB  "
+                f"step {done}/{config.steps}  loss {mean:.5f}  {aim.words.format(score)}{told}  "
                 f"rate {rate_at(config, done - 1):.1e}  {seconds / 60:.1f} min"
             )
             seen = (*rounds, Round(command, describe_processor(config.exact), seconds / 3600))
             state = (network.state_dict(), average.state_dict(), optimizer.state_dict())
-            checkpoint.write(path, Checkpoint(config, done, seconds, seen, *state))
+            beside = None if critic is None else critic.state()
+            checkpoint.write(path, Checkpoint(config, done, seconds, seen, *state, beside))
     return Trained(average.cpu(), (*rounds, Round(command, describe_processor(config.exact), seconds / 3600)))
 
 
+def aim_at(config: Config, held_out: list[Pair], more: Mapping[str, Loss] | None = None, share: float = 1) -> Aim:
+    """The usual aim: the configuration's losses, and PSNR of luma on held-out pairs.
+
+    `more` has the perceptual loss where one is asked for; `share` is that of the discriminator's channels.
+    """
+    weights = parse_losses(config.loss)
+    return Aim(
+        add_up(weights, more or {}),
+        lambda network, device: validate(network, held_out, device),
+        critic=Adversary(config.rate, config.seed, share) if ADVERSARIAL in weights else None,
+        critic_weight=weights.get(ADVERSARIAL, 0.0),
+    )
+
+
 def resume(
-    path: Path, config: Config, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    config: Config,
+    network: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    critic: Adversary | None,
 ) -> tuple[int, float, tuple[Round, ...]]:
-    """Fills all three from the checkpoint; returns its step, seconds, and earlier rounds. Raises BadSetting."""
+    """Fills all of them from the checkpoint; returns its step, seconds, and earlier rounds. Raises BadSetting."""
     saved = checkpoint.read(path)
     checkpoint.check_config(path, saved.config, config)
     try:
         network.load_state_dict(saved.network)
         average.load_state_dict(saved.average)
         optimizer.load_state_dict(saved.optimizer)
+        if critic is not None:
+            critic.resume(saved.critic or {})
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise BadSetting(f"{path} is damaged: what it holds does not fit its own configuration.") from error
     return saved.step, saved.seconds, saved.rounds[:-1]
@@ -167,6 +206,8 @@ def update_average(average: nn.Module, network: nn.Module, step: int) -> None:
     """Moves the averaged weights a little towards the current ones; more so early on."""
     weight = 1 - min(EMA, step / (step + 10))
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)
+    for kept, seen in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(seen)  # batch normalisation averages by itself
 
 
 @torch.inference_mode()
@@ -184,8 +225,8 @@ def validate(network: Callable[[torch.Tensor], torch.Tensor], pairs: list[Pair],
 def take_layers(network: nn.Module, start: Path) -> tuple[str, tuple[Round, ...]]:
     """Copies every parameter of equal name and shape from another run's averaged network; returns how many.
 
-    Also the rounds that those have seen. A buffer is not learned: it says what the network is, as its scale, and stays.
-    Raises BadSetting where nothing fits.
+    Also the rounds that those have seen. A buffer is not learned: it says what the network is, as its scale, and stays,
+    but for what batch normalisation has seen. Raises BadSetting where nothing fits.
     """
     saved = checkpoint.read(start)
     own = dict(network.named_parameters())
@@ -194,4 +235,7 @@ def take_layers(network: nn.Module, start: Path) -> tuple[str, tuple[Round, ...]
         raise BadSetting(f"{start} has no layer that this network could take over.")
     for name in equal:
         own[name].copy_(saved.average[name])
+    for name, buffer in network.named_buffers():
+        if ".running_" in name and name in saved.average and saved.average[name].shape == buffer.shape:
+            buffer.copy_(saved.average[name])
     return f"{len(equal)} of {len(own)} tensors taken from {start.name}", saved.rounds

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipelines.errors import BadWeights
 from pipelines.networks import foreign
-from pipelines.networks.archs import disp, edsr, haesr, rrdbnet, span, srcnn, srgan, srvgg, swift
+from pipelines.networks.archs import autoencoder, disp, edsr, haesr, rcan, rrdbnet, span, srcnn, srgan, srvgg, swift
 from pipelines.networks.file import copy_as_float32, read_tensors, strip_prefixes
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
@@ -27,6 +27,8 @@ _COUNT = "num_batches_tracked"  # which batch normalisation keeps while it learn
 ARCHS = (
     Arch(rrdbnet.matches, rrdbnet.build, "RRDB", rename=rrdbnet.rename),
     Arch(swift.matches, swift.build, "Swift"),
+    Arch(autoencoder.matches, autoencoder.build, "autoencoder"),
+    Arch(rcan.matches, rcan.build, "RCAN"),
     Arch(srcnn.matches, srcnn.build, "SRCNN"),
     Arch(span.matches, span.build, "SPAN"),
     Arch(disp.matches, disp.build, "DISP"),

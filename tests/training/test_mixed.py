@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 -- torch comes first: without it there is nothing to test
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,16 @@ from training import checkpoint, mixed
 from training.__main__ import main
 from training.checkpoint import Config
 from training.data import find_pictures
-from training.degradations import SHRINK_BY_KERNEL, Degradation, Pixels8, compress_jpeg, degrade, draw_degradation
+from training.degradations import (
+    AS_IT_IS,
+    SHRINK_BY_KERNEL,
+    Degradation,
+    Pixels8,
+    compress_jpeg,
+    degrade,
+    draw_damage,
+    draw_degradation,
+)
 from training.trainer import train
 
 TINY = Config(
@@ -86,11 +96,34 @@ def test_all_kernels_and_qualities_are_drawn() -> None:
     assert (min(qualities), max(qualities)) == (40, 97) and 0.45 < len(qualities) / len(drawn) < 0.55
 
 
+def test_noise_is_as_strong_as_it_says_and_before_jpeg() -> None:
+    grey = np.full((200, 200, 3), 128, np.uint8)
+    noisy = degrade(grey, 1, Degradation(AS_IT_IS, noise=25, seed=1)).astype(float) - 128
+    assert (
+        noisy.std() == pytest.approx(25, rel=0.02)
+        and abs(np.corrcoef(noisy[..., 0].flat, noisy[..., 1].flat)[0, 1]) < 0.02
+    )
+    same = degrade(grey, 1, Degradation(AS_IT_IS, noise=25, grey_noise=True))
+    np.testing.assert_array_equal(same[..., 0], same[..., 2])
+    compressed = degrade(grey, 1, Degradation(AS_IT_IS, 10, noise=25, seed=1)).astype(float) - 128
+    assert compressed.std() < 0.8 * noisy.std()
+    assert Degradation(AS_IT_IS, 40, noise=25).name == "noise 25, JPEG 40" and Degradation(AS_IT_IS).name == "as it is"
+
+
+def test_every_kind_of_damage_is_drawn() -> None:
+    random = np.random.default_rng(0)
+    drawn = [draw_damage(random) for _ in range(2000)]
+    kinds = {(each.noise > 0, each.quality is not None) for each in drawn}
+    assert len(kinds) == 4 and {each.kernel for each in drawn} == {AS_IT_IS}
+    noises, qualities = [each.noise for each in drawn], [each.quality for each in drawn if each.quality]
+    assert 50 < max(noises) <= 55 and (min(qualities), max(qualities)) == (10, 97)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_small_patches_lie_where_the_large_ones_do(folder: Path, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_patches_lie_where_the_large_ones_do(folder: Path, scale: int) -> None:
     """Whatever its turn, a small patch of slow waves is the means of its large one, up to what JPEG loses."""
-    monkeypatch.setattr(mixed, "draw_degradation", lambda random: Degradation("area", 95, subsampling=0))
     patches, _, _ = mixed.load(find_pictures([folder]), scale, 12)
+    patches = replace(patches, draw=lambda random: Degradation("area", 95, subsampling=0))
     low, high = patches.batch(64, 12, seed=5)
     assert low.shape == (64, 3, 12, 12) and high.shape == (64, 3, 12 * scale, 12 * scale)
     means = torch.nn.functional.avg_pool2d(high, scale)
@@ -104,13 +137,11 @@ def test_a_seed_decides_the_batch(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kernel", CENTRED)
-def test_a_patch_is_degraded_as_the_whole_picture_is(
-    folder: Path, kernel: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_patch_is_degraded_as_the_whole_picture_is(folder: Path, kernel: str) -> None:
     """What lies around a patch is there when it is shrunk: no border is seen inside the picture."""
     by = Degradation(kernel)
-    monkeypatch.setattr(mixed, "draw_degradation", lambda random: by)
     patches, _, _ = mixed.load(find_pictures([folder]), 2, 8)
+    patches = replace(patches, draw=lambda random: by)
     wholes = [degrade(picture, 2, by) for picture in patches.pictures]
     low, _ = patches.batch(16, 8, seed=1)
     turned = [_turns(patch) for patch in (low * 255).round().byte().permute(0, 2, 3, 1).numpy()]

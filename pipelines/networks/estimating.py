@@ -1,0 +1,73 @@
+"""What was done to a picture before it came here, told from its pixels by a tiny network, once for the whole picture.
+
+Tiles must not ask for themselves: they would answer differently, and differ at their seams. So a few sections of the
+picture are looked at, and all of them together give one answer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipelines.images.picture import Pixels
+from pipelines.networks.archs.estimate import CLASSES, LEAST_SIDE, luma_of
+
+SIDE, GRID, SECTIONS = 96, 5, 8  # sections are squares of SIDE pixels, the SECTIONS of GRID by GRID that say most
+CAREFUL_QUALITY = 88  # of JPEG: from here on its traces are no matter
+CAREFUL_NOISE = 3.0  # levels of 255: up to here noise is no matter
+NO_JPEG = 97  # what was never a JPEG is told to be of this quality or above
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a picture went through, as far as it can be told.
+
+    `kind` is one of CLASSES, or empty where the picture is too small to tell; `quality` is JPEG's, 1 to 100, and 100
+    without JPEG; `noise` is the deviation of Gaussian noise in levels of 255.
+    """
+
+    kind: str
+    quality: float
+    noise: float
+
+    @property
+    def careful(self) -> bool:
+        """Returns whether it was shrunk and stored with care: antialiased, hardly compressed, without noise."""
+        return self.kind == CLASSES[0] and self.quality >= CAREFUL_QUALITY and self.noise <= CAREFUL_NOISE
+
+    def describe(self) -> str:
+        """Returns it in words: "JPEG 78, antialiased", with the noise where there is any."""
+        words = [f"JPEG {self.quality:.0f}"] * (self.quality < NO_JPEG) + [self.kind or "too small to tell"]
+        return ", ".join([*words, *[f"noise of {self.noise:.0f} levels"] * (self.noise > CAREFUL_NOISE)])
+
+
+def judge(network: nn.Module, pixels: Pixels, quality: int | None = None) -> Judged:
+    """Judges (H, W, 3) float32 in [0, 1]; `quality` is JPEG's, where the picture's file tells it.
+
+    The file may be a JPEG of high quality of what was one of low quality before: the lower of both counts.
+    """
+    if min(pixels.shape[:2]) < LEAST_SIDE:
+        return Judged("", quality or 100, 0.0)
+    sections = torch.from_numpy(_cut_sections(pixels)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        told = network(luma_of(sections)).double().mean(0).numpy()
+    seen = float(np.clip(100 * told[len(CLASSES)], 1, 100))
+    noise = max(0.0, float(np.expm1(told[len(CLASSES) + 1])))
+    return Judged(CLASSES[int(told[: len(CLASSES)].argmax())], min(seen, quality or 100), noise)
+
+
+def _cut_sections(pixels: Pixels) -> Pixels:
+    """(N, side, side, 3): of a grid of sections those with most in them, which tell most of what was done."""
+    height, width, _ = pixels.shape
+    side = min(SIDE, height, width)
+    rows, columns = (_spread(length, side) for length in (height, width))
+    cut = [pixels[top : top + side, left : left + side] for top in rows for left in columns]
+    cut.sort(key=lambda section: -float(section.std()))
+    return np.stack(cut[:SECTIONS])
+
+
+def _spread(length: int, side: int) -> list[int]:
+    """Where sections begin: as many as fit side by side, GRID at the most, from one end to the other."""
+    count = min(GRID, length // side)
+    return [round(number * (length - side) / max(1, count - 1)) for number in range(count)]

@@ -10,8 +10,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipelines.upscalers.judging import JudgingUpscaler
+from pipelines.upscalers.network import NetworkUpscaler
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def find_network(upscaler: object, artifacts: str = "none") -> NetworkUpscaler:
+    """The upscaler by the network engine that runs in fact: of two that a model chooses between, the one named."""
+    if isinstance(upscaler, JudgingUpscaler):
+        upscaler = upscaler.robust if artifacts == "remove" else upscaler.usual
+    assert isinstance(upscaler, NetworkUpscaler)
+    return upscaler
 
 
 def medians(jobs: Sequence[Callable[[], object]], repeats: int = 5) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.measuring import find_network, medians, peak_megabytes, run_in_fresh_process, write_section
 from performance.real_esrgan.networks import run_plain
 from performance.scene import make_scene
 from pipelines.catalog.rows import find
@@ -16,7 +16,6 @@ from pipelines.enlarge import enlarge
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
-from pipelines.upscalers.network import NetworkUpscaler
 from pipelines.weights import fetch as weights
 
 CASES = [(key, side) for key in ("swift", "span", "disp", "srgan", "haesr") for side in (256, 512)]
@@ -31,8 +30,7 @@ ABOUT = (
 
 def make_jobs(key: str, side: int) -> dict[str, Callable[[], object]]:
     """The same enlargement by us and by torch."""
-    pixels, ours = make_scene(side), load(key, SCALE)
-    assert isinstance(ours, NetworkUpscaler)
+    pixels, ours = make_scene(side), find_network(load(key, SCALE))
     return {
         "ours": lambda: finish(enlarge(Picture(pixels), [ours])),
         "torch": lambda: run_plain(ours.network, pixels),

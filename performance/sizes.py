@@ -9,12 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from performance.measuring import resident_megabytes, run_in_fresh_process, write_section
+from performance.measuring import find_network, resident_megabytes, run_in_fresh_process, write_section
 from performance.real_esrgan.networks import list_devices, run_on
 from performance.scene import make_scene
 from pipelines.catalog.rows import find, weights_for
 from pipelines.upscalers.loading import load
-from pipelines.upscalers.network import NetworkUpscaler
 from pipelines.weights import fetch as weights
 
 MODELS = {"swift": (120, 400), "real-esrgan-general": (60, 200), "real-esrgan": (16, 48)}  # least and largest side
@@ -34,8 +33,7 @@ def draw_sizes(least: int, largest: int, count: int) -> Iterator[tuple[int, int]
 
 def measure_growth(key: str, engine: str, count: int) -> str:
     """Returns the megabytes that have been added after FIRST sizes and after all, and the precision, with spaces."""
-    upscaler = load(key, 4)
-    assert isinstance(upscaler, NetworkUpscaler)
+    upscaler = find_network(load(key, 4))
     device = next(each for each in list_devices() if each.engine == engine)
     least, largest = MODELS[key]
     scene, added = make_scene(largest), list[float]()

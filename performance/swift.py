@@ -8,56 +8,61 @@ from collections.abc import Callable
 
 import torch
 
-from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.measuring import find_network, medians, peak_megabytes, run_in_fresh_process, write_section
 from performance.real_esrgan.networks import run_plain
 from performance.scene import make_scene
 from performance.upscale import enlarge_by_opencv
-from pipelines.catalog.rows import find
+from pipelines.catalog.rows import Settings, find
 from pipelines.enlarge import enlarge
 from pipelines.images.picture import Picture, to_uint8
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
-from pipelines.upscalers.network import NetworkUpscaler
 from pipelines.weights import fetch as weights
 
+# Model, scale, side, and which of its networks where it has two.
 CASES = [
-    *[("swift", 2, side) for side in (256, 512, 1024)],
-    *[(key, scale, 512) for key, scale in (("swift", 3), ("swift", 4), ("srcnn", 2), ("srcnn", 4))],
+    *[("swift", 2, side, "none") for side in (256, 512, 1024)],
+    *[("swift", scale, 512, each) for scale in (3, 4) for each in ("none", "remove")],
+    *[("swift", 2, 512, each) for each in ("remove", "auto")],
+    *[("srcnn", scale, 512, "") for scale in (2, 4)],
 ]
 ABOUT = (
     "FSRCNN is `cv2.dnn_superres` on the whole picture, from and to 8 bits; torch is the same network on the whole "
     "picture in plain NCHW and float32; ours is from and to float32. Median of 9 after a warm-up, taking turns; peak "
-    "memory above the loaded network, each in a fresh process, output included."
+    "memory above the loaded network, each in a fresh process, output included. Swift has two networks, of which "
+    "artifacts none and remove name one; auto judges the picture first."
 )
 
 
-def make_jobs(key: str, scale: int, side: int) -> dict[str, Callable[[], object]]:
+def make_jobs(key: str, scale: int, side: int, artifacts: str) -> dict[str, Callable[[], object]]:
     """The same enlargement by us, by FSRCNN, and by torch."""
     pixels, ours = make_scene(side), load(key, scale)
-    assert isinstance(ours, NetworkUpscaler)
+    settings = Settings(artifacts=artifacts or None)
+    network = find_network(ours, artifacts).network
     return {
-        "ours": lambda: finish(enlarge(Picture(pixels), [ours])),
+        "ours": lambda: finish(enlarge(Picture(pixels), [ours], settings)),
         "FSRCNN": enlarge_by_opencv(find("fsrcnn"), scale, to_uint8(pixels)),
-        "torch": lambda: run_plain(ours.network, pixels),
+        "torch": lambda: run_plain(network, pixels),
     }
 
 
-def measure_row(key: str, scale: int, side: int) -> list[str]:
+def measure_row(key: str, scale: int, side: int, artifacts: str) -> list[str]:
     """One line of the table."""
-    each = make_jobs(key, scale, side)
+    each = make_jobs(key, scale, side, artifacts)
     ours, fsrcnn, by_torch = medians(list(each.values()), repeats=9)
-    memory = [_in_fresh_process(key, scale, side, who) for who in each]
+    memory = [_in_fresh_process(key, scale, side, artifacts, who) for who in each]
     seconds = [f"{ours:.3f}", f"{fsrcnn:.3f}", f"{ours / fsrcnn:.2f}", f"{by_torch:.3f}", f"{ours / by_torch:.2f}"]
-    return [f"{key} x{scale}", f"{side}", *seconds, *(f"{peak:.0f}" for peak in memory)]
+    name = ", ".join(filter(None, (f"{key} x{scale}", artifacts)))
+    return [name, f"{side}", *seconds, *(f"{peak:.0f}" for peak in memory)]
 
 
-def _in_fresh_process(key: str, scale: int, side: int, who: str) -> float:
-    return float(run_in_fresh_process("performance.swift", key, scale, side, who))
+def _in_fresh_process(key: str, scale: int, side: int, artifacts: str, who: str) -> float:
+    return float(run_in_fresh_process("performance.swift", key, scale, side, artifacts, who))
 
 
 def main() -> None:
     """Measures everything and writes it to RESULTS.md."""
-    needed = {scale: find("fsrcnn").scales[scale] for _, scale, _ in CASES}
+    needed = {scale: find("fsrcnn").scales[scale] for _, scale, *_ in CASES}
     if not all(each and weights.find(each) for each in needed.values()):
         sys.exit("FSRCNN's files are not here: UPSCALE_WEIGHTS_DIR says where they lie.")
     seconds = ["ours, s", "FSRCNN, s", "ours / FSRCNN", "torch, s", "ours / torch"]
@@ -69,7 +74,7 @@ def main() -> None:
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
     if len(sys.argv) > 1:
-        key, scale, side, who = sys.argv[1:]
-        print(peak_megabytes(make_jobs(key, int(scale), int(side))[who]))
+        key, scale, side, artifacts, who = sys.argv[1:]
+        print(peak_megabytes(make_jobs(key, int(scale), int(side), artifacts)[who]))
     else:
         main()

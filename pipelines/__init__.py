@@ -109,6 +109,7 @@ def upscale(
     noise_level: int | None = None,
     colour_fix: str | None = None,
     denoise: float | None = None,
+    artifacts: str | None = None,
     cleanup: "float | str | None" = None,
     output: "str | os.PathLike[str] | None" = None,
     quality: int | None = None,
@@ -148,6 +149,7 @@ def upscale(
         noise_level=noise_level,
         colour_fix=colour_fix,
         denoise=denoise,
+        artifacts=artifacts,
         cleanup=first.strength,
     )
     target = None if output is None else Path(output)

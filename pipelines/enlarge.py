@@ -7,7 +7,7 @@ visitors pay for the time on a GPU.
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from pipelines.catalog.sizes import describe_sizing
 from pipelines.images import greyscale, resample, transparency
 from pipelines.images.picture import Depth, Picture, Pixels
 from pipelines.runs import Run, Step, map_steps, prefix_notes, time_run
-from pipelines.upscalers.base import Upscaled, Upscaler
+from pipelines.upscalers.base import Judging, Upscaled, Upscaler
 from pipelines.upscalers.loading import StageFiles, fetch, load_fetched
 
 PLAIN_ALPHA = "transparency was upscaled by bicubic: a diffusion model would invent some"
@@ -93,16 +93,14 @@ def enlarge(
     """Enlarges a picture by each stage in turn, and returns it in kind: depth, alpha, greyscale, ICC and EXIF kept.
 
     Alpha goes through the stages that enlarge, or where one is of diffusion through bicubic: opacity is not to be
-    invented, nor cleaned.
-    Where it is constant it stays exactly that constant. Colour under transparent pixels is first replaced by that of
-    the visible ones around, so that it cannot bleed into the edge; where no stage blends pixels, all keep their own.
-    A picture without colour comes back without, whatever its file's type: see `greyscale.is_grey`. Each stage is given
+    invented, nor cleaned. Where it is constant it stays exactly that constant. Colour under transparent pixels is first
+    replaced by that of the visible ones around, so that it cannot bleed into the edge; where no stage blends pixels,
+    all keep theirs. A picture without colour comes back without, whatever its type: see `greyscale`. Each stage gets
     those of the settings that it can use. What the stages make is shrunk to `size`, width and height, by antialiased
     bicubic, alpha too. Raises BadSetting for a setting that no stage can use, or that is out of its range.
     """
-    settings = settings or Settings()
-    check_settings([stage.model for stage in stages], settings)
-    return (yield from _enlarged(picture, stages, settings, size))
+    check_settings([stage.model for stage in stages], settings or Settings())
+    return (yield from _enlarged(picture, stages, settings or Settings(), size))
 
 
 def enlarge_by(
@@ -170,27 +168,33 @@ def _run(
     given = greyscale.as_grey(pixels) if grey else pixels
     if given is not pixels:
         picture = replace(picture, notes=(*picture.notes, ROUNDED_GREY))
-    colour = yield from run_chain(given, stages, settings, grey, picture.depth)
+    colour = yield from run_chain(given, stages, settings, grey, picture.depth, jpeg=picture.jpeg)
     if shrinks:
         colour[-1] = replace(colour[-1], pixels=(yield from _shrunk(colour[-1].pixels, size, "shrinking: ")))
     runs = list(colour)
     if alpha is not None:
-        grows = [stage for stage in stages if stage.scale > 1]
+        grows = [(stage, run) for stage, run in zip(stages, colour, strict=True) if stage.scale > 1]
         alpha, alpha_runs = yield from _enlarge_alpha(alpha, scale, grows, settings, picture.depth)
         runs += alpha_runs
         if shrinks:
             alpha = (yield from _shrunk(alpha[..., None], size, "transparency, shrinking: "))[..., 0]
-    return replace(picture, pixels=colour[-1].pixels, alpha=alpha), tuple(colour), runs
+    # It is no JPEG any more, whatever it was read from.
+    return replace(picture, pixels=colour[-1].pixels, alpha=alpha, jpeg=None), tuple(colour), runs
 
 
 def _shrunk(pixels: Pixels, size: tuple[int, int], note: str) -> Run[Pixels]:
     """Shrinks (H, W, C) to a width and a height; the steps' notes begin with `note`."""
-    width, height = size
-    return (yield from prefix_notes(resample.shrink_to_size(pixels, height, width), note))
+    return (yield from prefix_notes(resample.shrink_to_size(pixels, size[1], size[0]), note))
 
 
 def run_chain(
-    pixels: Pixels, stages: Sequence[Upscaler], settings: Settings, grey: bool = False, depth: Depth = 8
+    pixels: Pixels,
+    stages: Sequence[Upscaler],
+    settings: Settings,
+    grey: bool = False,
+    depth: Depth = 8,
+    jpeg: int | None = None,
+    like: Sequence[Upscaled] = (),
 ) -> Run[list[Upscaled]]:
     """Enlarges by each stage in turn; the total scale is the product of theirs.
 
@@ -199,16 +203,25 @@ def run_chain(
 
     The picture between two stages stays float32: rounding it to 8 bits would throw away what the first stage computed
     before the second one reads it. Each stage is given those of the settings that it can use; that each is of use to
-    one of them, and in its range, was checked before.
+    one of them, and in its range, was checked before. `jpeg` is the quality of the picture's file, for a first stage
+    that judges the picture. With `like`, no stage judges: each takes what the run there found right.
     """
     done: list[Upscaled] = []
     for number, stage in enumerate(stages, 1):
         prefix = f"stage {number} of {len(stages)}, " if len(stages) > 1 else ""
-        run = stage.run(pixels, settings.only(stage.model.takes), depth)
+        chosen = settings.only(stage.model.takes)
+        chosen = replace(chosen, **like[number - 1].settings) if like else chosen
+        run = _start(stage, pixels, chosen, depth, jpeg if number == 1 else None)
         upscaled, seconds = yield from time_run(prefix_notes(run, f"{prefix}{_stage_name(stage)}: "))
         pixels = greyscale.as_grey(upscaled.pixels) if grey else upscaled.pixels
         done.append(replace(upscaled, pixels=pixels, seconds=seconds))
     return done
+
+
+def _start(stage: Upscaler, pixels: Pixels, settings: Settings, depth: Depth, jpeg: int | None) -> Run[Upscaled]:
+    if isinstance(stage, Judging):
+        return stage.run_knowing(pixels, settings, depth, jpeg)
+    return stage.run(pixels, settings, depth)
 
 
 def _stage_name(stage: Upscaler) -> str:
@@ -223,16 +236,20 @@ def _details(
     seams = [run.seam for run in runs if run.seam is not None]
     parts = zip(stages, runs, strict=True)
     hashes = [sha256 for stage, run in parts for sha256 in (*stage.weights_sha256, *run.more_sha256)]
-    # Two stages by the same model are run with the same settings.
-    used = {_named(stage): _used(stage, settings, run) for stage, run in zip(stages, runs, strict=True)}
+    # Two stages by the same model are run with the same settings, but for what it found right for each of them.
+    used: dict[str, dict[str, Any]] = {}
+    for stage, run in zip(stages, runs, strict=True):
+        each = _used(stage, settings, run)
+        if used.setdefault(_named(stage), each) != each and "artifacts" in each:
+            used[_named(stage)] = each | {"artifacts": "auto"}
     height, width, _ = picture.pixels.shape
     return Details(
         model=stages[0].model.key if len(stages) == 1 else ",".join(map(_named, stages)),
         scale=math.prod(stage.scale for stage in stages),
         size=(width, height),
         seconds=seconds,
-        device=_joined(run.device for run in runs),
-        dtype=_joined(run.dtype for run in runs),
+        device=", ".join(dict.fromkeys(run.device for run in runs)),
+        dtype=", ".join(dict.fromkeys(run.dtype for run in runs)),
         tiles=sum(run.tiles for run in runs),
         seam=max(seams) if seams else None,
         weights_sha256=",".join(hashes) or None,
@@ -252,17 +269,17 @@ def _named(stage: Upscaler) -> str:
     return f"{stage.model.key}:{stage.scale}"
 
 
-def _joined(words: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(words))
-
-
 def _enlarge_alpha(
-    alpha: Pixels, scale: int, stages: Sequence[Upscaler], settings: Settings, depth: Depth
+    alpha: Pixels, scale: int, by: Sequence[tuple[Upscaler, Upscaled]], settings: Settings, depth: Depth
 ) -> Run[tuple[Pixels, list[Upscaled]]]:
-    """Enlarges (H, W) alpha by these stages, or by bicubic; it stays exact where it is constant over 5x5 pixels."""
+    """Enlarges (H, W) alpha by these stages, or by bicubic; it stays exact where it is constant over 5x5 pixels.
+
+    What a stage chose for the colours, which it made into what is beside it, it takes for alpha too.
+    """
     import cv2
 
     height, width = alpha.shape
+    stages, like = [stage for stage, _ in by], [run for _, run in by]
     if not stages:
         return alpha, []
     if alpha.min() == alpha.max():
@@ -271,7 +288,7 @@ def _enlarge_alpha(
         made = yield from prefix_notes(resample.enlarge(alpha[..., None], scale, "bicubic"), "transparency, ")
         runs = [Upscaled(made, notes=(PLAIN_ALPHA,))]
     else:
-        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, True, depth)
+        run = run_chain(np.repeat(alpha[..., None], 3, axis=2), stages, settings, True, depth, like=like)
         # What there is of it so far is none of the picture's colours.
         runs = yield from map_steps(run, lambda step: Step(step.done, step.total, f"transparency, {step.note}"))
     enlarged = runs[-1].pixels[..., 0].copy()

@@ -47,6 +47,7 @@ def build() -> None:
             Textbox(label="Format", visible=False),
             Number(label="Quality", visible=False),
             Textbox(label="Cleanup", visible=False),
+            Textbox(label="Artifacts", visible=False),
         ],
         _result(),
         api_name="upscale",
@@ -109,6 +110,7 @@ def upscale(
     format: str | None = None,
     quality: int | str | None = None,
     cleanup: str | float | None = None,
+    artifacts: str | None = None,
 ) -> Iterator[Result]:
     """Upscale an image. Returns the result, a lossless PNG unless another format is named, and its details.
 
@@ -116,12 +118,12 @@ def upscale(
     16, such as "x4", "4" or 2.5. `size`, in its place, is "800x" (a width), "x600" (a height), "800x600" (fits within)
     or "x2.5". `denoise` is from 0 to 1. `format` is "png", "webp" or "jpg". `quality`, from 1 to 100, is that of JPEG
     (95) or of WebP, which is lossy with it. `cleanup` is the key of an x1 model that runs first, "none", "auto" or a
-    strength from 0 to 1.
+    strength from 0 to 1. `artifacts` is "auto", "none" or "remove", for Swift.
     """
     with explain_errors():
         wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
         first = catalog.parse_cleanup(cleanup)
-        settings = Settings(denoise=denoise, cleanup=first.strength)
+        settings = Settings(denoise=denoise, cleanup=first.strength, artifacts=artifacts or None)
         catalog.check_settings([*(stage.model for stage in first.stages), catalog.find(model)], settings)
         sized = enlarging.plan_size_of(image, model, wanted, first.stages)
         yield from _enlarge(

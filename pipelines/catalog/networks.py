@@ -18,6 +18,20 @@ def _released(file: File) -> Weights:
     return Weights((file,), (Url("https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0"),))
 
 
+_ESTIMATE = File(
+    "swift-estimate.safetensors", 62_326, sha256="bde642125db28f089cd50dff9b4adbef9b003ab21e3426ff952ebf9b3d82cca4"
+)
+_ROBUST = {
+    2: File(
+        "swift-mixed-x2.safetensors", 310_112, sha256="0ab211e362e22fdc7054c8257b04e48e6e32094de0895b245c4d40fab1993563"
+    ),
+    4: File(
+        "swift-mixed-x4.safetensors", 466_480, sha256="b66ae39ca13cf3830064abc004e2c11edfaf7f6c6ea621b1e2b39e30a524f896"
+    ),
+}
+_ROBUST[3] = _ROBUST[4]  # what it makes is shrunk
+
+
 OWN_NETWORKS = (
     Model(
         key="swift",
@@ -45,10 +59,11 @@ OWN_NETWORKS = (
         ),
         licence="Apache-2.0",
         commercial=True,
-        note="Fast and true to the original. Our own network, best on clean images.",
+        note="Fast and true to the original, and removes JPEG artifacts where there are any. Our own network.",
         arch="swift",
-        params={2: 61_388, 3: 158_203, 4: 164_272},
-        takes=TILED,
+        params={2: 246_335, 3: 421_090, 4: 427_159},  # of all three networks
+        takes=TILED | {"artifacts"},
+        companions={scale: Weights((file, _ESTIMATE), ()) for scale, file in sorted(_ROBUST.items())},
         light=True,
     ),
     Model(

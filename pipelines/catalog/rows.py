@@ -295,4 +295,5 @@ def list_weights(key: str) -> Mapping[str, Weights]:
     # Scales may share their files: the largest stands for all, because the others are made from its result.
     scale_of = {needed: scale for scale, needed in model.scales.items() if needed is not None}
     own = {model.key if model.from_hub else f"{key} x{scale}": needed for needed, scale in scale_of.items()}
-    return own | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})
+    beside = {f"{key} x{scale} beside": needed for scale, needed in model.companions.items()}
+    return own | beside | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})

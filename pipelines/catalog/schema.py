@@ -10,6 +10,7 @@ SCALES = (2, 3, 4, 8)
 NAMED_SCALES = (1, 2, 3, 4, 8, 16)  # of files that somebody names: what such a file has is known once it is here
 CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
 TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
+ARTIFACTS = ("auto", "none", "remove")  # by which of its networks a model that has two upscales
 COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
 
 
@@ -122,6 +123,9 @@ class Model:
     takes: frozenset[str] = frozenset()  # the fields of Settings this model can use
     radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
+    # By scale, what it runs beside its own network: a robust one in its place, where the picture was shrunk or stored
+    # without care, and last the one that tells so.
+    companions: Mapping[int, Weights] = field(default_factory=dict)
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
     # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
     # be read to know them.

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
-from pipelines.catalog.schema import COLOUR_FIXES, Model
+from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, Model
 from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
 
@@ -37,6 +37,7 @@ class Settings:
     noise_level: int | None = None
     colour_fix: str | None = None  # one of COLOUR_FIXES
     denoise: float | None = None
+    artifacts: str | None = None  # one of ARTIFACTS
     cleanup: float | None = None  # how strongly an x1 model cleans up; None leaves it to what it finds
 
     def given(self) -> frozenset[str]:
@@ -80,9 +81,8 @@ def check_ranges(settings: Settings) -> None:
     _number("The strength of the clean-up is", settings.cleanup, CLEANUP_RANGE)
     _text("The prompt", settings.prompt)
     _text("The negative prompt", settings.negative_prompt)
-    if settings.colour_fix is not None and settings.colour_fix not in COLOUR_FIXES:
-        names = f"{', '.join(COLOUR_FIXES[:-1])} or {COLOUR_FIXES[-1]}"
-        raise BadSetting(f"The colour fix is {names}, not {_quoted(settings.colour_fix)}.")
+    _one_of("The colour fix is", settings.colour_fix, COLOUR_FIXES)
+    _one_of("The setting artifacts is", settings.artifacts, ARTIFACTS)
 
 
 def _whole(what: str, value: object, ends: tuple[int, int]) -> None:
@@ -96,6 +96,11 @@ def _number(what: str, value: object, ends: tuple[int, int]) -> None:
     least, most = ends
     if value is not None and not (type(value) in (int, float) and least <= cast(float, value) <= most):
         raise BadSetting(f"{what} a number from {least} to {most}, not {_quoted(value)}.")
+
+
+def _one_of(what: str, value: object, names: Sequence[str]) -> None:
+    if value is not None and value not in names:
+        raise BadSetting(f"{what} {', '.join(names[:-1])} or {names[-1]}, not {_quoted(value)}.")
 
 
 def _text(what: str, value: object) -> None:

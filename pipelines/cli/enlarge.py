@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Options, Size, Stage
+from pipelines.catalog.schema import ARTIFACTS
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_progress
 from pipelines.errors import BadSetting
@@ -135,6 +136,12 @@ def _shared_options() -> argparse.ArgumentParser:
         type=arguments.parse_number,
         metavar="X",
         help="how much noise is removed: 0 keeps it, 1 removes it; default 1",
+    )
+    add(
+        "--artifacts",
+        choices=ARTIFACTS,
+        help="whether JPEG artifacts and jagged edges are removed: auto looks at the image, none takes it as clean, "
+        "remove always does; default auto",
     )
     most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
     add("--prompt", metavar="TEXT", help=f"what the image shows, in words; {most}")

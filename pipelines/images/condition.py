@@ -5,6 +5,7 @@ Only for advice on which model to take: both are estimates, and nothing is refus
 
 import io
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,14 @@ LEAST_NOISE = 3.5  # standard deviation, in levels of 255, from which upscaling 
 PATCH = 16  # side of the patches that noise is estimated in
 SEEN_SIDE = 1024  # of the middle of an image, which stands for all of it
 CALMEST = 25  # per cent of the patches that count: texture is in some places, noise is everywhere
+# The luma table of ITU-T T.81, annex K.1, which the IJG's library scales by the quality.
+STANDARD_TABLE = np.array(
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -38,6 +47,22 @@ def has_jpeg_marks(data: bytes) -> bool:
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         tables = getattr(image, "quantization", {})
     return bool(tables) and float(np.mean(tables[min(tables)])) >= LEAST_STEP
+
+
+def read_jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
+    """Returns the quality, 1 to 100, at which the IJG's luma table is nearest to a file's; None without tables.
+
+    Both are compared by their sums: other programs scale other tables, and write them in another order.
+    """
+    if not tables:
+        return None
+    wanted = sum(tables[min(tables)])
+    return min(range(1, 101), key=lambda quality: abs(_table_sum(quality) - wanted))
+
+
+def _table_sum(quality: int) -> int:
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return int(np.clip((STANDARD_TABLE * percent + 50) // 100, 1, 255).sum())
 
 
 def estimate_noise(pixels: Pixels) -> float:

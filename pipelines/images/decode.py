@@ -20,6 +20,7 @@ from PIL import (
 
 from pipelines.errors import BadPicture
 from pipelines.images import avif, bmp, gif, jpeg, metadata, png_reading, webp, xmp
+from pipelines.images.condition import read_jpeg_quality
 from pipelines.images.exif import read_resolution, turn_exif_upright
 from pipelines.images.formats import READABLE, name_other, recognise
 from pipelines.images.heif import read_heif, read_heif_size
@@ -82,7 +83,8 @@ def decode(data: bytes, name: str, check_size: Callable[[int, int], None]) -> Pi
     if image.mode == "CMYK":  # What its colours are was used to convert them.
         icc, extras = None, replace(extras, colour=())
     picture = _picture(samples, turned, icc, exif, extras, notes + more)
-    return replace(picture, notes=picture.notes + describe_left_out(inventory.parts))
+    jpeg = read_jpeg_quality(getattr(image, "quantization", {})) if file.format == "JPEG" else None
+    return replace(picture, jpeg=jpeg, notes=picture.notes + describe_left_out(inventory.parts))
 
 
 def _picture(

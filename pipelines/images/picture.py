@@ -67,16 +67,17 @@ class Picture:
 
     `pixels` is (H, W, 3) float32 RGB, sRGB-coded, in [0, 1]; a greyscale picture has three equal channels and `grey`
     set, so that it is given back as greyscale. `alpha` is (H, W) float32 in [0, 1], not multiplied into the pixels.
-    `depth` is 8 or 16 bits a channel. `icc` is an ICC profile that fits the pixels (RGB, or grey for a greyscale
-    picture); `exif` an EXIF block from its TIFF header on, its orientation 1; `extras` what else its file says. `about`
-    tells as JSON how it was made here; reading a file brings it back among the texts of `extras`. `notes` tells what
-    reading it changed ("first of 12 frames").
+    `depth` is 8 or 16 bits a channel; `jpeg` the quality, 1 to 100, of the JPEG file that it was read from. `icc` is an
+    ICC profile that fits the pixels (RGB, or grey for a greyscale picture); `exif` an EXIF block from its TIFF header
+    on, its orientation 1; `extras` what else its file says. `about` tells as JSON how it was made here; reading a file
+    brings it back among the texts of `extras`. `notes` tells what reading it changed ("first of 12 frames").
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
     grey: bool = False
     depth: Depth = 8
+    jpeg: int | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     about: str | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
@@ -56,4 +56,15 @@ class Upscaler(Protocol):
         The same pixels, settings and seed give the same result. The settings are some that the model takes, in their
         ranges, as `check_settings` has it; only a tile is looked at here, because what fits may depend on the
         file. Raises BadSetting for one that does not.
+        """
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """An upscaler that looks at the picture first, and goes by what its file tells of it as well."""
+
+    def run_knowing(self, pixels: Pixels, settings: Settings, depth: Depth, jpeg: int | None) -> Run[Upscaled]:
+        """Does as `Upscaler.run`, for a picture whose file tells that it is a JPEG of that quality, 1 to 100.
+
+        `Upscaled.settings` has what it found right, so that the same comes out again where nothing is judged.
         """

@@ -42,8 +42,10 @@ ENGINES = {
     "classical": "pipelines.upscalers.classical",
     "opencv": "pipelines.upscalers.opencv",
     "network": "pipelines.upscalers.network",
+    "judging": "pipelines.upscalers.judging",
     "diffusion": "pipelines.upscalers.diffusion.engine",
 }
+AUTO = "auto"  # of ARTIFACTS
 LEAST_KEPT = 1 << 30  # bytes; see `kept_bytes`
 KEPT_SHARE = 3  # the two of Stable Diffusion together take 5.8 GB, a third of what many a machine has
 
@@ -97,7 +99,24 @@ def fetch(
             found[needed] = yield from (store.fetch(needed) if theirs is None else _from_user(needed, theirs))
         if twin is not None and twin not in found and theirs is None:
             found[twin] = _own_twin(twin, found[needed]) or (yield from store.fetch(twin))
-    return tuple(StageFiles(stage, found[stage.weights] if stage.weights else ()) for stage in stages)
+    return tuple(_with_companions(stage, found[stage.weights] if stage.weights else (), settings) for stage in stages)
+
+
+def _with_companions(stage: Stage, files: tuple[Found, ...], settings: Settings | None) -> StageFiles:
+    """The stage with its model's files, and those of what it runs beside its own network.
+
+    A file of one's own runs as it is: the bundled ones are none to choose between with it. Raises BadSetting for a
+    setting that chooses all the same.
+    """
+    needed = stage.model.companions.get(stage.scale)
+    if needed is None:
+        return StageFiles(stage, files)
+    beside = store.find(needed) or ()
+    if files[0].proof == "differs" and not (beside and beside[0].origin == files[0].origin == store.YOUR_FOLDER):
+        if settings is not None and (settings.artifacts or AUTO) != AUTO:
+            raise BadSetting("Artifacts chooses between two networks: a file of your own runs as it is.")
+        beside = ()
+    return StageFiles(stage, files + beside)
 
 
 def find_lacking(stages: Sequence[Stage], settings: Settings | None = None) -> list[Weights]:
@@ -173,7 +192,8 @@ def _loaded(fetched: StageFiles) -> Upscaler:
 
 def _built(model: Model, scale: int, files: tuple[Found, ...]) -> Upscaler:
     """The model from its files. One that was downloaded because somebody named it goes again if it is no network."""
-    engine = importlib.import_module(ENGINES[model.engine])
+    judging = scale in model.companions and len(files) > 1
+    engine = importlib.import_module(ENGINES["judging" if judging else model.engine])
     try:
         return cast(Upscaler, engine.build(model, scale, files))
     except BadWeights:

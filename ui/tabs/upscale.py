@@ -108,7 +108,7 @@ class UpscaleTab:
 
     def give_again(self, image: ImageSource | None, model: str, own: str, scale: str, *more: Any) -> Update:
         """The tab with these inputs chosen."""
-        size, denoise, prompt, creativity, cleanup, strength = more
+        size, denoise, prompt, creativity, cleanup, strength, artifacts = more
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
@@ -118,6 +118,7 @@ class UpscaleTab:
             self.form.prompt: chosen[self.form.prompt] | {"value": prompt},
             self.form.creativity: chosen[self.form.creativity] | {"value": creativity},
             **self.form.cleanup.set(cleanup, strength),
+            self.form.artifacts.choice: artifacts,
         }
 
     def choose_other(self, image: ImageSource | None) -> Update:

@@ -7,13 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import (
-    HUB_EXAMPLE,
-    NO_CLEANUP,
-    Model,
-    find_purpose,
-    purpose_of,
-)
+from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -31,6 +25,7 @@ from ui.widgets.advice import (
     offer_purposes,
     offer_scales,
 )
+from ui.widgets.artifacts import ArtifactsField, place_artifacts
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.cleanup import CleanupField, place_cleanup
 from ui.widgets.inputs import Dropdown, Slider, Textbox
@@ -65,6 +60,7 @@ class UpscaleForm:
     prompt: Textbox
     creativity: Choices
     cleanup: CleanupField
+    artifacts: ArtifactsField
     search: ModelSearch
     plan: gr.HTML
     about: gr.HTML
@@ -74,13 +70,14 @@ class UpscaleForm:
     @property
     def values(self) -> list[Any]:
         """Returns the fields that a run depends on."""
-        cleanup = [self.cleanup.choice, self.cleanup.strength]
-        return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity, *cleanup]
+        more = [self.cleanup.choice, self.cleanup.strength, self.artifacts.choice]
+        return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity, *more]
 
     @property
     def fitted(self) -> list[Block]:
         """Returns what another model changes beside itself."""
-        return [self.purpose, self.scale, self.size, self.about, self.denoising, self.prompt, self.creativity]
+        parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity]
+        return [self.purpose, self.scale, self.size, self.about, *parts]
 
     @property
     def all(self) -> list[Block]:
@@ -180,6 +177,7 @@ class UpscaleForm:
             self.size: gr.update(visible=scale == CUSTOM),
             self.about: html.describe_model(row),
             self.denoising: gr.Accordion(visible="denoise" in row.takes),
+            self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
             self.creativity: gr.update(visible="noise_level" in row.takes),
         }
@@ -280,6 +278,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         prompt,
         creativity,
         cleanup,
+        place_artifacts(row),
         search,
         plan,
         about,

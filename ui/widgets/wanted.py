@@ -18,6 +18,7 @@ from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run
 from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
+from ui.widgets.artifacts import read_artifacts
 from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
 from ui.widgets.steering import as_noise_level
 
@@ -86,12 +87,15 @@ def understand(
     creativity: str | None,
     cleanup: str | None = NO_CLEANUP,
     strength: float | None = None,
+    artifacts: str | None = None,
 ) -> Wanted:
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
     if row.cleans:
         raise BadSetting(f"{row.name} upscales nothing: choose it under Clean up first.")
-    settings = Settings(denoise=denoise, prompt=prompt or None, noise_level=as_noise_level(creativity))
+    level = as_noise_level(creativity)
+    steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level)
+    settings = replace(steered, artifacts=read_artifacts(artifacts))
     if scale == CUSTOM and not (size or "").strip():
         raise BadSetting(NO_SIZE)
     wanted = parse_size(size) if scale == CUSTOM else Size(factor=catalog.parse_scale(scale))

@@ -97,3 +97,14 @@ def test_any_other_is_refused(given: dict[str, Any], said: str) -> None:
 def test_a_number_that_python_writes_no_text_of_is_refused_too() -> None:
     with pytest.raises(BadSetting, match=r"^The seed is .*, not a number of about 5000 digits\.$"):
         check_settings([MODEL], Settings(seed=-(10**5000)))
+
+
+def test_artifacts_are_for_a_model_that_has_two_networks() -> None:
+    for value in ("auto", "none", "remove", None):
+        check_settings([find("swift")], Settings(artifacts=value))
+    for other, shown in (("all", '"all"'), (True, "True"), ([1], "[1]")):
+        with pytest.raises(BadSetting) as refused:
+            check_settings([find("swift")], Settings(artifacts=other))  # type: ignore[arg-type]
+        assert str(refused.value) == f"The setting artifacts is auto, none or remove, not {shown}."
+    with pytest.raises(BadSetting, match="SRCNN cannot use the setting artifacts"):
+        check_settings([find("srcnn")], Settings(artifacts="none"))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipelines.errors import BadPicture
 from pipelines.images import door
-from pipelines.images.condition import LUMA, Condition, estimate_noise
+from pipelines.images.condition import LUMA, Condition, estimate_noise, read_jpeg_quality
 from pipelines.images.picture import Pixels, to_uint8
 from tests.conftest import smooth
 from ui.examples import EXAMPLES
@@ -59,3 +59,19 @@ def test_noise_of_a_large_image_is_not_looked_for(tmp_path: Path, monkeypatch: p
 def test_what_is_no_image_is_one_sentence() -> None:
     with pytest.raises(BadPicture, match="format that can be read"):
         door.examine(b"text")
+
+
+@pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 78, 95, 97, 100])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality: int, mode: str) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(to_uint8(smooth(20, 30))).convert(mode).save(stream, "JPEG", quality=quality)
+    assert door.read(stream.getvalue()).jpeg == quality
+
+
+def test_what_is_no_jpeg_has_no_quality() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(to_uint8(smooth(20, 30))).save(stream, "PNG")
+    assert door.read(stream.getvalue()).jpeg is None
+    assert read_jpeg_quality({}) is None
+    assert read_jpeg_quality({0: [255] * 64, 1: [1] * 64}) == 1, "by the luma table alone"

@@ -26,28 +26,42 @@ ROWS = [
 ]
 
 
-def found(key: str, scale: int) -> Found:
-    weights = catalog.weights_for(catalog.find(key), scale)
-    assert isinstance(weights, Weights)
-    here = find(weights)
+FILES = {
+    file.name: Weights((file,), ())
+    for key, scale in ROWS
+    for weights in (catalog.find(key).scales[scale], catalog.find(key).companions.get(scale))
+    for file in (weights.files if weights else ())
+}
+
+
+def found(name: str) -> Found:
+    here = find(FILES[name])
     assert here is not None and len(here) == 1
     return here[0]
 
 
 def test_all_files_are_rows_and_small_together() -> None:
-    assert {path.name for path in BUNDLED.glob("*.safetensors")} == {found(*row).path.name for row in ROWS}
+    assert {path.name for path in BUNDLED.glob("*.safetensors")} == FILES.keys()
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 12_000_000
+    assert sum(path.stat().st_size for path in BUNDLED.glob("swift*")) < 4_000_000
 
 
-@pytest.mark.parametrize(("key", "scale"), ROWS)
-def test_row_and_card_say_what_the_file_is(key: str, scale: int) -> None:
-    file = found(key, scale)
+@pytest.mark.parametrize("name", FILES)
+def test_row_and_card_say_what_the_file_is(name: str) -> None:
+    file = found(name)
     content, card = file.path.read_bytes(), file.path.with_suffix(".md").read_text()
     assert (file.origin, file.proof, len(content)) == ("bundled", "sha256", file.file.size)
     assert hashlib.sha256(content).hexdigest() in card and f"{len(content):,} bytes" in card
-    assert f"python -m training {key} --scale {scale} " in card and "## Scores" in card
-    learned = sum(value.numel() for name, value in load_file(file.path).items() if name != "enlarges")
-    assert catalog.find(key).params[scale] == learned <= 400_000
+    assert "python -m training " in card and " h on " in card and "T91" in card
+
+
+@pytest.mark.parametrize(("key", "scale"), ROWS)
+def test_the_row_counts_all_that_was_learned(key: str, scale: int) -> None:
+    model = catalog.find(key)
+    weights = [each for each in (model.scales[scale], model.companions.get(scale)) if each]
+    tables = [load_file(found(file.name).path) for each in weights for file in each.files]
+    learned = [sum(value.numel() for name, value in table.items() if name != "enlarges") for table in tables]
+    assert model.params[scale] == sum(learned) and max(learned) <= 400_000
 
 
 @pytest.mark.parametrize(("key", "scale"), ROWS)

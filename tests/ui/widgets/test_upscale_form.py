@@ -52,6 +52,7 @@ def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleFor
         creative = purpose.key == "creative"
         assert changes[form.prompt]["visible"] == changes[form.creativity]["visible"] == creative
         assert changes[form.denoising].visible == (purpose.key == "photo")
+        assert changes[form.artifacts.part].visible == (purpose.key == "faithful")
     costs = {option["value"]: option["cost"] for option in form.see_scale(small, "x4")[form.purpose]["options"]}
     assert costs["faithful"].endswith(" · included") and costs["photo"].endswith(" · ready")
     assert costs["creative"].endswith("3.5 GB download")
@@ -92,6 +93,9 @@ def test_what_the_fields_ask_for() -> None:
     asked = understand("sd-x4", " ", "x4", "ignored", 0.5, "a cat", "high")
     assert asked.settings == Settings(prompt="a cat", noise_level=200)
     assert understand("swift", "", "x4", "", None, "", None).settings == Settings()
+    for chosen in ("auto", "none"):
+        asked = understand("swift", "", "x4", "", None, "", None, artifacts=chosen)
+        assert asked.settings == Settings(artifacts=None if chosen == "auto" else chosen)
     with pytest.raises(BadSetting, match="no creativity 'wild'; there are low, medium, high"):
         understand("sd-x4", "", "x4", "", None, "", "wild")
 
@@ -139,11 +143,12 @@ def test_only_what_is_here_and_quick_takes_a_moment(small: Path, tmp_path: Path)
 
 
 def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: Path, jpeg: Path) -> None:
-    changes = tab.give_again(jpeg, "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4)
+    changes = tab.give_again(jpeg, "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none")
     form = tab.form
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
+    assert changes[form.artifacts.choice] == "none"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"
 

@@ -3,7 +3,8 @@
 python -m performance.robustness PICTURES… [--scale 2 4] [--models KEY…] [--files NETWORK…] [--most 8] [--crop 384]
 
 Every model that is here takes part unless --models names some; UPSCALE_WEIGHTS_DIR says where weights lie. --files are
-networks that are in no table of models yet: with them the table is only printed, else it goes into RESULTS.md.
+networks that are in no table of models yet: with them the table is only printed, else it goes into RESULTS.md. A key
+may end in ":none" or ":remove", the setting artifacts of a model that has two networks.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from performance.measuring import table_lines, write_section
 from pipelines.catalog.rows import MODELS
 from pipelines.catalog.schema import SCALES, Model
+from pipelines.catalog.settings import Settings
 from pipelines.enlarge import enlarge
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels, Pixels8, to_uint8
@@ -93,8 +95,10 @@ def crop_middle(picture: Pixels, side: int, scale: int) -> Pixels8:
 
 def choose_models(keys: Sequence[str], scale: int) -> dict[str, Enlarge]:
     """The plain kernels, and the models named, or all that are here and need no prompt, as functions."""
-    rows = [model for model in MODELS if model.key in (*PLAIN, *keys) or (not keys and is_here(model, scale))]
-    return {model.key: partial(enlarge_by_model, model.key, scale) for model in rows if scale in model.scales}
+    named = [*PLAIN, *keys] if keys else [*PLAIN, *(model.key for model in MODELS if is_here(model, scale))]
+    has = {model.key for model in MODELS if scale in model.scales}
+    found = dict.fromkeys(name for name in named if name.partition(":")[0] in has)
+    return {name: partial(enlarge_by_model, name, scale) for name in found}
 
 
 def is_here(model: Model, scale: int) -> bool:
@@ -103,10 +107,11 @@ def is_here(model: Model, scale: int) -> bool:
     return not model.diffusion and scale in model.scales and (needed is None or bool(weights.find(needed)))
 
 
-def enlarge_by_model(key: str, scale: int, low: Pixels8) -> Pixels8:
-    """Returns what the product makes of it."""
-    pixels = low.astype(np.float32) / np.float32(255)
-    return to_uint8(finish(enlarge(Picture(pixels), [load(key, scale)])).picture.pixels)
+def enlarge_by_model(name: str, scale: int, low: Pixels8) -> Pixels8:
+    """Returns what the product makes of it, by a key and the setting artifacts behind it, if there is one."""
+    key, _, artifacts = name.partition(":")
+    pixels, settings = low.astype(np.float32) / np.float32(255), Settings(artifacts=artifacts or None)
+    return to_uint8(finish(enlarge(Picture(pixels), [load(key, scale)], settings)).picture.pixels)
 
 
 def read_candidate(path: Path) -> tuple[int, Enlarge]:

@@ -16,6 +16,7 @@ from pipelines.networks.archs.estimate import CLASSES, LEAST_SIDE, luma_of
 SIDE, GRID, SECTIONS = 96, 5, 8  # sections are squares of SIDE pixels, the SECTIONS of GRID by GRID that say most
 CAREFUL_QUALITY = 88  # of JPEG: from here on its traces are no matter
 CAREFUL_NOISE = 3.0  # levels of 255: up to here noise is no matter
+SAVED_TWICE = 20  # so much less quality in the pixels than in the file's tables is no error of judgement
 NO_JPEG = 97  # what was never a JPEG is told to be of this quality or above
 
 
@@ -45,7 +46,8 @@ class Judged:
 def judge(network: nn.Module, pixels: Pixels, quality: int | None = None) -> Judged:
     """Judges (H, W, 3) float32 in [0, 1]; `quality` is JPEG's, where the picture's file tells it.
 
-    The file may be a JPEG of high quality of what was one of low quality before: the lower of both counts.
+    The file may be a JPEG of high quality of what was one of low quality before: what is seen counts where it is far
+    lower.
     """
     if min(pixels.shape[:2]) < LEAST_SIDE:
         return Judged("", quality or 100, 0.0)
@@ -54,7 +56,8 @@ def judge(network: nn.Module, pixels: Pixels, quality: int | None = None) -> Jud
         told = network(luma_of(sections)).double().mean(0).numpy()
     seen = float(np.clip(100 * told[len(CLASSES)], 1, 100))
     noise = max(0.0, float(np.expm1(told[len(CLASSES) + 1])))
-    return Judged(CLASSES[int(told[: len(CLASSES)].argmax())], min(seen, quality or 100), noise)
+    believed = seen if quality is None or seen < quality - SAVED_TWICE else float(quality)
+    return Judged(CLASSES[int(told[: len(CLASSES)].argmax())], believed, noise)
 
 
 def _cut_sections(pixels: Pixels) -> Pixels:

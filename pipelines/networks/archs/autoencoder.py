@@ -46,6 +46,7 @@ class Autoencoder(nn.Module):
     multiple = FOLD**2  # of which H and W must be multiples
     compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions = EVERY_PRECISION  # of the trunk
+    in_blocks = None  # it is not cut: tiles can overlap by all that it sees
 
     def __init__(self, width: int, middle: int, depth: int, conv: MakeConv = plain_conv) -> None:
         super().__init__()

@@ -66,6 +66,7 @@ class Rcan(nn.Module):
     arch = "rcan"
     multiple = 1  # of which H and W must be multiples
     radius = UNBOUNDED
+    in_blocks = None  # means over the whole picture are no block's
     compiles = COMPILES_NOTHING
     precisions: frozenset[str] = frozenset()  # of the trunk: what lower ones cost is not known
 

@@ -95,7 +95,7 @@ def test_the_other_tabs(browser: Browser, painting: str, tmp_path: Path) -> None
         page.keyboard.press("Escape")
         expect(page.get_by_role("button", name="Show Swift larger")).to_be_focused()
         page.locator("#pictures input[type=file]").set_input_files(tmp_path / "small.png")
-        whose = "Results of face.png: Test mode: shrink, upscale, compare at x4. Press Compare for what is chosen now."
+        whose = "Results of face.png at x4. Press Compare for what is chosen now."
         expect(page.locator("p.whose:visible")).to_have_text(whose)
         check_state(page, "other images than the results are of")
         page.get_by_role("button", name="Blind test").click()

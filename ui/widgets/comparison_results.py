@@ -162,8 +162,8 @@ def tell_whose(made_of: str, pictures: Sequence[Path], protocol: str, scale: str
         return ""
     names = [Path(path).name for path in known["images"]]
     of = names[0] if len(names) == 1 else f"{len(names)} images"
-    what = f"{find_protocol(known['protocol']).name} at {known['scale']}"
-    return f'<p class="about whose">Results of {escape(of)}: {escape(what)}. Press Compare for what is chosen now.</p>'
+    what = f"Results of {of} at {known['scale']}. Press Compare for what is chosen now."
+    return f'<p class="about whose">{escape(what)}</p>'
 
 
 def _offer_pictures(comparison: Comparison, numbers: Sequence[int]) -> str:

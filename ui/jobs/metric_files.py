@@ -26,13 +26,14 @@ def start_fetching() -> threading.Thread | None:
     keys = [named for named in preloaded(USUAL) if is_metric(named)]
     if not keys:
         return None
-    thread = threading.Thread(target=_fetch, args=(keys,), name="metric files", daemon=True)
+    level = logging.WARNING if preloaded() else logging.INFO  # nobody asked for the usual one
+    thread = threading.Thread(target=_fetch, args=(keys, level), name="metric files", daemon=True)
     thread.start()
     return thread
 
 
-def _fetch(keys: Sequence[str]) -> None:
+def _fetch(keys: Sequence[str], level: int) -> None:
     from pipelines.measuring.run import fetch_files
 
     for key, reason in finish(fetch_files(keys)).items():
-        log.warning("%s is not preloaded: %s", key, reason)
+        log.log(level, "%s is not preloaded: %s", key, reason)

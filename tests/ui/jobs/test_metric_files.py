@@ -47,6 +47,17 @@ def test_what_cannot_be_downloaded_is_logged(
     assert "made is not preloaded: metric.pth" in caplog.text and find_missing_files("made")
 
 
+def test_niqe_comes_unasked_and_fails_quietly(
+    server: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("UPSCALE_PRELOAD", raising=False)
+    monkeypatch.setitem(catalog.METRIC_FILES, metric_files.USUAL, catalog.METRIC_FILES["made"])
+    thread = metric_files.start_fetching()
+    assert thread is not None
+    thread.join(30)
+    assert metric_files.USUAL == "niqe" and server.gets("/raw/metric.pth") and caplog.text == ""
+
+
 def test_without_a_metric_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
     assert metric_files.start_fetching() is None

@@ -109,7 +109,7 @@ class DiffusionUpscaler:
         """What the caller should know, but for what the network was told; `halved` has the sides of cut tiles."""
         scale, steps = self.model.shrunk_from or self.scale, settings.steps or 0
         if scale != self.scale:
-            yield f"the network enlarges by {scale}: shrunk to {self.scale} by antialiased bicubic"
+            yield f"the network upscales by {scale}: shrunk to {self.scale} by antialiased bicubic"
         if steps > options.steps:
             yield f"{self.model.name} takes {options.steps} steps at the most, not {steps}: {options.steps} were taken"
         if any(halved):

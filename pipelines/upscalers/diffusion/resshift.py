@@ -42,7 +42,7 @@ class ResShift(Parts):
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
     ) -> Run[Task]:
         """See `Parts`."""
-        yield Step(0, 1, "enlarging plainly")
+        yield Step(0, 1, "upscaling plainly")
         small = torch.from_numpy(padded).permute(2, 0, 1)[None]
         # By torch's bicubic (a = -0.75), and not clamped: so the network's pictures were made when it was trained.
         plain = interpolate(small, scale_factor=float(self.enlarges), mode="bicubic")[0].permute(1, 2, 0)

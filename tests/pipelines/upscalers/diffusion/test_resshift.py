@@ -125,7 +125,7 @@ def test_by_two_is_by_four_shrunk(folder: Path, resshift: DiffusionUpscaler) -> 
     by_two, by_four = run(load(folder, scale=2), pixels, steps=20), run(resshift, pixels)
     np.testing.assert_array_equal(by_two.pixels, shrink_to(by_four.pixels, 42, 60))
     assert by_two.notes == (
-        "the network enlarges by 4: shrunk to 2 by antialiased bicubic",
+        "the network upscales by 4: shrunk to 2 by antialiased bicubic",
         "ResShift takes 4 steps at the most, not 20: 4 were taken",
     )
     assert by_two.settings["steps"] == 4 and resolve_options(find("resshift"), Settings(steps=20)).passes == 4
@@ -164,7 +164,7 @@ def test_a_run_counts_all_it_does(resshift: DiffusionUpscaler) -> None:
     finish(resshift.run(speckled(12, 20), Settings(steps=2)), steps.append)
     assert {step.total for step in steps} == {4 + 2 + 7}
     assert [step.done for step in steps] == sorted(step.done for step in steps)
-    assert steps[0].note == "enlarging plainly" and (steps[-1].done, steps[-1].note) == (13, "decoding, tile 1 of 1")
+    assert steps[0].note == "upscaling plainly" and (steps[-1].done, steps[-1].note) == (13, "decoding, tile 1 of 1")
     assert any(isinstance(step, Preview) for step in steps)
 
 

@@ -69,11 +69,6 @@ class ByBlocks:
         self._parts: Sequence[Part] = self._compiled or [_by_torch(each) for each in parts]
 
     @property
-    def reach(self) -> int:
-        """Returns how many places of features a tile of any block reads more than it writes, at most."""
-        return max(block.reach for block in (*self._blocks.blocks, self._blocks.end))
-
-    @property
     def nbytes(self) -> int:
         """Memory of its own that it holds between calls, in bytes, about: see `Forward.nbytes`."""
         if self._compiled:

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,45 +20,51 @@ if TYPE_CHECKING:
 AFFORDABLE_OVERLAP = 64
 BLACK_LEVEL = 5 / 255  # a tile with something lighter than this is not black
 
-Way: TypeAlias = "Forward | ByBlocks"
-"""How a network is run."""
-
 
 class Forwards:
-    """A network on a device, and once more in float32."""
+    """A network on a device, and once more in float32; and each of them block by block, where it is run like that."""
 
     def __init__(self, network: "Network", device: Device) -> None:
+        from pipelines.networks.forward import Forward
+
         self.network, self.device = network, device
-        self.usual = _make(network, device)
-        self._exact = self.usual if device.dtype == "float32" else None
+        self.usual = Forward(network, device)
+        self._made: dict[tuple[bool, str], Forward | ByBlocks] = {(False, device.dtype): self.usual}
         self._lock = threading.Lock()
 
-    def exact(self) -> Way:
+    @property
+    def sees_too_far(self) -> bool:
+        """Returns whether its tiles cannot equal the whole picture, but those of its blocks do."""
+        return self.network.radius > AFFORDABLE_OVERLAP and self.network.in_blocks is not None
+
+    def exact(self) -> "Forward":
         """Returns the network in float32, at the same place; made when it is asked for first."""
-        with self._lock:
-            if self._exact is None:
-                self._exact = _make(self.network, replace(self.device, dtype="float32"))
-            return self._exact
+        from pipelines.networks.forward import Forward
+
+        return cast("Forward", self._make(Forward, "float32"))
+
+    def by_blocks(self, exact: bool) -> "ByBlocks":
+        """Returns the network as it is run block by block, in float32 if `exact`; made when it is asked for first."""
+        from pipelines.networks.blocks import ByBlocks
+
+        return cast("ByBlocks", self._make(ByBlocks, "float32" if exact else self.device.dtype))
 
     @property
     def nbytes(self) -> int:
         """Memory that the engines hold beside the network, in bytes, about."""
-        return sum(way.nbytes for way in {self.usual, self._exact} if way is not None)
+        return sum(made.nbytes for made in tuple(self._made.values()))
 
     def release(self) -> None:
         """Gives back what was only needed while running."""
-        self.usual.release()
-        if self._exact is not None:
-            self._exact.release()
+        for made in tuple(self._made.values()):
+            made.release()
 
-
-def _make(network: "Network", device: Device) -> Way:
-    from pipelines.networks.blocks import ByBlocks
-    from pipelines.networks.forward import Forward
-
-    if network.radius > AFFORDABLE_OVERLAP and network.in_blocks is not None:
-        return ByBlocks(network, device)
-    return Forward(network, device)
+    def _make(self, kind: "type[Forward] | type[ByBlocks]", dtype: Literal["float16", "bfloat16", "float32"]) -> object:
+        key = kind.__name__ == "ByBlocks", dtype
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = kind(self.network, replace(self.device, dtype=dtype))
+            return self._made[key]
 
 
 def find_broken(batch: "Batch", made: "Batch") -> npt.NDArray[np.bool_]:

@@ -18,8 +18,8 @@ from pipelines.networks.tiling import UNKNOWN
 from pipelines.phrasing import format_bytes, printable_name
 from pipelines.runs import Run
 from pipelines.upscalers.base import Upscaled
-from pipelines.upscalers.forwards import Forwards, Way
-from pipelines.upscalers.running import Ran, run_by_blocks, run_in_tiles
+from pipelines.upscalers.forwards import Forwards
+from pipelines.upscalers.running import run_network
 from pipelines.weights import fetch as store
 from pipelines.weights.local import Found
 
@@ -60,36 +60,28 @@ class NetworkUpscaler:
     def run(self, pixels: Pixels, settings: Settings, depth: Depth = 8) -> Run[Upscaled]:
         """See `Upscaler.run`."""
         forwards, twins = self.forwards(settings.denoise)
-        way = forwards.usual if depth == 8 else forwards.exact()
-        network, device = forwards.network, way.device
+        network = forwards.network
         notes = _name_other(self.model, self.files, network)
         notes += [f"denoise {settings.denoise:g}: mixed with {twin.path.name}" for twin in twins]
         height, width, _ = pixels.shape
         padded = _padded(pixels, network.multiple, mirrored=network.radius >= UNKNOWN)
         try:
-            ran = yield from self._ran(forwards, way, padded, settings)
+            ran = yield from run_network(forwards, self.model, self.scale, padded, settings, exact=depth != 8)
         finally:
             forwards.release()
         if network.scale != self.scale:
             notes.append(f"the network upscales by {network.scale}: shrunk to {self.scale} by antialiased bicubic")
-        notes += [*ran.notes, *way.notes, *device.notes]
+        notes += [*ran.notes, *ran.device.notes]
         return Upscaled(
             ran.pixels[: height * self.scale, : width * self.scale],
             ran.tiles,
-            device.label,
-            device.dtype,
+            ran.device.label,
+            ran.device.dtype,
             ran.seam,
             ran.tiling,
             tuple(twin.sha256 for twin in twins),
             tuple(notes),
         )
-
-    def _ran(self, forwards: Forwards, way: Way, pixels: Pixels, settings: Settings) -> Run[Ran]:
-        from pipelines.networks.blocks import ByBlocks
-
-        if isinstance(way, ByBlocks):
-            return (yield from run_by_blocks(forwards, way, self.model, self.scale, pixels, settings))
-        return (yield from run_in_tiles(forwards, way, self.model, self.scale, pixels, settings))
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:
         """The network that denoises so strongly, on the device of now, and the files that were mixed in for it."""

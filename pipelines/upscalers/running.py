@@ -1,6 +1,6 @@
 """How a network runs over a picture: in tiles, or block by block with the features of the whole picture kept."""
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings, check_tile
 from pipelines.images.picture import Pixels
 from pipelines.images.resample import shrink_to
+from pipelines.networks.devices import Device
 from pipelines.networks.tiling import UNBOUNDED, plan_tiles, run_tiled
 from pipelines.runs import Run
 from pipelines.upscalers.forwards import AFFORDABLE_OVERLAP, Forwards, clamp, find_broken
@@ -18,6 +19,7 @@ from pipelines.upscalers.sides import (
     choose_side,
     choose_whole,
     kept_bytes,
+    reach_of,
 )
 
 if TYPE_CHECKING:
@@ -39,23 +41,40 @@ class Ran(NamedTuple):
     seam: float | None
     tiling: Tiling
     notes: list[str]
+    device: Device
 
 
-def run_in_tiles(
-    forwards: Forwards, forward: "Forward", model: Model, scale: int, pixels: Pixels, settings: Settings
+def run_network(
+    forwards: Forwards, model: Model, scale: int, pixels: Pixels, settings: Settings, exact: bool
 ) -> Run[Ran]:
-    """Runs it in tiles, which equal the whole picture where they can overlap by all that the network sees.
+    """Runs it so that the result equals that of the whole picture where it can, in float32 if `exact`.
 
-    The sides of `pixels` are multiples of the network's `multiple`. Raises BadSetting for a tile that is none.
+    What fits into a tile is run as it is: blocks take longer there. The sides of `pixels` are multiples of the
+    network's `multiple`. Raises BadSetting for a tile that is none.
     """
-    network, device = forwards.network, forward.device
+    network = forwards.network
+    forward = forwards.exact() if exact else forwards.usual
     feather = network.radius > AFFORDABLE_OVERLAP
     overlap = FEATHERED_OVERLAP if feather else network.radius + SHRINKING_REACH * (network.scale != scale)
-    check_tile(model, settings, max(SMALLEST_TILE, 3 * overlap, 3 * network.multiple), LARGEST_TILE)
+    least = max(3 * overlap, 3 * network.multiple)
+    if forwards.sees_too_far:
+        least = 3 * reach_of(network) * network.multiple
+    check_tile(model, settings, max(SMALLEST_TILE, least), LARGEST_TILE)
     height, width, _ = pixels.shape
-    side = settings.tile or choose_side(network, device, overlap, feather, height * width * scale**2)
+    side = settings.tile or choose_side(network, forward.device, overlap, feather, height * width * scale**2)
+    if forwards.sees_too_far and max(height, width) > side:
+        return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
     if network.radius == UNBOUNDED and not settings.tile:
-        side = choose_whole(network, device, side, max(height, width))
+        side = choose_whole(network, forward.device, side, max(height, width))
+    return (yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap)))
+
+
+def _run_in_tiles(
+    forwards: Forwards, forward: "Forward", model: Model, scale: int, pixels: Pixels, sides: tuple[int, int]
+) -> Run[Ran]:
+    """Runs it in tiles of a side and an overlap."""
+    network, device = forwards.network, forward.device
+    side, overlap = sides
     enlarge = _GuardedTiles(forward, forwards, scale, model.name)
     tiled = yield from run_tiled(
         pixels,
@@ -64,7 +83,7 @@ def run_in_tiles(
         side,
         overlap,
         batch=device.batch,
-        feather=feather,
+        feather=network.radius > AFFORDABLE_OVERLAP,
         grid=network.multiple,
         previews=True,
     )
@@ -76,26 +95,22 @@ def run_in_tiles(
         notes.append(f"{failed} too much for {device.dtype} and made again in float32")
     notes += _note_cut(tiled.halved_to)
     tiling = Tiling(side, overlap, FLOAT_BYTES * network.floats_per_pixel)
-    return Ran(tiled.pixels, tiled.tiles, tiled.seam, tiling, notes)
+    return Ran(tiled.pixels, tiled.tiles, tiled.seam, tiling, [*notes, *forward.notes], device)
 
 
-def run_by_blocks(
+def _run_by_blocks(
     forwards: Forwards, by_blocks: "ByBlocks", model: Model, scale: int, pixels: Pixels, settings: Settings
 ) -> Run[Ran]:
-    """Runs it block by block, which equals the whole picture; in parts where there is no memory for that.
-
-    As `run_in_tiles`.
-    """
+    """Runs it block by block, which equals the whole picture; in parts where there is no memory for that."""
     from pipelines.networks.blocks import Sweep
 
     network, device = forwards.network, by_blocks.device
-    check_tile(model, settings, max(SMALLEST_TILE, 3 * by_blocks.reach) * network.multiple, LARGEST_TILE)
     height, width, _ = pixels.shape
     sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(device))
     part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
     tiling = Tiling(
         sweep.side * network.multiple,
-        by_blocks.reach * network.multiple,
+        reach_of(network) * network.multiple,
         FLOAT_BYTES * network.floats_per_pixel,
         kept_bytes(network, device),
     )
@@ -109,10 +124,10 @@ def run_by_blocks(
             f"memory ran short: the image was upscaled in {ran.tiles} parts, blended where they meet: they differ "
             f"a little from the whole"
         )
-        return Ran(ran.pixels, ran.tiles, ran.seam, tiling, notes)
+        return Ran(ran.pixels, ran.tiles, ran.seam, tiling, [*notes, *by_blocks.notes], device)
     notes += _note_cut(sweep.halved_to)
     planned = plan_tiles(height, width, tiling.side, tiling.overlap, network.multiple)
-    return Ran(ran.pixels, len(planned), 0.0, tiling, notes)
+    return Ran(ran.pixels, len(planned), 0.0, tiling, [*notes, *by_blocks.notes], device)
 
 
 def _note_cut(side: int | None) -> list[str]:
@@ -134,7 +149,7 @@ class _GuardedTiles:
         if self.forward.device.dtype != "float32":
             for number in np.flatnonzero(find_broken(batch, made)):
                 self.again += 1
-                made[number] = cast("Forward", self.forwards.exact())(batch[number : number + 1])[0]
+                made[number] = self.forwards.exact()(batch[number : number + 1])[0]
         clamp(made, self.name)
         if self.forwards.network.scale == self.scale:
             return made
@@ -162,7 +177,7 @@ class _GuardedBlocks:
             made = yield from self.by_blocks.run(pixels, self.sweep, self._check, previews=True)
         except _Broken:
             self.again = True
-            self.by_blocks = cast("ByBlocks", self.forwards.exact())
+            self.by_blocks = self.forwards.by_blocks(exact=True)
             made = yield from self.by_blocks.run(pixels, self.sweep, self._check, previews=True)
         if self.forwards.network.scale != self.scale:
             made = shrink_to(made, pixels.shape[0] * self.scale, pixels.shape[1] * self.scale)

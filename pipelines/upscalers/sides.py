@@ -58,6 +58,14 @@ def choose_block_side(device: Device) -> int:
     return BLOCK_SIDES.get((device.name, device.dtype), USUAL_BLOCK_SIDE)
 
 
+def reach_of(network: "Network") -> int:
+    """Returns how many places of features a tile of any of its blocks reads more than it writes, at most."""
+    from pipelines.networks.blocks import blocks_of
+
+    blocks = blocks_of(network)
+    return max(block.reach for block in (*blocks.blocks, blocks.end))
+
+
 def kept_bytes(network: "Network", device: Device) -> int:
     """Bytes for each pixel of the picture that is run block by block: of the features that are kept, about."""
     from pipelines.networks.blocks import blocks_of, count_maps

@@ -16,6 +16,7 @@ from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch
 from pipelines.networks.network import Network
 from pipelines.runs import Preview, Step, finish
+from pipelines.upscalers.sides import reach_of
 from tests.support.networks import compact, edsr, fill, noise, rrdb, srgan
 
 KEPT_SIZES = 2  # that a kind of block stays compiled for
@@ -72,7 +73,7 @@ def test_tiles_of_blocks_equal_the_network(device: Device, network: Network) -> 
         pytest.importorskip("openvino")
     by_blocks, multiple = ByBlocks(network, device), network.multiple
     assert (by_blocks.device, by_blocks.notes) == (device, ())
-    least = 2 * by_blocks.reach + 3
+    least = 2 * reach_of(network) + 3
     for height, width in [(1, 1), (1, 3 * least), (17, 3), (least + 5, least + 2)]:
         pixels = picture(height * multiple, width * multiple)
         assert_near(run(by_blocks, pixels, least), once(network, pixels))
@@ -85,7 +86,7 @@ def test_low_precision_is_the_same_in_any_tiles(device: Device, network: Network
         pytest.importorskip("openvino")
     by_blocks = ByBlocks(network, device)
     pixels = picture(40 * network.multiple, 33 * network.multiple)
-    whole, tiled = run(by_blocks, pixels), run(by_blocks, pixels, 2 * by_blocks.reach + 3)
+    whole, tiled = run(by_blocks, pixels), run(by_blocks, pixels, 2 * reach_of(network) + 3)
     assert np.abs(tiled - whole).max() <= 0.02 * np.abs(whole).max()
     assert np.abs(whole - once(network, pixels)).max() < 0.15 * np.abs(whole).max()
 

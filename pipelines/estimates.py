@@ -1,8 +1,7 @@
 """What can be said of a run before it starts: whether it can be, how long it takes, how much memory.
 
-How long is right after the first run of a model here.
-
-What was learned is kept from one start to the next, beside the downloads; on another processor it counts for nothing.
+How long is right after the first run of a model here. What was learned is kept from one start to the next, beside the
+downloads; on another processor it counts for nothing.
 """
 
 import json
@@ -23,7 +22,6 @@ from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
 from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate
-from pipelines.environment import MEGA
 from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
 from pipelines.files import is_same_file, write_whole
 from pipelines.images import door as images
@@ -36,7 +34,6 @@ BYTES_PER_PIXEL = 12  # three float32 channels
 LIBRARY_BYTES = 150_000_000  # that the libraries of networks take once they are loaded, at the least
 ENCODING_BYTES = 4  # of a pixel of the result at the least: it rounded to 8 bits, and the file
 LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
-
 
 _learned: dict[Stage, Rate] | None = None  # None: not read yet
 _lock = threading.Lock()
@@ -157,13 +154,13 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
     network, made = (row.scales[scale], row.shrunk_from or scale) if row else (None, scale)
-    held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / MEGA
+    held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / environment.MEGA
     if rate is None:
         return Estimate(None, held)
     tiles, pixels = _tiles(width, height, _tiling(rate, settings, row))
     if rate.tiling:
-        held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / MEGA
-    seconds = rate.seconds * tiles * pixels * _passes(key, settings) / MEGA
+        held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
+    seconds = rate.seconds * tiles * pixels * _passes(key, settings) / environment.MEGA
     return Estimate(seconds, held, rate.device.startswith("cpu"))
 
 
@@ -193,7 +190,7 @@ def learn(
     if width * height < LEAST_PIXELS:
         return
     tiles, pixels = _tiles(width, height, tiling)
-    new = seconds * MEGA / (tiles * pixels * _passes(key, settings))
+    new = seconds * environment.MEGA / (tiles * pixels * _passes(key, settings))
     with _lock:
         known = _known()
         stage = Stage(key, scale)

@@ -25,6 +25,7 @@ from pipelines.upscalers.sides import (
 if TYPE_CHECKING:
     from pipelines.networks.blocks import ByBlocks, Sweep
     from pipelines.networks.forward import Batch, Forward
+    from pipelines.networks.network import Network
 
 # Low-resolution pixels that neighbours overlap by, and are blended over, where a network sees further: tiles, and the
 # parts of a picture whose features are too much for memory.
@@ -62,8 +63,12 @@ def run_network(
     check_tile(model, settings, max(SMALLEST_TILE, least), LARGEST_TILE)
     height, width, _ = pixels.shape
     side = settings.tile or choose_side(network, forward.device, overlap, feather, height * width * scale**2)
-    if forwards.sees_too_far and max(height, width) > side:
-        return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
+    if forwards.sees_too_far:
+        if max(height, width) > side:
+            return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
+        ran = yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap))
+        # As larger pictures are cut, of which this one tells how long they take.
+        return ran._replace(tiling=_tiling_of_blocks(network, forward.device, choose_block_side(forward.device)))
     if network.radius == UNBOUNDED and not settings.tile:
         side = choose_whole(network, forward.device, side, max(height, width))
     return (yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap)))
@@ -108,12 +113,7 @@ def _run_by_blocks(
     height, width, _ = pixels.shape
     sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(device))
     part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
-    tiling = Tiling(
-        sweep.side * network.multiple,
-        reach_of(network) * network.multiple,
-        FLOAT_BYTES * network.floats_per_pixel,
-        kept_bytes(network, device),
-    )
+    tiling = _tiling_of_blocks(network, device, sweep.side)
     enlarge = _GuardedBlocks(by_blocks, forwards, scale, model.name, sweep)
     ran = yield from run_tiled(pixels, scale, enlarge, part, PART_OVERLAP, feather=True, grid=network.multiple)
     notes = []
@@ -128,6 +128,12 @@ def _run_by_blocks(
     notes += _note_cut(sweep.halved_to)
     planned = plan_tiles(height, width, tiling.side, tiling.overlap, network.multiple)
     return Ran(ran.pixels, len(planned), 0.0, tiling, [*notes, *by_blocks.notes], device)
+
+
+def _tiling_of_blocks(network: "Network", device: Device, side: int) -> Tiling:
+    """How blocks cut a picture; `side` is in places of features."""
+    multiple, held = network.multiple, FLOAT_BYTES * network.floats_per_pixel
+    return Tiling(side * multiple, reach_of(network) * multiple, held, kept_bytes(network, device))
 
 
 def _note_cut(side: int | None) -> list[str]:

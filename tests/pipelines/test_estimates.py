@@ -169,7 +169,7 @@ def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings
 def test_smaller_tiles_read_more(painted: str) -> None:
     whole, cut = (estimate(painted, 4, 100, 100, Settings(tile=tile)).seconds for tile in (128, 64))
     assert whole == pytest.approx(23) and cut == pytest.approx(23 * read_pixels(100, 100, 64, 8) / 10_000)
-    nothing_to_write = estimate("real-esrgan", 4, 500, 500, Settings(tile=48))
+    nothing_to_write = estimate("real-esrgan", 4, 500, 500, Settings(tile=10))
     assert (
         nothing_to_write
         == estimate("real-esrgan", 4, 500, 500)

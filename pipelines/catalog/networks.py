@@ -19,7 +19,7 @@ def _released(file: File) -> Weights:
 
 
 _ESTIMATE = File(
-    "swift-estimate.safetensors", 62_326, sha256="bde642125db28f089cd50dff9b4adbef9b003ab21e3426ff952ebf9b3d82cca4"
+    "swift-estimate.safetensors", 62_326, sha256="a2fcc07f4b6be7f3736d79c3798b71a09ac46a948bfe6796f02cd27fe2f0389c"
 )
 _ROBUST = {
     2: File(

@@ -4,6 +4,7 @@ Tiles must not ask for themselves: they would answer differently, and differ at 
 picture are looked at, and all of them together give one answer.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipelines.images.picture import Pixels
 from pipelines.networks.archs.estimate import CLASSES, LEAST_SIDE, luma_of
 
 SIDE, GRID, SECTIONS = 96, 5, 8  # sections are squares of SIDE pixels, the SECTIONS of GRID by GRID that say most
+SURE = 0.6  # the least probability: a jagged picture taken for a smooth one costs 3 dB, the opposite at most one
 CAREFUL_QUALITY = 88  # of JPEG: from here on its traces are no matter
 CAREFUL_NOISE = 3.0  # levels of 255: up to here noise is no matter
 SAVED_TWICE = 20  # so much less quality in the pixels than in the file's tables is no error of judgement
@@ -25,17 +27,19 @@ class Judged:
     """What a picture went through, as far as it can be told.
 
     `kind` is one of CLASSES, or empty where the picture is too small to tell; `quality` is JPEG's, 1 to 100, and 100
-    without JPEG; `noise` is the deviation of Gaussian noise in levels of 255.
+    without JPEG; `noise` is the deviation of Gaussian noise in levels of 255; `sure` the probability of the kind.
     """
 
     kind: str
     quality: float
     noise: float
+    sure: float = 1.0
 
     @property
     def careful(self) -> bool:
         """Returns whether it was shrunk and stored with care: antialiased, hardly compressed, without noise."""
-        return self.kind == CLASSES[0] and self.quality >= CAREFUL_QUALITY and self.noise <= CAREFUL_NOISE
+        smooth = self.kind == CLASSES[0] and self.sure >= SURE
+        return smooth and self.quality >= CAREFUL_QUALITY and self.noise <= CAREFUL_NOISE
 
     def describe(self) -> str:
         """Returns it in words: "JPEG 78, antialiased", with the noise where there is any."""
@@ -53,11 +57,13 @@ def judge(network: nn.Module, pixels: Pixels, quality: int | None = None) -> Jud
         return Judged("", quality or 100, 0.0)
     sections = torch.from_numpy(_cut_sections(pixels)).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        told = network(luma_of(sections)).double().mean(0).numpy()
-    seen = float(np.clip(100 * told[len(CLASSES)], 1, 100))
-    noise = max(0.0, float(np.expm1(told[len(CLASSES) + 1])))
+        told = network(luma_of(sections)).double().mean(0)
+        shares = told[: len(CLASSES)].softmax(0).tolist()
+    seen = min(100.0, max(1.0, 100 * float(told[len(CLASSES)])))
+    noise = max(0.0, math.expm1(float(told[len(CLASSES) + 1])))
     believed = seen if quality is None or seen < quality - SAVED_TWICE else float(quality)
-    return Judged(CLASSES[int(told[: len(CLASSES)].argmax())], believed, noise)
+    sure = max(shares)
+    return Judged(CLASSES[shares.index(sure)], believed, noise, sure)
 
 
 def _cut_sections(pixels: Pixels) -> Pixels:

@@ -22,6 +22,6 @@ class Telling(nn.Module):
     def forward(self, luma: Tensor) -> Tensor:
         self.shown = tuple(luma.shape)
         kinds = torch.zeros(len(luma), len(CLASSES))
-        kinds[:, CLASSES.index(self.kind)] = 1
+        kinds[:, CLASSES.index(self.kind)] = 10
         told = luma.mean((1, 2, 3)) if self.quality is None else torch.full((len(luma),), self.quality / 100)
         return torch.cat([kinds, told[:, None], torch.full((len(luma), 1), math.log1p(self.noise))], 1)

@@ -31,6 +31,7 @@ from pipelines.images.picture import Picture
 from ui.widgets.advice import FIRST_MODEL
 
 CLICKS = 5
+PATIENCE = 180_000  # milliseconds for a result, on a machine that does much else
 ROUNDS = 3  # in which the two checkouts take turns
 # What both checkouts are asked, each by its own script: their pages differ.
 ASKED = """
@@ -90,6 +91,7 @@ def open_in_chromium(url: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(url)
         page.locator(f"{RUN}:enabled").wait_for()
         yield page

@@ -187,19 +187,19 @@ def test_set5_of_srgan(
 
 
 @pytest.mark.parametrize(
-    ("model", "options"),
-    [("real-esrgan-x4plus", ["--model", "real-esrgan-x4plus"]), ("real-esrgan-x4plus_anime_6B", [])],
+    ("name", "options"),
+    [("x4plus", ["--model", "real-esrgan-x4plus"]), ("x4plus_anime_6B", [])],
 )
 def test_the_released_networks_of_real_esrgan(
-    model: str, options: list[str], assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, options: list[str], assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With their real weights each gives what spandrel's own network gives: by its key, or as a file alone."""
-    file = assets / "weights" / "real-esrgan-x4plus" / f"{model.replace('real-esrgan', 'RealESRGAN')}.safetensors"
+    file = assets / "weights" / "real-esrgan-x4plus" / f"RealESRGAN_{name}.safetensors"
     crop = images.read(assets / "images" / "Set5" / "LR_bicubic" / "X4" / "butterflyx4.png").pixels[8:28, 12:36]
     images.write(Picture(crop), tmp_path / "in.png")
     command = ["upscale", str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--weights", str(file)]
     assert main([*command, *options]) == 0
-    assert f"96 x 80, {model if options else 'own-x4'} x4" in capsys.readouterr().out
+    assert f"96 x 80, {options[1] if options else 'own-x4'} x4" in capsys.readouterr().out
     state = {key: value.float() for key, value in load_file(file).items()}
     expected = foreign.build(state, file.name)(torch.from_numpy(crop).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
     np.testing.assert_allclose(images.read(tmp_path / "out.png").pixels, expected.numpy(), atol=0.51 / 255)

@@ -560,7 +560,8 @@ def test_set5_scores(
     scores = []
     for high in sorted((set5 / "HR").iterdir()):
         low = set5 / "LR_bicubic" / f"X{scale}" / f"{high.stem}x{scale}.png"
-        assert run("upscale", low, tmp_path / "out.png", "--model", key, "--scale", scale) == 0
+        clean = ["--artifacts", "none"] if key == "swift" else []  # the network that these figures are of
+        assert run("upscale", low, tmp_path / "out.png", "--model", key, "--scale", scale, *clean) == 0
         scores.append(psnr_y(images.read(high), images.read(tmp_path / "out.png"), border=scale))
     assert len(scores) == 5
     assert np.mean(scores) == pytest.approx(expected, abs=0.02)

@@ -15,7 +15,8 @@ from pipelines.images.picture import Pixels
 from pipelines.networks.archs.estimate import CLASSES, LEAST_SIDE, luma_of
 
 SIDE, GRID, SECTIONS = 96, 5, 8  # sections are squares of SIDE pixels, the SECTIONS of GRID by GRID that say most
-SURE = 0.6  # the least probability: a jagged picture taken for a smooth one costs 3 dB, the opposite at most one
+JAGGED = "not antialiased", "pixels left out"
+JAGGED_MOST = 0.1  # of probability: a jagged picture taken for a smooth one costs 3 dB, the opposite at most one
 CAREFUL_QUALITY = 88  # of JPEG: from here on its traces are no matter
 CAREFUL_NOISE = 3.0  # levels of 255: up to here noise is no matter
 SAVED_TWICE = 20  # so much less quality in the pixels than in the file's tables is no error of judgement
@@ -27,18 +28,19 @@ class Judged:
     """What a picture went through, as far as it can be told.
 
     `kind` is one of CLASSES, or empty where the picture is too small to tell; `quality` is JPEG's, 1 to 100, and 100
-    without JPEG; `noise` is the deviation of Gaussian noise in levels of 255; `sure` the probability of the kind.
+    without JPEG; `noise` is the deviation of Gaussian noise in levels of 255; `jagged` the probability of
+    one of JAGGED.
     """
 
     kind: str
     quality: float
     noise: float
-    sure: float = 1.0
+    jagged: float = 0.0
 
     @property
     def careful(self) -> bool:
         """Returns whether it was shrunk and stored with care: antialiased, hardly compressed, without noise."""
-        smooth = self.kind == CLASSES[0] and self.sure >= SURE
+        smooth = self.kind == CLASSES[0] and self.jagged <= JAGGED_MOST
         return smooth and self.quality >= CAREFUL_QUALITY and self.noise <= CAREFUL_NOISE
 
     def describe(self) -> str:
@@ -62,8 +64,8 @@ def judge(network: nn.Module, pixels: Pixels, quality: int | None = None) -> Jud
     seen = min(100.0, max(1.0, 100 * float(told[len(CLASSES)])))
     noise = max(0.0, math.expm1(float(told[len(CLASSES) + 1])))
     believed = seen if quality is None or seen < quality - SAVED_TWICE else float(quality)
-    sure = max(shares)
-    return Judged(CLASSES[shares.index(sure)], believed, noise, sure)
+    kinds = dict(zip(CLASSES, shares, strict=True))
+    return Judged(max(kinds, key=kinds.__getitem__), believed, noise, sum(kinds[kind] for kind in JAGGED))
 
 
 def _cut_sections(pixels: Pixels) -> Pixels:

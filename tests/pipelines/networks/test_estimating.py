@@ -50,7 +50,7 @@ def test_the_file_is_believed_unless_the_pixels_are_far_worse() -> None:
 def test_words_and_choice() -> None:
     clean = Judged("antialiased", 100, 0.4)
     assert clean.careful and clean.describe() == "antialiased"
-    assert not Judged("antialiased", 100, 0, sure=0.55).careful and Judged("antialiased", 100, 0, sure=0.65).careful
+    assert Judged("antialiased", 100, 0, jagged=0.05).careful and not Judged("antialiased", 100, 0, jagged=0.2).careful
     for other in (Judged("not antialiased", 100, 0), Judged("antialiased", 78, 0), Judged("antialiased", 100, 9)):
         assert not other.careful
     assert Judged("not antialiased", 78.2, 9.1).describe() == "JPEG 78, not antialiased, noise of 9 levels"

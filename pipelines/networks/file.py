@@ -179,8 +179,9 @@ def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
         state = _inner(state)
     if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
         raise BadWeights(f"{name} holds no parameters of a network.")
-    # A parameter's name has a dot before its last part, but for a few; a count of steps, or a date, has none.
-    plain = {key for key, value in state.items() if _is_plain(value) and value.is_floating_point()}
+    # A parameter's name has a dot before its last part, but for a few; a count of steps, or a date, has none. Whole
+    # numbers in rows and columns are places, as ATD and HAT have them.
+    plain = {key for key, value in state.items() if _is_plain(value) and (value.is_floating_point() or value.ndim > 1)}
     noted = {key for key in state if "." not in key and key not in plain}
     wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:

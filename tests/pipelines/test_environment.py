@@ -22,7 +22,7 @@ def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
     words = {
         "UPSCALE_DEBUG": "0",
-        "UPSCALE_PRELOAD": "real-esrgan-general:4",
+        "UPSCALE_PRELOAD": "real-esrgan-general:4,niqe",
         "UPSCALE_PRECISION": "auto",
         "ONEDNN_MAX_CPU_ISA": "all",
         "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",

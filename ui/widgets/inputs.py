@@ -115,7 +115,7 @@ class Number(gr.Number, metaclass=NoInterfaceFile):
 def _decode_url(url: str) -> bytes:
     most = environment.limits().file_bytes
     if len(url) * 3 // 4 > most + 1000:  # base64 takes four characters for three bytes
-        raise gr.Error(f"The picture is larger than {most / environment.MEGA:g} MB, the most that can be read.")
+        raise gr.Error(f"The image is larger than {most / environment.MEGA:g} MB, the most that can be read.")
     # As RFC 2397 and 4648 allow: percent-encoded, in lines, of either alphabet, with or without padding.
     text = "".join(unquote(url.partition(",")[2]).split()).rstrip("=").translate(URL_SAFE)
     try:

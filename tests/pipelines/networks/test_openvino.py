@@ -216,7 +216,7 @@ def test_a_parameter_on_its_own_is_refused(name: str) -> None:
             return pixels + getattr(self, name)
 
     network = Scaled()
-    with pytest.raises(NotTranslated, match=f"^network.{name} is not known here$"):
+    with pytest.raises(NotTranslated, match=f"^module.{name} is not known here$"):
         Compiled(network, network.forward, 3, "float32")
 
 

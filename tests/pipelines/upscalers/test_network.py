@@ -36,6 +36,7 @@ from pipelines.networks.tiling import plan_tiles
 from pipelines.runs import Finished, Step, finish, send
 from pipelines.upscalers import forwards, loading, running, sides
 from pipelines.upscalers.base import Upscaled
+from pipelines.upscalers.judging import JudgingUpscaler
 from pipelines.upscalers.loading import load
 from pipelines.upscalers.network import NetworkUpscaler
 from pipelines.weights.fetch import YOUR_FILE, Found
@@ -69,6 +70,7 @@ def use(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def loaded(key: str, scale: int, weights: Path | None = None) -> NetworkUpscaler:
     upscaler = load(key, scale, weights)
+    upscaler = upscaler.usual if isinstance(upscaler, JudgingUpscaler) else upscaler
     assert isinstance(upscaler, NetworkUpscaler)
     return upscaler
 

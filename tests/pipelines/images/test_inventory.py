@@ -493,7 +493,7 @@ def exif_bomb(format_: str) -> bytes:
 BOMBS = {
     "PNG of two million chunks": png_bomb,
     "GIF with a comment of one-byte blocks": lambda: gif_bomb(b"!\xfe" + b"\1a" * 1_500_000 + b"\0"),
-    "GIF with two million comments": lambda: gif_bomb(b"!\xfe\1a\0" * 2_000_000),
+    "GIF with one million comments": lambda: gif_bomb(b"!\xfe\1a\0" * 1_000_000),
     "JPEG of three million comments": lambda: jpeg_bomb(b"\xff\xfe\0\2" * 3_000_000),
     "JPEG of twelve million restarts": lambda: jpeg_bomb(b"\xff\xd0" * 12_000_000),
     "JPEG of fill": lambda: jpeg_bomb(b"\xff" * 20_000_000 + b"\0"),

@@ -214,9 +214,11 @@ def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[
     page.on(
         "request", lambda sent: None if sent.url.startswith((*allowed, "data:", "blob:")) else strays.append(sent.url)
     )
-    yield page
-    assert strays == []
-    context.close()
+    try:
+        yield page
+        assert strays == []
+    finally:  # a page that a failed test leaves open would go on working beside the next ones
+        context.close()
 
 
 def tiny_networks(folder: Path) -> None:

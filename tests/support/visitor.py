@@ -35,6 +35,12 @@ def watch_console(page: Page, *kinds: str) -> list[str]:
     return messages
 
 
+def cancel_once(page: Page, condition: str) -> None:
+    """Presses the Cancel in sight in the frame in which that JavaScript is true: a moment later all may be done."""
+    press = "[...document.querySelectorAll('button.cancel')].find((each) => each.checkVisibility()).click()"
+    page.wait_for_function(f"() => ({condition}) && ({press}, true)")
+
+
 def check_state(page: Page, state: str, widths: Sequence[int] = (390, 1280)) -> None:
     """Asserts what holds in every state of the page, at these widths, in the dark where it is narrow.
 

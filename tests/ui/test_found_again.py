@@ -76,8 +76,8 @@ def test_another_tab_of_the_browser_begins_anew(page: Page, served: str) -> None
 
 
 def test_files_of_a_waiting_comparison_are_not_deleted(browser: Browser, tmp_path: Path) -> None:
-    """On a page whose hour is a second, behind a run of several."""
-    code = "from ui.jobs import sweeping; sweeping.KEPT_SECONDS = 1; sweeping.SWEEP_SECONDS = 0.5; "
+    """On a page whose hour is four seconds, behind a run of several."""
+    code = "from ui.jobs import sweeping; sweeping.KEPT_SECONDS = 4; sweeping.SWEEP_SECONDS = 0.5; "
     code += "from ui.command import open_page; raise SystemExit(open_page())"
     images.write(Picture(np.tile(smooth(250, 250), (4, 4, 1))), tmp_path / "large.png")
     paths = [tmp_path / f"mine{number}.png" for number in range(3)]

@@ -507,10 +507,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_counts_are_bounded_by_the_file(kind: str) -> None:
-    """One message, or the picture, in 2 s of processor time and 300 MB: in a process of its own, which tells both."""
+    """One message, or the picture, in 300 MB: in a process of its own. `performance.mutations` looks at the time."""
     assert read(file_of(ramp(16, 16), "JPEG")).pixels.size, "what reads them is loaded before"
     outcome = read_apart(BOMBS[kind]())
-    assert outcome.is_right and outcome.grown <= 300_000_000, outcome
+    assert outcome.ended in ("image", "refused") and outcome.grown <= 300_000_000, outcome
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])

@@ -17,7 +17,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth, visit
-from tests.support.visitor import watch_console
+from tests.support.visitor import cancel_once, watch_console
 from ui.examples import EXAMPLES
 
 STAGES = [Stage("espcn", 4), Stage("espcn", 2)]
@@ -220,8 +220,7 @@ def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
     page.get_by_role("checkbox", name="Test mode").check()
     expect(plan(page)).to_contain_text("1600 × 1600")
     button(page, "Run").click()
-    page.wait_for_function("document.querySelector('#chained-progress').innerText.includes('bicubic x8')")  # at once
-    button(page, "Cancel").click()
+    cancel_once(page, "document.querySelector('#chained-progress').innerText.includes('bicubic x8')")
     expect(state(page)).to_contain_text("Cancelled: 1 of 2 are below.")
     names = [caption.splitlines()[0] for caption in captions(page)]
     assert names == ["Original", "÷8", "Swift x4", "then Swift x2"]

@@ -63,7 +63,10 @@ BAD = [
     ("owner/code/x.pth", "x.pth holds code, not only numbers: it is refused"),
     ("owner/cut/x.safetensors", "x.safetensors is damaged or not a file of weights."),
     ("owner/empty/x.pth", "x.pth is unavailable: Hub owner/empty has an empty file"),
-    ("owner/other/x.safetensors", "x.safetensors is of another network: expected RRDB, Swift, SRCNN"),
+    (
+        "owner/other/x.safetensors",
+        "x.safetensors is of another network: expected RRDB, Swift, autoencoder, RCAN",
+    ),
     ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
     ("owner/gated/x.pth", "Hub owner/gated is gated, and only what anybody may read is downloaded by its name"),
     ("owner/gone/x.pth", "Hub owner/gone does not exist, or is private"),

@@ -177,11 +177,16 @@ def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
         field(first, "Steps").press("Tab")
         button(first, "Upscale").click()
         expect(state(first)).to_contain_text("step")
-        give(page, 8, 8, tmp_path / "tiny.png")
+        give(page, 200, 300, tmp_path / "as-small.png")  # a smaller one would pass the other
+        advanced(page)
+        field(page, "Steps").fill("200")
+        field(page, "Steps").press("Tab")
         button(page, "Upscale").click()
         expect(state(page)).to_contain_text("In line: 1st")
         first.close()
-    expect(state(page)).to_contain_text("Done in", timeout=60_000)
+    expect(state(page)).to_contain_text("step", timeout=60_000)
+    button(page, "Cancel").click()
+    expect(state(page)).to_contain_text("Cancelled.")
 
 
 def test_by_keyboard(page: Page, tmp_path: Path) -> None:
@@ -227,7 +232,8 @@ def test_what_lacks_comes_from_the_hub_and_is_run(
         expect(plan(page)).to_contain_text(re.compile(r"downloads 1\.\d MB first"))
         field(page, "Describe the image").fill("a cat")
         button(page, "Upscale").click()
-        expect(state(page)).to_contain_text(re.compile(r" of 1\.\d MB · downloading"))
+        said = "/ of 1\\.\\d MB · downloading/.test(document.querySelector('#prompt-progress').innerText)"
+        page.wait_for_function(said)  # which looks at every frame
         expect(state(page)).to_contain_text("Done in", timeout=TO_LOAD)
         expect(plan(page)).not_to_contain_text("downloads")
         first = page.locator("#prompt-settings textarea").input_value()

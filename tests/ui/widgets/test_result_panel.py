@@ -141,6 +141,7 @@ def test_before_is_the_servers_bicubic(page: Page, small: Path) -> None:
     for x, y in ((0.31, 0.47), (0.55, 0.62), (0.7, 0.3)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         settle(page)
+        expect(page.locator("#compare .where")).to_contain_text("RGB at ")
         told = page.locator("#compare .where").inner_text().split("RGB at ")[1]
         place, values = told.split(": ")
         column, row = map(int, place.split(", "))

@@ -94,8 +94,8 @@ def test_dark_mode_follows_the_post(post: Page) -> None:
     facts = [inside.locator("#facts") for inside, _ in both(post).values()]
     assert min(each.evaluate(brightness) for each in facts) > 240
     post.emulate_media(color_scheme="dark")
-    for each in facts:
-        each.scroll_into_view_if_needed()  # a frame out of sight is not drawn anew
+    for name, each in zip(both(post), facts, strict=True):
+        post.locator(name).scroll_into_view_if_needed()  # a frame out of sight is not drawn anew
         assert each.evaluate(brightness) < 60
     post.emulate_media(color_scheme="light")
 

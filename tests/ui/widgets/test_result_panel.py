@@ -130,6 +130,7 @@ def test_another_image_takes_the_place_of_the_old_result_at_once(page: Page, sma
 
 
 def test_before_is_the_servers_bicubic(page: Page, small: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1400})  # nothing lies over the image, as the buttons do lower down
     give(page, small)
     choose(page, "Nearest", "x8")
     run(page, "After: Nearest neighbour x8")

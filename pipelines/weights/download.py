@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -72,7 +72,8 @@ def download(
         unfinished = unfinished.with_name(f"{target.name}.{secrets.token_hex(8)}.incomplete")
     try:
         if not (yield from in_thread(lambda: _is_there(file, target), lambda: report(0, f"checking {file.name}"))):
-            yield from _complete(url, headers, unfinished, file, patience, report, times, only_public)
+            fill = partial(_transfer, url, headers, unfinished, file, patience, report, times, only_public)
+            yield from _complete(fill, unfinished, file, report)
             os.replace(unfinished, target)
     finally:
         lock.release()
@@ -194,22 +195,13 @@ class _Transfer:
             raise TooLarge(self.file, self.times)
 
 
-def _complete(
-    url: str,
-    headers: Mapping[str, str],
-    incomplete: Path,
-    file: File,
-    patience: float,
-    report: MakeStep,
-    times: int,
-    only_public: bool,
-) -> Run[None]:
-    """Fills `incomplete` until it is proven to be `file`."""
+def _complete(fill: Callable[[], Run[None]], incomplete: Path, file: File, report: MakeStep) -> Run[None]:
+    """Fills `incomplete`, by `fill`, until it is proven to be `file`."""
     if file.pin == "unpinned":
         incomplete.unlink(missing_ok=True)
     before = size_of(incomplete)
     try:
-        yield from _transfer(url, headers, incomplete, file, patience, report, times, only_public)
+        yield from fill()
     except (OSError, TooLarge):
         incomplete.unlink(missing_ok=True)  # a disk that is full should not stay so
         raise
@@ -221,7 +213,7 @@ def _complete(
         incomplete.unlink()
         if not before:
             raise Refused(f"gave wrong bytes ({str(error).removesuffix('.')})") from error
-        yield from _complete(url, headers, incomplete, file, patience, report, times, only_public)
+        yield from _complete(fill, incomplete, file, report)
 
 
 def _transfer(

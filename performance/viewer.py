@@ -22,7 +22,7 @@ from performance.scene import make_scene
 from pipelines.images.picture import Pixels8, to_uint8
 from pipelines.images.pyramid import ERROR_LEVELS, compute_heat, write_pyramid
 from pipelines.runs import finish
-from ui.widgets.viewer import Pane, View, Viewer, tiles_folder
+from ui.widgets.viewer import Pane, View, Viewer, tiles_folder, viewer_script
 
 VIEWED_SIDE = 4096
 PICTURES = 6
@@ -125,7 +125,7 @@ def main() -> None:
             panes.append(Pane(f"Result {number}", "", picture, error))
         with gr.Blocks(analytics_enabled=False) as page:
             Viewer(View(panes))
-        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, js=viewer_script())
         rows = measure_in_browser(url) + rows
         page.close()
     write_section("The viewer", ABOUT, ["what", "median", "95th percentile", ""], rows)

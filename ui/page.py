@@ -26,6 +26,7 @@ from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 from ui.widgets.advice import FIRST_MODEL
 from ui.widgets.links import TABS, find_tab
+from ui.widgets.viewer import viewer_script
 
 TITLE = "Upscale Bench"
 ABOUT = f"Upscale an image with {sum(not row.cleans for row in MODELS)} models – and measure which one is best for it."
@@ -162,6 +163,11 @@ async def explain_call(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": said}, status_code=422)
 
 
+def _script() -> str:
+    scripts = [*((STATIC / name).read_text() for name in PAGE_SCRIPTS), viewer_script()]
+    return f"() => {{ {' '.join(f'({script})();' for script in scripts)} }}"
+
+
 def launch_options() -> dict[str, Any]:
     """Returns what `launch` needs beyond the page itself."""
     return {
@@ -177,5 +183,5 @@ def launch_options() -> dict[str, Any]:
         },
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],
-        "js": f"() => {{ {' '.join(f'({(STATIC / name).read_text()})();' for name in PAGE_SCRIPTS)} }}",
+        "js": _script(),
     }

@@ -261,6 +261,11 @@ def test_what_is_copied_for_each_visitor_is_plain_data() -> None:
         assert json.loads(json.dumps(given)), component["type"]
 
 
+def test_the_script_of_the_viewers_is_sent_once() -> None:
+    sent = json.dumps([each["props"].get("js_on_load") for each in page.build().config["components"]])
+    assert (sent + page.launch_options()["js"]).count("const drawPane = ") == 1
+
+
 @pytest.mark.parametrize(
     ("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "is in use: choose another by PORT")]
 )

@@ -29,6 +29,13 @@ VIEWER_SCRIPTS = (
     "panes",
 )
 
+# The page has the script once, however many viewers there are: whichever of the two is there first waits for the other.
+START_VIEWER = """
+const start = () => window.startViewer(element, props, watch);
+if (window.startViewer) start();
+else window.addEventListener("viewer-script", start, { once: true });
+"""
+
 Layout: TypeAlias = Literal["grid", "side", "swipe"]  # all panes; two beside each other; two under one line
 State: TypeAlias = Literal["", "preview", "running"]
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, width and height
@@ -82,7 +89,7 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
         own: dict[str, Any] = {
             "html_template": (VIEWER_FILES / "viewer.html").read_text(),
             "css_template": "\n".join((VIEWER_FILES / f"{name}.css").read_text() for name in ("viewer", "stage")),
-            "js_on_load": "\n".join((VIEWER_FILES / f"{name}.js").read_text() for name in VIEWER_SCRIPTS),
+            "js_on_load": START_VIEWER,
             "apply_default_css": False,
         }
         super().__init__(value, **own | options)  # an event's update makes it anew with all of them as options
@@ -114,6 +121,13 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
             "source": value.source,
             "empty": value.empty,
         }
+
+
+def viewer_script() -> str:
+    """JavaScript of a function without parameters that gives the page `startViewer`."""
+    parts = "\n".join((VIEWER_FILES / f"{name}.js").read_text() for name in VIEWER_SCRIPTS)
+    started = f"window.startViewer = (element, props, watch) => {{\n{parts}\n}};"
+    return f'() => {{\n{started}\nwindow.dispatchEvent(new Event("viewer-script"));\n}}'
 
 
 def tiles_folder() -> Path:

@@ -17,7 +17,7 @@ from tests.conftest import free_port, visit
 from tests.support.pictures import ramp
 from tests.support.visitor import check_state, watch_console
 from ui.theme import THEME
-from ui.widgets.viewer import VIEWER_FILES, VIEWER_SCRIPTS, Pane, View, Viewer, tiles_folder
+from ui.widgets.viewer import VIEWER_FILES, VIEWER_SCRIPTS, Pane, View, Viewer, tiles_folder, viewer_script
 
 WIDTH, HEIGHT = 1100, 900  # three tiles wide, two high
 BOXES = ((300, 200, 60, 50), (900, 700, 100, 80), (0, 0, 40, 40))
@@ -62,7 +62,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             gr.Button("Lost").click(lambda: View([_lost()], None), None, viewer, queue=False)
             gr.Textbox(label="Elsewhere")
         _, local, _ = page.launch(
-            server_port=free_port(), prevent_thread_lock=True, quiet=True, theme=THEME, footer_links=[]
+            server_port=free_port(),
+            prevent_thread_lock=True,
+            quiet=True,
+            theme=THEME,
+            footer_links=[],
+            js=viewer_script(),
         )
         yield local
         page.close()

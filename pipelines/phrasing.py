@@ -58,7 +58,7 @@ def format_number(value: float | None, digits: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds to read: "0.4 ms", "4 ms", "0.03 s", "2.1 s", "12 s", "4 min", "2.5 h"."""
+    """Seconds to read: "0.4 ms", "4 ms", "0.03 s", "2.1 s", "12 s", "4 min", "2.5 h", "30 h", "6 days"."""
     if seconds < 0.01:
         return f"{1000 * seconds:.{1 if seconds < 0.001 else 0}f} ms"
     if seconds < 1:
@@ -67,7 +67,10 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if seconds < 7200:
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    hours = seconds / 3600
+    if hours < 48:
+        return f"{hours:.1f} h" if hours < 10 else f"{hours:.0f} h"
+    return f"{hours / 24:.0f} days"
 
 
 def format_bytes(size: int) -> str:

@@ -30,13 +30,15 @@ def test_numbers(value: float | None, text: str) -> None:
 
 
 def test_durations_and_sizes() -> None:
-    assert [format_duration(s) for s in (0.25, 2.06, 42.4, 300, 7150, 9000)] == [
+    assert [format_duration(s) for s in (0.25, 2.06, 42.4, 300, 7150, 9000, 108_000, 540_000)] == [
         "0.25 s",
         "2.1 s",
         "42 s",
         "5 min",
         "119 min",
         "2.5 h",
+        "30 h",
+        "6 days",
     ]
     assert [format_bytes(size) for size in (86_000, 1_800_000, 40_000_000, 3_480_000_000)] == [
         *["86 kB", "1.8 MB", "40 MB", "3.5 GB"]

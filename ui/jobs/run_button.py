@@ -255,7 +255,7 @@ def place_run_button(label: str, progress_id: str | None = None, **row: Any) -> 
             name = f"{progress_id or label.lower()}-again"
             again = gr.Button("Show again", visible="hidden", elem_id=name)
             run_id = gr.Textbox(visible=False)
-        progress = gr.HTML(html.status("Ready."), elem_id=progress_id)
+        progress = gr.HTML(html.READY, elem_id=progress_id)
     return RunButton(run, cancel, progress, run_id, again, make_problem())
 
 

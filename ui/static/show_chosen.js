@@ -1,5 +1,5 @@
 // Shows an image that was just chosen, in the place of the result of another one: at once, and without the server.
-(picture, madeOf, scale = "xSCALE") => {
+(picture, madeOf, line, scale = "xSCALE") => {
     const first = [picture].flat()[0];
     const file = first?.file ?? first;
     const known = madeOf ? JSON.parse(madeOf) : {};
@@ -15,5 +15,6 @@
     };
     const off = { __type__: "update", value: null, interactive: false };
     const shown = { __type__: "update", visible: true };
-    return ["", view, "", null, off, "", shown, "", ...Array(ALSO).fill("")];
+    const ready = line.includes("progress idle") ? READY : { __type__: "update" }; // a run has its line to itself
+    return [ready, "", view, "", null, off, "", shown, "", ...Array(ALSO).fill("")];
 }

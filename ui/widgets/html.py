@@ -94,6 +94,9 @@ def status(text: str) -> str:
     return f'<div class="progress idle" role="status"><span>{escape(text)}</span></div>'
 
 
+READY = status("Ready.")
+
+
 def facts(details: Details, shown: str = "", seconds: float | None = None) -> str:
     """Returns how the result came about, as a list; what only a few want to know is folded away.
 

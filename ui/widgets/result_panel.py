@@ -24,6 +24,7 @@ from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.widgets import before_after
 from ui.widgets.before_after import NOTHING_YET, Made
+from ui.widgets.html import READY
 from ui.widgets.inputs import ResultFile
 from ui.widgets.viewer import View, Viewer
 
@@ -122,9 +123,10 @@ class ResultPanel:
         other components that tell of a result, as HTML.
         """
         result = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.saving, self.facts]
-        outputs = [*result, *also]
-        inputs = [picture, self.made_of, *([] if scale is None else [scale])]
+        outputs = [button.progress, *result, *also]
+        inputs = [picture, self.made_of, button.progress, *([] if scale is None else [scale])]
         show = SHOW_CHOSEN.replace("ALSO", str(len(also))).replace("SCALE", str(usual_scale))
+        show = show.replace("READY", json.dumps(READY))
         for each in (picture, scale):
             if each is not None:
                 each.change(None, inputs, outputs, js=show, **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]

@@ -110,6 +110,7 @@ def test_another_image_takes_the_place_of_the_old_result_at_once(page: Page, sma
     with page.expect_download() as given:
         download.click()
     assert given.value.suggested_filename == "small_nearest_x8.png"
+    expect(page.locator("#progress")).to_contain_text("Done in")
     page.get_by_label("WebP", exact=True).check()
     expect(page.locator(".told").first).to_contain_text("WebP, ")
     page.get_by_label("JPEG", exact=True).check()
@@ -127,6 +128,7 @@ def test_another_image_takes_the_place_of_the_old_result_at_once(page: Page, sma
     page.locator("#picture").get_by_label("Remove Image").click()
     expect(page.locator("#compare .empty")).to_be_visible()
     expect(page.get_by_role("button", name="Download", exact=False).first).to_be_disabled()
+    expect(page.locator("#progress")).to_have_text("Ready.")
 
 
 def test_before_is_the_servers_bicubic(page: Page, small: Path) -> None:

@@ -40,7 +40,7 @@ def build() -> None:
         upscale,
         [
             PictureInput(label="Picture", visible=False),
-            Dropdown([model.key for model in catalog.MODELS], value=FIRST_MODEL, label="Model", visible=False),
+            Dropdown(_list_upscalers(), value=FIRST_MODEL, label="Model", visible=False),
             Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
             Number(label="Denoise", visible=False),
             Textbox(label="Size", visible=False),
@@ -88,7 +88,7 @@ def build() -> None:
         [
             PictureInput(label="Picture", visible=False),
             Radio([each.key for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol", visible=False),
-            CheckboxGroup([model.key for model in catalog.MODELS], label="Models", visible=False),
+            CheckboxGroup(_list_upscalers(), label="Models", visible=False),
             Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
             Dropdown(list(OFFERED_KERNELS), value=FIRST_KERNEL, label="Kernel", visible=False),
             Textbox(label="Chains", visible=False),
@@ -217,6 +217,10 @@ def _chains(given: Any) -> list[str]:
     if isinstance(given, list):
         return list(map(str, given))
     raise BadSetting('Stages are text such as "lapsrn:4,espcn:2", with semicolons between chains.')
+
+
+def _list_upscalers() -> list[str]:
+    return [model.key for model in catalog.MODELS if not model.cleans]
 
 
 def _result() -> list[gr.components.Component]:

@@ -67,6 +67,30 @@ OWN_NETWORKS = (
         light=True,
     ),
     Model(
+        key="cleaner",
+        name="Cleaner",
+        family="cnn",
+        engine="network",
+        scales=_bundled(
+            {
+                1: File(
+                    "cleaner.safetensors",
+                    712_576,
+                    sha256="62e2e083b66388a0f6844cb3d3de003e7c2a1b1b682991e5558006e9b6af0c5f",
+                )
+            }
+        ),
+        licence="Apache-2.0",
+        commercial=True,
+        note="Removes noise and JPEG artifacts before another model upscales. Our own denoising autoencoder.",
+        paper="after Vincent et al. 2008",
+        arch="autoencoder",
+        params={1: 385_891},
+        takes=TILED | {"cleanup"},
+        companions={1: Weights((_ESTIMATE,), ())},
+        light=True,
+    ),
+    Model(
         key="srcnn",
         name="SRCNN",
         family="cnn",

@@ -243,22 +243,16 @@ def parse_cleanup(given: object) -> Cleanup:
         strength = float(text)
     if text == AUTO_CLEANUP or strength is not None:
         check_ranges(Settings(cleanup=strength))
-        row = find_cleaner()
-        if row is None:
-            raise BadSetting(
-                f"Cleaning up {'automatically' if strength is None else 'by a strength'} is not available here: choose "
-                "none, or an x1 model by its key, such as omdb/1x-NAME of OpenModelDB."
-            )
-        return Cleanup((Stage(row.key, 1),), strength)
+        return Cleanup((Stage(find_cleaner().key, 1),), strength)
     row = find(text)
     if 1 not in row.scales:
         raise BadSetting(f"{row.name} upscales by {min(row.scales)}: only an x1 model can clean up first.")
     return Cleanup((Stage(row.key, 1),))
 
 
-def find_cleaner() -> Model | None:
-    """The model that cleans up as strongly as it is told, or as it finds right itself; None while there is none."""
-    return next((row for row in MODELS if row.cleans and "cleanup" in row.takes), None)
+def find_cleaner() -> Model:
+    """The model that cleans up as strongly as it is told, or as it finds right itself."""
+    return next(row for row in MODELS if row.cleans and "cleanup" in row.takes)
 
 
 def describe_cleanup(stages: Sequence[Stage]) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def test_what_is_faint_but_alone_keeps_its_colour() -> None:
 
 KERNEL = catalog.find("bicubic")
 INVENTIVE = replace(KERNEL, family="diffusion")
-CLEANER = replace(KERNEL, key="cleaner", name="Cleaner", scales={1: None}, takes=frozenset({"cleanup"}))
+CLEANER = catalog.find("cleaner")
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,8 @@ class Cleaning(Faulty):
         return Upscaled(cleaned, settings={"cleanup": settings.cleanup})
 
 
-def test_cleaning_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cleaning_up_first() -> None:
     """Of 16 bits and grey it stays so, its opacity is only upscaled, and notes and the record tell how it was made."""
-    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, CLEANER))
     grey, alpha = np.repeat(smooth(40, 40)[..., :1], 3, axis=2), disc(40)[1]
     picture, stages = Picture(grey, alpha=alpha, grey=True, depth=16), [Cleaning(), load("bicubic", 2)]
     done = finish(enlarge(picture, stages, Settings(cleanup=0.5), size=(70, 70)))

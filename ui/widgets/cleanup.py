@@ -65,9 +65,11 @@ def offer_cleanups() -> list[tuple[str, str]]:
     """Returns the choices: none, what comes with the program, and the x1 models of OpenModelDB, those here first."""
     adjustable = catalog.find_cleaner()
     rows = [row for row in catalog.MODELS if row.cleans and row is not adjustable]
-    found = [("None", NO_CLEANUP)]
-    if adjustable is not None:
-        found += [(f"{adjustable.name}, automatic", AUTO_CLEANUP), (f"{adjustable.name}, by strength", STRENGTH)]
+    found = [
+        ("None", NO_CLEANUP),
+        (f"{adjustable.name}, automatic", AUTO_CLEANUP),
+        (f"{adjustable.name}, by strength", STRENGTH),
+    ]
     found += [(f"{row.name} · {_describe_cost(row.key)}", row.key) for row in rows]
     hosts = environment.model_hosts()
     listed = [each for each in catalog.read_openmodeldb().values() if each.scale == 1 and each.loadable(hosts)]

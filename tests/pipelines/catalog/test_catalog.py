@@ -23,7 +23,7 @@ def test_founding_models_and_scales() -> None:
         **dict.fromkeys(("nearest", "bilinear", "bicubic", "lanczos"), (2, 3, 4, 8)),
         **dict.fromkeys(("span", "disp", "haesr", "real-esrgan-x4plus", "real-esrgan-x4plus-anime"), (4,)),
         **dict.fromkeys(("edsr-base", "edsr-full"), (2, 3, 4)),
-        **{"srgan": (2, 4, 8), "real-esrgan-x2plus": (2,)},
+        **{"srgan": (2, 4, 8), "real-esrgan-x2plus": (2,), "cleaner": (1,)},
         **dict.fromkeys(("swift", "srcnn", "edsr", "espcn", "fsrcnn", "fsrcnn-small"), (2, 3, 4)),
         **dict.fromkeys(("lapsrn", "real-esrgan"), (2, 4, 8)),
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
@@ -34,7 +34,7 @@ def test_founding_models_and_scales() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
 def test_every_file_is_pinned(model: catalog.Model) -> None:
-    assert set(model.scales) <= set(SCALES)
+    assert set(model.scales) <= {1, *SCALES}
     for weights in catalog.list_weights(model.key).values():
         for file in weights.files:
             hashes = [file.sha256, file.git_blob, file.sha256_prefix]

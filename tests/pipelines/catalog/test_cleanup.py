@@ -9,15 +9,13 @@ from pipelines.catalog.rows import Cleanup, Settings, Size, Stage
 from pipelines.errors import BadSetting
 from pipelines.estimates import plan_size
 
-CLEANER = replace(
-    catalog.find("bicubic"), key="cleaner", name="Cleaner", scales={1: None}, takes=frozenset({"tile", "cleanup"})
-)
+CLEANER = catalog.find("cleaner")
 PLAIN = replace(CLEANER, key="plain", name="Plain", takes=frozenset())
 
 
 @pytest.fixture
 def cleaners(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, PLAIN, CLEANER))
+    monkeypatch.setattr(catalog, "MODELS", (PLAIN, *catalog.MODELS))
 
 
 @pytest.mark.parametrize("given", [None, "", "none", " none "])
@@ -55,13 +53,6 @@ def test_the_rows_say_what_there_is() -> None:
 def test_what_cannot_clean_up_is_said(given: object, said: str) -> None:
     with pytest.raises(BadSetting, match=said):
         catalog.parse_cleanup(given)
-
-
-def test_what_is_not_there_yet_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "MODELS", tuple(row for row in catalog.MODELS if not row.cleans))
-    for given, what in (("auto", "automatically"), (0.5, "by a strength")):
-        with pytest.raises(BadSetting, match=f"Cleaning up {what} is not available here: choose none, or an x1 model"):
-            catalog.parse_cleanup(given)
 
 
 @pytest.mark.usefixtures("cleaners")

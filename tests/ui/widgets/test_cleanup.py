@@ -11,7 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Stage
 from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
-from tests.pipelines.catalog.test_cleanup import CLEANER, PLAIN
+from tests.pipelines.catalog.test_cleanup import PLAIN
 from tests.pipelines.catalog.test_openmodeldb import told
 from ui.jobs import model_list
 from ui.widgets.cleanup import STRENGTH, CleanupField, offer_cleanups, place_cleanup, refresh_cleanups
@@ -48,8 +48,8 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_there_is_to_clean_up_with(listed: Path, control: CleanupField, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of OpenModelDB only what a program can have; a strength only where a model takes one."""
     found = ("1x-DeJPG · esrgan · 5.0 MB download", "omdb/1x-DeJPG")
-    assert [each for each in offer_cleanups() if each[1] != "auto"][-1] == found
-    monkeypatch.setattr(catalog, "MODELS", (*(row for row in catalog.MODELS if not row.cleans), PLAIN, CLEANER))
+    assert offer_cleanups()[-1] == found
+    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, PLAIN))
     assert offer_cleanups() == [
         ("None", "none"),
         ("Cleaner, automatic", "auto"),
@@ -66,7 +66,7 @@ def test_what_there_is_to_clean_up_with(listed: Path, control: CleanupField, mon
 
 
 def test_the_fields_become_a_stage_and_a_strength(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "MODELS", (*(row for row in catalog.MODELS if not row.cleans), PLAIN, CLEANER))
+    monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, PLAIN))
     stage = Stage("cleaner", 1)
     by_hand = understand(*FORM, STRENGTH, 0.3)
     assert by_hand.first == Cleanup((stage,), 0.3) and by_hand.settings.cleanup == 0.3
@@ -132,4 +132,4 @@ def test_a_list_that_cannot_be_had_is_asked_for_once_a_minute(
     for _ in range(2):
         assert "is not available here, so it cannot be searched" in search.look_for("sharp")[search.told]
     assert asked == [1]
-    assert [value for _, value in offer_cleanups()] == ["none", *(["auto", STRENGTH] * bool(catalog.find_cleaner()))]
+    assert [value for _, value in offer_cleanups()] == ["none", "auto", STRENGTH]

@@ -1,24 +1,19 @@
 """What is to be measured, on which picture files."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import sha256_of
+from pipelines.images.listing import PassedOver, reason_against
 from pipelines.measuring.contenders import Contender
 from pipelines.phrasing import printable_name
 
 REPEATS = 3  # timed runs after the warm-up, where no other number is asked for
 MOST_REPEATS = 1000
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".avif"}
-    | {".heic", ".heif", ".hif"}
-)
 MOST_NAMED = 3  # copies of one image, in a note
-Reason: TypeAlias = Literal["hidden", "not named as images are", "not files", "the same image as another"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +55,6 @@ class Subject:
         return (f"counted once: {names}{more} has the same content",) if self.copies else ()
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """What was named, or lies in a folder that was, and is not measured; `same_as` is the image that it repeats."""
-
-    path: Path
-    reason: Reason
-    same_as: Path | None = None
-
-
 def check_repeats(repeats: int) -> None:
     """Raises BadSetting for a number of timed runs that is out of its range."""
     if not 0 <= repeats <= MOST_REPEATS:
@@ -94,7 +80,7 @@ def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[PassedOver
         if inside is None and not path.exists():
             raise BadPicture(f"{path} does not exist.")
         for file in [path] if inside is None else inside:
-            reason = None if inside is None else _reason_against(file)
+            reason = None if inside is None else reason_against(file)
             if reason is not None:
                 others.append(PassedOver(file, reason))
                 continue
@@ -109,30 +95,6 @@ def list_subjects(paths: Iterable[Path]) -> tuple[list[Subject], list[PassedOver
                 found[key] = replace(first, copies=(*first.copies, file.name))
                 others.append(PassedOver(file, "the same image as another", first.path))
     return list(found.values()), others
-
-
-def describe_passed_over(others: Sequence[PassedOver]) -> list[str]:
-    """Returns a sentence for each reason, with the first files that it is true of."""
-    lines = [
-        f"{printable_name(each.path)} is the same image as {printable_name(each.same_as)}: it is counted once."
-        for each in others
-        if each.same_as is not None
-    ]
-    for reason in dict.fromkeys(each.reason for each in others if each.same_as is None):
-        names = [printable_name(each.path) for each in others if each.reason == reason]
-        more = len(names) - 1
-        also = f" and {more} {'other' if more == 1 else 'others'}" if more else ""
-        lines.append(f"Not looked at, because {reason}: {names[0]}{also}.")
-    return lines
-
-
-def _reason_against(file: Path) -> Reason | None:
-    """Returns why a file in a folder is not one to measure; None if it may be."""
-    if file.name.startswith("."):
-        return "hidden"
-    if not file.is_file():  # a folder, a pipe, a link that leads nowhere
-        return "not files"
-    return None if file.suffix.lower() in IMAGE_SUFFIXES else "not named as images are"
 
 
 def _hash_or_empty(path: Path) -> str:

@@ -11,6 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings
 from pipelines.enlarge import Enlarged, enlarge
 from pipelines.images import door as images
+from pipelines.images.listing import describe_passed_over
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.attempts import attempt, count_steps
 from pipelines.measuring.conclusions import Conclusions, conclude
@@ -30,7 +31,7 @@ from pipelines.measuring.metrics.scores import (
     no_judges,
     score,
 )
-from pipelines.measuring.plan import REPEATS, Plan, Subject, check_repeats, describe_passed_over, list_subjects
+from pipelines.measuring.plan import REPEATS, Plan, Subject, check_repeats, list_subjects
 from pipelines.measuring.preference import Preference, Vote, agreement, choose_pair, rank_preferences
 from pipelines.measuring.protocol import Protocol, Trial, as_scored, check_size
 from pipelines.measuring.protocols import (

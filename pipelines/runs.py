@@ -5,6 +5,7 @@ Runs compose with `result = yield from run`; closing one cancels it at its next 
 generator of a run and `receive` a run of that.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # between two steps of a run that waits
 
@@ -69,6 +72,19 @@ def finish(run: Run[T], on_step: Callable[[Step], None] = lambda step: None) -> 
         return result
     finally:
         run.close()
+
+
+def explain(error: Exception) -> str:
+    """Returns the sentence for one part of a run that failed while the others go on.
+
+    What should not happen is logged with its traceback.
+    """
+    if isinstance(error, UpscaleError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for that."
+    log.error("a part of a run failed", exc_info=error)
+    return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def map_steps(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:

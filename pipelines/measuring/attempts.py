@@ -1,24 +1,14 @@
 """Parts of a benchmark's run: a failure is a sentence and not the end, and steps count for the whole."""
 
-import logging
-
-from pipelines.errors import UpscaleError
-from pipelines.runs import Run, Step, T, map_steps
-
-log = logging.getLogger(__name__)
+from pipelines.runs import Run, Step, T, explain, map_steps
 
 
 def attempt(run: Run[T]) -> Run[T | str]:
     """The run's result, or a sentence why there is none: a row is lost, not the benchmark."""
     try:
         return (yield from run)
-    except UpscaleError as error:
-        return str(error)
-    except MemoryError:
-        return "There is not enough memory for that."
     except Exception as error:
-        log.exception("a row of a benchmark failed")
-        return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
+        return explain(error)
 
 
 def count_steps(run: Run[T], done: int, total: int, what: str) -> Run[T]:

@@ -19,12 +19,13 @@ files, machine, environment); images and weights know nothing of each other.
     upscalers   the engines: a row of the catalog to an Upscaler
     enlarge     the only way from Picture to Picture; beside it estimates, how long it will take
     measuring   the benchmark: protocols, metrics, rows, statistics, verdict
+    batch       many images to many files, going on where the last run ended
     report      what it writes down: JSON, CSV, HTML
     cli         the command line; the page, which is the package ui, stands beside it
 
 The page and the tools enter each folder by one module, its door: catalog.rows, images.door, weights.fetch,
-upscalers.loading, measuring.run, report.report. Training and the performance measurements, which work on the parts
-themselves, go past the doors.
+upscalers.loading, measuring.run, batch.run, report.report. Training and the performance measurements, which work on
+the parts themselves, go past the doors.
 """
 
 from typing import TYPE_CHECKING, Any

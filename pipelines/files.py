@@ -52,6 +52,34 @@ def write_whole(path: Path, data: bytes) -> None:
             unfinished.unlink(missing_ok=True)
 
 
+def append(path: Path, data: bytes) -> None:
+    """Adds the bytes to the end of a file, which is made where there is none; they are on the disk when it returns.
+
+    Raises CannotWrite.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(data)
+            _sync(file.fileno())
+    except OSError as error:
+        raise _cannot_write(path, error.errno or 0) from error
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder, and those that it lies in, unless it is there. Raises CannotWrite."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise CannotWrite(f"{printable_name(path)} cannot be made: a file has this name.") from error
+    except (OSError, ValueError) as error:
+        raise CannotWrite(f"{printable_name(path)} cannot be made: the folder around it does not allow it.") from error
+
+
+def is_disk_full(error: CannotWrite) -> bool:
+    """Returns whether nothing else could be written there either, for want of room."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def check_writable(path: Path) -> None:
     """Raises what `write_whole` would raise, where that can be told before there is anything to write.
 

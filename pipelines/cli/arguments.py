@@ -5,7 +5,8 @@ Each `parse_` function raises argparse.ArgumentTypeError with one sentence.
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Size, Stage
@@ -22,6 +23,14 @@ class Parser(argparse.ArgumentParser):
         """Ends the program with code 2."""
         sentence = message[:1].upper() + message[1:]
         self.exit(2, f"{sentence.rstrip('.')}. See {self.prog} --help.\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Lets options stand among many files: argparse itself takes files from the first stretch of them alone."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and "inputs" in vars(found) and not any(each.startswith("-") for each in rest):
+            *more, output = rest
+            found.inputs, found.output, rest = [*found.inputs, Path(found.output), *map(Path, more)], output, []
+        return found, rest
 
 
 def add_command(

@@ -1,8 +1,7 @@
-"""The commands `upscale` and `chain`: an image in, an upscaled image out."""
+"""The commands `upscale` and `chain`: an image in, an upscaled image out. Many images are for cli/batch.py."""
 
 import argparse
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,13 @@ from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Options, Size, Stage
 from pipelines.catalog.schema import ARTIFACTS
-from pipelines.cli import arguments
-from pipelines.cli.progress import show_progress
+from pipelines.cli import arguments, batch
+from pipelines.cli.progress import show_progress, summarise
 from pipelines.errors import BadSetting
 
 if TYPE_CHECKING:
+    from pipelines.batch.run import Recipe
     from pipelines.catalog.settings import Settings
-    from pipelines.enlarge import Details
 
 NOTHING_WRITTEN = "Cancelled; nothing was written."
 
@@ -27,12 +26,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     upscale = arguments.add_command(
         commands,
         "upscale",
-        "upscale an image with one model",
+        "upscale an image, or many, with one model",
         (
             "in.jpg out.png",
             "in.jpg out.png --model real-esrgan-general --scale 2.5",
             "in.jpg out.png --width 1920",
             'in.jpg out.png --model sd-x4 --scale 4 --prompt "a red fox" --seed 7',
+            "photos/ upscaled/ --recursive --format jpg",
         ),
         parents=[shared],
     )
@@ -76,7 +76,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     chain = arguments.add_command(
         commands,
         "chain",
-        "upscale an image with several models, one after another",
+        "upscale an image, or many, with several models, one after another",
         ("in.jpg out.png --stages lapsrn:4,espcn:2",),
         parents=[shared],
     )
@@ -91,11 +91,19 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _shared_options() -> argparse.ArgumentParser:
-    """The two files and the settings."""
+    """The files, the settings, and what is for many images."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("input", type=Path, metavar="IN", help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file")
     shared.add_argument(
-        "output", type=Path, metavar="OUT", help="a .png, .webp (both lossless unless --quality is given) or .jpg file"
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="IN",
+        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several, or folders of them, where OUT is a folder",
+    )
+    shared.add_argument(
+        "output",
+        metavar="OUT",
+        help="a .png, .webp (both lossless unless --quality is given) or .jpg file; a folder for many images",
     )
     shared.add_argument(
         "--quality",
@@ -116,8 +124,12 @@ def _shared_options() -> argparse.ArgumentParser:
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument
     shared.add_argument(
-        "--overwrite", action="store_true", help="let OUT be IN itself, whose image is lost then; default: refused"
+        "--overwrite",
+        action="store_true",
+        help="let OUT be IN itself, whose image is lost then; in a folder, let files be "
+        "replaced that this command did not make; default: refused",
     )
+    batch.add_options(shared)
     add(
         "--tile",
         type=arguments.parse_whole,
@@ -189,8 +201,7 @@ def _format_defaults(setting: str) -> str:
 
 
 def _upscale(options: argparse.Namespace) -> None:
-    from pipelines.estimates import plan_size_of
-    from pipelines.images import door as images
+    from pipelines.batch.run import Recipe
     from pipelines.upscalers.loading import identify_own
 
     size = options.scale or Size(factor=USUAL_SCALE)
@@ -198,30 +209,38 @@ def _upscale(options: argparse.Namespace) -> None:
         if options.scale:
             raise BadSetting("Give either --scale, or --width and --height.")
         size = Size(width=options.width, height=options.height)
-    images.check_output(options.output, quality=options.quality)
-    key = options.model or USUAL_MODEL
+    many = batch.is_many(options)
+    if not many:
+        _check_output(options)
+    settings, first, key = _settings(options), options.first.stages, options.model or USUAL_MODEL
     if options.model is None and options.weights is not None and options.weights.is_file():
         key = identify_own(options.weights)
         (own_scale,) = catalog.find(key).scales
         if not (options.scale or options.width or options.height):
-            _enlarge(options, [*options.first.stages, Stage(key, own_scale)], options.weights)
-            return
-    first = options.first.stages
-    catalog.check_settings([*(stage.model for stage in first), catalog.find(key)], _settings(options))
-    sized = plan_size_of(options.input, key, size, first)
-    _enlarge(options, sized.stages, options.weights, sized.size)
+            stages = (*first, Stage(key, own_scale))
+            recipe = Recipe(stages, settings=settings, own=options.weights, quality=options.quality)
+            return (batch.run if many else _enlarge)(options, recipe)
+    catalog.check_settings([*(stage.model for stage in first), catalog.find(key)], settings)
+    recipe = Recipe((), key, size, first, settings, options.weights, options.quality)
+    (batch.run if many else _enlarge)(options, recipe)
 
 
 def _chain(options: argparse.Namespace) -> None:
-    _enlarge(options, (*options.first.stages, *options.stages))
+    from pipelines.batch.run import Recipe
+
+    many = batch.is_many(options)
+    stages = (*options.first.stages, *options.stages)
+    recipe = Recipe(stages, settings=_settings(options), quality=options.quality)
+    (batch.run if many else _enlarge)(options, recipe)
 
 
-def _enlarge(
-    options: argparse.Namespace,
-    stages: Sequence[Stage],
-    own: Path | None = None,
-    size: tuple[int, int] | None = None,
-) -> None:
+def _check_output(options: argparse.Namespace) -> None:
+    from pipelines.images import door as images
+
+    images.check_output(Path(options.output), quality=options.quality)
+
+
+def _enlarge(options: argparse.Namespace, recipe: "Recipe") -> None:
     """Reads, enlarges and writes a picture. What can be refused or told is so before the long part."""
     from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run
@@ -229,28 +248,23 @@ def _enlarge(
     from pipelines.phrasing import describe_settings
     from pipelines.runs import finish
 
-    settings = _settings(options)
-    images.check_output(options.output, quality=options.quality)
+    [path], output, settings = options.inputs, Path(options.output), recipe.settings
+    _check_output(options)
+    stages, size = recipe.plan(path)
     catalog.check_stages(stages, settings)
-    plan = plan_run(options.input, stages, options.output, overwrite=options.overwrite, size=size)
-    picture = images.read(options.input, math.prod(stage.scale for stage in stages))
+    plan = plan_run(path, stages, output, overwrite=options.overwrite, size=size)
+    picture = images.read(path, math.prod(stage.scale for stage in stages))
     assert plan.format is not None, "a file to write was named"
-    for loss in images.list_losses(picture, plan.format, quality=options.quality):
-        print(f"{options.output}: {loss}", flush=True)
+    for loss in images.list_losses(picture, plan.format, quality=recipe.quality):
+        print(f"{output}: {loss}", flush=True)
     with show_progress() as show:
-        done = finish(enlarge_by(picture, stages, settings, own, size), show)
-    images.write(done.picture, options.output, quality=options.quality)
-    print(f"{options.output}: {_summary(done.details)}")
+        done = finish(enlarge_by(picture, stages, settings, recipe.own, size), show)
+    images.write(done.picture, output, quality=recipe.quality)
+    print(f"{output}: {summarise(done.details)}")
     if done.details.settings:
         print(f"  {describe_settings(done.details.settings)}")
     for note in done.details.notes:
         print(f"  {note}")
-
-
-def _summary(details: "Details") -> str:
-    width, height = details.size
-    tiles = f", {details.tiles} tiles" if details.tiles > 1 else ""
-    return f"{width} x {height}, {details.model} x{details.scale}, {details.seconds:.2f} s on {details.device}{tiles}"
 
 
 def _settings(options: argparse.Namespace) -> "Settings":

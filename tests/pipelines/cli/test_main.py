@@ -267,7 +267,7 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
         (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
         (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),
         (["{small}", "{folder}/no/out.png", "--model", "bicubic", "--scale", "2"], "the folder does not exist"),
-        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "is a folder: name one image in it."),
+        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "out.png must be a folder, because many results"),
         (["{small}", "{out}", "--quality", "80"], "PNG is lossless and has no quality: choose JPEG or WebP."),
         (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not an image"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) is unavailable"),

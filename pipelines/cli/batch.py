@@ -1,0 +1,163 @@
+"""Many images for the commands `upscale` and `chain`: a folder in, a folder out."""
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines import files
+from pipelines.cli.progress import show_files, summarise
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.phrasing import printable, printable_name
+
+if TYPE_CHECKING:
+    from pipelines.batch.run import Job, Journal, Outcome, Recipe
+    from pipelines.images.listing import PassedOver
+    from pipelines.runs import Step
+
+INTERRUPTED = "Cancelled; what is done is kept, and the same command continues."
+MOST_NOTES = 20  # lines of what is true of many images
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what is for many images alone."""
+    add = parser.add_argument_group("many images (OUT is a folder; what is done already is skipped)").add_argument
+    add("--recursive", action="store_true", help="take the folders within IN too; the tree is kept; default: left out")
+    add(
+        "--suffix",
+        metavar="TEXT",
+        help='what is added to each name, such as "_{model}_x{scale}", whose braces are filled in; default nothing',
+    )
+    add(
+        "--format",
+        choices=("png", "webp", "jpg", "same"),
+        help="of the results; same is that of each image, or png where it cannot be written; default png",
+    )
+    add("--json", type=Path, metavar="FILE", help="write what became of each image; default none")
+
+
+def is_many(options: argparse.Namespace) -> bool:
+    """Returns whether the results go into a folder: there are many images, or a folder or what is for many is named."""
+    output = options.output
+    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+    asked = options.recursive or options.suffix is not None or options.format or options.json
+    return bool(several or asked or Path(output).is_dir() or output.endswith(("/", os.sep)))
+
+
+def run(options: argparse.Namespace, recipe: "Recipe") -> None:
+    """Upscales all images. Raises UpscaleError at the end if any failed."""
+    from pipelines.batch import run as batch
+
+    folder = _checked_folder(options)
+    if options.quality is not None and (options.format or batch.PLAIN) == batch.PLAIN:
+        raise BadSetting("PNG is lossless and has no quality: choose --format jpg, webp or same.")
+    suffix = batch.write_suffix(options.suffix or "", recipe.model, recipe.scale)
+    journal = batch.Journal(folder)
+    sources, others = batch.list_sources(options.inputs, options.recursive, folder, [*journal])
+    for line in batch.describe_passed_over(others):
+        print(line, flush=True)
+    if not sources:
+        raise BadPicture("There is no image to upscale: name files, or folders that hold some.")
+    if options.json:
+        files.check_writable(options.json)
+    files.make_folder(folder)
+    jobs = batch.plan_jobs(sources, folder, suffix, options.format or batch.PLAIN)
+    outcomes = _follow(options, recipe, jobs, journal, others)
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if failed or len(outcomes) < len(jobs):
+        left = len(jobs) - len(outcomes)
+        rest = f"; {left} were not begun" if left else ""
+        raise UpscaleError(f"{failed} of {len(jobs)} images failed{rest}. The same command tries them again.")
+
+
+def _checked_folder(options: argparse.Namespace) -> Path:
+    from pipelines.images import door as images
+
+    folder = Path(options.output)
+    if not folder.is_dir() and folder.suffix.lower().removeprefix(".") in images.FORMATS:
+        raise BadSetting(f"{printable_name(folder)} must be a folder, because many results are to be written.")
+    return folder
+
+
+def _follow(
+    options: argparse.Namespace,
+    recipe: "Recipe",
+    jobs: "Sequence[Job]",
+    journal: "Journal",
+    others: "Sequence[PassedOver]",
+) -> "list[Outcome]":
+    """Runs the batch, prints each outcome, and in the end what became of all; writes the JSON however it ends."""
+    from pipelines.batch import run as batch
+    from pipelines.runs import finish
+
+    seen: list[Outcome] = []
+    started = time.monotonic()
+    options.cancelled = INTERRUPTED
+    try:
+        with show_files() as show:
+
+            def follow(step: "Step") -> None:
+                show(step)
+                if isinstance(step, batch.FileStep) and step.outcome is not None:
+                    seen.append(step.outcome)
+                    _print_outcome(step.outcome)
+
+            finish(batch.run(jobs, recipe, journal, options.overwrite), follow)
+    finally:
+        seconds = time.monotonic() - started
+        if options.json:
+            files.write_whole(options.json, _as_json(seen, len(jobs), seconds, others))
+    _print_summary(seen, seconds)
+    return seen
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    """Prints a line above the bars for what was made; what failed is told in the end."""
+    from tqdm import tqdm
+
+    if outcome.details is not None:
+        tqdm.write(f"{printable(outcome.job.name)}: {summarise(outcome.details)}")
+
+
+def _print_summary(outcomes: "Sequence[Outcome]", seconds: float) -> None:
+    """Prints what is true of several images once, with how many; then the failures, and the counts."""
+    from pipelines.phrasing import format_duration
+
+    told = Counter(note for each in outcomes if each.details for note in (*each.losses, *each.details.notes))
+    for note, often in told.most_common(MOST_NOTES):
+        print(f"{note} ({often} {'image' if often == 1 else 'images'})")
+    for each in outcomes:
+        if each.error is not None:
+            print(f"Failed: {printable(str(each.job.image))}: {each.error}")
+    states = Counter(each.state for each in outcomes)
+    counts = ", ".join(f"{states[state]} {state}" for state in ("done", "skipped", "failed"))
+    print(f"{counts}, in {format_duration(seconds)}.")
+
+
+def _as_json(outcomes: "Sequence[Outcome]", total: int, seconds: float, others: "Sequence[PassedOver]") -> bytes:
+    states = Counter(each.state for each in outcomes)
+    images = [
+        {
+            "input": str(each.job.image),
+            "output": str(each.job.output),
+            "state": each.state,
+            "error": each.error,
+            "losses": each.losses,
+            "details": each.details and each.details.as_dict(),
+        }
+        for each in outcomes
+    ]
+    told = {
+        "images": images,
+        "done": states["done"],
+        "skipped": states["skipped"],
+        "failed": states["failed"],
+        "left": total - len(outcomes),
+        "seconds": round(seconds, 3),
+        "passed_over": [{"path": str(each.path), "reason": each.reason} for each in others],
+    }
+    return json.dumps(told, indent=1).encode()

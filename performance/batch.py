@@ -1,0 +1,104 @@
+"""Many images by Swift x4: as a batch, one call after another in one process, and a process each.
+
+python -m performance.batch [images]
+
+Seconds an image, and what memory does over many images.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import pipelines
+from performance.measuring import resident_megabytes, run_in_fresh_process, write_section
+from performance.scene import make_scene
+from pipelines.batch.run import FileStep, Journal, Recipe, list_sources, plan_jobs, run
+from pipelines.catalog.rows import Size
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from pipelines.runs import Step, finish
+
+MODEL, SCALE, SIDE = "swift", 4, 512
+USUAL_IMAGES, ROUNDS, PROCESSES = 40, 4, 5
+SMALL_SIDE, SMALL_IMAGES, SETTLED = 96, 2000, 200  # for memory; what the first ones load is not growth
+ABOUT = (
+    "Swift x4 on images of {side} px, PNG to PNG: decoding, the network, encoding and writing; {count} images in all. "
+    "One call after another is `pipelines.upscale` in one process, warmed up; both took turns. A process each "
+    "is `upscale` on the command line, {processes} times. "
+)
+
+
+def measure(count: int) -> None:
+    """Measures all ways and writes the section."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        each = count // ROUNDS
+        paths = make_images(folder / "in", each, SIDE)
+        (folder / "single").mkdir()
+        pipelines.upscale(paths[0], MODEL, SCALE, output=folder / "single" / "warm.png")
+        single = batch = 0.0
+        for number in range(ROUNDS):
+            started = time.perf_counter()
+            for path in paths:
+                pipelines.upscale(path, MODEL, SCALE, output=folder / "single" / path.name)
+            between = time.perf_counter()
+            upscale_all(folder / "in", folder / f"out{number}")
+            single, batch = single + between - started, batch + time.perf_counter() - between
+        started = time.perf_counter()
+        for _ in range(PROCESSES):
+            command = ("upscale", paths[0], folder / "process.png", "--model", MODEL, "--scale", SCALE)
+            run_in_fresh_process("pipelines", *command)
+        process = (time.perf_counter() - started) / PROCESSES
+        settled, last = memory_over(folder)
+    batch, single = batch / (each * ROUNDS), single / (each * ROUNDS)
+    ways = [("a batch", batch), ("one call after another", single), ("a process each", process)]
+    grown = (
+        f"Over {SMALL_IMAGES} images of {SMALL_SIDE} px in one batch, resident memory was {settled:.0f} MB after "
+        f"{SETTLED} images and {last:.0f} MB after the last."
+    )
+    write_section(
+        "Many images",
+        ABOUT.format(side=SIDE, count=each * ROUNDS, processes=PROCESSES) + grown,
+        ("way", "seconds an image", "times as long as a batch"),
+        [(way, f"{seconds:.2f}", f"{seconds / batch:.2f}") for way, seconds in ways],
+    )
+
+
+def make_images(folder: Path, count: int, side: int) -> list[Path]:
+    """Writes so many images, all different, and returns their paths."""
+    folder.mkdir()
+    scene = make_scene(side)
+    paths = [folder / f"{number:04}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        images.write(Picture(np.roll(scene, number, axis=1)), path)
+    return paths
+
+
+def upscale_all(source: Path, target: Path, see: Callable[[Step], None] = lambda step: None) -> None:
+    """Upscales as the command line does with a folder."""
+    target.mkdir()
+    sources, _ = list_sources([source], False, target)
+    jobs = plan_jobs(sources, target, "", "png")
+    outcomes = finish(run(jobs, Recipe((), MODEL, Size(factor=SCALE)), Journal(target)), see)
+    assert {outcome.state for outcome in outcomes} == {"done"}
+
+
+def memory_over(folder: Path) -> tuple[float, float]:
+    """Resident MB once a batch of many small images has settled, and at its end."""
+    make_images(folder / "small", SMALL_IMAGES, SMALL_SIDE)
+    seen: dict[int, float] = {}
+
+    def see(step: Step) -> None:
+        if isinstance(step, FileStep) and step.outcome is not None and step.done in (SETTLED, SMALL_IMAGES):
+            seen[step.done] = resident_megabytes()
+
+    upscale_all(folder / "small", folder / "large", see)
+    return seen[SETTLED], seen[SMALL_IMAGES]
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]) if len(sys.argv) > 1 else USUAL_IMAGES)

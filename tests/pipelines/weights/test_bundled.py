@@ -79,9 +79,9 @@ def test_a_ramp_stays_a_ramp(key: str, scale: int) -> None:
 
 @pytest.mark.parametrize(("key", "scale"), ROWS)
 def test_tiles_equal_the_whole(key: str, scale: int) -> None:
-    pixels = smooth(90, 111)
+    pixels = smooth(120, 131)
     strength = 1.0 if catalog.find(key).cleans else None  # it would find nothing to clean
-    whole, tiled = (finish(load(key, scale).run(pixels, Settings(tile=tile, cleanup=strength))) for tile in (None, 64))
+    whole, tiled = (finish(load(key, scale).run(pixels, Settings(tile=tile, cleanup=strength))) for tile in (None, 96))
     assert whole.tiles == 1 and tiled.tiles > 3 and tiled.seam is None
     np.testing.assert_allclose(tiled.pixels, whole.pixels, atol=1 / 255)
 

@@ -118,8 +118,9 @@ def _shared_options() -> argparse.ArgumentParser:
         default=Cleanup(),
         dest="first",
         metavar="auto|none|X|KEY",
-        help="what cleans the image up before it is upscaled: an x1 model by its key, such as omdb/1x-NAME; auto or a "
-        f"strength X, {_format_range(catalog.CLEANUP_RANGE)}, where a model takes one; default {catalog.NO_CLEANUP}",
+        help="what cleans the image up before it is upscaled: auto, as much as the image needs; a strength X, "
+        f"{_format_range(catalog.CLEANUP_RANGE)}; or an x1 model by its key, such as omdb/1x-NAME; default "
+        f"{catalog.NO_CLEANUP}",
     )
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument

@@ -63,13 +63,14 @@ _HARMLESS = (
 _allowing = threading.Lock()  # torch keeps what it allows for the whole process
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, largest: int = LARGEST_FILE) -> dict[str, Tensor]:
     """The file's tensors of plain numbers on the CPU, without what they are wrapped in.
 
-    The tensors may share the file's memory. Raises BadWeights, with the file's name, where it holds something else.
+    The tensors may share the file's memory. Raises BadWeights, with the file's name, where it holds something else or
+    more than `largest` bytes.
     """
     name = printable_name(path)
-    size = _size(path, name)
+    size = _size(path, name, largest)
     tensors = _unwrapped(_load(path, name), name)
     # Else a file of a few bytes could ask for any memory: shapes that repeat one number, or names that share numbers.
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
@@ -90,7 +91,7 @@ def copy_as_float32(tensors: State, name: str) -> dict[str, Tensor]:
     return state
 
 
-def _size(path: Path, name: str) -> int:
+def _size(path: Path, name: str, largest: int) -> int:
     try:
         is_file, size = path.is_file(), path.stat().st_size
     except (OSError, ValueError) as error:
@@ -99,7 +100,7 @@ def _size(path: Path, name: str) -> int:
         raise BadWeights(f"{name} is not a file.")
     if not size:
         raise BadWeights(f"{name} is empty.")
-    if size > LARGEST_FILE:
+    if size > largest:
         raise BadWeights(f"{name} is of another network: it is larger than any file that could be used here.")
     return size
 

@@ -111,6 +111,8 @@ def upscale(
     colour_fix: str | None = None,
     denoise: float | None = None,
     artifacts: str | None = None,
+    strength: float | None = None,
+    start_point: str | None = None,
     cleanup: "float | str | None" = None,
     output: "str | os.PathLike[str] | None" = None,
     quality: int | None = None,
@@ -151,6 +153,8 @@ def upscale(
         colour_fix=colour_fix,
         denoise=denoise,
         artifacts=artifacts,
+        strength=strength,
+        start_point=start_point,
         cleanup=first.strength,
     )
     target = None if output is None else Path(output)

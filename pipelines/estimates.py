@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipelines import environment, machine
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.diffusion import seen_pixels
 from pipelines.catalog.rows import Size, Stage, find_specification, resolve_options
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
@@ -157,7 +158,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / environment.MEGA
     if rate is None:
         return Estimate(None, held)
-    tiles, pixels = _tiles(width, height, _tiling(rate, settings, row))
+    tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), _tiling(rate, settings, row))
     if rate.tiling:
         held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
     seconds = rate.seconds * tiles * pixels * _passes(key, settings) / environment.MEGA
@@ -189,7 +190,7 @@ def learn(
     """
     if width * height < LEAST_PIXELS:
         return
-    tiles, pixels = _tiles(width, height, tiling)
+    tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), tiling)
     new = seconds * environment.MEGA / (tiles * pixels * _passes(key, settings))
     with _lock:
         known = _known()
@@ -207,8 +208,7 @@ def learn(
 
 def _rate(key: str, scale: int) -> Rate | None:
     with _lock:
-        learned = _known().get(Stage(key, scale))
-    return learned or _believed(key, scale)
+        return _known().get(Stage(key, scale)) or _believed(key, scale)
 
 
 def _believed(key: str, scale: int) -> Rate | None:
@@ -217,7 +217,7 @@ def _believed(key: str, scale: int) -> Rate | None:
         # Where a GPU is lent, what it takes is told from what a plain processor takes.
         plain = environment.exact() or environment.zero_gpu() or "amx_bf16" not in machine.features()
         return (None if plain else MEASURED_WITH_AMX.get((key, scale))) or MEASURED.get((key, scale))
-    return find_specification(row).rate(on_gpu=environment.zero_gpu() or has_nvidia())
+    return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), scale)
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:

@@ -18,7 +18,7 @@ from pipelines.errors import UpscaleError
 from pipelines.files import write_whole
 from pipelines.report.report import as_dict
 
-MODELS = ("real-esrgan", "resshift-bicsr", "swift", "bicubic")
+MODELS = ("real-esrgan", "resshift-bicsr", "diffbir", "swift", "bicubic")
 SCORES = {"mse": 1, "ssim": 4, "psnr_y": 2, "ssim_y": 4, "lpips": 3}  # with their decimals
 NAMES = ("MSE", "SSIM", "PSNR Y", "SSIM Y", "LPIPS", "s")
 CHAINED = (4, 2)

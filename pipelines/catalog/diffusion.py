@@ -2,26 +2,20 @@
 
 from dataclasses import replace
 
+from pipelines.catalog.diffbir import DIFFBIR
 from pipelines.catalog.resshift import RESSHIFT
 from pipelines.catalog.schema import TILED, File, Hub, Model, Tiling, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.specification import Options, Specification
+from pipelines.catalog.tokenizer import STABLE_DIFFUSION_X4_SOURCES, STABLE_DIFFUSION_X4_TOKENIZER, tokenizer_files
 
 
-def _text_encoder(config: int, weights: int, sha256: str | None, tokenizer: tuple[int, int]) -> tuple[File, ...]:
-    """The folders of CLIP's text encoder and tokenizer; of the tokenizer the sizes of its two configurations.
-
-    Where transformers 5 saves a tokenizer, one file holds what used to be three.
-    """
-    whole = "tokenizer/tokenizer.json"
-    special, settings = tokenizer
+def _text_encoder(config: int, weights: int, sha256: str | None, tokenizer: tuple[File, ...]) -> tuple[File, ...]:
+    """The folders of CLIP's text encoder and tokenizer."""
     return (
         File("text_encoder/config.json", config),
         File("text_encoder/model.safetensors", weights, sha256),
-        File("tokenizer/vocab.json", 1_059_962, or_else=whole),
-        File("tokenizer/merges.txt", 524_619, or_else=whole),
-        File("tokenizer/special_tokens_map.json", special, or_else=whole),
-        File("tokenizer/tokenizer_config.json", settings),
+        *tokenizer,
     )
 
 
@@ -58,7 +52,7 @@ STABLE_DIFFUSION_X4 = Specification(
                         634,
                         1_361_597_018,
                         sha256="cce6febb0b6d876ee5eb24af35e27e764eb4f9b1d0b7c026c8c3333d4cfc916c",
-                        tokenizer=(460, 825),
+                        tokenizer=STABLE_DIFFUSION_X4_TOKENIZER,
                     ),
                     *_network(
                         "unet",
@@ -73,11 +67,7 @@ STABLE_DIFFUSION_X4 = Specification(
                         sha256="33478c297ec29218100f8ee86007b3ab4c2701896d5ca5c9e3a84fc29f678183",
                     ),
                 ),
-                (
-                    Hub("stabilityai/stable-diffusion-x4-upscaler", "572c99286543a273bfd17fac263db5a77be12c4c"),
-                    Hub("AVIIAX/upscale", "476ee8c8c27f607ab57730174419be887db883da"),
-                    Hub("g8nz/stable-diffusion-x4-upscaler", None),
-                ),
+                STABLE_DIFFUSION_X4_SOURCES,
                 pipeline="StableDiffusionUpscalePipeline",
             )
         },
@@ -113,7 +103,7 @@ STABLE_DIFFUSION_X2 = Specification(
                 (
                     File("model_index.json", 408),
                     File("scheduler/scheduler_config.json", 301),
-                    *_text_encoder(645, 492_000_000, sha256=None, tokenizer=(472, 831)),
+                    *_text_encoder(645, 492_000_000, sha256=None, tokenizer=tokenizer_files(472, 831)),
                     *_network(
                         "unet",
                         1_230,
@@ -193,13 +183,23 @@ LATENT_DIFFUSION_X4 = Specification(
     seconds_on_gpu=0.56,
 )
 
-SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4, *RESSHIFT)
+SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4, *RESSHIFT, *DIFFBIR)
 DIFFUSION = tuple(each.model for each in SPECIFICATIONS)
 
 
 def find_specification(model: Model) -> Specification:
     """Looks up the specification of a diffusion model's row, by its `arch`."""
     return next(each for each in SPECIFICATIONS if each.model.arch == model.arch)
+
+
+def seen_pixels(key: str, scale: int, width: int, height: int) -> tuple[int, int]:
+    """Returns how wide and high a picture would be whose enlargement is as large as what the model's network works at.
+
+    For all but some diffusion models that is the picture itself.
+    """
+    works_at = next((each.works_at for each in SPECIFICATIONS if each.model.key == key), None)
+    tall, wide = works_at(height, width, scale) if works_at else (height * scale, width * scale)
+    return -(-wide // scale), -(-tall // scale)
 
 
 def resolve_options(model: Model, settings: Settings) -> Options:

@@ -290,4 +290,5 @@ def list_weights(key: str) -> Mapping[str, Weights]:
     scale_of = {needed: scale for scale, needed in model.scales.items() if needed is not None}
     own = {model.key if model.from_hub else f"{key} x{scale}": needed for needed, scale in scale_of.items()}
     beside = {f"{key} x{scale} beside": needed for scale, needed in model.companions.items()}
-    return own | beside | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})
+    more = {f"{key} {each.files[0].name}": each for each in (*model.more, *filter(None, [model.words]))}
+    return own | more | beside | ({f"{key} denoise": model.noisy_twin} if model.noisy_twin else {})

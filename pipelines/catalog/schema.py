@@ -13,6 +13,8 @@ TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
 ARTIFACTS = ("auto", "none", "remove")  # by which of its networks a model that has two upscales
 COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
 
+START_POINTS = ("noise", "image")  # what denoising begins with: noise alone, or what little it leaves of the image
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -126,6 +128,8 @@ class Model:
     # By scale, what it runs beside its own network: a robust one in its place, where the picture was shrunk or stored
     # without care, and last the one that tells so.
     companions: Mapping[int, Weights] = field(default_factory=dict)
+    more: tuple[Weights, ...] = ()  # what it needs of other publishers beside its own, at every scale
+    words: Weights | None = None  # what cuts a prompt into words where its own files do not
     noisy_twin: Weights | None = None  # the same network trained to keep noise: the setting denoise mixes the two
     # Least and most low-resolution pixels a side of a tile, where it takes any; None where the network's file has to
     # be read to know them.
@@ -137,6 +141,11 @@ class Model:
     def cleans(self) -> bool:
         """Returns whether it enlarges nothing: it restores an image before another model upscales it."""
         return set(self.scales) == {1}
+
+    def download(self, scale: int) -> int:
+        """Bytes of all files that it needs at that scale, but for those that come with the program."""
+        own = self.scales[scale]
+        return sum(each.size for each in (own, *self.more) if each is not None and not each.bundled)
 
     @property
     def prompt(self) -> bool:
@@ -192,7 +201,7 @@ def as_dict(model: Model) -> dict[str, Any]:
         "licence": model.licence,
         "commercial": model.commercial,
         "params": {str(scale): count for scale, count in model.params.items()},
-        "download": {str(at): 0 if each.bundled else each.size for at, each in model.scales.items() if each},
+        "download": {str(at): model.download(at) for at, each in model.scales.items() if each},
         "paper": model.paper,
         "note": model.note,
     }

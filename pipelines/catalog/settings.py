@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
-from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, Model
+from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, START_POINTS, Model
 from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
 
@@ -18,6 +18,7 @@ GUIDANCE_RANGE = (1, 30)
 NOISE_LEVEL_RANGE = (0, 350)  # more than 350 was never seen in training (the model's max_noise_level)
 SEED_RANGE = (0, 2**32 - 1)
 CLEANUP_RANGE = (0, 1)
+STRENGTH_RANGE = (0, 2)
 SMALLEST_LATENT_TILE = 32  # latents that a tile reads, whether it was asked for or memory made it so small
 LONGEST_NUMBER, LONGEST_SHOWN = 40, 20  # digits of a number, and characters of anything else, that a message repeats
 QUALITY_RANGE, USUAL_QUALITY = (1, 100), 95  # of JPEG; of WebP the range alone, which is lossless unless one is given
@@ -38,6 +39,8 @@ class Settings:
     colour_fix: str | None = None  # one of COLOUR_FIXES
     denoise: float | None = None
     artifacts: str | None = None  # one of ARTIFACTS
+    strength: float | None = None  # how strongly a cleaned image holds what is denoised
+    start_point: str | None = None  # one of START_POINTS
     cleanup: float | None = None  # how strongly an x1 model cleans up; None leaves it to what it finds
 
     def given(self) -> frozenset[str]:
@@ -82,6 +85,8 @@ def check_ranges(settings: Settings) -> None:
     _text("The prompt", settings.prompt)
     _text("The negative prompt", settings.negative_prompt)
     _one_of("The colour fix is", settings.colour_fix, COLOUR_FIXES)
+    _number("The strength is", settings.strength, STRENGTH_RANGE)
+    _one_of("The start point is", settings.start_point, START_POINTS)
     _one_of("The setting artifacts is", settings.artifacts, ARTIFACTS)
 
 

@@ -1,6 +1,6 @@
 """What the specification of a diffusion model is: everything about it that is data. Imports no network library."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pipelines.catalog.schema import Model, Tiling
@@ -18,6 +18,8 @@ class Options:
     noise_level: int = 0
     seed: int = 0
     colour_fix: str = "none"
+    strength: float = 1.0
+    start_point: str = "noise"  # one of START_POINTS
 
     @property
     def guided(self) -> bool:
@@ -55,9 +57,21 @@ class Specification:
     better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
     schedule: Mapping[str, float] = field(default_factory=dict)  # what its scheduler has to know, and no file says
     most_steps: int | None = None  # where it was trained for so many and no more
+    # Of what works on the enlarged picture: the scale at which tiles, time and memory are given, and from a height, a
+    # width and a scale to the height and the width at which it works.
+    given_at: int | None = None
+    works_at: Callable[[int, int, int], tuple[int, int]] | None = None
 
-    def rate(self, on_gpu: bool) -> Rate:
+    def tiling_at(self, scale: int) -> Tiling:
+        """Returns the usual tile at that scale: of the enlarged picture as many pixels at each."""
+        share = (self.given_at or scale) / scale
+        side, overlap, held, kept = self.tiling
+        return Tiling(int(side * share), int(overlap * share), int(held / share**2), kept)
+
+    def rate(self, on_gpu: bool, scale: int | None = None) -> Rate:
         """Returns how fast a pass of the network is believed to be."""
+        at = scale or self.given_at or 1
+        share = (at / (self.given_at or at)) ** 2
         if on_gpu:
-            return Rate(self.seconds_on_gpu, self.tiling, "cuda, float16")
-        return Rate(self.seconds_on_cpu, self.tiling)
+            return Rate(self.seconds_on_gpu * share, self.tiling_at(at), "cuda, float16")
+        return Rate(self.seconds_on_cpu * share, self.tiling_at(at))

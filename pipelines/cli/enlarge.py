@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Options, Size, Stage
-from pipelines.catalog.schema import ARTIFACTS
+from pipelines.catalog.schema import ARTIFACTS, START_POINTS
+from pipelines.catalog.settings import STRENGTH_RANGE
 from pipelines.cli import arguments, batch
 from pipelines.cli.progress import show_progress, summarise
 from pipelines.errors import BadSetting
@@ -179,6 +180,19 @@ def _shared_options() -> argparse.ArgumentParser:
         metavar="N",
         help="how far the model may depart from the image; "
         f"{_format_range(catalog.NOISE_LEVEL_RANGE)}, default {_format_defaults('noise_level')}",
+    )
+    add(
+        "--strength",
+        type=arguments.parse_number,
+        metavar="X",
+        help="how closely the cleaned image is followed; "
+        f"{_format_range(STRENGTH_RANGE)}, default {_format_defaults('strength')}",
+    )
+    add(
+        "--start-point",
+        choices=START_POINTS,
+        help="what the steps begin with: noise alone, or the image under it, which is calmer; "
+        f"default {_format_defaults('start_point')}",
     )
     add(
         "--colour-fix",

@@ -8,7 +8,7 @@ libraries are imported there, not here.
 import importlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -99,7 +99,25 @@ def fetch(
             found[needed] = yield from (store.fetch(needed) if theirs is None else _from_user(needed, theirs))
         if twin is not None and twin not in found and theirs is None:
             found[twin] = _own_twin(twin, found[needed]) or (yield from store.fetch(twin))
-    return tuple(_with_companions(stage, found[stage.weights] if stage.weights else (), settings) for stage in stages)
+        for more in stage.model.more:
+            if theirs is not None and theirs.is_file():
+                raise WeightsUnavailable(f"{stage.model.name} needs several files, so give a folder that has them.")
+            if more not in found:
+                found[more] = yield from (store.fetch(more) if theirs is None else _from_user(more, theirs))
+        words = _words(stage.model, settings)
+        if words is not None and words not in found and theirs is None:
+            found[words] = yield from store.fetch(words)
+    return tuple(
+        _with_companions(stage, _gather(stage.model, found[stage.weights], found), settings)
+        if stage.weights
+        else StageFiles(stage)
+        for stage in stages
+    )
+
+
+def _gather(model: Model, own: tuple[Found, ...], found: Mapping[Weights, tuple[Found, ...]]) -> tuple[Found, ...]:
+    """The model's own files and those of other publishers."""
+    return (*own, *(each for more in model.more for each in found[more]))
 
 
 def _with_companions(stage: Stage, files: tuple[Found, ...], settings: Settings | None) -> StageFiles:
@@ -129,6 +147,10 @@ def find_lacking(stages: Sequence[Stage], settings: Settings | None = None) -> l
             if twin is not None:
                 _own_twin(twin, store.find(stage.weights))
                 needed[twin] = None
+            needed |= dict.fromkeys(stage.model.more)
+            words = _words(stage.model, settings)
+            if words is not None:
+                needed[words] = None
     return [each for each in needed if not store.is_here(each)]
 
 
@@ -225,6 +247,12 @@ def _twin(model: Model, settings: Settings | None) -> Weights | None:
     """The weights of its noisy twin, where the settings mix that in."""
     mixed = settings is not None and settings.denoise is not None and settings.denoise != 1
     return model.noisy_twin if mixed else None
+
+
+def _words(model: Model, settings: Settings | None) -> Weights | None:
+    """What cuts the prompt into words, where there is one."""
+    prompted = settings is not None and bool(settings.prompt or settings.negative_prompt)
+    return model.words if prompted and model.prompt else None
 
 
 def _own_twin(twin: Weights, beside: Sequence[Found] | None) -> tuple[Found, ...] | None:

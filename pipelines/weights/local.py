@@ -104,7 +104,8 @@ def _in_folder(weights: Weights, folder: Path) -> list[list[Path | None]]:
     if len(weights.files) == 1:
         (file,) = weights.files
         with _searching(folder):
-            return [[path if path.is_file() else None] for path in (folder / file.name, folder / file.path)]
+            names = dict.fromkeys(filter(None, (file.name, file.path, file.or_else)))
+            return [[path if path.is_file() else None] for path in (folder / name for name in names)]
     # The parts of a diffusion model share base names ("model.safetensors"), and are read by their paths below one root.
     with _searching(folder):
         roots = [*_named_like(weights, folder), folder]

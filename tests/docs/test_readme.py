@@ -20,7 +20,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 def line(model: Model) -> str:
     """The model's line in the table of docs/models.md."""
     scales = " ".join(f"x{scale}" for scale in model.scales)
-    sizes = [weights.size / 1e6 for weights in model.scales.values() if weights]
+    sizes = [model.download(scale) / 1e6 for scale, weights in model.scales.items() if weights]
     unit, of = ("GB", 1000) if sizes and min(sizes) > 1000 else ("MB", 1)
     digits = ".0f" if 100 < max(sizes, default=0) < 1000 else ".2g"
     each = " to ".join(dict.fromkeys(f"{size / of:{digits}}" for size in sorted(sizes)[:: max(1, len(sizes) - 1)]))

@@ -31,7 +31,7 @@ def fill_deterministically(shapes: Mapping[str, Sequence[int]], seed: int) -> di
             values = values / 10
         elif not name.endswith(("embedding.weight", "table")):
             values = values / math.sqrt(math.prod(shape[1:])) * (0.3 if name == "out.2.weight" else 1)
-        made[name] = torch.from_numpy(values.astype(np.float32))
+        made[name] = torch.from_numpy(np.asarray(values, np.float32))
     return made
 
 

@@ -17,19 +17,20 @@ WAVELET_REACH = 2**WAVELET_LEVELS - 1  # pixels that the smoothing sees to eithe
 COLOUR_STRIP_ROWS = 256  # a strip's; what it reads beyond is twice WAVELET_REACH
 
 
-def fix_colours(made: Pixels, plain: Pixels, how: str) -> Run[None]:
+def fix_colours(made: Pixels, plain: Pixels, how: str, clip: bool = True) -> Run[None]:
     """Gives `made`, (H, W, 3) in [0, 1], the colours of `plain`, of the same shape: "wavelet", "adain" or "none".
 
-    Works in place: `made` holds the result, in [0, 1], and what `plain` holds afterwards is of no use. A step tells
-    each strip done.
+    Works in place: `made` holds the result, in [0, 1] unless it is not to `clip`, and what `plain` holds afterwards is
+    of no use. A step tells each strip done.
     """
+    ends = (0.0, 1.0) if clip else (-np.inf, np.inf)
     if how == "wavelet":
-        yield from _wavelet(made, plain)
+        yield from _wavelet(made, plain, ends)
     elif how == "adain":
-        yield from _adain(made, plain)
+        yield from _adain(made, plain, ends)
 
 
-def _wavelet(made: Pixels, plain: Pixels) -> Run[None]:
+def _wavelet(made: Pixels, plain: Pixels, ends: tuple[float, float]) -> Run[None]:
     """Gives `made` the low frequencies of `plain`: smoothing is linear, so only their difference is smoothed."""
     np.subtract(plain, made, out=plain)
 
@@ -38,7 +39,7 @@ def _wavelet(made: Pixels, plain: Pixels) -> Run[None]:
         smooth = _smoothed(plain[first : bottom + WAVELET_REACH])
         strip = made[top:bottom]
         strip += smooth[top - first : bottom - first]
-        np.clip(strip, 0, 1, out=strip)
+        np.clip(strip, *ends, out=strip)
 
     yield from map_strips(add, len(made), COLOUR_STRIP_ROWS, "colours")
 
@@ -64,14 +65,14 @@ def _tripled(values: Pixels, apart: int, axis: int) -> Pixels:
     return before
 
 
-def _adain(made: Pixels, plain: Pixels) -> Run[None]:
+def _adain(made: Pixels, plain: Pixels, ends: tuple[float, float]) -> Run[None]:
     """Mean and standard deviation of each channel of `plain`. A channel of one value alone is moved, not stretched."""
     (mean, deviation), (wanted, contrast) = (_moments(pixels) for pixels in (made, plain))
     yield Step(1, 2, "colours")
     gain = np.divide(contrast, deviation, out=np.ones(3), where=deviation > 1e-6).astype(np.float32)
     made *= gain
     made += (wanted - gain * mean).astype(np.float32)
-    np.clip(made, 0, 1, out=made)
+    np.clip(made, *ends, out=made)
     yield Step(2, 2, "colours")
 
 

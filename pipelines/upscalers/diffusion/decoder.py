@@ -39,20 +39,23 @@ def check_decoder(vae: AutoencoderKL | VQModel) -> None:
         raise BadWeights("vae is of another kind: its decoder is built of layers that are not known here.")
 
 
-def decode_latents(vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int) -> Run[Tiled]:
+def decode_latents(
+    vae: AutoencoderKL | VQModel, latents: Tensor, device: Device, side: int, clamp: bool = True
+) -> Run[Tiled]:
     """Decodes into a picture (s*H, s*W, 3) in [0, 1] latents (1, C, H, W) that are scaled as the autoencoder has them.
 
-    `side` is how many latents a tile reads. A step tells each tile done. Raises BadWeights where the decoder gives no
-    finite numbers.
+    `side` is how many latents a tile reads. Without `clamp` it may leave [0, 1]. A step tells each tile done. Raises
+    BadWeights where the decoder gives no finite numbers.
     """
-    return (yield from run_in_tiles(latents, partial(_decode_tile, vae), device, side, pixels_per_latent(vae), 3))
+    walk = partial(_decode_tile, vae, clamp)
+    return (yield from run_in_tiles(latents, walk, device, side, pixels_per_latent(vae), 3))
 
 
-def _decode_tile(vae: AutoencoderKL | VQModel, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
+def _decode_tile(vae: AutoencoderKL | VQModel, clamp: bool, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:
     made = _walk(vae, latents, norm, attend) / 2 + 0.5
     if not bool(torch.isfinite(made).all()):
         raise BadWeights("The decoder gives no finite numbers for this image.")
-    return made.clamp(0, 1)
+    return made.clamp(0, 1) if clamp else made
 
 
 def _walk(vae: Any, latents: Tensor, norm: Norm, attend: Attend) -> Tensor:

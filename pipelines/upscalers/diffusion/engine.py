@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pipelines.catalog.diffusion import find_specification, resolve_options
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings, check_tile
@@ -21,7 +23,7 @@ from pipelines.images.resample import enlarge, shrink_to_size
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.networks.tiling import Tiled
-from pipelines.runs import Run, Step, map_steps, prefix_notes
+from pipelines.runs import Run, Step, T, map_steps
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.diffusion.colour import fix_colours
 from pipelines.weights.local import Found
@@ -78,31 +80,35 @@ class DiffusionUpscaler:
             return (yield from self._run(pixels, settings))
 
     def _run(self, pixels: Pixels, settings: Settings) -> Run[Upscaled]:
-        options, tiling = resolve_options(self.model, settings), self.specification.tiling
+        options, tiling = resolve_options(self.model, settings), self.specification.tiling_at(self.scale)
         device = _choose_device()
         parts = self.parts(device)
         unit = max(GRID, parts.block)
-        side = (settings.tile or tiling.side) // (unit * parts.pixels) * unit
-        denoised = yield from self._denoise(pixels, options, parts, device, side)
+        apart = parts.enlarges // (self.model.shrunk_from or self.scale)  # pixels of the small picture for a latent
+        side = max(1, (settings.tile or tiling.side) // (unit * apart)) * unit
+        denoised = yield from self._denoise(pixels, options, parts, device, side, apart)
         decoded = yield from _decode(denoised, parts, device, side)
-        height, width, _ = pixels.shape
-        scale = self.model.shrunk_from or self.scale
-        made = decoded.pixels[: height * scale, : width * scale]
+        seen, times = denoised.seen, parts.enlarges // parts.pixels
+        made = decoded.pixels[: seen.shape[0] * times, : seen.shape[1] * times]
         if options.colour_fix != "none":
-            plain = yield from prefix_notes(enlarge(pixels, scale, "bicubic"), "colours, ")
-            yield from fix_colours(made, plain, options.colour_fix)
-        if scale != self.scale:
-            made = yield from prefix_notes(shrink_to_size(made, height * self.scale, width * self.scale), "shrinking, ")
-        halved = [each and each * parts.pixels for each in (denoised.cut.halved_to, decoded.halved_to)]
+            run = enlarge(seen, times, "bicubic")
+            plain = seen if parts.enlarged_first else (yield from denoised.end(run, "colours, "))
+            run_fix = fix_colours(made, plain, options.colour_fix, clip=not parts.enlarged_first)
+            yield from denoised.end(run_fix)
+        height, width = (length * self.scale for length in pixels.shape[:2])
+        if made.shape[:2] != (height, width):
+            made = yield from denoised.end(shrink_to_size(made, height, width), "shrinking, ")
+        np.clip(made, 0, 1, out=made)
+        halved = [each and each * apart for each in (denoised.cut.halved_to, decoded.halved_to)]
         return Upscaled(
             made,
             len(denoised.cut.tiles),
             device.label,
             device.dtype,
             decoded.seam,
-            tiling._replace(side=side * parts.pixels, overlap=denoised.cut.overlap * parts.pixels),
+            tiling._replace(side=side * apart, overlap=denoised.cut.overlap * apart),
             notes=(*denoised.notes, *self._notes(settings, options, halved), *device.notes),
-            settings=self._record(options, side * parts.pixels, denoised.scheduler),
+            settings=self._record(options, side * apart, denoised.scheduler),
         )
 
     def _notes(self, settings: Settings, options: Options, halved: Sequence[int | None]) -> Iterator[str]:
@@ -138,26 +144,37 @@ class DiffusionUpscaler:
                     )
             return self.placed[device]
 
-    def _denoise(self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int) -> Run["Denoised"]:
-        """The latents of the enlarged picture, padded to what the network takes. `side` is a tile's, in latents."""
+    def _denoise(
+        self, pixels: Pixels, options: Options, parts: "Parts", device: Device, side: int, apart: int
+    ) -> Run["Denoised"]:
+        """The latents of the enlarged picture, padded to what the network takes.
+
+        `side` is a tile's, in latents, for each of which there are `apart` pixels of the small picture a side.
+        """
         import torch
 
         from pipelines.networks.forward import computing_on
         from pipelines.upscalers.diffusion.denoising import Cut, Predictor, denoise
         from pipelines.upscalers.diffusion.preview import fit_colours
 
-        grid = parts.grid(tiled=max(pixels.shape[:2]) > side * parts.pixels)
-        padded = parts.pad(pixels, grid)
-        height, width = (length // parts.pixels for length in padded.shape[:2])
-        cut = Cut(height, width, side, grid, device.batch, parts.pixels, parts.block)
+        size = parts.size_seen(pixels.shape[0], pixels.shape[1], self.scale)
+        grid = parts.grid(tiled=max(size) > side * parts.pixels)
+        height, width = (length // parts.pixels for length in parts.padded_size(*size, grid))
+        cut = Cut(height, width, side, grid, device.batch, apart, parts.block)
         around = self.specification.encoding, self.specification.decoding
         total = (sum(around) + options.passes) * len(cut.tiles)
+        before = around[0] * len(cut.tiles)
+        first = before // 2 if parts.enlarged_first else 0
 
         def counted(step: Step) -> Step:
-            return replace(step, done=around[0] * len(cut.tiles) * step.done // step.total, total=total)
+            return replace(step, done=first + (before - first) * step.done // step.total, total=total)
 
+        def counted_first(step: Step) -> Step:
+            return replace(step, done=first * step.done // step.total, total=total)
+
+        seen = yield from map_steps(parts.make_seen(pixels, self.scale, device), counted_first)
         generator = torch.Generator().manual_seed(options.seed)
-        run = parts.make_task(pixels, padded, options, generator, device, max(side, SMALLEST_DECODED))
+        run = parts.make_task(seen, parts.pad(seen, grid), options, generator, device, max(side, SMALLEST_DECODED))
         task = yield from map_steps(run, counted)
         scheduler = parts.make_scheduler(options.steps, device.name, self.own_scheduler)
         predict = Predictor(parts.unet, device, task.conditioning, task.guidance)
@@ -168,18 +185,26 @@ class DiffusionUpscaler:
         total = (around[0] + options.passes) * len(cut.tiles) + after  # memory may have made more tiles of them
         unprompted = self.model.prompt and options.guidance > 1 and not options.guided
         notes = (*["no words, so no guidance"] * unprompted, *task.notes, *predict.notes)
-        return Denoised(latents, cut, after, total, scheduler.label, notes)
+        return Denoised(latents, seen, cut, after, total, scheduler.label, notes)
 
 
 class Denoised(NamedTuple):
-    """Latents (1, C, H, W), how they were cut, the units of work to come and all there are, and how it went."""
+    """Latents (1, C, H, W), the picture that they were made of, how they were cut, and how it went.
+
+    `after` and `total` are the units of work to come and all there are.
+    """
 
     latents: "Tensor"
+    seen: Pixels
     cut: "Cut"
     after: int
     total: int
     scheduler: str
     notes: tuple[str, ...]
+
+    def end(self, run: Run[T], prefix: str = "") -> Run[T]:
+        """Returns the same run of what is left when all is counted; each step's note with `prefix` in front."""
+        return map_steps(run, lambda step: replace(step, done=self.total, total=self.total, note=prefix + step.note))
 
 
 def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscaler:
@@ -188,7 +213,7 @@ def build(model: Model, scale: int, files: tuple[Found, ...]) -> DiffusionUpscal
     weights_bytes = sum(found.path.stat().st_size for found in files if found.file.learned)
     upscaler = DiffusionUpscaler(model, scale, files, weights_bytes)
     parts = upscaler.parts(device)
-    wanted = (model.shrunk_from or scale) * parts.pixels
+    wanted = parts.pixels if parts.enlarged_first else (model.shrunk_from or scale) * parts.pixels
     if parts.enlarges != wanted:
         raise BadWeights(f"The decoder of {model.name} upscales by {parts.enlarges}, not by {wanted}.")
     return upscaler
@@ -208,4 +233,5 @@ def _decode(denoised: Denoised, parts: "Parts", device: Device, side: int) -> Ru
         return Step(denoised.total - left, denoised.total, f"decoding, tile {step.done} of {step.total}")
 
     latents = denoised.latents / parts.scaling
-    return (yield from map_steps(decode_latents(parts.vae, latents, device, max(side, SMALLEST_DECODED)), counted))
+    run = decode_latents(parts.vae, latents, device, max(side, SMALLEST_DECODED), clamp=not parts.enlarged_first)
+    return (yield from map_steps(run, counted))

@@ -41,8 +41,9 @@ class Parts(ABC):
     # What the network's latents are of the autoencoder's: a constant, whatever a file says, as the published files were
     # made before an autoencoder's configuration had it, and would get another's.
     scaling: ClassVar[float]
-    pixels: ClassVar[int] = 1  # of the small picture a side, for each latent
+    pixels: ClassVar[int] = 1  # of what is denoised a side, for each latent
     padding: ClassVar[Literal["symmetric", "reflect", "constant"]] = "symmetric"  # numpy's name for what lies beyond
+    enlarged_first: ClassVar[bool] = False  # whether what is denoised is as large as the result, or larger
     block: ClassVar[int] = 1  # latents: what the network sees has sides that are multiples, beside its grid's
 
     @property
@@ -79,10 +80,25 @@ class Parts(ABC):
 
     def pad(self, pixels: Pixels, grid: int) -> Pixels:
         """Continues a picture (H, W, 3) below and to the right, until both sides fill the grid and are long enough."""
-        multiple, least = max(grid, self.block) * self.pixels, self.least * self.pixels
-        beyond = [max(length + -length % multiple, least) - length for length in pixels.shape[:2]]
-        padded: Pixels = np.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode=self.padding)
+        height, width, _ = pixels.shape
+        tall, wide = self.padded_size(height, width, grid)
+        beyond = (0, tall - height), (0, wide - width), (0, 0)
+        padded: Pixels = np.pad(pixels, beyond, mode=self.padding)
         return padded
+
+    def padded_size(self, height: int, width: int, grid: int) -> tuple[int, int]:
+        """Returns the height and the width that `pad` makes of these."""
+        multiple, least = max(grid, self.block) * self.pixels, self.least * self.pixels
+        return max(height + -height % multiple, least), max(width + -width % multiple, least)
+
+    def size_seen(self, height: int, width: int, scale: int) -> tuple[int, int]:
+        """Returns the height and the width of what `make_seen` makes of a picture of these."""
+        return height, width
+
+    def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
+        """Makes what is denoised of a picture (H, W, 3): the picture itself, or what another network makes of it."""
+        yield from ()
+        return pixels
 
     def make_scheduler(self, steps: int, device: str, own: bool = False) -> Scheduler:
         """A scheduler for one run; with `own` the one that the files describe, where another is better."""
@@ -92,7 +108,7 @@ class Parts(ABC):
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
     ) -> Run[Task]:
-        """Makes what the network is to do with a picture (H, W, 3), of which `padded` fills the grid.
+        """Makes what the network is to do with what `make_seen` made, (H, W, 3), of which `padded` fills the grid.
 
         `side` is how many latents a tile of the autoencoder has; a step tells each such tile done.
         """

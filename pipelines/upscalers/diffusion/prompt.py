@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipelines.catalog.specification import Options
 from pipelines.upscalers.diffusion.parts import PromptedParts
@@ -25,34 +26,47 @@ class EmbeddedPrompt(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Tokens(NamedTuple):
+    """What a tokenizer makes of texts, (n, tokens); `mask` is 0 behind the end. `notes` tells what was not read."""
+
+    numbers: Tensor
+    mask: Tensor
+    notes: tuple[str, ...]
+
+
 def embed_prompt(parts: PromptedParts, options: Options) -> EmbeddedPrompt:
     """Encodes the prompt of a run, and with guidance the negative one, by the model's text encoder."""
+    tokens = tokenize(parts.tokenizer, parts.text_encoder, options)
+    masked = getattr(parts.text_encoder.config, "use_attention_mask", False)
+    with torch.inference_mode():
+        encoded = parts.text_encoder(
+            tokens.numbers, attention_mask=tokens.mask if masked else None, output_hidden_states=True
+        )
+    return EmbeddedPrompt(encoded.last_hidden_state, encoded.hidden_states[-1], encoded.pooler_output, tokens.notes)
+
+
+def tokenize(tokenizer: CLIPTokenizer, encoder: CLIPTextModel, options: Options) -> Tokens:
+    """Cuts the prompt of a run, and with guidance the negative one first, into what the encoder reads."""
     texts = {"negative prompt": options.negative_prompt, "prompt": options.prompt}
     if not options.guided:
         del texts["negative prompt"]
+    length = _context_length(tokenizer, encoder)
     with _tokenizing:
-        notes = [note for name, text in texts.items() for note in _note_cut(parts, name, text)]
-        tokens = parts.tokenizer(
-            list(texts.values()),
-            padding="max_length",
-            max_length=_context_length(parts),
-            truncation=True,
-            return_tensors="pt",
+        notes = [note for name, text in texts.items() for note in _note_cut(tokenizer, length, name, text)]
+        tokens = tokenizer(
+            list(texts.values()), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
         )
-    mask = tokens.attention_mask if getattr(parts.text_encoder.config, "use_attention_mask", False) else None
-    with torch.inference_mode():
-        encoded = parts.text_encoder(tokens.input_ids, attention_mask=mask, output_hidden_states=True)
-    return EmbeddedPrompt(encoded.last_hidden_state, encoded.hidden_states[-1], encoded.pooler_output, tuple(notes))
+    return Tokens(tokens.input_ids, tokens.attention_mask, tuple(notes))
 
 
-def _context_length(parts: PromptedParts) -> int:
+def _context_length(tokenizer: CLIPTokenizer, encoder: CLIPTextModel) -> int:
     """Returns how many tokens the encoder reads, the first and the last of which only mark the ends: 77 for CLIP."""
-    most: Any = min(parts.tokenizer.model_max_length, parts.text_encoder.config.max_position_embeddings)
+    most: Any = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
     return int(most)
 
 
-def _note_cut(parts: PromptedParts, name: str, text: str) -> list[str]:
+def _note_cut(tokenizer: CLIPTokenizer, length: int, name: str, text: str) -> list[str]:
     # Not verbose: it would warn, on the terminal, of what the note tells.
-    every = parts.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-    count, room = len(every), _context_length(parts) - 2
+    every = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+    count, room = len(every), length - 2
     return [f"the {name} was cut: {room} of its {count} tokens were read"] if count > room else []

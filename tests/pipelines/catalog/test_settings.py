@@ -16,7 +16,7 @@ HALF = "\ud83d"  # of an emoji
 @pytest.mark.parametrize(
     ("key", "least", "most"),
     [
-        *[("sd-x4", 32, 512), ("sd-x2", 128, 2048), ("ldm-x4", 32, 512), ("resshift", 64, 512)],
+        *[("sd-x4", 32, 512), ("sd-x2", 128, 2048), ("ldm-x4", 32, 512), ("resshift", 64, 512), ("diffbir", 64, 512)],
         *[("espcn", 16, 4096), ("lapsrn", 30, 4096)],
     ],
 )

@@ -260,6 +260,8 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ta
     assert (fields[steering.steps]["value"], fields[steering.guidance]["value"]) == {
         "sd-x4": (20, 9.0),
         "sd-x2": (20, 1.0),
+        "diffbir": (10, 8.0),
+        "diffbir-v2": (50, 4.0),
     }[row.key]
     for _, side in fields[steering.tile]["choices"][1:]:
         check_settings([row], Settings(tile=side))

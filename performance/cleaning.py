@@ -62,7 +62,7 @@ def tell_noise(picture: Pixels8) -> float:
 
 def remove_by_non_local_means(picture: Pixels8, noise: float) -> Pixels8:
     """OpenCV's for colours, at the strength that its documentation gives for such noise."""
-    return cv2.fastNlMeansDenoisingColored(picture, None, noise, noise, 7, 21).astype(np.uint8)  # type: ignore[call-overload]
+    return cv2.fastNlMeansDenoisingColored(picture, None, noise, noise, 7, 21).astype(np.uint8)
 
 
 def describe_damage(by: Degradation, originals: Sequence[Pixels8]) -> list[str]:

@@ -1,4 +1,4 @@
-"""OpenCV's networks, in TensorFlow's .pb files as their authors published them."""
+"""The networks of OpenCV's dnn_superres, in TensorFlow's .pb files as their authors published them."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ OPENCV = (
         key="edsr",
         name="EDSR",
         family="cnn",
-        engine="opencv",
+        engine="network",
         scales=_opencv(
             "Saafke/EDSR_Tensorflow",
             "06c7bd65b0305c2955328f8f2721ea86c341f660",
@@ -30,14 +30,14 @@ OPENCV = (
         paper="Lim et al. 2017, arXiv:1707.02921",
         arch="edsr",
         takes=TILED,
-        radius=67,
-        tiles=(201, 4096),
+        tiles=(16, 4096),
+        aliased=True,
     ),
     Model(
         key="espcn",
         name="ESPCN",
         family="cnn",
-        engine="opencv",
+        engine="network",
         scales=_opencv(
             "fannymonori/TF-ESPCN",
             "5c628eca82028161a53e1265cc3a5b571ab8625f",
@@ -66,14 +66,15 @@ OPENCV = (
         arch="espcn",
         params={2: 21_284, 3: 22_729, 4: 24_752},
         takes=TILED,
-        radius=4,
+        light=True,
         tiles=(16, 4096),
+        aliased=True,
     ),
     Model(
         key="fsrcnn",
         name="FSRCNN",
         family="cnn",
-        engine="opencv",
+        engine="network",
         scales=_opencv(
             "Saafke/FSRCNN_Tensorflow",
             "6a4812c4ef1c4f5947d79beafa32a05a6eb4a94d",
@@ -102,14 +103,15 @@ OPENCV = (
         arch="fsrcnn",
         params={2: 8_496, 3: 8_776, 4: 9_168},
         takes=TILED,
-        radius=8,
+        light=True,
         tiles=(24, 4096),
+        aliased=True,
     ),
     Model(
         key="fsrcnn-small",
         name="FSRCNN-small",
         family="cnn",
-        engine="opencv",
+        engine="network",
         scales=_opencv(
             "Saafke/FSRCNN_Tensorflow",
             "6a4812c4ef1c4f5947d79beafa32a05a6eb4a94d",
@@ -138,14 +140,15 @@ OPENCV = (
         arch="fsrcnn",
         params={2: 1_621, 3: 1_781, 4: 2_005},
         takes=TILED,
-        radius=8,
+        light=True,
         tiles=(24, 4096),
+        aliased=True,
     ),
     Model(
         key="lapsrn",
         name="LapSRN",
         family="cnn",
-        engine="opencv",
+        engine="network",
         scales=_opencv(
             "fannymonori/TF-LapSRN",
             "fc51c90af1b5801a357abc919160d7ff4f24b997",
@@ -174,7 +177,7 @@ OPENCV = (
         arch="lapsrn",
         params={2: 337_088, 4: 674_176, 8: 1_011_264},
         takes=TILED,
-        radius=10,
-        tiles=(30, 4096),
+        tiles=(36, 4096),
+        aliased=True,
     ),
 )

@@ -8,7 +8,7 @@ Family = Literal["classical", "cnn", "gan", "diffusion"]
 Pin = Literal["sha256", "git blob", "sha256 prefix", "unpinned"]
 SCALES = (2, 3, 4, 8)
 NAMED_SCALES = (1, 2, 3, 4, 8, 16)  # of files that somebody names: what such a file has is known once it is here
-CPU_ENGINES = frozenset({"classical", "opencv"})  # what these do, they do on the CPU
+CPU_ENGINES = frozenset({"classical"})  # what these do, they do on the CPU
 TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
 ARTIFACTS = ("auto", "none", "remove")  # by which of its networks a model that has two upscales
 COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
@@ -123,7 +123,6 @@ class Model:
     arch: str = ""  # the network, as its engine calls it
     params: Mapping[int, int] = field(default_factory=dict)  # scale -> learned parameters, where counted
     takes: frozenset[str] = frozenset()  # the fields of Settings this model can use
-    radius: int = 0  # receptive field's radius in low-resolution pixels, of networks that cannot tell it themselves
     shrunk_from: int | None = None  # the scale that its network enlarges by where that is more than was asked for
     # By scale, what it runs beside its own network: a robust one in its place, where the picture was shrunk or stored
     # without care, and last the one that tells so.
@@ -136,6 +135,7 @@ class Model:
     tiles: tuple[int, int] | None = None
     blends: bool = True  # whether a pixel's colour may reach its neighbours', and one channel another
     light: bool = False  # so little work that no GPU is borrowed for it
+    aliased: bool = False  # whether it learned from images that were shrunk without antialiasing
 
     @property
     def cleans(self) -> bool:

@@ -4,6 +4,8 @@ All about a network is taken from the names and shapes in its file, but for the 
 Imports torch: import it where a model is loaded.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,8 +13,25 @@ from torch import Tensor
 
 from pipelines.errors import BadWeights
 from pipelines.networks import foreign
-from pipelines.networks.archs import autoencoder, disp, edsr, haesr, rcan, rrdbnet, span, srcnn, srgan, srvgg, swift
-from pipelines.networks.file import copy_as_float32, read_tensors, strip_prefixes
+from pipelines.networks.archs import (
+    autoencoder,
+    disp,
+    edsr,
+    edsr_opencv,
+    espcn,
+    fsrcnn,
+    haesr,
+    lapsrn,
+    rcan,
+    rrdbnet,
+    span,
+    srcnn,
+    srgan,
+    srvgg,
+    swift,
+)
+from pipelines.networks.file import copy_as_float32, read_if_graph, read_tensors, strip_prefixes
+from pipelines.networks.graph import Graph
 from pipelines.networks.network import Arch, Network
 from pipelines.networks.shapes import Misfit, State, describe_shape
 from pipelines.phrasing import list_names, printable_name
@@ -37,6 +56,13 @@ ARCHS = (
     Arch(edsr.matches, edsr.build, "EDSR", adapt=edsr.adapt),
     Arch(srvgg.matches, srvgg.build, "compact"),
 )
+# What follows a graph, and the name of what it is of.
+GRAPHS: tuple[tuple[str, Callable[[Graph], tuple[Network, State]]], ...] = (
+    ("ESPCN", espcn.follow),
+    ("FSRCNN", fsrcnn.follow),
+    ("LapSRN", lapsrn.follow),
+    ("EDSR", edsr_opencv.follow),
+)
 
 
 def read_network(path: Path) -> Network:
@@ -46,6 +72,8 @@ def read_network(path: Path) -> Network:
     file's name, for whatever is wrong with it.
     """
     name = printable_name(path)
+    if (graph := read_if_graph(path)) is not None:
+        return _follow_graph(graph, name)
     tensors = read_tensors(path)
     try:
         return build_network(_own_state(tensors, name), name)
@@ -60,6 +88,20 @@ def read_network(path: Path) -> Network:
             if ours:  # of what is known better here, what is wrong is known better too
                 raise error from None
             raise
+
+
+def _follow_graph(graph: Graph, name: str) -> Network:
+    """The network that a graph is of. Raises BadWeights."""
+    for _, follow in GRAPHS:
+        try:
+            network, state = follow(replace(graph, seen=set()))
+            _check_fit(state, network)
+        except Misfit:
+            continue
+        network.load_state_dict(copy_as_float32(state, name), assign=True)
+        return network.eval().requires_grad_(False)
+    *others, last = (each for each, _ in GRAPHS)
+    raise BadWeights(f"{name} is a graph of another network than {', '.join(others)} or {last}.")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -18,7 +18,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipelines.errors import BadWeights
-from pipelines.networks.shapes import State
+from pipelines.networks.graph import Graph
+from pipelines.networks.graph_file import begins_graph, read_graph
+from pipelines.networks.shapes import Misfit, State
 from pipelines.phrasing import list_names, printable_name
 
 LARGEST_FILE = 1 << 30  # bytes; the largest RRDB network in use takes 67 MB
@@ -76,6 +78,21 @@ def read_tensors(path: Path, largest: int = LARGEST_FILE) -> dict[str, Tensor]:
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
         raise _claims_too_much(name)
     return tensors
+
+
+def read_if_graph(path: Path) -> Graph | None:
+    """The file's graph where it holds one of TensorFlow's, else None. Raises BadWeights, with the file's name."""
+    name = printable_name(path)
+    _size(path, name)
+    with _damage(name):
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+        if beginning[_HEADER] == b"{" or not begins_graph(beginning):
+            return None
+        try:
+            return read_graph(path.read_bytes())
+        except Misfit as error:
+            raise BadWeights(f"{name} {error}") from error
 
 
 def copy_as_float32(tensors: State, name: str) -> dict[str, Tensor]:

@@ -190,6 +190,9 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
     if target is torch.repeat_interleave:
         channels = args[0].get_output_partial_shape(0)[options["dim"]].get_length()
         return ops.gather(args[0], np.repeat(np.arange(channels), args[1]), options["dim"])
+    if target is torch.narrow:
+        planes, dim, start, length = args
+        return ops.gather(planes, np.arange(start, start + length), dim)
     args = tuple(np.float32(each) if isinstance(each, float) else each for each in args)
     if target in (operator.sub, operator.mul, operator.truediv):
         return {operator.sub: ops.subtract, operator.mul: ops.multiply, operator.truediv: ops.divide}[target](*args)

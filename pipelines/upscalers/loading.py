@@ -40,7 +40,6 @@ __all__ = [
 
 ENGINES = {
     "classical": "pipelines.upscalers.classical",
-    "opencv": "pipelines.upscalers.opencv",
     "network": "pipelines.upscalers.network",
     "judging": "pipelines.upscalers.judging",
     "diffusion": "pipelines.upscalers.diffusion.engine",

@@ -12,6 +12,7 @@ from pipelines.networks.devices import Device
 from pipelines.networks.tiling import UNBOUNDED, plan_tiles, run_tiled
 from pipelines.runs import Run
 from pipelines.upscalers.forwards import AFFORDABLE_OVERLAP, Forwards, clamp, find_broken
+from pipelines.upscalers.luma import is_8_bit, with_colours
 from pipelines.upscalers.sides import (
     FLOAT_BYTES,
     choose_block_side,
@@ -78,13 +79,15 @@ def _run_in_tiles(
     forwards: Forwards, forward: "Forward", model: Model, scale: int, pixels: Pixels, sides: tuple[int, int]
 ) -> Run[Ran]:
     """Runs it in tiles of a side and an overlap."""
+    from pipelines.networks.luma import LumaNetwork
+
     network, device = forwards.network, forward.device
     side, overlap = sides
     enlarge = _GuardedTiles(forward, forwards, scale, model.name)
     tiled = yield from run_tiled(
         pixels,
         scale,
-        enlarge,
+        with_colours(enlarge, scale, is_8_bit(pixels)) if isinstance(network, LumaNetwork) else enlarge,
         side,
         overlap,
         batch=device.batch,

@@ -28,14 +28,14 @@ import numpy as np, torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipelines.networks.archs.espcn import Espcn
+from pipelines.networks.archs.subpixel import Subpixel
 from pipelines.networks.checkpoints import read_network
 
 torch.manual_seed(0)
-made = Espcn(3)
+made = Subpixel(3)
 save_file(made.state_dict(), "own.safetensors")
 network = read_network(Path("own.safetensors"))
-assert type(network) is Espcn and network.scale == 3
+assert type(network) is Subpixel and network.scale == 3
 pixels = torch.from_numpy(np.asarray(Image.open("in.png")) / np.float32(255)).permute(2, 0, 1)[None]
 with torch.inference_mode():
     np.save("expected.npy", network(pixels)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().numpy())
@@ -166,7 +166,7 @@ print(sum(event["targets"][0][0] == tab.button.run._id for event in page.config[
 
 # --- names --------------------------------------------------------------------------------------------------------
 
-MADE = {"NAME", "Store", "StoreSource", "sharpness", "store.py", "espcn.py", "Twice"}  # what the recipes add
+MADE = {"NAME", "Store", "StoreSource", "sharpness", "store.py", "subpixel.py", "Twice"}  # what the recipes add
 SPAN = re.compile(r"`([^`]+)`")
 IN_A_FILE = re.compile(r"((?:`[^`]+`(?:, | and ))*`[^`]+`) (?:of|in) `([^`]+\.py)`")
 IDENTIFIER = re.compile(r"(?<![\w.\"'-])[A-Za-z_]\w+(?:\.\w+)*(?![\w-])")

@@ -20,6 +20,7 @@ from pipelines.networks.archs.srvgg import SRVGGNetCompact
 from pipelines.networks.archs.swift import Swift
 from pipelines.networks.checkpoints import build_network
 from pipelines.networks.network import Network
+from tests.support import tiny_graph
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 UPSAMPLINGS = {1: (2, 4), 2: (2, 2), 4: (2, 1), 8: (3, 1)}  # and unshuffle, by scale
@@ -210,6 +211,11 @@ def put_tiny(folder: Path) -> None:
         torch.save(rrdb(scale).state_dict(), folder / f"RealESRGAN_x{scale}.pth")
     for seed, name in enumerate(("realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3")):
         torch.save({"params": compact(4, seed=seed).state_dict()}, folder / f"{name}.pth")
+    for scale in (2, 3, 4):
+        (folder / f"FSRCNN_x{scale}.pb").write_bytes(tiny_graph.fsrcnn(scale))
+        (folder / f"FSRCNN-small_x{scale}.pb").write_bytes(tiny_graph.fsrcnn(scale, depth=1))
+        (folder / f"EDSR_x{scale}.pb").write_bytes(tiny_graph.edsr(scale))
+        (folder / f"LapSRN_x{2 ** (scale - 1)}.pb").write_bytes(tiny_graph.lapsrn(scale - 1))
 
 
 def noise(height: int, width: int, seed: int = 1) -> Tensor:

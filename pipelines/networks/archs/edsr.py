@@ -19,9 +19,9 @@ _UNUSED = ("sub_mean.", "add_mean.")
 class ResidualBlock(nn.Module):
     """Two convolutions with ReLU between them, scaled and added to what they are given."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, residual: float) -> None:
         super().__init__()
-        self.residual = RESIDUAL if width >= LARGE else 1.0
+        self.residual = residual
         self.body = nn.Sequential(_conv(width, width), nn.Identity(), _conv(width, width))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -46,7 +46,8 @@ class Edsr(nn.Module):
         self.steps, self.width, self.depth = steps, width, depth
         self.scale = 1
         self.head_conv = _conv(3, width)
-        self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)), _conv(width, width))
+        residual = RESIDUAL if width >= LARGE else 1.0
+        self.body = nn.Sequential(*(ResidualBlock(width, residual) for _ in range(depth)), _conv(width, width))
         shuffles: list[nn.Module] = []
         for step in steps:
             self.scale *= step

@@ -167,11 +167,6 @@ def test_what_a_metric_needs_is_pinned(key: str) -> None:
         assert all(file.pin != "unpinned" and file.size > 0 for file in weights.files)
 
 
-@pytest.mark.parametrize("model", [row for row in MODELS if row.engine == "opencv"], ids=lambda model: model.key)
-def test_tiles_leave_something_between_their_overlaps(model: catalog.Model) -> None:
-    assert model.tiles is not None and model.tiles[0] >= 3 * model.radius
-
-
 def test_keys_are_unique() -> None:
     assert len({*METRIC_FILES, *(model.key for model in MODELS)}) == len(MODELS) + len(METRIC_FILES)
 

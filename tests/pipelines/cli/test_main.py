@@ -272,7 +272,10 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
         (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not an image"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) is unavailable"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}.pb"], "There is no file"),
-        (["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}"], "is not a network"),
+        (
+            ["{small}", "{out}", "--model", "edsr", "--scale", "2", "--weights", "{text}"],
+            "is damaged or not a file of weights",
+        ),
     ],
 )
 def test_what_can_be_mended_is_1_and_one_line(

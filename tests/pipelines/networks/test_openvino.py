@@ -14,6 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks.archs.edsr_opencv import OpenCvEdsr
+from pipelines.networks.archs.espcn import Espcn
+from pipelines.networks.archs.fsrcnn import Fsrcnn
+from pipelines.networks.archs.lapsrn import LapSrn
 from pipelines.networks.devices import Device
 from pipelines.networks.network import COMPILES_WHOLE, Network
 from tests.support import networks
@@ -25,11 +29,20 @@ from pipelines.networks.forward import Forward
 from pipelines.networks.openvino import Compiled, NotTranslated
 
 Planes = npt.NDArray[np.float32]
+
+
+def filled(network: nn.Module) -> nn.Module:
+    fill(network)
+    return network
+
+
 NETWORKS = {f"rrdb x{s}": lambda s=s: rrdb(s) for s in (1, 2, 4, 8)}
 NETWORKS |= {f"compact x{s}": lambda s=s: compact(s) for s in (1, 2, 3, 4)}
 NETWORKS |= {"span": networks.span, "disp": networks.disp, "edsr x3": lambda: networks.edsr(3)}
 NETWORKS |= {"edsr x4": lambda: networks.edsr(4), "srgan x2": lambda: networks.srgan(2)}
 NETWORKS |= {f"swift x{s}": lambda s=s: swift(s) for s in (2, 3, 4)} | {"srcnn x3": lambda: srcnn(3)}
+NETWORKS |= {"espcn": lambda: filled(Espcn(3, 8, 6)), "fsrcnn": lambda: filled(Fsrcnn(2, 8, 4, 2))}
+NETWORKS |= {"lapsrn": lambda: filled(LapSrn(3, 4, 1)), "opencv's edsr": lambda: filled(OpenCvEdsr(2, 8, 2))}
 ROOT = Path(__file__).parents[3]
 SIZES = [(2, 9, 14), (1, 1, 1), (1, 7, 1), (3, 5, 4)]  # batch, height, width, before they are made multiples
 

@@ -68,7 +68,7 @@ def test_a_failure_that_nobody_foresaw_leaves_its_traceback_in_the_log(tmp_path:
     log = tmp_path / "log.txt"
     code = (
         f"import sys; sys.stderr = open({str(log)!r}, 'w', buffering=1)\n"
-        "from pipelines.upscalers import opencv\nopencv.build = lambda *given: 1 / 0\n"
+        "from pipelines.upscalers import network\nnetwork.build = lambda *given: 1 / 0\n"
         "from ui.command import open_page\nsys.exit(open_page())"
     )
     with serving(tmp_path, "-c", code) as url:

@@ -55,7 +55,7 @@ def describe_model(model: Model) -> str:
     use = "free for commercial use" if model.commercial else "not for commercial use"
     licence = "" if model.engine == "classical" else f"{escape(model.licence)} · "
     colour = "free" if model.commercial else "restricted"
-    training = f" {ABOUT_TRAINING}" if model.engine == "opencv" else ""
+    training = f" {ABOUT_TRAINING}" if model.aliased else ""
     about = f"<strong>{escape(model.name)}</strong>: {escape(model.note)}{training}"
     return f'<p class="about">{about} <span class="badge {colour}">{licence}{use}</span></p>'
 

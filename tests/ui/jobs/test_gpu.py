@@ -139,7 +139,8 @@ def test_what_denoising_needs_is_downloaded_before_the_gpu_is_lent(
 
 def test_what_is_quick_without_a_gpu_asks_for_none() -> None:
     """One asked for these would be taken off the visitor's quota for nothing."""
-    quick = [model for model in catalog.MODELS if model.engine in ("classical", "opencv") or model.key == "swift"]
+    light = ("swift", "espcn", "fsrcnn", "fsrcnn-small")
+    quick = [model for model in catalog.MODELS if model.engine == "classical" or model.key in light]
     assert len(quick) > 5 and not any(model.gpu for model in quick)
 
 
@@ -213,7 +214,7 @@ def test_a_network_is_lent_a_gpu_for_as_long_as_it_will_take(monkeypatch: pytest
     assert lent(180) == lent(230) == gpu.LONGEST_LOAN
     with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* at the most: take a smaller image\.$"):
         lent(231)
-    assert lent(231, [Stage("lapsrn", 4)]) == gpu.LONGEST_LOAN, "it borrows none"
+    assert lent(231, [Stage("espcn", 4)]) == gpu.LONGEST_LOAN, "it borrows none"
     assert lent(None) == gpu.USUAL_LOAN, "nobody knows"
 
 
@@ -298,8 +299,8 @@ def test_where_a_gpu_is_lent_a_network_after_a_diffusion_model_runs_on_it_too(
     assert here is not None and there is not None
     assert here - there == pytest.approx(alone * (1 - 1 / gpu.GPU_SPEEDUP))
     assert gpu.plan_picture_loan(chain, Settings(steps=4), (400, 400)) <= gpu.LONGEST_LOAN
-    classical = [Stage("lapsrn", 4)]
-    assert gpu.estimate_seconds(classical, None, 400, 400) == estimates.estimate("lapsrn", 4, 400, 400).seconds, (
+    light = [Stage("espcn", 4)]
+    assert gpu.estimate_seconds(light, None, 400, 400) == estimates.estimate("espcn", 4, 400, 400).seconds, (
         "it has no use for one"
     )
 
@@ -415,23 +416,23 @@ def test_a_preload_that_names_no_model_is_one_sentence(
     assert str(error.value).startswith(sentence)
 
 
-def test_without_a_gpu_nothing_is_preloaded(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
-    monkeypatch.setattr(devices, "choose_device", lambda: Device("cpu"))
+def test_without_a_gpu_nothing_is_preloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_PRELOAD", "bicubic:2")
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: Device("cpu"))
     gpu.preload()
     assert not loading._kept
-    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: Device("cuda"))
     gpu.preload()
-    assert [key for key, *_ in loading._kept] == ["espcn"]
+    assert [key for key, *_ in loading._kept] == ["bicubic"]
 
 
 def test_what_cannot_be_preloaded_is_logged_and_the_next_one_is_loaded(
-    own_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("UPSCALE_PRELOAD", " edsr:2 , espcn:2,")
-    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
+    monkeypatch.setenv("UPSCALE_PRELOAD", " edsr:2 , bicubic:2,")
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: Device("cuda"))
     gpu.preload()
-    assert [key for key, *_ in loading._kept] == ["espcn"]
+    assert [key for key, *_ in loading._kept] == ["bicubic"]
     assert "edsr x2 is not preloaded: EDSR_x2.pb (40 MB) is unavailable" in caplog.text
 
 
@@ -442,7 +443,7 @@ def test_a_model_that_is_too_large_for_the_memory_is_logged_and_the_page_opens(
         raise MemoryError
 
     monkeypatch.setenv("UPSCALE_PRELOAD", "espcn:2")
-    monkeypatch.setattr(devices, "choose_device", lambda: Device("cuda"))
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: Device("cuda"))
     monkeypatch.setattr(gpu, "pin", short)
     gpu.preload()
     assert "espcn x2 is not preloaded: there is not enough memory for it." in caplog.text

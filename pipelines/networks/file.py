@@ -83,7 +83,7 @@ def read_tensors(path: Path, largest: int = LARGEST_FILE) -> dict[str, Tensor]:
 def read_if_graph(path: Path) -> Graph | None:
     """The file's graph where it holds one of TensorFlow's, else None. Raises BadWeights, with the file's name."""
     name = printable_name(path)
-    _size(path, name)
+    _size(path, name, LARGEST_FILE)
     with _damage(name):
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)

@@ -17,7 +17,8 @@ from pipelines import files
 from pipelines.errors import CannotWrite
 from pipelines.phrasing import printable_name
 
-NAME = ".upscale-bench.jsonl"
+NAME = ".upscale-bench.jsonl"  # of several that write at once, each has a file of its own beside it
+NAMES = ".upscale-bench*.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +34,46 @@ class Entry:
 class Journal:
     """The files that batches made in a folder, by their paths below it. One thread adds, others may ask meanwhile."""
 
-    def __init__(self, folder: Path) -> None:
-        """Reads what is there; a line that is damaged counts for nothing. Raises CannotWrite if it cannot be read."""
-        self.folder, self._path = folder, folder / NAME
-        self._entries: dict[str, Entry] = {}
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        except OSError as error:
-            raise CannotWrite(f"{printable_name(folder)} cannot be gone on with: {NAME} cannot be read.") from error
-        for line in data.splitlines():
-            with suppress(ValueError, TypeError, AttributeError, RecursionError):
-                read = json.loads(line)
-                name = read.pop("file")
-                self._entries[name] = Entry(**read)
-        # A crash may have cut the last line short: what comes next begins a line of its own.
-        self._start = b"" if not data or data.endswith(b"\n") else b"\n"
+    def __init__(self, folder: Path, writer: str = "") -> None:
+        """Reads what is there; `writer` is the name of one of several that write at once. Raises CannotWrite."""
+        self.folder, self._path = folder, folder / (f".upscale-bench.{writer}.jsonl" if writer else NAME)
+        self._entries: dict[str, list[Entry]] = {}
+        self._read: dict[Path, int] = {}
+        self.refresh()
 
     def __iter__(self) -> Iterator[Path]:
         return (self.folder / name for name in self._entries)
 
+    def refresh(self) -> None:
+        """Reads what was added since, by others too; a line that is damaged counts for nothing. Raises CannotWrite."""
+        for path in sorted(self.folder.glob(NAMES)):
+            before = self._read.get(path, 0)
+            try:
+                with path.open("rb") as file:
+                    file.seek(before)
+                    data = file.read()
+            except OSError as error:
+                raise CannotWrite(
+                    f"{printable_name(self.folder)} cannot be gone on with: {path.name} cannot be read."
+                ) from error
+            whole = data[: data.rfind(b"\n") + 1]  # somebody may be writing the last line
+            self._read[path] = before + len(whole)
+            for line in whole.splitlines():
+                with suppress(ValueError, TypeError, AttributeError, RecursionError):
+                    read = json.loads(line)
+                    name = read.pop("file")
+                    self._entries.setdefault(name, []).append(Entry(**read))
+
     def has(self, name: str, input_sha256: str, made: Mapping[str, Any]) -> bool:
         """Returns whether the file is there as it was written, made of that image in that way."""
-        entry = self._entries.get(name)
-        if entry is None or entry.input_sha256 != input_sha256 or entry.made != made:
-            return False
+        entries = [
+            entry for entry in self._entries.get(name, ()) if entry.input_sha256 == input_sha256 and entry.made == made
+        ]
         path = self.folder / name
         try:
-            return path.stat().st_size == entry.bytes and files.sha256_of(path) == entry.sha256
+            size = path.stat().st_size if entries else 0
+            known = {entry.sha256 for entry in entries if entry.bytes == size}
+            return bool(known) and files.sha256_of(path) in known
         except OSError:
             return False
 
@@ -74,6 +86,10 @@ class Journal:
             "bytes": entry.bytes,
             "sha256": entry.sha256,
         }
-        # ASCII: a name that is no UTF-8 is spelled out, and read back as it was.
-        files.append(self._path, self._start + json.dumps(line).encode() + b"\n")
-        self._start, self._entries[name] = b"", entry
+        # A crash may have cut the last line short: this one begins anew. It is ASCII: a name that is no UTF-8 is
+        # spelled out, and read back as it was.
+        start = b"\n" if files.size_of(self._path) > self._read.get(self._path, 0) else b""
+        data = start + json.dumps(line).encode() + b"\n"
+        files.append(self._path, data)
+        self._read[self._path] = files.size_of(self._path)
+        self._entries.setdefault(name, []).append(entry)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import files
+from pipelines.cli import arguments
 from pipelines.cli.progress import show_files, summarise
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.phrasing import printable, printable_name
@@ -37,6 +38,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("png", "webp", "jpg", "same"),
         help="of the results; same is that of each image, or png where it cannot be written; default png",
     )
+    add(
+        "--on",
+        metavar="ray[://HOST:PORT]",
+        help="run on a cluster of Ray, whose machines all see IN and OUT by the same names; ray alone is this machine, "
+        "or the cluster that RAY_ADDRESS names; default: no cluster",
+    )
+    add(
+        "--workers",
+        type=arguments.parse_whole,
+        metavar="N",
+        help="with --on, how many work at once; default one a GPU, or where there is none one a processor core",
+    )
     add("--json", type=Path, metavar="FILE", help="write what became of each image; default none")
 
 
@@ -44,17 +57,29 @@ def is_many(options: argparse.Namespace) -> bool:
     """Returns whether the results go into a folder: there are many images, or a folder or what is for many is named."""
     output = options.output
     several = len(options.inputs) > 1 or options.inputs[0].is_dir()
-    asked = options.recursive or options.suffix is not None or options.format or options.json
+    asked = (
+        options.recursive
+        or options.suffix is not None
+        or options.format
+        or options.json
+        or options.on
+        or options.workers
+    )
     return bool(several or asked or Path(output).is_dir() or output.endswith(("/", os.sep)))
 
 
 def run(options: argparse.Namespace, recipe: "Recipe") -> None:
     """Upscales all images. Raises UpscaleError at the end if any failed."""
+    from pipelines.batch import on_ray
     from pipelines.batch import run as batch
 
     folder = _checked_folder(options)
     if options.quality is not None and (options.format or batch.PLAIN) == batch.PLAIN:
         raise BadSetting("PNG is lossless and has no quality: choose --format jpg, webp or same.")
+    if options.on:
+        on_ray.check(options.on, options.workers)
+    elif options.workers is not None:
+        raise BadSetting("--workers is for a cluster: give --on ray too.")
     suffix = batch.write_suffix(options.suffix or "", recipe.model, recipe.scale)
     journal = batch.Journal(folder)
     sources, others = batch.list_sources(options.inputs, options.recursive, folder, [*journal])
@@ -91,6 +116,7 @@ def _follow(
     others: "Sequence[PassedOver]",
 ) -> "list[Outcome]":
     """Runs the batch, prints each outcome, and in the end what became of all; writes the JSON however it ends."""
+    from pipelines.batch import on_ray
     from pipelines.batch import run as batch
     from pipelines.runs import finish
 
@@ -106,7 +132,11 @@ def _follow(
                     seen.append(step.outcome)
                     _print_outcome(step.outcome)
 
-            finish(batch.run(jobs, recipe, journal, options.overwrite), follow)
+            if options.on:
+                running = on_ray.run(jobs, recipe, journal, options.overwrite, options.on, options.workers)
+            else:
+                running = batch.run(jobs, recipe, journal, options.overwrite)
+            finish(running, follow)
     finally:
         seconds = time.monotonic() - started
         if options.json:

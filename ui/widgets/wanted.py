@@ -20,7 +20,7 @@ from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
 from ui.widgets.artifacts import read_artifacts
 from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
-from ui.widgets.steering import as_noise_level
+from ui.widgets.steering import as_noise_level, level_of
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
 SEARCHING = "Choose a model that the search finds, or give a whole name or address."
@@ -94,6 +94,8 @@ def understand(
     if row.cleans:
         raise BadSetting(f"{row.name} upscales nothing: choose it under Clean up first.")
     level = as_noise_level(creativity)
+    if "noise_level" in row.takes and creativity == level_of(catalog.find_specification(row).options.noise_level):
+        level = None  # the model's own, which need not be what stands for the level
     steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level)
     settings = replace(steered, artifacts=read_artifacts(artifacts))
     if scale == CUSTOM and not (size or "").strip():

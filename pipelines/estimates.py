@@ -154,8 +154,8 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
     rate, row = _rate(key, scale), _diffusion(key)
-    network, made = (row.scales[scale], row.shrunk_from or scale) if row else (None, scale)
-    held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + (network.size if network else 0)) / environment.MEGA
+    files, made = (row.download(scale), row.shrunk_from or scale) if row else (0, scale)
+    held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + files) / environment.MEGA
     if rate is None:
         return Estimate(None, held)
     tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), _tiling(rate, settings, row))

@@ -103,7 +103,7 @@ def fetch(
                 raise WeightsUnavailable(f"{stage.model.name} needs several files, so give a folder that has them.")
             if more not in found:
                 found[more] = yield from (store.fetch(more) if theirs is None else _from_user(more, theirs))
-        words = _words(stage.model, settings)
+        words = _words(stage.model, settings, found[needed])
         if words is not None and words not in found and theirs is None:
             found[words] = yield from store.fetch(words)
     return tuple(
@@ -147,9 +147,9 @@ def find_lacking(stages: Sequence[Stage], settings: Settings | None = None) -> l
                 _own_twin(twin, store.find(stage.weights))
                 needed[twin] = None
             needed |= dict.fromkeys(stage.model.more)
-            words = _words(stage.model, settings)
-            if words is not None:
-                needed[words] = None
+            own = store.find(stage.weights) if stage.model.words and store.is_here(stage.weights) else None
+            words = _words(stage.model, settings, own)
+            needed |= {words: None} if words else {}
     return [each for each in needed if not store.is_here(each)]
 
 
@@ -248,10 +248,14 @@ def _twin(model: Model, settings: Settings | None) -> Weights | None:
     return model.noisy_twin if mixed else None
 
 
-def _words(model: Model, settings: Settings | None) -> Weights | None:
-    """What cuts the prompt into words, where there is one."""
+def _words(model: Model, settings: Settings | None, own: Sequence[Found] | None) -> Weights | None:
+    """What cuts the prompt into words, where there is one; None where that lies beside the model's own files."""
     prompted = settings is not None and bool(settings.prompt or settings.negative_prompt)
-    return model.words if prompted and model.prompt else None
+    if not prompted or model.words is None:
+        return None
+    first = model.words.files[0]
+    beside = [own[0].path.parent / path for path in (first.path, first.or_else)] if own else []
+    return None if any(path.is_file() for path in beside) else model.words
 
 
 def _own_twin(twin: Weights, beside: Sequence[Found] | None) -> tuple[Found, ...] | None:

@@ -217,6 +217,6 @@ def _list_ready() -> list[Model]:
     ready = [
         model
         for model in catalog.MODELS
-        if not model.cleans and all(each is None or is_here(each) for each in model.scales.values())
+        if not model.cleans and all(each is None or is_here(each) for each in (*model.scales.values(), *model.more))
     ]
     return sorted(ready, key=lambda model: (model.engine == "classical", model.key != BEST_WITHOUT_DOWNLOAD))

@@ -280,6 +280,18 @@ def test_the_tokenizer_is_downloaded_where_there_are_words_alone(monkeypatch: py
     assert row.download(4) == sum(each.size for each in plain)
 
 
+def test_a_tokenizer_beside_the_files_is_the_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nothing is to be downloaded for a prompt."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    for key in FILES:
+        assert not [
+            each
+            for each in loading.find_lacking([Stage(key, 4)], Settings(prompt="a cat"))
+            if each.files[0].path == "tokenizer/vocab.json"
+        ]
+        assert len(finish(loading.fetch([Stage(key, 4)], Settings(prompt="a cat")))[0].files) == 3
+
+
 def test_time_is_told_for_what_is_denoised(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small picture takes as long as one that need not be made larger for it, and one by 2 a quarter of one by 4."""
     monkeypatch.setattr(rows, "SHORTEST", 512)

@@ -83,7 +83,7 @@ DIFFBIR = (
         (),
         "Restores damaged photos and invents detail that fits. Takes a prompt. Very slow without a GPU. Its licence "
         "forbids some uses.",
-        1_666_000_000,
+        1_668_898_294,
         Options(steps=10, guidance=8.0, colour_fix="wavelet"),
     ),
     _version(
@@ -92,7 +92,7 @@ DIFFBIR = (
         Weights((CHECKPOINT_V2,), MIRRORS_OF_V2),
         (Weights((CONTROL_V2,), (AUTHORS,)), Weights((BSRNET,), (BSRNET_RELEASE,))),
         "The second DiffBIR, in 50 steps. Very slow without a GPU. Its licence forbids some uses.",
-        1_666_000_000,
+        1_669_803_694,
         Options(steps=50, guidance=4.0, colour_fix="wavelet"),
     ),
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipelines.catalog.rows import find
 from pipelines.networks.checkpoints import read_network
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
@@ -14,6 +15,7 @@ from pipelines.upscalers.diffusion.checkpoints import StableDiffusionFile, read_
 from pipelines.upscalers.diffusion.controlled import ControlledUnet
 from pipelines.upscalers.diffusion.decoder import decode_latents
 from pipelines.upscalers.diffusion.encoder import encode_picture
+from pipelines.upscalers.diffusion.swin_ir import SwinIr, SwinIrSizes
 from tests.support.diffbir_parts import FILES, golden, save_diffbir
 from tests.support.released_parts import speckled
 
@@ -79,3 +81,15 @@ def test_restorers(folder: Path) -> None:
         network = read_network(folder / "BSRNet.pth")
         enlarged = network(torch.from_numpy(speckled(20, 24)).permute(2, 0, 1)[None])
     assert_golden(enlarged[:, :, ::4, ::4], "bsrnet_out")
+
+
+def test_parameters_of_the_row_are_those_of_networks_of_the_true_size() -> None:
+    """Beside the restorer, which is SwinIR or BSRNet; the text encoder's last layer is not read."""
+    unet, control, autoencoder, text = 865_910_724, 363_153_280, 83_653_863, 340_387_840
+    with torch.device("meta"):
+        swin_ir = SwinIr(
+            SwinIrSizes(width=180, depths=(6,) * 8, heads=6, window=8, hidden=360, features=64, doublings=3)
+        )
+    restorers = {"diffbir": sum(each.numel() for each in swin_ir.parameters()), "diffbir-v2": 16_697_987}
+    for key, restorer in restorers.items():
+        assert find(key).params[4] == unet + control + autoencoder + text + restorer

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 
 from performance.measuring import find_network, medians, peak_megabytes, run_in_fresh_process, write_section
+from performance.opencv_networks import enlarge_by_opencv
 from performance.real_esrgan.networks import run_plain
 from performance.scene import make_scene
-from performance.upscale import enlarge_by_opencv
 from pipelines.catalog.rows import Settings, find
 from pipelines.enlarge import enlarge
 from pipelines.images.picture import Picture, to_uint8

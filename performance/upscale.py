@@ -1,33 +1,28 @@
-"""Classical and OpenCV's models at x2 against the plain library they stand on, in one run: seconds and peak memory.
+"""Classical models at x2 against Pillow, in one run: seconds and peak memory.
 
 python -m performance.upscale
-
-Models whose weights are not here are left out; UPSCALE_WEIGHTS_DIR says where they lie.
 """
 
 import sys
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image
 
 from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
 from performance.scene import make_scene
 from pipelines.catalog.rows import MODELS
-from pipelines.catalog.schema import CPU_ENGINES, Model
+from pipelines.catalog.schema import Model
 from pipelines.enlarge import enlarge
 from pipelines.images import resample
 from pipelines.images.picture import Picture, Pixels8, to_uint8
 from pipelines.runs import finish
 from pipelines.upscalers.loading import load
-from pipelines.weights import fetch as weights
 
 MEASURED_SCALE = 2
 MEASURED_SIDES = (256, 1024)
 ABOUT = (
-    "Plain is Pillow's `resize` for the classical ones and `cv2.dnn_superres` on the whole picture for the networks, "
-    "both from and to 8 bits; ours is from and to float32. Median of 5 after a warm-up, taking turns; peak memory "
-    "above what was held before, each in a fresh process, output included."
+    "Plain is Pillow's `resize`, from and to 8 bits; ours is from and to float32. Median of 5 after a warm-up, taking "
+    "turns; peak memory above what was held before, each in a fresh process, output included."
 )
 
 
@@ -39,25 +34,9 @@ def make_jobs(model: Model, side: int) -> dict[str, Callable[[], object]]:
 
 
 def _plain(model: Model, rgb: Pixels8) -> Callable[[], object]:
-    if model.engine == "classical":
-        image, size = Image.fromarray(rgb), (rgb.shape[1] * MEASURED_SCALE, rgb.shape[0] * MEASURED_SCALE)
-        kernel = resample.PILLOW_KERNELS.get(model.key, Image.Resampling.NEAREST)
-        return lambda: image.resize(size, kernel)
-    return enlarge_by_opencv(model, MEASURED_SCALE, rgb)
-
-
-def enlarge_by_opencv(model: Model, scale: int, rgb: Pixels8) -> Callable[[], object]:
-    """Returns what enlarges the picture by OpenCV alone."""
-    import cv2
-
-    needed = model.scales[scale]
-    found = weights.find(needed) if needed else None
-    assert found, "only models whose weights are here are measured"
-    network = cv2.dnn_superres.DnnSuperResImpl.create()
-    network.readModel(str(found[0].path))
-    network.setModel(model.arch, scale)
-    bgr = np.ascontiguousarray(rgb[..., ::-1])
-    return lambda: network.upsample(bgr)
+    image, size = Image.fromarray(rgb), (rgb.shape[1] * MEASURED_SCALE, rgb.shape[0] * MEASURED_SCALE)
+    kernel = resample.PILLOW_KERNELS.get(model.key, Image.Resampling.NEAREST)
+    return lambda: image.resize(size, kernel)
 
 
 def measure_row(model: Model, side: int) -> list[str]:
@@ -82,15 +61,10 @@ def _in_fresh_process(model: Model, side: int, who: str) -> float:
 
 def main() -> None:
     """Measures everything and writes it to RESULTS.md."""
-    here = [model for model in MODELS if MEASURED_SCALE in model.scales and _is_here(model)]
+    here = [model for model in MODELS if model.engine == "classical"]
     header = ["model", "side, px", "ours, s", "plain, s", "ours / plain", "ours, MB", "plain, MB"]
     rows = [measure_row(model, side) for side in MEASURED_SIDES for model in here]
     write_section(f"Enlarging x{MEASURED_SCALE}", ABOUT, header, rows)
-
-
-def _is_here(model: Model) -> bool:
-    needed = model.scales[MEASURED_SCALE]
-    return model.engine in CPU_ENGINES and (needed is None or weights.find(needed) is not None)
 
 
 if __name__ == "__main__":

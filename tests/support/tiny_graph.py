@@ -5,6 +5,8 @@ tensor), and the nodes as the published files have them.
 """
 
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -181,3 +183,7 @@ def _number(value: int) -> bytes:
         out.append(value & 127 | 128)
         value >>= 7
     return bytes([*out, value])
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(edsr(2, width=256, depth=32, quantised=True))

@@ -53,7 +53,7 @@ def measure(model: Model, scale: int, side: int) -> list[str]:
     """Returns the row of one model and scale."""
     large = model.key == LARGE
     side = min(side, LARGE_SIDE) if large else side
-    pixels, ours = to_uint8(make_scene(side)) / np.float32(255), load(model.key, scale)
+    pixels, ours = make_scene(side), load(model.key, scale)
     theirs = enlarge_by_opencv(model, scale, to_uint8(pixels))
     made: dict[str, Any] = {}
 

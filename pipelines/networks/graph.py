@@ -3,7 +3,7 @@
 An architecture asks for each of its layers in turn; what it does not ask for, and what differs from it, is a Misfit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class Graph:
 
     nodes: Mapping[str, Node]
     start: str
+    readers: Mapping[tuple[str, tuple[str, ...]], Sequence[str]]  # who reads what, by operation and inputs in order
     seen: set[str] = field(default_factory=set)
 
     def find(self, operation: str, *inputs: str) -> str:
@@ -117,11 +118,8 @@ class Graph:
         if unknown or set(outputs) != self.nodes.keys() - read:
             raise Misfit(f"is of another network: {', '.join(sorted(unknown)[:3]) or 'its end'} is not known here.")
 
-    def _readers(self, operation: str, inputs: tuple[str, ...]) -> list[str]:
-        wanted = sorted(inputs)
-        return [
-            name for name, node in self.nodes.items() if node.operation == operation and sorted(node.inputs) == wanted
-        ]
+    def _readers(self, operation: str, inputs: tuple[str, ...]) -> Sequence[str]:
+        return self.readers.get((operation, tuple(sorted(inputs))), ())
 
     def _check_order(self, difference: str, first: str) -> None:
         if self.nodes[difference].inputs[0] != first:

@@ -19,7 +19,7 @@ Message: TypeAlias = dict[int, list[Any]]
 """A message's values by the number of their field, each in the order in which they stand there."""
 
 TYPES: dict[int, str] = {1: "<f4", 12: "u1"}  # DT_FLOAT and DT_QUINT8
-LONGEST = 100_000  # nodes; LapSRN x8, the largest in use, has 430
+LONGEST = 10_000  # nodes; EDSR, the largest in use, has about 1000
 SAME_AS = {"AddV2": "Add", "BiasAdd": "Add"}
 PASSING = frozenset({"Identity", "Transpose"})  # only OpenCV's order of channels is made by the transposition
 PLAIN = {"padding": b"SAME", "data_format": b"NHWC"}  # the only values known here, of whatever node has them
@@ -72,7 +72,10 @@ def read_graph(content: bytes) -> Graph:
     starts = [name for name, node in nodes.items() if node.operation == "Placeholder"]
     if len(starts) != 1:
         raise Misfit(f"is of another network: it has {len(starts)} inputs.")
-    return Graph(nodes, starts[0])
+    readers: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for name, node in nodes.items():
+        readers[node.operation, tuple(sorted(node.inputs))].append(name)
+    return Graph(nodes, starts[0], dict(readers))
 
 
 def _followed(name: str, same: Mapping[str, str]) -> str:

@@ -2,8 +2,10 @@
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# A worker a core, four at most; each with one thread, because threads that wait for each other slow all of them.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+# A worker more than cores, four at most, as those that drive a browser wait much; each with one thread, because threads
+# that wait for each other slow all of them.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
 # Stamps: what is installed already.
 PAGE := .venv/page
 TOOLS := .venv/tools

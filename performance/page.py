@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import numpy as np
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, sync_playwright
 
@@ -167,7 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small.png"
         # As an antialiased photograph: else Swift would run the larger of its two networks.
-        images.write(Picture(cv2.GaussianBlur(make_scene(512), (0, 0), 0.6)), small)
+        images.write(Picture(cv2.GaussianBlur(make_scene(512), (0, 0), 0.6).astype(np.float32)), small)
         if peer is not None:
             for line in compare_with(peer.resolve(), small):
                 print(line)

@@ -224,7 +224,7 @@ WRONG = {
     "a scale beyond the model": (
         lambda: pipelines.upscale(small_bytes(), "sd-x2", 5),
         "BadSetting",
-        "Stable Diffusion x2 (latent) reaches x4 at the most.",
+        "Stable Diffusion x2 reaches x4 at the most.",
     ),
     "a size that is none": (
         lambda: pipelines.upscale(small_bytes(), size="large"),

@@ -157,7 +157,7 @@ REAL_ESRGAN = (
     ),
     Model(
         key="real-esrgan-general",
-        name="Real-ESRGAN general (compact)",
+        name="Real-ESRGAN general",
         family="gan",
         engine="network",
         scales=dict.fromkeys(
@@ -188,7 +188,7 @@ REAL_ESRGAN = (
     ),
     Model(
         key="real-esrgan-anime",
-        name="Real-ESRGAN anime (compact)",
+        name="Real-ESRGAN anime",
         family="gan",
         engine="network",
         scales=dict.fromkeys(

@@ -101,7 +101,7 @@ EDSR = (
     ),
     _row(
         "edsr-full",
-        "EDSR (full size)",
+        "EDSR full size",
         "edsr",
         _edsr(EDSR_FULL, 163_000_000, 175_000_000, 172_000_000),
         {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},

@@ -1,5 +1,7 @@
 """Parts of a benchmark's run: a failure is a sentence and not the end, and steps count for the whole."""
 
+from dataclasses import replace
+
 from pipelines.runs import Run, Step, T, explain, map_steps
 
 
@@ -9,6 +11,11 @@ def attempt(run: Run[T]) -> Run[T | str]:
         return (yield from run)
     except Exception as error:
         return explain(error)
+
+
+def cut_prefix(run: Run[T], prefix: str) -> Run[T]:
+    """The same run, without the prefix that some of its notes have."""
+    return map_steps(run, lambda step: replace(step, note=step.note.removeprefix(prefix)))
 
 
 def count_steps(run: Run[T], done: int, total: int, what: str) -> Run[T]:

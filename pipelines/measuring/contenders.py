@@ -26,6 +26,11 @@ class Contender:
         return ",".join(self.named_stages) if self.is_chain else self.stages[0].key
 
     @property
+    def title(self) -> str:
+        """Returns what a reader calls it while it runs: "Swift x4", or "LapSRN x4 then FSRCNN x2"."""
+        return title_of(",".join(self.named_stages))
+
+    @property
     def is_chain(self) -> bool:
         """Returns whether it has several stages."""
         return len(self.stages) > 1
@@ -56,7 +61,7 @@ def title_of(model: str) -> str:
 
 def _stage_title(stage: str) -> str:
     key, colon, scale = stage.partition(":")
-    names = (row.name.partition(" (")[0] for row in catalog.MODELS if row.key == key)
+    names = (row.name for row in catalog.MODELS if row.key == key)
     name = next(names, key)
     return name if not colon or name.endswith(f" x{scale}") else f"{name} x{scale}"
 

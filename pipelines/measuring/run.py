@@ -13,7 +13,7 @@ from pipelines.enlarge import Enlarged, enlarge
 from pipelines.images import door as images
 from pipelines.images.listing import describe_passed_over
 from pipelines.images.picture import Picture, Pixels8
-from pipelines.measuring.attempts import attempt, count_steps
+from pipelines.measuring.attempts import attempt, count_steps, cut_prefix
 from pipelines.measuring.conclusions import Conclusions, conclude
 from pipelines.measuring.contenders import Contender, resolve_contenders, title_of
 from pipelines.measuring.fetching import Fetched, fetch_weights
@@ -161,8 +161,9 @@ def run(
         for contender in plan.contenders:
             row = known.get(contender)
             if row is None:
-                what = f"{subject.name}: {contender.key} x{contender.scale}"
+                what = f"{subject.name}: {contender.title}"
                 scoring = _scored(plan, subject, contender, weights[contender], trial, judges)
+                scoring = cut_prefix(scoring, f"{contender.title}: ")  # a model alone says its own name as well
                 scored = yield from count_steps(scoring, len(rows), total, what)
                 row = scored.row
                 yield replace(scored, done=len(rows) + 1, total=total, note=what)

@@ -150,7 +150,7 @@ def test_models_are_the_catalog(client: Client) -> None:
         (b"", "bicubic", "x2", "given.png is empty"),
         (None, "bicubic", "x2", "Choose an image first."),
         ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
-        ("good", "sd-x2", "x8", "Stable Diffusion x2 (latent) reaches x4 at the most."),
+        ("good", "sd-x2", "x8", "Stable Diffusion x2 reaches x4 at the most."),
         ("good", "espcn", "huge", "The scale is a number from 1.5 to 16, not 'huge'."),
         ("good", "edsr", "x2", "EDSR_x2.pb (40 MB) is unavailable: HF_HUB_OFFLINE is set"),
     ],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipelines.catalog import rows as catalog
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.metrics.consistency import CONSISTENT
 from pipelines.measuring.ranking import rank_for_verdict
@@ -172,6 +173,13 @@ def test_a_chain_is_named_readably_and_its_score_is_the_pipelines() -> None:
 )
 def test_a_model_has_a_name_to_read(model: str, title: str) -> None:
     assert title_of(model) == title
+
+
+def test_no_two_models_have_the_same_name() -> None:
+    """A table, a plot and a blind test tell models apart by their names alone: those by which a form offers them."""
+    names = [row.name for row in catalog.MODELS]
+    assert [title_of(row.key) for row in catalog.MODELS] == names
+    assert len({name.lower() for name in names}) == len(names)
 
 
 # --- several images ------------------------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def test_cancel_keeps_what_is_scored(page: Page, tmp_path: Path) -> None:
     page.get_by_role("checkbox", name="Test mode").check()
     expect(plan(page)).to_contain_text("1600 × 1600")
     button(page, "Run").click()
-    cancel_once(page, "document.querySelector('#chained-progress').innerText.includes('bicubic x8')")
+    cancel_once(page, "document.querySelector('#chained-progress').innerText.includes('Bicubic x8')")
     expect(state(page)).to_contain_text("Cancelled: 1 of 2 are below.")
     names = [caption.splitlines()[0] for caption in captions(page)]
     assert names == ["Original", "÷8", "Swift x4", "then Swift x2"]

@@ -235,10 +235,10 @@ def own(page: Page, text: str) -> None:
 def test_the_strength_is_there_for_models_that_take_it(page: Page) -> None:
     strength = page.get_by_role("slider", name="Denoise strength")
     expect(strength).to_have_count(0)
-    choose(page, "Real-ESRGAN anime (compact)")
+    choose(page, "Real-ESRGAN anime")
     expect(page.locator(".plan").first).to_contain_text("downloads 2.5 MB first")
     expect(strength).to_have_count(0)
-    choose(page, "Real-ESRGAN general (compact)")
+    choose(page, "Real-ESRGAN general")
     page.get_by_role("button", name="Denoising").click()
     expect(strength).to_be_visible()
     expect(page.locator(".plan").first).not_to_contain_text("downloads")

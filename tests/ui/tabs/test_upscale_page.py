@@ -69,7 +69,7 @@ def test_a_jpeg_is_told_why_and_a_click_overrules_it(page: Page, tmp_path: Path)
     expect(why).to_have_count(0)
     Image.fromarray(to_uint8(smooth(50, 70))).save(tmp_path / "other.jpg", quality=75)
     give(page, tmp_path / "other.jpg")
-    expect(plan(page)).to_contain_text("Real-ESRGAN anime (compact): 70 × 50")
+    expect(plan(page)).to_contain_text("Real-ESRGAN anime: 70 × 50")
     expect(radio(page, "Drawing or anime")).to_be_checked()
 
 

@@ -7,9 +7,18 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
 
+LOW_QUALITY = 88  # of JPEG: from here on networks/estimating.py takes its traces for no matter
 LONGEST_PROMPT_SHOWN = 200  # characters
 LONGEST_NAME_SHOWN = 80  # characters
 MOST_LISTED, LONGEST_LISTED = 3, 60  # names in one message, and characters of each
+
+# What upscalers/judging.py notes: "JPEG 78, soft, noise of 9 levels: artifacts are removed".
+_JUDGED = re.compile(
+    r"(?:JPEG (?P<quality>\d+), )?(?P<kind>antialiased|averaged|not antialiased|pixels left out|soft|too small to tell)"
+    r"(?P<noise>, noise of \d+ levels)?: "
+    r"(?:nothing to remove|nothing to clean up|(?P<removed>artifacts are removed)|cleaned up by (?P<strength>[\d.]+))"
+)
+_FOLLOWING = re.compile(r"settings:(?: (?:[^ ;]+ x\d+: )?artifacts (?:none|remove|auto);?)+")
 
 
 def contender_name(model: str) -> str:
@@ -85,6 +94,29 @@ def format_bytes(size: int) -> str:
 def format_download(size: int) -> str:
     """Returns the size of a download to read: a number of bytes, 0 where nobody has said it yet."""
     return format_bytes(size) if size else "a file of unknown size"
+
+
+def simplify_note(note: str) -> str:
+    """Returns a run's note for who wants the result alone: of what a model found in the image what was done about it.
+
+    "" where nothing was, and for the settings that followed from it. Any other note stays as it is.
+    """
+    if _FOLLOWING.fullmatch(note):
+        return ""
+    judged = _JUDGED.fullmatch(note)
+    if not judged:
+        return note
+    if judged["strength"]:
+        return f"Noise and JPEG artifacts were removed (strength {judged['strength']})"
+    if not judged["removed"]:
+        return ""
+    if judged["quality"] and int(judged["quality"]) <= LOW_QUALITY:
+        return f"JPEG artifacts were removed (quality about {judged['quality']})"
+    if judged["noise"]:
+        return "Noise was removed"
+    if judged["kind"] == "too small to tell":
+        return "The image is too small to judge, so artifacts were removed"
+    return "Traces of earlier shrinking were removed"
 
 
 def describe_settings(settings: Mapping[str, Any]) -> str:

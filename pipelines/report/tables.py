@@ -14,7 +14,7 @@ from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import PictureKey, Summary, group_by_model
-from pipelines.phrasing import format_number
+from pipelines.phrasing import format_number, simplify_note
 from pipelines.report.crops import PictureSection
 from pipelines.report.summary_table import list_measured
 from pipelines.report.table import Cell, Column, Line, Table, format_times, mark_best, metric_column
@@ -121,7 +121,7 @@ def make_chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) ->
 
 
 def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[str, str]]:
-    """Lists each note once, with whom it is about; `entries` are what `summarise` made of the rows."""
+    """Lists each note once and in plain words, with whom it is about; `entries` are what `summarise` made of the rows."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         for note in row.notes:
@@ -131,8 +131,9 @@ def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[st
             about.setdefault(note, {})[title_of(entry.model)] = None
     methods = len(group_by_model(rows))
     return [
-        ("Every method" if len(models) == methods > 1 else ", ".join(models), _without_key(note))
+        ("Every model" if len(models) == methods > 1 else ", ".join(models), told)
         for note, models in about.items()
+        if (told := simplify_note(_without_key(note)))
     ]
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.networks.archs.estimate import CLASSES
+from pipelines.networks.estimating import CAREFUL_QUALITY, Judged
 from pipelines.phrasing import (
+    LOW_QUALITY,
     contender_file_name,
     contender_name,
     describe_settings,
@@ -16,6 +19,7 @@ from pipelines.phrasing import (
     format_number,
     printable,
     printable_name,
+    simplify_note,
 )
 
 
@@ -66,6 +70,33 @@ def test_settings_are_one_line() -> None:
 def test_settings_of_a_chain_are_told_by_stage() -> None:
     by_stage = {"sd-x4:4": {"prompt": "a fox", "seed": 7}, "espcn:2": {"tile": 64}}
     assert describe_settings(by_stage) == "sd-x4 x4: prompt “a fox”, seed 7; espcn x2: tile 64"
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        *((Judged(kind, 100, 0), "Traces of earlier shrinking were removed") for kind in CLASSES),
+        (Judged("antialiased", 78.2, 9), "JPEG artifacts were removed (quality about 78)"),
+        (Judged("soft", 95, 0), "Traces of earlier shrinking were removed"),
+        (Judged("soft", 95, 9), "Noise was removed"),
+        (Judged("", 100, 0), "The image is too small to judge, so artifacts were removed"),
+    ],
+    ids=str,
+)
+def test_what_was_found_in_an_image_is_told_by_what_was_done(judged: Judged, told: str) -> None:
+    """The notes are those of upscalers/judging.py."""
+    found = judged.describe()
+    assert simplify_note(f"{found}: artifacts are removed") == told
+    assert simplify_note(f"{found}: cleaned up by 0.5") == "Noise and JPEG artifacts were removed (strength 0.5)"
+    assert simplify_note(f"{found}: nothing to remove") == simplify_note(f"{found}: nothing to clean up") == ""
+    assert LOW_QUALITY == CAREFUL_QUALITY
+
+
+def test_settings_that_follow_from_the_image_are_not_told() -> None:
+    for settings in ({"artifacts": "none"}, {"swift:4": {"artifacts": "none"}, "swift:2": {"artifacts": "remove"}}):
+        assert simplify_note(f"settings: {describe_settings(settings)}") == ""
+    for kept in ("settings: seed 0, steps 20", "settings: seed 0, artifacts none", "In 4 tiles.", "settings: tile 64"):
+        assert simplify_note(kept) == kept
 
 
 def test_a_key_becomes_a_part_of_a_files_name() -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from pipelines.catalog.rows import Model, find, parse_stages
 from pipelines.enlarge import Details
-from pipelines.phrasing import describe_settings, format_duration
+from pipelines.phrasing import describe_settings, format_duration, simplify_note
 from ui.examples import Example
 
 THUMBNAIL_SIDE = 96
@@ -108,12 +108,13 @@ def facts(details: Details, shown: str = "", seconds: float | None = None) -> st
         ("Size", f"{width} × {height}"),
         ("Time", tell_time(details.seconds if seconds is None else seconds)),
         ("Model", _name_models(details)),
-        *(("Note", note) for note in details.notes),
+        *(("Note", told) for note in details.notes if (told := simplify_note(note))),
     ]
     folded = [
         *([] if seconds is None else [("Computing", tell_time(details.seconds))]),
         ("Run on", f"{details.device}, {details.dtype}, {details.tiles} tile{'s' if details.tiles > 1 else ''}"),
     ]
+    folded += [("Found", note) for note in details.notes if note != simplify_note(note)]
     if details.settings:
         folded.append(("Settings", describe_settings(details.settings)))
     if details.seam is not None:

@@ -252,7 +252,10 @@ def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
         ("c", "PSNR Y is infinite for 1 image, which the mean leaves out."),
     ]
     rows = [row(model, notes=("lpips: LPIPS is not installed here (244 MB).",)) for model in ("a", "b")]
-    assert tables.list_notes(rows, summarise(rows)) == [("Every method", "LPIPS is not installed here (244 MB).")]
+    assert tables.list_notes(rows, summarise(rows)) == [("Every model", "LPIPS is not installed here (244 MB).")]
+    found = ("settings: artifacts none", "antialiased: nothing to remove"), ("JPEG 78, soft: artifacts are removed",)
+    rows = [row(model, notes=notes) for model, notes in zip("ab", found, strict=True)]
+    assert tables.list_notes(rows, summarise(rows)) == [("b", "JPEG artifacts were removed (quality about 78)")]
 
 
 def test_plots_are_those_that_can_be_had() -> None:

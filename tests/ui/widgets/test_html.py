@@ -49,6 +49,15 @@ def test_time_is_one_number_and_the_rest_is_folded() -> None:
     assert "Time  1.0 s" in text(shown) and "Computing" not in folded
 
 
+def test_what_a_model_found_is_folded_and_what_it_did_is_in_plain_words() -> None:
+    clean, cleaned = "antialiased: nothing to remove", "JPEG 78, antialiased: artifacts are removed"
+    shown, folded = html.facts(replace(DETAILS, notes=(clean,))).split("<details>")
+    assert "Note" not in shown and f"<dt>Found</dt><dd>{clean}</dd>" in folded
+    shown, folded = html.facts(replace(DETAILS, notes=(cleaned,))).split("<details>")
+    assert "<dt>Note</dt><dd>JPEG artifacts were removed (quality about 78)</dd>" in shown
+    assert f"<dt>Found</dt><dd>{cleaned}</dd>" in folded
+
+
 def test_a_chain_is_named_by_its_stages() -> None:
     assert "LapSRN x4, then Swift x2" in html.facts(replace(DETAILS, model="lapsrn:4,swift:2", scale=8))
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.evidence import describe_lead, describe_wins
+from pipelines.measuring.metrics.metric import NOT_HERE
 from pipelines.measuring.metrics.scores import METRICS
 from pipelines.measuring.ranking import Ranking, Standing, find_speaker, rank, rank_for_verdict
 from pipelines.measuring.rows import Row, score_of
@@ -182,6 +183,7 @@ def _most_natural(
     heading = "Most natural"
     if found is None:
         reasons = [reason for row in rows if row.error is None for reason in _reasons(row)]
+        reasons.sort(key=lambda reason: NOT_HERE in reason)  # what was tried tells more than what nobody asked for
         return Claim(heading, facts=f"not measured. {reasons[0]}".strip() if reasons else "not measured")
     if len(found.standings) == 1:
         return None

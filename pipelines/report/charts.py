@@ -44,5 +44,11 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
             return
 
 
+def shows_looks(rows: Sequence[Row]) -> bool:
+    """Returns whether one of the plots shows how natural results look."""
+    closeness, looks = find_speaker(rows, "closeness"), find_speaker(rows, "naturalness")
+    return all(metric is not None and are_comparable(rows, metric.key) for metric in (closeness, looks))
+
+
 def _axis(metric: Metric, pictures: int) -> Axis:
     return Axis(f"Mean {metric.name}" if pictures > 1 else metric.name, metric.unit, metric.higher_is_better)

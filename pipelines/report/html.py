@@ -10,7 +10,7 @@ from pipelines.measuring.protocols import PROTOCOLS, describe_conditions
 from pipelines.measuring.rows import Row
 from pipelines.measuring.statistics import select_comparable
 from pipelines.report import tables
-from pipelines.report.charts import draw_charts
+from pipelines.report.charts import draw_charts, shows_looks
 from pipelines.report.crops import MissingSection, PictureSection
 from pipelines.report.model import Report
 from pipelines.report.preferences import describe_agreement, make_preference_table
@@ -41,6 +41,7 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         summary=make_summary_table(compared, found.compared),
         metrics=make_metric_columns(rows),
         plots=[Markup(plot) for plot in draw_charts(compared, found.compared)],
+        looks=shows_looks(compared),
         preference=make_preference_table(report),
         agreement=describe_agreement(report),
         pairs=tables.make_pair_tables(rows),

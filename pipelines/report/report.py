@@ -1,7 +1,7 @@
 """What a benchmark found, with all that it takes to repeat it: the door of this folder."""
 
 from pipelines.report.changes import find_changes
-from pipelines.report.charts import draw_charts
+from pipelines.report.charts import draw_charts, shows_looks
 from pipelines.report.command import make_command
 from pipelines.report.crops import MissingSection, PictureSection, Square, choose_places
 from pipelines.report.exports import to_latex, to_markdown
@@ -69,6 +69,7 @@ __all__ = [
     "read_earlier_rows",
     "read_kept_sections",
     "record_rows",
+    "shows_looks",
     "start_report",
     "temporary_folder",
     "to_csv",

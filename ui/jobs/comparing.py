@@ -17,7 +17,7 @@ from pipelines.report import report as reports
 from pipelines.report.report import Report
 from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
-from ui.jobs import gpu
+from ui.jobs import gpu, metric_files
 from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import REPORT_FILE, Comparison
 from ui.jobs.lanes import Expected
@@ -178,7 +178,7 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
         outputs = comparison.outputs
         running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
-    judges = benchmark.load_judges()
+    judges = metric_files.load_judges()
     head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
     return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
 
@@ -193,7 +193,7 @@ def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Cont
 
     A page downloads nothing for its metrics unasked.
     """
-    return (yield from benchmark.run(plan, pictures, benchmark.load_judges(), weights=weights))
+    return (yield from benchmark.run(plan, pictures, metric_files.load_judges(), weights=weights))
 
 
 def _measure_sizes(sources: Sequence[ImageSource]) -> Iterator[tuple[int, int]]:

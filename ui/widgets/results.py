@@ -85,6 +85,7 @@ def render_details(rows: Sequence[Row], protocol: str, kernel: str) -> str:
         "details.html",
         beside=describe_conditions(find_protocol(protocol), kernel),
         plots=[Markup(plot) for plot in reports.draw_charts(compared, summarise(compared, intervals=False))],
+        looks=reports.shows_looks(compared),
         pairs=pairs,
         alike=reports.describe_pairs(rows),
         by_picture=reports.make_picture_tables(rows),

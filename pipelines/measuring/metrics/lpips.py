@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.images.picture import Pixels8
-from pipelines.measuring.metrics.metric import Metric, Sample, Scores
+from pipelines.measuring.metrics.metric import NOT_HERE, Metric, Sample, Scores
 from pipelines.networks.devices import make_torch_safe
 from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
@@ -52,7 +52,7 @@ def load_lpips() -> Lpips:
     parts = {needed: weights.find(needed) for needed in catalog.METRIC_FILES["lpips"].values()}
     lacking = sum(needed.size for needed, found in parts.items() if not found)
     if lacking:
-        raise WeightsUnavailable(f"LPIPS is not installed here ({format_bytes(lacking)}).")
+        raise WeightsUnavailable(f"LPIPS {NOT_HERE} ({format_bytes(lacking)}).")
     heads, backbone = (file for found in parts.values() for file in found or ())
     kept_as = (heads.sha256, backbone.sha256)
     with _lock:

@@ -26,6 +26,9 @@ class Judge(Protocol):
 J = TypeVar("J", bound=Judge)
 
 
+NOT_HERE = "is not installed here"  # said of files that nobody asked to download
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Judges:
     """What the metrics have loaded, by their keys: made once for a benchmark, and handed to every metric.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadWeights, WeightsUnavailable
-from pipelines.measuring.metrics.metric import Metric, Sample, Scores
+from pipelines.measuring.metrics.metric import NOT_HERE, Metric, Sample, Scores
 from pipelines.measuring.metrics.pixelwise import luma
 from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
@@ -49,7 +49,7 @@ def load_niqe() -> Pristine:
     (needed,) = catalog.METRIC_FILES["niqe"].values()
     found = weights.find(needed)
     if found is None:
-        raise WeightsUnavailable(f"NIQE is not installed here ({format_bytes(needed.size)}).")
+        raise WeightsUnavailable(f"NIQE {NOT_HERE} ({format_bytes(needed.size)}).")
     return read_niqe(found[0].path, found[0].sha256)
 
 

@@ -134,6 +134,9 @@ def test_why_nobody_was_called_natural_is_told_without_a_command() -> None:
     assert natural(rows) == f"Most natural: not measured. {NOT_INSTALLED}"
     small = [one(model, 33.0, notes=("lpips needs 31 pixels a side; here are 20",)) for model in ("bicubic", "espcn")]
     assert natural(small) == "Most natural: not measured. LPIPS needs 31 pixels a side; here are 20."
+    tried = (f"lpips: {NOT_INSTALLED}", "niqe: The server could not download NIQE (12 kB).")
+    told = natural([one(model, 33.0, notes=tried) for model in ("bicubic", "espcn")])
+    assert told == "Most natural: not measured. The server could not download NIQE (12 kB).", "nobody asked for LPIPS"
 
 
 def test_who_is_named_and_strays_from_the_small_image_is_told_on() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.measuring.run import METRICS, Row, find_metric, select_comparable, state_verdict, summarise
 from pipelines.report import tables
-from pipelines.report.charts import draw_charts
+from pipelines.report.charts import draw_charts, shows_looks
 from pipelines.report.summary_table import make_metric_columns, make_summary_table
 from pipelines.report.table import Cell, Table, format_times
 from pipelines.report.tables import NOT_APART, TOO_FEW
@@ -268,6 +268,9 @@ def test_plots_are_those_that_can_be_had() -> None:
     assert titles(psnr_y=30.0, seconds=0.0) == ["Quality against time"]
     assert titles(psnr_y=30.0, consistency_psnr=40.0) == ["PSNR Y against Consistency"]
     assert titles(psnr_y=30.0, consistency_psnr=40.0, lpips=0.1) == ["PSNR Y against LPIPS"]
+    both = [row("a", psnr_y=30.0, lpips=0.1), row("b", psnr_y=29.0, lpips=0.2)]
+    assert shows_looks(both) and not shows_looks([row("a", psnr_y=30.0, consistency_psnr=40.0)])
+    assert not shows_looks([row("a", lpips=0.1)]), "without closeness there is no plot at all"
 
 
 def test_metrics_are_named_where_they_were_measured() -> None:

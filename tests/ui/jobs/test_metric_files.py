@@ -56,6 +56,14 @@ def test_niqe_comes_unasked_and_fails_quietly(
     assert thread is not None
     thread.join(30)
     assert metric_files.USUAL == "niqe" and server.gets("/raw/metric.pth") and caplog.text == ""
+    lacking = metric_files.load_judges().lacking
+    assert lacking["niqe"] == "The server could not download NIQE (2 kB)."
+    assert lacking["lpips"] == "LPIPS is not installed here (244 MB).", "nobody asked for it"
+    server.serve("/raw/metric.pth", CONTENT)
+    again = metric_files.start_fetching()
+    assert again is not None
+    again.join(30)
+    assert "download" not in metric_files.load_judges().lacking["niqe"]
 
 
 def test_without_a_metric_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

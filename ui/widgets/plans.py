@@ -10,6 +10,7 @@ from pipelines.images.door import list_formats_too_small
 from pipelines.phrasing import format_bytes, format_download
 from ui.widgets.html import tell_time
 
+SHOWING_SECONDS = 0.4  # for a megapixel of a result: to read the image, to write the result, and to cut it into tiles
 MUCH_MEMORY = 1_000_000_000  # bytes that are worth a word
 
 
@@ -30,7 +31,7 @@ def upscale_plan(
     parts = [
         f"{escape(model.key if model.from_hub else model.name)}: {width} × {height} → "
         f"<strong>{result[0]} × {result[1]}</strong>",
-        _time(model, expected),
+        _time(model, expected, result),
     ]
     if expected.megabytes * MEGA >= MUCH_MEMORY:
         parts.append(f"{format_bytes(round(expected.megabytes * MEGA))} of memory")
@@ -52,7 +53,14 @@ def describe_cost(model: Model, scale: int, size: tuple[int, int] | None, missin
     else:
         files = "included" if needed is None or needed.bundled else "ready"
     seconds = estimate(model.key, scale, *size).seconds if size else None
-    return files if seconds is None else f"{tell_time(seconds)} · {files}"
+    if size is None or seconds is None:
+        return files
+    return f"{tell_time(seconds + showing_seconds((size[0] * scale, size[1] * scale)))} · {files}"
+
+
+def showing_seconds(result: tuple[int, int]) -> float:
+    """Returns how long a result of that width and height takes beside the model's work."""
+    return SHOWING_SECONDS * result[0] * result[1] / MEGA
 
 
 def lacks_prompt(model: Model, settings: Settings) -> bool:
@@ -63,11 +71,12 @@ def lacks_prompt(model: Model, settings: Settings) -> bool:
     return options.guidance > 1 and not options.guided
 
 
-def _time(model: Model, expected: Estimate) -> str:
+def _time(model: Model, expected: Estimate, result: tuple[int, int]) -> str:
     """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
         return "time not known yet"
-    return f"{_about(expected.seconds)}{' without a GPU' * (model.diffusion and expected.on_cpu)}"
+    seconds = expected.seconds + showing_seconds(result)
+    return f"{_about(seconds)}{' without a GPU' * (model.diffusion and expected.on_cpu)}"
 
 
 def _about(seconds: float) -> str:
@@ -88,12 +97,13 @@ def chain_plan(
     parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
     if beside:
         parts.append(f"beside {' and '.join(beside)} x8")
-    return _plan(parts, times, missing)
+        return _plan(parts, times, missing)  # what is scored has that in its times
+    return _plan(parts, [*times, *map(showing_seconds, sizes[1:])], missing)
 
 
 def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
     known = sum(time for time in times if time is not None)
-    never = " and what was never timed" if None in times else ""
+    never = ", plus models not timed yet" if None in times else ""
     lacking = [f"downloads {format_bytes(missing)} first"] if missing else []
     return f'<p class="plan">{" · ".join([*parts, f"{_about(known)}{never}", *lacking])}</p>'
 

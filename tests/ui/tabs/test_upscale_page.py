@@ -37,7 +37,7 @@ def test_what_it_is_for_comes_first(page: Page, tmp_path: Path) -> None:
     expect(radio(page, "Faithful")).to_be_checked()
     expect(radio(page, "Photo Cleans and sharpens, JPEGs too.")).to_have_count(1)
     radio(page, "Pixel art").check()
-    expect(plan(page)).to_contain_text("Nearest neighbour: 224 × 224 → 896 × 896 · under 0.1 s")
+    expect(plan(page)).to_contain_text("Nearest neighbour: 224 × 224 → 896 × 896 · about 0.3 s")
     expect(page.get_by_label("Describe the image")).to_have_count(0)
     page.keyboard.press("ArrowDown")
     expect(radio(page, "Creative")).to_be_checked()
@@ -146,7 +146,7 @@ def test_a_quick_link_runs_and_a_size_of_ones_own_is_made(page: Page, served: st
     expect(plan(page)).to_have_text("Enter a size, such as x2.5, or 1920x for a width.")
     page.get_by_label("Custom size").fill("500x")
     expect(plan(page)).to_contain_text("Bicubic: 288 × 240 → 500 × 417")
-    expect(plan(page)).to_contain_text("then shrunk to 500 x 417 by antialiased bicubic.")
+    expect(plan(page)).to_contain_text("then shrunk to 500 × 417 by antialiased bicubic.")
     page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#facts")).to_contain_text("500 × 417")
     with page.expect_download() as download:

@@ -11,7 +11,7 @@ from pipelines.estimates import Estimate
 from ui.jobs.choosing import GONE
 from ui.tabs import chained, prompt
 from ui.widgets import comparison_form, html, plans, wanted
-from ui.widgets.plans import describe_cost, lacks_prompt, upscale_plan
+from ui.widgets.plans import SHOWING_SECONDS, chain_plan, comparison_plan, describe_cost, lacks_prompt, upscale_plan
 
 
 def text(markup: str) -> str:
@@ -59,6 +59,17 @@ def test_little_memory_is_not_told_and_a_moment_is_under_a_tenth_of_a_second() -
     assert " · under 0.1 s</p>" in upscale_plan(row, (9, 9), (18, 18), Estimate(0.0002, 1), [])
 
 
+def test_the_time_is_that_of_the_whole_run_and_not_of_the_model_alone() -> None:
+    """It reads the image, writes the result and cuts it into tiles, which quick models are quicker than."""
+    row = catalog.find("bicubic")
+    told = text(upscale_plan(row, (500, 500), (1000, 1000), Estimate(1.0, 1), []))
+    assert f"about {1 + SHOWING_SECONDS:.1f} s" in told and SHOWING_SECONDS >= 0.1
+    chain = [(500, 500), (1000, 1000), (2000, 2000)]
+    assert f"about {1 + 5 * SHOWING_SECONDS:.1f} s" in chain_plan(chain, [], [1.0], 0)
+    assert "about 1.0 s" in chain_plan(chain, ["Swift"], [1.0], 0), "what is scored has that in its times"
+    assert "about 1.0 s, plus models not timed yet" in comparison_plan(1, 2, [1.0, None], 0)
+
+
 def test_a_plan_says_which_scale_does_not_fit() -> None:
     told = upscale_plan(catalog.find("bicubic"), (9, 9), (18, 18), Estimate(1.0, 1), [], None, ["x3 is <too> much."])
     assert told.endswith("<br>x3 is &lt;too&gt; much.</p>")
@@ -70,6 +81,7 @@ def test_what_a_model_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = [anime.scales[4] or pytest.fail("it needs a file")]
     assert describe_cost(swift, 4, (9, 9), []) == "2.2 s · included"
     assert describe_cost(anime, 4, (9, 9), []) == "2.2 s · ready"
+    assert describe_cost(swift, 4, (250, 500), []) == "3.0 s · included", "two megapixels of a result are written, too"
     assert describe_cost(anime, 4, (9, 9), lacking) == "2.2 s · 2.5 MB download"
     assert describe_cost(catalog.find("nearest"), 4, None, []) == describe_cost(swift, 4, (1, 1), []) == "included"
 

@@ -244,7 +244,7 @@ WRONG = {
     "a size below the image's": (
         lambda: pipelines.upscale(small_bytes(), size="7x"),
         "BadSetting",
-        "7x is smaller than the image, which has 8 by 8 pixels.",
+        "A width of 7 pixels is smaller than the image (8 × 8). A factor is from 1.5 to 16.",
     ),
     "a setting of others": (lambda: pipelines.upscale(small_bytes(), seed=1), "BadSetting", "Swift cannot use"),
     "weights for none": (

@@ -26,7 +26,7 @@ OPENCV = (
         ),
         licence="Apache-2.0",
         commercial=True,
-        note="The most faithful of OpenCV's networks. By far the slowest, too: edsr-base is the better choice.",
+        note="The most faithful of OpenCV's networks. By far the slowest, too: EDSR base is the better choice.",
         paper="Lim et al. 2017, arXiv:1707.02921",
         arch="edsr",
         takes=TILED,

@@ -15,7 +15,7 @@ class Purpose:
 
 PURPOSES = (
     Purpose("photo", "Photo", "real-esrgan-general", "Cleans and sharpens, JPEGs too."),
-    Purpose("faithful", "Faithful", "swift", "Closest to a clean original."),
+    Purpose("faithful", "Faithful", "swift", "Stays true to your image."),
     Purpose("drawing", "Drawing or anime", "real-esrgan-anime", "Crisp, clean lines."),
     Purpose("pixel-art", "Pixel art", "nearest", "Keeps every pixel sharp."),
     Purpose("creative", "Creative", "sd-x4", "Invents new detail."),

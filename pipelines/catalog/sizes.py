@@ -40,12 +40,15 @@ class Size:
         """
         factor = self._factor(width, height)
         if factor < 1:
-            raise BadSetting(f"{self} is smaller than the image, which has {width} by {height} pixels.")
-        if factor > FACTOR_RANGE[1]:
-            most = f"{width * FACTOR_RANGE[1]} by {height * FACTOR_RANGE[1]}"
             raise BadSetting(
-                f"{self} is more than {FACTOR_RANGE[1]} times the image: {most} pixels are the most for "
-                f"{width} by {height}."
+                f"{self._in_words()} is smaller than the image ({width} × {height}). "
+                f"A factor is from {FACTOR_RANGE[0]} to {FACTOR_RANGE[1]}."
+            )
+        if factor > FACTOR_RANGE[1]:
+            most = f"{width * FACTOR_RANGE[1]} × {height * FACTOR_RANGE[1]}"
+            raise BadSetting(
+                f"{self._in_words()} is more than {FACTOR_RANGE[1]} times the image ({width} × {height}). "
+                f"{most} pixels are the most."
             )
         return _rounded(width * factor), _rounded(height * factor)
 
@@ -54,6 +57,12 @@ class Size:
             return Fraction(repr(self.factor))
         sides = [(self.width, width), (self.height, height)]
         return min(Fraction(wanted, given) for wanted, given in sides if wanted is not None)
+
+    def _in_words(self) -> str:
+        """Returns a size in pixels as a sentence begins with it: "A width of 500 pixels"."""
+        if self.width is not None and self.height is not None:
+            return f"A size of {self.width} × {self.height} pixels"
+        return f"A height of {self.height} pixels" if self.width is None else f"A width of {self.width} pixels"
 
     def __str__(self) -> str:
         return f"x{self.factor:g}" if self.factor is not None else f"{self.width or ''}x{self.height or ''}"
@@ -112,7 +121,7 @@ def describe_sizing(name: str, scales: Sequence[int], made: tuple[int, int], siz
         notes.append(f"{name} has no scale this large, so it runs twice: x{first}, then x{second}")
     if made != size:
         notes.append(
-            f"made at {made[0]} x {made[1]} pixels, then shrunk to {size[0]} x {size[1]} by antialiased bicubic"
+            f"made at {made[0]} × {made[1]} pixels, then shrunk to {size[0]} × {size[1]} by antialiased bicubic"
         )
     return tuple(notes)
 

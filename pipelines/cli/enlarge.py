@@ -110,7 +110,7 @@ def _shared_options() -> argparse.ArgumentParser:
         "--quality",
         type=arguments.parse_quality,
         metavar="N",
-        help="of a .jpg or .webp file; with it WebP is lossy; "
+        help="quality of a .jpg or .webp file; makes WebP lossy; "
         f"{_format_range(catalog.QUALITY_RANGE)}, default {catalog.USUAL_QUALITY} for JPEG, lossless for WebP",
     )
     shared.add_argument(

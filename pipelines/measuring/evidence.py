@@ -45,7 +45,7 @@ def _ahead(lead: Lead, metric: Metric) -> str:
 
 def _needed(lead: Lead) -> str:
     more = lead.images_needed - lead.n
-    return f"For a statistical test of {lead.methods} methods add {more} more image{'' if more == 1 else 's'}."
+    return f"For a statistical test of {lead.methods} models add {more} more image{'' if more == 1 else 's'}."
 
 
 def _tested(lead: Lead) -> str:
@@ -60,12 +60,12 @@ def _tested(lead: Lead) -> str:
     if len(lead.pairs) == 1:
         return f"The difference is {'' if clear else 'not '}significant ({format_p(lead.second.p)})."
     if not others:
-        return f"It is significantly better than each of the other {len(clear)} methods ({_most(clear)})."
+        return f"It is significantly better than each of the other {len(clear)} models ({_most(clear)})."
     if not clear:
         least = min(pair.p for pair in others)
-        return f"It is not significantly better than any other method ({format_p(least)} or more)."
+        return f"It is not significantly better than any other model ({format_p(least)} or more)."
     return (
-        f"It is significantly better than {len(clear)} of the other {len(lead.pairs)} methods ({_most(clear)}), but "
+        f"It is significantly better than {len(clear)} of the other {len(lead.pairs)} models ({_most(clear)}), but "
         f"not than {_names(others)}."
     )
 

@@ -98,7 +98,7 @@ def decide(rows: Sequence[Row], leads: Sequence[Lead] | None = None) -> Verdict:
         return _without_original(rows, natural, by_metric)
     ranking = rank(rows, closeness)
     if ranking is None:
-        return Verdict(Claim("No image has a finite score by every method, so none is called the best"))
+        return Verdict(Claim("No image has a finite score by every model, so none is called the best"))
     models = group_by_model(rows)
     missing = [model for model in models if all(score_of(row, closeness.key) is None for row in models[model])]
     lead = by_metric.get(closeness.key)
@@ -124,14 +124,14 @@ def _where(rows: Sequence[Row], ranking: Ranking) -> str:
         return scale
     if counted == total:
         return f"{scale} over {total} images"
-    return f"{scale} over the {counted} of {total} images that every method has a finite score of"
+    return f"{scale} over the {counted} of {total} images that every model has a finite score of"
 
 
 def _only(rows: Sequence[Row], ranking: Ranking, others_failed: bool) -> Claim:
     value = f"{ranking.metric.name} {format_number(ranking.best.value, ranking.metric.digits)} {ranking.metric.unit}"
     facts = ", ".join([ranking.best.title, value.strip(), *_time(ranking.best)])
     did = "gave a result" if others_failed else "was measured"
-    return Claim(f"Only one method {did}", (), _where(rows, ranking), facts)
+    return Claim(f"Only one model {did}", (), _where(rows, ranking), facts)
 
 
 def _leaders(ranking: Ranking) -> str:
@@ -237,8 +237,8 @@ def _nothing(rows: Sequence[Row]) -> Claim:
     if not reasons:
         return Claim("Nothing was scored")
     if len(reasons) == 1:
-        return Claim("No method gave a result", facts=reasons[0])
-    return Claim("No method gave a result", facts=f"there are {len(reasons)} reasons. The first: {reasons[0]}")
+        return Claim("No model gave a result", facts=reasons[0])
+    return Claim("No model gave a result", facts=f"there are {len(reasons)} reasons. The first: {reasons[0]}")
 
 
 # --- remarks -------------------------------------------------------------------------------------------------------

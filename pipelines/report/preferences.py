@@ -14,7 +14,7 @@ from pipelines.report.model import Report
 from pipelines.report.table import Cell, Column, Line, Table, count_cell
 
 OUTCOMES = ("first", "second", "same")
-AGREES = ((0.6, "agrees with"), (0.2, "agrees in part with"), (-0.2, "hardly agrees with"), (-1.0, "contradicts"))
+AGREES = ((0.6, "matches"), (0.2, "partly matches"), (-0.2, "hardly matches"), (-1.0, "contradicts"))
 
 
 def add_preference(report: Report, votes: Sequence[Vote]) -> Report:
@@ -59,7 +59,7 @@ def make_preference_table(report: Report) -> Table | None:
     if not report.preference or not report.preference["ranking"]:
         return None
     columns = (
-        Column("Preferred", True, "The chance to be preferred to an average one of these, with its 95 % interval."),
+        Column("Preferred", True, "The chance of being preferred to an average one of these, with its 95 % interval."),
         Column("Shown", about="In how many pairs it was shown."),
         Column("Won", about="How often it was preferred."),
         Column("Equal", about="How often neither was."),
@@ -78,16 +78,24 @@ def make_preference_table(report: Report) -> Table | None:
     return Table("What was preferred", "Model", columns, lines)
 
 
-def describe_agreement(report: Report) -> str:
-    """Says how a blind test agrees with the scores, as far as that is known."""
-    sentences = []
+def describe_agreement(report: Report, order: str = "The order") -> str:
+    """Says how a blind test's order, called so, agrees with the scores, as far as that is known."""
+    found: dict[str, list[str]] = {}
+    unit = "Kendall's τ "  # said once
     for key, tau in (report.preference or {"kendall": {}})["kendall"].items():
         if tau is not None:
             words = next(words for least, words in AGREES if tau >= least)
-            sentences.append(
-                f"The order {words} that by {find_metric(key).name} (Kendall's tau {format_number(tau, 2)})."
-            )
-    return " ".join(sentences)
+            value = format_number(tau, 2).replace("-", "−")
+            found.setdefault(words, []).append(f"{find_metric(key).name} ({unit}{value})")
+            unit = ""
+    return " ".join(f"{order} {words} {_join(words, metrics)}." for words, metrics in found.items())
+
+
+def _join(words: str, metrics: Sequence[str]) -> str:
+    """Lists metrics behind a verb, of which one denies: "A, B or C"."""
+    *most, last = metrics
+    link = " or " if words.startswith("hardly") else " and "
+    return f"{', '.join(most)}{link}{last}" if most else last
 
 
 def _percent(share: float) -> str:

@@ -60,7 +60,7 @@ def make_summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table
     same = are_comparable(rows, "psnr_y")
     over = f"means over {count} images" if same else "each over the images it has a score of"
     return Table(
-        "All methods" if count == 1 else f"All methods, {over}",
+        "All models" if count == 1 else f"All models, {over}",
         "Model",
         tuple(columns),
         tuple(Line(title_of(entry.model), own, ranks.get(entry.model)) for entry, own in lines),

@@ -81,7 +81,7 @@ def make_picture_tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """Lists who failed on which pictures and why: once, however many pictures or methods it is the same for."""
+    """Lists who failed on which pictures and why: once, however many pictures or models it is the same for."""
     methods = len(group_by_model(rows))
     errors: dict[PictureKey, list[str | None]] = {}
     for row in rows:
@@ -90,7 +90,7 @@ def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     for row in rows:
         if row.error is not None:
             everyone = methods > 1 and errors[row.picture] == [row.error] * methods
-            who = "Every method" if everyone else title_of(row.model)
+            who = "Every model" if everyone else title_of(row.model)
             pictures.setdefault((who, row.error), {})[row.picture] = None
     return [
         (who, next(iter(failing))[0] if len(failing) == 1 else f"{len(failing)} images", error)
@@ -121,7 +121,7 @@ def make_chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) ->
 
 
 def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[str, str]]:
-    """Lists each note once and in plain words, with whom it is about; `entries` are what `summarise` made of the rows."""
+    """Lists each note once, in plain words, with whom it is about; `entries` are what `summarise` made of the rows."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         for note in row.notes:

@@ -341,7 +341,7 @@ def test_a_size_is_what_the_model_makes_shrunk_by_antialiased_bicubic(own_weight
     details = done.details
     assert (details.model, details.scale, details.size, details.before_shrinking) == ("espcn", 3, (75, 50), (90, 60))
     assert done.picture.depth == 16 and done.stages[-1].pixels is done.picture.pixels
-    assert "made at 90 x 60 pixels, then shrunk to 75 x 50 by antialiased bicubic" in details.notes
+    assert "made at 90 × 60 pixels, then shrunk to 75 × 50 by antialiased bicubic" in details.notes
     assert json.loads(done.picture.about or "")["size"] == [75, 50]
     rounded = replace(details, seconds=round(details.seconds, 3))
     assert Details.from_dict(json.loads(json.dumps(details.as_dict()))) == rounded

@@ -294,7 +294,7 @@ def test_a_size_is_planned_before_anything_runs() -> None:
     assert (exact.stages, exact.made, exact.size, exact.notes) == ((Stage("swift", 4),), (120, 80), (120, 80), ())
     between = plan_size("swift", Size(width=75), 30, 20)
     assert (between.stages, between.made, between.size) == ((Stage("swift", 3),), (90, 60), (75, 50))
-    assert between.notes == ("made at 90 x 60 pixels, then shrunk to 75 x 50 by antialiased bicubic",)
+    assert between.notes == ("made at 90 × 60 pixels, then shrunk to 75 × 50 by antialiased bicubic",)
     twice = plan_size("sd-x4", Size(height=120), 30, 20)
     assert (twice.stages, twice.made, twice.size) == ((Stage("sd-x4", 4),) * 2, (480, 320), (180, 120))
     assert "so it runs twice: x4, then x4" in twice.notes[0]

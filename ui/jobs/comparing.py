@@ -28,7 +28,7 @@ SCORING_SECONDS = (
 )
 MOST_OWN_MODELS = 4  # models that somebody named by their files, each of which may be a large download
 GOOD_CHAINS = {
-    "All LapSRN": "lapsrn:4,lapsrn:2",
+    "LapSRN twice": "lapsrn:4,lapsrn:2",
     "FSRCNN twice": "fsrcnn:4,fsrcnn:2",
     "Swift twice": "swift:4,swift:2",
 }

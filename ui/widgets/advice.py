@@ -35,8 +35,10 @@ def advise(image: ImageSource | None) -> Advice:
         condition = None
     if condition is None or not (condition.compressed or condition.noisy):
         return Advice(FIRST_PURPOSE)
-    damage, what = (
-        ("This JPEG has compression marks.", "them") if condition.compressed else ("This image is noisy.", "noise")
+    damage, what, instead = (
+        ("This JPEG has compression marks.", "them", "It removes them too, but sharpens less.")
+        if condition.compressed
+        else ("This image is noisy.", "noise", "It is ready.")
     )
     missing = list_missing(catalog.find(DAMAGED.model), catalog.parse_scale(FIRST_SCALE))
     if not missing:
@@ -45,7 +47,7 @@ def advise(image: ImageSource | None) -> Advice:
     if all(map(prefetching.can_be_fetched, missing)):
         return Advice(DAMAGED, f"{damage} {DAMAGED.name} removes {what} ({size} download).")
     lacking = f"{DAMAGED.name} would remove {what}, but its download ({size}) is unavailable"
-    return Advice(FIRST_PURPOSE, f"{damage} {lacking}, so {FIRST_PURPOSE.name} is chosen: it is ready.")
+    return Advice(FIRST_PURPOSE, f"{damage} {lacking}, so {FIRST_PURPOSE.name} is chosen. {instead}")
 
 
 def list_missing(model: Model, scale: int) -> Sequence[Weights]:

@@ -1,4 +1,4 @@
-"""The control "Artifacts": by which of its networks a model that has two upscales."""
+"""The control "JPEG artifacts": by which of its networks a model that has two upscales."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pipelines.catalog.rows import Model
 from ui.widgets.inputs import Dropdown
 
 AUTO = "auto"
-ABOUT = "Automatic looks at the image. A clean one keeps most detail where nothing is removed."
+ABOUT = "Automatic decides from the image. Never remove keeps the most detail on clean images."
 CHOICES = [("Automatic", AUTO), ("Never remove", "none"), ("Always remove", "remove")]
 
 
@@ -23,7 +23,9 @@ class ArtifactsField:
 def place_artifacts(row: Model) -> ArtifactsField:
     """Puts the control into the page being built, in sight where the model takes it."""
     with gr.Accordion("Advanced", open=False, visible="artifacts" in row.takes) as advanced:
-        choice = Dropdown(CHOICES, value=AUTO, label="Artifacts", info=ABOUT, filterable=False, elem_id="artifacts")
+        choice = Dropdown(
+            CHOICES, value=AUTO, label="JPEG artifacts", info=ABOUT, filterable=False, elem_id="artifacts"
+        )
     return ArtifactsField(choice, advanced)
 
 

@@ -84,7 +84,7 @@ def render_preferences(test: BlindTest, report: Report) -> str:
     return render(
         "preferences.html",
         lead="None: no difference" if len(first) == len(ranking) else " and ".join(first),
-        agreement=reports.describe_agreement(told),
+        agreement=reports.describe_agreement(told, "Your order"),
         ranking=[
             {
                 **each,

@@ -18,7 +18,7 @@ from ui.widgets.inputs import Dropdown, Slider
 
 STRENGTH = "strength"  # in place of a number, which the slider has
 FIRST_STRENGTH = 0.5
-ABOUT = "Removes noise or JPEG marks before the upscaling. Type the name of any x1 model, such as omdb/1x-NAME."
+ABOUT = "Removes noise or JPEG marks before upscaling. Type the name of any x1 model, such as omdb/1x-NAME."
 
 
 @dataclass(frozen=True, slots=True)

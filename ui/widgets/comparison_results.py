@@ -136,7 +136,7 @@ def place_results(example: Path) -> ComparisonResults:
     viewer = Viewer(ready.view)
     table = results.place_panel(results.render_table(rows, by, kernel, running=False))
     details = results.place_panel(results.render_details(rows, by, kernel))
-    with gr.Accordion("Measure the same elsewhere", open=False, visible=False) as elsewhere:
+    with gr.Accordion("Repeat this comparison elsewhere", open=False, visible=False) as elsewhere:
         command = gr.Textbox(label="Command line", elem_id="command", buttons=["copy"], interactive=False, lines=2)
         script = gr.Textbox(
             label="Python, with this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8

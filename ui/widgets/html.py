@@ -26,7 +26,10 @@ def name_model(model: Model, cost: str = "") -> str:
     What it is good at is the first sentence of its note.
     """
     use = model.note.partition(". ")[0].rstrip(".")
-    return " · ".join([f"{model.name} — {use[:1].lower()}{use[1:]}", *([cost] if cost else [])])
+    first = use.partition(" ")[0]
+    if first[1:] == first[1:].lower():  # no name, such as ResShift
+        use = use[:1].lower() + use[1:]
+    return " · ".join([f"{model.name} — {use}", *([cost] if cost else [])])
 
 
 def example_buttons(examples: Sequence[Example]) -> str:

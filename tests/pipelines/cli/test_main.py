@@ -256,7 +256,10 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
             ["{small}", "{out}", "--model", "sd-x2", "--scale", "8"],
             "Stable Diffusion x2 reaches x4 at the most.",
         ),
-        (["{small}", "{out}", "--model", "espcn", "--width", "20"], "20x is smaller than the image, which has 30 by"),
+        (
+            ["{small}", "{out}", "--model", "espcn", "--width", "20"],
+            "A width of 20 pixels is smaller than the image (30 ×",
+        ),
         (["{small}", "{out}", "--scale", "2", "--width", "60"], "Give either --scale, or --width and --height."),
         (["{small}", "{out}", "--model", "bicubic", "--scale", "2", "--seed", "1"], "Bicubic cannot use the setting"),
         (

@@ -75,20 +75,20 @@ def test_a_tie_of_all_without_times() -> None:
 
 
 def test_one_method_is_not_called_best() -> None:
-    said = "Only one method was measured at x2: Bicubic, PSNR Y 33.67 dB, 0.02 s."
+    said = "Only one model was measured at x2: Bicubic, PSNR Y 33.67 dB, 0.02 s."
     assert closest([BICUBIC]) == said and decide([BICUBIC]).closest.models == ()
 
 
 def test_the_only_one_that_did_not_fail_is_not_the_only_one_measured() -> None:
     found = decide([BICUBIC, row("edsr", error="There is no room.")])
-    assert found.closest.sentence == "Only one method gave a result at x2: Bicubic, PSNR Y 33.67 dB, 0.02 s."
+    assert found.closest.sentence == "Only one model gave a result at x2: Bicubic, PSNR Y 33.67 dB, 0.02 s."
     assert found.remarks == ("Without a result: EDSR.",)
 
 
 def test_the_reason_is_told_when_all_failed() -> None:
-    assert state_verdict([row("edsr", error="There is no room.")]) == "No method gave a result: There is no room."
+    assert state_verdict([row("edsr", error="There is no room.")]) == "No model gave a result: There is no room."
     rows = [row("edsr", error="There is no room."), row("espcn", error="ESPCN has no scale x8.")]
-    said = "No method gave a result: there are 2 reasons. The first: There is no room."
+    said = "No model gave a result: there are 2 reasons. The first: There is no room."
     assert state_verdict(rows) == said and decide(rows).ranking is None
     assert state_verdict([]) == state_verdict([row("edsr")]) == "Nothing was scored."
 
@@ -202,9 +202,9 @@ def steady(n: int) -> list[Row]:
 def test_too_few_images_for_a_test_are_told_what_it_needs_and_no_p() -> None:
     assert decide(steady(5)).closest.evidence == (
         "Swift was best on 5 of 5 images, ahead of SRCNN by 1.3 dB on average (95 % interval 1.2 to 1.4 dB). "
-        "For a statistical test of 9 methods add 4 more images."
+        "For a statistical test of 9 models add 4 more images."
     )
-    assert decide(steady(8)).closest.evidence.endswith("For a statistical test of 9 methods add 1 more image.")
+    assert decide(steady(8)).closest.evidence.endswith("For a statistical test of 9 models add 1 more image.")
     assert "p " not in state_verdict(steady(5))
     close = [*several("swift", [30.05, 31.1, 32.03]), *several("srcnn", [30.0, 31.0, 32.0])]
     assert "by 0.06 dB on average (95 % interval 0.04 to 0.10 dB)" in closest(close), "as many digits in all three"
@@ -213,9 +213,9 @@ def test_too_few_images_for_a_test_are_told_what_it_needs_and_no_p() -> None:
 def test_enough_images_are_told_what_the_test_says() -> None:
     assert closest(steady(9)).endswith(
         "Swift was best on 9 of 9 images, ahead of SRCNN by 1.3 dB on average (95 % interval 1.3 to 1.3 dB). "
-        "It is significantly better than each of the other 8 methods (p ≤ 0.031)."
+        "It is significantly better than each of the other 8 models (p ≤ 0.031)."
     )
-    assert "methods (p < 0.001)." in closest(steady(24))
+    assert "models (p < 0.001)." in closest(steady(24))
 
 
 def test_of_two_methods_the_difference_is_told() -> None:
@@ -236,11 +236,11 @@ def test_those_that_the_test_does_not_tell_from_the_best_are_named() -> None:
     rows = [*several("bicubic", base), *several("lapsrn", base + np.linspace(0.7, 0.9, 8))]
     close = several("espcn", base + 0.7 + np.array([0.5, -0.5] * 4))
     assert closest([*rows, *close]).endswith(
-        "It is significantly better than 1 of the other 2 methods (p ≤ 0.016), but not than ESPCN."
+        "It is significantly better than 1 of the other 2 models (p ≤ 0.016), but not than ESPCN."
     )
     alike = [*several("lapsrn", base + 0.1), *several("espcn", base + np.array([0.5, -0.5] * 4)), *several("b", base)]
     alike[3] = with_scores(alike[3], psnr_y=20.0)
-    assert "It is not significantly better than any other method (p = " in closest(alike)
+    assert "It is not significantly better than any other model (p = " in closest(alike)
 
 
 def test_a_test_that_speaks_for_the_second_is_not_quoted_for_the_best() -> None:
@@ -262,7 +262,7 @@ def test_nobody_gains_by_failing_on_a_hard_image() -> None:
     """Over the images that both scored, LapSRN is better; the mean of all its own would say ESPCN is."""
     rows = [*several("espcn", [30.0, 31.0]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     assert state_verdict(rows).startswith(
-        "Closest to the original at x2 over the 2 of 3 images that every method has a finite score of: LapSRN, +1.0 dB "
+        "Closest to the original at x2 over the 2 of 3 images that every model has a finite score of: LapSRN, +1.0 dB "
         "over ESPCN, the next."
     )
 
@@ -272,9 +272,9 @@ def test_images_without_a_finite_score_by_all_do_not_count() -> None:
     assert "the 1 of 2 images" in state_verdict([*rows, row("nearest", "1.png", psnr_y=None, mse_y=0.0)])
     finite = [*several("bicubic", [28.0, 29.0]), *several("espcn", [30.0, 31.0])]
     beside = [*finite, row("bicubic", "2.png", mse_y=0.0), row("espcn", "2.png", psnr_y=40.0)]
-    assert "over the 2 of 3 images that every method has a finite score of: ESPCN" in state_verdict(beside)
+    assert "over the 2 of 3 images that every model has a finite score of: ESPCN" in state_verdict(beside)
     perfect = [row(model, name, mse_y=0.0) for model in ("a", "b") for name in ("1", "2")]
-    assert state_verdict(perfect) == "No image has a finite score by every method, so none is called the best."
+    assert state_verdict(perfect) == "No image has a finite score by every model, so none is called the best."
 
 
 # --- the ranking ---------------------------------------------------------------------------------------------------

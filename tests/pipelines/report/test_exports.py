@@ -61,7 +61,7 @@ def test_names_from_outside_stay_in_their_cell(name: str) -> None:
 def test_several_images_are_means() -> None:
     report = report_of([*several("bicubic", [30.0, 31.0]), *several("swift", [32.0, 33.0])])
     assert "| 1 | Swift | **32.50** |" in to_markdown(report).decode()
-    assert "All methods, means over 2 images at x2. Shrunk by" in to_latex(report).decode()
+    assert "All models, means over 2 images at x2. Shrunk by" in to_latex(report).decode()
 
 
 def test_a_report_of_nothing_can_be_written() -> None:

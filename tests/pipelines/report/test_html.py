@@ -103,7 +103,7 @@ def test_it_says_all_there_is_to_say(opened: Page) -> None:
 
 
 def test_the_best_is_marked_by_more_than_colour(opened: Page) -> None:
-    table = opened.get_by_role("region", name="All methods, means over 8 images")
+    table = opened.get_by_role("region", name="All models, means over 8 images")
     best = table.get_by_role("row", name="LapSRN x4 then FSRCNN x2").locator(".best")
     assert "(best)" in (best.first.text_content() or "")
     assert "★" in best.first.evaluate("each => getComputedStyle(each, '::before').content")
@@ -145,8 +145,8 @@ def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
 def test_a_picture_that_one_failed_on_is_left_out_of_the_means_and_told() -> None:
     rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     html = to_html(report_of(rows)).decode()
-    assert "All methods, means over 2 images" in html
-    assert "The means are over the 2 of 3 images with a finite PSNR Y by every method" in html
+    assert "All models, means over 2 images" in html
+    assert "The means are over the 2 of 3 images with a finite PSNR Y by every model" in html
     assert '<td class="best">31.50<span' in html and "20.00" in html, "picture by picture it is there"
 
 
@@ -163,7 +163,7 @@ def test_an_unfinished_report_says_so() -> None:
     assert b"Not complete" in to_html(report_of([row("bicubic", psnr_y=30.0)], complete=False))
     assert b"Nothing was scored" in to_html(report_of([], complete=False))
     failed = to_html(report_of([row("edsr", error="No room.")]))
-    assert b"No method gave a result" in failed and b"No room." in failed
+    assert b"No model gave a result" in failed and b"No room." in failed
 
 
 def test_five_hundred_pictures_stay_a_reasonable_file() -> None:

@@ -1,6 +1,7 @@
 """A blind test in a report: written, read back, drawn, and refused where it is damaged."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -40,9 +41,14 @@ def test_the_ranking_and_how_it_agrees_follow_from_the_votes() -> None:
         "first": "swift", "second": "real-esrgan-general", "outcome": "same"
     }  # fmt: skip
     assert describe_agreement(judged()) == (
-        "The order contradicts that by PSNR Y (Kendall's tau -0.33). The order agrees with that by LPIPS (Kendall's "
-        "tau 1.00)."
+        "The order contradicts PSNR Y (Kendall's τ −0.33). The order matches LPIPS (1.00)."
     )
+    kendall: dict[str, float | None] = {"psnr_y": 0.1, "consistency_psnr": -0.2, "niqe": None}
+    told = replace(judged(), preference={"kendall": kendall})
+    said = "Your order hardly matches PSNR Y (Kendall's τ 0.10) or Consistency (−0.20)."
+    assert describe_agreement(told, "Your order") == said
+    told = replace(told, preference={"kendall": {"psnr_y": 0.7, "ssim_y": 0.6, "lpips": 1.0}})
+    assert describe_agreement(told) == "The order matches PSNR Y (Kendall's τ 0.70), SSIM Y (0.60) and LPIPS (1.00)."
 
 
 def test_it_survives_being_written_and_what_follows_is_worked_out_anew() -> None:
@@ -75,7 +81,7 @@ def test_the_report_shows_it_and_without_one_there_is_none() -> None:
     assert best[0].text.endswith(" %") and best[0].value is not None and best[0].value > 0.7
     assert [cell.text for cell in best[1:]] == ["5", "4", "1"]
     for text in (to_html(judged()).decode(), to_markdown(judged()).decode()):
-        assert "Blind test" in text and "contradicts that by PSNR Y" in text.replace("&#39;", "'")
+        assert "Blind test" in text and "contradicts PSNR Y" in text.replace("&#39;", "'")
     plain = report_of(judged().rows)
     assert make_preference_table(plain) is None and describe_agreement(plain) == ""
     assert b"Blind test" not in to_html(plain) and b"Blind test" not in to_markdown(plain)

@@ -29,7 +29,7 @@ def column(table: Table, name: str) -> list[Cell]:
 
 def test_what_decides_comes_first_and_says_what_it_is() -> None:
     table = summary_of([row("bicubic", mse=9.0, psnr=30.0, psnr_y=31.0, ssim_y=0.9, lpips=0.2)])
-    assert table.title == "All methods" and table.first == "Model"
+    assert table.title == "All models" and table.first == "Model"
     names = [column.name for column in table.columns]
     scores = ["PSNR Y, dB", "SSIM Y", "LPIPS", "Time, ms", "PSNR, dB", "MSE"]
     assert names == [*scores, "Memory, MB", "Parameters", "Weights"]
@@ -85,9 +85,9 @@ def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
     rows = [*several("bicubic", [30.0, 31.0]), row("bicubic", "2.png", mse_y=0.0), *several("espcn", [29, 30, 60])]
     compared = [replace(each, seconds=1.0) for each in select_comparable(rows)]
     table = summary_of(compared)
-    assert table.title == "All methods, means over 2 images"
+    assert table.title == "All models, means over 2 images"
     assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
-    assert "every method has a finite score of: Bicubic, +1.0 dB over ESPCN" in state_verdict(rows)
+    assert "every model has a finite score of: Bicubic, +1.0 dB over ESPCN" in state_verdict(rows)
     (plot,) = draw_charts(compared, summarise(compared))
     assert ">29.5<" in plot and ">50<" not in plot
 
@@ -96,7 +96,7 @@ def test_means_over_other_pictures_are_told_and_none_is_the_best() -> None:
     rows = [*several("a", [30.0, 31.0]), *several("b", [20.0, 29.0, 40.0]), row("a", "2.png", error="No room.")]
     rows = [each if each.error else replace(each, seconds=float(number)) for number, each in enumerate(rows)]
     table = summary_of(rows)
-    assert table.title == "All methods, each over the images it has a score of"
+    assert table.title == "All models, each over the images it has a score of"
     for name in ("PSNR Y, dB", "Time, s"):
         assert not any(cell.best for cell in column(table, name))
     assert [cell.detail for cell in column(table, "PSNR Y, dB")] == ["of 2 images", ""]
@@ -130,7 +130,7 @@ def test_cells_carry_the_numbers_they_are_sorted_by() -> None:
 def test_several_pictures_have_means_with_intervals() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + 1)]
     table = summary_of(rows)
-    assert table.title == "All methods, means over 8 images"
+    assert table.title == "All models, means over 8 images"
     assert [cell.value for cell in column(table, "Images")] == [8, 8]
     low, high = map(float, column(table, "PSNR Y, dB")[0].interval.split(" to "))
     assert low < 33 < high
@@ -224,9 +224,9 @@ def test_a_picture_that_all_fail_on_is_told_once() -> None:
     rows += [row(model, name, error="No room.") for name in ("3.png", "4.png") for model in ("a", "b", "c")]
     rows += [row("a", "5.png", error="No room."), row("b", "5.png", error="No room."), row("c", "5.png", psnr_y=30.0)]
     assert tables.list_failures(rows) == [
-        ("Every method", "1.png", "1.png is no picture."),
-        ("Every method", "2.png", "2.png is no picture."),
-        ("Every method", "2 images", "No room."),
+        ("Every model", "1.png", "1.png is no picture."),
+        ("Every model", "2.png", "2.png is no picture."),
+        ("Every model", "2 images", "No room."),
         ("a", "5.png", "No room."),
         ("b", "5.png", "No room."),
     ]

@@ -100,7 +100,7 @@ def test_a_model_that_cannot_be_had_is_a_row(served: str, pictures: list[Path]) 
 def test_a_picture_that_is_none_is_a_row(served: str, tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no picture at all")
     report = asked(served, tmp_path / "no.png")
-    assert "no.png" in report["rows"][0]["error"] and report["verdict"].startswith("No method gave a result")
+    assert "no.png" in report["rows"][0]["error"] and report["verdict"].startswith("No model gave a result")
 
 
 # --- what is kept -------------------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_a_link_fills_the_form_and_waits(page: Page, served: str) -> None:
 def test_what_measures_the_same_elsewhere(page: Page) -> None:
     tick(page, "Bicubic")
     compare(page)
-    page.get_by_role("button", name="Measure the same elsewhere").click()
+    page.get_by_role("button", name="Repeat this comparison elsewhere").click()
     command = page.locator("#command textarea").input_value()
     assert command.startswith("python -m pipelines benchmark face.png --protocol round-trip --scale 4 --models bicubic")
     script = page.locator("#script textarea").input_value()

@@ -49,10 +49,14 @@ def test_it_is_a_photo_too_where_the_model_can_be_fetched(tmp_path: Path, monkey
     assert (told.purpose.key, told.why) == ("photo", f"{DAMAGE} Photo removes them (4.9 MB download).")
 
 
-def test_offline_the_faithful_one_stays_and_the_page_says_why() -> None:
+def test_offline_the_faithful_one_stays_and_the_page_says_why(noisy: Path) -> None:
     told = advise(JPEG.getvalue())
     lacking = "Photo would remove them, but its download (4.9 MB) is unavailable"
-    assert (told.purpose.key, told.why) == ("faithful", f"{DAMAGE} {lacking}, so Faithful is chosen: it is ready.")
+    assert (told.purpose.key, told.why) == (
+        "faithful",
+        f"{DAMAGE} {lacking}, so Faithful is chosen. It removes them too, but sharpens less.",
+    )
+    assert advise(noisy).why.endswith("so Faithful is chosen. It is ready."), "of noise it removes little"
 
 
 def test_a_host_that_did_not_answer_is_not_counted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

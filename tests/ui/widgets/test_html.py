@@ -31,6 +31,8 @@ def test_a_line_of_the_list_says_what_a_model_is_good_at_and_what_it_costs() -> 
     row = catalog.find("real-esrgan-general")
     assert html.name_model(row) == f"{row.name} — cleans and sharpens photos and JPEGs"
     assert html.name_model(row, "2.1 s · 4.9 MB download").endswith(" photos and JPEGs · 2.1 s · 4.9 MB download")
+    assert html.name_model(catalog.find("resshift-bicsr")).startswith("ResShift (bicubic) — ResShift for clean images")
+    assert html.name_model(catalog.find("lanczos")) == "Lanczos — a little sharper than bicubic"
     for model in catalog.MODELS:
         assert len(html.name_model(model)) < 105, "one line of a wide list"
 

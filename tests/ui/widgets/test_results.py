@@ -91,7 +91,7 @@ def test_what_each_column_means_and_which_direction_is_better() -> None:
 def test_several_pictures_chains_and_failures_are_told() -> None:
     html = whole(MANY, "round-trip", "bicubic")
     for needed in (
-        "Closest to the original at x2 over 8 images", "All methods, means over 8 images", "95 % interval",
+        "Closest to the original at x2 over 8 images", "All models, means over 8 images", "95 % interval",
         "timed once", "LapSRN x4 then FSRCNN x2", "1/8 → 1/2", "not rounded to 8 bits",
         "on 8 images: EDSR_x2.pb (40 MB)",
         "Image by image", "<svg", "Pareto front", "<strong>Real-ESRGAN general</strong>: It ran in 4 tiles.",
@@ -104,14 +104,14 @@ def test_several_pictures_chains_and_failures_are_told() -> None:
 def test_means_are_over_the_pictures_that_all_scored() -> None:
     rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     html = whole(rows, "round-trip", "bicubic")
-    assert "All methods, means over 2 images" in html and "The means are over the 2 of 3 images" in html
+    assert "All models, means over 2 images" in html and "The means are over the 2 of 3 images" in html
 
 
 def test_too_few_images_for_a_test_are_told() -> None:
     rows = [*several("bicubic", [30, 31, 32]), *several("lapsrn", [30.5, 31.4, 32.3])]
     html = whole(rows, "round-trip", "bicubic")
     assert "PSNR Y: too few images to say (6 needed)" in html
-    assert "For a statistical test of 2 methods add 3 more images." in html
+    assert "For a statistical test of 2 models add 3 more images." in html
 
 
 def test_one_picture_has_no_statistics_of_several() -> None:
@@ -308,7 +308,7 @@ def test_a_tap_explains_and_sorts(page: Page) -> None:
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True)
 def test_at_390_px_the_table_scrolls_inside_itself(page: Page) -> None:
-    region = page.get_by_role("region", name="All methods, means over 8 images")
+    region = page.get_by_role("region", name="All models, means over 8 images")
     name = region.get_by_role("rowheader", name="Bicubic")
     region.evaluate("each => each.scrollTo(400, 0)")
     assert region.evaluate("each => each.scrollLeft") == 400

@@ -80,7 +80,7 @@ def test_a_wrong_file_is_told_at_once_and_nothing_is_lost(page: Page, files: Pat
     expect(field.locator(".about")).to_have_text("one.png · 30 × 20")
     for name, sentence in (
         ("paper.pdf", "paper.pdf is a PDF document, which cannot be read"),
-        ("heavy.png", "heavy.png has 61 MB, the limit is 50 MB."),
+        ("heavy.png", "heavy.png is 61 MB. The limit is 50 MB."),
     ):
         field.locator("input").set_input_files(files / name)
         expect(said).to_contain_text(sentence)

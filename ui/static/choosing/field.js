@@ -27,7 +27,7 @@ const nameOf = ({ file }) => file.orig_name ?? file.path.split("/").at(-1);
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 const tooLarge = (file) =>
-    file.size > most && `${file.name} has ${megabytes(file.size)} MB, the limit is ${most / 1e6} MB.`;
+    file.size > most && `${file.name} is ${megabytes(file.size)} MB. The limit is ${most / 1e6} MB.`;
 
 // Of what a browser cannot show the server draws a preview: null where it cannot either.
 const drawThere = async ({ path, url }) => {

@@ -122,7 +122,7 @@ def test_cleaning_up_first() -> None:
     shows = plain.alpha > 0.9
     np.testing.assert_allclose(done.picture.pixels[shows], plain.pixels[shows] / 2, atol=0.015)
     assert done.details.notes[0] == "cleaned up first by Cleaner"
-    assert done.details.notes[1].startswith("made at 80 x 80 pixels, then shrunk")
+    assert done.details.notes[1].startswith("made at 80 × 80 pixels, then shrunk")
     record = json.loads(done.details.about())
     assert record["model"] == "cleaner:1,bicubic:2" and record["settings"] == {"cleaner:1": {"cleanup": 0.5}}
     alone = finish(enlarge(picture, [Cleaning()]))

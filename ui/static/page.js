@@ -1,12 +1,38 @@
 // What concerns the page as a whole.
 () => {
-    // On a phone the result is below what fits: pressing the button goes there.
-    document.addEventListener("click", (event) => {
-        const pressed = event.target.closest(":is(#actions, #prompt-actions) button.primary");
-        if (!event.isTrusted || !pressed || window.innerWidth > 640) return;
+    // What a run gives, or why it fails, comes into sight: on a phone, where it is below what fits, as the button is
+    // pressed, and anywhere at the end. What is in sight by then stays where it is.
+    const SHOWN = 400; // px of a result, from its top, of which half is in sight enough
+    const goTo = (place) => {
         const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        place.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+    };
+    const inSight = (place) => {
+        const covered = getComputedStyle(watch.bar).position === "fixed" ? watch.bar.offsetHeight : 0;
+        const { top, height } = place.getBoundingClientRect();
+        const least = Math.min(height, SHOWN);
+        return Math.min(top + least, window.innerHeight - covered) - Math.max(top, 0) >= least / 2;
+    };
+    const watch = new MutationObserver(() => {
+        const runs = Boolean(watch.bar.querySelector("[role=progressbar]"));
+        watch.began ||= runs;
+        if (!watch.began || runs) return;
+        watch.disconnect();
+        setTimeout(() => {
+            const place = watch.bar.closest("[role=tabpanel]").querySelector(".problem-place");
+            const came = place.querySelector(".problem") ?? place.parentElement;
+            if (came.checkVisibility() && !inSight(came)) goTo(came.matches(".problem") ? place : came);
+        }, 200); // the page needs a moment to draw it
+    });
+    document.addEventListener("click", (event) => {
+        const pressed = event.target.closest(".run-bar button");
+        if (!event.isTrusted || !pressed) return;
+        watch.disconnect();
+        if (!pressed.matches(".run")) return; // who cancels stays where they are
+        Object.assign(watch, { bar: pressed.closest(".run-bar"), began: false });
+        watch.observe(watch.bar, { subtree: true, childList: true, characterData: true, attributes: true });
         const result = pressed.closest("[role=tabpanel]").querySelector(".problem-place").parentElement;
-        result.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+        if (window.innerWidth <= 640) goTo(result);
     });
 
     // What was said of a link is done with once a run begins.

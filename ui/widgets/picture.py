@@ -3,6 +3,7 @@
 Chosen by a click, dropped or pasted anywhere on the page; static/choosing/ draws them in the browser.
 """
 
+import filecmp
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -117,6 +118,17 @@ def _describe(paths: Sequence[str | Path]) -> ChosenImages:
         about = ""
         with suppress(UpscaleError):  # what is wrong with it, the plan says
             about = choosing.describe_size(path)
-        example = path in [each.path for each in EXAMPLES]
-        chosen.append(Chosen(file=FileData(path=str(path), orig_name=path.name), about=about, example=example))
+        file = FileData(path=str(path), orig_name=path.name)
+        chosen.append(Chosen(file=file, about=about, example=_is_example(path)))
     return ChosenImages(root=chosen)
+
+
+def _is_example(path: Path) -> bool:
+    """Returns whether it is an example's file, or the copy of one that a page sends back."""
+    example = find_example(path.stem)
+    if example is None or path.name != example.path.name:
+        return False
+    try:
+        return filecmp.cmp(path, example.path, shallow=False)
+    except OSError:  # it is no longer there, which the plan says
+        return False

@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
 from tests.conftest import free_port, smooth, visit
+from ui.examples import EXAMPLES
 from ui.page import launch_options
-from ui.widgets.picture import place_pictures_field
+from ui.widgets.picture import PicturesField, place_pictures_field
 
 # What a browser makes of a file that is dropped or pasted by hand; returns whether the page kept it for itself.
 GIVE = """([kind, name, type, data]) => {
@@ -110,6 +111,16 @@ def test_what_the_page_shows_is_sent_again_where_the_server_deleted_it(
         page.wait_for_timeout(100)
     assert sent.read_bytes() == (files / "kept.png").read_bytes()
     expect(page.locator("#picture .about")).to_have_text("kept.png · 70 × 20")
+
+
+def test_an_example_that_the_page_sends_back_is_one(tmp_path: Path) -> None:
+    """It is a copy in a folder of the server. Another file of that name is the visitor's own."""
+    copy, own = (tmp_path / folder / EXAMPLES[0].path.name for folder in ("copy", "own"))
+    for path, content in ((copy, EXAMPLES[0].path.read_bytes()), (own, b"another")):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    shown = PicturesField(render=False).postprocess([EXAMPLES[0].path, copy, own, tmp_path / "page.png"])
+    assert [each.example for each in shown.root] == [True, True, False, False]
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def make_result() -> None:
 
 def make_comparison() -> None:
     """Compares on the first example what takes part unasked; UPSCALE_WEIGHTS_DIR must have Real-ESRGAN general."""
-    _, models = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
+    models = model_choices(FIRST_PROTOCOL, FIRST_SCALE).ticked
     models = [model for model in models if model in READY_MODELS]
     assert models == list(READY_MODELS), f"only {models} are here"
     made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, models, [])

@@ -1,6 +1,7 @@
 """What a comparison can be chosen from: who takes part, who does unasked, and how the small image is made."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Model, Stage
@@ -21,6 +22,20 @@ KERNEL_TITLES = {
 }
 
 
+class LineUp(NamedTuple):
+    """Who can take part: label and key of each, those first that need no download; the keys of those that do unasked,
+    and of those that need one.
+    """
+
+    choices: list[tuple[str, str]]
+    ticked: list[str]
+    to_download: frozenset[str]
+
+    def shorten(self, kept: Collection[str]) -> list[tuple[str, str]]:
+        """Returns the choices without those that need a download, unless they are `kept`."""
+        return [(label, key) for label, key in self.choices if key in kept or key not in self.to_download]
+
+
 def kernel_choices() -> list[tuple[str, str]]:
     """The ways to make the small image, each in plain words."""
     parts = [(kernel, *kernel.partition("+jpeg")[::2]) for kernel in OFFERED_KERNELS]
@@ -30,11 +45,8 @@ def kernel_choices() -> list[tuple[str, str]]:
     ]
 
 
-def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The models to choose from, those first that need no download, and the keys of those that take part unasked.
-
-    Those that need one say how large it is.
-    """
+def model_choices(protocol: str, scale: str) -> LineUp:
+    """Returns who can take part by a protocol and at a scale. Who needs a download says how large it is."""
     by = find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     rows = list_offered(by)
     alone = {row.key: Contender((Stage(row.key, by),)) for row in rows}
@@ -43,8 +55,8 @@ def model_choices(protocol: str, scale: str) -> tuple[list[tuple[str, str]], lis
         (f"{row.name} · {format_bytes(size)}" if (size := lacking[row.key]) else row.name, row.key)
         for row in sorted(rows, key=lambda row: lacking[row.key] > 0)
     ]
-    ready = [key for _, key in choices if key in LINE_UP and not comparing.lacking_weights(alone[key])]
-    return choices, ready
+    to_download = frozenset(key for key, size in lacking.items() if size)
+    return LineUp(choices, [key for _, key in choices if key in LINE_UP - to_download], to_download)
 
 
 def list_chains(models: Sequence[Model]) -> list[str]:

@@ -243,12 +243,14 @@ class RunButton:
         return {self.run: gr.Button(interactive=not running), self.cancel: gr.Button(interactive=running)}
 
 
-def place_run_button(label: str, progress_id: str | None = None, **row: Any) -> RunButton:
-    """Puts the buttons and the line into the page being built: a bar, which on a phone stays in sight.
+def place_run_button(label: str, progress_id: str | None = None, plan: gr.HTML | None = None, **row: Any) -> RunButton:
+    """Puts the buttons and the line into the page being built: a bar, which stays in sight, with the plan if given.
 
-    `problem.place` puts the panel into the place of the result.
+    `problem.place` puts the panel into the place of the result. `plan` was made with render=False.
     """
     with gr.Column(elem_classes="run-bar"):
+        if plan is not None:
+            plan.render()  # type: ignore[no-untyped-call]
         with gr.Row(**row):
             run = gr.Button(label, variant="primary", elem_classes="run")
             cancel = gr.Button("Cancel", interactive=False, elem_classes="cancel")

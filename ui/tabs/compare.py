@@ -11,14 +11,13 @@ from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.lanes import MOMENT
-from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
-from ui.widgets.comparison_form import ComparisonForm, fold_form, place_comparison_form, shown_chains
+from ui.widgets.comparison_form import ComparisonForm, place_comparison_form, shown_chains
 from ui.widgets.comparison_results import ComparisonResults, place_results, tell_whose
 from ui.widgets.growing_table import GrowingTable
-from ui.widgets.links import place_copy_button
 
 RESULTS_GONE = "The results are no longer kept here. Compare again."
 
@@ -54,7 +53,7 @@ class CompareTab:
             comparing.collect_rows(comparing.measure(comparison), table.rows), more, comparing.expect(comparison)
         )
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)), more)
-        yield self.button.ends("Done.") | shown | {self.form.fold: fold_form(comparison)}
+        yield self.button.ends("Done.") | shown | {self.form.fold: gr.Accordion(open=False)}
 
     def show_cancelled(self, comparison: Comparison | None, request: gr.Request) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled: all that a whole run shows, of those rows."""
@@ -65,7 +64,7 @@ class CompareTab:
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)))
         total = len(comparison.pictures) * len(comparison.plan.contenders)
         done = f"Cancelled: {len(report.rows)} of {total} are below."
-        yield self.button.ends(done) | shown | {self.form.fold: fold_form(comparison)}
+        yield self.button.ends(done) | shown | {self.form.fold: gr.Accordion(open=False)}
 
     def show_picture(self, comparison: Comparison | None, event: gr.EventData) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
@@ -83,12 +82,12 @@ class CompareTab:
 
 def build(page: gr.Blocks) -> CompareTab:
     """Puts the tab's components and events into the page being built."""
-    form = place_comparison_form()
-    button = place_run_button("Compare", elem_classes="actions")
-    place_copy_button()
-    button.problem.place()
+    form, button = place_comparison_form()
     example = Path(form.pictures.move_resource_to_block_cache(EXAMPLES[0].path) or "")
-    tab = CompareTab(form, button, place_results(example), gr.State(None))
+    with gr.Column():
+        button.problem.place()
+        results = place_results(example)
+    tab = CompareTab(form, button, results, gr.State(None))
     form.connect(page)
     done = button.connect(
         tab.run,
@@ -97,7 +96,7 @@ def build(page: gr.Blocks) -> CompareTab:
         kept=tab.comparison,
         show_kept=tab.show_cancelled,
         give_again=form.give_again,
-        given=[form.offers],
+        given=form.given,
         needs=form.pictures,
     )
     found = tab.results

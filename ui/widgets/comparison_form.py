@@ -13,25 +13,25 @@ from pipelines.images import door as images
 from pipelines.measuring.run import KERNEL_NAMES, PROTOCOLS, ROUND_TRIP, check_size, find_protocol
 from ui.examples import EXAMPLES
 from ui.jobs import comparing
-from ui.jobs.kept_files import Comparison
 from ui.jobs.line_up import kernel_choices, list_chains, model_choices
 from ui.jobs.offered import list_offered
-from ui.jobs.run_button import Update
+from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors
 from ui.widgets import html, plans
 from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_link import LINK_TAB, read_comparison
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
-from ui.widgets.links import keep_image, write_link
+from ui.widgets.links import keep_image, place_copy_button, write_link
 from ui.widgets.picture import PicturesField, place_pictures_field
 
 FIRST_PROTOCOL, FIRST_KERNEL = ROUND_TRIP.key, KERNEL_NAMES[0]
 ABOUT = "We shrink your image, let each model upscale it back, and measure which one came closest to the original."
+ABOUT_FORM = "What to compare"
 ABOUT_PROTOCOLS = (
     "Test mode scores every model against your image. Chained 8x does that for two models in a row. Without an "
     "original your image is upscaled as it is, and you judge by eye."
 )
-ABOUT_MODELS = "Those with a size are downloaded first."
+ABOUT_MORE = "They are downloaded before they run."
 ABOUT_KERNELS = "How the small image is made. The usual one gives scores that compare with published ones."
 
 
@@ -41,11 +41,12 @@ class ComparisonForm:
 
     note: gr.HTML  # what there is to say of the address that the page was opened with
     pictures: PicturesField
-    fold: gr.Accordion  # which all but the note is in
+    fold: gr.Accordion  # of all but the note and the images; its label says what is chosen
     protocol: gr.Radio
     scale: Radio
     kernel: Dropdown
     models: CheckboxGroup
+    more: gr.Checkbox  # whether those that need a download are among them
     chains: Dropdown
     plan: gr.HTML
     offers: gr.State  # the keys of the models that can be ticked
@@ -55,21 +56,38 @@ class ComparisonForm:
         """Returns what a run and its plan depend on."""
         return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains]
 
-    def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str]) -> Update:
+    @property
+    def given(self) -> list[Block]:
+        """Returns what follows what a run depends on."""
+        return [self.more, self.offers]
+
+    def see_choice(self, *chosen: Any) -> Update:
+        """Other inputs: what a run of them takes, and the label of the fold."""
+        return {self.plan: describe_plan(*chosen), self.fold: gr.Accordion(label=name_choice(*chosen))}
+
+    def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str], more: bool) -> Update:
         """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
         by = find_protocol(protocol)
         with explain_errors():
-            choices, ready = model_choices(protocol, scale)
-        keys = [key for _, key in choices]
-        value = [key for key in keys if key in ((ticked or []) if key in before else ready)]
+            line_up = model_choices(protocol, scale)
+        keys = [key for _, key in line_up.choices]
+        value = [key for key in keys if key in ((ticked or []) if key in before else line_up.ticked)]
+        choices = line_up.choices if more else line_up.shorten(value)
         label = "Direct x8 models, beside the chains" if by.has_chains else "Models"
         return {
             self.scale: Radio(visible=by.fixed_scale is None),
             self.kernel: Dropdown(visible=by.shrinks),
             self.models: CheckboxGroup(choices, value=value, label=label),
+            self.more: gr.Checkbox(visible=bool(line_up.to_download)),
             self.chains: Dropdown(visible=by.has_chains),
             self.offers: keys,
         }
+
+    def show_more(self, protocol: str, scale: str, ticked: list[str], more: bool) -> Update:
+        """Those that need a download among the models, or out of sight but for the ticked ones."""
+        with explain_errors():
+            line_up = model_choices(protocol, scale)
+        return {self.models: CheckboxGroup(line_up.choices if more else line_up.shorten(ticked or []))}
 
     def give_again(
         self, sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
@@ -79,8 +97,10 @@ class ComparisonForm:
 
     def choose(self, protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> Update:
         """The tab with these choices, and the image as it is."""
-        by, offered = find_protocol(protocol), [key for _, key in model_choices(protocol, scale)[0]]
-        return self.offer_choices(protocol, scale, models, offered) | {
+        by, line_up = find_protocol(protocol), model_choices(protocol, scale)
+        more = not line_up.to_download.isdisjoint(models)
+        return self.offer_choices(protocol, scale, models, [key for _, key in line_up.choices], more) | {
+            self.more: gr.update(value=more, visible=bool(line_up.to_download)),
             self.protocol: protocol,
             self.scale: gr.update(value=scale, visible=by.fixed_scale is None),
             self.kernel: gr.update(value=kernel, visible=by.shrinks),
@@ -96,9 +116,10 @@ class ComparisonForm:
         if asked is not None:
             found = chains if asked.chains is None else asked.chains
             return self.choose(asked.protocol, asked.scale, asked.kernel, asked.models, found) | {self.note: asked.note}
-        choices, ready = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
-        untouched = ticked == self.models.value != ready
-        return {self.models: gr.CheckboxGroup(choices, value=ready) if untouched else gr.CheckboxGroup(choices)}
+        line_up = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
+        untouched = ticked == self.models.value != line_up.ticked
+        value: dict[str, Any] = {"value": line_up.ticked} if untouched else {}
+        return {self.models: gr.CheckboxGroup(line_up.shorten(line_up.ticked if untouched else ticked), **value)}
 
     def connect(self, page: gr.Blocks) -> None:
         """Connects the events of its own."""
@@ -111,7 +132,7 @@ class ComparisonForm:
         opened = page.load(
             self.open_url,
             [self.models, self.chains],
-            [self.note, *linked.values(), self.chains, self.offers],
+            [self.note, *linked.values(), *self.given, self.chains],
             **QUIET_EVENT,
             queue=False,
         )
@@ -121,51 +142,69 @@ class ComparisonForm:
         gr.on(
             [self.protocol.input, self.scale.input],
             self.offer_choices,
-            [self.protocol, self.scale, self.models, self.offers],
-            [self.scale, self.kernel, self.models, self.chains, self.offers],
+            [self.protocol, self.scale, self.models, self.offers, self.more],
+            [self.scale, self.kernel, self.models, *self.given, self.chains],
+            **QUIET_EVENT,
+            queue=False,
+        )
+        self.more.input(
+            self.show_more,
+            [self.protocol, self.scale, self.models, self.more],
+            self.models,
             **QUIET_EVENT,
             queue=False,
         )
         changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
-        gr.on(changed, describe_plan, self.chosen, self.plan, **QUIET_EVENT, queue=False)
+        gr.on(changed, self.see_choice, self.chosen, [self.plan, self.fold], **QUIET_EVENT, queue=False)
 
 
-def place_comparison_form() -> ComparisonForm:
-    """Puts the form into the page being built."""
+def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
+    """Puts the form into the page being built, folded but for the image, and the buttons beside it."""
     gr.HTML(html.aside(ABOUT))
     note = gr.HTML("")
-    with gr.Accordion("What to compare", elem_id="compare-form") as fold, gr.Row(equal_height=False):
+    line_up, first_image = model_choices(FIRST_PROTOCOL, FIRST_SCALE), [EXAMPLES[0].path]
+    no_chains: list[str] = []
+    chosen = first_image, FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, line_up.ticked, no_chains
+    with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             pictures = place_pictures_field("pictures")
         with gr.Column(scale=3, min_width=320):
-            with gr.Row():
-                scale = Radio([f"x{each}" for each in catalog.SCALES], value=FIRST_SCALE, label="Scale", min_width=200)
-                kernel = Dropdown(
-                    kernel_choices(),
-                    value=FIRST_KERNEL,
-                    label="Shrunk by",
-                    info=ABOUT_KERNELS,
-                    filterable=False,
-                    min_width=200,
+            with gr.Accordion(name_choice(*chosen), open=False, elem_id="compare-form") as fold:
+                with gr.Row():
+                    scales = [f"x{each}" for each in catalog.SCALES]
+                    scale = Radio(scales, value=FIRST_SCALE, label="Scale", min_width=200)
+                    kernel = Dropdown(
+                        kernel_choices(),
+                        value=FIRST_KERNEL,
+                        label="Shrunk by",
+                        info=ABOUT_KERNELS,
+                        filterable=False,
+                        min_width=200,
+                    )
+                models = CheckboxGroup(
+                    line_up.shorten(line_up.ticked), value=line_up.ticked, label="Models", elem_id="models"
                 )
-            choices, ticked = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
-            models = CheckboxGroup(choices, value=ticked, label="Models", info=ABOUT_MODELS, elem_id="models")
-            chains = Dropdown(
-                list_chains(list_offered()),
-                value=comparing.list_ready_chains(),
-                label="Chains: x4, then x2",
-                multiselect=True,
-                visible=False,
-            )
-            protocol = gr.Radio(
-                [(each.name, each.key) for each in PROTOCOLS],
-                value=FIRST_PROTOCOL,
-                label="How to compare (protocol)",
-                info=ABOUT_PROTOCOLS,
-            )
-    plan = gr.HTML(describe_plan([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, ticked, []))
-    offers = gr.State([key for _, key in choices])
-    return ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, chains, plan, offers)
+                more = gr.Checkbox(
+                    False, label="More models (download)", info=ABOUT_MORE, visible=bool(line_up.to_download)
+                )
+                chains = Dropdown(
+                    list_chains(list_offered()),
+                    value=comparing.list_ready_chains(),
+                    label="Chains: x4, then x2",
+                    multiselect=True,
+                    visible=False,
+                )
+                protocol = gr.Radio(
+                    [(each.name, each.key) for each in PROTOCOLS],
+                    value=FIRST_PROTOCOL,
+                    label="How to compare (protocol)",
+                    info=ABOUT_PROTOCOLS,
+                )
+            plan = gr.HTML(describe_plan(*chosen), render=False)
+            button = place_run_button("Compare", plan=plan, elem_classes="actions")
+            place_copy_button()
+    offers = gr.State([key for _, key in line_up.choices])
+    return ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, plan, offers), button
 
 
 def describe_plan(
@@ -189,12 +228,16 @@ def describe_plan(
     return plans.comparison_plan(len(sources), len(found), times, sum(needed.size for needed in lacking))
 
 
-def fold_form(comparison: Comparison) -> gr.Accordion:
-    """The form out of the way of the results, with what was compared."""
-    plan = comparison.plan
-    pictures, methods = len(comparison.pictures), len(plan.contenders)
-    what = f"{plans.count(pictures, 'image')}, {plans.count(methods, 'model')}, x{plan.scale}"
-    return gr.Accordion(f"What to compare: {what}", open=False)
+def name_choice(
+    sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+) -> str:
+    """Returns what is to be compared, in short: "What to compare: 1 image, 5 models, x4"."""
+    try:
+        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains))
+    except UpscaleError:  # the plan says what is wrong
+        return ABOUT_FORM
+    parts = plans.count(len(sources), "image"), plans.count(len(found), "model")
+    return f"{ABOUT_FORM}: {', '.join(parts)}, x{found[0].scale}"
 
 
 def shown_chains(protocol: str, chains: list[str]) -> list[str]:

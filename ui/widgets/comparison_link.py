@@ -36,13 +36,13 @@ def read_comparison(request: gr.Request, protocol: str, scale: str, kernel: str)
     protocol = asked.read("protocol", lambda text: find_protocol(text).key) or protocol
     scale = asked.read("scale", _parse_scale) or scale
     kernel = asked.read("kernel", _parse_kernel, "kernel") or kernel
-    choices, ready = model_choices(protocol, scale)
-    models = _list_known(asked, "models", asked.given.get("models", "").split(","), [key for _, key in choices])
+    line_up = model_choices(protocol, scale)
+    models = _list_known(asked, "models", asked.given.get("models", "").split(","), [key for _, key in line_up.choices])
     stages = asked.given.get("chains", "").split(",")  # two of each chain, joined by commas as chains are
     pairs = [",".join(stages[at : at + 2]) for at in range(0, len(stages), 2)]
     chains = _list_known(asked, "chains", pairs, list_chains(list_offered()))
     if models is None:
-        models = ready
+        models = line_up.ticked
     return LinkedComparison(protocol, scale, kernel, models, chains, asked.tell("Press Compare to run."))
 
 

@@ -50,4 +50,4 @@ def test_a_folder_that_cannot_be_read_takes_nothing_away(monkeypatch: pytest.Mon
 
 def test_lists_of_the_page_are_of_what_is_offered() -> None:
     assert {key for _, key in chained.model_choices(4)} == keys(4)
-    assert {key for _, key in line_up.model_choices("round-trip", "x4")[0]} == keys(4)
+    assert {key for _, key in line_up.model_choices("round-trip", "x4").choices} == keys(4)

@@ -55,6 +55,7 @@ class UpscaleForm:
     own: Textbox
     scale: Choices
     size: Textbox  # where the scale is CUSTOM
+    models: gr.Accordion  # the list of all models, and one's own
     denoise: Slider
     denoising: gr.Accordion
     prompt: Textbox
@@ -77,7 +78,7 @@ class UpscaleForm:
     def fitted(self) -> list[Block]:
         """Returns what another model changes beside itself."""
         parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity]
-        return [self.purpose, self.scale, self.size, self.about, *parts]
+        return [self.purpose, self.scale, self.size, self.about, self.models, *parts]
 
     @property
     def all(self) -> list[Block]:
@@ -137,11 +138,8 @@ class UpscaleForm:
     ) -> Update:
         """Another image: what it suits best, unless the visitor has chosen, and a scale that fits it."""
         size = measure(image)
-        changes: Update = {
-            self.purpose: offer(offer_purposes(size, scale)),
-            self.model: _offer(size, scale),
-            self.why: "",
-        }
+        changes: Update = {self.purpose: offer(offer_purposes(size, scale)), self.model: _offer(size, scale)}
+        changes[self.why] = ""
         try:
             row = find_model(model, own)
         except UpscaleError:
@@ -176,6 +174,8 @@ class UpscaleForm:
             self.scale: offer(options, **({} if scale == shown else {"value": scale})),
             self.size: gr.update(visible=scale == CUSTOM),
             self.about: html.describe_model(row),
+            # What no purpose stands for is chosen in the list: it is where one sees what is chosen.
+            **({} if _purpose_key(row) else {self.models: gr.Accordion(open=True)}),
             self.denoising: gr.Accordion(visible="denoise" in row.takes),
             self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
@@ -241,13 +241,13 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
     own_size = Textbox(
         label="Custom size", placeholder="x2.5", info=ABOUT_SIZE, max_lines=1, visible=False, elem_id="size"
     )
-    plan = gr.HTML(describe_plan(first_image, FIRST_MODEL, "", FIRST_SCALE, "", None, "", None))
-    button = place_run_button("Upscale", "progress", elem_id="actions")
+    plan = gr.HTML(describe_plan(first_image, FIRST_MODEL, "", FIRST_SCALE, "", None, "", None), render=False)
+    button = place_run_button("Upscale", "progress", plan, elem_id="actions")
     with gr.Accordion("Denoising", open=False, visible=False) as denoising:
         denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE)
     with gr.Accordion("Clean up first", open=False):
         cleanup = place_cleanup()
-    with gr.Accordion("All models", open=False):
+    with gr.Accordion("All models", open=False) as models:
         model = Dropdown(
             offer_models(size, FIRST_SCALE),
             value=FIRST_MODEL,
@@ -273,6 +273,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         own,
         scale,
         own_size,
+        models,
         denoise,
         denoising,
         prompt,

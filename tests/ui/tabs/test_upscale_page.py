@@ -1,5 +1,6 @@
 """The Upscale tab's form in a browser: what it is for comes first, sizes that do not fit cannot be chosen."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
-from tests.conftest import smooth, visit
+from tests.conftest import ROOT, smooth, visit
 from tests.support.visitor import check_state
 from tests.ui.test_browser import choose, give, open_page
 
@@ -135,6 +136,36 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     expect(page.get_by_role("tab", name="Prompt")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_label("Describe the image").filter(visible=True)).to_have_value("a dog")
     expect(radio(page, "Medium")).to_be_checked()
+
+
+def test_what_came_of_a_run_is_in_sight_and_so_is_the_model(page: Page, served: str) -> None:
+    """Of a link to a model that serves no purpose, far down the page; and Swift instead of it, of the same example."""
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.goto(f"{served}?model=edsr")
+    field, bar = page.get_by_label("Model", exact=True), page.locator(".run-bar:visible")
+    expect(field).to_be_visible()
+    expect(field).to_have_value(re.compile("^EDSR"))
+    ends = "() => ['#all-models input', '#all-models .icon-wrap'].map((part) => document.querySelector(part)"
+    right, left = page.evaluate(f"{ends}.getBoundingClientRect()).map(({{ left, right }}, at) => at ? left : right)")
+    assert right <= left, "a long name ends before the arrow"
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(bar.locator(".plan")).to_contain_text("EDSR")
+    expect(bar).to_be_in_viewport(ratio=1)
+    bar.locator("button.run").click()
+    problem = page.locator(".problem:visible")
+    expect(problem).to_contain_text("EDSR")
+    expect(problem).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Use Swift").click()
+    expect(page.locator("#progress")).to_contain_text("Done in", timeout=60_000)
+    expect(page.locator("#picture .call strong")).to_be_visible()  # which asks for an image of one's own
+
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator("#compare .panes")).not_to_be_in_viewport()
+    bar.locator("button.run").click()
+    expect(page.locator("#compare .panes")).to_be_in_viewport(ratio=0.5, timeout=60_000)
+    give(page, ROOT / "tests" / "data" / "images" / "heic" / "plain.heic")
+    expect(page.locator("#picture .about")).to_contain_text("plain.heic · ")
+    page.wait_for_function("document.querySelector('#picture label > img').naturalWidth > 0")  # drawn by the server
 
 
 def test_a_quick_link_runs_and_a_size_of_ones_own_is_made(page: Page, served: str) -> None:

@@ -42,6 +42,8 @@ def describe_plan(image: ImageSource | None, *values: Any) -> str:
         return html.aside(html.NO_IMAGE)
     if values[1] and is_search(values[1]):
         return html.aside(SEARCHING)
+    if lacks_size(*values[2:4]):
+        return html.aside(NO_SIZE)
     try:
         check_here(image)
         row, size, settings, first = understand(*values)
@@ -98,11 +100,16 @@ def understand(
         level = None  # the model's own, which need not be what stands for the level
     steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level)
     settings = replace(steered, artifacts=read_artifacts(artifacts))
-    if scale == CUSTOM and not (size or "").strip():
+    if lacks_size(scale, size):
         raise BadSetting(NO_SIZE)
     wanted = parse_size(size) if scale == CUSTOM else Size(factor=catalog.parse_scale(scale))
     first = read_cleanup(cleanup, strength)
     return Wanted(row, wanted, replace(settings.only(row.takes), cleanup=first.strength), first)
+
+
+def lacks_size(scale: str, size: str | None) -> bool:
+    """Returns whether a size of one's own is asked for, and still to be written."""
+    return scale == CUSTOM and not (size or "").strip()
 
 
 def is_search(own: str) -> bool:

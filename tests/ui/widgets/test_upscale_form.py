@@ -17,6 +17,7 @@ from pipelines.images.picture import Picture, to_uint8
 from tests.conftest import smooth
 from ui.tabs import upscale
 from ui.tabs.upscale import UpscaleTab
+from ui.widgets import html
 from ui.widgets.advice import CUSTOM
 from ui.widgets.upscale_form import UpscaleForm
 from ui.widgets.wanted import NO_SIZE, describe_plan, name_chosen, takes_a_moment, understand
@@ -118,7 +119,7 @@ def test_a_size_of_ones_own(size: str, plan: str, name: str, small: Path) -> Non
 
 
 def test_a_size_that_is_lacking_or_impossible_is_one_sentence(small: Path) -> None:
-    assert NO_SIZE in describe_plan(small, "swift", "", CUSTOM, " ", None, "", None)
+    assert describe_plan(small, "swift", "", CUSTOM, " ", None, "", None) == html.aside(NO_SIZE), "no trouble yet"
     assert "There is no size" in describe_plan(small, "swift", "", CUSTOM, "huge", None, "", None)
     assert "is smaller than the image" in describe_plan(small, "swift", "", CUSTOM, "10x", None, "", None)
 

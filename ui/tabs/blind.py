@@ -44,19 +44,20 @@ class BlindEvents:
     def answer(self, comparison: Comparison | None, run_id: str, test: BlindTest | None, event: gr.EventData) -> Update:
         """Takes an answer; after the last one, or where the visitor stops, shows what came of them."""
         parts = self.results.blind
+        done: Update = {self.button.progress: html.status("Done.")}
         pick: Any = getattr(event, "pick", None)
         if test is None:
-            return {parts.window: None}
+            return done | {parts.window: None}
         if pick in tuple(blind.OUTCOMES):
             test = blind.answer(test, getattr(event, "number", 0), pick)
             if test.question is not None:
                 return {parts.window: test, parts.test: test}
         if not test.votes:
-            return {parts.window: None, parts.test: None}
+            return done | {parts.window: None, parts.test: None}
         with escape_errors(), explain_errors():
             outcome = render_preferences(test, _find_report(comparison, run_id))
         offered = gr.Button(visible=comparison is not None)
-        return {parts.window: None, parts.test: test, parts.outcome: outcome, parts.add: offered}
+        return done | {parts.window: None, parts.test: test, parts.outcome: outcome, parts.add: offered}
 
     def add_to_report(self, comparison: Comparison | None, run_id: str, test: BlindTest | None) -> Iterator[Update]:
         """Writes the files to download anew, with the test in them."""
@@ -75,7 +76,7 @@ class BlindEvents:
         of = [comparison, self.button.run_id]
         heavy = {**STARTING_EVENT, **ONE_AT_A_TIME}
         parts.start.click(self.begin, of, [line, parts.window, parts.test], **heavy)
-        changed = [parts.window, parts.test, parts.outcome, parts.add]
+        changed = [line, parts.window, parts.test, parts.outcome, parts.add]
         parts.window.click(self.answer, [*of, parts.test], changed, **TELLING_EVENT, queue=False)
         written = [line, parts.add, files.files, *files.downloads.values()]
         parts.add.click(self.add_to_report, [*of, parts.test], written, **heavy)

@@ -45,8 +45,18 @@ def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def open_form(page: Page) -> Locator:
+    """The fold with all that is chosen but the images, opened."""
+    form = page.locator("#compare-form")
+    if not page.locator("#models").is_visible():
+        form.get_by_role("button").first.click()
+        expect(page.locator("#models")).to_be_visible()
+    return form
+
+
 def tick(page: Page, *models: str) -> None:
     """Only these models."""
+    open_form(page)
     boxes = page.locator("#models").get_by_role("checkbox")
     for index in range(boxes.count()):
         boxes.nth(index).uncheck()
@@ -70,6 +80,16 @@ def downloaded(page: Page, kind: str) -> Path:
     return Path(download.value.path())
 
 
+# Of the bar in sight: where something else is in front of it, as the browser hits it.
+COVERED = """() => {
+    const bar = [...document.querySelectorAll(".run-bar")].find((each) => each.checkVisibility());
+    const { left, top, width, height } = bar.getBoundingClientRect();
+    const steps = [...Array(40).keys()].map((step) => (step + 0.5) / 40);
+    const spots = steps.flatMap((x) => steps.map((y) => [left + x * width, top + y * height]));
+    return spots.filter(([x, y]) => !bar.contains(document.elementFromPoint(x, y)));
+}"""
+
+
 def ranking(page: Page) -> Locator:
     """The names in the table of scores."""
     return page.locator("table[data-name=summary] tbody tr")
@@ -77,22 +97,37 @@ def ranking(page: Page) -> Locator:
 
 def test_an_example_is_ready_and_a_run_replaces_it(page: Page, pictures: list[Path]) -> None:
     """At once: who is best of the usual models. After a run: its own, in the order of verdict, viewer, table, plots."""
+    page.set_viewport_size({"width": 1280, "height": 800})
+    form = page.locator("#compare-form")
     expect(page.locator("#compare-verdict .lead").first).to_contain_text("Swift")
+    expect(page.locator("#compare-verdict .claims")).to_be_in_viewport(ratio=1)
+    expect(form).to_contain_text("What to compare: 1 image, 5 models, x4")
     expect(ranking(page).first).to_contain_text("Swift")
     expect(page.locator(".viewer:visible .pane")).to_have_count(7)
     expect(page.locator(".viewer:visible .panes")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#models").get_by_label("Swift")).to_be_checked()
-    expect(page.locator("#models").get_by_label("Nearest neighbour")).not_to_be_checked()
 
     give(page, *pictures)
-    page.locator("#compare-form").get_by_label("x2", exact=True).check()
+    open_form(page)
+    expect(page.locator("#models").get_by_label("Swift")).to_be_checked()
+    expect(page.locator("#models").get_by_label("Nearest neighbour")).not_to_be_checked()
+    form.get_by_label("x2", exact=True).check()
+    expect(page.locator("#models").get_by_role("checkbox")).to_have_count(7)  # and no longer those of x4
+    expect(page.locator("#models")).not_to_contain_text("MB")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator(".run-bar:visible")).to_be_in_viewport(ratio=1)
+    assert page.evaluate(COVERED) == [], "the bar lies over what scrolls behind it"
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_label("More models (download)").check()
     there = sum(2 in row.scales for row in catalog.MODELS)
-    expect(page.locator("#models").get_by_role("checkbox")).to_have_count(there)  # and no longer those of x4
+    expect(page.locator("#models").get_by_role("checkbox")).to_have_count(there)
+    page.locator("#models").get_by_label("EDSR · 40 MB").check()
+    page.get_by_label("More models (download)").uncheck()
+    expect(page.locator("#models").get_by_role("checkbox")).to_have_count(8)  # what is ticked stays
     tick(page, "Nearest neighbour", "Bicubic", "Lanczos", "ESPCN")
     expect(page.locator(".plan:visible")).to_contain_text("2 images, 4 models")
-    compare(page)
-    form = page.locator("#compare-form")
     expect(form).to_contain_text("What to compare: 2 images, 4 models, x2")
+    compare(page)
     expect(form.locator("#models")).not_to_be_visible()
     claims = page.locator("#compare-verdict .claims")
     expect(claims).to_be_in_viewport()
@@ -166,6 +201,7 @@ def test_a_blind_test_from_the_first_pair_into_the_report(page: Page) -> None:
     outcome = page.locator("#blind-outcome")
     expect(outcome.locator(".lead")).to_have_text("Nearest neighbour")
     expect(outcome.locator(".claims")).to_be_focused()
+    expect(page.locator(".progress:visible")).to_have_text("Done.")
     expect(outcome.locator("tbody th")).to_have_text(["1 Nearest neighbour", "2 Lanczos", "3 Bicubic"])
     expect(outcome).to_contain_text("10 choices")
     page.get_by_text("Who was what").click()
@@ -182,6 +218,9 @@ def test_a_blind_test_from_the_first_pair_into_the_report(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(window).not_to_be_visible()
     expect(outcome.locator(".lead")).to_have_text("Nearest neighbour")
+    expect(page.locator(".progress:visible")).to_have_text("Done.")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(outcome.locator(".chance small").first).to_be_visible()  # the interval, without which a rank says little
 
 
 # --- choosing and cancelling --------------------------------------------------------------------------------------
@@ -206,6 +245,7 @@ def test_models_follow_protocol_and_scale(page: Page, pictures: list[Path]) -> N
     tick(page)
     expect(page.locator(".trouble")).to_have_text("Name at least one model.")
     page.locator("#compare-form").get_by_label("x3", exact=True).check()
+    page.get_by_label("More models (download)").check()
     expect(models.get_by_label("EDSR · 40 MB")).not_to_be_checked()
     models.get_by_label("ESPCN").check()
     page.locator("#compare-form").get_by_label("x8", exact=True).check()
@@ -227,7 +267,8 @@ def test_models_follow_protocol_and_scale(page: Page, pictures: list[Path]) -> N
 def test_a_link_fills_the_form_and_waits(page: Page, served: str) -> None:
     """What there is not is named; the address says what is chosen from then on."""
     page.goto(f"{served}?tab=compare&scale=x2&kernel=bicubic%2Bjpeg75&models=nearest,swfit,lanczos&protocol=half")
-    form, models = page.locator("#compare-form"), page.locator("#models")
+    expect(page.locator("#compare-form")).to_contain_text("What to compare: 1 image, 2 models, x2")
+    form, models = open_form(page), page.locator("#models")
     expect(models.get_by_role("checkbox", checked=True)).to_have_count(2)
     expect(models.get_by_label("Lanczos")).to_be_checked()
     expect(form.get_by_label("x2", exact=True)).to_be_checked()

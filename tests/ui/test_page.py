@@ -28,10 +28,11 @@ from pipelines.cli.main import main
 from pipelines.enlarge import enlarge_by
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
+from pipelines.report.report import as_shown, find_changes
 from pipelines.runs import finish
 from tests.conftest import smooth
 from ui import page
-from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_RESULT, FIRST_RESULT
+from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_CHANGES, FIRST_CHAIN_RESULT, FIRST_RESULT
 from ui.jobs import prefetching
 from ui.jobs.offered import list_offered
 from ui.tabs import upscale
@@ -236,6 +237,8 @@ def test_the_chain_that_is_shown_first_is_what_the_models_make(monkeypatch: pyte
         assert details[name] == done.details.as_dict()[name]
     np.testing.assert_allclose(images.read(FIRST_RESULT).pixels, done.stages[0].pixels, atol=1.5 / 255)
     apart = images.read(FIRST_CHAIN_RESULT).pixels - done.picture.pixels
+    found = find_changes(*map(as_shown, map(images.read, (EXAMPLES[0].path, FIRST_CHAIN_RESULT))))
+    assert tuple((x, y, side, side) for x, y, side in found) == FIRST_CHAIN_CHANGES, "where its viewer goes to"
     assert apart.shape == (1792, 1792, 3) and 10 * np.log10(1 / np.mean(apart**2)) > 38, "decibels"
 
 

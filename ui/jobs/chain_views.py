@@ -13,7 +13,7 @@ from pipelines.measuring.run import CHAINED_8X, title_of
 from pipelines.phrasing import format_duration
 from pipelines.report.report import Report, as_shown, colour_profile, find_changes
 from pipelines.runs import Run, Step, prefix_notes
-from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_RESULT, FIRST_RESULT
+from ui.examples import EXAMPLES, FIRST_CHAIN, FIRST_CHAIN_CHANGES, FIRST_CHAIN_RESULT, FIRST_RESULT
 from ui.jobs import enlarging, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.results import new_folder
@@ -31,7 +31,7 @@ def make_first_view() -> View:
     for (label, path), grown in zip(files.items(), (1, CHAINED_8X.chain_scales[0], details.scale), strict=True):
         width, height = (side // details.scale * grown for side in details.size)
         panes.append(Pane(label, f"{width} × {height}", WholeFile(path, width, height)))
-    return View(panes, None, size=(width, height), open_at=find_eyes(details.scale))
+    return View(panes, None, FIRST_CHAIN_CHANGES, size=(width, height), open_at=find_eyes(details.scale))
 
 
 def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]:

@@ -5,7 +5,7 @@
 const MOST_TILES = 192; // decoded tiles, of 1 MB each
 const MOST_FETCHING = 8; // tiles being fetched
 const CLOSEST = 32; // the largest zoom
-const OPENING_ZOOM = 2; // CSS pixels for one of the image's, where a view opens at a place
+const OPENING_ZOOM = 2; // CSS pixels for one of the image's at the most, where a view opens at a place
 const ZOOM_STEP = 1.25;
 const PAN_STEP = 0.1; // of a pane
 const SWIPE_STEP = 0.05; // of a pane

@@ -60,8 +60,10 @@ const goTo = (box) => {
 const openAtPlace = () => {
     const box = view.place;
     view.place = null;
-    const zoom = OPENING_ZOOM * window.devicePixelRatio;
-    if (!box || zoom <= fitZoom(shownPane())) return;
+    if (!box) return;
+    const { canvas } = shownPane();
+    const zoom = Math.min(OPENING_ZOOM * window.devicePixelRatio, canvas.width / box[2]);
+    if (zoom <= fitZoom(shownPane())) return;
     centreOn(box);
     Object.assign(view, { zoom, fitted: false });
 };

@@ -14,7 +14,9 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 360, 300  # px; the list of labels that found no place comes below
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 28, 40  # px around the field, for the titles and ticks
 FONT, LINE = 11, 14  # px
-LETTER, STRONG_LETTER = 6.5, 7.2  # px, how wide a letter is taken to be: more than the mean in any system's font
+# px, how wide a letter is taken to be: more than the mean in any system's font, of capitals and digits, and of others.
+CAPITAL, LETTER = 8.0, 6.5
+STRONG = 1.11  # times as wide are letters in bold
 RADIUS = 4.5  # px
 APART = 5  # px between a label and the marks of others, where there is room
 MARGIN = 0.08  # of the range, free at each end of an axis
@@ -134,6 +136,13 @@ def choose_ticks(axis: Axis, low: float, high: float) -> list[float]:
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
+def measure_text(text: str, strong: bool) -> float:
+    """Returns how wide a text is taken to be, in px."""
+    return sum(CAPITAL if letter.isupper() or letter.isdigit() else LETTER for letter in text) * (
+        STRONG if strong else 1
+    )
+
+
 def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
     """Returns what the axis shows: the values with some room; around a single value, some of its size."""
     low, high = min(values), max(values)
@@ -173,7 +182,7 @@ def _labels(
         clear = [*taken, *(_about(other, RADIUS + APART) for other in spots if other != spot)]
         number = str(len(listed) + 1)
         for text, obstacles in ((point.label, [*clear, *lines]), (point.label, clear), (number, taken)):
-            around = _around(spot, len(text) * (STRONG_LETTER if strong else LETTER))
+            around = _around(spot, measure_text(text, strong))
             box = next((each for each in around if _free(each, obstacles)), None)
             if box is not None:
                 labels.append(Label(text, box, strong))

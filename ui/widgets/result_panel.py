@@ -188,11 +188,18 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
             download = gr.DownloadButton("Download PNG", value=file_now or None, interactive=bool(file_now), scale=0)
             told = gr.HTML(tell_file("PNG", Path(file_now)) if file_now else "", elem_classes="told")
         with gr.Row(elem_classes="download"):
-            kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=200)
+            kind = gr.Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Download as", min_width=300)
             metadata = gr.Checkbox(True, label="Keep metadata (EXIF)", min_width=180)
             low, high = QUALITY_RANGE
             quality = gr.Slider(
-                low, high, USUAL_QUALITIES["JPEG"], step=1, label="Quality", info=ABOUT_QUALITY, visible=False
+                low,
+                high,
+                USUAL_QUALITIES["JPEG"],
+                step=1,
+                label="Quality",
+                info=ABOUT_QUALITY,
+                min_width=400,
+                visible=False,
             )
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
     return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from pipelines.report.scatter import TICKS, Axis, Point, choose_ticks, draw_scatter, find_pareto_front
+from pipelines.report.scatter import TICKS, Axis, Point, choose_ticks, draw_scatter, find_pareto_front, measure_text
 from tests.conftest import visit
 
 TIME = Axis("Time", "s", False, log=True)
@@ -78,18 +78,25 @@ def test_the_same_points_give_the_same_drawing_without_nan() -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_labels_are_legible_and_lie_apart(browser: Browser, width: int) -> None:
-    """Measured by the browser: 24 contenders in a crowd, some with a chain's long name."""
+    """Measured by the browser: 24 contenders in a crowd, some with a chain's long name, and names of capitals."""
     random = np.random.default_rng(3)
     points = [
         Point(f"model-{n} x4 then other x2" if n % 3 == 0 else f"model-{n}", math.exp(t), 30 + q)
         for n, (t, q) in enumerate(random.normal(0, 1, (24, 2)))
-    ]
+    ] + [Point("SRCNN", 100, 38), Point("FSRCNN", 10, 20)]
     with visit(browser, width, "light") as page:
         page.set_content(f'<div style="max-width:640px">{draw_scatter(points, TIME, PSNR, "A crowd")}</div>')
         boxes = page.locator("svg text").evaluate_all(
             "all => all.map(each => each.getBoundingClientRect()).map(b => [b.left, b.top, b.right, b.bottom])"
         )
         shown = page.locator("svg").bounding_box()
+        widths = page.locator("svg text").evaluate_all(
+            "all => all.map(each => [each.textContent, each.hasAttribute('font-weight'), each.getComputedTextLength()])"
+        )
+    names = {point.label for point in points}
+    widths = [(text, strong, width) for text, strong, width in widths if text in names]
+    assert {"SRCNN", "FSRCNN"} <= {text for text, _, _ in widths}
+    assert all(width <= measure_text(text, strong) for text, strong, width in widths), "a label runs into its mark"
     assert shown is not None and shown["width"] <= width
     for (left, top, right, bottom), other in combinations(boxes, 2):
         assert right <= other[0] + 1 or other[2] <= left + 1 or bottom <= other[1] + 3 or other[3] <= top + 3

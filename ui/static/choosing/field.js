@@ -61,7 +61,8 @@ const makeThumb = (item) => {
         put(items().filter((other) => other.file.path !== item.file.path));
         input.focus();
     });
-    name.textContent = name.title = `${nameOf(item)}${item.about ? ` · ${item.about}` : ""}`;
+    // No line breaks within the size.
+    name.textContent = name.title = `${nameOf(item)}${item.about ? ` · ${item.about.replaceAll(" ", "\u00a0")}` : ""}`;
     row.append(picture, button, name);
     return row;
 };

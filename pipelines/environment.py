@@ -165,6 +165,11 @@ def zero_gpu() -> bool:
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
 
 
+def has_ray_address() -> bool:
+    """Returns whether Ray is told of a cluster: it reads RAY_ADDRESS itself."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
 def weights_dir() -> Path | None:
     """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR.
 

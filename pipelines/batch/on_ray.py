@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipelines import environment
 from pipelines.batch.jobs import Job
 from pipelines.batch.journal import Journal
 from pipelines.batch.recipe import Recipe
@@ -101,7 +102,7 @@ def run(
 def _connect(ray: Any, on: str) -> None:
     address = on if "://" in on else None
     try:
-        if address or os.environ.get("RAY_ADDRESS"):
+        if address or environment.has_ray_address():
             ray.init(address, log_to_driver=False, logging_level="ERROR")
         else:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")

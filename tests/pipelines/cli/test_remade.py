@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _at_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
-    monkeypatch.setattr(devices, "choose_device", lambda: Device("cpu"))
+    monkeypatch.setattr(devices, "choose_device", lambda light=False: Device("cpu"))
 
 
 def run(*words: object) -> None:

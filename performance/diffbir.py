@@ -11,22 +11,20 @@ worked, together: other programs may have a part of the processor.
 import importlib
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from unittest import mock
 
 import torch
-from torch import nn
 
-from performance.measuring import peak_megabytes, write_section
+from performance.authors import Taken, core_seconds, draw_parameters, write_table
+from performance.measuring import peak_megabytes
 from performance.scene import make_scene
 from pipelines.catalog import diffbir
 from pipelines.catalog.rows import find
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Pixels8, to_uint8
-from pipelines.measuring.metrics.pixelwise import psnr
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
@@ -91,30 +89,9 @@ def main(checkout: Path) -> None:
     sys.path.insert(0, str(checkout))
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         theirs = _measure_theirs(Path(folder))
-        half, rounded = _measure(Path(folder), "bfloat16")
-        exact, picture = _measure(Path(folder), "float32")
-    found = psnr(picture, rounded)
-    rows = [
-        ["theirs", "float32", *theirs.cells(theirs), ""],
-        ["ours", "float32", *exact.cells(theirs), ""],
-        ["ours", "bfloat16", *half.cells(theirs), "the same" if found is None else f"{found:.1f}"],
-    ]
-    header = ["way", "precision", "a step, s", "of theirs", "around, s", "of theirs", "a picture, s", "peak, MB", "dB"]
-    write_section("DiffBIR: 64 px", ABOUT, header, rows)
-
-
-class Taken(NamedTuple):
-    """Core seconds of a step and of what is around the steps, and peak memory in MB."""
-
-    step: float
-    around: float
-    peak: float
-
-    def cells(self, theirs: "Taken") -> list[str]:
-        """The figures to read, beside their ratio to others."""
-        ratios = f"{self.step / theirs.step:.2f}", f"{self.around / theirs.around:.2f}"
-        whole = f"{10 * self.step + self.around:.0f}"
-        return [f"{self.step:.2f}", ratios[0], f"{self.around:.2f}", ratios[1], whole, f"{self.peak:.0f}"]
+        half = _measure(Path(folder), "bfloat16")
+        exact = _measure(Path(folder), "float32")
+    write_table("DiffBIR: 64 px", ABOUT, 10, theirs, exact, half)
 
 
 def _measure_theirs(folder: Path) -> Taken:
@@ -126,7 +103,7 @@ def _measure_theirs(folder: Path) -> Taken:
     whole = models.ControlLDM(UNET, autoencoder, text, control, 0.18215).eval()
     restorer = models.SwinIR(**RESTORER).eval()
     for each in (whole, restorer):
-        _draw(each)
+        draw_parameters(each)
     named = {"model.diffusion_model.": whole.unet, "first_stage_model.": whole.vae, "cond_stage_model.": whole.clip}
     checkpoint = {before + key: value for before, each in named.items() for key, value in each.state_dict().items()}
     for state, file in (
@@ -142,8 +119,8 @@ def _measure_theirs(folder: Path) -> Taken:
         restorer(picture)
         whole.vae_decode(whole.vae_encode(picture, sample=False))
 
-    step = _seconds(lambda: whole(latents, torch.tensor([500]), seen))
-    return Taken(step, _seconds(around), peak_megabytes(around))
+    step = core_seconds(lambda: whole(latents, torch.tensor([500]), seen))
+    return Taken(step, core_seconds(around), peak_megabytes(around))
 
 
 def _measure(folder: Path, dtype: Literal["float32", "bfloat16"]) -> tuple[Taken, Pixels8]:
@@ -162,24 +139,8 @@ def _measure(folder: Path, dtype: Literal["float32", "bfloat16"]) -> tuple[Taken
         kind = getattr(torch, dtype)
         seen, words = torch.randn(1, 8, SIDE // 2, SIDE // 2).to(kind), torch.randn(1, 77, 1024).to(kind)
         given = {"encoder_hidden_states": words, "strength": torch.ones(1, dtype=kind)}
-        step, peak = _seconds(lambda: parts.unet(seen, 500, **given, return_dict=False)), peak_megabytes(run)
-        return Taken(step, _seconds(run) - STEPS * step, peak), made[0]
-
-
-def _draw(network: nn.Module) -> None:
-    """Gives every parameter a value of its own: some are 0 as they are made."""
-    for name, parameter in network.named_parameters():
-        spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
-        spread *= 0.3 if name.endswith("out.2.weight") else 1
-        parameter.data.normal_().mul_(spread).add_(float(parameter.ndim == 1 and name.endswith("weight")))
-
-
-def _seconds(job: Callable[[], object]) -> float:
-    """Core seconds of the job, after a warm-up."""
-    job()
-    start = time.process_time()
-    job()
-    return time.process_time() - start
+        step, peak = core_seconds(lambda: parts.unet(seen, 500, **given, return_dict=False)), peak_megabytes(run)
+        return Taken(step, core_seconds(run) - STEPS * step, peak), made[0]
 
 
 if __name__ == "__main__":

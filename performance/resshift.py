@@ -10,21 +10,20 @@ a part of the processor.
 import importlib
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from unittest import mock
 
 import torch
 from torch import nn
 
-from performance.measuring import peak_megabytes, write_section
+from performance.authors import Taken, core_seconds, draw_parameters, write_table
+from performance.measuring import peak_megabytes
 from performance.scene import make_scene
 from pipelines.catalog.rows import find
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Pixels8, to_uint8
-from pipelines.measuring.metrics.pixelwise import psnr
 from pipelines.networks import devices
 from pipelines.networks.devices import Device
 from pipelines.runs import finish
@@ -74,37 +73,18 @@ def main(checkout: Path) -> None:
     small = torch.from_numpy(make_scene(SIDE)).permute(2, 0, 1)[None] * 2 - 1
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         for each, name in ((network, "resshift_realsrx4_s4_v3.pth"), (autoencoder, "autoencoder_vq_f4.pth")):
-            _draw(each)
+            draw_parameters(each)
             torch.save(each.state_dict(), Path(folder) / name)
         plain = nn.functional.interpolate(small, scale_factor=4.0, mode="bicubic")
         around: Callable[[], object] = lambda: autoencoder.decode(autoencoder.encode(plain))  # noqa: E731
         theirs = Taken(
-            _seconds(lambda: network(small, torch.tensor([3]), lq=small)), _seconds(around), peak_megabytes(around)
+            core_seconds(lambda: network(small, torch.tensor([3]), lq=small)),
+            core_seconds(around),
+            peak_megabytes(around),
         )
-        exact, picture = _measure(Path(folder), "float32")
-        half, rounded = _measure(Path(folder), "bfloat16")
-    found = psnr(picture, rounded)
-    rows = [
-        ["theirs", "float32", *theirs.cells(theirs), ""],
-        ["ours", "float32", *exact.cells(theirs), ""],
-        ["ours", "bfloat16", *half.cells(theirs), "the same" if found is None else f"{found:.1f}"],
-    ]
-    header = ["way", "precision", "a step, s", "of theirs", "around, s", "of theirs", "a picture, s", "peak, MB", "dB"]
-    write_section("ResShift: 64 px", ABOUT, header, rows)
-
-
-class Taken(NamedTuple):
-    """Core seconds of a step and of what is around the steps, and peak memory in MB."""
-
-    step: float
-    around: float
-    peak: float
-
-    def cells(self, theirs: "Taken") -> list[str]:
-        """The figures to read, beside their ratio to others."""
-        ratios = f"{self.step / theirs.step:.2f}", f"{self.around / theirs.around:.2f}"
-        whole = f"{4 * self.step + self.around:.1f}"
-        return [f"{self.step:.2f}", ratios[0], f"{self.around:.2f}", ratios[1], whole, f"{self.peak:.0f}"]
+        exact = _measure(Path(folder), "float32")
+        half = _measure(Path(folder), "bfloat16")
+    write_table("ResShift: 64 px", ABOUT, 4, theirs, exact, half)
 
 
 def _measure(folder: Path, dtype: Literal["float32", "bfloat16"]) -> tuple[Taken, Pixels8]:
@@ -120,24 +100,8 @@ def _measure(folder: Path, dtype: Literal["float32", "bfloat16"]) -> tuple[Taken
 
         (parts,) = upscaler.placed.values()
         seen = torch.rand(1, 6, SIDE, SIDE).to(getattr(torch, dtype))
-        step, peak = _seconds(lambda: parts.unet(seen, 3, return_dict=False)), peak_megabytes(run)
-        return Taken(step, _seconds(run) - 4 * step, peak), made[0]
-
-
-def _draw(network: nn.Module) -> None:
-    """Gives every parameter a value of its own: some are 0 as they are made."""
-    for name, parameter in network.named_parameters():
-        spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
-        spread *= 0.3 if name == "out.2.weight" else 1
-        parameter.data = torch.randn_like(parameter) * spread + (parameter.ndim == 1 and name.endswith("weight"))
-
-
-def _seconds(job: Callable[[], object]) -> float:
-    """Core seconds of the job, after a warm-up."""
-    job()
-    start = time.process_time()
-    job()
-    return time.process_time() - start
+        step, peak = core_seconds(lambda: parts.unet(seen, 3, return_dict=False)), peak_megabytes(run)
+        return Taken(step, core_seconds(run) - 4 * step, peak), made[0]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+"""Diffusion networks against those of their authors: what each takes, and the table of both, alike for every model."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+
+from performance.measuring import write_section
+from pipelines.images.picture import Pixels8
+from pipelines.measuring.metrics.pixelwise import psnr
+
+HEADER = ["way", "precision", "a step, s", "of theirs", "around, s", "of theirs", "a picture, s", "peak, MB", "dB"]
+
+
+class Taken(NamedTuple):
+    """Core seconds of a step and of what is around the steps, and peak memory in MB."""
+
+    step: float
+    around: float
+    peak: float
+
+    def cells(self, theirs: "Taken", steps: int) -> list[str]:
+        """The figures to read, beside their ratio to others; of a picture with so many steps too."""
+        ratios = f"{self.step / theirs.step:.2f}", f"{self.around / theirs.around:.2f}"
+        whole = f"{steps * self.step + self.around:.1f}"
+        return [f"{self.step:.2f}", ratios[0], f"{self.around:.2f}", ratios[1], whole, f"{self.peak:.0f}"]
+
+
+def write_table(
+    title: str, about: str, steps: int, theirs: Taken, exact: tuple[Taken, Pixels8], half: tuple[Taken, Pixels8]
+) -> None:
+    """Writes the section: theirs, and ours in float32 and in bfloat16, whose pictures are compared."""
+    found = psnr(exact[1], half[1])
+    rows = [
+        ["theirs", "float32", *theirs.cells(theirs, steps), ""],
+        ["ours", "float32", *exact[0].cells(theirs, steps), ""],
+        ["ours", "bfloat16", *half[0].cells(theirs, steps), "the same" if found is None else f"{found:.1f}"],
+    ]
+    write_section(title, about, HEADER, rows)
+
+
+def draw_parameters(network: nn.Module) -> None:
+    """Gives every parameter a value of its own: some are 0 as they are made."""
+    for name, parameter in network.named_parameters():
+        spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
+        spread *= 0.3 if name.endswith("out.2.weight") else 1
+        parameter.data.normal_().mul_(spread).add_(float(parameter.ndim == 1 and name.endswith("weight")))
+
+
+def core_seconds(job: Callable[[], object]) -> float:
+    """Core seconds of the job, after a warm-up."""
+    job()
+    start = time.process_time()
+    job()
+    return time.process_time() - start

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -60,6 +61,7 @@ __all__ = [
 ImageSource: TypeAlias = Path | bytes
 Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture grows
 
+SIZES_REMEMBERED = 256  # files whose width and height are known without reading them again
 EXAMINED_PIXELS = 24_000_000  # of an image that is decoded only to advise on it; a larger one counts as free of noise
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
@@ -117,9 +119,25 @@ def read_back(path: Path) -> Picture:
 def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
     """Width and height that `read` would give, from the header alone. Raises BadPicture as `read` does by then.
 
-    Where the scale depends on the size, it is a function of width and height.
+    Where the scale depends on the size, it is a function of width and height. A file's size is remembered until the
+    file changes: a page asks for it many times.
     """
-    return read_upright_size(*_checked(source, scale, limits()))
+    bounds = limits()
+    if isinstance(source, bytes):
+        return read_upright_size(*_checked(source, scale, bounds))
+    try:
+        found = source.stat()
+    except (OSError, ValueError):  # what is wrong is said by who reads it
+        return read_upright_size(*_checked(source, scale, bounds))
+    width, height = _size_in_file(source, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
+    _check_size(printable_name(source), width, height, scale, bounds)
+    return width, height
+
+
+@lru_cache(SIZES_REMEMBERED)
+def _size_in_file(path: Path, number: int, changed: int, length: int, bounds: Limits) -> tuple[int, int]:
+    """Width and height of the file that has this inode, time of change in nanoseconds and length in bytes."""
+    return read_upright_size(*_checked(path, 1, bounds))
 
 
 def examine(source: ImageSource) -> Condition:

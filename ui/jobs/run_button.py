@@ -27,7 +27,7 @@ from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs import results
 from ui.jobs.lanes import Expected, Visit, visiting
-from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID
+from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID, WHEN_DRAWN
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, STARTING_EVENT, escape_errors, explain_errors, forward_steps
 from ui.widgets import html
 from ui.widgets.problem import Problem, make_problem
@@ -72,6 +72,8 @@ class RunButton:
     ) -> Dependency:
         """Has the button do `work(*inputs)`, which changes `outputs`; returns the event, for what is to follow it.
 
+        What is told beside the result follows `settle` of it.
+
         The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
         `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
         it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs of the work
@@ -110,6 +112,11 @@ class RunButton:
         if show_kept is not None:
             at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **STARTING_EVENT, **ONE_AT_A_TIME)
         return running
+
+    def settle(self, running: Dependency) -> Dependency:
+        """Returns the event that follows a run once the browser has drawn what it made."""
+        settled: Dependency = running.then(None, None, None, js=WHEN_DRAWN, **QUIET_EVENT, queue=False)
+        return settled
 
     def explain_failure(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
         """The same work, which where it fails ends with the panel that says why, and with what `on_error` gives."""

@@ -158,7 +158,7 @@ def build(page: gr.Blocks) -> ChainedTab:
     tab.result.connect(
         tab.picture,
         tab.button,
-        running,
+        tab.button.settle(running),
         usual_scale=CHAINED_SCALE,
         chosen=[tab.first, tab.second, tab.scored],
         name=_name_choice,

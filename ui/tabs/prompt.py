@@ -176,8 +176,9 @@ def build(page: gr.Blocks) -> PromptTab:
         needs=tab.picture,
         given=[tab.about, *fields.usable],
     )
-    running.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
-    tab.result.connect(tab.picture, tab.button, running, chosen=[tab.model], name=_name_choice)
+    settled = tab.button.settle(running)
+    settled.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
+    tab.result.connect(tab.picture, tab.button, settled, chosen=[tab.model], name=_name_choice)
     page.load(None, None, None, js=tab.button.find_again())
     _connect_link(page, tab)
     return tab

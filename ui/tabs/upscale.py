@@ -145,10 +145,11 @@ def build(page: gr.Blocks) -> UpscaleTab:
     running = tab.button.connect(
         tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice, needs=tab.picture
     )
-    running.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
+    settled = tab.button.settle(running)
+    settled.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     chosen = [form.model, form.own, form.scale, form.size, form.cleanup.choice]
-    form.renew_costs(tab.picture, running)
-    tab.result.connect(tab.picture, tab.button, running, scale=form.scale, chosen=chosen, name=name_chosen)
+    form.renew_costs(tab.picture, settled)
+    tab.result.connect(tab.picture, tab.button, settled, scale=form.scale, chosen=chosen, name=name_chosen)
     return tab
 
 

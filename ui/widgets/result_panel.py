@@ -108,7 +108,7 @@ class ResultPanel:
         self,
         picture: Block,
         button: RunButton,
-        running: Dependency,
+        settled: Dependency,
         *,
         scale: Block | None = None,
         usual_scale: int = 4,
@@ -118,7 +118,7 @@ class ResultPanel:
     ) -> None:
         """Connects the panel with a tab: a new picture is shown at once, in the place of the result of another.
 
-        `running` is the event of a run. `scale` is the component that says how many times a picture is enlarged,
+        `settled` is the event after a run. `scale` is the component that says how many times a picture is enlarged,
         `usual_scale` without one. `name` says of the values of `chosen` by what a result would be made now. `also` are
         other components that tell of a result, as HTML.
         """
@@ -131,7 +131,7 @@ class ResultPanel:
             if each is not None:
                 each.change(None, inputs, outputs, js=show, **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
         rest: dict[str, Any] = {"js": REST.replace("NAME", str(self.viewer.elem_id)), "queue": False}
-        for ended in (button.cancel.click, running.then):
+        for ended in (button.cancel.click, settled.then):
             ended(None, [self.viewer, self.file], self.download, **QUIET_EVENT, **rest)
         if name is not None:
             values = [self.made_of, picture, *chosen]
@@ -141,7 +141,7 @@ class ResultPanel:
 
             changes = [each.change for each in chosen]  # type: ignore[attr-defined]
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
-            running.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
+            settled.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
         changed = [self.kind.input, self.metadata.input, self.quality.input]
         for choice, convert in zip(changed, (self.convert_result, self.convert_again, self.convert_again), strict=True):
             preparing = choice(

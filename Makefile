@@ -5,7 +5,7 @@ BIN := .venv/bin
 # A worker more than cores, four at most, as those that drive a browser wait much; each with one thread, because threads
 # that wait for each other slow all of them.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Stamps: what is installed already.
 PAGE := .venv/page
 TOOLS := .venv/tools

@@ -50,7 +50,10 @@ FAST = ("ui/jobs/test_offered.py", "ui/jobs/test_running.py", "ui/widgets/test_h
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, as its fixtures and its place tell: `make quick` leaves these out."""
+    """Mark each test by what it needs, as its fixtures and its place tell: `make quick` leaves these out.
+
+    What takes long comes first: begun last, one file would keep a single worker busy at the end.
+    """
     for item in items:
         for name in ("browser", "assets"):
             if name in getattr(item, "fixturenames", ()):
@@ -58,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(ROOT / "tests").as_posix()
         if place.startswith(SLOW) and place not in FAST:
             item.add_marker("slow")
+    first = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: (item.path not in first, item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def open_with(page: Page, served: str, picture: Path) -> None:
 
 def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: Path) -> None:
     """The run goes on meanwhile; picture, model, and the result are there when the page has loaded itself anew."""
-    images.write(Picture(np.tile(smooth(250, 250), (4, 4, 1))), tmp_path / "mine.png")
+    images.write(Picture(np.tile(smooth(250, 250), (2, 2, 1))), tmp_path / "mine.png")
     open_with(page, served, tmp_path / "mine.png")
     page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#progress")).to_contain_text("tiles")
@@ -47,8 +47,8 @@ def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: 
         page.context.set_offline(False)
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=90_000)
     expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x4")
-    expect(page.locator("#facts")).to_contain_text("4000 × 4000")
-    expect(page.locator(".plan").first).to_contain_text("ESPCN: 1000 × 1000")
+    expect(page.locator("#facts")).to_contain_text("2000 × 2000")
+    expect(page.locator(".plan").first).to_contain_text("ESPCN: 500 × 500")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download PNG", exact=True).click()
     assert download.value.suggested_filename == "mine_espcn_x4.png"

@@ -1,6 +1,6 @@
 """The synchronised viewer: any number of images at one zoom and position, drawn from tiles by static/viewer/."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -97,30 +97,37 @@ class Viewer(gr.HTML, metaclass=NoInterfaceFile):
     def postprocess(self, value: View | None) -> dict[str, Any] | None:  # type: ignore[override]
         if value is None:
             return None
-        layers = [layer for pane in value.panes for layer in _list_layers(pane).values()]
-        pyramids = [layer for layer in layers if isinstance(layer, Pyramid)]
+        pyramids = [layer for layer in list_layers(value) if isinstance(layer, Pyramid)]
         self.temp_files.update(str(file) for pyramid in pyramids for file in pyramid.files())  # deleted in their time
-        return {
-            "panes": [
-                {
-                    "label": pane.label,
-                    "caption": pane.caption,
-                    "smooth": pane.smooth,
-                    "layers": {name: _describe_layer(layer) for name, layer in _list_layers(pane).items()},
-                }
-                for pane in value.panes
-            ],
-            "original": value.original,
-            "boxes": [list(box) for box in value.boxes],
-            "heat": {"colours": list(HEAT), "error": ERROR_LEVELS, "consistency": CONSISTENCY_LEVELS},
-            "layout": value.layout,
-            "pair": value.pair,
-            "open_at": value.open_at,
-            "size": value.size,
-            "state": value.state,
-            "source": value.source,
-            "empty": value.empty,
-        }
+        return describe_view(value, lambda path: FileData(path=str(path)).model_dump())
+
+
+def describe_view(view: View, address: Callable[[Path], Any]) -> dict[str, Any]:
+    """Returns the view as the script takes it; `address` says where the browser finds a layer's one file, or its top.
+
+    The other tiles of a pyramid lie beside its top, and differ in their names.
+    """
+    return {
+        "panes": [
+            {
+                "label": pane.label,
+                "caption": pane.caption,
+                "smooth": pane.smooth,
+                "layers": {name: _describe_layer(layer, address) for name, layer in _list_layers(pane).items()},
+            }
+            for pane in view.panes
+        ],
+        "original": view.original,
+        "boxes": [list(box) for box in view.boxes],
+        "heat": {"colours": list(HEAT), "error": ERROR_LEVELS, "consistency": CONSISTENCY_LEVELS},
+        "layout": view.layout,
+        "pair": view.pair,
+        "open_at": view.open_at,
+        "size": view.size,
+        "state": view.state,
+        "source": view.source,
+        "empty": view.empty,
+    }
 
 
 def viewer_script() -> str:
@@ -135,22 +142,25 @@ def tiles_folder() -> Path:
     return new_folder("tiles")
 
 
+def list_layers(view: View) -> list[Pyramid | WholeFile]:
+    """Returns every layer of every pane."""
+    return [layer for pane in view.panes for layer in _list_layers(pane).values()]
+
+
 def _list_layers(pane: Pane) -> dict[str, Pyramid | WholeFile]:
     layers = {"picture": pane.picture, "error": pane.error, "consistency": pane.consistency, "over": pane.over}
     return {name: layer for name, layer in layers.items() if layer is not None}
 
 
-def _describe_layer(layer: Pyramid | WholeFile) -> dict[str, Any]:
-    """The layer for the browser. Of one tile gradio makes the URL; those of the others differ in their names."""
+def _describe_layer(layer: Pyramid | WholeFile, address: Callable[[Path], Any]) -> dict[str, Any]:
     if isinstance(layer, WholeFile):
-        file = FileData(path=str(layer.path)).model_dump()
-        side = max(layer.width, layer.height)
+        file, side = address(layer.path), max(layer.width, layer.height)
         return {"width": layer.width, "height": layer.height, "tile": side, "levels": 1, "top": file, "whole": True}
     return {
         "width": layer.width,
         "height": layer.height,
         "tile": layer.tile,
         "levels": layer.levels,
-        "top": FileData(path=str(layer.top)).model_dump(),
+        "top": address(layer.top),
         "clear": layer.clear,
     }

@@ -1,6 +1,7 @@
 """A report as one HTML file, from templates/report.html. All that comes from outside is escaped by the template."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,20 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] = ()) -> bytes:
-    """Makes one file that shows everything, with crops of the given pictures; it needs no script and no network."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a page that holds a report adds to it: HTML that is put in as it is, and the policy for what it loads."""
+
+    head: str = ""
+    top: str = ""  # before the pictures
+    policy: str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # "" where a server sends its own
+
+
+ALONE = Around()
+
+
+def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] = (), around: Around = ALONE) -> bytes:
+    """Makes one file that shows everything, with crops of the given pictures; alone it needs no script, no network."""
     from markupsafe import Markup
 
     rows, found = report.rows, conclude(report.rows)
@@ -54,6 +67,9 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         notes=tables.list_notes(rows, found.summary),
         hashes=list(dict.fromkeys((row.image, row.image_sha256) for row in rows)),
         weights=_weights(rows),
+        head=Markup(around.head),
+        top=Markup(around.top),
+        policy=around.policy,
     )
     return page.encode(errors="replace")
 

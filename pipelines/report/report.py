@@ -7,13 +7,13 @@ from pipelines.report.crops import MissingSection, PictureSection, Square, choos
 from pipelines.report.exports import to_latex, to_markdown
 from pipelines.report.files import REPORT_KINDS, check_outputs
 from pipelines.report.formats import format_row, from_json, to_csv, to_draft, to_json
-from pipelines.report.html import to_html
+from pipelines.report.html import Around, to_html
 from pipelines.report.model import Report, as_dict
 from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporary_folder
 from pipelines.report.preferences import add_preference, describe_agreement, make_preference_table
 from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
-from pipelines.report.sections import MOST_SHOWN, make_sections, read_kept_sections
+from pipelines.report.sections import MOST_SHOWN, choose_subjects, make_sections, read_kept_sections
 from pipelines.report.summary_table import count_pictures, make_summary_table
 from pipelines.report.table import Table
 from pipelines.report.tables import (
@@ -31,6 +31,7 @@ __all__ = [
     "MOST_SHOWN",
     "NOT_APART",
     "REPORT_KINDS",
+    "Around",
     "Compared",
     "MissingSection",
     "Outputs",
@@ -43,6 +44,7 @@ __all__ = [
     "as_shown",
     "check_outputs",
     "choose_places",
+    "choose_subjects",
     "colour_profile",
     "compare_reports",
     "count_pictures",

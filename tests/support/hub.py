@@ -2,7 +2,7 @@
 
 It answers HEAD and GET of /{repo}/resolve/{revision}/{file} as the Hub does, with ETag, X-Repo-Commit, Content-Length
 and Range, and everything that `serve` was given at its own path; what is on main is there at main's commit as well.
-It also takes what is uploaded to a Space.
+It also takes what is uploaded to a Space or a dataset.
 """
 
 import base64
@@ -56,11 +56,15 @@ class Asked:
 class LoopbackHub:
     """A context manager; `files` maps a path on the server to its content, `behaviour` to how it is answered.
 
-    `spaces` has the files of each Space, `created` what each was asked for with, `commits` how many each has had.
+    `spaces` and `datasets` have the files of each, `created` what each was asked for with, `commits` how many
+    each has had.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     spaces: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    datasets: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    public: set[str] = field(default_factory=set)  # the datasets that everybody may read
+    squashed: list[str] = field(default_factory=list)  # the datasets whose history was
     created: dict[str, dict[str, Any]] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
     large: dict[str, bytes] = field(default_factory=dict)  # by sha256
@@ -159,13 +163,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_content=False)
 
     def do_GET(self) -> None:
-        if self.path.startswith("/api/spaces/"):
-            self._about_a_space(None)
+        if self.path.startswith(("/api/spaces/", "/api/datasets/")):
+            self._about_a_repo(None)
         else:
             self._answer(with_content=True)
 
     def do_POST(self) -> None:
-        self._about_a_space(self.rfile.read(int(self.headers["Content-Length"])))
+        self._about_a_repo(self.rfile.read(int(self.headers["Content-Length"])))
 
     def do_PUT(self) -> None:
         """A large file, at the address that the batch gave for it: as on the Hub no token is asked for there."""
@@ -174,64 +178,66 @@ class _Handler(BaseHTTPRequestHandler):
         same = hashlib.sha256(content).hexdigest() == self.path.removeprefix("/large/")
         self._tell(200 if same else 400, {})
 
-    def _about_a_space(self, content: bytes | None) -> None:
-        """The part of the Hub's API by which huggingface_hub 2.4 creates a Space and uploads a folder into it."""
+    def _about_a_repo(self, content: bytes | None) -> None:
+        """The part of the Hub's API by which huggingface_hub 2.4 creates a Space or a dataset and uploads files."""
         hub, path = self.server.hub, urlsplit(self.path).path
         token = (self.headers["Authorization"] or "").removeprefix("Bearer ")
-        repo = "/".join(re.sub(r"^/(api/)?spaces/", "", path).split("/")[:2]).removesuffix(".git")
+        asked = json.loads(content or b"") if path == "/api/repos/create" else {}
+        kind = "datasets" if asked.get("type") == "dataset" or "/datasets/" in path else "spaces"
+        repos = hub.datasets if kind == "datasets" else hub.spaces
+        repo = "/".join(re.sub(rf"^/(api/)?{kind}/", "", path).split("/")[:2]).removesuffix(".git")
         if token not in (MAY_WRITE, MAY_READ):
             self._tell(401, {"error": "Invalid username or password."})
-        elif path == "/api/repos/create":
-            asked = json.loads(content or b"")
+        elif asked:
             repo = f"{asked['organization']}/{asked['name']}"
-            if token == MAY_WRITE and repo not in hub.spaces:
-                hub.created[repo], hub.spaces[repo] = asked, {".gitattributes": b"*.png filter=lfs\n"}
-                self._tell(200, {"url": f"{hub.url}/spaces/{repo}"})
+            if token == MAY_WRITE and repo not in repos:
+                hub.created[repo], repos[repo] = asked, {".gitattributes": b"*.png filter=lfs\n"}
+                self._tell(200, {"url": f"{hub.url}/{kind}/{repo}"})
             else:
                 status = 409 if token == MAY_WRITE else 403
-                self._tell(status, {"error": "No.", "url": f"{hub.url}/spaces/{repo}"})
+                self._tell(status, {"error": "No.", "url": f"{hub.url}/{kind}/{repo}"})
         elif path == "/api/validate-yaml":
             self._tell(200, {"warnings": [], "errors": []})
-        elif repo not in hub.spaces:
+        elif repo not in repos:
             self._refuse(404, "RepoNotFound")
-        elif path in (f"/api/spaces/{repo}", f"/api/spaces/{repo}/revision/main"):
-            self._tell(200, {"id": repo, "sha": REVISION})
+        elif path in (f"/api/{kind}/{repo}", f"/api/{kind}/{repo}/revision/main"):
+            self._tell(200, {"id": repo, "sha": REVISION, "private": repo not in hub.public})
         elif "/tree/" in path:
-            files = hub.spaces[repo].items()
+            files = repos[repo].items()
             self._tell(200, [{"type": "file", "path": n, "size": len(c), "oid": _git_blob(c)} for n, c in files])
         elif "/preupload/" in path:
-            self._tell(200, {"files": [self._how_to_send(repo, file) for file in json.loads(content or b"")["files"]]})
+            files = json.loads(content or b"")["files"]
+            self._tell(200, {"files": [_how_to_send(repos[repo], file) for file in files]})
         elif path.endswith("/info/lfs/objects/batch") and token == MAY_WRITE:
             objects = json.loads(content or b"")["objects"]
             for each in objects:
                 each["actions"] = {"upload": {"href": f"{hub.url}/large/{each['oid']}"}}
             self._tell(200, {"transfer": "basic", "objects": objects})
         elif "/commit/" in path and token == MAY_WRITE:
-            self._commit(repo, [json.loads(line) for line in (content or b"").splitlines()])
+            self._commit(kind, repo, [json.loads(line) for line in (content or b"").splitlines()])
+        elif "/super-squash/" in path and token == MAY_WRITE:
+            hub.squashed.append(repo)
+            self._tell(200, {})
         else:
             self._tell(403, {"error": "You don't have the rights."})
 
-    def _how_to_send(self, repo: str, file: dict[str, Any]) -> dict[str, Any]:
-        """Binary files go to the large file storage, and are known by their sha256; others by git's hash."""
-        binary = b"\0" in base64.b64decode(file["sample"])
-        here = self.server.hub.spaces[repo].get(file["path"])
-        mode = "lfs" if binary else "regular"
-        oid = None if here is None else hashlib.sha256(here).hexdigest() if binary else _git_blob(here)
-        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
-
-    def _commit(self, repo: str, operations: list[dict[str, Any]]) -> None:
+    def _commit(self, kind: str, repo: str, operations: list[dict[str, Any]]) -> None:
         hub = self.server.hub
-        files = hub.spaces[repo]
+        files = (hub.datasets if kind == "datasets" else hub.spaces)[repo]
         for operation in operations:
             value = operation["value"]
+            address = f"/{kind}/{repo}/resolve/main/{value.get('path')}"
             if operation["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif operation["key"] == "lfsFile":
                 files[value["path"]] = hub.large[value["oid"]]
             elif operation["key"] == "deletedFile":
                 del files[value["path"]]
+                hub.behaviour[address] = hub.behaviour[hub.at_main(address)] = "missing"
+            if operation["key"] in ("file", "lfsFile"):
+                hub.serve(address, files[value["path"]])
         hub.commits.append(repo)
-        self._tell(200, {"commitUrl": f"{hub.url}/spaces/{repo}/commit/{REVISION}", "commitOid": REVISION})
+        self._tell(200, {"commitUrl": f"{hub.url}/{kind}/{repo}/commit/{REVISION}", "commitOid": REVISION})
 
     def _tell(self, status: int, answer: Any) -> None:
         content = json.dumps(answer).encode()
@@ -330,3 +336,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _git_blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _how_to_send(files: dict[str, bytes], file: dict[str, Any]) -> dict[str, Any]:
+    """Binary files go to the large file storage, and are known by their sha256; others by git's hash."""
+    binary = b"\0" in base64.b64decode(file["sample"])
+    here = files.get(file["path"])
+    mode = "lfs" if binary else "regular"
+    oid = None if here is None else hashlib.sha256(here).hexdigest() if binary else _git_blob(here)
+    return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}

@@ -5,6 +5,7 @@ HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are read by huggingface_hub.
 """
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,35 @@ def most_held_bytes() -> int:
     return int(_positive("UPSCALE_MAX_HELD_MEGABYTES", 10000) * MEGA)
 
 
+def share_days() -> int:
+    """Returns for how many days a shared page is kept: UPSCALE_SHARE_DAYS. With 0 nothing can be shared."""
+    return _whole("UPSCALE_SHARE_DAYS", 30, 3_650, least=0)
+
+
+def share_dir() -> Path | None:
+    """Returns the folder of shared pages, if that was chosen: UPSCALE_SHARE_DIR."""
+    text = os.environ.get("UPSCALE_SHARE_DIR", "").strip()
+    return Path(text).absolute() if text else None
+
+
+def most_shared_bytes() -> int:
+    """Returns how much of the disk shared pages take, all together: UPSCALE_MAX_SHARED_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_SHARED_MEGABYTES", 2000) * MEGA)
+
+
+def share_repo() -> str:
+    """The dataset of the Hub that keeps shared pages, "owner/name"; "" without one: UPSCALE_SHARE_REPO."""
+    text = os.environ.get("UPSCALE_SHARE_REPO", "").strip()
+    if text and not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise BadSetting(f"UPSCALE_SHARE_REPO must be a dataset on the Hub such as owner/name, not {text!r}.")
+    return text
+
+
+def mcp() -> bool:
+    """Returns whether the page is a server of the Model Context Protocol as well: UPSCALE_MCP, "0" unless set."""
+    return _switch("UPSCALE_MCP")
+
+
 def temporary_folder() -> str | None:
     """Returns where gradio puts its files, if that was chosen: GRADIO_TEMP_DIR, gradio's own."""
     return os.environ.get("GRADIO_TEMP_DIR")
@@ -115,10 +145,7 @@ def reach_this_machine_directly() -> None:
 
 def debug() -> bool:
     """Returns whether tracebacks are shown that users get one message for: UPSCALE_DEBUG, "0" unless set, or "1"."""
-    text = os.environ.get("UPSCALE_DEBUG") or "0"
-    if text not in ("0", "1"):
-        raise BadSetting(f"UPSCALE_DEBUG must be 0 or 1, not {text!r}.")
-    return text == "1"
+    return _switch("UPSCALE_DEBUG")
 
 
 def exact() -> bool:
@@ -190,14 +217,21 @@ def weights_dir() -> Path | None:
     return folder
 
 
-def _whole(name: str, default: int, most: int) -> int:
+def _switch(name: str) -> bool:
+    text = os.environ.get(name) or "0"
+    if text not in ("0", "1"):
+        raise BadSetting(f"{name} must be 0 or 1, not {text!r}.")
+    return text == "1"
+
+
+def _whole(name: str, default: int, most: int, least: int = 1) -> int:
     text = os.environ.get(name, "")
     try:
         value = int(text) if text else default
     except ValueError:
-        value = 0
-    if not 1 <= value <= most:
-        raise BadSetting(f"{name} must be a whole number from 1 to {most}, not {text!r}.")
+        value = -1
+    if not least <= value <= most:
+        raise BadSetting(f"{name} must be a whole number from {least} to {most}, not {text!r}.")
     return value
 
 

@@ -83,6 +83,7 @@ def _serve() -> None:
 def _keep_open(demo: "Blocks", folder: Path) -> None:
     """Waits until the page is closed, and deletes visitors' files in their time."""
     from ui.jobs import sweeping
+    from ui.sharing import store
 
     swept = time.monotonic()
     while demo.is_running:
@@ -90,6 +91,7 @@ def _keep_open(demo: "Blocks", folder: Path) -> None:
         if time.monotonic() - swept > sweeping.SWEEP_SECONDS:
             try:
                 sweeping.sweep(demo, folder)
+                store.sweep()
             except Exception:
                 log.exception("visitors' files cannot be deleted in their time")
             swept = time.monotonic()

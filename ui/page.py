@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.block_function import BlockFunction
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from pipelines import environment
 from pipelines.catalog.rows import MODELS
@@ -22,6 +23,7 @@ from ui.jobs import prefetching, results
 from ui.jobs.listening import ListeningQueue
 from ui.jobs.running import MOST_AT_ONCE, QUIET_EVENT
 from ui.preview_card import PreviewCard
+from ui.sharing import routes
 from ui.tabs import chained, compare, prompt, upscale
 from ui.theme import THEME
 from ui.widgets.advice import FIRST_MODEL
@@ -31,7 +33,7 @@ from ui.widgets.viewer import viewer_script
 TITLE = "Upscale Bench"
 ABOUT = f"Upscale an image with {sum(not row.cleans for row in MODELS)} models – and measure which one is best for it."
 HEAD = f"<header><h1>{TITLE}</h1><p>{ABOUT}</p></header>"
-PAGE_SCRIPTS = ("links.js", "page.js", "choosing/page.js", "problem.js", "focus.js")  # each a function
+PAGE_SCRIPTS = ("links.js", "page.js", "choosing/page.js", "problem.js", "focus.js", "share.js")  # each a function
 OTHER_THREADS = 40  # for all events but the heavy ones
 FIRST_ANSWER_SECONDS = 0.5  # seconds left to the page alone, for whoever waits for it to open
 
@@ -170,6 +172,13 @@ def _script() -> str:
 
 def launch_options() -> dict[str, Any]:
     """Returns what `launch` needs beyond the page itself."""
+    more: list[BaseRoute] = [*routes.make_routes()]
+    mcp: dict[str, Any] = {}
+    if environment.mcp():
+        from ui import mcp_server
+
+        added, lifespan = mcp_server.make_parts()
+        more, mcp = [*more, *added], {"lifespan": lifespan}
     return {
         "server_port": environment.port(),
         "root_path": environment.root_path(),
@@ -180,6 +189,8 @@ def launch_options() -> dict[str, Any]:
         "app_kwargs": {
             "exception_handlers": {TypeError: explain_call},
             "middleware": [Middleware(PreviewCard, TITLE, ABOUT)],
+            "routes": more,
+            **mcp,
         },
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],

@@ -23,11 +23,14 @@ PATH = "/preview-card.png"
 GRADIOS_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="(?:twitter:|description))[^>]*>\s*')
 
 
-def write_tags(root: str, title: str, about: str) -> str:
-    """Returns the tags for a page of that address; what they say must be absolute, as it is read elsewhere."""
+def write_tags(root: str, title: str, about: str, path: str = "/", image: str = PATH) -> str:
+    """Returns the tags for a page at a path of that address, and for its image, of IMAGE_SIZE.
+
+    What they say must be absolute, as it is read elsewhere.
+    """
     width, height = map(str, IMAGE_SIZE)
-    properties = {"title": title, "description": about, "type": "website", "url": f"{root}/"}
-    properties |= {"image": f"{root}{PATH}", "image:width": width, "image:height": height, "image:alt": title}
+    properties = {"title": title, "description": about, "type": "website", "url": f"{root}{path}"}
+    properties |= {"image": f"{root}{image}", "image:width": width, "image:height": height, "image:alt": title}
     tags = [f'<meta property="og:{name}" content="{escape(text)}">' for name, text in properties.items()]
     named = {"twitter:card": "summary_large_image", "description": about}
     return "".join([*tags, *(f'<meta name="{name}" content="{escape(text)}">' for name, text in named.items())])

@@ -15,13 +15,14 @@ TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy
 
 
 def test_every_environment_variable_is_told() -> None:
-    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole)\("([A-Z_]+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole|_switch)\("([A-Z_]+)"', SOURCE))
 
 
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
     words = {
         "UPSCALE_DEBUG": "0",
+        "UPSCALE_MCP": "0",
         "UPSCALE_PRELOAD": "real-esrgan-general:4,niqe",
         "UPSCALE_PRECISION": "auto",
         "ONEDNN_MAX_CPU_ISA": "all",

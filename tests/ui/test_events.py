@@ -25,7 +25,7 @@ def test_no_choice_is_lost_and_no_run_begins_twice() -> None:
         buttons = [built.blocks.get(target) for target, _ in each.targets if target is not None]
         if takes_event_data(each.fn):
             kind = "told"
-        elif each.concurrency_id in ("compute", "following") or any(
+        elif each.concurrency_id in ("compute", "following", "sharing") or any(
             {"run", "cancel"} & set(getattr(button, "elem_classes", None) or ()) for button in buttons
         ):
             kind = "started"

@@ -94,6 +94,16 @@ def find(key: str) -> Kept | None:
     return kept
 
 
+def find_showing(block: Block, value: Any) -> Kept | None:
+    """Returns the newest run that left the component with that value; None where there is none, or its files are gone.
+
+    The value of a file is as unguessable as the id.
+    """
+    found = (kept for kept in reversed([*_kept.values()]) if kept.shown.get(block, (0, None))[1] == value)
+    kept = next(found, None)
+    return None if kept is None else find(kept.id)
+
+
 @contextmanager
 def follow(kept: Kept) -> Iterator[None]:
     """Counts as listening to the run, so that it goes on though its own session is gone."""

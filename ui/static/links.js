@@ -70,6 +70,7 @@
             field.remove();
         }
     };
+    links.copy = copy;
     document.addEventListener("click", async ({ target }) => {
         const button = target.closest?.("button.copy-link");
         if (!button) return;

@@ -7,12 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.runs import Run
 from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
+from ui.sharing import pages
+from ui.sharing.store import Place
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
 from ui.widgets.comparison_form import ComparisonForm, place_comparison_form, shown_chains
@@ -80,6 +83,14 @@ class CompareTab:
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
 
 
+def share_comparison(place: Place, comparison: Comparison | None) -> Run[None]:
+    """Shares the comparison. Raises FileNotFoundError where it is not kept any more."""
+    report = None if comparison is None else kept_files.report_so_far(comparison)
+    if comparison is None or report is None:
+        raise FileNotFoundError("no comparison")
+    yield from pages.share_comparison(place, comparison, report)
+
+
 def build(page: gr.Blocks) -> CompareTab:
     """Puts the tab's components and events into the page being built."""
     form, button = place_comparison_form()
@@ -107,6 +118,8 @@ def build(page: gr.Blocks) -> CompareTab:
     done.success(None, None, None, js=(STATIC / "verdict.js").read_text())
     page.load(None, None, None, js=button.find_again())
     BlindEvents(button, tab.results).connect(tab.comparison)
+    if tab.results.share:
+        tab.results.share.connect(share_comparison, [tab.comparison])
     tab.results.which.click(
         tab.show_picture,
         tab.comparison,

@@ -15,6 +15,7 @@ from pipelines.runs import Run, prefix_notes
 from ui.jobs import kept_files
 from ui.jobs.kept_files import DOWNLOAD_KINDS, Comparison
 from ui.jobs.run_button import Update
+from ui.sharing.button import ShareButton, place_share_button
 from ui.widgets import html, results
 from ui.widgets.blind_test import BlindTestParts, BlindTestWindow
 from ui.widgets.ready_comparison import read_ready_comparison
@@ -34,6 +35,7 @@ class ComparisonResults:
     blind: BlindTestParts
     files: gr.Column  # the downloads
     downloads: Mapping[str, gr.DownloadButton]  # by DOWNLOAD_KINDS
+    share: ShareButton | None  # none where sharing is off
     which: gr.HTML  # of the pictures to look at
     viewer: Viewer
     table: gr.HTML
@@ -52,6 +54,7 @@ class ComparisonResults:
             *self.blind.components,
             self.files,
             *self.downloads.values(),
+            *(self.share.components if self.share else []),
             self.which,
             self.viewer,
         ]
@@ -89,7 +92,7 @@ class ComparisonResults:
     def offer_files(self, files: Mapping[str, Path]) -> Update:
         """Returns what offers these files to download."""
         buttons: Update = {button: gr.DownloadButton(value=str(files[kind])) for kind, button in self.downloads.items()}
-        return {self.files: gr.Column(visible=True), **buttons}
+        return {self.files: gr.Column(visible=True), **buttons, **(self.share.offer() if self.share else {})}
 
     def clear(self) -> Update:
         """The same components without anything to show."""
@@ -129,6 +132,7 @@ def place_results(example: Path) -> ComparisonResults:
                 gr.HTML(html.aside("Download the report"))
                 with gr.Row(elem_classes="downloads"):
                     downloads = {kind: gr.DownloadButton(kind, size="md", min_width=80) for kind in DOWNLOAD_KINDS}
+                share = place_share_button("comparison", narrow=True)
     outcome = results.place_panel(elem_id="blind-outcome", elem_classes="at-times")
     add = gr.Button("Add to the report", visible=False, size="sm", elem_classes="apart")
     blind = BlindTestParts(place, start, BlindTestWindow(), gr.State(None), outcome, add)
@@ -142,7 +146,20 @@ def place_results(example: Path) -> ComparisonResults:
             label="Python, with this page's API", elem_id="script", buttons=["copy"], interactive=False, lines=8
         )
     return ComparisonResults(
-        note, made_of, verdict, blind, files, downloads, which, viewer, table, details, elsewhere, command, script
+        note,
+        made_of,
+        verdict,
+        blind,
+        files,
+        downloads,
+        share,
+        which,
+        viewer,
+        table,
+        details,
+        elsewhere,
+        command,
+        script,
     )
 
 

@@ -19,9 +19,14 @@ from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_bytes
+from pipelines.runs import Run, Step
 from ui.examples import STATIC
+from ui.jobs import results
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
+from ui.sharing import pages
+from ui.sharing.button import ShareButton, place_share_button
+from ui.sharing.store import Place
 from ui.widgets import before_after
 from ui.widgets.before_after import NOTHING_YET, Made
 from ui.widgets.html import READY
@@ -58,6 +63,8 @@ class ResultPanel:
     told: gr.HTML  # format and size of the download
     saving: gr.Column  # all that the download takes
     facts: gr.HTML
+    share: ShareButton | None  # none where sharing is off
+    first: Made | None  # what was made beforehand
 
     @property
     def components(self) -> list[Block]:
@@ -74,6 +81,7 @@ class ResultPanel:
             self.told,
             self.saving,
             self.facts,
+            *(self.share.components if self.share else []),
         ]
 
     def begins(self, source: ImageSource | None, name: str, scale: int) -> Update:
@@ -102,6 +110,7 @@ class ResultPanel:
             self.told: tell_file("PNG", Path(made.file)) if made.file else "",
             self.saving: gr.Column(visible=bool(made.file)),
             self.facts: made.facts,
+            **(self.share.offer() if self.share else {}),
         }
 
     def connect(
@@ -142,6 +151,8 @@ class ResultPanel:
             changes = [each.change for each in chosen]  # type: ignore[attr-defined]
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
             settled.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
+        if self.share:
+            self.share.connect(self.share_result, [self.file, self.made_of])
         changed = [self.kind.input, self.metadata.input, self.quality.input]
         for choice, convert in zip(changed, (self.convert_result, self.convert_again, self.convert_again), strict=True):
             preparing = choice(
@@ -158,6 +169,18 @@ class ResultPanel:
                 **QUIET_EVENT,
                 concurrency_id="files",
             )
+
+    def share_result(self, place: Place, file: Path | None, made_of: str) -> Run[None]:
+        """Shares the result of that file. Raises FileNotFoundError where it is not kept any more."""
+        yield Step(0, 1, "writing the page")
+        kept = results.find_showing(self.file, str(file))
+        if kept is not None:
+            view, facts, made_of = (kept.shown[each][1] for each in (self.viewer, self.facts, self.made_of))
+        elif self.first is not None and made_of == _identify(self.first):
+            view, facts = self.first.view, self.first.facts
+        else:
+            raise FileNotFoundError(str(file))
+        pages.share_result(place, view, json.loads(made_of)["name"], facts)
 
     def convert_result(self, result: Path | None, kind: str, metadata: bool, _: float) -> Iterator[Update]:
         """Another format, at its usual quality."""
@@ -201,8 +224,9 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
                 min_width=400,
                 visible=False,
             )
+        share = place_share_button(name)
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
-    return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts)
+    return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts, share, made)
 
 
 def _place_view(made: Made) -> View:

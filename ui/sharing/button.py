@@ -1,0 +1,126 @@
+"""The button that shares a result, and beside it what is shared and for how long, then the link, and how to delete it.
+
+Nothing is shared before it is pressed. What deletes a page is told to the browser alone, which keeps it
+(static/share.js).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.context import LocalContext
+
+from pipelines import environment
+from pipelines.errors import BadSetting
+from pipelines.runs import Run
+from ui.jobs.lanes import MOMENT
+from ui.jobs.run_button import Update
+from ui.jobs.running import STARTING_EVENT, explain_errors, forward_steps
+from ui.sharing import routes, store
+from ui.sharing.store import Place
+from ui.widgets import html
+
+RESULT_GONE = "The result is no longer kept here. Make it again, then share it."
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+REMEMBER = "(made) => { sharing.remember(made); }"
+
+Share = Callable[..., Run[None]]  # shares at a place, its first argument, what is shown
+
+
+@dataclass(frozen=True, slots=True)
+class ShareButton:
+    """The components: the button, what is said, and out of sight the place that was made as JSON, and what deletes."""
+
+    share: gr.Button
+    panel: gr.HTML
+    made: gr.Textbox
+    delete: gr.Button
+
+    @property
+    def components(self) -> list[Block]:
+        """Returns what `offer` changes."""
+        return [self.panel, self.made]
+
+    def offer(self) -> Update:
+        """Returns what changes with a new result: the link of the one before goes out of sight."""
+        return {self.panel: tell_about(), self.made: ""}
+
+    def connect(self, share: Share, inputs: Sequence[Block]) -> None:
+        """Has the button do `share(place, *inputs)`, and show the link."""
+
+        def show(text: str, part: float) -> Update:
+            return {self.panel: html.progress(text, part)}
+
+        def press(*values: Any) -> Iterator[Update]:
+            try:
+                with explain_errors():
+                    place = store.reserve()
+                    yield {self.panel: html.progress("Preparing the page", 0)}
+                    try:
+                        yield from forward_steps(share(place, *values), show, MOMENT)
+                    except FileNotFoundError:
+                        raise BadSetting(RESULT_GONE) from None
+            except gr.Error as error:
+                yield {self.panel: html.problem(str(error.message)) + tell_about()}
+                return
+            link = routes.write_link(LocalContext.request.get(), place.id)
+            yield {
+                self.panel: tell_link(link, place, str(self.delete.elem_id)),
+                self.made: json.dumps({"id": place.id, "secret": place.secret}),
+            }
+
+        shared = self.share.click(press, [*inputs], self.components, **STARTING_EVENT, concurrency_id="sharing")
+        shared.then(None, self.made, None, js=REMEMBER, **STARTING_EVENT, queue=False)
+        self.delete.click(self.delete_page, self.made, self.components, **STARTING_EVENT, concurrency_id="sharing")
+
+    def delete_page(self, made: str) -> Update:
+        """Deletes the page that was shared last from here."""
+        known = json.loads(made) if made else {}
+        try:
+            with explain_errors():
+                deleted = store.delete(str(known.get("id", "")), str(known.get("secret", "")))
+        except gr.Error as error:
+            return {self.panel: html.problem(str(error.message))}
+        said = "The shared page is deleted. Its link no longer works." if deleted else "It could not be deleted."
+        return {self.panel: html.advice(said) + tell_about(), self.made: ""}
+
+
+def place_share_button(name: str, narrow: bool = False) -> ShareButton | None:
+    """Puts the button into the page being built; none where sharing is off. `name` tells it from others.
+
+    What is said stands beside the button, or below it in a place that is `narrow`.
+    """
+    if not environment.share_days():
+        return None
+    with gr.Column() if narrow else gr.Row(elem_classes="download"):
+        share = gr.Button("Share link", size="md", scale=0, min_width=140, elem_id=f"{name}-share")
+        panel = gr.HTML(tell_about(), elem_classes="told share-panel")
+    made = gr.Textbox(visible=False)
+    # Not visible="hidden", which ends as soon as the column around it comes into sight.
+    delete = gr.Button("Delete the shared page", elem_id=f"{name}-unshare", elem_classes="for-scripts")
+    return ShareButton(share, panel, made, delete)
+
+
+def tell_about() -> str:
+    """Returns what is shared, and for how long, as HTML."""
+    days = environment.share_days()
+    kept = f"{days} day{'' if days == 1 else 's'}"
+    return html.aside(f"Makes a page with the image and the result. Anyone with the link can see it, for {kept}.")
+
+
+def tell_link(link: str, place: Place, delete: str) -> str:
+    """Returns the link of a page as HTML; `delete` is the id of what deletes it."""
+    day = f"{place.last_day:%d %B %Y}".lstrip("0")
+    here = link.partition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]") in THIS_MACHINE
+    where = " This server runs on your own machine, so the link works only there." if here else ""
+    return (
+        f'<div class="shared-link" role="status"><input type="text" readonly aria-label="Link" value="{escape(link)}">'
+        f'<button type="button" data-copy="{escape(link)}">Copy</button>'
+        f'<button type="button" data-open="{escape(link)}">Open</button>'
+        f'<button type="button" data-press="{escape(delete)}">Delete</button></div>'
+        f'<p class="about">Anyone with the link can see the page until {day}.{where}</p>'
+    )

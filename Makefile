@@ -29,7 +29,7 @@ $(PAGE): requirements.txt requirements-cpu.txt requirements-any.txt | $(BIN)/pyt
 	@$(BIN)/python -m tools.install page
 	@touch $@
 
-$(TOOLS): requirements-dev.txt $(PAGE)
+$(TOOLS): requirements-dev.txt requirements-mcp.txt $(PAGE)
 	@$(BIN)/python -m tools.install tools
 	@touch $@
 

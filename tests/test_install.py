@@ -30,6 +30,7 @@ PARTS = (
     "requirements.txt",
     "requirements-cpu.txt",
     "requirements-any.txt",
+    "requirements-mcp.txt",
     "requirements-ray.txt",
 )
 MEGABYTE = 1_000_000
@@ -129,15 +130,15 @@ def test_the_extras_bring_what_their_names_say(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         name = next(each for each in file.namelist() if each.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(file.read(name))
-    assert set(metadata.get_all("Provides-Extra", [])) == {"any", "cpu", "dev", "ray"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"any", "cpu", "dev", "mcp", "ray"}
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    always, more, cpu, dev, ray = (
+    always, more, cpu, dev, mcp, ray = (
         {each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": extra})}
-        for extra in ("", "any", "cpu", "dev", "ray")
+        for extra in ("", "any", "cpu", "dev", "mcp", "ray")
     )
     assert more - always == {"spandrel", "einops"}
     assert cpu - always == {"openvino"}
-    assert ray - always == {"ray"}
+    assert ray - always == {"ray"} and mcp - always == {"mcp"}
     assert dev - always >= {"pytest", "ruff", "mypy", "playwright", "openvino"}
 
 

@@ -1,0 +1,198 @@
+"""The page as a server of the Model Context Protocol, at /mcp: a model upscales and compares images by three tools.
+
+Not gradio's own server: that sends each result as text of base64, whatever its size, writes what it is sent into a
+folder that nobody sweeps, and offers endpoints that were made for programs. These tools call the same API as everybody:
+in its queue, under its limits.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
+
+import anyio
+import anyio.to_thread
+from gradio.route_utils import get_root_url
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from pydantic import Field
+from starlette.routing import BaseRoute
+
+from pipelines import environment
+from pipelines.catalog.rows import as_dict
+from pipelines.errors import BadSetting
+from ui.jobs.offered import list_offered
+from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
+
+if TYPE_CHECKING:
+    from mcp.server.fastmcp import Context, FastMCP
+
+PATH = "/mcp"
+FILES = "/gradio_api/file="
+LOOK_SECONDS = 0.3  # between two looks at a run that goes on
+ENCODED = 4 / 3  # characters of base64 for a byte
+SMALL_REQUEST = 1_000_000  # bytes beside an image
+SCORES = ("psnr_y", "ssim_y", "ms_ssim", "lpips", "niqe", "consistency_psnr")
+ABOUT = (
+    "Upscales images with many models, from bicubic to Stable Diffusion, and measures which is best for an image. "
+    "Images come and go as addresses. Begin with `upscale` and its usual model; `models` lists the others; `compare` "
+    "says which model is best for an image."
+)
+
+Image = Annotated[
+    str,
+    Field(
+        description="Address of the image: https://…, the address of a file that a tool gave, or data:image/…;base64,…"
+    ),
+]
+Scale = Annotated[
+    str, Field(description='How many times as wide and high: "x2", "x3", "x4", or a factor such as "2.5".')
+]
+
+
+def make_server() -> "FastMCP[Any]":
+    """Returns the server with its tools. Raises BadSetting where the package that it takes is not installed."""
+    try:
+        from mcp.server.fastmcp import FastMCP
+        from mcp.server.transport_security import TransportSecuritySettings
+        from mcp.types import ToolAnnotations
+    except ImportError as error:
+        raise BadSetting("UPSCALE_MCP=1 needs the package mcp: pip install -r requirements-mcp.txt") from error
+    server: FastMCP[Any] = FastMCP(
+        "Upscale Bench",
+        instructions=ABOUT,
+        log_level="WARNING",
+        stateless_http=True,
+        streamable_http_path=PATH,
+        max_request_body_size=int(environment.limits().file_bytes * ENCODED) + SMALL_REQUEST,
+        # The page's own API answers under any name as well, and behind a proxy the name is the proxy's.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    harmless = ToolAnnotations(readOnlyHint=True, destructiveHint=False, openWorldHint=False)
+    for tool in (upscale, compare, models):
+        server.add_tool(_with_context(tool), annotations=harmless)
+    return server
+
+
+def make_parts() -> tuple[list[BaseRoute], Callable[[Any], AbstractAsyncContextManager[None]]]:
+    """Returns the routes of a new server, and what has to be open while it is served."""
+    server = make_server()
+    routes = [*server.streamable_http_app().routes]
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        async with server.session_manager.run():
+            yield
+
+    return routes, lifespan
+
+
+async def upscale(
+    image: Image,
+    context: "Context[Any, Any, Any]",
+    model: Annotated[str, Field(description="Key of a model, as `models` lists them. swift suits most photos.")] = (
+        FIRST_MODEL
+    ),
+    scale: Scale = FIRST_SCALE,
+    size: Annotated[
+        str, Field(description='Instead of a scale: "800x" is a width, "x600" a height, "800x600" fits within both.')
+    ] = "",
+    format: Annotated[str, Field(description='"png", "webp" or "jpg".')] = "png",
+) -> dict[str, Any]:
+    """Upscales one image. Returns the address of the result (`file`), which is kept for about an hour, its `size` in
+    pixels, the model and scale, the seconds that it took, and `notes` on what to know about it.
+    """
+    given = {"image": _as_file(image, context), "model": model, "scale": scale, "size": size or None, "format": format}
+    file, details = await _call(context, "/upscale", given)
+    told = {name: details[name] for name in ("model", "scale", "size", "seconds", "notes")}
+    return {"file": f"{_root(context)}{FILES}{file['path']}", **told}
+
+
+async def compare(
+    images: Annotated[list[Image], Field(min_length=1, description="One image, or several of the same kind.")],
+    context: "Context[Any, Any, Any]",
+    models: Annotated[
+        list[str] | None, Field(description="Keys of the models to compare; without it all that need no download.")
+    ] = None,
+    scale: Scale = FIRST_SCALE,
+) -> dict[str, Any]:
+    """Measures which models upscale these images best: each image is shrunk, every model upscales it again, and the
+    results are scored against the original. Returns the `verdict` in words and each model's mean `scores`: PSNR, SSIM,
+    MS-SSIM and consistency, where higher is better, LPIPS and NIQE, where lower is better, and seconds. It takes longer
+    than one upscale: seconds to minutes. The images should be good ones, at their full size.
+    """
+    files = [_as_file(each, context) for each in images]
+    given: dict[str, Any] = {"image": files[0]} if len(files) == 1 else {"images": files}
+    report = await _call(context, "/benchmark", given | {"models": models or [], "scale": scale})
+    scores = [
+        {"model": each["model"], "images": each["n"]}
+        | {name: each[name]["mean"] for name in SCORES if each.get(name) and each[name]["mean"] is not None}
+        | ({"seconds": each["seconds"]["median"]} if each["seconds"] else {})
+        for each in report["summary"]
+    ]
+    failed = [f"{row['model']}: {row['error']}" for row in report["rows"] if row["error"]]
+    return {"verdict": report["verdict"], "scores": scores, "failed": failed}
+
+
+async def models(context: "Context[Any, Any, Any]") -> dict[str, Any]:
+    """Lists the models that upscale: key, name, what each is good at, scales, licence, whether commercial use is free,
+    and how much has to be downloaded before the first use, in bytes by scale (nothing where the list is empty).
+    """
+    told = ("key", "name", "note", "scales", "licence", "commercial", "download")
+    return {"models": [{name: as_dict(row)[name] for name in told} for row in list_offered()]}
+
+
+async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, Any]) -> Any:
+    """Calls an endpoint of this page, in its queue; says how far it is, and ends it if the caller leaves."""
+    from mcp.server.fastmcp.exceptions import ToolError
+
+    client = await anyio.to_thread.run_sync(_connect)
+    job = client.submit(**given, api_name=name)
+    try:
+        looks = 0
+        while not job.done():
+            await anyio.sleep(LOOK_SECONDS)
+            looks += 1
+            status = job.status()
+            place = status.rank
+            words = "running" if place is None else f"in line, place {place + 1}"
+            await context.report_progress(looks, message=words)
+        return job.result()
+    except AppError as error:
+        raise ToolError(str(error)) from None
+    except BaseException:
+        job.cancel()
+        raise
+    finally:
+        client.close()
+
+
+def _connect() -> Client:
+    """Returns a client of this page. Each call has its own: what one sends is no other's."""
+    host = environment.server_name()
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return Client(f"http://{host}:{environment.port()}", verbose=False, download_files=False)
+
+
+def _as_file(address: str, context: "Context[Any, Any, Any]") -> dict[str, Any]:
+    """The image as the API takes it. What this page made is no address elsewhere: it lies here."""
+    meta = {"_type": "gradio.FileData"}
+    own = f"{_root(context)}{FILES}"
+    if address.startswith(own):
+        return {"path": unquote(address.removeprefix(own)), "meta": meta}
+    if address[:5].lower() == "data:":
+        return {"url": address, "meta": meta}
+    return {"path": address, "url": address, "meta": meta}
+
+
+def _root(context: "Context[Any, Any, Any]") -> str:
+    """The address of this page as the caller sees it."""
+    return get_root_url(context.request_context.request, PATH, environment.root_path())
+
+
+def _with_context(tool: Any) -> Any:
+    """The tool with the class of its context, by which the package finds that parameter."""
+    from mcp.server.fastmcp import Context
+
+    tool.__annotations__["context"] = Context
+    return tool

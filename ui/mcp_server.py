@@ -16,6 +16,7 @@ from gradio.route_utils import get_root_url
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from pydantic import Field
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from pipelines import environment
@@ -146,7 +147,8 @@ async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, A
     """Calls an endpoint of this page, in its queue; says how far it is, and ends it if the caller leaves."""
     from mcp.server.fastmcp.exceptions import ToolError
 
-    client = await anyio.to_thread.run_sync(_connect)
+    headers = tell_caller(context.request_context.request)
+    client = await anyio.to_thread.run_sync(_connect, headers)
     job = client.submit(**given, api_name=name)
     try:
         looks = 0
@@ -167,11 +169,17 @@ async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, A
         client.close()
 
 
-def _connect() -> Client:
+def tell_caller(request: Request) -> dict[str, str]:
+    """Returns the headers by which a call of this page tells whose it is, as a proxy does: limits of a visitor hold."""
+    noted = [*request.headers.getlist("x-forwarded-for"), *([request.client.host] if request.client else [])]
+    return {"x-forwarded-for": ", ".join(noted)}
+
+
+def _connect(headers: dict[str, str]) -> Client:
     """Returns a client of this page. Each call has its own: what one sends is no other's."""
     host = environment.server_name()
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return Client(f"http://{host}:{environment.port()}", verbose=False, download_files=False)
+    return Client(f"http://{host}:{environment.port()}", verbose=False, download_files=False, headers=headers)
 
 
 def _as_file(address: str, context: "Context[Any, Any, Any]") -> dict[str, Any]:

@@ -17,14 +17,13 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
 
-pytest.importorskip("mcp", reason="the package mcp is not installed")
-
 # Its HTTP client leaves streams to the garbage collector when a session ends.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:.*:DeprecationWarning:mcp")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip("mcp", reason="the package mcp is not installed")
     with serving(tmp_path_factory.mktemp("mcp"), UPSCALE_MCP="1") as address:
         yield address
 
@@ -99,6 +98,20 @@ def test_a_model_upscales_and_compares(server: str, tmp_path: Path) -> None:
     with Image.open(tmp_path / "first.png") as picture:
         assert picture.size == (120, 80)
     assert any(said), "the caller hears how far it is"
+
+
+def test_a_call_tells_whose_it_is() -> None:
+    """As a proxy does, or the limits of a visitor would not hold for who comes this way."""
+    from starlette.requests import Request
+
+    from ui.mcp_server import tell_caller
+
+    def asked(*noted: str) -> dict[str, str]:
+        headers = [(b"x-forwarded-for", each.encode()) for each in noted]
+        return tell_caller(Request({"type": "http", "headers": headers, "client": ("198.51.100.7", 1234)}))
+
+    assert asked() == {"x-forwarded-for": "198.51.100.7"}
+    assert asked("203.0.113.9, 10.0.0.1") == {"x-forwarded-for": "203.0.113.9, 10.0.0.1, 198.51.100.7"}
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,14 @@ class ShareButton:
 
     def delete_page(self, made: str) -> Update:
         """Deletes the page that was shared last from here."""
-        known = json.loads(made) if made else {}
+        try:
+            known = json.loads(made)
+            key, secret = str(known["id"]), str(known["secret"])
+        except (ValueError, TypeError, KeyError):  # strangers may send anything
+            return self.offer()
         try:
             with explain_errors():
-                deleted = store.delete(str(known.get("id", "")), str(known.get("secret", "")))
+                deleted = store.delete(key, secret)
         except gr.Error as error:
             return {self.panel: html.problem(str(error.message))}
         said = "The shared page is deleted. Its link no longer works." if deleted else "It could not be deleted."

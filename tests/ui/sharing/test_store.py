@@ -1,5 +1,6 @@
 """The store of shared pages: unguessable, bounded in time and room, deleted by who made them alone."""
 
+import os
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -56,7 +57,6 @@ def test_it_is_kept_through_its_last_day(monkeypatch: pytest.MonkeyPatch, folder
 
 
 def test_the_oldest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
 
     monkeypatch.setenv("UPSCALE_MAX_SHARED_MEGABYTES", "0.2")  # and a page may take a tenth
     places = []
@@ -105,3 +105,19 @@ def test_sharing_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_routes() == [] and place_share_button("x") is None
     with pytest.raises(BadSetting, match="turned off"):
         store.reserve()
+
+
+def test_whatever_is_sent_to_the_delete_button_deletes_nothing_else() -> None:
+    import gradio as gr
+
+    from ui.sharing.button import place_share_button
+
+    with gr.Blocks():
+        button = place_share_button("x")
+    assert button is not None
+    place, other = put(), put()
+    for made in ("", "{", "[]", "null", '{"id": 1}', f'{{"id": "{place.id}", "secret": "{other.secret}"}}'):
+        button.delete_page(made)
+    assert store.find(place.id) is not None
+    said = button.delete_page(f'{{"id": "{place.id}", "secret": "{place.secret}"}}')
+    assert store.find(place.id) is None and "The shared page is deleted" in said[button.panel]

@@ -47,7 +47,7 @@ class ShareButton:
 
     def offer(self) -> Update:
         """Returns what changes with a new result: the link of the one before goes out of sight."""
-        return {self.panel: tell_about(), self.made: ""}
+        return {self.panel: "", self.made: ""}
 
     def connect(self, share: Share, inputs: Sequence[Block]) -> None:
         """Has the button do `share(place, *inputs)`, and show the link."""
@@ -65,7 +65,7 @@ class ShareButton:
                     except FileNotFoundError:
                         raise BadSetting(RESULT_GONE) from None
             except gr.Error as error:
-                yield {self.panel: html.problem(str(error.message)) + tell_about()}
+                yield {self.panel: html.problem(str(error.message))}
                 return
             link = routes.write_link(LocalContext.request.get(), place.id)
             yield {
@@ -90,19 +90,24 @@ class ShareButton:
         except gr.Error as error:
             return {self.panel: html.problem(str(error.message))}
         said = "The shared page is deleted. Its link no longer works." if deleted else "It could not be deleted."
-        return {self.panel: html.advice(said) + tell_about(), self.made: ""}
+        return {self.panel: html.advice(said), self.made: ""}
+
+    def place_panel(self) -> None:
+        """Puts what is said of a page that was shared into the page being built: a line that wants its whole width."""
+        self.panel.render()  # type: ignore[no-untyped-call]
 
 
-def place_share_button(name: str, narrow: bool = False) -> ShareButton | None:
-    """Puts the button into the page being built; none where sharing is off. `name` tells it from others.
+def place_share_button(name: str) -> ShareButton | None:
+    """Puts the button, and what it shares, into the page being built; none where sharing is off.
 
-    What is said stands beside the button, or below it in a place that is `narrow`.
+    `name` tells it from others; `place_panel` says where the link is to stand.
     """
     if not environment.share_days():
         return None
-    with gr.Column() if narrow else gr.Row(elem_classes="download"):
+    with gr.Row(elem_classes="download"):
         share = gr.Button("Share link", size="md", scale=0, min_width=140, elem_id=f"{name}-share")
-        panel = gr.HTML(tell_about(), elem_classes="told share-panel")
+        gr.HTML(tell_about(), elem_classes="share-about")
+    panel = gr.HTML("", elem_classes="share-panel", render=False)
     made = gr.Textbox(visible=False)
     # Not visible="hidden", which ends as soon as the column around it comes into sight.
     delete = gr.Button("Delete the shared page", elem_id=f"{name}-unshare", elem_classes="for-scripts")

@@ -132,7 +132,9 @@ def place_results(example: Path) -> ComparisonResults:
                 gr.HTML(html.aside("Download the report"))
                 with gr.Row(elem_classes="downloads"):
                     downloads = {kind: gr.DownloadButton(kind, size="md", min_width=80) for kind in DOWNLOAD_KINDS}
-                share = place_share_button("comparison", narrow=True)
+                share = place_share_button("comparison")
+    if share is not None:
+        share.place_panel()
     outcome = results.place_panel(elem_id="blind-outcome", elem_classes="at-times")
     add = gr.Button("Add to the report", visible=False, size="sm", elem_classes="apart")
     blind = BlindTestParts(place, start, BlindTestWindow(), gr.State(None), outcome, add)

@@ -224,7 +224,8 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
                 min_width=400,
                 visible=False,
             )
-        share = place_share_button(name)
+        if (share := place_share_button(name)) is not None:
+            share.place_panel()
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
     return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts, share, made)
 

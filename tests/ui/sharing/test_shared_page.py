@@ -72,7 +72,8 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
         asked.clear()
         page.goto(f"{served}/?model=espcn&scale=x3&example=drawing")
         expect(page.locator("#progress")).to_contain_text("Done in")
-        expect(page.locator(PANEL)).to_contain_text("Anyone with the link can see it, for 30 days")
+        about = page.locator(".share-about.prose:visible")
+        expect(about).to_contain_text("Anyone with the link can see it, for 30 days")
         assert not any("/r/" in each for each in asked), "nothing is shared before it is asked for"
         link = share(page)
         assert re.fullmatch(rf"{re.escape(served.rstrip('/'))}/r/[0-9a-f]{{4}}-[\w-]{{22}}", link)

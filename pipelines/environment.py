@@ -34,13 +34,23 @@ def limits() -> Limits:
 
 
 def most_pictures() -> int:
-    """Returns how many pictures one comparison on the page may take: UPSCALE_MAX_PICTURES."""
+    """Returns how many pictures one comparison or batch on the page may take: UPSCALE_MAX_PICTURES."""
     return _whole("UPSCALE_MAX_PICTURES", 100, 1_000)
 
 
 def most_compared_pixels() -> int:
     """Returns how many pixels all results of one comparison on the page may have: UPSCALE_MAX_COMPARED_MEGAPIXELS."""
     return int(_positive("UPSCALE_MAX_COMPARED_MEGAPIXELS", 1000) * MEGA)
+
+
+def most_batch_pixels() -> int:
+    """Returns how many pixels all results of one batch on the page may have: UPSCALE_MAX_BATCH_MEGAPIXELS."""
+    return int(_positive("UPSCALE_MAX_BATCH_MEGAPIXELS", 1000) * MEGA)
+
+
+def most_unpacked_bytes() -> int:
+    """Returns how large the images of a visitor's zip may be once unpacked: UPSCALE_MAX_UNPACKED_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_UNPACKED_MEGABYTES", 500) * MEGA)
 
 
 def most_model_bytes() -> int:

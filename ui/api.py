@@ -1,4 +1,4 @@
-"""The page's API: five named events, each a promise, as parameters, results and docstrings are what callers see.
+"""The page's API: six named events, each a promise, as parameters, results and docstrings are what callers see.
 
 They have inputs of their own, out of sight: the page's hold the first example, which a call without a picture would
 use.
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
+from pipelines.batch.run import Recipe
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
 from pipelines.errors import BadSetting
@@ -19,14 +20,15 @@ from pipelines.images import door
 from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS, fetch_judges
 from pipelines.report.report import as_dict
-from ui.jobs import comparing, enlarging
+from ui.jobs import batches, comparing, enlarging
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs.prompt import first_stage
 from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
 from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
-from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, PictureInput, PicturesInput, Radio, Textbox
+from ui.widgets.inputs import CheckboxGroup, Dropdown, FilesInput, Number, PictureInput, PicturesInput, Radio, Textbox
 from ui.widgets.steering import as_whole_number
 
+Results: TypeAlias = tuple[str | None, list[dict[str, Any]] | None]  # the zip and what became of each image
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
 
 
@@ -38,19 +40,16 @@ def build() -> None:
     )
     gr.Button(visible=False).click(
         upscale,
-        [
-            PictureInput(label="Picture", visible=False),
-            Dropdown(_list_upscalers(), value=FIRST_MODEL, label="Model", visible=False),
-            Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
-            Number(label="Denoise", visible=False),
-            Textbox(label="Size", visible=False),
-            Textbox(label="Format", visible=False),
-            Number(label="Quality", visible=False),
-            Textbox(label="Cleanup", visible=False),
-            Textbox(label="Artifacts", visible=False),
-        ],
+        [PictureInput(label="Picture", visible=False), *_upscaling(scales)],
         _result(),
         api_name="upscale",
+        **ONE_AT_A_TIME,
+    )
+    gr.Button(visible=False).click(
+        upscale_many,
+        [FilesInput(label="Images", file_count="multiple", visible=False), *_upscaling(scales)],
+        _result("zip"),
+        api_name="upscale_many",
         **ONE_AT_A_TIME,
     )
     models = gr.JSON(label="models", visible=False)
@@ -121,19 +120,54 @@ def upscale(
     strength from 0 to 1. `artifacts` is "auto", "none" or "remove", for Swift.
     """
     with explain_errors():
-        wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
-        first = catalog.parse_cleanup(cleanup)
-        settings = Settings(denoise=denoise, cleanup=first.strength, artifacts=artifacts or None)
-        catalog.check_settings([*(stage.model for stage in first.stages), catalog.find(model)], settings)
-        sized = enlarging.plan_size_of(image, model, wanted, first.stages)
-        yield from _enlarge(
-            image,
-            sized.stages,
-            settings,
-            sized.size,
-            format or "png",
-            None if quality in (None, "") else as_whole_number(quality),
-        )
+        asked = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
+        sized = enlarging.plan_size_of(image, asked.key, asked.size, asked.first)
+        yield from _enlarge(image, sized.stages, asked.settings, sized.size, format or "png", asked.quality)
+
+
+def upscale_many(
+    images: list[tuple[Path, str]] | None,
+    model: str,
+    scale: str,
+    denoise: float | None = None,
+    size: str | None = None,
+    format: str | None = None,
+    quality: int | str | None = None,
+    cleanup: str | float | None = None,
+    artifacts: str | None = None,
+) -> Iterator[Results]:
+    """Upscale many images, or those in a zip. Returns a zip of the results, and what became of each image.
+
+    All else is as in `upscale`. Of each image there is: `image`, its name; `file`, its result's name in the zip, or
+    null; `state`, "done" or "failed"; `error`, why it failed; `losses`, what the format does not keep; and `details`.
+    """
+    with explain_errors():
+        recipe = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
+        chosen = batches.gather(images or [])
+        outlook = batches.foresee(chosen, recipe)
+        progress = batches.begin(chosen, recipe, format or "png")
+        run = batches.upscale(progress, recipe, outlook)
+        yield from forward_steps(run, lambda text, share: (None, None), outlook.expected)
+        yield str(progress.archive), batches.describe(progress)
+
+
+def _understand(
+    model: str,
+    scale: str,
+    denoise: float | None,
+    size: str | None,
+    quality: int | str | None,
+    cleanup: str | float | None,
+    artifacts: str | None,
+) -> Recipe:
+    """What is done to an image. Raises BadSetting."""
+    wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
+    first = catalog.parse_cleanup(cleanup)
+    settings = Settings(denoise=denoise, cleanup=first.strength, artifacts=artifacts or None)
+    row = catalog.find(model)
+    catalog.check_settings([*(stage.model for stage in first.stages), row], settings)
+    level = None if quality in (None, "") else as_whole_number(quality)
+    return Recipe(key=row.key, size=wanted, first=first.stages, settings=settings, quality=level)
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -223,8 +257,22 @@ def _list_upscalers() -> list[str]:
     return [model.key for model in catalog.MODELS if not model.cleans]
 
 
-def _result() -> list[gr.components.Component]:
-    return [gr.File(label="file", visible=False), gr.JSON(label="details", visible=False)]
+def _upscaling(scales: list[str]) -> list[gr.components.Component]:
+    """The inputs of an upscale beside what is upscaled."""
+    return [
+        Dropdown(_list_upscalers(), value=FIRST_MODEL, label="Model", visible=False),
+        Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
+        Number(label="Denoise", visible=False),
+        Textbox(label="Size", visible=False),
+        Textbox(label="Format", visible=False),
+        Number(label="Quality", visible=False),
+        Textbox(label="Cleanup", visible=False),
+        Textbox(label="Artifacts", visible=False),
+    ]
+
+
+def _result(file: str = "file") -> list[gr.components.Component]:
+    return [gr.File(label=file, visible=False), gr.JSON(label="details", visible=False)]
 
 
 def _enlarge(

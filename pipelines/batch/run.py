@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 from pipelines import files
-from pipelines.batch.jobs import FORMATS, PLAIN, Job, list_sources, plan_jobs, write_suffix
+from pipelines.batch.archives import Archive, Bounds, is_archive, read_result, unpack_images
+from pipelines.batch.jobs import FORMATS, PLAIN, Job, Source, list_sources, plan_jobs, write_suffix
 from pipelines.batch.journal import Entry, Journal
 from pipelines.batch.recipe import Recipe
 from pipelines.catalog.rows import Stage, check_stages
@@ -31,15 +32,21 @@ from pipelines.upscalers.loading import StageFiles, fetch
 __all__ = [
     "FORMATS",
     "PLAIN",
+    "Archive",
+    "Bounds",
     "FileStep",
     "Job",
     "Journal",
     "Outcome",
     "Recipe",
+    "Source",
     "describe_passed_over",
+    "is_archive",
     "list_sources",
     "plan_jobs",
+    "read_result",
     "run",
+    "unpack_images",
     "write_suffix",
 ]
 

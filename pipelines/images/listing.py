@@ -21,6 +21,7 @@ Reason: TypeAlias = Literal[
     "folders (--recursive looks into them)",
     "links to folders",
     "kept by a system",
+    "archives within an archive",
     "not readable",
     "results of this command",
 ]

@@ -5,6 +5,7 @@ A field's script calls these functions; what it sends may be anything, so only f
 
 import logging
 import os
+import shutil
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -13,16 +14,21 @@ from typing import Any
 
 from gradio.utils import get_upload_folder
 
+from pipelines import environment
+from pipelines.batch import run as batch
+from pipelines.batch.run import Bounds
 from pipelines.errors import BadPicture, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import available_memory
+from pipelines.phrasing import printable
 from pipelines.runs import finish
 from ui.jobs.results import new_folder
 
 PREVIEW_SIDE = 1600  # pixels of the longest side of what is drawn here because a browser cannot
 DECODING_BYTES = 28  # of memory for each pixel, while an image is decoded
 WAIT_SECONDS = 5  # for another image's decoding; after that the run will tell what is wrong
+MOST_TOLD = 3  # sentences of what is in a zip and left out
 GONE = "The image is no longer on the server. Choose it again."
 
 _decoding = threading.Lock()  # one image at a time: each may take more than a gigabyte
@@ -81,6 +87,42 @@ def keep_images(data: Any) -> dict[str, list[str]]:
         with suppress(OSError):
             os.utime(folder / path.relative_to(folder).parts[0])  # what the sweeping looks at
     return {"missing": missing}
+
+
+def unpack_archive(data: Any) -> dict[str, Any]:
+    """Unpacks the images of a zip; returns them under "images", each with path, name and size to read.
+
+    What else is in it, or cannot be read, is told under "note"; what is wrong with the zip under "problem".
+    """
+    path = _find_own(data)
+    if path is None:
+        return {"problem": GONE}
+    folder = new_folder("sent")
+    found: list[dict[str, str]] = []
+    try:
+        sources, others = batch.unpack_images(path, str(data.get("name") or path.name), folder, archive_bounds())
+        told = batch.describe_passed_over(others)
+        for source in sources:
+            try:
+                about = describe_size(source.path)
+            except BadPicture as error:
+                told.append(f"{printable(str(source.relative))} is left out. {error}")
+                continue
+            found.append({"path": str(source.path), "name": str(source.relative), "about": about})
+    except UpscaleError as error:
+        told = [str(error)]
+    except Exception:
+        log.exception("a zip cannot be unpacked")
+        told = ["The zip cannot be unpacked."]
+    if not found:
+        shutil.rmtree(folder, ignore_errors=True)
+        return {"problem": told[0]}
+    return {"images": found, "note": " ".join(told[:MOST_TOLD])}
+
+
+def archive_bounds() -> Bounds:
+    """Returns what a zip may hold."""
+    return Bounds(environment.most_pictures(), environment.limits().file_bytes, environment.most_unpacked_bytes())
 
 
 def check_here(source: ImageSource) -> None:

@@ -56,6 +56,7 @@ class RunButton:
     run_id: gr.Textbox  # of the last run, in the store of results
     again: gr.Button  # pressed by the page to show that run
     problem: Problem
+    tab: str = ""  # whose address says which run of many images it shows; "" where no run is of many
 
     def connect(
         self,
@@ -197,7 +198,7 @@ class RunButton:
         return self._script(PRESS)
 
     def _script(self, text: str) -> str:
-        return text.replace("KEY", str(self.again.elem_id))
+        return text.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)
 
     def escape_failure(self, work: Work) -> Work:
         """The same work, its errors as messages: what it shows is of a run that has ended, so it waits for no other."""
@@ -250,10 +251,13 @@ class RunButton:
         return {self.run: gr.Button(interactive=not running), self.cancel: gr.Button(interactive=running)}
 
 
-def place_run_button(label: str, progress_id: str | None = None, plan: gr.HTML | None = None, **row: Any) -> RunButton:
+def place_run_button(
+    label: str, progress_id: str | None = None, plan: gr.HTML | None = None, tab: str = "", **row: Any
+) -> RunButton:
     """Puts the buttons and the line into the page being built: a bar, which stays in sight, with the plan if given.
 
-    `problem.place` puts the panel into the place of the result. `plan` was made with render=False.
+    `problem.place` puts the panel into the place of the result. `plan` was made with render=False. `tab` is that whose
+    address names its last run of many images.
     """
     with gr.Column(elem_classes="run-bar"):
         if plan is not None:
@@ -265,7 +269,7 @@ def place_run_button(label: str, progress_id: str | None = None, plan: gr.HTML |
             again = gr.Button("Show again", visible="hidden", elem_id=name)
             run_id = gr.Textbox(visible=False)
         progress = gr.HTML(html.READY, elem_id=progress_id)
-    return RunButton(run, cancel, progress, run_id, again, make_problem())
+    return RunButton(run, cancel, progress, run_id, again, make_problem(), tab)
 
 
 def _find_session() -> str:

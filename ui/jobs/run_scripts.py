@@ -1,8 +1,11 @@
-"""What a run button does in the browser. KEY stands for the id of its hidden button that shows a run again."""
+"""What a run button does in the browser. KEY stands for the id of its hidden button that shows a run again, TAB for the
+tab whose address names the last run of many images.
+"""
 
 # A browser's tab remembers the id of its last run and the page's URL then; both outlast a reload, and nothing else.
 # Where a browser allows no memory, nothing is found again.
 KEEP_ID = """(...values) => {
+    if ("TAB") links.set("TAB", "job", values[0]?.length > 1 ? values.at(-1) : "", []);
     try { sessionStorage.setItem("KEY", JSON.stringify([values.at(-1), location.search])); } catch {}
     return values;
 }"""
@@ -11,6 +14,9 @@ READ_ID = """() => {
 }"""
 FIND_AGAIN = """() => {
     try {
+        const asked = new URLSearchParams(location.search);
+        if (asked.has("job") && ["TAB", null].includes(asked.get("tab")) && "TAB")
+            sessionStorage.setItem("KEY", JSON.stringify([asked.get("job"), location.search]));
         const [id, search] = JSON.parse(sessionStorage.getItem("KEY"));
         if (!id || search !== location.search) return false;
     } catch { return false; }

@@ -1,5 +1,6 @@
 // Shows an image that was just chosen, in the place of the result of another one: at once, and without the server.
 (picture, madeOf, line, scale = "xSCALE") => {
+    if ([picture].flat().length > 1) return; // a batch has results of its own kind
     const first = [picture].flat()[0];
     const file = first?.file ?? first;
     const known = madeOf ? JSON.parse(madeOf) : {};

@@ -1,4 +1,4 @@
-"""The Upscale tab: one picture, one model, one scale."""
+"""The Upscale tab: one picture, or a batch of many, one model, one scale."""
 
 import math
 import time
@@ -13,26 +13,36 @@ from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import NO_CLEANUP, Model, find_purpose, parse_size
-from pipelines.images.door import ImageSource
 from pipelines.upscalers.loading import load
 from ui.examples import EXAMPLES, find_example
-from ui.jobs import enlarging
+from ui.jobs import batches, enlarging, results
+from ui.jobs.batches import Batch, Chosen, Progress
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT
-from ui.widgets import before_after
+from ui.widgets import before_after, html
 from ui.widgets.advice import CUSTOM, FIRST_MODEL, FIRST_PURPOSE, FIRST_SCALE
+from ui.widgets.batch_board import BatchBoard, place_batch_board
 from ui.widgets.cleanup import FIRST_STRENGTH, read_cleanup
 from ui.widgets.html import tell_time
+from ui.widgets.inputs import Radio
 from ui.widgets.links import keep_image, place_copy_button, read_link
-from ui.widgets.picture import PictureField, place_picture_field
-from ui.widgets.result_panel import ResultPanel, place_result
+from ui.widgets.picture import BatchField, place_batch_field
+from ui.widgets.result_panel import DOWNLOAD_FORMATS, ResultPanel, place_result
 from ui.widgets.steering import CREATIVITY
 from ui.widgets.upscale_form import UpscaleForm, place_form
-from ui.widgets.wanted import describe_plan, name_choice, name_chosen, takes_a_moment, understand
+from ui.widgets.wanted import (
+    describe_plan,
+    name_choice,
+    name_chosen,
+    takes_a_moment,
+    understand,
+    understand_batch,
+)
 
 LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
+BATCH_GONE = "The batch of this address is no longer kept here."
 PRESS = "Press Upscale to run."
 # A link is one wish, not one for each time that the page is loaded.
 PRESS_IF_ASKED = """(asked) => {
@@ -44,11 +54,14 @@ PRESS_IF_ASKED = """(asked) => {
 class UpscaleTab:
     """The tab's components, and what its events change of them."""
 
-    picture: PictureField
+    picture: BatchField
     form: UpscaleForm
+    format: Radio  # of a batch's results
     button: RunButton
     told: gr.HTML  # what is to be said of the link that opened the page
     result: ResultPanel
+    board: BatchBoard  # in the place of the result, where there are many
+    progress: gr.State  # of the last batch
     asked: gr.Checkbox  # whether the page's URL asked for a state; a hidden box, so that the browser knows it
 
     @property
@@ -61,8 +74,14 @@ class UpscaleTab:
         """Returns what `choose_other` changes."""
         return [*dict.fromkeys([self.picture, *self.form.values, *self.form.all])]
 
-    def run(self, image: ImageSource | None, *values: Any) -> Iterator[Update]:
-        """Upscales, showing progress, then the result beside what a plain method gives, and its PNG to download."""
+    def run(self, image: Chosen, kind: str, *values: Any) -> Iterator[Update]:
+        """Upscales, showing progress, then the result beside what a plain method gives, and its PNG to download.
+
+        Of a batch each image turns to done, and the results are a zip, in the format of that `kind`.
+        """
+        if isinstance(image, Batch):
+            yield from self.run_batch(image, kind, *values)
+            return
         row, size, settings, first = understand(*values)
         name = name_choice(row, size, first)
         sized = enlarging.plan_size_of(image, row.key, size, first.stages)
@@ -75,12 +94,45 @@ class UpscaleTab:
         made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected)
         yield self.button.ends(f"Done in {tell_time(time.monotonic() - started)}.") | self.result.shows(made)
 
+    def run_batch(self, chosen: Batch, kind: str, *values: Any) -> Iterator[Update]:
+        """Upscales many images; what is done when it is cancelled is kept."""
+        _, recipe = understand_batch(*values)
+        outlook = batches.foresee(chosen, recipe)
+        progress = batches.begin(chosen, recipe, DOWNLOAD_FORMATS.get(str(kind), str(kind)))
+        yield self.button.begins() | self.board.begins(progress) | {self.progress: progress}
+        started, shown = time.monotonic(), 0
+
+        def more() -> Update:
+            nonlocal shown
+            if len(progress.outcomes) == shown:
+                return {}
+            shown = len(progress.outcomes)
+            return self.board.shows_so_far(progress)
+
+        yield from self.button.steps(batches.upscale(progress, recipe, outlook), more, outlook.expected)
+        took, failed = tell_time(time.monotonic() - started), len(progress.jobs) - progress.done
+        ended = f"Done in {took}{f', but {failed} of {len(progress.jobs)} images failed' if failed else ''}."
+        yield self.button.ends(ended) | self.board.shows(progress)
+
+    def show_cancelled(self, progress: Progress | None) -> Iterator[Update]:
+        """Shows what was done when the visitor cancelled a batch, once the zip is whole."""
+        if progress is None or not progress.closed.wait(batches.CLOSING_SECONDS):
+            yield {self.button.progress: html.status("Cancelled.")}
+            return
+        done = f"Cancelled: {progress.done} of {len(progress.jobs)} are done."
+        yield self.button.ends(done) | self.board.shows(progress)
+
     def open_link(self, request: gr.Request) -> Update:
         """What the page's address asks for, and whether it is to run by itself.
 
         It is where nothing has to be downloaded and it takes a moment. What there is not is said, and the usual chosen.
         """
+        job = read_link(request, "upscale", ["job"])
+        if job is not None and results.find(job.given["job"]) is not None:
+            return {self.asked: False}  # the page shows that batch, and what was chosen for it
         asked = read_link(request, "upscale", LINK)
+        if job is not None and asked is None:
+            return {self.told: html.link_note(BATCH_GONE), self.asked: False}
         if asked is None:  # to say again what the page shows would undo a click in the meantime
             return {self.asked: False}
         example = asked.read("example", find_example)
@@ -106,13 +158,14 @@ class UpscaleTab:
             self.asked: runs,
         }
 
-    def give_again(self, image: ImageSource | None, model: str, own: str, scale: str, *more: Any) -> Update:
+    def give_again(self, image: Chosen, kind: str, model: str, own: str, scale: str, *more: Any) -> Update:
         """The tab with these inputs chosen."""
         size, denoise, prompt, creativity, cleanup, strength, artifacts = more
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
-            self.picture: str(image) if isinstance(image, Path) else None,
+            self.picture: image if isinstance(image, Path | Batch) else None,
+            self.format: kind,
             self.form.scale: chosen[self.form.scale] | {"value": scale},
             self.form.denoise: denoise,
             self.form.prompt: chosen[self.form.prompt] | {"value": prompt},
@@ -121,9 +174,9 @@ class UpscaleTab:
             self.form.artifacts.choice: artifacts,
         }
 
-    def choose_other(self, image: ImageSource | None) -> Update:
+    def choose_other(self, image: Chosen) -> Update:
         """The tab with that picture and the first model chosen, for who wanted one that is unavailable."""
-        picture = str(image) if isinstance(image, Path) else None
+        picture = image if isinstance(image, Path | Batch) else None
         return {
             self.picture: picture,
             **self.form.choose(image, FIRST_MODEL, FIRST_SCALE),
@@ -143,8 +196,16 @@ def build(page: gr.Blocks) -> UpscaleTab:
     keep_image("upscale", tab.picture, opened)
 
     running = tab.button.connect(
-        tab.run, tab.chosen, tab.result.components, give_again=tab.give_again, given=tab.choice, needs=tab.picture
+        tab.run,
+        [tab.picture, tab.format, *form.values],
+        [*tab.result.components, *tab.board.components, tab.progress],
+        kept=tab.progress,
+        show_kept=tab.show_cancelled,
+        give_again=tab.give_again,
+        given=[*tab.choice, tab.format],
+        needs=tab.picture,
     )
+    tab.board.connect(tab.picture, tab.button)
     settled = tab.button.settle(running)
     settled.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     chosen = [form.model, form.own, form.scale, form.size, form.cleanup.choice]
@@ -158,14 +219,20 @@ def _place() -> UpscaleTab:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             told = gr.HTML("", elem_classes="at-times")
-            picture = place_picture_field("picture")
+            picture = place_batch_field("picture")
             example = picture.move_resource_to_block_cache(EXAMPLES[0].path) or ""
+            with gr.Column(elem_classes="for-many"):
+                kind = Radio(list(DOWNLOAD_FORMATS), value="PNG", label="Format of the results", elem_id="batch-format")
             form, button = place_form(EXAMPLES[0].path)
             place_copy_button()
         with gr.Column(scale=3, min_width=320):
             button.problem.place()
-            result = place_result("compare", "facts", before_after.make_first_result(example))
-    return UpscaleTab(picture, form, button, told, result, gr.Checkbox(False, visible=False))
+            with gr.Column(elem_classes="for-one"):
+                result = place_result("compare", "facts", before_after.make_first_result(example))
+            with gr.Column(elem_classes="for-many"):
+                board = place_batch_board("batch")
+    state, asked = gr.State(None), gr.Checkbox(False, visible=False)
+    return UpscaleTab(picture, form, kind, button, told, result, board, state, asked)
 
 
 def load_first_model() -> None:

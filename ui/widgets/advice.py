@@ -7,10 +7,10 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import DAMAGED, PURPOSES, Model, Purpose, Stage, Weights
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_download
 from pipelines.upscalers.loading import find_lacking
 from ui.jobs import prefetching
+from ui.jobs.batches import Chosen, first_image
 from ui.jobs.offered import list_offered
 from ui.widgets import html, plans
 from ui.widgets.choices import Option
@@ -27,8 +27,11 @@ class Advice(NamedTuple):
     why: str = ""
 
 
-def advise(image: ImageSource | None) -> Advice:
-    """Returns the purpose for an image: that of damaged ones, where its model is here or can be fetched."""
+def advise(chosen: Chosen) -> Advice:
+    """Returns the purpose for an image, of a batch the first: that of damaged ones, where its model is here or can be
+    fetched.
+    """
+    image = first_image(chosen)
     try:
         condition = None if image is None else images.examine(image)
     except UpscaleError:  # what is wrong with it, the plan says
@@ -86,8 +89,11 @@ def explain_unfit(options: Sequence[Option]) -> str:
     return f"{never[0]} {possible[-1]} is the largest that fits." if possible else never[0]
 
 
-def measure(image: ImageSource | None) -> tuple[int, int] | None:
-    """Returns the image's width and height, if there is one and it can be read; the plan says what is wrong."""
+def measure(chosen: Chosen) -> tuple[int, int] | None:
+    """Returns the image's width and height, of a batch the first one's, if it can be read; the plan says what is
+    wrong.
+    """
+    image = first_image(chosen)
     try:
         return None if image is None else images.read_size(image)
     except UpscaleError:

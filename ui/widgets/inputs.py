@@ -58,6 +58,15 @@ class PicturesInput(gr.File, metaclass=NoInterfaceFile):
         return [Path(file.path) for file in payload or ()]
 
 
+class FilesInput(gr.File, metaclass=NoInterfaceFile):
+    """A field for several files that gives their paths, each with what it is called."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | None) -> list[tuple[Path, str]]:  # type: ignore[override]
+        return [(Path(file.path), file.orig_name or "") for file in payload or ()]
+
+
 class CheckboxGroup(gr.CheckboxGroup, metaclass=NoInterfaceFile):
     """Boxes to tick that give whatever values were sent."""
 

@@ -1,4 +1,4 @@
-"""The fields for images with the examples below them, the same on every tab: one image, or several.
+"""The fields for images with the examples below them, the same on every tab: one image, several, or a batch.
 
 Chosen by a click, dropped or pasted anywhere on the page; static/choosing/ draws them in the browser.
 """
@@ -7,8 +7,9 @@ import filecmp
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel, GradioRootModel
@@ -17,6 +18,7 @@ from pipelines import environment
 from pipelines.errors import UpscaleError
 from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs import choosing
+from ui.jobs.batches import Batch
 from ui.jobs.running import TELLING_EVENT
 from ui.widgets import html
 from ui.widgets.inputs import NoInterfaceFile
@@ -45,7 +47,7 @@ class PictureField(gr.HTML, metaclass=NoInterfaceFile):
     """A field for one image, that gives the path of its file; an event sets it to a path, or to None."""
 
     data_model = ChosenImages
-    several = False
+    mode: Literal["one", "several", "batch"] = "one"
 
     def __init__(self, value: Any = None, **options: Any) -> None:
         own: dict[str, Any] = {
@@ -53,12 +55,17 @@ class PictureField(gr.HTML, metaclass=NoInterfaceFile):
             "css_template": (FIELD_FILES / "field.css").read_text(),
             "js_on_load": self._script(),
             "apply_default_css": False,
-            "server_functions": [choosing.look_at_image, choosing.inspect_image, choosing.keep_images],
+            "server_functions": [
+                choosing.look_at_image,
+                choosing.inspect_image,
+                choosing.keep_images,
+                choosing.unpack_archive,
+            ],
         }
         super().__init__(value, **options | own)  # an event's update makes it anew with all of them as options
 
     def _script(self) -> str:
-        script = (FIELD_FILES / "field.js").read_text().replace("SEVERAL", json.dumps(self.several))
+        script = (FIELD_FILES / "field.js").read_text().replace("MODE", json.dumps(self.mode))
         return script.replace("MOST", str(environment.limits().file_bytes))
 
     def preprocess(self, payload: ChosenImages | None) -> Path | None:  # type: ignore[override]
@@ -71,13 +78,38 @@ class PictureField(gr.HTML, metaclass=NoInterfaceFile):
 class PicturesField(PictureField):
     """A field for several images, that gives the paths of their files; an event sets it to a list of paths."""
 
-    several = True
+    mode = "several"
 
     def preprocess(self, payload: ChosenImages | None) -> list[Path]:  # type: ignore[override]
         return _list_paths(payload)
 
     def postprocess(self, value: Sequence[str | Path] | None) -> ChosenImages:  # type: ignore[override]
         return _describe(value or [])
+
+
+class BatchField(PictureField):
+    """A field for one image, whose path it gives, or for many, also in a zip: then it gives a `Batch`.
+
+    An event sets it to either, or to None.
+    """
+
+    mode = "batch"
+
+    def preprocess(self, payload: ChosenImages | None) -> Path | Batch | None:  # type: ignore[override]
+        sent = [(Path(each.file.path), each.file.orig_name or "") for each in payload.root] if payload else []
+        return Batch.of(sent) if len(sent) > 1 else next((path for path, _ in sent), None)
+
+    def postprocess(self, value: str | Path | Batch | None) -> ChosenImages:  # type: ignore[override]
+        if isinstance(value, Batch):
+            return _describe([each.path for each in value.sources], [str(each.relative) for each in value.sources])
+        return super().postprocess(value)
+
+
+def place_batch_field(name: str) -> BatchField:
+    """Puts the field into the page being built; it holds the first example. `name` is its id there."""
+    field = BatchField(str(EXAMPLES[0].path), elem_id=name)
+    _place_examples().click(_pick_example, None, field, **TELLING_EVENT, queue=False)
+    return field
 
 
 def place_picture_field(name: str) -> PictureField:
@@ -112,13 +144,14 @@ def _list_paths(payload: ChosenImages | None) -> list[Path]:
     return [Path(each.file.path) for each in payload.root] if payload else []
 
 
-def _describe(paths: Sequence[str | Path]) -> ChosenImages:
+def _describe(paths: Sequence[str | Path], names: Sequence[str] = ()) -> ChosenImages:
+    """The files as the field has them; `names` is what they are called, where that is not how the files are named."""
     chosen = []
-    for path in map(Path, paths):
+    for path, name in zip_longest(map(Path, paths), names):
         about = ""
         with suppress(UpscaleError):  # what is wrong with it, the plan says
             about = choosing.describe_size(path)
-        file = FileData(path=str(path), orig_name=path.name)
+        file = FileData(path=str(path), orig_name=name or path.name)
         chosen.append(Chosen(file=file, about=about, example=_is_example(path)))
     return ChosenImages(root=chosen)
 

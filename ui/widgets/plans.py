@@ -8,6 +8,7 @@ from pipelines.environment import MEGA
 from pipelines.estimates import Estimate, estimate
 from pipelines.images.door import list_formats_too_small
 from pipelines.phrasing import format_bytes, format_download
+from ui.jobs.batches import Outlook, format_megapixels
 from ui.widgets.html import tell_time
 
 SHOWING_SECONDS = 0.4  # for a megapixel of a result: to read the image, to write the result, and to cut it into tiles
@@ -43,6 +44,16 @@ def upscale_plan(
         parts.append(f"downloads {format_download(sum(each.size for each in missing))} first")
     told = f"<br>{escape(' '.join(remarks))}" if remarks else ""
     return f'<p class="plan">{" · ".join(parts)}{told}</p>'
+
+
+def batch_plan(model: Model, outlook: Outlook) -> str:
+    """Returns what a batch would give and take, before it starts."""
+    name = escape(model.key if model.from_hub else model.name)
+    made = f"{name}: {count(outlook.images, 'image')} → <strong>{format_megapixels(outlook.made)}</strong>"
+    parts = [made, "time not known yet" if outlook.seconds is None else _about(outlook.seconds)]
+    if outlook.missing:
+        parts.append(f"downloads {format_download(sum(each.size for each in outlook.missing))} first")
+    return f'<p class="plan">{" · ".join(parts)}</p>'
 
 
 def describe_cost(model: Model, scale: int, size: tuple[int, int] | None, missing: Sequence[Weights]) -> str:

@@ -10,6 +10,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
+from ui.jobs.batches import Chosen
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html
@@ -85,7 +86,7 @@ class UpscaleForm:
         """Returns what `choose` changes."""
         return [*self.fitted, self.model, self.own, self.why, self.model_chosen, self.scale_chosen]
 
-    def choose(self, image: ImageSource | None, key: str, scale: str, own_size: str = "") -> Update:
+    def choose(self, image: Chosen, key: str, scale: str, own_size: str = "") -> Update:
         """The form with that model, or one's own by its address, at that scale or the nearest one that it has.
 
         `own_size` is the size where the scale is CUSTOM.
@@ -104,7 +105,7 @@ class UpscaleForm:
             self.scale_chosen: True,
         }
 
-    def pick_purpose(self, image: ImageSource | None, purpose: str, scale: str, scale_chosen: bool) -> Update:
+    def pick_purpose(self, image: Chosen, purpose: str, scale: str, scale_chosen: bool) -> Update:
         """A purpose that was clicked: its model, and what belongs to it."""
         found = find_purpose(purpose) or FIRST_PURPOSE
         row = catalog.find(found.model)
@@ -112,7 +113,7 @@ class UpscaleForm:
         fitted = self._fit(row, measure(image), wanted, scale)
         return fitted | {self.model: row.key, self.own: "", self.why: "", self.model_chosen: True}
 
-    def pick_model(self, image: ImageSource | None, model: str, own: str, scale: str) -> Update:
+    def pick_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
         """A model that was picked from the list: one's own, if there is one, gives way to it."""
         return {
             **self.fit_model(image, model, "", scale),
@@ -121,7 +122,7 @@ class UpscaleForm:
             self.model_chosen: True,
         }
 
-    def fit_model(self, image: ImageSource | None, model: str, own: str, scale: str) -> Update:
+    def fit_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
         """The purpose that the model serves, its scales, what it is good at, and the fields that it can use.
 
         One's own model most likely upscales by four, which is known only once it is loaded.
@@ -134,7 +135,7 @@ class UpscaleForm:
         return fitted | {self.purpose: _purpose_key(row)}
 
     def see_image(
-        self, image: ImageSource | None, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool
+        self, image: Chosen, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool
     ) -> Update:
         """Another image: what it suits best, unless the visitor has chosen, and a scale that fits it."""
         size = measure(image)
@@ -153,7 +154,7 @@ class UpscaleForm:
                 changes[self.model] = _offer(size, scale) | {"value": row.key}
         return changes | self._fit(row, size, scale if scale_chosen else FIRST_SCALE, scale)
 
-    def see_scale(self, image: ImageSource | None, scale: str) -> Update:
+    def see_scale(self, image: Chosen, scale: str) -> Update:
         """Another scale: what each model would take at that, and the field for a size of one's own."""
         size = measure(image)
         return {
@@ -242,7 +243,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         label="Custom size", placeholder="x2.5", info=ABOUT_SIZE, max_lines=1, visible=False, elem_id="size"
     )
     plan = gr.HTML(describe_plan(first_image, FIRST_MODEL, "", FIRST_SCALE, "", None, "", None), render=False)
-    button = place_run_button("Upscale", "progress", plan, elem_id="actions")
+    button = place_run_button("Upscale", "progress", plan, tab="upscale", elem_id="actions")
     with gr.Accordion("Denoising", open=False, visible=False) as denoising:
         denoise = Slider(0, 1, value=1, step=0.05, label="Denoise strength", info=ABOUT_DENOISE)
     with gr.Accordion("Clean up first", open=False):

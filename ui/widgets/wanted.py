@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pipelines import estimates
+from pipelines.batch.run import Recipe
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import NO_CLEANUP, Cleanup, Model, Settings, Size, check_settings, parse_size
 from pipelines.errors import BadSetting, UpscaleError
@@ -14,6 +15,8 @@ from pipelines.estimates import Estimate
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.upscalers.loading import find_lacking
+from ui.jobs import batches
+from ui.jobs.batches import Batch, Chosen
 from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run
 from ui.widgets import before_after, html, plans
@@ -36,7 +39,7 @@ class Wanted(NamedTuple):
     first: Cleanup = Cleanup()
 
 
-def describe_plan(image: ImageSource | None, *values: Any) -> str:
+def describe_plan(image: Chosen, *values: Any) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return html.aside(html.NO_IMAGE)
@@ -44,6 +47,8 @@ def describe_plan(image: ImageSource | None, *values: Any) -> str:
         return html.aside(SEARCHING)
     if lacks_size(*values[2:4]):
         return html.aside(NO_SIZE)
+    if isinstance(image, Batch):
+        return _describe_batch(image, values)
     try:
         check_here(image)
         row, size, settings, first = understand(*values)
@@ -58,6 +63,22 @@ def describe_plan(image: ImageSource | None, *values: Any) -> str:
     remarks = [*(f"{note[:1].upper()}{note[1:]}." for note in sized.notes), *([unfit] if unfit else [])]
     expected = _add_up(estimates.estimate_each(sized.stages, *given, settings))
     return plans.upscale_plan(row, given, sized.size, expected, missing, settings, remarks)
+
+
+def _describe_batch(chosen: Batch, values: Sequence[Any]) -> str:
+    """Returns what a batch would give and take, or what is wrong with what was chosen."""
+    try:
+        row, recipe = understand_batch(*values)
+        return plans.batch_plan(row, batches.foresee(chosen, recipe))
+    except UpscaleError as error:
+        return html.problem(str(error))
+
+
+def understand_batch(*values: Any) -> tuple[Model, Recipe]:
+    """Returns the model, and what is done to each image of a batch, as `understand`."""
+    row, size, settings, first = understand(*values)
+    check_settings([*(stage.model for stage in first.stages), row], settings)
+    return row, Recipe(key=row.key, size=size, first=first.stages, settings=settings)
 
 
 def _add_up(expected: Sequence[Estimate]) -> Estimate:

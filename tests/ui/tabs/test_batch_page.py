@@ -1,0 +1,102 @@
+"""A batch on the page, in a real browser: many images, a zip, cancelled, failed, and found again by its address."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from tests.conftest import smooth, visit
+from tests.support.visitor import cancel_once, check_state, watch_console
+
+
+@pytest.fixture
+def page(browser: Browser, served: str) -> Iterator[Page]:
+    with visit(browser, 1280, "light", served) as page:
+        page.goto(f"{served}/?model=espcn&scale=x2&example=drawing")
+        expect(page.locator("#progress")).to_contain_text("Done in")
+        yield page
+
+
+def download(page: Page) -> dict[str, bytes]:
+    with page.expect_download() as given:
+        page.get_by_role("button", name="Download ZIP").click()
+    assert given.value.suggested_filename == "upscaled_espcn_x2.zip"
+    with zipfile.ZipFile(given.value.path()) as opened:
+        assert opened.testzip() is None
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_many_images_become_a_zip_which_its_address_shows_again(
+    page: Page, browser: Browser, served: str, tmp_path: Path
+) -> None:
+    messages = watch_console(page)
+    paths = [tmp_path / f"photo {number}.png" for number in range(1, 21)]
+    for number, path in enumerate(paths):
+        images.write(Picture(smooth(20 + number, 30)), path)
+    field, marks = page.locator("#picture"), page.locator("#batch li[data-state=done]")
+    field.locator("input[type=file]").set_input_files(paths)
+    expect(field.locator(".thumbs li")).to_have_count(20, timeout=60_000)
+    expect(page.locator(".plan").first).to_contain_text("ESPCN: 20 images → 0.071 megapixels")
+    expect(page.locator("#compare")).to_be_hidden()
+    expect(page.locator("#batch")).to_contain_text("The results will appear here")
+    expect(page.get_by_role("button", name="Download ZIP")).to_be_disabled()
+    field.get_by_role("button", name="Remove photo 20.png").click()
+    expect(page.locator(".plan").first).to_contain_text("19 images")
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    expect(page.locator("#progress")).to_contain_text("Done in", timeout=60_000)
+    expect(marks).to_have_count(19)
+    expect(page.locator("#batch-facts")).to_contain_text("19 done")
+    check_state(page, "a batch that is done")
+    found = download(page)
+    assert [*found] == [path.name for path in paths[:19]], "names are kept"
+    assert images.read(found["photo 1.png"]).pixels.shape == (40, 60, 3)
+
+    address = page.url
+    assert "job=" in address
+    with visit(browser, 390, "dark", served) as other:
+        other.goto(address)
+        expect(other.locator("#batch li[data-state=done]")).to_have_count(19)
+        expect(other.locator("#picture .thumbs li")).to_have_count(19)
+        expect(other.locator("#progress")).to_contain_text("Done in")
+        assert download(other) == found
+        other.goto(f"{served}/?job=made-up")
+        expect(other.get_by_text("The batch of this address is no longer kept here.")).to_be_visible()
+        expect(other.locator("#compare")).to_be_visible()
+
+    field.get_by_role("button", name="Remove all images").click()
+    expect(page.locator("#compare")).to_be_visible()
+    expect(page).not_to_have_url(address)
+    assert messages == []
+
+
+def test_a_zip_is_a_batch_and_what_is_done_outlasts_a_cancel(page: Page, tmp_path: Path) -> None:
+    images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
+    images.write(Picture(np.tile(smooth(250, 250), (6, 6, 1))), tmp_path / "large.png")
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as opened:
+        opened.write(tmp_path / "small.png", "a/small.png")
+        opened.write(tmp_path / "large.png", "b/large.png")
+        opened.writestr("notes.txt", "x")
+    field = page.locator("#picture")
+    field.locator("input[type=file]").set_input_files(tmp_path / "mine.zip")
+    expect(field.locator(".said")).to_have_text("Not looked at, because not named as images are: notes.txt.")
+    expect(field.locator(".thumbs li")).to_have_text(["a/small.png · 30 × 20", "b/large.png · 1500 × 1500"])
+    page.wait_for_function("[...document.querySelectorAll('#picture .thumbs img')].every((each) => each.naturalWidth)")
+    page.locator("#batch-format").get_by_label("JPEG").check()
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    cancel_once(page, "document.querySelector('#batch li[data-state=done]')")
+    expect(page.locator("#progress")).to_have_text("Cancelled: 1 of 2 are done.")
+    expect(page.locator("#batch-facts")).to_contain_text("1 done, 1 not begun")
+    assert [*download(page)] == ["a/small.jpg"]
+
+    field.locator("input[type=file]").set_input_files(tmp_path / "small.png")
+    expect(field.locator(".thumbs li")).to_have_count(3)
+    with zipfile.ZipFile(tmp_path / "harmful.zip", "w") as opened:
+        opened.writestr("../small.png", "x")
+    field.locator("input[type=file]").set_input_files(tmp_path / "harmful.zip")
+    expect(field.locator(".said")).to_contain_text("harmful.zip is refused: it has a file for a place outside")
+    expect(field.locator(".thumbs li")).to_have_count(3)

@@ -1,0 +1,230 @@
+"""Many images in one run, for the page and the API: which they are, what they take, and the zip that comes out."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath, PurePosixPath
+from threading import Event
+from typing import Any, Self, TypeAlias
+
+from pipelines import environment, estimates
+from pipelines.batch import run as batch
+from pipelines.batch.run import Archive, FileStep, Job, Journal, Outcome, Recipe, Source
+from pipelines.catalog.rows import Stage, Weights, check_stages
+from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.images import door as images
+from pipelines.images.door import ImageSource
+from pipelines.runs import Run, Step, watch_steps
+from pipelines.upscalers.loading import fetch, find_lacking
+from ui.jobs import gpu
+from ui.jobs.choosing import archive_bounds, check_here
+from ui.jobs.lanes import Expected
+from ui.jobs.results import new_folder
+
+WRITING_SECONDS = 0.05  # for a megapixel of a result: to encode it; reading comes beside the network
+LONGEST_NAME = 200  # bytes of each part of an image's name
+CLOSING_SECONDS = 60  # that a run may take to end once it was cancelled: a step of the slowest model
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images that were chosen together; `relative` of each is what it is called, with the folders of its zip."""
+
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def of(cls, sent: Iterable[tuple[Path, str]]) -> Self:
+        """Makes a batch of files with what they are called, which may be anything."""
+        return cls(tuple(Source(path, read_name(name or path.name)) for path, name in sent))
+
+
+Chosen: TypeAlias = ImageSource | Batch | None  # what a field for one image or many gives
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a batch would give and take. `made` are the pixels of all results, `seconds` None where nobody knows."""
+
+    images: int
+    made: int
+    stages: tuple[Stage, ...]  # that any of the images needs
+    missing: tuple[Weights, ...]  # to download first
+    seconds: float | None
+    bytes: int  # of memory
+
+    @property
+    def expected(self) -> Expected:
+        """Returns what the lanes are told: nobody knows how long a download takes."""
+        return Expected(None if self.missing else self.seconds, self.bytes)
+
+
+@dataclass(eq=False, slots=True)
+class Progress:
+    """A batch that is being run: what became of its images so far, and the zip, which is whole once it is `closed`."""
+
+    batch: Batch
+    jobs: tuple[Job, ...]  # one for each image
+    archive: Path
+    outcomes: dict[str, Outcome] = field(default_factory=dict)  # by the job's name
+    closed: Event = field(default_factory=Event)
+
+    @property
+    def done(self) -> int:
+        """Returns how many results there are."""
+        return sum(each.state == "done" for each in self.outcomes.values())
+
+    def pairs(self) -> list[tuple[Source, Outcome | None]]:
+        """Returns each image with what became of it so far."""
+        became = [self.outcomes.get(job.name) for job in self.jobs]
+        return [*zip(self.batch.sources, became, strict=True)]
+
+
+def first_image(chosen: Chosen) -> ImageSource | None:
+    """Returns the image that stands for what was chosen: the first of a batch."""
+    return chosen.sources[0].path if isinstance(chosen, Batch) else chosen
+
+
+def read_name(name: str) -> PurePath:
+    """Returns a name that somebody sent as a path below the zip that comes out, whatever is in it."""
+    parts = PurePosixPath(name.replace("\\", "/").replace("\0", "")).parts
+    safe = [part for part in parts if part not in ("/", "//", "..")]
+    return PurePath(*map(_shorten, safe)) if safe else PurePath("image")
+
+
+def _shorten(part: str) -> str:
+    whole = part.encode(errors="replace").decode()
+    ending = PurePath(whole).suffix[:16]
+    return whole.removesuffix(ending).encode()[:LONGEST_NAME].decode(errors="ignore") + ending
+
+
+def gather(sent: Sequence[tuple[Path, str]]) -> Batch:
+    """The images that were sent, those in zips among them. Raises BadPicture, as `unpack_images` too."""
+    sources: list[Source] = []
+    for path, name in sent:
+        check_here(path)
+        if batch.is_archive(path):
+            inside, _ = batch.unpack_images(path, name, new_folder("sent"), archive_bounds())
+            sources += [replace(each, relative=read_name(str(each.relative))) for each in inside]
+        else:
+            sources += Batch.of([(path, name)]).sources
+    if not sources:
+        raise BadPicture("Choose an image first.")
+    return Batch(tuple(sources))
+
+
+def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
+    """Returns what a batch would give and take, by the headers of its images; those that fail are left out.
+
+    Raises BadSetting where it is more than is made at once here, or nothing could be made, and what else is wrong with
+    all of them.
+    """
+    if len(chosen.sources) > (most := environment.most_pictures()):
+        raise BadSetting(f"{len(chosen.sources)} images are too many. The limit is {most} at once.")
+    made, seconds, most_bytes = 0, [0.0], 0.0
+    stages: dict[tuple[Stage, ...], None] = {}
+    failed: list[UpscaleError] = []
+    for source in chosen.sources:
+        try:
+            check_here(source.path)
+            needed, size = recipe.plan(source.path)
+            width, height = images.read_size(source.path, math.prod(stage.scale for stage in needed))
+        except UpscaleError as error:
+            failed.append(error)
+            continue
+        if needed not in stages:
+            check_stages(needed, recipe.settings)
+            stages[needed] = None
+        grown = math.prod(stage.scale for stage in needed)
+        pixels = math.prod(size or (width * grown, height * grown))
+        made += pixels
+        each = gpu.estimate_seconds(needed, recipe.settings, width, height)
+        seconds.append(math.nan if each is None else each + WRITING_SECONDS * pixels / environment.MEGA)
+        held = estimates.estimate_each(needed, width, height, recipe.settings)
+        most_bytes = max(most_bytes, sum(stage.megabytes for stage in held) * environment.MEGA)
+    if not stages:
+        raise failed[0]
+    if made > (limit := environment.most_batch_pixels()):
+        raise BadSetting(
+            f"All results together would have {format_megapixels(made)}. The limit is {format_megapixels(limit)}: "
+            "choose fewer images or a smaller size."
+        )
+    total = sum(seconds)
+    every = tuple(dict.fromkeys(stage for needed in stages for stage in needed))
+    missing = tuple(find_lacking(every, recipe.settings))
+    known = None if math.isnan(total) else total
+    outlook = Outlook(len(chosen.sources), made, every, missing, known, round(most_bytes))
+    _plan_loan(outlook)
+    return outlook
+
+
+def format_megapixels(pixels: int) -> str:
+    """Returns "12 megapixels", "0.25 megapixels"."""
+    mega = pixels / environment.MEGA
+    return f"{mega:.0f} megapixels" if mega >= 10 else f"{mega:.2g} megapixels"
+
+
+def begin(chosen: Batch, recipe: Recipe, format: str) -> Progress:
+    """A batch without results yet, in a folder of its own.
+
+    No name that somebody sent becomes one of a file here. Raises BadSetting for a format that is not written.
+    """
+    if format not in images.FORMATS:
+        raise BadSetting(f"There is no format {format[:20]!r}: there are {', '.join(images.FORMATS)}.")
+    scale = f"x{recipe.scale}" if recipe.scale.replace(".", "").isdigit() else recipe.scale
+    folder = new_folder()
+    planned = enumerate(batch.plan_jobs(chosen.sources, folder, "", format), 1)
+    jobs = tuple(replace(job, output=folder / f"{number}.{format}", meets_input=False) for number, job in planned)
+    images.check_output(jobs[0].output, quality=recipe.quality)
+    return Progress(chosen, jobs, folder / f"upscaled_{recipe.model}_{scale}.zip")
+
+
+def upscale(progress: Progress, recipe: Recipe, outlook: Outlook) -> Run[list[Outcome]]:
+    """Upscales the images, and moves each result into the zip as soon as it is there; what is there when it is ended
+    early stays.
+
+    Raises BadSetting, WeightsUnavailable, BadWeights, CannotWrite.
+    """
+    folder = progress.archive.parent
+    archive = Archive(progress.archive)
+
+    def keep(step: Step) -> None:
+        if isinstance(step, FileStep) and step.outcome is not None:
+            outcome = step.outcome
+            if outcome.state == "done":
+                archive.take(outcome.job.output, outcome.job.name)
+            progress.outcomes[outcome.job.name] = outcome
+
+    try:
+        yield from fetch(outlook.stages, recipe.settings)
+        running = gpu.run_job(_plan_loan(outlook), outlook.stages, _upscale_here, progress.jobs, recipe, folder)
+        return (yield from watch_steps(running, keep))
+    finally:
+        try:
+            archive.close()
+        finally:
+            progress.closed.set()
+
+
+def _plan_loan(outlook: Outlook) -> int:
+    """Returns for how many seconds to borrow a GPU for all images. Raises BadSetting where that is too long."""
+    unknown = outlook.images * (outlook.seconds is None)
+    return gpu.plan_loan(outlook.stages, outlook.seconds or 0.0, "choose fewer images", unknown)
+
+
+def _upscale_here(jobs: Sequence[Job], recipe: Recipe, folder: Path) -> Run[list[Outcome]]:
+    return (yield from batch.run(jobs, recipe, Journal(folder)))
+
+
+def describe(progress: Progress) -> list[dict[str, Any]]:
+    """Returns what became of each image, as data for JSON: in the order in which they were sent."""
+    return [
+        {
+            "image": source.relative.as_posix(),
+            "file": outcome.job.name if outcome and outcome.state == "done" else None,
+            "state": outcome.state if outcome else "left",
+            "error": outcome.error if outcome else None,
+            "losses": list(outcome.losses) if outcome else [],
+            "details": outcome.details.as_dict() if outcome and outcome.details else None,
+        }
+        for source, outcome in progress.pairs()
+    ]

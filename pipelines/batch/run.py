@@ -127,12 +127,11 @@ def run(jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool =
                 fetched[found.stages] = yield from map_steps(fetch(found.stages, recipe.settings, recipe.own), step)
                 found = yield from _awaited(prepare(job), reading)
             coming = [prepare(each) for each in jobs[number + 1 : number + 2]]
-            made = yield from map_steps(_enlarged(found, recipe, fetched, written), step)
+            made = yield from _told(map_steps(_enlarged(found, recipe, fetched, written), step), written, ended)
             if written:
-                before = yield from _awaited(written.pop(), step(Step(0, 1, f"writing {job.name}")))
-                yield ended(before)
-                if before.stops:
-                    return outcomes
+                yield ended((yield from _awaited(written.pop(), step(Step(0, 1, f"writing {job.name}")))))
+            if any(outcome.stops for outcome in outcomes[-1:]):
+                return outcomes
             if isinstance(made, Outcome):
                 yield ended(made)
             elif isinstance(found, _Prepared):
@@ -212,6 +211,20 @@ def _store(found: _Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -
         stops = isinstance(error, CannotWrite) and files.is_disk_full(error)
         return Outcome(job, "failed", explain(error), stops=stops)
     return Outcome(job, "done", None, made.details, losses)
+
+
+def _told(run: Run[T], written: list[Future[Outcome]], ended: Callable[[Outcome], FileStep]) -> Run[T]:
+    """The same run, and between its steps what has become of the last result: nobody waits for the next one to know."""
+    try:
+        while True:
+            yield next(run)
+            if written and written[0].done():
+                yield ended(written.pop().result())
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        run.close()
 
 
 def _sha256_of(image: Path) -> str:

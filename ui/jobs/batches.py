@@ -200,6 +200,10 @@ def upscale(progress: Progress, recipe: Recipe, outlook: Outlook) -> Run[list[Ou
         return (yield from watch_steps(running, keep))
     finally:
         try:
+            for job in progress.jobs:  # whole, but its run was ended before it could say so
+                if job.output.is_file():
+                    archive.take(job.output, job.name)
+                    progress.outcomes[job.name] = Outcome(job, "done")
             archive.close()
         finally:
             progress.closed.set()

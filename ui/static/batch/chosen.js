@@ -3,6 +3,8 @@
     const paths = (items) => JSON.stringify((items ?? []).map((item) => item.file.path));
     if (board?.items?.length && paths(chosen) === paths(board.items)) return;
     links.set("upscale", "job", "", []);
-    const ready = line.includes("progress idle") ? READY : { __type__: "update" }; // a run has its line to itself
+    // One image has results of its own, and a run has the line to itself.
+    const mine = chosen?.length > 1 && line.includes("progress idle");
+    const ready = mine ? READY : { __type__: "update" };
     return [{ items: [] }, { __type__: "update", value: null, interactive: false }, "", "", ready];
 }

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +28,9 @@ _WHY_NOT = {
 }
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes the bytes to a file; one that is there is replaced only once the new one is whole and on the disk.
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes the bytes, or pieces of them, to a file; one that is there is replaced only once the new one is whole and
+    on the disk.
 
     A link stays, and what it leads to is written; a file that is replaced hands on its permissions. Raises CannotWrite
     if the file cannot be made.
@@ -38,7 +40,7 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         # Not tempfile: its files are readable by their owner only, whatever the umask says.
         with unfinished.open("xb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             _sync(file.fileno())
         if permissions is not None:

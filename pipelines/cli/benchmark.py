@@ -104,12 +104,29 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the other files that are written replace files that are no reports; default: refused",
     )
+    add(
+        "--on",
+        metavar="ray[://HOST:PORT]",
+        help="run on a cluster of Ray, whose machines all see the images by the same names; ray alone is this machine, "
+        "or the cluster that RAY_ADDRESS names; default: no cluster",
+    )
+    add(
+        "--workers",
+        type=arguments.parse_whole,
+        metavar="N",
+        help="with --on, how many measure at once; default one a GPU, or where there is none one a processor core",
+    )
     add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
 
 
 def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
+    from pipelines.measuring import on_ray
     from pipelines.measuring import run as benchmark
 
+    if options.on:
+        on_ray.check(options.on, options.workers)
+    elif options.workers is not None:
+        raise BadSetting("--workers is for a cluster: give --on ray too.")
     if options.repeat:
         _repeat(options, progress)
         return
@@ -148,6 +165,7 @@ def _measured(
     plan: "Plan", pictures: Sequence["Subject"], named: Sequence[str], options: argparse.Namespace, progress: Progress
 ) -> "Report":
     """Runs the plan and writes what the options ask for; `named` is how the pictures were named."""
+    from pipelines.measuring import on_ray
     from pipelines.measuring import run as benchmark
     from pipelines.report import report as reports
     from pipelines.runs import finish
@@ -176,8 +194,12 @@ def _measured(
                 outputs.keep(step)
 
         _announce(plan, earlier)
-        running = benchmark.run(plan, pictures, judges, earlier)
-        report = finish(reports.record_rows(running, head, path, earlier), follow)
+        if options.on:
+            running = on_ray.run(plan, pictures, judges, earlier, options.on, options.workers)
+        else:
+            running = benchmark.run(plan, pictures, judges, earlier)
+        expected = len(pictures) * len(plan.contenders)
+        report = finish(reports.record_rows(running, head, path, earlier, expected), follow)
         for path, write in (
             (options.csv, reports.to_csv),
             (options.markdown, reports.to_markdown),
@@ -228,10 +250,7 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
         raise BadSetting("--repeat takes protocol, scale, kernel, models and stages from the report.")
     if options.json and options.json.exists():
         raise BadSetting(f"{printable_name(options.json)} is there already; name a new file for the repeated report.")
-    try:
-        earlier = reports.from_json(options.repeat.read_bytes(), options.repeat.name)
-    except OSError as error:
-        raise BadSetting(f"{options.repeat} cannot be read ({error.strerror}).") from error
+    earlier = reports.read_report(options.repeat)
     repeats = earlier.repeats if options.repeats is None else options.repeats
     plan = reports.plan_of(earlier, printable_name(options.repeat), repeats)
     named = options.images or reports.find_pictures(earlier, options.repeat)

@@ -1,6 +1,7 @@
 """What a benchmark finds: one `Row` for each picture and contender, and what of it is a score."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -61,10 +62,15 @@ COLUMNS = tuple(Row("", "", "", 1).as_dict())  # the keys of every row, in order
 def parse_row(data: Mapping[str, Any]) -> Row:
     """The row that `as_dict` wrote; it may lack scores. Raises TypeError where a field lacks or is none of Row's."""
     scores = {key: value for key, value in data.items() if key in WRITTEN}
-    others: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key not in WRITTEN
-    }
+    others: dict[str, Any] = {key: _share(value) for key, value in data.items() if key not in WRITTEN}
     return Row(**others, scores=scores)
+
+
+def _share(value: Any) -> Any:
+    """Returns a value out of JSON, each text of it once in memory: those of thousands of rows are mostly the same."""
+    if isinstance(value, list):
+        return tuple(map(_share, value))
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def score_of(row: Row, key: str) -> float | None:

@@ -149,17 +149,16 @@ def run(
     """
     if weights is None:
         weights = yield from fetch_weights(plan.contenders)
-    kept = {(row.picture, row.model): row for row in done if row.error is None}
+    kept = {(row.picture, row.model): row for row in find_kept(plan, pictures, judges, done, weights)}
     total, rows = len(pictures) * len(plan.contenders), list[Row]()
     for subject in pictures:
         known = {each: kept.get((subject.picture, each.key)) for each in plan.contenders}
-        known = {each: row for each, row in known.items() if row and _holds(row, weights[each], judges)}
         trial: Trial | str = ""
-        if len(known) < len(plan.contenders):
+        if None in known.values():
             reading = attempt(read_trial(subject, plan))
             trial = yield from count_steps(reading, len(rows), total, subject.name)
         for contender in plan.contenders:
-            row = known.get(contender)
+            row = known[contender]
             if row is None:
                 what = f"{subject.name}: {contender.title}"
                 scoring = _scored(plan, subject, contender, weights[contender], trial, judges)
@@ -170,6 +169,19 @@ def run(
                 del scored  # or its pictures would be held while the next ones are made
             rows.append(row)
     return rows
+
+
+def find_kept(
+    plan: Plan,
+    pictures: Sequence[Subject],
+    judges: Judges,
+    done: Collection[Row],
+    weights: Mapping[Contender, Fetched],
+) -> list[Row]:
+    """The rows of an earlier run that are of this one and need not be measured again."""
+    kept = {(row.picture, row.model): row for row in done if row.error is None}
+    pairs = [(each, kept.get((subject.picture, each.key))) for subject in pictures for each in plan.contenders]
+    return [row for each, row in pairs if row is not None and _holds(row, weights[each], judges)]
 
 
 def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:

@@ -14,6 +14,8 @@ from pipelines.measuring.rows import Row, score_of
 
 CONFIDENCE = 0.95
 RESAMPLING_SEED = 0  # of the resampling: the same rows give the same interval
+MOST_RESAMPLED = 2000  # values: the jackknife takes the square of that
+NORMAL = 1.959964  # standard errors to either side that 95 % of a normal distribution lie within
 EQUAL_WITHIN = 1e-9  # of the mean: values closer than this are the same number, computed in another order
 
 PictureKey: TypeAlias = tuple[str, str]  # its file name and sha256
@@ -123,7 +125,8 @@ def summarise(rows: Sequence[Row], intervals: bool = True) -> list[Summary]:
 def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987).
 
-    None for fewer than two values. Equal values make an interval of no width, which the bootstrap cannot say.
+    None for fewer than two values. Equal values make an interval of no width, which the bootstrap cannot say. Of more
+    than MOST_RESAMPLED values it is the normal one, which is the same but for the third digit of its width.
     """
     if len(values) < 2:
         return None
@@ -131,6 +134,10 @@ def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
     if max(values) - min(values) <= EQUAL_WITHIN * abs(mean):
         return mean, mean
     import numpy as np
+
+    if len(values) > MOST_RESAMPLED:
+        half = NORMAL * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        return mean - half, mean + half
     from scipy.stats import bootstrap
 
     # In batches: all resamples of 500 pictures at once would take 40 MB for each metric.

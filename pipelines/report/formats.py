@@ -32,6 +32,19 @@ def to_draft(report: Report, lines: Iterable[str]) -> bytes:
     return _written(report, lines, {})
 
 
+def to_head(report: Report, concluded: bool) -> bytes:
+    """A report whose rows are in a file of their own; if wanted with what follows from them."""
+    return _written(report, (), conclude(report.rows).as_dict() if concluded else {})
+
+
+def read_row(line: bytes, name: str) -> Row:
+    """The row that `format_row` gave; `name` is what the error calls it. Raises BadSetting for anything else."""
+    try:
+        return _row(json.loads(line), name)
+    except (ValueError, RecursionError) as error:
+        raise BadSetting(f"{name} is damaged.") from error
+
+
 def format_row(row: Row) -> str:
     """A row as strict JSON: no NaN, no infinity."""
     return json.dumps(row.as_dict(), allow_nan=False)

@@ -29,6 +29,7 @@ class Report:
     # Of the files of every metric that has some, by its key.
     metrics_sha256: dict[str, str] = field(default_factory=dict)
     preference: dict[str, Any] | None = None  # a blind test's votes, and what follows from them
+    rows_file: str | None = None  # the file beside the report that has its rows, where they are many
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -38,4 +39,7 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 def head_as_dict(report: Report) -> dict[str, Any]:
     """All but the rows and what follows from them."""
-    return {"format": FORMAT, **asdict(replace(report, rows=()))}
+    found = {"format": FORMAT, **asdict(replace(report, rows=()))}
+    if report.rows_file is None:
+        del found["rows_file"]
+    return found

@@ -1,6 +1,7 @@
 """The report file that grows: every row is in it as soon as it is finished, and a later run goes on from there."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,16 +12,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.errors import BadSetting
-from pipelines.files import write_whole
+from pipelines.files import append, write_whole
 from pipelines.machine import describe, versions
 from pipelines.measuring.metrics.metric import Judges
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import Scored
-from pipelines.report.formats import format_row, from_json, to_draft, to_json
+from pipelines.report.formats import format_row, from_json, read_row, to_draft, to_head, to_json
 from pipelines.report.model import Report
 from pipelines.report.repeating import describe_differences
 from pipelines.runs import Run, Step, watch_steps
+
+MOST_IN_ONE = 2000  # rows in the report's own file, which is written anew after each
+ROWS_SUFFIX = ".rows.jsonl"
 
 
 def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judges) -> Report:
@@ -42,19 +46,33 @@ def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judg
     )
 
 
+def read_report(path: Path) -> Report:
+    """The report in a file, with the rows that lie beside it where they are many. Raises BadSetting."""
+    report = from_json(_read(path), path.name)
+    if report.rows_file is None:
+        return report
+    beside = path.with_name(Path(report.rows_file).name)
+    lines = _read(beside).split(b"\n")[:-1]  # a run that was killed may have cut the last one
+    found = (read_row(line, f"{beside.name}, line {number},") for number, line in enumerate(lines, 1))
+    return replace(report, rows=tuple({(row.picture, row.model): row for row in found}.values()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadSetting(f"{path.name} cannot be read ({error.strerror}).") from error
+
+
 def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
     """The rows that an interrupted run of the same plan left in the file; none if there is no such file.
 
     Raises BadSetting where the file is no report, or one that this run cannot go on with: by another protocol, scale or
     kernel, on another machine, by other versions, or with rows that are not of this run. Nothing in it is lost then.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return ()
-    except OSError as error:
-        raise BadSetting(f"{path.name} cannot be read ({error.strerror}).") from error
-    earlier = from_json(data, path.name)
+    earlier = read_report(path)
     changed = [
         *describe_differences(_settings(earlier), _settings(head)),
         *describe_differences(earlier.versions, head.versions),
@@ -94,11 +112,16 @@ def lock_report(path: Path) -> Iterator[None]:
                 lock.release()
 
 
-def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = ()) -> Run[Report]:
+def record_rows(
+    running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = (), expected: int = 0
+) -> Run[Report]:
     """Follows a benchmark that runs, writing the report to `path` after each row.
 
-    `rows` are those of an earlier run that `running` takes over.
+    `rows` are those of an earlier run that `running` takes over. Where more than MOST_IN_ONE rows are `expected`, they
+    are lines of a file beside the report: a file written anew after each of 100 000 rows would take days.
     """
+    if path is not None and expected > MOST_IN_ONE:
+        return (yield from _record_beside(running, head, path, rows))
     lines = {(row.picture, row.model): format_row(row) for row in rows if row.error is None}
 
     def write(step: Step) -> None:
@@ -112,6 +135,28 @@ def record_rows(running: Run[list[Row]], head: Report, path: Path | None, rows: 
     if path is not None:
         write_whole(path, to_json(report))
     return report
+
+
+def _record_beside(running: Run[list[Row]], head: Report, path: Path, rows: Sequence[Row]) -> Run[Report]:
+    """The rows go to a file beside the report, each at its end as soon as it is finished; at last in their order."""
+    beside = path.with_name(f"{path.stem}{ROWS_SUFFIX}")
+    head = replace(head, rows_file=beside.name)
+    write_whole(beside, (_line(row) for row in rows if row.error is None))
+    write_whole(path, to_head(head, concluded=False))
+
+    def write(step: Step) -> None:
+        if isinstance(step, Scored):
+            append(beside, _line(step.row))
+
+    finished = yield from watch_steps(running, write)
+    report = replace(head, rows=tuple(finished), complete=True)
+    write_whole(beside, map(_line, report.rows))
+    write_whole(path, to_head(report, concluded=True))
+    return report
+
+
+def _line(row: Row) -> bytes:
+    return f"{format_row(row)}\n".encode()
 
 
 def _settings(report: Report) -> dict[str, object]:

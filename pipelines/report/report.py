@@ -11,7 +11,7 @@ from pipelines.report.html import Around, to_html
 from pipelines.report.model import Report, as_dict
 from pipelines.report.outputs import Outputs, as_shown, colour_profile, temporary_folder
 from pipelines.report.preferences import add_preference, describe_agreement, make_preference_table
-from pipelines.report.recording import lock_report, read_earlier_rows, record_rows, start_report
+from pipelines.report.recording import lock_report, read_earlier_rows, read_report, record_rows, start_report
 from pipelines.report.repeating import Compared, compare_reports, find_pictures, find_subjects, plan_of
 from pipelines.report.sections import MOST_SHOWN, choose_subjects, make_sections, read_kept_sections
 from pipelines.report.summary_table import count_pictures, make_summary_table
@@ -70,6 +70,7 @@ __all__ = [
     "plan_of",
     "read_earlier_rows",
     "read_kept_sections",
+    "read_report",
     "record_rows",
     "shows_looks",
     "start_report",

@@ -14,6 +14,7 @@ from pipelines.measuring.protocol import Trial, as_scored
 from pipelines.measuring.ranking import find_speaker
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import read_trial
+from pipelines.measuring.statistics import PictureKey
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.model import Report
 from pipelines.report.outputs import Outputs, colour_profile, to_rgb
@@ -53,15 +54,15 @@ def choose_subjects(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Su
     found = (find_speaker(rows, "closeness"), find_speaker(rows, "naturalness"), find_speaker(rows, "consistency"))
     metric = next(filter(None, found), None)
 
-    def spread(picture: Subject) -> float:
-        of = [row for row in rows if row.picture == picture.picture and row.error is None]
-        if not of:
-            return -1.0
-        scores = [score for row in of if metric and (score := row.scores[metric.key]) is not None]
-        return max(scores) - min(scores) if scores else 0.0
-
-    scored = [picture for picture in pictures if spread(picture) >= 0]
-    widest = sorted(scored, key=spread, reverse=True)[:MOST_SHOWN]
+    scores: dict[PictureKey, list[float]] = {}
+    for row in rows:
+        if row.error is None:
+            own = scores.setdefault(row.picture, [])
+            if metric and (score := row.scores[metric.key]) is not None:
+                own.append(score)
+    spread = {picture: max(own) - min(own) if own else 0.0 for picture, own in scores.items()}
+    scored = [picture for picture in pictures if picture.picture in spread]
+    widest = sorted(scored, key=lambda picture: spread[picture.picture], reverse=True)[:MOST_SHOWN]
     return [picture for picture in scored if picture in widest]
 
 

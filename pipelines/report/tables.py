@@ -6,6 +6,7 @@ from itertools import accumulate
 from math import prod
 from operator import mul
 from statistics import median
+from typing import TypeVar
 
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.contenders import title_of
@@ -19,7 +20,10 @@ from pipelines.report.crops import PictureSection
 from pipelines.report.summary_table import list_measured
 from pipelines.report.table import Cell, Column, Line, Table, format_times, mark_best, metric_column
 
+T = TypeVar("T")
+
 NOT_APART = "not significant"
+MOST_LISTED = 200  # pictures, or notes, in a report that is to be read
 TOO_FEW = "too few images"
 CHANCE = "How likely so one-sided a difference is by chance, corrected for the number of comparisons."
 
@@ -57,10 +61,15 @@ def describe_pairs(rows: Sequence[Row]) -> str:
 
 
 def make_picture_tables(rows: Sequence[Row]) -> list[Table]:
-    """The scores of each picture, a table for each main metric that was measured; none for a single picture."""
-    pictures = list(dict.fromkeys(row.picture for row in rows))
-    if len(pictures) < 2:
+    """The scores of each picture, a table for each main metric that was measured; none for a single picture.
+
+    Of more than MOST_LISTED pictures so many are shown, evenly chosen.
+    """
+    every = list(dict.fromkeys(row.picture for row in rows))
+    if len(every) < 2:
         return []
+    pictures = choose_evenly(every)
+    which = "each image" if len(pictures) == len(every) else f"{len(pictures)} of {len(every)} images"
     models = list(group_by_model(rows))
     found = {(row.picture, row.model): row for row in rows}
     tables = []
@@ -74,10 +83,17 @@ def make_picture_tables(rows: Sequence[Row]) -> list[Table]:
                 cells = tuple(Cell(*each) for each in zip(texts, scores, best, strict=True))
                 lines.append(Line(each[0], cells))
             column = metric_column(metric)
-            title = f"{column.name} {column.arrow} of each image"
+            title = f"{column.name} {column.arrow} of {which}"
             columns = tuple(Column(title_of(model)) for model in models)
             tables.append(Table(title, "Image", columns, tuple(lines)))
     return tables
+
+
+def choose_evenly(items: Sequence[T]) -> list[T]:
+    """Returns the items; of more than MOST_LISTED so many of them, evenly spread, the first and the last among them."""
+    if len(items) <= MOST_LISTED:
+        return list(items)
+    return [items[round(number * (len(items) - 1) / (MOST_LISTED - 1))] for number in range(MOST_LISTED)]
 
 
 def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
@@ -130,11 +146,12 @@ def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[st
         for note in entry.notes:
             about.setdefault(note, {})[title_of(entry.model)] = None
     methods = len(group_by_model(rows))
-    return [
+    found = [
         ("Every model" if len(models) == methods > 1 else ", ".join(models), told)
         for note, models in about.items()
         if (told := simplify_note(_without_key(note)))
     ]
+    return choose_evenly(found)
 
 
 def _without_key(note: str) -> str:

@@ -5,9 +5,7 @@ Real Ray, where it is installed: `pip install -r requirements-ray.txt`.
 
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from pipelines.batch import on_ray
 from pipelines.batch.journal import NAMES
 from pipelines.batch.run import Job, Journal, Outcome, Recipe, list_sources, plan_jobs, run
 from pipelines.catalog.rows import Settings, Stage
+from pipelines.cluster import spread
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -42,24 +41,11 @@ def test_what_is_no_cluster_is_refused() -> None:
 
 
 def test_each_worker_has_its_share() -> None:
-    assert on_ray._shares({"CPU": 8}, None) == (8, {"num_cpus": 1})
-    assert on_ray._shares({"CPU": 8}, 2) == (2, {"num_cpus": 4})
-    assert on_ray._shares({"CPU": 2}, 4) == (4, {"num_cpus": 0.5})
-    assert on_ray._shares({"CPU": 64, "GPU": 8}, None) == (8, {"num_gpus": 1, "num_cpus": 1})
-    assert on_ray._shares({"CPU": 64, "GPU": 1}, 2) == (2, {"num_gpus": 0.5, "num_cpus": 1})
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """Two cores of this machine as a cluster."""
-    ray = pytest.importorskip("ray")
-    pytest.importorskip("pyarrow")
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    root = Path(__file__).parents[3]
-    paths = os.pathsep.join([str(root), *sys.path])
-    ray.init(num_cpus=2, object_store_memory=100_000_000, runtime_env={"env_vars": {"PYTHONPATH": paths}}, **quiet)
-    yield
-    ray.shutdown()
+    assert spread._shares({"CPU": 8}, None) == (8, {"num_cpus": 1})
+    assert spread._shares({"CPU": 8}, 2) == (2, {"num_cpus": 4})
+    assert spread._shares({"CPU": 2}, 4) == (4, {"num_cpus": 0.5})
+    assert spread._shares({"CPU": 64, "GPU": 8}, None) == (8, {"num_gpus": 1, "num_cpus": 1})
+    assert spread._shares({"CPU": 64, "GPU": 1}, 2) == (2, {"num_gpus": 0.5, "num_cpus": 1})
 
 
 @pytest.fixture

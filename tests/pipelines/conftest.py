@@ -1,0 +1,21 @@
+"""What tests of what runs on a cluster share."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """Two cores of this machine as a cluster of Ray, where that is installed: requirements-ray.txt."""
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("pyarrow")
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    paths = os.pathsep.join([str(ROOT), *sys.path])
+    ray.init(num_cpus=2, object_store_memory=100_000_000, runtime_env={"env_vars": {"PYTHONPATH": paths}}, **quiet)
+    yield
+    ray.shutdown()

@@ -164,7 +164,7 @@ class UpscaleTab:
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
-            self.picture: image if isinstance(image, Path | Batch) else None,
+            self.picture: _put_back(image),
             self.format: kind,
             self.form.scale: chosen[self.form.scale] | {"value": scale},
             self.form.denoise: denoise,
@@ -176,9 +176,8 @@ class UpscaleTab:
 
     def choose_other(self, image: Chosen) -> Update:
         """The tab with that picture and the first model chosen, for who wanted one that is unavailable."""
-        picture = image if isinstance(image, Path | Batch) else None
         return {
-            self.picture: picture,
+            self.picture: _put_back(image),
             **self.form.choose(image, FIRST_MODEL, FIRST_SCALE),
             **self.form.cleanup.set(NO_CLEANUP),
         }
@@ -233,6 +232,11 @@ def _place() -> UpscaleTab:
                 board = place_batch_board("batch")
     state, asked = gr.State(None), gr.Checkbox(False, visible=False)
     return UpscaleTab(picture, form, kind, button, told, result, board, state, asked)
+
+
+def _put_back(image: Chosen) -> str | Batch | None:
+    """Returns what the field gave, as it takes it back: not an image that came without a file."""
+    return str(image) if isinstance(image, Path) else image if isinstance(image, Batch) else None
 
 
 def load_first_model() -> None:

@@ -145,12 +145,12 @@ def test_only_what_is_here_and_quick_takes_a_moment(small: Path, tmp_path: Path)
 
 
 def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: Path, jpeg: Path) -> None:
-    changes = tab.give_again(jpeg, "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none")
+    changes = tab.give_again(jpeg, "WebP", "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none")
     form = tab.form
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
-    assert changes[form.artifacts.choice] == "none"
+    assert changes[form.artifacts.choice] == "none" and changes[tab.format] == "WebP"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"
 

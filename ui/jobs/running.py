@@ -20,8 +20,8 @@ from ui.jobs.lanes import LANES, Expected
 MOST_AT_ONCE = 40
 ONE_AT_A_TIME: Mapping[str, Any] = {"concurrency_id": "compute", "concurrency_limit": MOST_AT_ONCE}
 # The last of quick changes counts: by gradio's own choice most events are left out while an earlier one is on its way.
-# No component shows gradio's own progress. To hide it is not enough: at each message of an event the browser would still
-# copy every output of every event so far, leaf by leaf.
+# No component shows gradio's own progress. To hide it is not enough: at each message of an event the browser would
+# still copy every output of every event so far, leaf by leaf.
 QUIET_EVENT: Mapping[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",

@@ -3,18 +3,18 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.data_classes import FileData, GradioModel
 
-from pipelines.phrasing import format_bytes, format_duration
+from pipelines.phrasing import format_bytes, simplify_note
 from ui.examples import STATIC
 from ui.jobs.batches import Progress
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT
+from ui.widgets import html
 from ui.widgets.html import READY
 from ui.widgets.inputs import NoInterfaceFile
 
@@ -126,14 +126,21 @@ def render_facts(progress: Progress) -> str:
     counts = [f"{states['done']} done", f"{states['failed']} failed", f"{left} not begun"]
     rows = [("Images", ", ".join([counts[0], *(each for each in counts[1:] if not each.startswith("0 "))]))]
     details = [each.details for each in outcomes if each.details is not None]
-    if details:
-        rows.append(("Time", f"{format_duration(sum(each.seconds for each in details))} in the models"))
-        rows.append(("Device", ", ".join(dict.fromkeys(f"{each.device}, {each.dtype}" for each in details))))
     told = Counter(note for each in outcomes if each.details for note in (*each.losses, *each.details.notes))
-    notes = [f"{note} ({_count(often)})" for note, often in told.most_common(MOST_NOTES)]
-    rows += [("Notes", "; ".join(notes))] if notes else []
-    body = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
-    return f'<dl class="facts">{body}</dl>'
+    plain = Counter[str]()
+    for note, often in told.items():
+        plain[simplify_note(note)] += often
+    del plain[""]
+    rows += [("Note", f"{note} ({_count(often)})") for note, often in plain.most_common(MOST_NOTES)]
+    folded = [("Found", f"{note} ({_count(told[note])})") for note in told if note != simplify_note(note)][:MOST_NOTES]
+    if details:
+        run_on = dict.fromkeys(f"{each.device}, {each.dtype}" for each in details)
+        folded = [
+            ("Computing", html.tell_time(sum(each.seconds for each in details))),
+            ("Run on", "; ".join(run_on)),
+            *folded,
+        ]
+    return html.list_facts(rows, folded)
 
 
 def _count(number: int) -> str:

@@ -125,7 +125,13 @@ def facts(details: Details, shown: str = "", seconds: float | None = None) -> st
         folded.append(("Seams", differ if details.seam else "none: the tiles equal the whole image"))
     if details.weights_sha256:
         folded.append(("Weights", _list_hashes(details.weights_sha256.split(","))))
-    return f"{_list(rows)}<details><summary>Technical details</summary>{_list(folded)}</details>"
+    return list_facts(rows, folded)
+
+
+def list_facts(rows: Sequence[tuple[str, str]], folded: Sequence[tuple[str, str]]) -> str:
+    """Returns a list of names and texts, and below it those that only a few want to know, folded away."""
+    technical = f"<details><summary>Technical details</summary>{_list(folded)}</details>" if folded else ""
+    return _list(rows) + technical
 
 
 def tell_time(seconds: float) -> str:

@@ -5,6 +5,7 @@ A page has all of it in its own files, so that it looks the same however this pr
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def _make_top(place: Place, views: Mapping[str, View]) -> tuple[Files, Markup]:
             paths = [layer.path] if isinstance(layer, WholeFile) else [*layer.files()]
             names |= {path: f"{folder}/{path.name}" for path in paths}
         files |= {name: path for path, name in names.items()}
-        values.append(describe_view(view, partial(_address, place, names)))
+        shared = replace(view, source="")  # no path of this server leaves it
+        values.append(describe_view(shared, partial(_address, place, names)))
     styles = "\n".join((VIEWER_FILES / f"{name}.css").read_text() for name in ("viewer", "stage"))
     files[STYLE] = f"{(SHARED / STYLE).read_text()}\n.shared-viewer {{\n{styles}\n}}\n".encode()
     files[SCRIPT] = f"({viewer_script()})();\n{(SHARED / SCRIPT).read_text()}".encode()

@@ -85,6 +85,7 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
         assert card["og:title"] == "ESPCN x3: before and after" and card["og:url"] == link
         assert 'name="robots" content="noindex' in html.decode() and headers["x-robots-tag"].startswith("noindex")
         assert headers["referrer-policy"] == "no-referrer" and "script-src 'self'" in headers["content-security-policy"]
+        assert b"/gradio/" not in html and b"drawing.png" not in html, "no path of the server, nor a file's name"
         there = fetch(link, X_Forwarded_Host="upscale.example", X_Forwarded_Proto="https")[0].decode()
         assert tags(there)["og:image"] == f"https://upscale.example{urlsplit(card['og:image']).path}"
         with Image.open(BytesIO(fetch(card["og:image"])[0])) as picture:
@@ -106,6 +107,7 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
         look(browser, served, compared, "Original")
         html = fetch(compared)[0]
         assert tags(html.decode())["og:title"] == "Which upscaler is best at x4?"
+        assert b"/gradio/" not in html
         views = json.loads(re.findall(rb'class="shared-views">(.*?)</script>', html, re.DOTALL)[0])
         assert [len(view["panes"]) for view in views] == [7, 7] and b"Where the models differ most: one.png" in html
 

@@ -33,6 +33,23 @@ def limits() -> Limits:
     )
 
 
+def most_run_seconds() -> float:
+    """Returns for how many seconds one run may compute: UPSCALE_MAX_RUN_SECONDS."""
+    return _positive("UPSCALE_MAX_RUN_SECONDS", 3600)
+
+
+def most_runs() -> int | None:
+    """Returns how many runs one visitor may begin in an hour, None for any number: UPSCALE_MAX_RUNS_PER_HOUR."""
+    return _allowance("UPSCALE_MAX_RUNS_PER_HOUR", 60)
+
+
+def most_downloads() -> int | None:
+    """Returns how many models one visitor may have downloaded in an hour, None for any number:
+    UPSCALE_MAX_DOWNLOADS_PER_HOUR.
+    """
+    return _allowance("UPSCALE_MAX_DOWNLOADS_PER_HOUR", 10)
+
+
 def most_pictures() -> int:
     """Returns how many pictures one comparison or batch on the page may take: UPSCALE_MAX_PICTURES."""
     return _whole("UPSCALE_MAX_PICTURES", 100, 1_000)
@@ -194,6 +211,11 @@ def for_child() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": "ignore"}
 
 
+def on_space() -> bool:
+    """Returns whether this is a Space of Hugging Face, open to everybody: SPACE_ID, which is set there."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
 def zero_gpu() -> bool:
     """Returns whether this is a Space that borrows its GPU for each call.
 
@@ -243,6 +265,14 @@ def _whole(name: str, default: int, most: int, least: int = 1) -> int:
     if not least <= value <= most:
         raise BadSetting(f"{name} must be a whole number from {least} to {most}, not {text!r}.")
     return value
+
+
+def _allowance(name: str, on_a_space: int) -> int | None:
+    """Returns what one visitor is allowed: by default nothing is limited but on a Space; 0 means no limit there."""
+    text = os.environ.get(name, "")
+    if text == "0" or (not text and not on_space()):
+        return None
+    return _whole(name, on_a_space, 1_000_000)
 
 
 def _positive(name: str, default: float) -> float:

@@ -54,7 +54,7 @@ class Page(gr.Blocks):
         super().queue(*given, **options)
         before = self._queue
         self._queue = ListeningQueue(
-            is_followed=results.is_followed,
+            find_patience=results.find_patience,
             live_updates=before.live_updates,
             concurrency_count=before.max_thread_count,
             update_intervals=before.update_intervals,

@@ -15,7 +15,7 @@ TOLD = dict(re.findall(r"^\| `([A-Z_]+)` .* (\S+) \|$", (ROOT / "docs" / "deploy
 
 
 def test_every_environment_variable_is_told() -> None:
-    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole|_switch)\("([A-Z_]+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'(?:get|setdefault|_positive|_whole|_switch|_allowance)\("([A-Z_]+)"', SOURCE))
 
 
 def test_the_defaults_told_are_those_that_hold() -> None:
@@ -81,6 +81,21 @@ def test_whole_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, text)
         with pytest.raises(BadSetting, match=f"^{name} must be a whole number from 1 to {most}, not '{text}'\\.$"):
             read()
+
+
+def test_what_a_visitor_may_have_is_limited_where_it_is_set_or_on_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allowed() -> tuple[int | None, int | None]:
+        return environment.most_runs(), environment.most_downloads()
+
+    assert allowed() == (None, None)
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    assert allowed() == (60, 10)
+    monkeypatch.setenv("UPSCALE_MAX_RUNS_PER_HOUR", "0")
+    monkeypatch.setenv("UPSCALE_MAX_DOWNLOADS_PER_HOUR", "3")
+    assert allowed() == (None, 3)
+    monkeypatch.setenv("UPSCALE_MAX_DOWNLOADS_PER_HOUR", "-3")
+    with pytest.raises(BadSetting, match=r"^UPSCALE_MAX_DOWNLOADS_PER_HOUR must be a whole number from 1 to"):
+        allowed()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e12", "many"])

@@ -16,9 +16,12 @@ from pipelines import environment, machine
 from pipelines.errors import UpscaleError
 from pipelines.phrasing import format_duration
 from pipelines.runs import Run, Step, T
+from ui.jobs import allowance
+from ui.jobs.allowance import TooMuch
 
 SHORT_SECONDS = 5.0  # a run that is expected to take less is short
 OVERDUE = 2  # times SHORT_SECONDS after which a run is long, whatever was expected
+CUT_OFF = 1.5  # times what a visitor's run may take after which it is ended: estimates are rough
 MOST_PASSED = 8  # runs that may go before one that came earlier; then it goes for at least a step
 LOOK_SECONDS = 0.5  # seconds between two steps of a run that waits
 
@@ -44,6 +47,7 @@ class Turn:
 
     number: int
     expected: Expected
+    most: float = float("inf")  # seconds that it may compute
     ran: float = 0.0  # seconds that it has computed
     passed: int = 0  # runs that went before it though they came later, since it last had the turn
     fresh: bool = True  # since it has the turn it has made no step
@@ -85,7 +89,7 @@ class Lanes:
         """Returns the same run, which waits for its turn, and between its steps gives way to who may go before it.
 
         While it waits it yields steps that say where it is in line; closed then, it leaves. Raises TooBusy where too
-        many wait already.
+        many wait already, TooMuch where the visitor had too many runs already or this one takes too long.
         """
         turn = self._join(expected or Expected())
         try:
@@ -96,6 +100,11 @@ class Lanes:
                     step = next(run)
                 finally:
                     turn.ran, turn.fresh = turn.ran + time.monotonic() - started, False
+                if turn.ran > CUT_OFF * turn.most:
+                    raise TooMuch(
+                        f"The run was ended after {format_duration(turn.ran)}: one run may compute for "
+                        f"{format_duration(turn.most)} here. Take a smaller image, fewer models, or a faster one."
+                    )
                 yield step
         except StopIteration as stop:
             result: T = stop.value
@@ -106,13 +115,15 @@ class Lanes:
 
     def _join(self, expected: Expected) -> Turn:
         visit = _visit.get() or Visit()
+        allowance.check_seconds(expected.seconds)
         with self._changed:
             waiting = sum(not each.ran for each in self._line if each is not self._running)
             if visit.number is None and self._running and waiting >= environment.queue_length():
-                raise TooBusy("The queue is full: too many others are waiting. Try again in a few minutes.")
+                raise TooBusy(describe_full(self._running.left))
             if visit.number is None:
+                allowance.take_run()
                 visit.number = next(self._numbers)
-            turn = Turn(visit.number, expected)
+            turn = Turn(visit.number, expected, allowance.most_seconds())
             self._line.append(turn)
         return turn
 
@@ -162,6 +173,12 @@ class Lanes:
         known = sum(each for each in times if each is not None)
         soon = "" if None in times or known < 1 else f", about {format_duration(known)}"
         return f"In line: {place}{ending}{soon}"
+
+
+def describe_full(seconds: float | None) -> str:
+    """Returns the sentence for who may not join the queue; in so many seconds, if anybody knows, there will be room."""
+    soon = "a few minutes" if seconds is None else f"about {format_duration(max(1.0, seconds))}"
+    return f"The queue is full: too many others are waiting. Try again in {soon}."
 
 
 LANES = Lanes()

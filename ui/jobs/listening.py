@@ -12,8 +12,11 @@ from gradio.queueing import Event, Queue
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 from gradio.utils import LRUCache, run_coro_in_background
 
+from ui.jobs.lanes import describe_full
+
 PATIENCE_SECONDS = 20  # for which events go on that nobody listens to: a reload, or a network that changes, is shorter
 LOOK_SECONDS = 1.0  # seconds between two looks
+EMPTYING_SECONDS = 5  # after which there is room again for events that only have to begin
 MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
 UNHEARD = "Nobody listened for the result, so the run was ended; ask again."
 
@@ -38,12 +41,12 @@ class Inbox(asyncio.Queue[EventMessage]):
 class ListeningQueue(Queue):
     """Gradio's queue, but that events last for as long as somebody listens to them, and PATIENCE_SECONDS more.
 
-    `is_followed` says of a session whether somebody follows its run from another one.
+    `find_patience` says of a session for how many seconds instead, or None.
     """
 
-    def __init__(self, *, is_followed: Callable[[str], bool], **options: Any) -> None:
+    def __init__(self, *, find_patience: Callable[[str], float | None], **options: Any) -> None:
         super().__init__(**options)
-        self._is_followed = is_followed
+        self._find_patience = find_patience
         self._inboxes: LRUCache[str, Inbox] = LRUCache(MOST_SESSIONS)
 
     def start(self) -> None:
@@ -57,7 +60,8 @@ class ListeningQueue(Queue):
         inbox = self._inboxes[body.session_hash]
         inbox.unheard = 0
         self.pending_messages_per_session[body.session_hash] = inbox
-        return await super().push(body, request, username)
+        joined, said, how = await super().push(body, request, username)
+        return joined, describe_full(EMPTYING_SECONDS) if how == "queue_full" else said, how
 
     def send_message(self, event: Event, event_message: EventMessage) -> None:
         if event.session_hash in self.pending_messages_per_session:  # else it is too long ago
@@ -75,10 +79,11 @@ class ListeningQueue(Queue):
             await asyncio.sleep(LOOK_SECONDS)
             for session in {event.session_hash for event in self.event_ids_to_events.values() if event.alive}:
                 inbox = self._inboxes.get(session)
-                if inbox is None or inbox.listeners or self._is_followed(session):
+                if inbox is None or inbox.listeners:
                     continue
                 inbox.unheard += 1
-                if inbox.unheard * LOOK_SECONDS >= PATIENCE_SECONDS:
+                patience = self._find_patience(session)
+                if inbox.unheard * LOOK_SECONDS >= (PATIENCE_SECONDS if patience is None else patience):
                     await self._drop(session, inbox)
 
     async def _drop(self, session: str, inbox: Inbox) -> None:

@@ -5,6 +5,7 @@ in folders of its own; so a page that was loaded anew shows the same, whether th
 """
 
 import copy
+import math
 import secrets
 import tempfile
 import time
@@ -19,6 +20,7 @@ from gradio.blocks import Block
 from gradio.utils import get_upload_folder
 
 KEPT_SECONDS = 3600  # how long what visitors send and are given stays on the server, from when it was last in use
+LOST_SECONDS = 90  # how long a browser's connection may be lost in the middle of a run
 MOST_KEPT = 2000  # runs that are known at once; the oldest give way
 
 
@@ -34,7 +36,7 @@ class Kept:
     followers: set[object] = field(default_factory=set)
     begun: bool = False
     number: int = 0  # of the newest change
-    used: float = field(default_factory=time.time)
+    used: float = field(default_factory=time.monotonic)  # when it was last
     ended: bool = False
     cancelled: bool = False  # it is to end, or has
 
@@ -76,7 +78,7 @@ def begin(key: str, inputs: Mapping[Block, Any]) -> Kept:
 
 def end(kept: Kept) -> None:
     """Notes that the run has come to its end."""
-    kept.used, kept.ended = time.time(), True
+    kept.used, kept.ended = time.monotonic(), True
 
 
 def forget(kept: Kept) -> None:
@@ -90,7 +92,7 @@ def find(key: str) -> Kept | None:
     kept = _kept.get(key) if isinstance(key, str) else None
     if kept is None or (kept.ended and not all(folder.is_dir() for folder in kept.folders)):
         return None
-    kept.used = time.time()
+    kept.used = time.monotonic()
     return kept
 
 
@@ -115,9 +117,14 @@ def follow(kept: Kept) -> Iterator[None]:
         kept.followers.discard(follower)
 
 
-def is_followed(session: str) -> bool:
-    """Returns whether somebody follows a run of that session."""
-    return any(kept.followers for kept in tuple(_kept.values()) if kept.session == session)
+def find_patience(session: str) -> float | None:
+    """Returns for how many seconds the run of a page's session goes on though its browser is not heard of; for ever
+    while somebody follows it from another session. None for a session without a run.
+    """
+    runs = [kept for kept in tuple(_kept.values()) if kept.session == session and not kept.ended]
+    if any(kept.followers for kept in runs):
+        return math.inf
+    return LOST_SECONDS if runs else None
 
 
 @contextmanager

@@ -17,6 +17,10 @@ from ui.jobs.results import KEPT_SECONDS
 
 SWEEP_SECONDS = 60  # seconds between two looks
 
+# Of all in the folder its last change, by the disk's clock, and when that was first seen, by time.monotonic: a clock
+# that is set anew, or a laptop that slept, would make files old at once that a page still shows.
+_seen: dict[Path, tuple[float, float]] = {}
+
 
 def sweep(page: gr.Blocks, folder: Path) -> None:
     """Deletes what was not in use for KEPT_SECONDS from the page's folder, and of the rest the oldest beyond the limit.
@@ -24,23 +28,35 @@ def sweep(page: gr.Blocks, folder: Path) -> None:
     Each file or folder at the top of it is kept or deleted as a whole. What stays: the page's own files, whatever
     events that wait or run were given, and all that is newer than the oldest of these, since they may have made it.
     """
-    now, ticks = time.time(), time.monotonic()
+    now = time.monotonic()
     events = [*page._queue.event_ids_to_events.values()]
-    oldest = min((now - (ticks - event.enqueue_time) for event in events), default=now)
+    oldest = min((event.enqueue_time for event in events), default=now)
     given = _find_tops(folder, (each for event in events if event.data for each in _list_paths(event.data.data)))
     for path in given:
         with suppress(OSError):
             os.utime(path)  # it has its whole time again once the event is over
     safe = given | _find_tops(folder, (file for each in page.blocks.values() for file in _list_own(each)))
     times = results.forget_old(now)
-    found = [(max(used, times.get(path, 0)), size, path) for used, size, path in _measure(folder)]
-    excess = sum(size for _, size, _ in found) - environment.most_held_bytes()
-    for used, size, path in sorted(found):
+    found = [
+        (max(since, times.get(path, since)), changed, size, path) for since, changed, size, path in _date(folder, now)
+    ]
+    excess = sum(size for *_, size, _ in found) - environment.most_held_bytes()
+    for used, _, size, path in sorted(found):
         if path not in safe and used < oldest and (now - used > KEPT_SECONDS or excess > 0):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             excess -= size
     for names in page.temp_file_sets:  # gradio's own notes of files would grow for ever
         names -= {name for name in tuple(names) if not os.path.lexists(name)}
+
+
+def _date(folder: Path, now: float) -> list[tuple[float, float, int, Path]]:
+    """Returns all at the top of the folder: since when it is as it is, its last change, its bytes, and where it is."""
+    found, before = [*_measure(folder)], dict(_seen)
+    _seen.clear()
+    for changed, _, path in found:
+        seen = before.get(path)
+        _seen[path] = seen if seen is not None and seen[0] == changed else (changed, now)
+    return [(_seen[path][1], changed, size, path) for changed, size, path in found]
 
 
 def _list_own(component: object) -> Iterator[str]:

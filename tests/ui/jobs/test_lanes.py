@@ -154,7 +154,7 @@ def test_too_many_are_told_so(line: Lanes, monkeypatch: pytest.MonkeyPatch) -> N
     runs = [line.take_turns(steps(name, 1), LONG) for name in "abc"]
     next(runs[0])
     next(runs[1])
-    with pytest.raises(TooBusy, match=r"^The queue is full: too many others are waiting"):
+    with pytest.raises(TooBusy, match=r"^The queue is full: too many others are waiting\. Try again in about 60 s\.$"):
         next(runs[2])
     runs[1].close()
     visit, going_on = Visit(7), line.take_turns(steps("d", 1), LONG)

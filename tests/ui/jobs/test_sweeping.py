@@ -24,6 +24,7 @@ OVER = KEPT_SECONDS + 60  # seconds
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(results, "_kept", {})
+    monkeypatch.setattr(sweeping, "_seen", {})
     return tmp_path
 
 
@@ -35,16 +36,16 @@ def put(folder: Path, name: str, size: int = 1) -> Path:
 
 
 def sweep_after(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch, *events: Any) -> None:
-    """Sweeps as it would be done later, when these events wait or run."""
-    now = time.time() + seconds
+    """Sweeps now, and as it would be done later, when these events wait or run."""
     page = SimpleNamespace(
         blocks={1: SimpleNamespace(keep_in_cache={str(folder / "first" / "example.png")})},
         temp_file_sets=[{str(path) for path in folder.rglob("*")}],
         _queue=SimpleNamespace(event_ids_to_events=dict(enumerate(events))),
     )
-    clock = SimpleNamespace(time=lambda: now, monotonic=time.monotonic)
-    monkeypatch.setattr(sweeping, "time", clock)
-    sweeping.sweep(page, folder)  # type: ignore[arg-type]
+    later = time.monotonic() + seconds
+    for now in (time.monotonic(), later):
+        monkeypatch.setattr(sweeping, "time", SimpleNamespace(monotonic=lambda now=now: now, time=lambda: time.time()))
+        sweeping.sweep(page, folder)  # type: ignore[arg-type]
     assert all(map(os.path.lexists, page.temp_file_sets[0])), "nothing is noted that is gone"
 
 
@@ -68,6 +69,7 @@ def test_what_is_old_is_deleted_and_the_pages_own_stays(folder: Path, monkeypatc
 def test_what_waiting_and_running_events_were_given_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one picture, and of several in a list; another visitor's is deleted."""
     one, two, other = (put(folder, f"{name}/x.png") for name in ("one", "two", "other"))
+    sweep_after(0, folder, monkeypatch)
     event = waiting(0, given(one), "x4", [given(two)])
     sweep_after(OVER, folder, monkeypatch, event)
     assert one.exists() and two.exists() and not other.exists()
@@ -80,6 +82,20 @@ def test_what_a_long_run_has_written_stays(folder: Path, monkeypatch: pytest.Mon
     assert early.exists()
     sweep_after(OVER, folder, monkeypatch)
     assert not early.exists()
+
+
+@pytest.mark.parametrize("hours", [-10, 10])
+def test_a_clock_that_jumps_deletes_nothing(hours: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what nobody needs now nor what a run that goes on has made; a laptop that slept is the same."""
+    idle, made = put(folder, "idle/x.png"), put(folder, "tiles-1/x.png")
+    sweep_after(60, folder, monkeypatch, waiting(120))
+    was = time.time
+    monkeypatch.setattr(time, "time", lambda: was() + 3600 * hours)
+    sweep_after(120, folder, monkeypatch, waiting(180))
+    sweep_after(KEPT_SECONDS - 60, folder, monkeypatch)
+    assert idle.exists() and made.exists()
+    sweep_after(OVER, folder, monkeypatch)
+    assert not idle.exists() and not made.exists()
 
 
 def test_the_oldest_go_where_there_is_too_much(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,10 +115,10 @@ def test_a_result_that_was_looked_at_again_has_its_whole_time_anew(
     with results.filling(kept):
         file = put(results.new_folder(), "result.png")
     results.end(kept)
-    kept.used = time.time() + KEPT_SECONDS - 60
+    kept.used = time.monotonic() + KEPT_SECONDS - 60
     sweep_after(OVER, folder, monkeypatch)
     assert file.exists() and results.find(kept.id) is kept
-    kept.used = time.time()
+    kept.used = time.monotonic()
     sweep_after(OVER, folder, monkeypatch)
     assert not file.exists() and results.find(kept.id) is None
 

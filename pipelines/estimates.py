@@ -48,6 +48,7 @@ class Estimate:
     # Of 10^6 bytes, for the picture, its enlargement, one tile where its memory is known, and a diffusion model itself.
     megabytes: float
     on_cpu: bool = True  # whether the seconds are those of a processor
+    runs: int = 0  # on this machine that the seconds were learned from; none where they are only believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,7 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
     made = size[0] * scale, size[1] * scale
     result = result or made
     held, encoded = BYTES_PER_PIXEL, BYTES_PER_PIXEL + ENCODING_BYTES
-    needed = math.prod(size) * held + math.prod(result) * encoded
-    if result != made:
-        needed += math.prod(made) * held
+    needed = math.prod(size) * held + math.prod(result) * encoded + (result != made) * math.prod(made) * held
     if needed > available:
         raise OutOfMemory(
             f"A result of {result[0]} by {result[1]} pixels takes at least {format_bytes(needed)} of memory, "
@@ -162,7 +161,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     if rate.tiling:
         held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
     seconds = rate.seconds * tiles * pixels * _passes(key, settings) / environment.MEGA
-    return Estimate(seconds, held, rate.device.startswith("cpu"))
+    return Estimate(seconds, held, rate.device.startswith("cpu"), rate.runs)
 
 
 def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Settings | None = None) -> list[Estimate]:
@@ -195,13 +194,13 @@ def learn(
     with _lock:
         known = _known()
         stage = Stage(key, scale)
-        before = known.get(stage)
+        before, runs = known.get(stage), 1
         if before is not None and before.device == device:
-            new = (before.seconds + new) / 2
+            new, runs = (before.seconds + new) / 2, before.runs + 1
         usual = before or _believed(key, scale)
         if settings is not None and settings.tile is not None and usual is not None:
             tiling = usual.tiling  # the one that was asked for is not that of the next run
-        known[stage] = Rate(new, tiling, device)
+        known[stage] = Rate(new, tiling, device, runs)
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
 
@@ -273,10 +272,11 @@ def _parsed(text: str) -> dict[Stage, Rate]:
     return {Stage(each["model"], each["scale"]): _checked(**each) for each in kept["rates"]}
 
 
-def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str) -> Rate:
+def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str, runs: int = 1) -> Rate:
     """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
-    rate = Rate(seconds, None if tiling is None else Tiling(*map(operator.index, tiling)), device)
-    fits = rate.tiling is None or (0 <= 2 * rate.tiling.overlap < rate.tiling.side and min(rate.tiling[2:]) >= 0)
+    tiles = None if tiling is None else Tiling(*map(operator.index, tiling))
+    rate = Rate(seconds, tiles, device, max(1, operator.index(runs)))
+    fits = tiles is None or (0 <= 2 * tiles.overlap < tiles.side and min(tiles[2:]) >= 0)
     if not 0 < rate.seconds < math.inf or not fits:
         raise ValueError("not a rate")
     return rate

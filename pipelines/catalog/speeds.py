@@ -15,6 +15,7 @@ class Rate:
     seconds: float
     tiling: Tiling | None = None  # where the model is run in tiles
     device: str = "cpu"
+    runs: int = 0  # on this machine, on that device, that it was learned from
 
 
 # The same on two cores of an Intel Xeon with AMX, where it makes a difference: networks run in bfloat16 there.

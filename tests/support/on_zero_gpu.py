@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # so are all Spaces
 ]
 STEPS = 5
+LENT = 60  # seconds
 ON_GPU = [Stage("made", 2)]
 
 
@@ -80,43 +81,39 @@ def failing(error: BaseException) -> Run[None]:
 
 def test_steps_and_result_come_from_another_process(tmp_path: Path) -> None:
     steps: list[Step] = []
-    process, pixels = finish(
-        gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(30, 20), tmp_path / "log"), steps.append
-    )
+    process, pixels = finish(gpu.run_job(LENT, ON_GPU, halved, smooth(30, 20), tmp_path / "log"), steps.append)
     assert process != os.getpid()
     np.testing.assert_array_equal(pixels, smooth(30, 20) / 2)
     assert steps == [Step(done, STEPS, "halving") for done in range(STEPS)]
 
 
 def test_the_process_serves_the_next_call_too(tmp_path: Path) -> None:
-    first, second = (
-        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2)
-    )
+    first, second = (finish(gpu.run_job(LENT, ON_GPU, halved, smooth(3, 3), tmp_path / "log"))[0] for _ in range(2))
     assert first == second != os.getpid()
 
 
 @pytest.mark.parametrize("kind", [*errors.UpscaleError.__subclasses__(), MemoryError])
 def test_an_error_comes_with_its_sentence(kind: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(kind, match=r"^That cannot be done\.$"):
-        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, failing, kind("That cannot be done.")))
-    assert finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+        finish(gpu.run_job(LENT, ON_GPU, failing, kind("That cannot be done.")))
+    assert finish(gpu.run_job(LENT, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_mistake_of_ours_is_an_error_for_the_page() -> None:
     with pytest.raises(gr.Error, match="ZeroDivisionError"):
-        finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, failing, ZeroDivisionError()))
+        finish(gpu.run_job(LENT, ON_GPU, failing, ZeroDivisionError()))
 
 
 def test_closing_ends_the_run_there(tmp_path: Path) -> None:
-    run = gpu.run_job(gpu.USUAL_LOAN, ON_GPU, endless, tmp_path / "log")
+    run = gpu.run_job(LENT, ON_GPU, endless, tmp_path / "log")
     next(run)
     run.close()
     assert (tmp_path / "log").read_text() == "ended"
-    assert finish(gpu.run_job(gpu.USUAL_LOAN, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
+    assert finish(gpu.run_job(LENT, ON_GPU, halved, smooth(3, 3), tmp_path / "log")), "the next call works"
 
 
 def test_a_model_without_use_for_a_gpu_stays_here(tmp_path: Path) -> None:
-    process, _ = finish(gpu.run_job(gpu.USUAL_LOAN, [Stage("bicubic", 2)], halved, smooth(3, 3), tmp_path / "log"))
+    process, _ = finish(gpu.run_job(LENT, [Stage("bicubic", 2)], halved, smooth(3, 3), tmp_path / "log"))
     assert process == os.getpid()
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pipelines import environment, estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Weights
+from pipelines.catalog.rows import Stage, Weights
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
@@ -17,15 +18,17 @@ from pipelines.report import report as reports
 from pipelines.report.report import Report
 from pipelines.runs import Run, watch_steps
 from pipelines.upscalers import loading
-from ui.jobs import gpu, metric_files
+from ui.jobs import allowance, gpu, loans, metric_files
 from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import REPORT_FILE, Comparison
 from ui.jobs.lanes import Expected
+from ui.jobs.loans import LEAST_MARGIN, OverQuota, Time
 from ui.widgets.viewer import tiles_folder
 
 SCORING_SECONDS = (
     0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
 )
+SHORTER = "take a smaller image", "take smaller images, or fewer"  # of one image, and of several
 MOST_OWN_MODELS = 4  # models that somebody named by their files, each of which may be a large download
 GOOD_CHAINS = {
     "LapSRN twice": "lapsrn:4,lapsrn:2",
@@ -97,20 +100,56 @@ def gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) ->
 
     Raises BadSetting where that is longer than one can be borrowed, with what to leave out.
     """
-    times = {each: [estimate_seconds(each, *size) for size in sizes] for each in found}
-    known = {each: sum(time or 0 for time in taken) for each, taken in times.items()}
-    slowest = max(known, key=lambda each: known[each])
-    instead = "take smaller images, or fewer" if len(sizes) > 1 else "take a smaller image"
+    known = {each: _add_up([_estimate_time(each, *size) for size in sizes]) for each in found}
+    slowest = max(known, key=lambda each: known[each].likely)
+    instead = SHORTER[len(sizes) > 1]
     if len(found) > 1:
-        name, takes = contender_name(slowest.key), format_duration(known[slowest])
+        name, takes = contender_name(slowest.key), format_duration(known[slowest].likely)
         instead = f"leave out {name}, which takes {takes} of it, or {instead}"
-    unknown = sum(taken.count(None) for taken in times.values())
-    return gpu.plan_loan([stage for each in found for stage in each.stages], sum(known.values()), instead, unknown)
+    return loans.plan_loan(_list_stages(found), _add_up([*known.values()]), instead)
+
+
+def describe_cost(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> str:
+    """Returns what measuring them all on small pictures of these sizes takes of the visitor's quota, if anything."""
+    time = _add_up([_estimate_time(each, *size) for each in found for size in sizes])
+    return loans.describe_cost(_list_stages(found), time, gpu_seconds(found, sizes))
+
+
+def _find_fitting(found: Sequence[Contender], sizes: Sequence[tuple[int, int]], left: float) -> str:
+    """Returns in words which of them could be measured in so many seconds: all but the slowest, as few as need be."""
+    taken = {each: _add_up([_estimate_time(each, *size) for size in sizes]).likely for each in found}
+    fewer = sorted(found, key=lambda each: taken[each])[:-1]
+    while fewer:
+        with suppress(BadSetting):
+            if gpu_seconds(fewer, sizes) <= left:
+                return f"comparing {' and '.join(contender_name(each.key) for each in fewer)}"
+        fewer.pop()
+    return ""
+
+
+def _estimate_time(each: Contender, width: int, height: int) -> Time:
+    """What all runs and scoring take on a picture of that size."""
+    once = loans.estimate_time(each.stages, each.settings, width, height)
+    times = 1 if once.likely > LONG_RUN else 1 + REPEATS
+    scoring = SCORING_SECONDS * width * height * each.scale**2 / 1e6
+    return Time(times * once.likely + scoring, times * once.most + LEAST_MARGIN * scoring)
+
+
+def _add_up(times: Sequence[Time]) -> Time:
+    return Time(sum(time.likely for time in times), sum(time.most for time in times))
+
+
+def _list_stages(found: Sequence[Contender]) -> list[Stage]:
+    return [stage for each in found for stage in each.stages]
 
 
 def check_gpu_seconds(found: Sequence[Contender], sizes: Sequence[tuple[int, int]]) -> None:
-    """Raises BadSetting where it would take longer than a GPU can be borrowed, as `gpu_seconds` does."""
+    """Raises BadSetting where it would take longer than a GPU can be borrowed, as `gpu_seconds` does, and TooMuch where
+    it would take longer than the visitor's runs may.
+    """
     gpu_seconds(found, sizes)
+    times = [estimate_seconds(each, *size) for each in found for size in sizes]
+    allowance.check_seconds(sum(time for time in times if time is not None))
 
 
 def small_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, scale: int) -> list[tuple[int, int]]:
@@ -120,7 +159,7 @@ def small_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, scale: int
 
 def estimate_seconds(each: Contender, width: int, height: int) -> float | None:
     """Returns the seconds of all runs and of scoring on a picture of that size; None where none was measured."""
-    once = gpu.estimate_seconds(each.stages, each.settings, width, height)
+    once = loans.estimate_seconds(each.stages, each.settings, width, height)
     if once is None:
         return None
     made = width * height * each.scale**2 / 1e6
@@ -169,18 +208,24 @@ def expect(comparison: Comparison) -> Expected:
 def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     """Measures it; the report with the rows so far is kept in its folder, and if wanted each result as it is done."""
     plan, pictures = comparison.plan, comparison.pictures
+    allowance.take_downloads(sum(map(bool, map(lacking_weights, plan.contenders))))
     weights = yield from benchmark.fetch_weights(plan.contenders)
     models = [stage for each in plan.contenders for stage in each.stages]
     protocol = benchmark.find_protocol(plan.protocol)
     sizes = small_sizes(list(_measure_sizes([each.path for each in pictures])), protocol, plan.scale)
-    running = gpu.run_job(gpu_seconds(plan.contenders, sizes), models, _measure_here, plan, pictures, weights)
+    seconds = gpu_seconds(plan.contenders, sizes)
+    running = gpu.run_job(seconds, models, _measure_here, plan, pictures, weights)
     if keeping:
         outputs = comparison.outputs
         running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
     names = [picture.name for picture in pictures]
     judges = metric_files.load_judges()
     head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
-    return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
+    try:
+        return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
+    except OverQuota as error:
+        instead = SHORTER[len(sizes) > 1]
+        raise loans.offer_what_fits(error, partial(_find_fitting, plan.contenders, sizes), instead) from None
 
 
 def collect_rows(run: Run[Report], rows: list[Row]) -> Run[Report]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipelines import environment, estimates
@@ -15,10 +16,12 @@ from pipelines.machine import memory_limit
 from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run, Step
 from pipelines.upscalers.loading import fetch, find_lacking
-from ui.jobs import gpu
+from ui.jobs import allowance, gpu, loans
 from ui.jobs.choosing import check_here
 from ui.jobs.lanes import Expected
+from ui.jobs.loans import OverQuota, TakenBack
 
+LENT = "cuda, lent"  # where a run was that was ended: not the device's name, as the next one there counts alone
 LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
@@ -61,14 +64,15 @@ def expect(source: ImageSource | None, stages: Sequence[Stage], settings: Settin
     except UpscaleError:
         return Expected(0, 0)
     held = sum(each.megabytes for each in estimates.estimate_each(stages, width, height, settings))
-    return Expected(gpu.estimate_seconds(stages, settings, width, height), round(held * environment.MEGA))
+    return Expected(loans.estimate_seconds(stages, settings, width, height), round(held * environment.MEGA))
 
 
 def check_run(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int]) -> None:
-    """Raises BadSetting where a run would take longer than a GPU is lent, OutOfMemory where its result is too large
-    for the machine, whatever else is being done.
+    """Raises BadSetting where a run would take longer than a GPU is lent, TooMuch where it would take longer than the
+    visitor's runs may, OutOfMemory where its result is too large for the machine, whatever else is being done.
     """
-    gpu.check_loan(stages, settings, size)
+    loans.check_loan(stages, settings, size)
+    allowance.check_seconds(loans.estimate_seconds(stages, settings, *size))
     estimates.check_memory(size, math.prod(stage.scale for stage in stages), memory_limit())
 
 
@@ -84,9 +88,18 @@ def enlarge_picture(
     How long each stage took is learned for later estimates.
     """
     height, width, _ = picture.pixels.shape
-    seconds = gpu.plan_picture_loan(stages, settings, (width, height), picture)
+    seconds = loans.plan_picture_loan(stages, settings, (width, height), picture)
+    allowance.take_downloads(len({stage.key for stage in stages if find_lacking([stage], settings)}))
     fetched = yield from fetch(stages, settings)
-    done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
+    try:
+        done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
+    except OverQuota as error:
+        fits = partial(loans.find_fitting_size, stages, settings, (width, height), picture)
+        raise loans.offer_what_fits(error, fits, "choose a model that needs no GPU") from None
+    except TakenBack as error:
+        if len(stages) == 1:  # of several nobody knows which took so long
+            estimates.learn(*stages[0], width, height, seconds, None, LENT, settings)
+        raise TakenBack(f"{error} Run it again: it will ask for more time.") from None
     for (key, scale), ran in zip(stages, done.stages, strict=True):
         on = f"{ran.device}, {ran.dtype}"
         estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)

@@ -18,7 +18,7 @@ from pipelines.measuring.run import CHAINED_8X, Contender, check_size
 from pipelines.report.report import Report
 from pipelines.runs import Run
 from ui.examples import EXAMPLES, find_example
-from ui.jobs import chain_views, comparing, enlarging, gpu, kept_files
+from ui.jobs import chain_views, comparing, enlarging, kept_files, loans
 from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
@@ -232,9 +232,8 @@ def _plan_to_measure(source: ImageSource, first: str, second: str) -> str:
     times = [comparing.estimate_seconds(each, *small) for each in taking_part]
     lacking = {needed for each in taking_part for needed in comparing.lacking_weights(each)}
     beside = [catalog.find(each.key).name for each in taking_part if not each.is_chain]
-    return plans.chain_plan(
-        [(width, height), *_stage_sizes(small)], beside, times, sum(needed.size for needed in lacking)
-    )
+    sizes, cost = [(width, height), *_stage_sizes(small)], comparing.describe_cost(taking_part, [small])
+    return plans.chain_plan(sizes, beside, times, sum(needed.size for needed in lacking), cost)
 
 
 def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
@@ -242,7 +241,8 @@ def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
     missing = sum(needed.size for needed in comparing.lacking_weights(found))
     size = images.read_size(source, CHAINED_SCALE)
     enlarging.check_run(found.stages, None, size)
-    return plans.chain_plan(_stage_sizes(size), [], [gpu.estimate_seconds(found.stages, None, *size)], missing)
+    cost = loans.describe_picture_cost(found.stages, None, size)
+    return plans.chain_plan(_stage_sizes(size), [], [loans.estimate_seconds(found.stages, None, *size)], missing, cost)
 
 
 def model_choices(scale: int) -> list[tuple[str, str]]:

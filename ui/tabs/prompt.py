@@ -21,6 +21,7 @@ from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run, expect
+from ui.jobs.loans import describe_picture_cost
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
@@ -260,7 +261,8 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
         return html.problem(str(error))
     expected = estimates.estimate(*stages[0], *size, settings)
     width, height = (side * stages[0].scale for side in size)
-    return plans.upscale_plan(row, size, (width, height), expected, missing, settings)
+    cost = describe_picture_cost(stages, settings, size)
+    return plans.upscale_plan(row, size, (width, height), expected, missing, settings, cost=cost)
 
 
 def _model_and_settings(model: str, *steering: Any) -> tuple[Model, Settings]:

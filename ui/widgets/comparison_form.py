@@ -225,7 +225,8 @@ def describe_plan(
         return html.problem(str(error))
     times = [comparing.estimate_seconds(each, *size) for each in found for size in small]
     lacking = {needed for each in found for needed in comparing.lacking_weights(each)}
-    return plans.comparison_plan(len(sources), len(found), times, sum(needed.size for needed in lacking))
+    missing, cost = sum(needed.size for needed in lacking), comparing.describe_cost(found, small)
+    return plans.comparison_plan(len(sources), len(found), times, missing, cost)
 
 
 def name_choice(

@@ -23,16 +23,19 @@ def upscale_plan(
     missing: Sequence[Weights],
     settings: Settings | None = None,
     remarks: Sequence[str] = (),
+    cost: str = "",
 ) -> str:
     """Returns what a run would give and take, and what it would download, before it starts.
 
-    `size` and `result` are width and height of the image and of what is made of it. `remarks` are further sentences.
+    `size` and `result` are width and height of the image and of what is made of it. `remarks` are further sentences,
+    `cost` is what it takes of a quota.
     """
     width, height = size
     parts = [
         f"{escape(model.key if model.from_hub else model.name)}: {width} × {height} → "
         f"<strong>{result[0]} × {result[1]}</strong>",
         _time(model, expected, result),
+        *filter(None, [cost]),
     ]
     if expected.megabytes * MEGA >= MUCH_MEMORY:
         parts.append(f"{format_bytes(round(expected.megabytes * MEGA))} of memory")
@@ -95,28 +98,32 @@ def _about(seconds: float) -> str:
     return text if text.startswith("under") else f"about {text}"
 
 
-def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int) -> str:
-    """Returns what a comparison would take: seconds of each method on each picture, bytes to download."""
-    return _plan([f"{count(pictures, 'image')}, {count(methods, 'model')}"], times, missing)
+def comparison_plan(pictures: int, methods: int, times: Sequence[float | None], missing: int, cost: str = "") -> str:
+    """Returns what a comparison would take: seconds of each method on each picture, bytes to download, of a quota."""
+    return _plan([f"{count(pictures, 'image')}, {count(methods, 'model')}"], times, missing, cost)
 
 
 def chain_plan(
-    sizes: Sequence[tuple[int, int]], beside: Sequence[str], times: Sequence[float | None], missing: int
+    sizes: Sequence[tuple[int, int]],
+    beside: Sequence[str],
+    times: Sequence[float | None],
+    missing: int,
+    cost: str = "",
 ) -> str:
     """Returns what a chain would give, size by size, the direct models measured beside it, and what it would take."""
     *before, last = [f"{width} × {height}" for width, height in sizes]
     parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
     if beside:
         parts.append(f"beside {' and '.join(beside)} x8")
-        return _plan(parts, times, missing)  # what is scored has that in its times
-    return _plan(parts, [*times, *map(showing_seconds, sizes[1:])], missing)
+        return _plan(parts, times, missing, cost)  # what is scored has that in its times
+    return _plan(parts, [*times, *map(showing_seconds, sizes[1:])], missing, cost)
 
 
-def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int) -> str:
+def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int, cost: str) -> str:
     known = sum(time for time in times if time is not None)
     never = ", plus models not timed yet" if None in times else ""
     lacking = [f"downloads {format_bytes(missing)} first"] if missing else []
-    return f'<p class="plan">{" · ".join([*parts, f"{_about(known)}{never}", *lacking])}</p>'
+    return f'<p class="plan">{" · ".join([*parts, f"{_about(known)}{never}", *filter(None, [cost]), *lacking])}</p>'
 
 
 def count(number: int, what: str) -> str:

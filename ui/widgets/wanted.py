@@ -15,7 +15,7 @@ from pipelines.estimates import Estimate
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.upscalers.loading import find_lacking
-from ui.jobs import batches
+from ui.jobs import batches, loans
 from ui.jobs.batches import Batch, Chosen
 from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run
@@ -61,8 +61,10 @@ def describe_plan(image: Chosen, *values: Any) -> str:
         return html.problem(str(error))
     unfit = explain_unfit(offer_scales(row, given))
     remarks = [*(f"{note[:1].upper()}{note[1:]}." for note in sized.notes), *([unfit] if unfit else [])]
-    expected = _add_up(estimates.estimate_each(sized.stages, *given, settings))
-    return plans.upscale_plan(row, given, sized.size, expected, missing, settings, remarks)
+    expected = _most(estimates.estimate_each(sized.stages, *given, settings))
+    expected = replace(expected, seconds=loans.estimate_seconds(sized.stages, settings, *given))
+    cost = loans.describe_picture_cost(sized.stages, settings, given)
+    return plans.upscale_plan(row, given, sized.size, expected, missing, settings, remarks, cost)
 
 
 def _describe_batch(chosen: Batch, values: Sequence[Any]) -> str:
@@ -81,11 +83,9 @@ def understand_batch(*values: Any) -> tuple[Model, Recipe]:
     return row, Recipe(key=row.key, size=size, first=first.stages, settings=settings)
 
 
-def _add_up(expected: Sequence[Estimate]) -> Estimate:
-    """Returns what all stages take: their seconds together, and the most memory of one."""
-    seconds = [each.seconds for each in expected if each.seconds is not None]
-    whole = sum(seconds) if len(seconds) == len(expected) else None
-    return Estimate(whole, max(each.megabytes for each in expected), any(each.on_cpu for each in expected))
+def _most(expected: Sequence[Estimate]) -> Estimate:
+    """Returns the most memory that one of the stages takes, and whether one of them is timed on a processor."""
+    return Estimate(None, max(each.megabytes for each in expected), any(each.on_cpu for each in expected))
 
 
 def takes_a_moment(image: ImageSource, key: str, scale: str) -> bool:

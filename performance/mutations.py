@@ -1,20 +1,23 @@
 """Damaged image files through the reader: each is an image or a BadPicture, in little time and memory.
 
-python -m performance.mutations [--count 3000] [--seed 0] [--keep FOLDER]
+python -m performance.mutations [--count 20000] [--seed 0] [--keep FOLDER]
 
-Files of every format are drawn here, and some of their bytes changed, cut, repeated or swapped. Each is read in a
-process of its own, so that a crash, a hang or gigabytes are that file's. Prints what breaks the rule, and exits with 1.
+Files of every format are drawn here, and some of their bytes changed, cut, repeated or swapped. They are read one after
+another in another process, which a crash or a hang ends: it is begun anew with the next file. Prints what breaks the
+rule, and exits with 1.
 """
 
 import argparse
 import io
+import json
 import os
 import random
-import resource
 import select
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +28,7 @@ from pipelines.errors import BadPicture
 from pipelines.images import door as images
 
 MOST_SECONDS, MOST_BYTES = 2.0, 300_000_000
+BATCH = 500  # files that one process reads
 HANGS = 20.0  # seconds after which a file is given up
 SIZES = ((7, 5), (40, 24))
 KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # format, mode, and how it is saved
@@ -47,7 +51,7 @@ class Outcome(NamedTuple):
 
     ended: str
     seconds: float  # of the processor, since other programs may have a part of it
-    grown: int  # bytes beyond the process's own
+    grown: int  # bytes that the process had more at a time than when the reading began
 
     @property
     def is_right(self) -> bool:
@@ -104,41 +108,65 @@ def draw_mutations(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
         yield f"{number:05}-{name}", mutate(data, draw)
 
 
-def read_apart(data: bytes) -> Outcome:
-    """Reads a file in a fork of this process."""
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def read_apart(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Outcome]]:
+    """Reads the files in forks of this process, BATCH of them each, and tells how each ended."""
+    left = iter(files)
+    while batch := list(islice(left, BATCH)):
+        done = 0
+        for name, outcome in _read_batch(batch):
+            done += 1
+            yield name, outcome
+        left = chain(batch[done:], left)
+
+
+def _read_batch(batch: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Outcome]]:
+    """Reads them in one fork until one of them ends it, or hangs."""
     receiving, sending = os.pipe()
     child = os.fork()
     if not child:
         os.close(receiving)
-        os.write(sending, _read(data).encode()[:400])
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries print of a damaged file
+        for _, data in batch:
+            os.write(sending, json.dumps(_read(data)).encode() + b"\n")
         os._exit(0)
     os.close(sending)
-    is_done, _, _ = select.select([receiving], [], [], HANGS)
-    if not is_done:
+    try:
+        with open(receiving, "rb", buffering=0) as told:
+            for name, _ in batch:
+                if not select.select([told], [], [], HANGS)[0]:
+                    yield name, Outcome("hangs", HANGS, 0)
+                    return
+                if not (line := told.readline()):
+                    yield name, Outcome("crashed", 0.0, 0)
+                    return
+                yield name, Outcome(*json.loads(line))
+    finally:
         os.kill(child, signal.SIGKILL)
-    said = os.read(receiving, 400).decode(errors="replace")
-    os.close(receiving)
-    _, status, used = os.wait4(child, 0)
-    ended = "hangs" if not is_done else said or f"crashed with {status}"
-    return Outcome(ended, used.ru_utime + used.ru_stime, max(0, 1024 * used.ru_maxrss - before))
+        os.waitpid(child, 0)
 
 
-def _read(data: bytes) -> str:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries print of a damaged file
+def _read(data: bytes) -> Outcome:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory starts anew
+    before, started = _held("VmRSS"), time.process_time()
     try:
         images.read(data)
+        ended = "image"
     except BadPicture:
-        return "refused"
+        ended = "refused"
     except BaseException as error:
-        return f"{type(error).__name__}: {error}"
-    return "image"
+        ended = f"{type(error).__name__}: {error}"[:300]
+    return Outcome(ended, time.process_time() - started, max(0, _held("VmHWM") - before))
+
+
+def _held(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads them all, and prints those that break the rule and how many ended how."""
     parser = argparse.ArgumentParser(prog="python -m performance.mutations", description=__doc__)
-    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where files that break the rule are put")
     options = parser.parse_args(arguments)
@@ -146,12 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         map(images.read, draw_seeds().values())
     )  # whole, they are read; and what reads them is loaded before the forks
     outcomes = []
-    for name, data in draw_mutations(options.count, options.seed):
-        outcomes.append(read_apart(data))
-        if not outcomes[-1].is_right:
-            print(f"{name}: {outcomes[-1]}", flush=True)
-            if options.keep:
-                options.keep.mkdir(parents=True, exist_ok=True)
+    broken = {}
+    for name, outcome in read_apart(draw_mutations(options.count, options.seed)):
+        outcomes.append(outcome)
+        if not outcome.is_right:
+            print(f"{name}: {outcome}", flush=True)
+            broken[name] = outcome
+    if options.keep and broken:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        for name, data in draw_mutations(options.count, options.seed):
+            if name in broken:
                 (options.keep / name).write_bytes(data)
     wrong = sum(not each.is_right for each in outcomes)
     read, refused = (sum(each.ended == end for each in outcomes) for end in ("image", "refused"))

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from pipelines import environment
 from pipelines.catalog.rows import MODELS
 from ui import api
+from ui.answers import Answers
 from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import prefetching, results
 from ui.jobs.listening import ListeningQueue
@@ -65,6 +66,8 @@ class Page(gr.Blocks):
         return self
 
     async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **options: Any) -> Any:
+        if block_fn.fn is None:  # all that it does, the browser does by itself
+            raise gr.Error("There is no such function.", print_exception=False)
         if len(inputs) > len(block_fn.inputs):
             message = f"It takes at most {len(block_fn.inputs)} values, not {len(inputs)}."
             raise gr.Error(message, print_exception=False)
@@ -188,7 +191,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "app_kwargs": {
             "exception_handlers": {TypeError: explain_call},
-            "middleware": [Middleware(PreviewCard, TITLE, ABOUT)],
+            "middleware": [Middleware(Answers), Middleware(PreviewCard, TITLE, ABOUT)],
             "routes": more,
             **mcp,
         },

@@ -114,7 +114,7 @@ def _refuse(what: str, most: int, count: int, instead: str, wait: float | None) 
 
 def _list_noted(request: Any) -> list[str]:
     headers = getattr(request, "headers", None)
-    lines = headers.getlist("x-forwarded-for") if hasattr(headers, "getlist") else []
+    lines = headers.getlist("x-forwarded-for") if headers is not None and hasattr(headers, "getlist") else []
     return [each for line in lines for each in line.split(",")]
 
 

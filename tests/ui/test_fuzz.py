@@ -1,0 +1,22 @@
+"""Calls as strangers may make them, at random: none ends by accident. `python -m performance.fuzz` makes more."""
+
+import httpx
+
+from performance.fuzz import Answer, draw_calls
+
+
+def test_no_call_ends_by_accident(served: str) -> None:
+    answers = list(draw_calls(served, 50, seed=7))
+    assert {answer.what: answer.fault for answer in answers if answer.fault} == {}
+    statuses = {answer.status // 100 for answer in answers}
+    assert statuses >= {2, 4}, "some are understood, others refused"
+    assert httpx.get(served, timeout=5).status_code == 200
+
+
+def test_what_counts_as_an_accident() -> None:
+    good = Answer("", 200, 0.1, 'event: error\ndata: {"error": "There is no model."}')
+    assert good.fault == ""
+    assert good._replace(status=500).fault == "status 500" and good._replace(status=503).fault == ""
+    assert good._replace(seconds=3.0).fault == "took 3.0 s"
+    for said in ("root:x:0:0", "KeyError: 'x'", "Traceback (most", "<class 'int'>", "/lib/site-packages/gradio"):
+        assert good._replace(said=said).fault.startswith("says")

@@ -1,0 +1,67 @@
+"""What every answer of the server has in common: its headers, and that a failure is one sentence.
+
+An ASGI middleware. Anybody may embed the page, and a browser is to do nothing else that was not asked for. Gradio
+writes no such headers, and answers what it does not understand with a traceback in the log.
+"""
+
+import errno
+import logging
+from collections.abc import Mapping
+
+from gradio.route_utils import FnIndexInferError
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "frame-ancestors *; object-src 'none'; base-uri 'self'",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Content-Type-Options": "nosniff",  # a visitor's file is what it is served as
+}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+log = logging.getLogger(__name__)
+
+
+class Answers:
+    """Adds HEADERS to what has none of that name, and answers what failed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def add(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, add)
+        except Exception as error:
+            if started:  # a stream of events for a session that there is not, which anybody may ask for
+                log.debug("an answer broke off", exc_info=True)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            await explain_failure(error)(scope, receive, add)
+
+
+def explain_failure(error: Exception) -> JSONResponse:
+    """Returns the answer to a request that failed. What should not happen is logged."""
+    if isinstance(error, FnIndexInferError):
+        return JSONResponse({"detail": "There is no such function."}, status_code=404)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        log.error("no room is left for what visitors send: %s", error.strerror)
+        return JSONResponse({"detail": "The server has no room left. Try again later."}, status_code=507)
+    log.error("a request failed", exc_info=error)
+    return JSONResponse({"detail": "Something went wrong that should not. It has been logged."}, status_code=500)

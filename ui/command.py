@@ -59,14 +59,15 @@ def open_page(debug: bool = False) -> int:
 def _serve() -> None:
     _check_port(environment.server_name(), environment.port())
     environment.reach_this_machine_directly()
-    import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
-    from ui import page
-    from ui.jobs import metric_files
     from ui.jobs.own_folder import open_own_folder
 
-    ui.jobs.gpu.preload()
-    metric_files.start_fetching()
-    with open_own_folder() as folder:
+    with open_own_folder() as folder:  # before gradio, which makes one as well, where another user may have one
+        import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
+        from ui import page
+        from ui.jobs import metric_files
+
+        ui.jobs.gpu.preload()
+        metric_files.start_fetching()
         demo = page.build()
         page.warm_up(demo)
         for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
@@ -77,6 +78,8 @@ def _serve() -> None:
             with suppress(KeyboardInterrupt):
                 _keep_open(demo, folder)
         finally:
+            if ended := page.end_runs(demo):
+                log.warning("stopped with %d runs going on or waiting: who listens to them was told so", ended)
             demo.close(verbose=False)
 
 

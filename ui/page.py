@@ -21,7 +21,7 @@ from ui import api
 from ui.answers import Answers
 from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import prefetching, results
-from ui.jobs.listening import ListeningQueue
+from ui.jobs.listening import STOPPING, ListeningQueue
 from ui.jobs.running import MOST_AT_ONCE, QUIET_EVENT
 from ui.preview_card import PreviewCard
 from ui.sharing import routes
@@ -156,6 +156,11 @@ def warm_up(page: gr.Blocks) -> None:
         upscale.load_first_model()
     else:
         threading.Thread(target=once_open, daemon=True).start()
+
+
+def end_runs(page: gr.Blocks) -> int:
+    """Ends all runs of a page that is about to be closed, and tells who listens; returns how many listen."""
+    return page._queue.tell_all(STOPPING) if isinstance(page._queue, ListeningQueue) else 0
 
 
 async def explain_call(request: Request, error: Exception) -> JSONResponse:

@@ -4,12 +4,18 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from tests.conftest import clean_environment, free_port, serving
+from pipelines.images import door as images
+from pipelines.images.picture import Picture
+from tests.conftest import clean_environment, free_port, serving, smooth
+from tests.support.visitor import file_at, upload
+from ui.jobs.listening import STOPPING
 
 ROOT = Path(__file__).parents[2]
 LIGHT = "; assert not {'torch', 'gradio', 'cv2'} & sys.modules.keys(), sys.modules.keys()"
@@ -92,6 +98,35 @@ def test_visitors_files_are_deleted_when_it_ends(tmp_path: Path) -> None:
         client.predict(image=image, model="bicubic", scale="x2", api_name="/upscale")
         assert [*(tmp_path / "gradio").rglob("drawing*.png")]
     assert not [*(tmp_path / "gradio").rglob("drawing*.png")]
+
+
+@pytest.mark.slow
+def test_it_stops_in_the_middle_of_a_run_and_says_so(tmp_path: Path) -> None:
+    """By SIGTERM, within ten seconds; the visitor is told, the log too, and no file is left.
+
+    Where gradio would have its files there is something that cannot be written to, as another user's folder.
+    """
+    (tmp_path / "gradio").touch()
+    large = images.encode(Picture(np.tile(smooth(250, 250), (10, 10, 1))))
+    code = "from ui.command import open_page; raise SystemExit(open_page())"
+    env = clean_environment() | {"PORT": str(free_port()), "TMPDIR": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    url = f"http://127.0.0.1:{env['PORT']}"
+    command, pipe = [sys.executable, "-u", "-c", code], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=env) as page:
+        assert page.stdout is not None and page.stderr is not None
+        next(line for line in page.stdout if "http://" in line)
+        body = {"data": [file_at(upload(url, "large.png", large).json()[0]), "swift", "x4"]}
+        event = httpx.post(f"{url}/gradio_api/call/upscale", json=body, timeout=30).json()["event_id"]
+        with httpx.stream("GET", f"{url}/gradio_api/call/upscale/{event}", timeout=30) as events:
+            lines = events.iter_lines()
+            next(line for line in lines if "generating" in line)
+            page.terminate()
+            started = time.monotonic()
+            told = "\n".join(lines)
+        assert page.wait(timeout=10) == 0 and time.monotonic() - started < 10
+        assert "event: error" in told and STOPPING in told
+        assert "stopped with 1 runs going on" in page.stderr.read()
+    assert [path.name for path in tmp_path.iterdir()] == ["gradio"]
 
 
 @pytest.mark.slow

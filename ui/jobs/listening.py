@@ -6,6 +6,7 @@ a POST without the GET, to their end. Here both have the same time to be heard.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gradio.queueing import Event, Queue
@@ -18,6 +19,8 @@ PATIENCE_SECONDS = 20  # for which events go on that nobody listens to: a reload
 LOOK_SECONDS = 1.0  # seconds between two looks
 EMPTYING_SECONDS = 5  # after which there is room again for events that only have to begin
 MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
+STOPPING_SECONDS = 3.0  # in which all are told that the server stops
+STOPPING = "The server is being stopped, so the run was ended. Try again in a few minutes."
 UNHEARD = "Nobody listened for the result, so the run was ended; ask again."
 
 
@@ -48,6 +51,7 @@ class ListeningQueue(Queue):
         super().__init__(**options)
         self._find_patience = find_patience
         self._inboxes: LRUCache[str, Inbox] = LRUCache(MOST_SESSIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         super().start()  # type: ignore[no-untyped-call]
@@ -74,7 +78,23 @@ class ListeningQueue(Queue):
         elif session_hash in self._inboxes:
             self.pending_messages_per_session[session_hash] = self._inboxes[session_hash]
 
+    def tell_all(self, said: str) -> int:
+        """Ends all events, from another thread than the loop's, and tells who listens why. Returns how many."""
+        if self._loop is None or self._loop.is_closed():
+            return 0
+        ending = asyncio.run_coroutine_threadsafe(self._drop_all(said), self._loop)
+        with suppress(TimeoutError):
+            return ending.result(STOPPING_SECONDS)
+        return 0
+
+    async def _drop_all(self, said: str) -> int:
+        sessions = {event.session_hash for event in self.event_ids_to_events.values() if event.alive}
+        for session in sessions & {*self._inboxes}:
+            await self._drop(session, self._inboxes[session], said)
+        return len(sessions)
+
     async def _drop_unheard(self) -> None:
+        self._loop = asyncio.get_running_loop()
         while not self.stopped:
             await asyncio.sleep(LOOK_SECONDS)
             for session in {event.session_hash for event in self.event_ids_to_events.values() if event.alive}:
@@ -84,14 +104,14 @@ class ListeningQueue(Queue):
                 inbox.unheard += 1
                 patience = self._find_patience(session)
                 if inbox.unheard * LOOK_SECONDS >= (PATIENCE_SECONDS if patience is None else patience):
-                    await self._drop(session, inbox)
+                    await self._drop(session, inbox, UNHEARD)
 
-    async def _drop(self, session: str, inbox: Inbox) -> None:
-        """Ends the session's events; who asks for them after all is told so."""
+    async def _drop(self, session: str, inbox: Inbox, said: str) -> None:
+        """Ends the session's events; who asks for them after all is told why."""
         dropped = [event for event in self.event_ids_to_events.values() if event.session_hash == session]
         await super().clean_events(session_hash=session)
         for event in dropped:
-            told = ProcessCompletedMessage(output={"error": UNHEARD}, success=False)
+            told = ProcessCompletedMessage(output={"error": said}, success=False)
             told.event_id = event._id
             inbox.put_nowait(told)
         self.pending_event_ids_session[session] = {event._id for event in dropped}

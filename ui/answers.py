@@ -4,7 +4,6 @@ An ASGI middleware. Anybody may embed the page, and a browser is to do nothing e
 writes no such headers, and answers what it does not understand with a traceback in the log.
 """
 
-import errno
 import logging
 from collections.abc import Mapping
 
@@ -13,6 +12,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.jobs.running import FULL, NO_ROOM
+
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "frame-ancestors *; object-src 'none'; base-uri 'self'",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -20,7 +21,6 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "X-Content-Type-Options": "nosniff",  # a visitor's file is what it is served as
 }
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,6 @@ def explain_failure(error: Exception) -> JSONResponse:
         return JSONResponse({"detail": "There is no such function."}, status_code=404)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         log.error("no room is left for what visitors send: %s", error.strerror)
-        return JSONResponse({"detail": "The server has no room left. Try again later."}, status_code=507)
+        return JSONResponse({"detail": FULL}, status_code=507)
     log.error("a request failed", exc_info=error)
     return JSONResponse({"detail": "Something went wrong that should not. It has been logged."}, status_code=500)

@@ -1,5 +1,6 @@
 """How an event of the page runs long work: in its turn, steps and errors as messages."""
 
+import errno
 import logging
 import re
 import time
@@ -33,6 +34,8 @@ TELLING_EVENT: Mapping[str, Any] = {**QUIET_EVENT, "trigger_mode": "multiple"}
 # For what begins something at length: a second press while it goes on is none.
 STARTING_EVENT: Mapping[str, Any] = {**QUIET_EVENT, "trigger_mode": "once"}
 COUNTED_NOTE = re.compile(r" \d+ of \d+$")
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+FULL = "The server has no room left. Try again later."
 BETWEEN_SECONDS = 0.1  # seconds between two steps that are shown; more often costs more than it tells
 
 Shown = TypeVar("Shown")
@@ -98,7 +101,10 @@ def explain_errors() -> Iterator[None]:
         raise gr.Error("There is not enough memory for that. Try a smaller image.", print_exception=False) from None
     except gr.Error:
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            log.error("no room is left on the disk: a run was ended")
+            raise gr.Error(FULL, print_exception=False) from None
         log.exception("a run failed")
         raise gr.Error("Something went wrong that should not. It has been logged.", print_exception=False) from None
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import random
 import signal
@@ -208,6 +209,37 @@ def test_the_token_stays_on_the_hub(hub: LoopbackHub, monkeypatch: pytest.Monkey
     assert [asked.token for asked in hub.gets(path)] == ["Bearer hf_secret"]
     assert [asked.token for asked in hub.gets(f"/elsewhere{path}")] == [None]
     assert {asked.path for asked in hub.asked} == {path, f"/elsewhere{path}"}
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "gated", "error", "elsewhere"])
+def test_the_token_is_in_no_log_and_no_message(
+    behaviour: Behaviour, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However much is logged, of ours and of the libraries'."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    row, path = put(hub, "hub", behaviour)
+    said = ""
+    with caplog.at_level(logging.DEBUG):
+        try:
+            finish(fetch(row))
+        except WeightsUnavailable as error:
+            said = f"{error} {error.brief} {error.tried}"
+    assert any(asked.token == "Bearer hf_secret" for asked in hub.asked if asked.path == path), "it was sent"
+    assert caplog.records and "hf_secret" not in caplog.text + said
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_cache_that_may_not_be_written_is_said(code: int, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read-only, or somebody else's."""
+
+    def refuse(path: Path, *given: object, **options: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    row, _ = put(hub, "url")
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    told = rf"^tiny\.pth \(0\.6 MB\) is unavailable: the cache cannot be written \({os.strerror(code)}\)"
+    with pytest.raises(WeightsUnavailable, match=told):
+        finish(fetch(row))
 
 
 @pytest.mark.parametrize("kind", KINDS)

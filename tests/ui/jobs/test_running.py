@@ -1,10 +1,14 @@
 """How steps become words on the page, and which of them are shown."""
 
+import errno
+
+import gradio as gr
 import numpy as np
 import pytest
 
+from pipelines.errors import BadSetting
 from pipelines.runs import Preview, Run, Step
-from ui.jobs.running import describe_step, forward_steps
+from ui.jobs.running import describe_step, explain_errors, forward_steps
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,23 @@ from ui.jobs.running import describe_step, forward_steps
 )
 def test_words_of_a_step(step: Step, elapsed: float, said: str) -> None:
     assert describe_step(step, elapsed) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "logged"),
+    [
+        (BadSetting("There is no such scale."), "There is no such scale.", False),
+        (MemoryError(), "There is not enough memory for that. Try a smaller image.", False),
+        (OSError(errno.ENOSPC, "full", "/srv/secret"), "The server has no room left. Try again later.", True),
+        (KeyError("/srv/secret"), "Something went wrong that should not. It has been logged.", True),
+    ],
+)
+def test_whatever_ends_a_run_is_one_sentence(
+    error: Exception, said: str, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(gr.Error) as told, explain_errors():
+        raise error
+    assert told.value.message == said and bool(caplog.text) is logged
 
 
 def test_steps_in_quick_succession_are_left_out_but_previews_are_shown() -> None:

@@ -57,6 +57,7 @@ check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.audit
 
 format: $(TOOLS)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,53 @@
+"""The audit of dependencies: what is vulnerable ends it with 1, and what was not looked at is never called safe."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tools.audit import describe
+
+SAFE = {"name": "safe", "version": "1", "vulns": []}
+BAD = {"name": "bad", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3", "4"]}]}
+WORSE = {"name": "worse", "version": "5", "vulns": [{"id": "GHSA-2", "fix_versions": []}]}
+UNKNOWN = {"name": "unknown", "version": "6", "skip_reason": "Dependency not found on PyPI"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "said"),
+    [
+        ([SAFE], 0, "1 dependencies have no known vulnerability."),
+        ([SAFE, UNKNOWN], 0, "1 dependencies have no known vulnerability; 1 are unknown to the database."),
+        (
+            [UNKNOWN, UNKNOWN],
+            0,
+            "None of 2 dependencies could be audited: the database of vulnerabilities knows none.",
+        ),
+        (
+            [SAFE, BAD, WORSE, UNKNOWN],
+            1,
+            "Known vulnerabilities:\nbad 2: PYSEC-1, mended in 3, 4\nworse 5: GHSA-2, mended in no version yet",
+        ),
+    ],
+)
+def test_what_is_known_is_told(packages: list[dict[str, Any]], code: int, said: str) -> None:
+    assert describe(json.dumps({"dependencies": packages, "fixes": []})) == (code, said)
+
+
+@pytest.mark.parametrize("output", ["", "Traceback", "[]", '{"dependencies": [', "{}"])
+def test_without_a_connection_nothing_is_called_safe(output: str) -> None:
+    code, said = describe(output)
+    assert (code, said[:33]) == (0, "The dependencies were not audited")
+
+
+def test_it_runs_and_says_so_where_it_cannot() -> None:
+    """Whatever is installed: the proxy is a port where nobody listens."""
+    code = (
+        "import os; os.environ |= dict.fromkeys(('HTTPS_PROXY', 'https_proxy'), 'http://127.0.0.1:9');"
+        "from tools import audit; audit.PATIENCE_SECONDS = 2; audit.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("The dependencies were not audited")

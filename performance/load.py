@@ -106,7 +106,8 @@ class Visitor:
         file = images.encode(Picture(pixels))
         path = client.post(f"{PREFIX}/upload", files={"files": ("mine.png", file)}).json()[0]
         given = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        name, data = "upscale", [given, kind, "x2"]
+        name = "upscale"
+        data: list[Any] = [given, kind, "x2"]
         if kind == "compare":
             name, data = "benchmark", [None, "round-trip", [*COMPARED], "x2", "bicubic", None, [given], False]
         while time.monotonic() - started < PATIENCE_SECONDS:

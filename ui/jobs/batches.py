@@ -16,9 +16,10 @@ from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.runs import Run, Step, watch_steps
 from pipelines.upscalers.loading import fetch, find_lacking
-from ui.jobs import gpu
+from ui.jobs import allowance, gpu, loans
 from ui.jobs.choosing import archive_bounds, check_here
 from ui.jobs.lanes import Expected
+from ui.jobs.loans import OverQuota, Time
 from ui.jobs.results import new_folder
 
 WRITING_SECONDS = 0.05  # for a megapixel of a result: to encode it; reading comes beside the network
@@ -51,6 +52,7 @@ class Outlook:
     missing: tuple[Weights, ...]  # to download first
     seconds: float | None
     bytes: int  # of memory
+    time: Time  # on a GPU
 
     @property
     def expected(self) -> Expected:
@@ -115,12 +117,12 @@ def gather(sent: Sequence[tuple[Path, str]]) -> Batch:
 def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
     """Returns what a batch would give and take, by the headers of its images; those that fail are left out.
 
-    Raises BadSetting where it is more than is made at once here, or nothing could be made, and what else is wrong with
-    all of them.
+    Raises BadSetting where it is more than is made at once here, or nothing could be made, TooMuch where it takes
+    longer than the visitor's runs may, and what else is wrong with all of them.
     """
     if len(chosen.sources) > (most := environment.most_pictures()):
         raise BadSetting(f"{len(chosen.sources)} images are too many. The limit is {most} at once.")
-    made, seconds, most_bytes = 0, [0.0], 0.0
+    made, seconds, most_bytes, time = 0, [0.0], 0.0, Time()
     stages: dict[tuple[Stage, ...], None] = {}
     failed: list[UpscaleError] = []
     for source in chosen.sources:
@@ -137,7 +139,9 @@ def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
         grown = math.prod(stage.scale for stage in needed)
         pixels = math.prod(size or (width * grown, height * grown))
         made += pixels
-        each = gpu.estimate_seconds(needed, recipe.settings, width, height)
+        each = loans.estimate_seconds(needed, recipe.settings, width, height)
+        taken = loans.estimate_time(needed, recipe.settings, width, height)
+        time = Time(time.likely + taken.likely, time.most + taken.most)
         seconds.append(math.nan if each is None else each + WRITING_SECONDS * pixels / environment.MEGA)
         held = estimates.estimate_each(needed, width, height, recipe.settings)
         most_bytes = max(most_bytes, sum(stage.megabytes for stage in held) * environment.MEGA)
@@ -152,8 +156,9 @@ def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
     every = tuple(dict.fromkeys(stage for needed in stages for stage in needed))
     missing = tuple(find_lacking(every, recipe.settings))
     known = None if math.isnan(total) else total
-    outlook = Outlook(len(chosen.sources), made, every, missing, known, round(most_bytes))
+    outlook = Outlook(len(chosen.sources), made, every, missing, known, round(most_bytes), time)
     _plan_loan(outlook)
+    allowance.check_seconds(known)
     return outlook
 
 
@@ -195,9 +200,12 @@ def upscale(progress: Progress, recipe: Recipe, outlook: Outlook) -> Run[list[Ou
             progress.outcomes[outcome.job.name] = outcome
 
     try:
+        allowance.take_downloads(len({stage.key for stage in outlook.stages if find_lacking([stage], recipe.settings)}))
         yield from fetch(outlook.stages, recipe.settings)
         running = gpu.run_job(_plan_loan(outlook), outlook.stages, _upscale_here, progress.jobs, recipe, folder)
         return (yield from watch_steps(running, keep))
+    except OverQuota as error:
+        raise loans.offer_what_fits(error, lambda left: "", "choose fewer images") from None
     finally:
         try:
             for job in progress.jobs:  # whole, but its run was ended before it could say so
@@ -211,8 +219,12 @@ def upscale(progress: Progress, recipe: Recipe, outlook: Outlook) -> Run[list[Ou
 
 def _plan_loan(outlook: Outlook) -> int:
     """Returns for how many seconds to borrow a GPU for all images. Raises BadSetting where that is too long."""
-    unknown = outlook.images * (outlook.seconds is None)
-    return gpu.plan_loan(outlook.stages, outlook.seconds or 0.0, "choose fewer images", unknown)
+    return loans.plan_loan(outlook.stages, outlook.time, "choose fewer images")
+
+
+def describe_batch_cost(outlook: Outlook) -> str:
+    """Returns what a batch takes of the visitor's quota, if anything."""
+    return loans.describe_cost(outlook.stages, outlook.time, _plan_loan(outlook))
 
 
 def _upscale_here(jobs: Sequence[Job], recipe: Recipe, folder: Path) -> Run[list[Outcome]]:

@@ -8,7 +8,7 @@ from pipelines.environment import MEGA
 from pipelines.estimates import Estimate, estimate
 from pipelines.images.door import list_formats_too_small
 from pipelines.phrasing import format_bytes, format_download
-from ui.jobs.batches import Outlook, format_megapixels
+from ui.jobs.batches import Outlook, describe_batch_cost, format_megapixels
 from ui.widgets.html import tell_time
 
 SHOWING_SECONDS = 0.4  # for a megapixel of a result: to read the image, to write the result, and to cut it into tiles
@@ -54,6 +54,7 @@ def batch_plan(model: Model, outlook: Outlook) -> str:
     name = escape(model.key if model.from_hub else model.name)
     made = f"{name}: {count(outlook.images, 'image')} → <strong>{format_megapixels(outlook.made)}</strong>"
     parts = [made, "time not known yet" if outlook.seconds is None else _about(outlook.seconds)]
+    parts += filter(None, [describe_batch_cost(outlook)])
     if outlook.missing:
         parts.append(f"downloads {format_download(sum(each.size for each in outlook.missing))} first")
     return f'<p class="plan">{" · ".join(parts)}</p>'

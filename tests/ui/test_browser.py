@@ -104,7 +104,7 @@ def test_a_result_too_large_for_a_format_can_still_be_downloaded_as_png(page: Pa
     expect(page.locator(".plan")).to_contain_text("too large for WebP")
     enlarge(page)
     expect(page.locator("#progress")).to_contain_text("Done in")
-    page.get_by_label("WebP", exact=True).check()
+    page.get_by_role("radio", name="WebP", exact=True).check()
     expect(page.get_by_text("WebP holds at most 16383 pixels a side")).to_be_visible()
     name, path = downloaded(page, "PNG")
     assert name == "tall_bicubic_x4.png" and images.read(path).pixels.shape == (16400, 32, 3)

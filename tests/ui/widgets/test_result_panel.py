@@ -111,9 +111,9 @@ def test_another_image_takes_the_place_of_the_old_result_at_once(page: Page, sma
         download.click()
     assert given.value.suggested_filename == "small_nearest_x8.png"
     expect(page.locator("#progress")).to_contain_text("Done in")
-    page.get_by_label("WebP", exact=True).check()
+    page.get_by_role("radio", name="WebP", exact=True).check()
     expect(page.locator(".told").first).to_contain_text("WebP, ")
-    page.get_by_label("JPEG", exact=True).check()
+    page.get_by_role("radio", name="JPEG", exact=True).check()
     expect(page.locator(".told").first).to_contain_text("JPEG, ")
     usual = page.locator(".told").first.inner_text()
     page.get_by_role("spinbutton", name="Quality").fill("20")

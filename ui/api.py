@@ -146,7 +146,7 @@ def upscale_many(
         chosen = batches.gather(images or [])
         outlook = batches.foresee(chosen, recipe)
         progress = batches.begin(chosen, recipe, format or "png")
-        run = batches.upscale(progress, recipe, outlook)
+        run = batches.upscale(progress, outlook)
         yield from forward_steps(run, lambda text, share: (None, None), outlook.expected)
         yield str(progress.archive), batches.describe(progress)
 

@@ -65,6 +65,7 @@ class Progress:
     """A batch that is being run: what became of its images so far, and the zip, which is whole once it is `closed`."""
 
     batch: Batch
+    recipe: Recipe
     jobs: tuple[Job, ...]  # one for each image
     archive: Path
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # by the job's name
@@ -180,16 +181,16 @@ def begin(chosen: Batch, recipe: Recipe, format: str) -> Progress:
     planned = enumerate(batch.plan_jobs(chosen.sources, folder, "", format), 1)
     jobs = tuple(replace(job, output=folder / f"{number}.{format}", meets_input=False) for number, job in planned)
     images.check_output(jobs[0].output, quality=recipe.quality)
-    return Progress(chosen, jobs, folder / f"upscaled_{recipe.model}_{scale}.zip")
+    return Progress(chosen, recipe, jobs, folder / f"upscaled_{recipe.model}_{scale}.zip")
 
 
-def upscale(progress: Progress, recipe: Recipe, outlook: Outlook) -> Run[list[Outcome]]:
+def upscale(progress: Progress, outlook: Outlook) -> Run[list[Outcome]]:
     """Upscales the images, and moves each result into the zip as soon as it is there; what is there when it is ended
     early stays.
 
     Raises BadSetting, WeightsUnavailable, BadWeights, CannotWrite.
     """
-    folder = progress.archive.parent
+    folder, recipe = progress.archive.parent, progress.recipe
     archive = Archive(progress.archive)
 
     def keep(step: Step) -> None:
@@ -229,6 +230,14 @@ def describe_batch_cost(outlook: Outlook) -> str:
 
 def _upscale_here(jobs: Sequence[Job], recipe: Recipe, folder: Path) -> Run[list[Outcome]]:
     return (yield from batch.run(jobs, recipe, Journal(folder)))
+
+
+def read_one(progress: Progress, number: object) -> tuple[Source, bytes] | None:
+    """The image of that number and its result's file; None where there is none, or its file is gone."""
+    if not progress.closed.is_set() or not isinstance(number, int) or not 0 <= number < len(progress.jobs):
+        return None
+    found = batch.read_result(progress.archive, progress.jobs[number].name)
+    return None if found is None else (progress.batch.sources[number], found)
 
 
 def describe(progress: Progress) -> list[dict[str, Any]]:

@@ -17,10 +17,11 @@ from pipelines.upscalers.loading import load
 from ui.examples import EXAMPLES, find_example
 from ui.jobs import batches, enlarging, results
 from ui.jobs.batches import Batch, Chosen, Progress
+from ui.jobs.lanes import MOMENT
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import QUIET_EVENT
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.widgets import before_after, html
 from ui.widgets.advice import CUSTOM, FIRST_MODEL, FIRST_PURPOSE, FIRST_SCALE
 from ui.widgets.batch_board import BatchBoard, place_batch_board
@@ -42,6 +43,7 @@ from ui.widgets.wanted import (
 )
 
 LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
+RESULTS_GONE = "The results are no longer kept here. Upscale the images again."
 BATCH_GONE = "The batch of this address is no longer kept here."
 PRESS = "Press Upscale to run."
 # A link is one wish, not one for each time that the page is loaded.
@@ -109,7 +111,7 @@ class UpscaleTab:
             shown = len(progress.outcomes)
             return self.board.shows_so_far(progress)
 
-        yield from self.button.steps(batches.upscale(progress, recipe, outlook), more, outlook.expected)
+        yield from self.button.steps(batches.upscale(progress, outlook), more, outlook.expected)
         took, failed = tell_time(time.monotonic() - started), len(progress.jobs) - progress.done
         ended = f"Done in {took}{f', but {failed} of {len(progress.jobs)} images failed' if failed else ''}."
         yield self.button.ends(ended) | self.board.shows(progress)
@@ -121,6 +123,18 @@ class UpscaleTab:
             return
         done = f"Cancelled: {progress.done} of {len(progress.jobs)} are done."
         yield self.button.ends(done) | self.board.shows(progress)
+
+    def look_at(self, progress: Progress | None, event: gr.EventData) -> Iterator[Update]:
+        """A result of the batch beside its image."""
+        number: Any = getattr(event, "number", None)
+        with escape_errors(), explain_errors():
+            found = None if progress is None else batches.read_one(progress, number)
+            if progress is None or found is None:
+                raise gr.Error(RESULTS_GONE, print_exception=False)
+            source, result = found
+            running = before_after.look_at(source.path, result, source.relative.name, progress.recipe.key)
+            view = yield from self.button.steps(running, expected=MOMENT)
+            yield {self.button.progress: html.status("Done."), self.board.viewer: view}
 
     def open_link(self, request: gr.Request) -> Update:
         """What the page's address asks for, and whether it is to run by itself.
@@ -205,6 +219,8 @@ def build(page: gr.Blocks) -> UpscaleTab:
         needs=tab.picture,
     )
     tab.board.connect(tab.picture, tab.button)
+    looked_at = [tab.button.progress, tab.board.viewer]
+    tab.board.items.click(tab.look_at, tab.progress, looked_at, **TELLING_EVENT, **ONE_AT_A_TIME)
     settled = tab.button.settle(running)
     settled.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     chosen = [form.model, form.own, form.scale, form.size, form.cleanup.choice]

@@ -17,6 +17,7 @@ from ui.jobs.running import QUIET_EVENT
 from ui.widgets import html
 from ui.widgets.html import READY
 from ui.widgets.inputs import NoInterfaceFile
+from ui.widgets.viewer import Viewer
 
 FILES = STATIC / "batch"
 MOST_NOTES = 8  # of what is true of several results
@@ -33,9 +34,10 @@ class Item(GradioModel):
 
 
 class Items(GradioModel):
-    """All images of a batch."""
+    """All images of a batch; once it has `ended` the results can be looked at."""
 
     items: list[Item]
+    ended: bool = False
 
 
 class ItemsField(gr.HTML, metaclass=NoInterfaceFile):
@@ -65,7 +67,7 @@ class ItemsField(gr.HTML, metaclass=NoInterfaceFile):
             if outcome is not None:
                 item.state, item.told = "failed" if outcome.state == "failed" else "done", outcome.error or ""
             items.append(item)
-        return Items(items=items)
+        return Items(items=items, ended=value.closed.is_set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,17 @@ class BatchBoard:
     download: gr.DownloadButton
     told: gr.HTML  # how large the zip is
     facts: gr.HTML
+    viewer: Viewer  # of the result that was clicked
 
     @property
     def components(self) -> list[Block]:
         """Returns all that a run changes."""
-        return [self.items, self.download, self.told, self.facts]
+        return [self.items, self.download, self.told, self.facts, self.viewer]
 
     def begins(self, progress: Progress) -> Update:
         """Returns what the beginning of a batch changes."""
         off = gr.DownloadButton(DOWNLOAD, value=None, interactive=False)
-        return {self.items: progress, self.download: off, self.told: "", self.facts: ""}
+        return {self.items: progress, self.download: off, self.told: "", self.facts: "", self.viewer: None}
 
     def shows_so_far(self, progress: Progress) -> Update:
         """Returns what an image that is finished changes."""
@@ -115,7 +118,7 @@ def place_batch_board(name: str) -> BatchBoard:
     with gr.Row(elem_classes="download"):
         download = gr.DownloadButton(DOWNLOAD, interactive=False, scale=0)
         told = gr.HTML("", elem_classes="told")
-    return BatchBoard(items, download, told, gr.HTML("", elem_id=f"{name}-facts"))
+    return BatchBoard(items, download, told, gr.HTML("", elem_id=f"{name}-facts"), Viewer(elem_id=f"{name}-viewer"))
 
 
 def render_facts(progress: Progress) -> str:

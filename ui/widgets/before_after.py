@@ -72,6 +72,13 @@ def show_result(
     return _describe(done.details, file, view, name, source, time.monotonic() - started)
 
 
+def look_at(source: Path, result: bytes, name: str, model: str) -> Run[View]:
+    """The view of an image and of its result, which is in no file of its own; `name` says by what it is made."""
+    yield Step(0, 1, "reading")
+    picture, made = images.read(source), images.read(result)
+    return (yield from _make_view(picture, made, _choose_plain(model), name))
+
+
 def watch_previews(
     run: Run[T], source: ImageSource | None, name: str, scale: int
 ) -> tuple[Run[T], Callable[[], View | None]]:

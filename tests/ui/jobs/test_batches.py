@@ -51,7 +51,7 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_each_result_is_what_one_image_alone_gives(sent: list[tuple[Path, str]], tmp_path: Path) -> None:
     chosen = Batch.of(sent)
     progress = batches.begin(chosen, DOUBLED, "png")
-    finish(batches.upscale(progress, DOUBLED, batches.foresee(chosen, DOUBLED)))
+    finish(batches.upscale(progress, batches.foresee(chosen, DOUBLED)))
     alone = {}
     for (path, _), name in zip(sent, ("a_png.png", "a_jpg.png", "", "sub/ä.png"), strict=True):
         if name:
@@ -60,6 +60,9 @@ def test_each_result_is_what_one_image_alone_gives(sent: list[tuple[Path, str]],
     assert progress.closed.is_set() and contents(progress.archive) == alone
     left = {path.name for path in progress.archive.parent.iterdir()}
     assert left == {"upscaled_bicubic_x2.zip", ".upscale-bench.jsonl"}, "no result is on the disk twice"
+    source, data = batches.read_one(progress, 3) or (chosen.sources[0], b"")
+    assert (source, data) == (chosen.sources[3], alone["sub/ä.png"])
+    assert [batches.read_one(progress, number) for number in (2, 4, -1, "1", None)] == [None] * 5
     told = batches.describe(progress)
     assert [each["image"] for each in told] == ["a.png", "a.jpg", "broken.png", "sub/ä.png"]
     assert [each["file"] for each in told] == ["a_png.png", "a_jpg.png", None, "sub/ä.png"]
@@ -70,7 +73,7 @@ def test_each_result_is_what_one_image_alone_gives(sent: list[tuple[Path, str]],
 def test_what_is_done_when_it_is_ended_is_kept(sent: list[tuple[Path, str]]) -> None:
     chosen = Batch.of(sent)
     progress = batches.begin(chosen, DOUBLED, "png")
-    run = batches.upscale(progress, DOUBLED, batches.foresee(chosen, DOUBLED))
+    run = batches.upscale(progress, batches.foresee(chosen, DOUBLED))
     while not progress.outcomes:
         next(run)
     run.close()

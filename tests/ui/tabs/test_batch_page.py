@@ -53,6 +53,9 @@ def test_many_images_become_a_zip_which_its_address_shows_again(
     expect(marks).to_have_count(19)
     expect(page.locator("#batch-facts")).to_contain_text("19 done")
     check_state(page, "a batch that is done")
+    page.get_by_role("button", name="Look at photo 7.png").click()
+    expect(page.locator("#batch-viewer .name").last).to_have_text("After: photo 7.png")
+    expect(page.locator("#progress")).to_have_text("Done.")
     found = download(page)
     assert [*found] == [path.name for path in paths[:19]], "names are kept"
     assert images.read(found["photo 1.png"]).pixels.shape == (40, 60, 3)

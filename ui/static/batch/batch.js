@@ -8,13 +8,17 @@ const shownOf = ({ file }) => {
     return known?.getAttribute("src") ?? file.url;
 };
 const make = (item) => {
-    const [row, image, mark, name, told] = ["li", "img", "span", "span", "span"].map((tag) => document.createElement(tag));
+    const tags = ["li", "button", "img", "span", "span", "span"];
+    const [row, button, image, mark, name, told] = tags.map((tag) => document.createElement(tag));
     [mark.className, name.className, told.className] = ["mark", "name", "told"];
+    Object.assign(button, { type: "button", disabled: true });
+    button.setAttribute("aria-label", `Look at ${item.name}`);
     Object.assign(image, { loading: "lazy", alt: "", src: shownOf(item) });
     image.addEventListener("error", () => (image.style.visibility = "hidden"));
     name.textContent = item.name;
     mark.setAttribute("role", "img");
-    row.append(image, mark, name, told);
+    button.append(image, mark);
+    row.append(button, name, told);
     return row;
 };
 const draw = () => {
@@ -28,6 +32,7 @@ const draw = () => {
     list.hidden = items.length === 0;
     items.forEach(({ state, told }, number) => {
         const row = list.children[number];
+        row.querySelector("button").disabled = state !== "done" || !props.value.ended;
         if (row.dataset.state === state) return;
         row.dataset.state = state;
         const mark = row.querySelector(".mark");
@@ -36,5 +41,12 @@ const draw = () => {
         row.querySelector(".told").textContent = told;
     });
 };
+list.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const row = button.closest("li");
+    [...list.children].forEach((each) => each.classList.toggle("looked-at", each === row));
+    trigger("click", { number: [...list.children].indexOf(row) });
+});
 watch("value", draw);
 draw();

@@ -6,5 +6,5 @@
     // One image has results of its own, and a run has the line to itself.
     const mine = chosen?.length > 1 && line.includes("progress idle");
     const ready = mine ? READY : { __type__: "update" };
-    return [{ items: [] }, { __type__: "update", value: null, interactive: false }, "", "", ready];
+    return [{ items: [], ended: false }, { __type__: "update", value: null, interactive: false }, "", "", null, ready];
 }

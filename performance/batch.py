@@ -16,7 +16,7 @@ import numpy as np
 import pipelines
 from performance.measuring import resident_megabytes, run_in_fresh_process, write_section
 from performance.scene import make_scene
-from pipelines.batch.run import FileStep, Journal, Recipe, list_sources, plan_jobs, run
+from pipelines.batch.run import FileStep, Journal, Recipe, count_lanes, list_sources, plan_jobs, run
 from pipelines.catalog.rows import Size
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
@@ -82,8 +82,8 @@ def upscale_all(source: Path, target: Path, see: Callable[[Step], None] = lambda
     """Upscales as the command line does with a folder."""
     target.mkdir()
     sources, _ = list_sources([source], False, target)
-    jobs = plan_jobs(sources, target, "", "png")
-    outcomes = finish(run(jobs, Recipe((), MODEL, Size(factor=SCALE)), Journal(target)), see)
+    jobs, recipe = plan_jobs(sources, target, "", "png"), Recipe((), MODEL, Size(factor=SCALE))
+    outcomes = finish(run(jobs, recipe, Journal(target), lanes=count_lanes(recipe, len(jobs))), see)
     assert {outcome.state for outcome in outcomes} == {"done"}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pipelines import files
@@ -32,13 +33,14 @@ class Entry:
 
 
 class Journal:
-    """The files that batches made in a folder, by their paths below it. One thread adds, others may ask meanwhile."""
+    """The files that batches made in a folder, by their paths below it. Threads may add and ask at once."""
 
     def __init__(self, folder: Path, writer: str = "") -> None:
         """Reads what is there; `writer` is the name of one of several that write at once. Raises CannotWrite."""
         self.folder, self._path = folder, folder / (f".upscale-bench.{writer}.jsonl" if writer else NAME)
         self._entries: dict[str, list[Entry]] = {}
         self._read: dict[Path, int] = {}
+        self._adding = Lock()
         self.refresh()
 
     def __iter__(self) -> Iterator[Path]:
@@ -86,6 +88,10 @@ class Journal:
             "bytes": entry.bytes,
             "sha256": entry.sha256,
         }
+        with self._adding:
+            self._add(name, entry, line)
+
+    def _add(self, name: str, entry: Entry, line: Mapping[str, Any]) -> None:
         # A crash may have cut the last line short: this one begins anew. It is ASCII: a name that is no UTF-8 is
         # spelled out, and read back as it was.
         start = b"\n" if files.size_of(self._path) > self._read.get(self._path, 0) else b""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import environment
-from pipelines.catalog.rows import Settings, Size, Stage
+from pipelines.catalog.rows import Model, Settings, Size, Stage, find
 from pipelines.estimates import plan_size_of
 from pipelines.images import door as images
 from pipelines.phrasing import contender_file_name
@@ -36,6 +36,11 @@ class Recipe:
             return self.stages, None
         sized = plan_size_of(image, self.key, self.size, self.first)
         return sized.stages, sized.size
+
+    @property
+    def models(self) -> list[Model]:
+        """Returns the models that an image may need."""
+        return [*(stage.model for stage in (*self.stages, *self.first)), *([find(self.key)] if self.key else [])]
 
     @property
     def model(self) -> str:

@@ -135,7 +135,8 @@ def _follow(
             if options.on:
                 running = on_ray.run(jobs, recipe, journal, options.overwrite, options.on, options.workers)
             else:
-                running = batch.run(jobs, recipe, journal, options.overwrite)
+                lanes = batch.count_lanes(recipe, len(jobs))
+                running = batch.run(jobs, recipe, journal, options.overwrite, lanes)
             finish(running, follow)
     finally:
         seconds = time.monotonic() - started

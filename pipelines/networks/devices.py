@@ -7,6 +7,8 @@ import logging
 import multiprocessing
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -24,6 +26,8 @@ GPU_BATCHES = {"cuda": 4, "mps": 1}  # tiles that run at once
 KEPT_KERNELS = 64
 # oneDNN's names for what a processor can do that include arithmetic with bfloat16.
 WITH_BF16 = re.compile(r"BF16|FP16|AMX|AVX10|DEFAULT|ALL")
+
+_sharing = [1]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +69,45 @@ def choose_device(light: bool = False) -> Device:
     environment.bound_kernel_cache(KEPT_KERNELS)
     make_torch_safe()
     return _choose_once(environment.exact(), not (light and to_lend), not to_lend, os.getpid())
+
+
+def count_threads() -> int:
+    """Returns how many threads a network on the processor uses."""
+    import torch
+
+    choose_device()
+    return torch.get_num_threads()
+
+
+def count_sharing() -> int:
+    """Returns how many runs share the processor at once: 1 but within `sharing`."""
+    return _sharing[-1]
+
+
+@contextmanager
+def sharing(lanes: int) -> Iterator[None]:
+    """Gives each of so many runs at once a share of the processor's threads, for what is loaded and computed meanwhile.
+
+    It is the process's: no other run may begin meanwhile. Each thread that computes calls `take_share` first, as OpenMP
+    counts for each thread by itself.
+    """
+    import torch
+
+    whole = count_threads()
+    _sharing.append(lanes)
+    torch.set_num_threads(max(1, whole // lanes))
+    try:
+        yield
+    finally:
+        _sharing.pop()
+        torch.set_num_threads(whole)
+
+
+def take_share() -> None:
+    """Has this thread compute with its share of the threads."""
+    import torch
+
+    torch.set_num_threads(torch.get_num_threads())
 
 
 def suit(device: Device, network: "Network") -> Device:

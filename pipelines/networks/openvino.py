@@ -20,6 +20,7 @@ from openvino import opset13 as ops
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from pipelines.networks import devices
 from pipelines.networks.network import Network
 
 Planes = npt.NDArray[np.float32]
@@ -79,10 +80,11 @@ class Compiled:
 
 
 def compile_model(model: openvino.Model, dtype: str) -> openvino.CompiledModel:
-    """Compiles for this processor, to compute in "float32" or "bfloat16" in one request at a time."""
+    """Compiles for this processor, to compute in "float32" or "bfloat16" in as many requests at a time as share it."""
+    lanes = devices.count_sharing()
     hints = {
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": lanes,
+        "INFERENCE_NUM_THREADS": lanes * torch.get_num_threads(),
         "INFERENCE_PRECISION_HINT": PRECISIONS[dtype],
         "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
     }

@@ -48,7 +48,7 @@ AUTO = "auto"  # of ARTIFACTS
 LEAST_KEPT = 1 << 30  # bytes; see `kept_bytes`
 KEPT_SHARE = 3  # the two of Stable Diffusion together take 5.8 GB, a third of what many a machine has
 
-_kept: OrderedDict[tuple[str, int, tuple[str, ...]], Upscaler] = OrderedDict()
+_kept: OrderedDict[tuple[str, int, tuple[str, ...], int], Upscaler] = OrderedDict()
 _pinned: set[Stage] = set()
 _lock = threading.Lock()
 
@@ -202,8 +202,11 @@ def _load(fetched: Sequence[StageFiles]) -> list[Upscaler]:
 
 def _loaded(fetched: StageFiles) -> Upscaler:
     """The model, from memory or from its files, as the one that was used last."""
+    from pipelines.networks import devices
+
     model, scale = fetched.stage.model, fetched.stage.scale
-    kept_as = (model.key, scale, tuple(file.sha256 for file in fetched.files))
+    # What is loaded for several runs that share the processor gives each a part of the cores.
+    kept_as = (model.key, scale, tuple(file.sha256 for file in fetched.files), devices.count_sharing())
     with _lock:
         if kept_as not in _kept:
             _kept[kept_as] = _built(model, scale, fetched.files)

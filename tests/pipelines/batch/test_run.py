@@ -97,7 +97,7 @@ def test_one_bad_image_costs_itself_alone(folder: Path, out: Path) -> None:
 def test_whatever_a_model_does_with_one_image_the_others_go_on(
     folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pipelines.batch import run as module
+    from pipelines.batch import work as module
 
     enlarge = module.enlarge_fetched
     raised: Iterator[Exception | None] = iter([MemoryError(), ZeroDivisionError("by\nnothing"), None])
@@ -119,11 +119,11 @@ def test_what_does_not_fit_beside_the_last_result_waits_for_it(
     folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is looked at with the result before still being written; then again, once it is."""
-    from pipelines.batch import run as module
+    from pipelines.batch import work as module
 
     seen: list[list[str]] = []
 
-    def check(found: module._Prepared) -> None:
+    def check(found: module.Prepared) -> None:
         seen.append(sorted(contents(out)))
         if found.job.name == "b.png" and len(seen) == 2:
             raise OutOfMemory("Not beside the other.")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.batch.run import Job, Outcome, Source
+from pipelines.batch.run import Job, Outcome, Recipe, Source
 from pipelines.enlarge import Details
 from ui.jobs.batches import Batch, Progress
 from ui.widgets.batch_board import render_facts
@@ -18,7 +18,7 @@ def test_what_was_done_is_told_in_plain_words_and_the_rest_folded(tmp_path: Path
         )
         for job, note in zip(jobs, found, strict=False)
     }
-    told = render_facts(Progress(Batch(sources), jobs, tmp_path / "all.zip", outcomes))
+    told = render_facts(Progress(Batch(sources), Recipe(), jobs, tmp_path / "all.zip", outcomes))
     plain, folded = told.split("<details>")
     assert "2 done, 1 not begun" in plain
     assert "JPEG artifacts were removed (quality about 40) (1 image)" in plain

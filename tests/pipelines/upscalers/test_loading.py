@@ -74,7 +74,7 @@ def test_a_pinned_model_stays(own_weights: Path, monkeypatch: pytest.MonkeyPatch
     for scale in (3, 4):
         load("espcn", scale)
     assert load("espcn", 2) is pinned
-    assert [scale for _, scale, _ in loading._kept] == [4, 2]
+    assert [scale for _, scale, *_ in loading._kept] == [4, 2]
 
 
 def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_the_models_of_one_run_stay_together(own_weights: Path, monkeypatch: pyt
     done = finish(enlarge_by(Picture(smooth(5, 5)), chain))
     assert done.details.scale == 8 and list(loading._kept.values()) == first
     load("espcn", 3)
-    assert [scale for _, scale, _ in loading._kept] == [3]
+    assert [scale for _, scale, *_ in loading._kept] == [3]
 
 
 @pytest.mark.parametrize(("memory", "kept"), [(1, 1), (4, 4 / 3), (24, 8), (0.5, 1)], ids=str)

@@ -7,7 +7,9 @@ Nothing is shared before it is pressed. What deletes a page is told to the brows
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,11 +19,11 @@ from gradio.context import LocalContext
 from pipelines import environment
 from pipelines.errors import BadSetting
 from pipelines.runs import Run
+from ui.jobs import results
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import Update
 from ui.jobs.running import STARTING_EVENT, explain_errors, forward_steps
 from ui.sharing import routes, store
-from ui.sharing.store import Place
 from ui.widgets import html
 
 RESULT_GONE = "The result is no longer kept here. Make it again, then share it."
@@ -50,47 +52,64 @@ class ShareButton:
         return {self.panel: "", self.made: ""}
 
     def connect(self, share: Share, inputs: Sequence[Block]) -> None:
-        """Has the button do `share(place, *inputs)`, and show the link."""
+        """Has the button do `share(place, *inputs)`, and show the link.
+
+        The first of the inputs is what a run is known by, so that a page that is loaded anew shows the link again.
+        """
 
         def show(text: str, part: float) -> Update:
             return {self.panel: html.progress(text, part)}
 
         def press(*values: Any) -> Iterator[Update]:
+            *given, made = values
+            known = _read_made(made)
+            if known and store.find(known[0]):  # it is shared already: one page is enough
+                yield self._tell_link(*known)
+                return
             try:
                 with explain_errors():
                     place = store.reserve()
                     yield {self.panel: html.progress("Preparing the page", 0)}
                     try:
-                        yield from forward_steps(share(place, *values), show, MOMENT)
+                        yield from forward_steps(share(place, *given), show, MOMENT)
                     except FileNotFoundError:
                         raise BadSetting(RESULT_GONE) from None
             except gr.Error as error:
                 yield {self.panel: html.problem(str(error.message))}
                 return
-            link = routes.write_link(LocalContext.request.get(), place.id)
-            yield {
-                self.panel: tell_link(link, place, str(self.delete.elem_id)),
-                self.made: json.dumps({"id": place.id, "secret": place.secret}),
-            }
+            told = self._tell_link(place.id, place.secret)
+            run = results.find_showing(inputs[0], str(given[0]) if isinstance(given[0], Path) else given[0])
+            if run is not None:
+                run.note(told)
+            yield told
 
-        shared = self.share.click(press, [*inputs], self.components, **STARTING_EVENT, concurrency_id="sharing")
+        shared = self.share.click(
+            press, [*inputs, self.made], self.components, **STARTING_EVENT, concurrency_id="sharing"
+        )
         shared.then(None, self.made, None, js=REMEMBER, **STARTING_EVENT, queue=False)
         self.delete.click(self.delete_page, self.made, self.components, **STARTING_EVENT, concurrency_id="sharing")
 
     def delete_page(self, made: str) -> Update:
         """Deletes the page that was shared last from here."""
-        try:
-            known = json.loads(made)
-            key, secret = str(known["id"]), str(known["secret"])
-        except (ValueError, TypeError, KeyError):  # strangers may send anything
+        known = _read_made(made)
+        if known is None:
             return self.offer()
         try:
             with explain_errors():
-                deleted = store.delete(key, secret)
+                deleted = store.delete(*known)
         except gr.Error as error:
             return {self.panel: html.problem(str(error.message))}
+        if (run := results.find_showing(self.made, made)) is not None:
+            run.note(self.offer())
         said = "The shared page is deleted. Its link no longer works." if deleted else "It could not be deleted."
         return {self.panel: html.advice(said), self.made: ""}
+
+    def _tell_link(self, key: str, secret: str) -> Update:
+        link = routes.write_link(LocalContext.request.get(), key)
+        return {
+            self.panel: tell_link(link, store.last_day_of(key), str(self.delete.elem_id)),
+            self.made: json.dumps({"id": key, "secret": secret}),
+        }
 
     def place_panel(self) -> None:
         """Puts what is said of a page that was shared into the page being built: a line that wants its whole width."""
@@ -121,9 +140,9 @@ def tell_about() -> str:
     return html.aside(f"Makes a page with the image and the result. Anyone with the link can see it, for {kept}.")
 
 
-def tell_link(link: str, place: Place, delete: str) -> str:
-    """Returns the link of a page as HTML; `delete` is the id of what deletes it."""
-    day = f"{place.last_day:%d %B %Y}".lstrip("0")
+def tell_link(link: str, last_day: date, delete: str) -> str:
+    """Returns the link of a page that is kept until that day as HTML; `delete` is the id of what deletes it."""
+    day = f"{last_day:%d %B %Y}".lstrip("0")
     here = link.partition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]") in THIS_MACHINE
     where = " This server runs on your own machine, so the link works only there." if here else ""
     return (
@@ -133,3 +152,12 @@ def tell_link(link: str, place: Place, delete: str) -> str:
         f'<button type="button" data-press="{escape(delete)}">Delete</button></div>'
         f'<p class="about">Anyone with the link can see the page until {day}.{where}</p>'
     )
+
+
+def _read_made(made: Any) -> tuple[str, str] | None:
+    """Returns id and secret of the page that was made; None where there is none, or of what strangers send."""
+    try:
+        known = json.loads(made)
+        return str(known["id"]), str(known["secret"])
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -97,6 +97,10 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
             corner = result.convert("RGB").crop((0, 0, *tile.size))
             np.testing.assert_array_equal(np.asarray(tile.convert("RGB")), np.asarray(corner))
         look(browser, served, link, "After: ESPCN x3")
+        assert share(page) == link, "it is shared already"
+        page.reload()
+        expect(page.locator(".shared-link input:visible")).to_have_value(link)
+        messages.clear()  # gradio says that its streams were broken off
 
         page.get_by_role("tab", name="Compare").click()
         page.locator("#pictures input[type=file]").set_input_files(paths)

@@ -104,14 +104,18 @@ def test_a_call_tells_whose_it_is() -> None:
     """As a proxy does, or the limits of a visitor would not hold for who comes this way."""
     from starlette.requests import Request
 
+    from tests.ui.jobs.test_allowance import PUBLIC, event_from
+    from ui.jobs.allowance import find_visitor
     from ui.mcp_server import tell_caller
 
     def asked(*noted: str) -> dict[str, str]:
         headers = [(b"x-forwarded-for", each.encode()) for each in noted]
-        return tell_caller(Request({"type": "http", "headers": headers, "client": ("198.51.100.7", 1234)}))
+        return tell_caller(Request({"type": "http", "headers": headers, "client": (PUBLIC, 1234)}))
 
-    assert asked() == {"x-forwarded-for": "198.51.100.7"}
-    assert asked("203.0.113.9, 10.0.0.1") == {"x-forwarded-for": "203.0.113.9, 10.0.0.1, 198.51.100.7"}
+    assert asked() == {"x-forwarded-for": PUBLIC}
+    assert asked("8.8.8.8, 10.0.0.1") == {"x-forwarded-for": f"8.8.8.8, 10.0.0.1, {PUBLIC}"}
+    with event_from("127.0.0.1", asked()["x-forwarded-for"]):
+        assert find_visitor() == PUBLIC, "though the call comes from this machine"
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

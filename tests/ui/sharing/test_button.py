@@ -1,0 +1,83 @@
+"""The button that shares: one page for one result, counted as a run, and every failure one sentence."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+from starlette.requests import Request
+
+from pipelines.errors import BadSetting
+from pipelines.runs import Run, Step
+from tests.ui.jobs.test_allowance import PUBLIC
+from ui.jobs import allowance
+from ui.jobs.allowance import Allowances
+from ui.sharing import store
+from ui.sharing.button import ShareButton, place_share_button
+from ui.sharing.store import Place
+
+
+@pytest.fixture(autouse=True)
+def _visited(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An event of somebody elsewhere, who may begin two runs an hour."""
+    monkeypatch.setenv("UPSCALE_SHARE_DIR", str(tmp_path_factory.mktemp("shared")))
+    monkeypatch.setenv("UPSCALE_MAX_RUNS_PER_HOUR", "2")
+    monkeypatch.setattr(allowance, "ALLOWANCES", Allowances())
+    scope = {"type": "http", "scheme": "https", "path": "/gradio_api/queue/join", "query_string": b""}
+    request = Request(scope | {"server": ("upscale.example", 443), "headers": [(b"host", b"upscale.example")]})
+    given: Any = SimpleNamespace(request=request, client=SimpleNamespace(host=PUBLIC), headers=request.headers)
+    token = LocalContext.request.set(given)
+    yield
+    LocalContext.request.reset(token)
+
+
+def place(share: Callable[..., Run[None]]) -> tuple[ShareButton, Callable[[str], list[dict[Any, Any]]]]:
+    """The button, and what a press of it shows, by the page that was made before."""
+    with gr.Blocks() as page:
+        button = place_share_button("x")
+        assert button is not None
+        button.place_panel()
+        what = gr.Textbox()
+        button.connect(share, [what])
+    press = next(each.fn for each in page.fns.values() if (button.share._id, "click") in each.targets)
+    assert press is not None
+    return button, lambda made: [*press("a result", made)]
+
+
+def test_one_result_is_one_page_and_a_share_is_a_run() -> None:
+    seen: list[str] = []
+
+    def share(place: Place, what: str) -> Run[None]:
+        yield Step(0, 1, "writing")
+        seen.append(what)
+        store.add(place, {store.INDEX: b"<head></head>"}, "", "")
+
+    button, press = place(share)
+    first = press("")[-1]
+    assert "https://upscale.example/r/" in first[button.panel] and "works only there" not in first[button.panel]
+    assert press(first[button.made])[-1] == first and len(seen) == 1, "it is shared already"
+    second = press("")[-1]
+    assert second[button.made] != first[button.made]
+    assert "One visitor may begin 2 runs an hour here" in press("")[-1][button.panel] and len(seen) == 2
+    assert button.delete_page(first[button.made])[button.made] == ""
+    assert "/r/" not in press(first[button.made])[-1][button.panel], "what was deleted is not shown as if it were there"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError("/tmp/secret/place"), "The result is no longer kept here. Make it again, then share it."),
+        (BadSetting("It is too large to share."), "It is too large to share."),
+        (RuntimeError("/tmp/secret/place"), "Something went wrong that should not. It has been logged."),
+    ],
+)
+def test_what_fails_is_one_sentence(error: Exception, said: str) -> None:
+    def share(place: Place, what: str) -> Run[None]:
+        yield Step(0, 1, "writing")
+        raise error
+
+    button, press = place(share)
+    shown = press("")[-1]
+    assert said in shown[button.panel] and "secret" not in shown[button.panel] and button.made not in shown

@@ -5,6 +5,7 @@ import json
 import sys
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def use(server: str, work: Callable[[Any], Awaitable[None]]) -> None:
             await session.initialize()
             await work(session)
 
-    asyncio.run(main())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests keeps a loop in this one
+        thread.submit(asyncio.run, main()).result()
 
 
 def test_a_model_upscales_and_compares(server: str, tmp_path: Path) -> None:

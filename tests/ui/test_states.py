@@ -45,6 +45,8 @@ def test_upscale(browser: Browser, served: str, tmp_path: Path) -> None:
         expect(page.locator("#head p")).to_contain_text("measure which one is best for it")
         expect(page.locator("#compare .panes[aria-busy=false]")).to_be_visible()
         check_state(page, "as it opens", (390, 768, 1280, 1920))
+        keep = page.locator("label:visible", has_text="Keep metadata").bounding_box()
+        assert keep is not None and keep["width"] > 150, "it is not cut off"
         leave_full_view(page)
         field.get_by_label("Remove image").click()
         expect(run).to_be_disabled()

@@ -15,7 +15,7 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 
 from pipelines.catalog.rows import QUALITY_RANGE, USUAL_QUALITY
-from pipelines.errors import UpscaleError
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_bytes
@@ -131,6 +131,7 @@ class ResultPanel:
         `usual_scale` without one. `name` says of the values of `chosen` by what a result would be made now. `also` are
         other components that tell of a result, as HTML.
         """
+        also = [*also, *(self.share.components if self.share else [])]
         result = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.saving, self.facts]
         outputs = [button.progress, *result, *also]
         inputs = [picture, self.made_of, button.progress, *([] if scale is None else [scale])]
@@ -171,7 +172,9 @@ class ResultPanel:
             )
 
     def share_result(self, place: Place, file: Path | None, made_of: str) -> Run[None]:
-        """Shares the result of that file. Raises FileNotFoundError where it is not kept any more."""
+        """Shares the result of that file. Raises BadSetting without one, FileNotFoundError where it is not kept."""
+        if not made_of:
+            raise BadSetting("There is no result of this image yet. Upscale it, then share it.")
         yield Step(0, 1, "writing the page")
         kept = results.find_showing(self.file, str(file))
         if kept is not None:

@@ -101,6 +101,10 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
         page.reload()
         expect(page.locator(".shared-link input:visible")).to_have_value(link)
         messages.clear()  # gradio says that its streams were broken off
+        page.locator("#picture input[type=file]").set_input_files(paths[0])
+        expect(page.locator(".shared-link:visible")).to_have_count(0)  # it is not of this image
+        page.get_by_role("button", name="Share link").click()
+        expect(page.locator(PANEL)).to_contain_text("There is no result of this image yet.")
 
         page.get_by_role("tab", name="Compare").click()
         page.locator("#pictures input[type=file]").set_input_files(paths)

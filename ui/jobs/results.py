@@ -39,6 +39,7 @@ class Kept:
     used: float = field(default_factory=time.monotonic)  # when it was last
     ended: bool = False
     cancelled: bool = False  # it is to end, or has
+    partial: bool = False  # what there is of it is worth keeping though it is ended early
 
     def note(self, changes: Mapping[Block, Any]) -> None:
         """Keeps what an event changes: of each component the newest."""
@@ -135,6 +136,11 @@ def filling(kept: Kept) -> Iterator[None]:
         yield
     finally:
         _filling.reset(token)
+
+
+def find_filled() -> Kept | None:
+    """Returns the run whose work is being done, if one is."""
+    return _filling.get()
 
 
 def new_folder(kind: str = "result") -> Path:

@@ -164,7 +164,7 @@ class RunButton:
                     yield changes
             finally:
                 events.close()  # type: ignore[attr-defined]
-                results.end(kept) if whole else results.forget(kept)
+                results.end(kept) if whole or kept.partial else results.forget(kept)
 
         if not any(each.kind == each.VAR_POSITIONAL for each in takes):
             takes.append(inspect.Parameter("run_id", inspect.Parameter.POSITIONAL_OR_KEYWORD))

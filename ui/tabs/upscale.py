@@ -111,7 +111,14 @@ class UpscaleTab:
             shown = len(progress.outcomes)
             return self.board.shows_so_far(progress)
 
-        yield from self.button.steps(batches.upscale(progress, outlook), more, outlook.expected)
+        kept = results.find_filled()
+        try:
+            yield from self.button.steps(batches.upscale(progress, outlook), more, outlook.expected)
+        except GeneratorExit:  # cancelled: its address shows what is done
+            if kept is not None and progress.done:
+                kept.note(self.cancel_batch(progress))
+                kept.partial = True
+            raise
         took, failed = tell_time(time.monotonic() - started), len(progress.jobs) - progress.done
         ended = f"Done in {took}{f', but {failed} of {len(progress.jobs)} images failed' if failed else ''}."
         yield self.button.ends(ended) | self.board.shows(progress)
@@ -121,8 +128,12 @@ class UpscaleTab:
         if progress is None or not progress.closed.wait(batches.CLOSING_SECONDS):
             yield {self.button.progress: html.status("Cancelled.")}
             return
+        yield self.cancel_batch(progress)
+
+    def cancel_batch(self, progress: Progress) -> Update:
+        """Returns what a batch shows that was cancelled and has ended."""
         done = f"Cancelled: {progress.done} of {len(progress.jobs)} are done."
-        yield self.button.ends(done) | self.board.shows(progress)
+        return self.button.ends(done) | self.board.shows(progress)
 
     def look_at(self, progress: Progress | None, event: gr.EventData) -> Iterator[Update]:
         """A result of the batch beside its image."""

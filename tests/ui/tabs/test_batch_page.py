@@ -19,7 +19,7 @@ from tests.support.visitor import cancel_once, check_state, watch_console
 def page(browser: Browser, served: str) -> Iterator[Page]:
     with visit(browser, 1280, "light", served) as page:
         page.goto(f"{served}/?model=espcn&scale=x2&example=drawing")
-        expect(page.locator("#progress")).to_contain_text("Done in")
+        expect(page.locator("#progress")).to_contain_text("Done in", timeout=60_000)
         yield page
 
 
@@ -51,6 +51,7 @@ def test_many_images_become_a_zip_which_its_address_shows_again(
     page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=60_000)
     expect(marks).to_have_count(19)
+    expect(page.get_by_role("img", name="done", exact=True)).to_have_count(19)  # those in sight
     expect(page.locator("#batch-facts")).to_contain_text("19 done")
     check_state(page, "a batch that is done")
     page.get_by_role("button", name="Look at photo 7.png").click()
@@ -98,6 +99,9 @@ def test_a_zip_is_a_batch_and_what_is_done_outlasts_a_cancel(page: Page, tmp_pat
     expect(page.locator("#progress")).to_have_text(re.compile(r"Cancelled: [12] of 3 are done\."))
     expect(page.locator("#batch-facts")).to_contain_text("not begun")
     assert [*download(page)] in (["a/small.jpg"], ["a/small.jpg", "b/large.jpg"])
+    page.reload()
+    expect(page.locator("#progress")).to_have_text(re.compile(r"Cancelled: [12] of 3 are done\."))
+    expect(page.locator("#batch-facts")).to_contain_text("not begun")
 
     field.locator("input[type=file]").set_input_files(tmp_path / "small.png")
     expect(field.locator(".thumbs li")).to_have_count(4)

@@ -17,8 +17,8 @@ const make = (item) => {
     image.addEventListener("error", () => (image.style.visibility = "hidden"));
     name.textContent = item.name;
     mark.setAttribute("role", "img");
-    button.append(image, mark);
-    row.append(button, name, told);
+    button.append(image);
+    row.append(button, mark, name, told);
     return row;
 };
 const draw = () => {

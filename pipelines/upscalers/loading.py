@@ -8,7 +8,8 @@ libraries are imported there, not here.
 import importlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -112,6 +113,11 @@ def fetch(
         else StageFiles(stage)
         for stage in stages
     )
+
+
+def holding(fetched: Iterable[StageFiles]) -> AbstractContextManager[None]:
+    """Has the files stay for as long as a run may still load them, whatever others download meanwhile."""
+    return visitors.in_use(file.path for each in fetched for file in each.files)
 
 
 def _gather(model: Model, own: tuple[Found, ...], found: Mapping[Weights, tuple[Found, ...]]) -> tuple[Found, ...]:

@@ -7,9 +7,11 @@ other caches is not looked for.
 
 import os
 import shutil
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines import environment
@@ -19,6 +21,9 @@ from pipelines.weights.download import incomplete_path
 from pipelines.weights.refusals import Refused
 
 DISK_RESERVE = 1_000_000_000  # bytes of the disk that no download may take
+
+_in_use: Counter[Path] = Counter()  # by how many runs of this process
+_lock = threading.Lock()
 
 
 def folder() -> Path:
@@ -34,6 +39,19 @@ def mark_used(path: Path) -> None:
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
+@contextmanager
+def in_use(files: Iterable[Path]) -> Iterator[None]:
+    """Has none of these files make room for another one meanwhile."""
+    held = [path.resolve() for path in files]
+    with _lock:
+        _in_use.update(held)
+    try:
+        yield
+    finally:
+        with _lock:
+            _in_use.subtract(held)
+
+
 def check_size(size: int) -> None:
     """Raises Refused for a file that is larger than what is downloaded because somebody named it."""
     most = environment.most_model_bytes()
@@ -42,7 +60,7 @@ def check_size(size: int) -> None:
 
 
 def make_room(blob: Path, size: int) -> None:
-    """Removes files, those used least lately first, until one of that size can become `blob`.
+    """Removes files, those used least lately first and none that a run uses, until one of that size can become `blob`.
 
     Raises Refused where it cannot, and then removes none.
     """
@@ -60,9 +78,13 @@ def make_room(blob: Path, size: int) -> None:
     for path in sizes:
         if kept + size <= most:
             break
+        if _in_use[path.resolve()] > 0:
+            continue
         leaving.append(path)
         kept -= sizes[path]
         free += sizes[path]
+    if kept + size > most:
+        raise Refused(f"has {format_bytes(size)}, for which there is no room while other models are in use here")
     if free - size < DISK_RESERVE:
         raise Refused(f"has {format_bytes(size)}, for which there is no room on the disk here")
     for path in leaving:

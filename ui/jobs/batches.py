@@ -15,7 +15,7 @@ from pipelines.errors import BadPicture, BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.runs import Run, Step, watch_steps
-from pipelines.upscalers.loading import fetch, find_lacking
+from pipelines.upscalers.loading import fetch, find_lacking, holding
 from ui.jobs import allowance, gpu, loans
 from ui.jobs.choosing import archive_bounds, check_here
 from ui.jobs.lanes import Expected
@@ -202,9 +202,10 @@ def upscale(progress: Progress, outlook: Outlook) -> Run[list[Outcome]]:
 
     try:
         allowance.take_downloads(len({stage.key for stage in outlook.stages if find_lacking([stage], recipe.settings)}))
-        yield from fetch(outlook.stages, recipe.settings)
+        fetched = yield from fetch(outlook.stages, recipe.settings)
         running = gpu.run_job(_plan_loan(outlook), outlook.stages, _upscale_here, progress.jobs, recipe, folder)
-        return (yield from watch_steps(running, keep))
+        with holding(fetched):
+            return (yield from watch_steps(running, keep))
     except OverQuota as error:
         raise loans.offer_what_fits(error, lambda left: "", "choose fewer images") from None
     finally:

@@ -222,7 +222,8 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     judges = metric_files.load_judges()
     head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
     try:
-        return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
+        with loading.holding(files for each in weights.values() for files in each.files):
+            return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
     except OverQuota as error:
         instead = SHORTER[len(sizes) > 1]
         raise loans.offer_what_fits(error, partial(_find_fitting, plan.contenders, sizes), instead) from None

@@ -15,7 +15,7 @@ from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import memory_limit
 from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run, Step
-from pipelines.upscalers.loading import fetch, find_lacking
+from pipelines.upscalers.loading import fetch, find_lacking, holding
 from ui.jobs import allowance, gpu, loans
 from ui.jobs.choosing import check_here
 from ui.jobs.lanes import Expected
@@ -92,7 +92,8 @@ def enlarge_picture(
     allowance.take_downloads(len({stage.key for stage in stages if find_lacking([stage], settings)}))
     fetched = yield from fetch(stages, settings)
     try:
-        done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
+        with holding(fetched):
+            done = yield from gpu.run_job(seconds, stages, enlarge_fetched, picture, fetched, settings, size)
     except OverQuota as error:
         fits = partial(loans.find_fitting_size, stages, settings, (width, height), picture)
         raise loans.offer_what_fits(error, fits, "choose a model that needs no GPU") from None

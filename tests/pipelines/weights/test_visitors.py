@@ -13,10 +13,11 @@ from safetensors.torch import save
 
 from pipelines import environment
 from pipelines.catalog import rows as catalog
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import Weights
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.runs import finish
-from pipelines.upscalers.loading import load
+from pipelines.upscalers.loading import StageFiles, holding, load
 from pipelines.weights import visitors
 from pipelines.weights.fetch import fetch
 from pipelines.weights.local import find
@@ -58,6 +59,27 @@ def test_those_used_least_lately_make_room(hub: LoopbackHub, monkeypatch: pytest
     assert not list(visitors.folder().glob("models--o--1")), "nothing of it is left"
     finish(fetch(second))
     assert bytes_kept() == 2 * MEGA
+
+
+def test_what_a_run_uses_makes_no_room(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it was used least lately; where all are in use the new one is refused, and nothing goes."""
+    monkeypatch.setenv("UPSCALE_MAX_MODELS_MEGABYTES", "2.5")
+    first, second, third = (named(hub, f"o/{number}", bytes([number]) * MEGA) for number in range(3))
+    held = []
+    for row, seconds in ((first, 1), (second, 2)):
+        (had,) = finish(fetch(row))
+        os.utime(had.path, (seconds, seconds))
+        held.append(StageFiles(Stage("swift", 4), (had,)))
+    with holding(held[:1]):
+        with holding(held), pytest.raises(WeightsUnavailable, match="no room while other models are in use here"):
+            finish(fetch(third))
+        assert find(second) is not None
+        os.utime(held[1].files[0].path, (2, 2))
+        finish(fetch(third))
+        assert [find(row) is not None for row in (first, second, third)] == [True, False, True]
+    os.utime(held[0].files[0].path, (1, 1))
+    finish(fetch(second))
+    assert find(first) is None, "nobody uses it any more"
 
 
 def test_of_a_repository_only_the_file_goes(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

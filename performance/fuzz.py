@@ -23,10 +23,15 @@ from urllib.parse import quote
 
 import httpx
 
-from performance.measuring import ROOT
+from performance.measuring import ROOT, table_lines, write_section
 from performance.mutations import draw_seeds, mutate
 from performance.serving import resident_bytes, serve_page
 
+ABOUT = (
+    "`python -m performance.fuzz`: values of wrong kinds, too long, naming files and hosts that are nobody's business, "
+    "and damaged images, sent to every address of a page on loopback. Wrong is a status of 500, an answer after 2 s, a "
+    "path of the server or a traceback."
+)
 PREFIX = "/gradio_api"
 MOST_SECONDS = 2.0  # until a call is refused; what is right and runs may take longer, and is cut off
 SECONDS_TO_LISTEN = 20.0
@@ -242,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--url", help="of a page that is open already")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     options = parser.parse_args(arguments)
     ended: Counter[str] = Counter()
     slowest, wrong = 0.0, 0
@@ -256,10 +262,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{answer.fault}: {answer.what}", flush=True)
         grown = resident_bytes(process) - before if process else 0
         alive = httpx.get(url, timeout=MOST_SECONDS).status_code == 200
-    print(
-        f"{options.count} calls: {dict(ended)}, {wrong} wrong; at most {slowest:.2f} s; {grown / 1e6:.0f} MB more than "
-        f"after the first 100; the page answers: {alive}"
-    )
+    header = ["calls", *sorted(ended), "wrong", "slowest, s", "memory more than after 100 calls, MB"]
+    row = [str(options.count), *(str(ended[key]) for key in sorted(ended)), str(wrong), f"{slowest:.2f}"]
+    row.append(f"{grown / 1e6:.0f}")
+    if options.write:
+        write_section("Calls of strangers", ABOUT, header, [row])
+    else:
+        print("\n".join(table_lines(header, [row])))
+    print("" if alive else "The page does not answer any more.", end="")
     sys.exit(bool(wrong) or not alive)
 
 

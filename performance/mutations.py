@@ -24,9 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from performance.measuring import table_lines, write_section
 from pipelines.errors import BadPicture
 from pipelines.images import door as images
 
+ABOUT = (
+    "`python -m performance.mutations`: files of seven formats with one to four things wrong with them. Wrong is a "
+    "crash, a hang, another exception than ours, more than 2 s or 300 MB."
+)
 MOST_SECONDS, MOST_BYTES = 2.0, 300_000_000
 BATCH = 500  # files that one process reads
 HANGS = 20.0  # seconds after which a file is given up
@@ -169,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where files that break the rule are put")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     options = parser.parse_args(arguments)
     list(
         map(images.read, draw_seeds().values())
@@ -188,8 +194,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wrong = sum(not each.is_right for each in outcomes)
     read, refused = (sum(each.ended == end for each in outcomes) for end in ("image", "refused"))
     slowest, largest = max(each.seconds for each in outcomes), max(each.grown for each in outcomes)
-    most = f"at most {slowest:.2f} s and {largest / 1e6:.0f} MB"
-    print(f"{len(outcomes)} files: {read} read, {refused} refused, {wrong} wrong; {most}")
+    header = ["files", "read", "refused", "wrong", "slowest, s of the processor", "most memory, MB"]
+    row = [*map(str, (len(outcomes), read, refused, wrong)), f"{slowest:.2f}", f"{largest / 1e6:.0f}"]
+    if options.write:
+        write_section("Damaged files", ABOUT, header, [row])
+    else:
+        print("\n".join(table_lines(header, [row])))
     sys.exit(bool(wrong))
 
 

@@ -129,7 +129,10 @@ def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
         found = source.stat()
     except (OSError, ValueError):  # what is wrong is said by who reads it
         return read_upright_size(*_checked(source, scale, bounds))
-    width, height = _size_in_file(source, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
+    try:
+        width, height = _size_in_file(source, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
+    except BadPicture:  # of several things that are wrong, that which is said first in bytes too
+        return read_upright_size(*_checked(source, scale, bounds))
     _check_size(printable_name(source), width, height, scale, bounds)
     return width, height
 

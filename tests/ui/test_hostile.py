@@ -104,6 +104,21 @@ def test_what_is_no_upload_is_told_so(picture: Any, served: str) -> None:
     assert "event: error" in answer and MALFORMED in answer
 
 
+def test_what_others_sent_cannot_be_found(served: str) -> None:
+    """An upload's address is known to who sent it; its folder, those around it and their lists to nobody."""
+    path = Path(upload(served, "secret.png", SMALL).json()[0])
+    assert httpx.get(f"{served}/gradio_api/file={path}", timeout=30).content == SMALL
+    assert len(path.parent.name) >= 32, "nobody can guess it"
+    for place in (
+        path.parent,
+        path.parent.parent,
+        path.parent.parent / ".lock",
+        f"{path}/..",
+        f"{path.parent}/../.lock",
+    ):
+        assert httpx.get(f"{served}/gradio_api/file={place}", timeout=30).status_code in (403, 404), place
+
+
 def test_too_few_inputs_are_told_so(served: str) -> None:
     assert "Choose an image first." in ask(served, None) or MALFORMED in ask(served, None)
 

@@ -20,6 +20,7 @@ LOOK_SECONDS = 1.0  # seconds between two looks
 EMPTYING_SECONDS = 5  # after which there is room again for events that only have to begin
 MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
 STOPPING_SECONDS = 3.0  # in which all are told that the server stops
+TELLING_SECONDS = 0.05  # between two looks at whether all have been told
 STOPPING = "The server is being stopped, so the run was ended. Try again in a few minutes."
 UNHEARD = "Nobody listened for the result, so the run was ended; ask again."
 
@@ -89,8 +90,11 @@ class ListeningQueue(Queue):
 
     async def _drop_all(self, said: str) -> int:
         sessions = {event.session_hash for event in self.event_ids_to_events.values() if event.alive}
+        inboxes = [self._inboxes[session] for session in sessions if session in self._inboxes]
         for session in sessions & {*self._inboxes}:
             await self._drop(session, self._inboxes[session], said)
+        while any(inbox.listeners and not inbox.empty() for inbox in inboxes):  # until they have been told
+            await asyncio.sleep(TELLING_SECONDS)
         return len(sessions)
 
     async def _drop_unheard(self) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import random
 import re
+import secrets
 import statistics
 import sys
 import threading
@@ -126,7 +127,7 @@ class Visitor:
 
     def _call(self, client: httpx.Client, body: dict[str, Any], way: str) -> dict[str, Any] | None:
         """Returns the last message of the event; None where the client leaves it."""
-        session = f"{self.number}-{self.draw.getrandbits(64):x}"
+        session = secrets.token_hex(8)  # nobody has that of another
         asked = client.post(f"{PREFIX}/queue/join", json=body | {"session_hash": session})
         if asked.status_code != 200:
             return {"output": {"error": asked.text}}

@@ -9,10 +9,9 @@ from pipelines.runs import finish
 
 
 def test_nobody_gets_anothers_result(served: str) -> None:
-    """Some leave half-way, some cancel; more ask at once than may wait, and are told when to try again."""
-    options = read_options(
-        ["--clients", "24", "--requests", "30", "--leaving", "3", "--cancelling", "3", "--sizes", "2"]
-    )
+    """Some leave half-way, some cancel."""
+    given = {"clients": 12, "requests": 12, "leaving": 2, "cancelling": 2, "sizes": 1}
+    options = read_options([f"--{name}={count}" for name, count in given.items()])
     tally, rows, _ = run_load(served, None, options)
     assert tally.wrong == []
     assert tally.ended["right"] == 8 and tally.ended["left"] == tally.ended["cancelled"] == 2, rows

@@ -296,3 +296,13 @@ def test_malformed_input_is_logged_for_who_asks(caplog: pytest.LogCaptureFixture
         ):
             thread.submit(asyncio.run, built.preprocess_data(event, ["no image"], None)).result()
         assert ("Traceback" in caplog.text) == logged
+
+
+def test_a_choice_that_there_is_not_is_one_sentence_and_not_logged() -> None:
+    """Sent as no browser does it; gradio's own message tells of Python, and its traceback goes to the log."""
+    with page.Page() as built:
+        gr.Button().click(lambda choice: None, gr.Radio(["a", "b"]), None)
+    event = next(iter(built.fns.values()))
+    with ThreadPoolExecutor() as thread, pytest.raises(gr.Error) as told:
+        thread.submit(asyncio.run, built.preprocess_data(event, ["c"], None)).result()
+    assert (told.value.message, told.value.print_exception) == ("That is none of the choices.", False)

@@ -204,8 +204,12 @@ def browser() -> Iterator[Browser]:
 
 
 def find_chromium(playwrights: str) -> str | None:
-    """The path of Debian's Chromium or, without it, of the one that `playwright install chromium` puts there."""
-    return shutil.which("chromium") or (playwrights if Path(playwrights).is_file() else None)
+    """The path of Debian's Chromium, of the one that `playwright install chromium` puts there, or None.
+
+    The headless shell comes first: Chromium itself has its own windows and menus to keep up beside the page.
+    """
+    debians = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    return debians or (playwrights if Path(playwrights).is_file() else None)
 
 
 @contextmanager

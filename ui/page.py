@@ -197,7 +197,10 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "app_kwargs": {
             "exception_handlers": {TypeError: explain_call},
-            "middleware": [Middleware(Answers), Middleware(PreviewCard, TITLE, ABOUT)],
+            "middleware": [
+                Middleware(Answers),
+                Middleware(PreviewCard, TITLE, ABOUT, (STATIC / "still.js").read_text()),
+            ],
             "routes": more,
             **mcp,
         },

@@ -37,10 +37,14 @@ def write_tags(root: str, title: str, about: str, path: str = "/", image: str = 
 
 
 class PreviewCard:
-    """Puts our tags in the place of gradio's into the page's HTML, and serves the image that they name."""
+    """Puts our tags in the place of gradio's into the page's HTML, and serves the image that they name.
 
-    def __init__(self, app: ASGIApp, title: str, about: str) -> None:
+    `script` is JavaScript that runs there before any of gradio's.
+    """
+
+    def __init__(self, app: ASGIApp, title: str, about: str, script: str = "") -> None:
         self.app, self.title, self.about = app, title, about
+        self.first = f"<script>{script}</script>" if script else ""
         self.page = GZipMiddleware(self._send_page, compresslevel=5)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +74,7 @@ class PreviewCard:
                 return
             whole, known = bytes(body), dict(start["headers"])
             if known.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in known:
-                tags = write_tags(root, self.title, self.about).encode()
+                tags = (write_tags(root, self.title, self.about) + self.first).encode()
                 whole = GRADIOS_TAGS.sub(b"", whole).replace(b"<head>", b"<head>" + tags, 1)
             headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
             await send({**start, "headers": [*headers, (b"content-length", str(len(whole)).encode())]})

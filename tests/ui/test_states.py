@@ -10,6 +10,10 @@ from pipelines.images.picture import Picture
 from tests.conftest import smooth, visit
 from tests.support.visitor import check_state
 
+COUNT_FRAMES = """window.asked = 0;
+const ask = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (draw) => { window.asked++; return ask(draw); };"""
+
 
 def choose(page: Page, model: str) -> None:
     field = page.get_by_label("Model", exact=True)
@@ -38,12 +42,16 @@ def leave_full_view(page: Page) -> None:
 def test_upscale(browser: Browser, served: str, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
     with visit(browser, 390, "light", served) as page:
+        page.add_init_script(COUNT_FRAMES)
         page.goto(served)
         field, bar = page.locator("#picture"), page.locator(".run-bar:visible")
         run, cancel = bar.locator("button.run"), bar.locator("button.cancel")
         expect(field.locator("img")).to_be_visible()
         expect(page.locator("#head p")).to_contain_text("measure which one is best for it")
         expect(page.locator("#compare .panes[aria-busy=false]")).to_be_visible()
+        page.wait_for_function(
+            "new Promise((done, { asked } = window) => setTimeout(() => done(asked === window.asked), 500))"
+        )
         check_state(page, "as it opens", (390, 768, 1280, 1920))
         keep = page.locator("label:visible", has_text="Keep metadata").bounding_box()
         assert keep is not None and keep["width"] > 150, "it is not cut off"

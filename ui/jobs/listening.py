@@ -17,6 +17,7 @@ from ui.jobs.lanes import describe_full
 
 PATIENCE_SECONDS = 20  # for which events go on that nobody listens to: a reload, or a network that changes, is shorter
 LOOK_SECONDS = 1.0  # seconds between two looks
+IDLE_SECONDS = 0.01  # between two looks for new events; gradio's thousand a second take a tenth of a core all the time
 EMPTYING_SECONDS = 5  # after which there is room again for events that only have to begin
 MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
 STOPPING_SECONDS = 3.0  # in which all are told that the server stops
@@ -50,6 +51,7 @@ class ListeningQueue(Queue):
 
     def __init__(self, *, find_patience: Callable[[str], float | None], **options: Any) -> None:
         super().__init__(**options)
+        self.sleep_when_free = IDLE_SECONDS
         self._find_patience = find_patience
         self._inboxes: LRUCache[str, Inbox] = LRUCache(MOST_SESSIONS)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -72,13 +72,13 @@ class BlindEvents:
 
     def connect(self, comparison: gr.State) -> None:
         """Connects the events; `comparison` is that of the last run."""
-        parts, line, files = self.results.blind, self.button.progress, self.results
+        parts, line = self.results.blind, self.button.progress
         of = [comparison, self.button.run_id]
         heavy = {**STARTING_EVENT, **ONE_AT_A_TIME}
         parts.start.click(self.begin, of, [line, parts.window, parts.test], **heavy)
         changed = [line, parts.window, parts.test, parts.outcome, parts.add]
         parts.window.click(self.answer, [*of, parts.test], changed, **TELLING_EVENT, queue=False)
-        written = [line, parts.add, files.files, *files.downloads.values()]
+        written = [line, parts.add, *self.results.offered]
         parts.add.click(self.add_to_report, [*of, parts.test], written, **heavy)
 
 

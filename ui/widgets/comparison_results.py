@@ -52,9 +52,7 @@ class ComparisonResults:
             self.made_of,
             self.verdict,
             *self.blind.components,
-            self.files,
-            *self.downloads.values(),
-            *(self.share.components if self.share else []),
+            *self.offered,
             self.which,
             self.viewer,
         ]
@@ -88,6 +86,11 @@ class ComparisonResults:
             self.command: report.command,
             self.script: write_client_script(url, names, comparison.plan),
         }
+
+    @property
+    def offered(self) -> list[Block]:
+        """Returns what `offer_files` changes."""
+        return [self.files, *self.downloads.values(), *(self.share.components if self.share else [])]
 
     def offer_files(self, files: Mapping[str, Path]) -> Update:
         """Returns what offers these files to download."""

@@ -30,11 +30,6 @@ def open_page(page: Page, address: str) -> None:
     expect(page.locator("#compare .panes")).to_have_attribute("aria-busy", "false")
 
 
-def made_by(page: Page) -> list[str]:
-    """What is written on the viewer's images."""
-    return page.locator("#compare .name").all_text_contents()
-
-
 def give(page: Page, path: Path) -> None:
     page.locator("#picture").get_by_label("Remove Image").click()
     page.locator("#picture input[type=file]").set_input_files(path)
@@ -61,7 +56,7 @@ def downloaded(page: Page, kind: str) -> tuple[str, Path]:
 
 
 def test_a_result_is_there_before_anyone_clicks_and_another_is_made(page: Page) -> None:
-    assert made_by(page) == ["Before: Bicubic", "After: Swift x4"]
+    expect(page.locator("#compare .name")).to_have_text(["Before: Bicubic", "After: Swift x4"])
     expect(page.locator("#compare .where")).to_have_text("896 × 896")
     expect(page.locator("#facts")).to_contain_text("896 × 896")
     expect(page.get_by_text(f"PNG, {format_bytes(FIRST_RESULT.stat().st_size)}")).to_be_visible()
@@ -73,7 +68,7 @@ def test_a_result_is_there_before_anyone_clicks_and_another_is_made(page: Page) 
     expect(page.locator(".plan")).to_contain_text("288 × 240 → 1152 × 960")
     enlarge(page)
     expect(page.locator("#facts")).to_contain_text("1152 × 960")
-    assert made_by(page) == ["Before: Bicubic", "After: Swift x4"]
+    expect(page.locator("#compare .name")).to_have_text(["Before: Bicubic", "After: Swift x4"])
 
 
 def test_from_upload_to_download(page: Page, small: Path) -> None:
@@ -85,9 +80,9 @@ def test_from_upload_to_download(page: Page, small: Path) -> None:
     expect(page.locator("#progress")).to_contain_text("Done in")
     page.locator("#facts summary").click()
     expect(page.locator("#facts")).to_contain_text("sha256")
-    assert made_by(page) == ["Before: Bicubic", "After: ESPCN x3"]
+    expect(page.locator("#compare .name")).to_have_text(["Before: Bicubic", "After: ESPCN x3"])
     for kind in ("PNG", "WebP", "JPEG"):
-        page.get_by_label(kind, exact=True).check()
+        page.get_by_role("radio", name=kind, exact=True).check()
         suffix = "jpg" if kind == "JPEG" else kind.lower()
         name, path = downloaded(page, kind)
         assert name == f"small_espcn_x3.{suffix}"
@@ -143,7 +138,7 @@ def test_what_must_be_downloaded_is_told_first_and_an_error_once_with_a_way_out(
     page.get_by_role("button", name="Use Swift", exact=True).click()
     expect(page.locator("#facts")).to_contain_text("Swift x4")
     expect(page.locator("#progress")).to_contain_text("Done in")
-    assert made_by(page) == ["Before: Bicubic", "After: Swift x4"]
+    expect(page.locator("#compare .name")).to_have_text(["Before: Bicubic", "After: Swift x4"])
     expect(panel).to_have_count(0)
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from tests.conftest import ROOT, visit
 
 EMBED = (ROOT / "examples" / "embed.html").read_text()
-WIDTHS = pytest.mark.parametrize("width", [390, 1280])
+WIDTHS = pytest.mark.parametrize("post", [390, 1280], indirect=True)
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -33,9 +33,9 @@ def blog(served: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="module")
-def post(browser: Browser, served: str, blog: str) -> Iterator[Page]:
-    """The post with both pages in it opened, narrow and light; once for all tests."""
-    with visit(browser, 390, "light", served, blog) as post:
+def post(browser: Browser, served: str, blog: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The post with both pages in it opened, light, at the width that the test names; once for all tests."""
+    with visit(browser, request.param, "light", served, blog) as post:
         post.goto(f"{blog}/embed.html?model=nearest&scale=x3&example=page")
         for name, (inside, result) in both(post).items():
             post.locator(name).scroll_into_view_if_needed()
@@ -51,15 +51,9 @@ def both(post: Page) -> dict[str, tuple[FrameLocator | Locator, str]]:
     }
 
 
-def resize(post: Page, width: int) -> None:
-    """Gives the post that width; the narrow one is that of a phone turned upright."""
-    post.set_viewport_size({"width": width, "height": 844})
-
-
 @WIDTHS
-def test_nothing_scrolls_but_the_post(post: Page, width: int) -> None:
+def test_nothing_scrolls_but_the_post(post: Page) -> None:
     """Once the results are there, the frame is as tall as its page, and nothing anywhere is wider than its place."""
-    resize(post, width)
     inside = post.frames[1]
     inside.wait_for_function("document.documentElement.scrollHeight <= innerHeight && innerHeight > 800")
     assert inside.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -71,9 +65,8 @@ def test_nothing_scrolls_but_the_post(post: Page, width: int) -> None:
 
 
 @WIDTHS
-def test_the_line_follows_a_finger(post: Page, width: int) -> None:
+def test_the_line_follows_a_finger(post: Page) -> None:
     """Downwards as well as sideways: the post must not scroll away under the finger."""
-    resize(post, width)
     finger = post.context.new_cdp_session(post)
     for inside, _ in both(post).values():
         handle = inside.locator("#compare .swipe-line i")
@@ -93,21 +86,18 @@ def test_the_line_follows_a_finger(post: Page, width: int) -> None:
 
 
 @WIDTHS
-def test_dark_mode_follows_the_post(post: Page, width: int) -> None:
+def test_dark_mode_follows_the_post(post: Page) -> None:
     """At once, when the visitor's system turns dark. What counts is what is seen: the colour behind the facts."""
-    resize(post, width)
     brightness = """text => {
         while (/, 0\\)$/.test(getComputedStyle(text).backgroundColor)) text = text.parentElement;
         return Math.max(...getComputedStyle(text).backgroundColor.match(/\\d+/g).slice(0, 3)); }"""
     facts = [inside.locator("#facts") for inside, _ in both(post).values()]
-    seen = []
-    for scheme in ("light", "dark"):
-        post.emulate_media(color_scheme=scheme)
-        for name, each in zip(both(post), facts, strict=True):
-            post.locator(name).scroll_into_view_if_needed()  # a frame out of sight is not drawn anew
-            seen.append(each.evaluate(brightness))
+    assert min(each.evaluate(brightness) for each in facts) > 240
+    post.emulate_media(color_scheme="dark")
+    for name, each in zip(both(post), facts, strict=True):
+        post.locator(name).scroll_into_view_if_needed()  # a frame out of sight is not drawn anew
+        assert each.evaluate(brightness) < 60
     post.emulate_media(color_scheme="light")
-    assert min(seen[:2]) > 240 and max(seen[2:]) < 60
 
 
 def test_what_the_post_says_of_gradio_is_true() -> None:

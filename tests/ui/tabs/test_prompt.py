@@ -22,7 +22,7 @@ from pipelines.images.picture import Picture
 from tests.conftest import smooth
 from tests.support import painter
 from ui import api, page
-from ui.jobs import gpu
+from ui.jobs import loans
 from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
 from ui.widgets.steering import STEERING_SETTINGS, level_of
@@ -199,7 +199,7 @@ def test_the_plan_tells_size_time_memory_and_that_guidance_is_off(tmp_path: Path
 
 
 def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "zero_gpu", lambda: True)
+    monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     images.write(Picture(smooth(300, 300)), tmp_path / "large.png")
     told = prompt.describe_plan(tmp_path / "large.png", "painted", "a cat", "", 200, *STEERING[3:])
     assert "a GPU is lent for 4 min at the most" in told

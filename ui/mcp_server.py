@@ -147,7 +147,7 @@ async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, A
     """Calls an endpoint of this page, in its queue; says how far it is, and ends it if the caller leaves."""
     from mcp.server.fastmcp.exceptions import ToolError
 
-    headers = tell_caller(context.request_context.request)
+    headers = tell_caller(_request_of(context))
     client = await anyio.to_thread.run_sync(_connect, headers)
     job = client.submit(**given, api_name=name)
     try:
@@ -193,9 +193,16 @@ def _as_file(address: str, context: "Context[Any, Any, Any]") -> dict[str, Any]:
     return {"path": address, "url": address, "meta": meta}
 
 
+def _request_of(context: "Context[Any, Any, Any]") -> Request:
+    """The request that a call came with: over HTTP there always is one."""
+    request: Any = context.request_context.request
+    assert isinstance(request, Request)
+    return request
+
+
 def _root(context: "Context[Any, Any, Any]") -> str:
     """The address of this page as the caller sees it."""
-    return get_root_url(context.request_context.request, PATH, environment.root_path())
+    return get_root_url(_request_of(context), PATH, environment.root_path())
 
 
 def _with_context(tool: Any) -> Any:

@@ -76,7 +76,7 @@ OWN_NETWORKS = (
                 1: File(
                     "cleaner.safetensors",
                     712_576,
-                    sha256="62e2e083b66388a0f6844cb3d3de003e7c2a1b1b682991e5558006e9b6af0c5f",
+                    sha256="21bf999c682478ab46c9401d1d5a0d28fc48dd850793f4c9ee9e2d6e0b89d084",
                 )
             }
         ),

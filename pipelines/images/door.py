@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -123,18 +124,18 @@ def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
     file changes: a page asks for it many times.
     """
     bounds = limits()
-    if isinstance(source, bytes):
-        return read_upright_size(*_checked(source, scale, bounds))
-    try:
-        found = source.stat()
-    except (OSError, ValueError):  # what is wrong is said by who reads it
-        return read_upright_size(*_checked(source, scale, bounds))
-    try:
-        width, height = _size_in_file(source, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
-    except BadPicture:  # of several things that are wrong, that which is said first in bytes too
-        return read_upright_size(*_checked(source, scale, bounds))
-    _check_size(printable_name(source), width, height, scale, bounds)
-    return width, height
+    if isinstance(source, Path) and (known := _remember_size(source, bounds)) is not None:
+        _check_size(printable_name(source), *known, scale, bounds)
+        return known
+    return read_upright_size(*_checked(source, scale, bounds))  # which says first what is wrong in bytes, too
+
+
+def _remember_size(path: Path, bounds: Limits) -> tuple[int, int] | None:
+    """Width and height of a file, read again only where the file has changed; None where they cannot be read."""
+    with suppress(OSError, ValueError, BadPicture):
+        found = path.stat()
+        return _size_in_file(path, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
+    return None
 
 
 @lru_cache(SIZES_REMEMBERED)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel, GradioRootModel
@@ -105,24 +105,29 @@ class BatchField(PictureField):
         return super().postprocess(value)
 
 
+Field = TypeVar("Field", bound=PictureField)
+
+
 def place_batch_field(name: str) -> BatchField:
     """Puts the field into the page being built; it holds the first example. `name` is its id there."""
-    field = BatchField(str(EXAMPLES[0].path), elem_id=name)
-    _place_examples().click(_pick_example, None, field, **TELLING_EVENT, queue=False)
-    return field
+    return _place_field(BatchField, name)
 
 
 def place_picture_field(name: str) -> PictureField:
     """Puts the field into the page being built; it holds the first example. `name` is its id there."""
-    field = PictureField(str(EXAMPLES[0].path), elem_id=name)
-    _place_examples().click(_pick_example, None, field, **TELLING_EVENT, queue=False)
-    return field
+    return _place_field(PictureField, name)
 
 
 def place_pictures_field(name: str) -> PicturesField:
     """Puts a field for several images into the page being built; it holds the first example. `name` is its id there."""
     field = PicturesField([str(EXAMPLES[0].path)], elem_id=name)
     _place_examples().click(_pick_example_alone, None, field, **TELLING_EVENT, queue=False)
+    return field
+
+
+def _place_field(kind: type[Field], name: str) -> Field:
+    field = kind(str(EXAMPLES[0].path), elem_id=name)
+    _place_examples().click(_pick_example, None, field, **TELLING_EVENT, queue=False)
     return field
 
 

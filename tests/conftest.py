@@ -24,7 +24,7 @@ from tests.support.tiny_graph import espcn_like
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("untimed")
-expect.set_options(timeout=20_000)  # a busy machine may take longer than the usual 5 s to answer a click
+expect.set_options(timeout=60_000)  # a busy machine may take longer than the usual 5 s to answer a click
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)

@@ -24,7 +24,8 @@ from tests.support.tiny_graph import espcn_like
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 hypothesis.settings.register_profile("untimed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("untimed")
-expect.set_options(timeout=60_000)  # a busy machine may take longer than the usual 5 s to answer a click
+PATIENCE = 60_000  # ms: a busy machine may take longer than the usual 5 s to answer a click
+expect.set_options(timeout=PATIENCE)
 ROOT = Path(__file__).parents[1]
 ASSETS = os.environ.get("UPSCALE_ASSETS")
 NOWHERE = "http://127.0.0.1:9"  # a Hub that refuses: the port is reserved for discarding (RFC 863)
@@ -218,6 +219,7 @@ def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True, reduced_motion="reduce"
     )
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     strays: list[str] = []
     page.on(

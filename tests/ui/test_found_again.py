@@ -43,7 +43,7 @@ def test_a_result_outlasts_a_lost_connection(page: Page, served: str, tmp_path: 
     # Chromium keeps the stream that is open, so that what is lost is noticed at the next request, after the run.
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=90_000)
     page.wait_for_timeout(LOST_SECONDS * 1000)
-    with page.expect_event("load", timeout=30_000):
+    with page.expect_event("load"):
         page.context.set_offline(False)
     expect(page.locator("#progress")).to_contain_text("Done in", timeout=90_000)
     expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x4")

@@ -66,7 +66,7 @@ def test_a_model_is_searched_and_another_cleans_up_first(
         check_state(page, "what cleans up first is chosen")
         page.get_by_role("button", name="Upscale", exact=True).click()
         facts = page.locator("#facts")
-        expect(facts).to_contain_text("1x-TinyClean x1, then 4x-TinySharp x4", timeout=30_000)
+        expect(facts).to_contain_text("1x-TinyClean x1, then 4x-TinySharp x4")
         expect(facts).to_contain_text("cleaned up first by 1x-TinyClean")
         with page.expect_download() as download:
             page.get_by_role("button", name="Download PNG").click()

@@ -21,7 +21,7 @@ from tests.support import published
 from tests.support.hub import LoopbackHub
 from tests.support.visitor import watch_console
 
-TO_LOAD = 60_000  # ms for a run that loads torch and the network first, on a busy machine
+TO_LOAD = 120_000  # ms for a run that loads torch and the network first, on a busy machine
 GRADIOS_OWN = "Method not implemented."  # a warning of gradio's client whenever an upload ends
 
 
@@ -189,7 +189,7 @@ def test_a_second_visitor_waits_and_who_leaves_frees_the_place(
             button(page, "Upscale").click()
             expect(state(page)).to_contain_text("In line: 1st")
             first.close()
-        expect(state(page)).to_contain_text("step", timeout=60_000)
+        expect(state(page)).to_contain_text("step")
         button(page, "Cancel").click()
         expect(state(page)).to_contain_text("Cancelled.")
 

@@ -156,13 +156,13 @@ def test_what_came_of_a_run_is_in_sight_and_so_is_the_model(page: Page, served: 
     expect(problem).to_contain_text("EDSR")
     expect(problem).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="Use Swift").click()
-    expect(page.locator("#progress")).to_contain_text("Done in", timeout=60_000)
+    expect(page.locator("#progress")).to_contain_text("Done in")
     expect(page.locator("#picture .call strong")).to_be_visible()  # which asks for an image of one's own
 
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(page.locator("#compare .panes")).not_to_be_in_viewport()
     bar.locator("button.run").click()
-    expect(page.locator("#compare .panes")).to_be_in_viewport(ratio=0.5, timeout=60_000)
+    expect(page.locator("#compare .panes")).to_be_in_viewport(ratio=0.5)
     give(page, ROOT / "tests" / "data" / "images" / "heic" / "plain.heic")
     expect(page.locator("#picture .about")).to_contain_text("plain.heic · ")
     page.wait_for_function("document.querySelector('#picture label > img').naturalWidth > 0")  # drawn by the server

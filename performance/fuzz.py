@@ -9,11 +9,13 @@ looked at.
 """
 
 import argparse
+import io
 import json
 import random
 import re
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -191,22 +193,30 @@ def _draw_value(draw: random.Random, takes: dict[str, Any], client: httpx.Client
     if draw.random() < 0.2:
         return draw.choice([None, *NUMBERS, *WORDS, *PATHS, *HOSTS, NESTED, {}, [None], {"path": 5}])
     if kind == "object" or takes["parameter_name"] in ("image", "images"):
-        file = _draw_file(draw, client, image)
-        return [file] if takes["parameter_name"] == "images" else file
+        if takes["parameter_name"] == "images":
+            return [_draw_file(draw, client, image, packed=True) for _ in range(draw.randint(1, 3))]
+        return _draw_file(draw, client, image)
     choices = {"model": "nearest", "first": "nearest", "second": "nearest", "scale": "x2", "models": ["nearest"]}
     return choices.get(takes["parameter_name"], takes.get("parameter_default"))
 
 
-def _draw_file(draw: random.Random, client: httpx.Client, image: bytes) -> Any:
+def _draw_file(draw: random.Random, client: httpx.Client, image: bytes, packed: bool = False) -> Any:
     way = draw.random()
     if way < 0.6:
-        name = draw.choice(
-            ["a.png", "../../x.png", "a.svg", "<b>.png", "\u202egnp.exe", "x" * 300 + ".png", "a/b.html"]
-        )
-        sent = client.post(f"{PREFIX}/upload", files={"files": (name, image)})
+        image = _pack(image, draw) if packed and draw.random() < 0.5 else image
+        sent = client.post(f"{PREFIX}/upload", files={"files": (draw.choice(NAMES), image)})
         return {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}} if sent.status_code == 200 else None
     place = draw.choice([*PATHS, *HOSTS])
     return {draw.choice(["path", "url"]): place, "meta": {"_type": draw.choice(["gradio.FileData", "x", 5])}}
+
+
+def _pack(image: bytes, draw: random.Random) -> bytes:
+    """A zip that holds the image under a name that it should not have, damaged itself as often as not."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", draw.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+        for number in range(draw.randint(1, 3)):
+            archive.writestr(f"{number}/{draw.choice(NAMES)}", image)
+    return mutate(file.getvalue(), draw) if draw.random() < 0.5 else file.getvalue()
 
 
 def _ask_address(client: httpx.Client, draw: random.Random, events: Sequence[int]) -> Answer:
@@ -216,9 +226,7 @@ def _ask_address(client: httpx.Client, draw: random.Random, events: Sequence[int
     address = PREFIX + draw.choice(ADDRESSES) + quote(tail.encode(errors="replace"), safe="/.:?=&")
     if draw.random() < 0.5:
         method, body = "POST", draw.choice([{}, [], None, NESTED, {"data": NESTED}, LONG])
-        address = PREFIX + draw.choice(
-            ["/queue/join", "/run/predict", "/cancel", "/reset", "/component_server", "/upload"]
-        )
+        address = PREFIX + draw.choice(POSTED)
         if address.endswith("/queue/join"):
             given = [draw.choice([None, *NUMBERS, *PATHS, *HOSTS, NESTED, {}]) for _ in range(draw.randrange(6))]
             body = {"data": given, "fn_index": draw.choice([*events, -1, 10**6, "x"]), "session_hash": tail[:50]}

@@ -164,7 +164,10 @@ def watching(url: str, process: int | None, tally: Tally) -> Iterator[None]:
         with httpx.Client(timeout=30) as client:
             while not over.wait(LOOK_SECONDS):
                 started = time.monotonic()
-                client.get(url)
+                try:
+                    client.get(url).raise_for_status()
+                except httpx.HTTPError as error:
+                    tally.wrong.append(f"the page did not answer: {type(error).__name__}")
                 tally.answers.append(time.monotonic() - started)
                 tally.held.append(resident_bytes(process) if process else 0)
 
@@ -195,8 +198,12 @@ def run_load(url: str, process: int | None, options: argparse.Namespace) -> tupl
     def ask(first: int, some: Sequence[str]) -> float:
         started = time.monotonic()
         with ThreadPoolExecutor(options.clients) as pool:
-            for number, way in enumerate(some, first):
+            asked = [
                 pool.submit(visitors[number % len(visitors)].ask, number, KINDS[number % len(KINDS)], way)
+                for number, way in enumerate(some, first)
+            ]
+        for each in asked:
+            each.result()  # an accident of the client's ends the script
         return time.monotonic() - started
 
     with watching(url, process, tally):

@@ -2,11 +2,13 @@
 
 python -m tools.audit
 
-Ends with 1 for what is known to be vulnerable. Without a connection nothing is known, which is said, and is no failure:
-pip-audit itself ends with a traceback then, or calls what a mirror does not know free of vulnerabilities.
+Ends with 1 for what is known to be vulnerable, and where pip-audit is not there or fails by itself. Without a
+connection nothing is known, which is said, and is no failure: pip-audit ends with a traceback then, or calls what a
+mirror does not know free of vulnerabilities.
 """
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -15,12 +17,21 @@ PATIENCE_SECONDS = 10  # for each answer of the database
 COMMAND = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off", "--skip-editable"]
 
 
-def describe(output: str) -> tuple[int, str]:
-    """Returns the exit code and the words for what pip-audit wrote; for nothing, or half of it, that it could not."""
+# How the last line of its traceback begins where the database does not answer, or answers with something else.
+UNREACHABLE = re.compile(
+    r"requests\.|urllib3\.|http\.client\.|socket\.|ssl\.|(\w+\.)*(Service|Connection|Timeout)\w*Error"
+)
+
+
+def describe(output: str, complaint: str = "") -> tuple[int, str]:
+    """Returns the exit code and the words for what pip-audit wrote, and what it complained of where that is no JSON."""
     try:
         packages: list[dict[str, Any]] = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        return 0, "The dependencies were not audited: the database of vulnerabilities cannot be reached."
+        last = complaint.strip().rpartition("\n")[2]
+        if UNREACHABLE.match(last):
+            return 0, "The dependencies were not audited: the database of vulnerabilities cannot be reached."
+        return 1, f"The dependencies were not audited: pip-audit failed ({last or 'it said nothing'})."
     audited = [each for each in packages if "vulns" in each]
     found = [
         f"{each['name']} {each['version']}: {vulnerability['id']}, "
@@ -39,7 +50,8 @@ def describe(output: str) -> tuple[int, str]:
 def main() -> None:
     """Audits this environment."""
     command = [*COMMAND, "--timeout", str(PATIENCE_SECONDS)]
-    code, said = describe(subprocess.run(command, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True)
+    code, said = describe(done.stdout, done.stderr)
     print(said, file=sys.stderr if code else sys.stdout)
     sys.exit(code)
 

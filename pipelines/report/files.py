@@ -10,6 +10,7 @@ from pipelines.phrasing import printable_name
 from pipelines.report.exports import is_latex, is_markdown
 from pipelines.report.formats import is_csv
 from pipelines.report.html import is_html
+from pipelines.report.recording import name_rows_file
 
 LOOKED_AT = 4096  # bytes at the beginning of a file that say what it is
 
@@ -42,7 +43,10 @@ def check_outputs(paths: Mapping[str, Path], read: Sequence[Path], *, overwrite:
         check_writable(path)
         if any(is_same_file(path, each) for each in read):
             raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
-    if len({path.resolve() for path in paths.values()}) < len(paths):
+    names = [path.resolve() for path in paths.values()]
+    if "json" in paths:
+        names.append(name_rows_file(paths["json"]).resolve())
+    if len({*names}) < len(names):
         raise CannotWrite("The files of the report must have names of their own.")
     for key, path in paths.items():
         kind = REPORT_KINDS[key]

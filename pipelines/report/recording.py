@@ -11,13 +11,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipelines.errors import BadSetting
+from pipelines.errors import BadSetting, CannotWrite
 from pipelines.files import append, write_whole
 from pipelines.machine import describe, versions
 from pipelines.measuring.metrics.metric import Judges
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import Scored
+from pipelines.phrasing import printable_name
 from pipelines.report.formats import format_row, from_json, read_row, to_draft, to_head, to_json
 from pipelines.report.model import Report
 from pipelines.report.repeating import describe_differences
@@ -46,15 +47,24 @@ def start_report(plan: Plan, pictures: Sequence[str], command: str, judges: Judg
     )
 
 
+def name_rows_file(path: Path) -> Path:
+    """The file beside a report that has its rows where they are many."""
+    return path.with_name(f"{path.stem}{ROWS_SUFFIX}")
+
+
 def read_report(path: Path) -> Report:
     """The report in a file, with the rows that lie beside it where they are many. Raises BadSetting."""
-    report = from_json(_read(path), path.name)
+    report = _read_head(path)
     if report.rows_file is None:
         return report
     beside = path.with_name(Path(report.rows_file).name)
     lines = _read(beside).split(b"\n")[:-1]  # a run that was killed may have cut the last one
     found = (read_row(line, f"{beside.name}, line {number},") for number, line in enumerate(lines, 1))
     return replace(report, rows=tuple({(row.picture, row.model): row for row in found}.values()))
+
+
+def _read_head(path: Path) -> Report:
+    return from_json(_read(path), path.name)
 
 
 def _read(path: Path) -> bytes:
@@ -118,7 +128,8 @@ def record_rows(
     """Follows a benchmark that runs, writing the report to `path` after each row.
 
     `rows` are those of an earlier run that `running` takes over. Where more than MOST_IN_ONE rows are `expected`, they
-    are lines of a file beside the report: a file written anew after each of 100 000 rows would take days.
+    are lines of a file beside the report: a file written anew after each of 100 000 rows would take days. Raises
+    CannotWrite before anything is measured where a file of that name is there that the report doesn't name.
     """
     if path is not None and expected > MOST_IN_ONE:
         return (yield from _record_beside(running, head, path, rows))
@@ -139,7 +150,9 @@ def record_rows(
 
 def _record_beside(running: Run[list[Row]], head: Report, path: Path, rows: Sequence[Row]) -> Run[Report]:
     """The rows go to a file beside the report, each at its end as soon as it is finished; at last in their order."""
-    beside = path.with_name(f"{path.stem}{ROWS_SUFFIX}")
+    beside = name_rows_file(path)
+    if os.path.lexists(beside) and not (path.exists() and _read_head(path).rows_file == beside.name):
+        raise CannotWrite(f"{printable_name(beside)} is there already, and is not of this report; name another file.")
     head = replace(head, rows_file=beside.name)
     write_whole(beside, (_line(row) for row in rows if row.error is None))
     write_whole(path, to_head(head, concluded=False))

@@ -39,9 +39,19 @@ def test_what_is_known_is_told(packages: list[dict[str, Any]], code: int, said: 
 
 
 @pytest.mark.parametrize("output", ["", "Traceback", "[]", '{"dependencies": [', "{}"])
-def test_without_a_connection_nothing_is_called_safe(output: str) -> None:
-    code, said = describe(output)
-    assert (code, said[:33]) == (0, "The dependencies were not audited")
+@pytest.mark.parametrize(
+    ("complaint", "code", "why"),
+    [
+        ("Traceback\nrequests.exceptions.ProxyError: HTTPSConnectionPool", 0, "the database of vulnerabilities"),
+        ("pip_audit._service.interface.ConnectionError: Could not connect", 0, "the database of vulnerabilities"),
+        ("/bin/python: No module named pip_audit\n", 1, "pip-audit failed (/bin/python: No module"),
+        ("pip_audit: error: unrecognized arguments: --format", 1, "pip-audit failed (pip_audit: error"),
+        ("", 1, "pip-audit failed (it said nothing)"),
+    ],
+)
+def test_nothing_is_called_safe_that_was_not_looked_at(output: str, complaint: str, code: int, why: str) -> None:
+    ended, said = describe(output, complaint)
+    assert ended == code and said.startswith(f"The dependencies were not audited: {why}")
 
 
 def test_it_runs_and_says_so_where_it_cannot() -> None:

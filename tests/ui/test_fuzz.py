@@ -1,12 +1,15 @@
 """Calls as strangers may make them, at random: none ends by accident. `python -m performance.fuzz` makes more."""
 
 import httpx
+import pytest
 
+from performance import fuzz
 from performance.fuzz import Answer, draw_calls
 
 
-def test_no_call_ends_by_accident(served: str) -> None:
-    answers = [answer._replace(seconds=0.0) for answer in draw_calls(served, 50, seed=7)]  # the machine may be busy
+def test_no_call_ends_by_accident(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "MOST_SECONDS", 15.0)  # a hang; the machine may be busy
+    answers = list(draw_calls(served, 60, seed=7))
     assert {answer.what: answer.fault for answer in answers if answer.fault} == {}
     statuses = {answer.status // 100 for answer in answers}
     assert statuses >= {2, 4}, "some are understood, others refused"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.errors import BadSetting
+from pipelines.errors import BadSetting, CannotWrite
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.run import Row, Scored, resolve_contenders
 from pipelines.measuring.statistics import estimate_interval
@@ -85,6 +85,20 @@ def test_a_report_without_its_rows_or_with_damaged_ones_is_refused(tmp_path: Pat
     beside.unlink()
     with pytest.raises(BadSetting, match=r"^report\.rows\.jsonl cannot be read"):
         read_report(path)
+
+
+@pytest.mark.parametrize("other_report", [False, True])
+def test_a_file_that_is_not_of_the_report_is_not_written_over(
+    tmp_path: Path, whole: Report, other_report: bool
+) -> None:
+    """Neither without a report, nor beside one that has its rows in itself."""
+    path, beside = tmp_path / "report.json", tmp_path / "report.rows.jsonl"
+    beside.write_text("somebody's own")
+    if other_report:
+        path.write_bytes(to_json(replace(whole, rows=whole.rows[:4])))
+    with pytest.raises(CannotWrite, match=r"^report\.rows\.jsonl is there already, and is not of this report"):
+        finish(record_rows(measure(whole), replace(whole, rows=()), path, (), 2 * COUNT))
+    assert beside.read_text() == "somebody's own" and path.exists() == other_report
 
 
 def test_few_rows_stay_in_the_report(tmp_path: Path, whole: Report) -> None:

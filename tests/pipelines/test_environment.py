@@ -21,8 +21,10 @@ def test_every_environment_variable_is_told() -> None:
 def test_the_defaults_told_are_those_that_hold() -> None:
     defaults = dict(re.findall(r'(?:_positive|_whole)\("([A-Z_]+)", (\d+)[,)]', SOURCE))
     words = {
+        "GRADIO_SERVER_NAME": "127.0.0.1",
         "UPSCALE_DEBUG": "0",
         "UPSCALE_MCP": "0",
+        "UPSCALE_OPENMODELDB": "https://openmodeldb.info",
         "UPSCALE_PRELOAD": "real-esrgan-general:4,niqe",
         "UPSCALE_PRECISION": "auto",
         "ONEDNN_MAX_CPU_ISA": "all",

@@ -225,7 +225,7 @@ def benchmark(
     for line in measuring.describe_passed_over(others):
         show(Step(0, 1, line))
     if not pictures:
-        raise BadPicture("There is no image to measure on: name files, or folders that hold some.")
+        raise BadPicture("There is no image to measure. Name image files, or folders with images in them.")
     wanted = dict.fromkeys([*(["lpips"] if lpips else []), *_several(metrics)])
     measuring.check_metrics(wanted)
     judges = finish(measuring.fetch_judges(wanted), show)

@@ -79,11 +79,11 @@ def plan_size(key: str, size: Size, width: int, height: int, first: Sequence[Sta
     row, wanted = catalog.find(key), size.of(width, height)
     scales = choose_scales(row.scales, (width, height), wanted)
     if row.cleans:
-        raise BadSetting(f"{row.name} upscales nothing: it is a model to clean up with, before another one upscales.")
+        raise BadSetting(f"{row.name} does not upscale: it cleans an image up before another model upscales it.")
     if not scales:
         most = min(max(row.scales) ** 2, FACTOR_RANGE[1])
         beyond = "" if size.factor else f", which {size} is beyond for {width} by {height} pixels"
-        raise BadSetting(f"{row.name} reaches x{most} at the most{beyond}.")
+        raise BadSetting(f"{row.name} reaches at most x{most}{beyond}.")
     scale = math.prod(scales)
     made = width * scale, height * scale
     stages = (*first, *(Stage(row.key, each) for each in scales))
@@ -127,7 +127,7 @@ def plan_run(
     result = size or (width * scale, height * scale)
     format_ = None if output is None else images.check_output(output, result)
     if output is not None and isinstance(image, Path) and not overwrite and is_same_file(image, output):
-        raise CannotWrite(f"{printable_name(output)} cannot be written: it is the image to read, which would be lost.")
+        raise CannotWrite(f"{printable_name(output)} cannot be written: it is the input image, which would be lost.")
     unloaded = any(stage.model.engine == "network" for stage in stages) and "torch" not in sys.modules
     check_memory((width, height), scale, machine.available_memory() - unloaded * LIBRARY_BYTES, result)
     return Plan((width, height), result, format_)

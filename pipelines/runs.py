@@ -84,7 +84,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "There is not enough memory for that."
     log.error("a part of a run failed", exc_info=error)
-    return f"It failed as it should not: {type(error).__name__}: {' '.join(str(error).split())}"
+    return f"It failed unexpectedly: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def map_steps(run: Run[T], change: Callable[[Step], Step]) -> Run[T]:

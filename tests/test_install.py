@@ -237,7 +237,7 @@ def test_a_damaged_network_is_said(installed: Path, elsewhere: Path) -> None:
         assert done.stderr.startswith("swift-x4.safetensors"), done.stderr
     with without(bundled / "swift-x4.safetensors"):
         done = run(installed, elsewhere, *arguments)
-    assert done.returncode == 1 and "it should have come with the program" in done.stderr, done.stderr
+    assert done.returncode == 1 and "it should be included with the program" in done.stderr, done.stderr
     (bundled / "unknown.safetensors").write_bytes(b"nobody knows")
     assert run(installed, elsewhere, *arguments).returncode == 0
 

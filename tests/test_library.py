@@ -224,7 +224,7 @@ WRONG = {
     "a scale beyond the model": (
         lambda: pipelines.upscale(small_bytes(), "sd-x2", 5),
         "BadSetting",
-        "Stable Diffusion x2 reaches x4 at the most.",
+        "Stable Diffusion x2 reaches at most x4.",
     ),
     "a size that is none": (
         lambda: pipelines.upscale(small_bytes(), size="large"),
@@ -309,7 +309,7 @@ def test_what_a_row_says_is_not_printed_as_well(small: Path, tmp_path: Path) -> 
         "(row,) = pipelines.benchmark(sys.argv[1], 'bicubic', 2).rows\nprint(row.error)"
     )
     done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, cwd=ROOT)
-    sentence = "It failed as it should not: ZeroDivisionError: division by zero\n"
+    sentence = "It failed unexpectedly: ZeroDivisionError: division by zero\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, sentence, "")
 
 
@@ -344,6 +344,6 @@ def test_what_a_folder_has_beside_images_is_told(tmp_path: Path) -> None:
     assert [row.image for row in report.rows] == ["copy.png"]
     assert told[:3] == [
         "one.png is the same image as copy.png: it is counted once.",
-        "Not looked at, because hidden: ._one.png and 1 other.",
-        "Not looked at, because not named as images are: notes.txt.",
+        "Left out, hidden: ._one.png and 1 other.",
+        "Left out, not named as images are: notes.txt.",
     ]

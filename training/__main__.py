@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        print("Interrupted. The same command continues from the last checkpoint.", file=sys.stderr)
         return 130
     return 0
 

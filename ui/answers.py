@@ -64,4 +64,4 @@ def explain_failure(error: Exception) -> JSONResponse:
         log.error("no room is left for what visitors send: %s", error.strerror)
         return JSONResponse({"detail": FULL}, status_code=507)
     log.error("a request failed", exc_info=error)
-    return JSONResponse({"detail": "Something went wrong that should not. It has been logged."}, status_code=500)
+    return JSONResponse({"detail": "Something unexpected went wrong. It has been logged."}, status_code=500)

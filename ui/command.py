@@ -109,7 +109,7 @@ def _check_port(host: str, port: int) -> None:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
     except OSError as error:
-        another = f"choose another by PORT, such as PORT={8000 + (port == 8000)}"
+        another = f"choose another with PORT, such as PORT={8000 + (port == 8000)}"
         if error.errno == errno.EADDRINUSE:
             raise BadSetting(f"Port {port} is in use: {another}.") from error
         if error.errno == errno.EACCES:

@@ -74,7 +74,7 @@ class Page(gr.Blocks):
         try:
             return await super().preprocess_data(block_fn, _filled(block_fn, inputs), *more, **options)
         except gr.Error as error:  # gradio's own are for the log too, which strangers may fill all day
-            said = "That is none of the choices." if "list of choices" in str(error.message) else error.message
+            said = "That is not one of the choices." if "list of choices" in str(error.message) else error.message
             raise gr.Error(said, print_exception=False) from None
         except Exception:
             log.debug("the input is malformed", exc_info=True)  # no more: strangers may send it all day

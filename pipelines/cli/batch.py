@@ -20,37 +20,41 @@ if TYPE_CHECKING:
     from pipelines.images.listing import PassedOver
     from pipelines.runs import Step
 
-INTERRUPTED = "Cancelled; what is done is kept, and the same command continues."
+INTERRUPTED = "Cancelled. Finished images are kept, and the same command continues."
 MOST_NOTES = 20  # lines of what is true of many images
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what is for many images alone."""
-    add = parser.add_argument_group("many images (OUT is a folder; what is done already is skipped)").add_argument
-    add("--recursive", action="store_true", help="take the folders within IN too; the tree is kept; default: left out")
+    add = parser.add_argument_group("many images (OUT is a folder; finished images are skipped)").add_argument
+    add(
+        "--recursive",
+        action="store_true",
+        help="also take the folders inside IN, and keep their structure; default: left out",
+    )
     add(
         "--suffix",
         metavar="TEXT",
-        help='what is added to each name, such as "_{model}_x{scale}", whose braces are filled in; default nothing',
+        help='text to add to each name, such as "_{model}_x{scale}"; braces are filled in; default none',
     )
     add(
         "--format",
         choices=("png", "webp", "jpg", "same"),
-        help="of the results; same is that of each image, or png where it cannot be written; default png",
+        help="format of the results; same keeps each image's own, or png where that cannot be written; default png",
     )
     add(
         "--on",
         metavar="ray[://HOST:PORT]",
-        help="run on a cluster of Ray, whose machines all see IN and OUT by the same names; ray alone is this machine, "
+        help="run on a Ray cluster whose machines all see IN and OUT at the same paths; ray alone is this machine, "
         "or the cluster that RAY_ADDRESS names; default: no cluster",
     )
     add(
         "--workers",
         type=arguments.parse_whole,
         metavar="N",
-        help="with --on, how many work at once; default one a GPU, or where there is none one a processor core",
+        help="with --on, how many images to work on at once; default one per GPU, or per processor core without a GPU",
     )
-    add("--json", type=Path, metavar="FILE", help="write what became of each image; default none")
+    add("--json", type=Path, metavar="FILE", help="write what happened to each image; default none")
 
 
 def is_many(options: argparse.Namespace) -> bool:
@@ -86,7 +90,7 @@ def run(options: argparse.Namespace, recipe: "Recipe") -> None:
     for line in batch.describe_passed_over(others):
         print(line, flush=True)
     if not sources:
-        raise BadPicture("There is no image to upscale: name files, or folders that hold some.")
+        raise BadPicture("There is no image to upscale. Name image files, or folders with images in them.")
     if options.json:
         files.check_writable(options.json)
     files.make_folder(folder)
@@ -95,7 +99,7 @@ def run(options: argparse.Namespace, recipe: "Recipe") -> None:
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed or len(outcomes) < len(jobs):
         left = len(jobs) - len(outcomes)
-        rest = f"; {left} were not begun" if left else ""
+        rest = f", and {left} were not started" if left else ""
         raise UpscaleError(f"{failed} of {len(jobs)} images failed{rest}. The same command tries them again.")
 
 
@@ -104,7 +108,7 @@ def _checked_folder(options: argparse.Namespace) -> Path:
 
     folder = Path(options.output)
     if not folder.is_dir() and folder.suffix.lower().removeprefix(".") in images.FORMATS:
-        raise BadSetting(f"{printable_name(folder)} must be a folder, because many results are to be written.")
+        raise BadSetting(f"{printable_name(folder)} must be a folder, because there are many results.")
     return folder
 
 

@@ -44,7 +44,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", prog
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("images", nargs="*", type=Path, metavar="IMAGE", help="images, and folders of images")
+    add("images", nargs="*", type=Path, metavar="IMAGE", help="images, or folders of images")
     add("--protocol", choices=[each.key for each in PROTOCOLS], help=f"how to measure; default {ROUND_TRIP.key}")
     add(
         "--scale",
@@ -57,8 +57,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=arguments.parse_keys,
         metavar="KEY,KEY|all",
-        help="the models to measure; all is every one of the scale but diffusion; default those of all that need no "
-        "download, with --stages none unless the protocol is chained-8x",
+        help="the models to measure; all means every model of that scale except diffusion; default: those that need no "
+        "download; with --stages none, unless the protocol is chained-8x",
     )
     add(
         "--stages",
@@ -72,8 +72,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--kernel",
         type=arguments.parse_kernel,
         metavar="KERNEL[+jpegQ]",
-        help=f"how to shrink: {', '.join(KERNEL_NAMES)}, and if wanted the quality (1 to 100) of the JPEG that the "
-        f"small image is then stored in, such as bicubic+jpeg75; default {KERNEL_NAMES[0]}",
+        help=f"how to shrink: {', '.join(KERNEL_NAMES)}; an ending such as bicubic+jpeg75 also stores the small image "
+        f"as a JPEG of that quality (1 to 100); default {KERNEL_NAMES[0]}",
     )
     add(
         "--repeats",
@@ -86,37 +86,37 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=arguments.parse_metrics,
         default=[],
         metavar="KEY,KEY",
-        help=f"download what these metrics need ({', '.join(catalog.METRIC_FILES)}), unless it is here; default none",
+        help=f"download the files of these metrics ({', '.join(catalog.METRIC_FILES)}) unless here; default none",
     )
     add("--lpips", action="store_true", help="the same as --metrics lpips; default: LPIPS only if it is here")
     add(
         "--json",
         type=Path,
         metavar="FILE",
-        help="write the report; the same command with the same file goes on with it",
+        help="write the report; the same command with the same file continues it",
     )
     add("--csv", type=Path, metavar="FILE", help="write the rows as a table")
-    add("--html", type=Path, metavar="FILE", help="write the report to read, in one file")
+    add("--html", type=Path, metavar="FILE", help="write a report to read, in one file")
     add("--markdown", type=Path, metavar="FILE", help="write the verdict and the summary as Markdown")
     add("--latex", type=Path, metavar="FILE", help="write the summary as a LaTeX table")
     add(
         "--overwrite",
         action="store_true",
-        help="let the other files that are written replace files that are no reports; default: refused",
+        help="let these options, except --json, replace files that are not reports; default: refused",
     )
     add(
         "--on",
         metavar="ray[://HOST:PORT]",
-        help="run on a cluster of Ray, whose machines all see the images by the same names; ray alone is this machine, "
+        help="run on a Ray cluster whose machines all see the images at the same paths; ray alone is this machine, "
         "or the cluster that RAY_ADDRESS names; default: no cluster",
     )
     add(
         "--workers",
         type=arguments.parse_whole,
         metavar="N",
-        help="with --on, how many measure at once; default one a GPU, or where there is none one a processor core",
+        help="with --on, how many measure at once; default one per GPU, or per processor core without a GPU",
     )
-    add("--repeat", type=Path, metavar="REPORT.json", help="measure again what a report says, and compare the scores")
+    add("--repeat", type=Path, metavar="REPORT.json", help="repeat the measurements of a report and compare the scores")
 
 
 def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
@@ -133,7 +133,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     plan = _plan(options)
     pictures, others = benchmark.list_subjects(options.images)
     if not pictures:
-        raise BadPicture("There is no image to measure on: name files, or folders that hold some.")
+        raise BadPicture("There is no image to measure. Name image files, or folders with images in them.")
     _check_outputs(options, [picture.path for picture in pictures])
     for line in benchmark.describe_passed_over(others):
         print(line)
@@ -188,7 +188,9 @@ def _measured(
             if not isinstance(step, benchmark.Scored):
                 return
             if path:
-                options.cancelled = f"Cancelled; what is done is in {path}, and the same command goes on from there."
+                options.cancelled = (
+                    f"Cancelled. Finished rows are in {path}, and the same command continues from there."
+                )
             say(describe_row(step.row))
             if options.html:
                 outputs.keep(step)
@@ -222,7 +224,7 @@ def _announce(plan: "Plan", earlier: Sequence["Row"]) -> None:
     stages = dict.fromkeys(stage for each in plan.contenders if each.key not in done for stage in each.stages)
     for stage in stages:
         if stage.weights is not None and weights.find(stage.weights) is None:
-            say(f"{stage.key} x{stage.scale} is not here: asking for {format_download(stage.weights.size)}")
+            say(f"{stage.key} x{stage.scale} is not here: downloading {format_download(stage.weights.size)}")
 
 
 def _judges(metrics: Collection[str], show: Callable[["Step"], None]) -> "Judges":
@@ -235,7 +237,7 @@ def _judges(metrics: Collection[str], show: Callable[["Step"], None]) -> "Judges
         return load_judges()
     for key in metrics:
         if lacking := find_missing_files(key):
-            say(f"{key} is not here: asking for {format_bytes(sum(each.size for each in lacking))}")
+            say(f"{key} is not here: downloading {format_bytes(sum(each.size for each in lacking))}")
     return finish(fetch_judges(metrics), show)
 
 
@@ -249,14 +251,14 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     if options.protocol or options.scale or options.models is not None or options.stages or options.kernel:
         raise BadSetting("--repeat takes protocol, scale, kernel, models and stages from the report.")
     if options.json and options.json.exists():
-        raise BadSetting(f"{printable_name(options.json)} is there already; name a new file for the repeated report.")
+        raise BadSetting(f"{printable_name(options.json)} already exists. Name a new file for the repeated report.")
     earlier = reports.read_report(options.repeat)
     repeats = earlier.repeats if options.repeats is None else options.repeats
     plan = reports.plan_of(earlier, printable_name(options.repeat), repeats)
     named = options.images or reports.find_pictures(earlier, options.repeat)
     pictures = reports.find_subjects(earlier, named)
     if not pictures:
-        raise BadPicture(f"None of the images of {options.repeat.name} was found; name them after the report.")
+        raise BadPicture(f"None of the images of {options.repeat.name} was found. Name them after the report.")
     _check_outputs(options, [options.repeat, *(picture.path for picture in pictures)])
     again = _measured(plan, pictures, [str(path) for path in named], options, progress)
     differing = 0

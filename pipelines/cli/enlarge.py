@@ -42,35 +42,35 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         type=arguments.parse_key,
         metavar="KEY",
         help="a key that the command models lists, owner/name/file.safetensors on the Hugging Face Hub, omdb/NAME of "
-        f"OpenModelDB, or an https address; default {USUAL_MODEL}, or with --weights FILE whatever network that is",
+        f"OpenModelDB, or an https address; default {USUAL_MODEL}, or with --weights FILE the network in that file",
     )
     least, most = catalog.FACTOR_RANGE
     upscale.add_argument(
         "--scale",
         type=arguments.parse_factor,
         metavar="X",
-        help="how many times larger the image becomes; where the model has no such scale, the next larger one runs, or "
-        f"the model twice, and the result is shrunk; {least} to {most}, default {USUAL_SCALE}",
+        help="how many times larger the image becomes; if the model does not have that scale, its next larger one runs "
+        f"(or the model runs twice) and the result is shrunk; {least} to {most}, default {USUAL_SCALE}",
     )
     upscale.add_argument(
         "--width",
         type=arguments.parse_side,
         metavar="N",
-        help=f"instead of --scale, the width of the result in pixels; up to {most} times the image's, default none",
+        help=f"width of the result in pixels, instead of --scale; up to {most} times the image's, default none",
     )
     upscale.add_argument(
         "--height",
         type=arguments.parse_side,
         metavar="N",
-        help="instead of --scale, the height of the result; with --width too, the result fits within both; "
+        help="height of the result in pixels, instead of --scale; with --width, the result fits within both; "
         f"up to {most} times the image's, default none",
     )
     upscale.add_argument(
         "--weights",
         type=Path,
         metavar="FILE|FOLDER",
-        help="your own file or folder; a file alone runs as what it is, at its own scale; default: the model's, "
-        "included or downloaded on first use",
+        help="a file or folder of your own; a file without --model runs at its own scale; default: the model's own "
+        "files, included or downloaded on first use",
     )
     upscale.set_defaults(command=_upscale, cancelled=NOTHING_WRITTEN)
 
@@ -99,12 +99,12 @@ def _shared_options() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="IN",
-        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several, or folders of them, where OUT is a folder",
+        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several files or folders if OUT is a folder",
     )
     shared.add_argument(
         "output",
         metavar="OUT",
-        help="a .png, .webp (both lossless unless --quality is given) or .jpg file; a folder for many images",
+        help="a .png or .webp file (lossless unless --quality is given) or a .jpg file; a folder for many images",
     )
     shared.add_argument(
         "--quality",
@@ -119,17 +119,17 @@ def _shared_options() -> argparse.ArgumentParser:
         default=Cleanup(),
         dest="first",
         metavar="auto|none|X|KEY",
-        help="what cleans the image up before it is upscaled: auto, as much as the image needs; a strength X, "
-        f"{_format_range(catalog.CLEANUP_RANGE)}; or an x1 model by its key, such as omdb/1x-NAME; default "
-        f"{catalog.NO_CLEANUP}",
+        help="how to clean the image up before it is upscaled: auto, as much as the image needs; a strength X, "
+        f"{_format_range(catalog.CLEANUP_RANGE)}; or the key of a model that keeps the size, such as omdb/1x-NAME; "
+        f"default {catalog.NO_CLEANUP}",
     )
     settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
     add = settings.add_argument
     shared.add_argument(
         "--overwrite",
         action="store_true",
-        help="let OUT be IN itself, whose image is lost then; in a folder, let files be "
-        "replaced that this command did not make; default: refused",
+        help="let OUT be IN itself, which is then lost; in a folder, replace files that this command did not make; "
+        "default: refused",
     )
     batch.add_options(shared)
     add(
@@ -149,12 +149,12 @@ def _shared_options() -> argparse.ArgumentParser:
         "--denoise",
         type=arguments.parse_number,
         metavar="X",
-        help="how much noise is removed: 0 keeps it, 1 removes it; default 1",
+        help="how much noise to remove: 0 keeps it, 1 removes it; default 1",
     )
     add(
         "--artifacts",
         choices=ARTIFACTS,
-        help="whether JPEG artifacts and jagged edges are removed: auto looks at the image, none takes it as clean, "
+        help="whether swift removes JPEG artifacts and jagged edges: auto decides from the image, none never does, "
         "remove always does; default auto",
     )
     most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
@@ -164,7 +164,7 @@ def _shared_options() -> argparse.ArgumentParser:
         "--steps",
         type=arguments.parse_whole,
         metavar="N",
-        help="steps of denoising; more are slower and rarely look better; "
+        help="steps of denoising; more steps are slower and rarely look better; "
         f"{_format_range(catalog.STEPS_RANGE)}, default {_format_defaults('steps')}",
     )
     add(
@@ -185,13 +185,13 @@ def _shared_options() -> argparse.ArgumentParser:
         "--strength",
         type=arguments.parse_number,
         metavar="X",
-        help="how closely the cleaned image is followed; "
+        help="how closely DiffBIR follows the cleaned image; "
         f"{_format_range(STRENGTH_RANGE)}, default {_format_defaults('strength')}",
     )
     add(
         "--start-point",
         choices=START_POINTS,
-        help="what the steps begin with: noise alone, or the image under it, which is calmer; "
+        help="what denoising starts from: noise alone, or the image under noise, which invents less; "
         f"default {_format_defaults('start_point')}",
     )
     add(
@@ -209,10 +209,13 @@ def _format_range(ends: tuple[int, int]) -> str:
 
 
 def _format_defaults(setting: str) -> str:
-    """Returns what each model that takes the setting has it at where nobody chooses."""
+    """Returns the default of the setting, or each default with the models that have it."""
     rows = [row for row in catalog.MODELS if row.diffusion and setting in row.takes]
     values = {row.key: getattr(catalog.find_specification(row).options, setting) for row in rows}
-    return ", ".join(f"{value if isinstance(value, str) else f'{value:g}'} for {key}" for key, value in values.items())
+    keys: dict[str, list[str]] = {}
+    for key, value in values.items():
+        keys.setdefault(value if isinstance(value, str) else f"{value:g}", []).append(key)
+    return next(iter(keys)) if len(keys) == 1 else "; ".join(f"{each} for {', '.join(keys[each])}" for each in keys)
 
 
 def _upscale(options: argparse.Namespace) -> None:

@@ -55,10 +55,10 @@ def main(given: Sequence[str] | None = None, program: str = PROGRAM, more: Seque
         return 1
     except OSError as error:
         log.debug("cannot be printed", exc_info=True)
-        return _fail(f"The terminal or file that this is printed to fails: {error.strerror}.")
+        return _fail(f"The output cannot be written: {error.strerror}.")
     except Exception as error:
         log.exception("failed as it should not")
-        return _fail(f"Something went wrong that should not: {type(error).__name__}: {error}")
+        return _fail(f"Something unexpected went wrong: {type(error).__name__}: {error}")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -72,7 +72,7 @@ def run(program: str = PROGRAM, more: Sequence[Commands] = ()) -> NoReturn:
     try:
         sys.stdout.close()  # or the interpreter does, with a traceback where that fails
     except OSError:
-        code = code or _fail("Not all could be printed.")
+        code = code or _fail("Part of the output could not be printed.")
     sys.exit(code)
 
 
@@ -101,7 +101,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
-    about = "Upscale images with many models, and measure which is best."
+    about = "Upscale images with many models, and measure which one is best."
     parser: argparse.ArgumentParser = arguments.Parser(
         prog=program,
         description=about,
@@ -116,7 +116,7 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
     models.add_argument(
         "--search",
         metavar="WORDS",
-        help="list models of OpenModelDB with these words instead, downloading its list; default none",
+        help="search OpenModelDB for these words instead, which downloads its list; default none",
     )
     models.set_defaults(command=_list_models)
     enlarge.add_to(commands)
@@ -137,7 +137,11 @@ def _search(words: str) -> None:
     found = openmodeldb.search(words)
     for entry in found:
         use = "commercial use" if entry.commercial else "no commercial use"
-        how = format_bytes(entry.size) if entry.loadable(environment.model_hosts()) else f"by a browser: {entry.page}"
+        how = (
+            format_bytes(entry.size)
+            if entry.loadable(environment.model_hosts())
+            else f"download in a browser: {entry.page}"
+        )
         about = f"x{entry.scale:<3} {entry.architecture:<10} {entry.licence or 'no licence named'} ({use})"
         print(f"{openmodeldb.PREFIX + entry.name:<40} {about}, {how}")
     if not found:

@@ -30,13 +30,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     actions = weights.add_subparsers(required=True, metavar="ACTION")
     listing = add(actions, "list", "each file, its size, where it is and how it is pinned", ("",))
     listing.set_defaults(command=_list)
-    pull = add(actions, "pull", "download the files of these models, or of the metric lpips", ("real-esrgan lpips",))
+    pull = add(actions, "pull", "download the files of these models and metrics", ("real-esrgan lpips",))
     pull.add_argument(
         "keys",
         nargs="+",
         type=arguments.parse_key_with_files,
         metavar="KEY",
-        help="a key that the command models lists, or lpips; what is included or here already is not downloaded again",
+        help="a key that the command models lists, or a metric (lpips, niqe); files already here are kept",
     )
     pull.set_defaults(command=_pull)
     verify = add(actions, "verify", "download and hash every file of every model and metric", ("",))
@@ -92,7 +92,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _verified(file: "Found | UpscaleError", needed: Weights) -> str:
     if isinstance(file, NobodyOffers):
-        return "nowhere to ask: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
+        return "unavailable: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
     if isinstance(file, UpscaleError):
         return f"failed: {file}"
     name = file.file.name if len(needed.files) == 1 else file.file.path
@@ -105,7 +105,7 @@ def _announce(label: str, needed: Weights) -> None:
     from pipelines.weights import fetch as weights
 
     if needed.sources and weights.find(needed) is None:
-        print(f"{label:<{LABEL_WIDTH}} is not here: asking for {format_download(needed.size)}", flush=True)
+        print(f"{label:<{LABEL_WIDTH}} is not here: downloading {format_download(needed.size)}", flush=True)
 
 
 def list_files(keys: Iterable[str]) -> Iterator[tuple[str, Weights]]:

@@ -47,7 +47,7 @@ def describe_passed_over(others: Sequence[PassedOver]) -> list[str]:
         names = [printable_name(each.path) for each in others if each.reason == reason]
         more = len(names) - 1
         also = f" and {more} {'other' if more == 1 else 'others'}" if more else ""
-        lines.append(f"Not looked at, because {reason}: {names[0]}{also}.")
+        lines.append(f"Left out, {reason}: {names[0]}{also}.")
     return lines
 
 

@@ -128,7 +128,7 @@ def _own_state(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         raise BadWeights(f"{name} {error}") from error
     adapted = {key: tensor for key, tensor in adapted.items() if not key.endswith(_COUNT)}
     if whole := [key for key, tensor in adapted.items() if not tensor.is_floating_point()]:
-        raise BadWeights(f"{name} is of another network: {list_names(whole)} is no table of decimal numbers.")
+        raise BadWeights(f"{name} belongs to another network: {list_names(whole)} is no table of decimal numbers.")
     return copy_as_float32(adapted, name)
 
 
@@ -157,9 +157,9 @@ def _find_arch(state: State, name: str) -> Arch:
             return arch
     for beginnings, what in _NOT_UPSCALERS:
         if any(key.startswith(beginnings) for key in state):
-            raise BadWeights(f"{name} is {what}, which upscales nothing by itself.")
+            raise BadWeights(f"{name} is {what}, which does not upscale by itself.")
     more = "" if foreign.is_installed() else f"; for 42 more, {foreign.HOW_TO_INSTALL}"
-    raise BadWeights(f"{name} is of another network: expected {_expected()}, found {list_names(state)}{more}.")
+    raise BadWeights(f"{name} belongs to another network: expected {_expected()}, found {list_names(state)}{more}.")
 
 
 def _expected() -> str:
@@ -175,7 +175,7 @@ def _check_fit(state: State, network: Network) -> None:
     if lacking:
         raise Misfit(f"is not a whole network: it lacks {list_names(lacking)}.")
     if surplus:
-        raise Misfit(f"is of another network: it has {list_names(surplus)} beyond {type(network).__name__}'s.")
+        raise Misfit(f"belongs to another network: it has {list_names(surplus)} beyond {type(network).__name__}'s.")
     for key, tensor in expected.items():
         if tensor.shape != state[key].shape:
             raise Misfit(

@@ -118,7 +118,7 @@ def _size(path: Path, name: str, largest: int) -> int:
     if not size:
         raise BadWeights(f"{name} is empty.")
     if size > largest:
-        raise BadWeights(f"{name} is of another network: it is larger than any file that could be used here.")
+        raise BadWeights(f"{name} belongs to another network: it is larger than any file that could be used here.")
     return size
 
 
@@ -203,7 +203,7 @@ def _unwrapped(loaded: Any, name: str) -> dict[str, Tensor]:
     noted = {key for key in state if "." not in key and key not in plain}
     wrong = [key for key, value in state.items() if key not in noted and not _is_plain(value)]
     if wrong:
-        raise BadWeights(f"{name} is of another network: {list_names(wrong)} is no table of numbers.")
+        raise BadWeights(f"{name} belongs to another network: {list_names(wrong)} is no table of numbers.")
     if len(noted) == len(state):
         raise BadWeights(f"{name} holds no parameters of a network.")
     return {key: value for key, value in state.items() if key not in noted}

@@ -48,7 +48,7 @@ class Graph:
         """Finds the one node of that operation that reads these and numbers, in whatever order where they are added."""
         found = self._readers(operation, inputs)
         if len(found) != 1:
-            raise Misfit(f"is of another network: not one {operation} reads {' and '.join(inputs)}.")
+            raise Misfit(f"belongs to another network: not one {operation} reads {' and '.join(inputs)}.")
         self.seen.add(found[0])
         return found[0]
 
@@ -60,7 +60,7 @@ class Graph:
         """
         found = [name for name in self._readers("Conv2D", (source,)) if side in (None, self._kernel(name).shape[0])]
         if len(found) != 1:
-            raise Misfit(f"is of another network: not one convolution reads {source}.")
+            raise Misfit(f"belongs to another network: not one convolution reads {source}.")
         (name,) = found
         self.seen.add(name)
         kernel = self._kernel(name).transpose(3, 2, 0, 1)
@@ -88,7 +88,7 @@ class Graph:
         """Finds the multiplication by a number."""
         scaled = self.find("Mul", source)
         if not np.array_equal(self._only(scaled).ravel(), np.array([by], np.float32)):
-            raise Misfit(f"is of another network: {scaled} is no multiplication by {by}.")
+            raise Misfit(f"belongs to another network: {scaled} is no multiplication by {by}.")
         return scaled
 
     def leak(self, source: str, slope: float) -> str:
@@ -116,14 +116,16 @@ class Graph:
         unknown = self.nodes.keys() - self.seen - {self.start}
         read = {name for node in self.nodes.values() for name in node.inputs}
         if unknown or set(outputs) != self.nodes.keys() - read:
-            raise Misfit(f"is of another network: {', '.join(sorted(unknown)[:3]) or 'its end'} is not known here.")
+            raise Misfit(
+                f"belongs to another network: {', '.join(sorted(unknown)[:3]) or 'its end'} is not known here."
+            )
 
     def _readers(self, operation: str, inputs: tuple[str, ...]) -> Sequence[str]:
         return self.readers.get((operation, tuple(sorted(inputs))), ())
 
     def _check_order(self, difference: str, first: str) -> None:
         if self.nodes[difference].inputs[0] != first:
-            raise Misfit(f"is of another network: {difference} subtracts the other way round.")
+            raise Misfit(f"belongs to another network: {difference} subtracts the other way round.")
 
     def _kernel(self, name: str) -> npt.NDArray[np.float32]:
         kernel = self._only(name)
@@ -134,7 +136,7 @@ class Graph:
     def _only(self, name: str) -> npt.NDArray[np.float32]:
         numbers = self.nodes[name].numbers
         if len(numbers) != 1:
-            raise Misfit(f"is of another network: {name} reads {len(numbers)} tables of numbers instead of one.")
+            raise Misfit(f"belongs to another network: {name} reads {len(numbers)} tables of numbers instead of one.")
         return numbers[0]
 
     def _per_channel(self, name: str, channels: int) -> Tensor:

@@ -43,7 +43,7 @@ def read_graph(content: bytes) -> Graph:
     """
     messages = [_message(each) for each in _message(content)[1]]
     if len(messages) > LONGEST:
-        raise Misfit("is of another network: it is larger than any that could be used here.")
+        raise Misfit("belongs to another network: it is larger than any that could be used here.")
     constants: dict[str, npt.NDArray[Any]] = {}
     same: dict[str, str] = {}
     nodes: dict[str, Node] = {}
@@ -71,7 +71,7 @@ def read_graph(content: bytes) -> Graph:
         nodes[name] = Node(SAME_AS.get(operation, operation), read, numbers, block)
     starts = [name for name, node in nodes.items() if node.operation == "Placeholder"]
     if len(starts) != 1:
-        raise Misfit(f"is of another network: it has {len(starts)} inputs.")
+        raise Misfit(f"belongs to another network: it has {len(starts)} inputs.")
     readers: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for name, node in nodes.items():
         readers[node.operation, tuple(sorted(node.inputs))].append(name)
@@ -89,10 +89,10 @@ def _followed(name: str, same: Mapping[str, str]) -> str:
 def _check_plain(name: str, settings: Mapping[str, Message]) -> None:
     for key, wanted in PLAIN.items():
         if key in settings and settings[key][2] != [wanted]:
-            raise Misfit(f"is of another network: {name} has a {key} that is not known here.")
+            raise Misfit(f"belongs to another network: {name} has a {key} that is not known here.")
     for key in ("strides", "dilations"):
         if key in settings and set(_numbers(_message(settings[key][1][0])[3])) != {1}:
-            raise Misfit(f"is of another network: {name} has {key} that are not known here.")
+            raise Misfit(f"belongs to another network: {name} has {key} that are not known here.")
 
 
 def _dequantised(

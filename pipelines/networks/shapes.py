@@ -47,7 +47,7 @@ def shuffled_scale(outputs: int) -> int:
     scale = math.isqrt(outputs // COLOUR_CHANNELS)
     if scale * scale * COLOUR_CHANNELS != outputs:
         raise Misfit(
-            f"is of another network: its last convolution gives {outputs} channels, which make no colour image."
+            f"belongs to another network: its last convolution gives {outputs} channels, which make no colour image."
         )
     return scale
 

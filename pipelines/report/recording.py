@@ -89,7 +89,7 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
         *describe_differences(earlier.machine, head.machine),
     ]
     if changed:
-        raise BadSetting(f"{path.name} cannot be gone on with: {', '.join(changed)}; name another file.")
+        raise BadSetting(f"{path.name} cannot be continued: {', '.join(changed)}; name another file.")
     planned = {(picture.picture, contender.key) for picture in pictures for contender in plan.contenders}
     strange = [row for row in earlier.rows if (row.picture, row.model) not in planned]
     if strange:

@@ -106,7 +106,7 @@ class NetworkUpscaler:
 
         usual, noisy = self.network.state_dict(), read_state(path)
         if usual.keys() != noisy.keys() or any(noisy[key].shape != value.shape for key, value in usual.items()):
-            raise BadWeights(f"{path.name} is of another network than the one it is to be mixed with.")
+            raise BadWeights(f"{path.name} belongs to another network than the one it is to be mixed with.")
         return build_network({key: share * value + (1 - share) * noisy[key] for key, value in usual.items()}, path.name)
 
     def _twin(self) -> Found:

@@ -110,7 +110,7 @@ def _find(weights: Weights) -> Run[tuple[Found, ...] | None]:
 def _sources(weights: Weights) -> tuple[Source, ...]:
     """Returns where to ask. Raises WeightsUnavailable where nobody may be, NobodyOffers where there is nobody."""
     if weights.bundled:
-        raise _unavailable(weights, "it should have come with the program")
+        raise _unavailable(weights, "it should be included with the program")
     if not weights.sources:
         raise _unavailable(weights, "nobody offers them as safetensors; give a folder", kind=NobodyOffers)
     if is_offline():

@@ -235,7 +235,7 @@ def _as_refused(job: Callable[[], T], public: bool) -> T:
         return job()
     except errors.GatedRepoError as error:  # first: it is a RepositoryNotFoundError too
         raise Refused(
-            "is gated, and only what anybody may read is downloaded by its name"
+            "is gated, and only public files are downloaded by name"
             if public
             else "is gated: it needs HF_TOKEN and its terms accepted on the repository's page"
         ) from error

@@ -50,7 +50,7 @@ def test_anybody_may_embed_it_and_nothing_else(path: str, client: TestClient) ->
     [
         ("/full", 507, "The server has no room left. Try again later.", "no room is left for what visitors send"),
         ("/unknown", 404, "There is no such function.", ""),
-        ("/wrong", 500, "Something went wrong that should not. It has been logged.", "KeyError: '/srv/secret'"),
+        ("/wrong", 500, "Something unexpected went wrong. It has been logged.", "KeyError: '/srv/secret'"),
     ],
 )
 def test_a_failure_is_one_sentence(

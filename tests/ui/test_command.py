@@ -175,7 +175,7 @@ def test_a_port_in_use_is_told_with_what_helps() -> None:
         port = other.getsockname()[1]
         assert open_page(PORT=str(port)) == (
             1,
-            f"Port {port} is in use: choose another by PORT, such as PORT=8000.\n",
+            f"Port {port} is in use: choose another with PORT, such as PORT=8000.\n",
         )
 
 

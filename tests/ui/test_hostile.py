@@ -146,7 +146,7 @@ def test_a_bomb_for_the_private_conversion_is_refused(served: str) -> None:
         ("good", "bicubic", "x17", "The scale is a number from 1.5 to 16, not 'x17'."),
         ("good", "bicubic", ["x2"], "The scale is a number from 1.5 to 16, not 'list'."),
         ("good", "bicubic", 1e300, "The scale is a number from 1.5 to 16, not 'float'."),
-        ("good", "sd-x2", "x8", "Stable Diffusion x2 reaches x4 at the most."),
+        ("good", "sd-x2", "x8", "Stable Diffusion x2 reaches at most x4."),
     ],
 )
 def test_a_hostile_choice(picture: str | None, model: Any, scale: Any, sentence: str, served: str) -> None:

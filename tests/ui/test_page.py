@@ -151,7 +151,7 @@ def test_models_are_the_catalog(client: Client) -> None:
         (b"", "bicubic", "x2", "given.png is empty"),
         (None, "bicubic", "x2", "Choose an image first."),
         ("good", "bicubik", "x2", "There is no model 'bicubik'; did you mean bicubic?"),
-        ("good", "sd-x2", "x8", "Stable Diffusion x2 reaches x4 at the most."),
+        ("good", "sd-x2", "x8", "Stable Diffusion x2 reaches at most x4."),
         ("good", "espcn", "huge", "The scale is a number from 1.5 to 16, not 'huge'."),
         ("good", "edsr", "x2", "EDSR_x2.pb (40 MB) is unavailable: HF_HUB_OFFLINE is set"),
     ],
@@ -270,7 +270,7 @@ def test_the_script_of_the_viewers_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "is in use: choose another by PORT")]
+    ("port", "sentence"), [("many", "PORT must be a whole number"), ("taken", "is in use: choose another with PORT")]
 )
 def test_a_page_that_cannot_open_says_why(port: str, sentence: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
@@ -305,4 +305,4 @@ def test_a_choice_that_there_is_not_is_one_sentence_and_not_logged() -> None:
     event = next(iter(built.fns.values()))
     with ThreadPoolExecutor() as thread, pytest.raises(gr.Error) as told:
         thread.submit(asyncio.run, built.preprocess_data(event, ["c"], None)).result()
-    assert (told.value.message, told.value.print_exception) == ("That is none of the choices.", False)
+    assert (told.value.message, told.value.print_exception) == ("That is not one of the choices.", False)

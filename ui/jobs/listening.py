@@ -23,7 +23,7 @@ MOST_SESSIONS = 2000  # whose messages are kept, as gradio does
 STOPPING_SECONDS = 3.0  # in which all are told that the server stops
 TELLING_SECONDS = 0.05  # between two looks at whether all have been told
 STOPPING = "The server is being stopped, so the run was ended. Try again in a few minutes."
-UNHEARD = "Nobody listened for the result, so the run was ended; ask again."
+UNHEARD = "Nobody waited for the result, so the run was ended. Ask again."
 
 
 class Inbox(asyncio.Queue[EventMessage]):

@@ -75,7 +75,7 @@ def plan_loan(stages: Sequence[Stage], time: Time, instead: str) -> int:
     """
     loading = _loading_seconds(stages)
     if borrows(stages) and loading + time.likely > LONGEST_LOAN:
-        most = f"a GPU is lent for {format_duration(LONGEST_LOAN)} at the most"
+        most = f"a GPU is lent for at most {format_duration(LONGEST_LOAN)}"
         raise BadSetting(
             f"That would take about {format_duration(time.likely)} after {format_duration(loading)} to load, "
             f"and {most}: {instead}."

@@ -106,7 +106,7 @@ def explain_errors() -> Iterator[None]:
             log.error("no room is left on the disk: a run was ended")
             raise gr.Error(FULL, print_exception=False) from None
         log.exception("a run failed")
-        raise gr.Error("Something went wrong that should not. It has been logged.", print_exception=False) from None
+        raise gr.Error("Something unexpected went wrong. It has been logged.", print_exception=False) from None
 
 
 def escape_error(error: gr.Error) -> gr.Error:

@@ -78,7 +78,7 @@ def delete(names: Sequence[str]) -> None:
         _after_commits(repo, _delete, repo, names).result(ANSWER_SECONDS)
     except Exception as error:
         log.warning("shared pages cannot be deleted from %s", repo, exc_info=True)
-        raise CannotWrite("The page could not be deleted from where it is kept. Try again later.") from error
+        raise CannotWrite("The page could not be deleted from its storage. Try again later.") from error
 
 
 def sweep(is_over: Callable[[str], bool]) -> None:
@@ -115,7 +115,7 @@ def _open(folder: Path) -> "CommitScheduler":
             private = api.dataset_info(repo).private
         except Exception as error:
             log.warning("shared pages cannot be kept in %s", repo, exc_info=True)
-            raise CannotWrite("The page cannot be shared: where it would be kept does not answer.") from error
+            raise CannotWrite("The page cannot be shared: its storage does not answer.") from error
         if not private:
             raise BadSetting(f"The page cannot be shared: the dataset {repo} is public, and would list every page.")
         made = CommitScheduler(

@@ -76,7 +76,7 @@ def _describe(entry: OpenModelDbEntry) -> Option:
     about = f"x{entry.scale}, {entry.licence or 'no licence named'}{use}"
     cost, never = format_bytes(entry.size), ""
     if entry.scale == 1:
-        cost, never = "under Clean up first", "It upscales nothing: choose it under Clean up first."
+        cost, never = "under Clean up first", "It does not upscale. Choose it under Clean up first."
     elif not entry.loadable(environment.model_hosts()):
-        cost, never = "by a browser", f"Download it at {entry.page}."
+        cost, never = "download in a browser", f"Download it at {entry.page}."
     return Option(f"{PREFIX}{entry.name}", entry.name, about, cost, never)

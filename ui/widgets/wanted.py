@@ -115,7 +115,7 @@ def understand(
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
     if row.cleans:
-        raise BadSetting(f"{row.name} upscales nothing: choose it under Clean up first.")
+        raise BadSetting(f"{row.name} does not upscale. Choose it under Clean up first.")
     level = as_noise_level(creativity)
     if "noise_level" in row.takes and creativity == level_of(catalog.find_specification(row).options.noise_level):
         level = None  # the model's own, which need not be what stands for the level

@@ -65,7 +65,7 @@ def load_lpips() -> Lpips:
 def read_lpips(heads: Path, backbone: Path) -> "LpipsAlex":
     """The network from the heads' file and from a state dict of AlexNet, whose classifier is left out.
 
-    Raises BadWeights, naming the file, where it is of another network or damaged.
+    Raises BadWeights, naming the file, where it belongs to another network or damaged.
     """
     import torch
 

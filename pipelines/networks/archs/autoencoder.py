@@ -115,5 +115,5 @@ def build(state: State) -> Autoencoder:
     depth = 1 + find_largest(r"body\.(\d+)\.one\.weight", state)
     check_sizes(Autoencoder.scale, depth)
     if outputs != COLOUR_CHANNELS * SQUARE:
-        raise Misfit(f"is of another network: its last convolution gives {outputs} channels.")
+        raise Misfit(f"belongs to another network: its last convolution gives {outputs} channels.")
     return Autoencoder(width, middle, depth)

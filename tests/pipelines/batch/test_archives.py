@@ -46,10 +46,10 @@ def test_images_come_out_by_their_names_and_the_rest_is_told(tmp_path: Path) -> 
     found, told = unpack(pack(tmp_path / "a.zip", entries))
     assert found == {"b/2.PNG": b"two", "win/c.webp": b"three", "ä #1%.jpg": b"one"}
     assert told == [
-        "Not looked at, because not named as images are: notes.txt.",
-        "Not looked at, because kept by a system: ._2.png.",
-        "Not looked at, because hidden: .hidden.png.",
-        "Not looked at, because archives within an archive: inner.zip.",
+        "Left out, not named as images are: notes.txt.",
+        "Left out, kept by a system: ._2.png.",
+        "Left out, hidden: .hidden.png.",
+        "Left out, archives within an archive: inner.zip.",
     ]
 
 
@@ -59,7 +59,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with ZipFile(tmp_path / "a.zip", "w") as opened:
         opened.writestr(link, "/etc/passwd")
         opened.writestr("a.png", b"one")
-    assert unpack(tmp_path / "a.zip") == ({"a.png": b"one"}, ["Not looked at, because not files: secret.png."])
+    assert unpack(tmp_path / "a.zip") == ({"a.png": b"one"}, ["Left out, not files: secret.png."])
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "b/../../a.png", "..\\a.png", "C:\\a.png"])

@@ -34,7 +34,7 @@ def test_a_tree_is_taken_with_its_folders_and_without_what_is_no_image(tmp_path:
         "results": "results of this command",
         "sub/circle": "links to folders",
     }
-    assert describe_passed_over(others)[0] == "Not looked at, because hidden: ._a.png and 1 other."
+    assert describe_passed_over(others)[0] == "Left out, hidden: ._a.png and 1 other."
 
 
 def test_folders_within_wait_to_be_asked_for_and_results_are_no_images(tmp_path: Path) -> None:

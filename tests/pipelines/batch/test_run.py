@@ -110,7 +110,7 @@ def test_whatever_a_model_does_with_one_image_the_others_go_on(
     monkeypatch.setattr(module, "enlarge_fetched", failing)
     first, second, third = upscale(folder)
     assert first.error == "There is not enough memory for that."
-    assert second.error == "It failed as it should not: ZeroDivisionError: by nothing"
+    assert second.error == "It failed unexpectedly: ZeroDivisionError: by nothing"
     assert third.state == "done"
     assert [record.message for record in caplog.records] == ["a part of a run failed"]
 

@@ -64,5 +64,5 @@ def test_a_size_counts_what_upscales_alone() -> None:
         "cleaned up first by Cleaner",
         "Bicubic has no scale this large, so it runs twice: x4, then x4",
     )
-    with pytest.raises(BadSetting, match="Cleaner upscales nothing: it is a model to clean up with"):
+    with pytest.raises(BadSetting, match="Cleaner does not upscale: it cleans an image up"):
         plan_size("cleaner", Size(factor=2), 10, 20)

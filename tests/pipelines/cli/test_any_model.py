@@ -216,6 +216,6 @@ def test_a_search_lists_models(
     assert main(["models", "--search", "sharp"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.split() == ["omdb/4x-UltraSharp", "x4", "esrgan", "CC-BY-4.0", "(commercial", "use),", "1", "kB"]
-    assert second.endswith("(no commercial use), by a browser: https://openmodeldb.info/models/4x-OnMega")
+    assert second.endswith("(no commercial use), download in a browser: https://openmodeldb.info/models/4x-OnMega")
     assert main(["models", "--search", "zebra"]) == 0
     assert capsys.readouterr().out == "OpenModelDB has no model with 'zebra' in its name or description.\n"

@@ -48,7 +48,7 @@ def test_a_folder_becomes_a_folder_and_the_same_command_skips_what_is_done(
     said = capsys.readouterr()
     assert names_in(out) == ["-b #1%_bicubic_x2.png", "a_bicubic_x2.png", "ü字_bicubic_x2.png"]
     lines = said.out.splitlines()
-    assert lines[0] == "Not looked at, because not named as images are: notes.txt."
+    assert lines[0] == "Left out, not named as images are: notes.txt."
     assert lines[1].startswith("-b #1%_bicubic_x2.png: 60 x 42, bicubic x2, ")
     assert lines[-2].startswith(f"Failed: {folder}/broken.png: broken.png is not an image")
     assert lines[-1].startswith("3 done, 0 skipped, 1 failed, in ")
@@ -84,7 +84,7 @@ def test_what_cannot_be_is_said_in_one_line_before_the_work(
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("none")
     for given, said in [
-        ((folder, tmp_path / "out.png"), "out.png must be a folder, because many results are to be written."),
+        ((folder, tmp_path / "out.png"), "out.png must be a folder, because there are many results."),
         ((folder, tmp_path / "out", "--quality", 9), "PNG is lossless and has no quality: choose --format jpg, webp"),
         ((folder, tmp_path / "out", "--suffix", "{x}"), "In --suffix, braces hold {model} or {scale}"),
         ((tmp_path / "empty", tmp_path / "out"), "There is no image to upscale: name files, or folders"),
@@ -136,7 +136,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(
     monkeypatch.setattr(batch, "_print_outcome", interrupt)
     command = ("upscale", folder, tmp_path / "out", "--model", "bicubic", "--json", tmp_path / "told.json")
     assert run(*command) == 130
-    assert capsys.readouterr().err == "Cancelled; what is done is kept, and the same command continues.\n"
+    assert capsys.readouterr().err == "Cancelled. Finished images are kept, and the same command continues.\n"
     told = json.loads((tmp_path / "told.json").read_text())
     assert (told["done"], told["left"]) == (1, 2)
     monkeypatch.undo()

@@ -117,8 +117,8 @@ def test_what_cannot_run_is_said_and_the_rest_goes_on(
     assert errors["one.png", "bicubic"] is None and "ESPCN_x2.pb" in errors["one.png", "espcn"]
     assert "broken.png" in errors["broken.png", "bicubic"]
     out = capsys.readouterr().out
-    assert "Not looked at, because not named as images are: notes.txt.\n" in out
-    assert "espcn x2 is not here: asking for 86 kB\n" in out
+    assert "Left out, not named as images are: notes.txt.\n" in out
+    assert "espcn x2 is not here: downloading 86 kB\n" in out
     assert "one.png  espcn x2  failed: ESPCN_x2.pb" in out
 
 
@@ -155,7 +155,7 @@ def test_what_is_done_is_kept_and_gone_on_with(
         assert process.returncode == -number
     else:
         assert process.returncode == 130
-        assert error == f"Cancelled; what is done is in {path}, and the same command goes on from there.\n"
+        assert error == f"Cancelled. Finished rows are in {path}, and the same command continues from there.\n"
     partial = load_json(path)
     kept = partial["rows"]
     assert not partial["complete"] and 1 <= len(kept) < 6
@@ -392,7 +392,7 @@ def test_what_a_metric_lacks_is_asked_for_and_otherwise_told(folder: Path, capsy
     for asking in (["--metrics", "lpips"], ["--lpips"]):
         assert run(*given, *asking) == 0
         said = capsys.readouterr().out
-        assert "lpips is not here: asking for 244 MB" in said and "Most natural: not measured. alex.pth (6 kB)" in said
+        assert "lpips is not here: downloading 244 MB" in said and "Most natural: not measured. alex.pth (6 kB)" in said
 
 
 def test_repeating_with_pictures_moved(

@@ -151,7 +151,7 @@ def test_weights_verify_succeeds_though_nobody_offers_a_model(
     assert run("weights", "verify") == 0
     told = capsys.readouterr()
     assert told.out.splitlines()[3:] == [
-        f"{'ldm-x4 x4':<27} nowhere to ask: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
+        f"{'ldm-x4 x4':<27} unavailable: nobody offers these files, and UPSCALE_WEIGHTS_DIR does not have them"
     ]
     needed = catalog.find("ldm-x4").scales[4]
     assert needed is not None and told.err == ""
@@ -180,7 +180,7 @@ def test_weights_verify_says_once_what_holds_for_all_files(
 def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "pull", "lpips") == 1
     told = capsys.readouterr()
-    assert told.out == f"downloading 244 MB in all\n{'lpips heads':<27} is not here: asking for 6 kB\n"
+    assert told.out == f"downloading 244 MB in all\n{'lpips heads':<27} is not here: downloading 6 kB\n"
     assert "these need no" not in told.err, "no model stands in for a metric"
     assert told.err.startswith("alex.pth (6 kB) is unavailable: ")
 
@@ -188,7 +188,7 @@ def test_weights_pull_says_the_size_before_it_asks(capsys: pytest.CaptureFixture
 def test_weights_pull_of_many_files_says_their_size_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "pull", "sd-x4") == 1
     told = capsys.readouterr()
-    assert told.out == f"{'sd-x4 x4':<27} is not here: asking for 3.5 GB\n"
+    assert told.out == f"{'sd-x4 x4':<27} is not here: downloading 3.5 GB\n"
     assert told.err.startswith("Stable Diffusion x4 (3.5 GB) is unavailable: HF_HUB_OFFLINE is set")
     assert "these need no download: Swift" in told.err and told.err.count("\n") == 1
 
@@ -198,7 +198,7 @@ def test_weights_pull_announces_only_what_lacks(capsys: pytest.CaptureFixture[st
     assert run("weights", "pull", "lpips") == 1
     heads, backbone = capsys.readouterr().out.splitlines()
     assert heads.startswith("lpips heads") and heads.endswith("alex.pth (your folder, differs)")
-    assert backbone == f"{'lpips backbone':<27} is not here: asking for 244 MB"
+    assert backbone == f"{'lpips backbone':<27} is not here: downloading 244 MB"
 
 
 WRONG_USAGE = [
@@ -254,7 +254,7 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
     [
         (
             ["{small}", "{out}", "--model", "sd-x2", "--scale", "8"],
-            "Stable Diffusion x2 reaches x4 at the most.",
+            "Stable Diffusion x2 reaches at most x4.",
         ),
         (
             ["{small}", "{out}", "--model", "espcn", "--width", "20"],
@@ -270,7 +270,10 @@ def test_colours_are_spelled_either_way(small: Path, tmp_path: Path, capsys: pyt
         (["{small}.gif", "{out}", "--model", "bicubic", "--scale", "2"], "small.png.gif does not exist."),
         (["{small}", "{out}.gif", "--model", "bicubic", "--scale", "2"], "out.png.gif cannot be written"),
         (["{small}", "{folder}/no/out.png", "--model", "bicubic", "--scale", "2"], "the folder does not exist"),
-        (["{folder}", "{out}", "--model", "bicubic", "--scale", "2"], "out.png must be a folder, because many results"),
+        (
+            ["{folder}", "{out}", "--model", "bicubic", "--scale", "2"],
+            "out.png must be a folder, because there are many",
+        ),
         (["{small}", "{out}", "--quality", "80"], "PNG is lossless and has no quality: choose JPEG or WebP."),
         (["{text}", "{out}", "--model", "bicubic", "--scale", "2"], "text.png is not an image"),
         (["{small}", "{out}", "--model", "edsr", "--scale", "2"], "EDSR_x2.pb (40 MB) is unavailable"),
@@ -357,7 +360,7 @@ def test_what_should_not_happen_is_logged(
     """With its traceback, though those who run the program see one sentence."""
     monkeypatch.setattr(catalog, "as_dict", lambda model: 1 / 0)
     assert run("models", "--json") == 1
-    sentence = "Something went wrong that should not: ZeroDivisionError: division by zero\n"
+    sentence = "Something unexpected went wrong: ZeroDivisionError: division by zero\n"
     assert capsys.readouterr().err == sentence
     (record,) = (each for each in caplog.records if each.levelname == "ERROR")
     assert record.name == "pipelines.cli.main" and record.exc_info and record.exc_info[0] is ZeroDivisionError
@@ -463,7 +466,7 @@ def test_the_image_itself_is_overwritten_only_if_asked(tmp_path: Path, capsys: p
     for given, out in ((image, image), (image, link), (link, image), (image, tmp_path / "folder" / ".." / "a.png")):
         assert run("upscale", given, out, *options) == 1
         told = capsys.readouterr().err
-        assert told == f"{out.name} cannot be written: it is the image to read, which would be lost.\n"
+        assert told == f"{out.name} cannot be written: it is the input image, which would be lost.\n"
         assert image.read_bytes() == before and link.is_symlink()
     assert run("chain", image, link, "--stages", "bicubic:2,bicubic:2") == 1
     other.write_bytes(b"what was there before")

@@ -287,8 +287,8 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path, pictures: list[Subject
     reasons = {each.path.name: each.reason for each in others}
     assert reasons == {"gone.png": "not files", "notes.txt": "not named as images are", "within": "not files"}
     assert describe_passed_over(others) == [
-        "Not looked at, because not files: gone.png and 1 other.",
-        "Not looked at, because not named as images are: notes.txt.",
+        "Left out, not files: gone.png and 1 other.",
+        "Left out, not named as images are: notes.txt.",
     ]
 
 

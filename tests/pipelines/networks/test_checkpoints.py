@@ -124,7 +124,7 @@ def test_half_precision_becomes_float32(name: str, dtype: torch.dtype, tmp_path:
 
 def test_a_published_file_of_another_network(assets: Path) -> None:
     file = assets / "weights" / "span" / "team46_span.pth"
-    with pytest.raises(BadWeights, match=rf"^{file.name} (is of another network|does not fit together): "):
+    with pytest.raises(BadWeights, match=rf"^{file.name} (belongs to another network|does not fit together): "):
         checkpoints.read_network(file)
 
 
@@ -174,27 +174,39 @@ WRONG: dict[str, tuple[Any, str]] = {
     "list": ([1, 2, 3], "holds no parameters of a network"),
     "nothing": ({}, "holds no parameters of a network"),
     "numbered": ({1: torch.ones(1)}, "holds no parameters of a network"),
-    "no tensor": (changed(rrdb(), conv_first__weight="x"), "is of another network: conv_first.weight is no table of"),
-    "whole numbers": (changed(rrdb(), conv_hr__bias=torch.ones(6, dtype=torch.int8)), "is of another network: conv_hr"),
-    "sparse": (changed(rrdb(), conv_hr__bias=torch.ones(6).to_sparse()), "is of another network: conv_hr.bias is no"),
-    "no numbers": (changed(rrdb(), conv_hr__bias=torch.ones(0)), "is of another network: conv_hr.bias is no table"),
+    "no tensor": (
+        changed(rrdb(), conv_first__weight="x"),
+        "belongs to another network: conv_first.weight is no",
+    ),
+    "whole numbers": (
+        changed(rrdb(), conv_hr__bias=torch.ones(6, dtype=torch.int8)),
+        "belongs to another network: conv_hr",
+    ),
+    "sparse": (
+        changed(rrdb(), conv_hr__bias=torch.ones(6).to_sparse()),
+        "belongs to another network: conv_hr.bias is no",
+    ),
+    "no numbers": (
+        changed(rrdb(), conv_hr__bias=torch.ones(0)),
+        "belongs to another network: conv_hr.bias is no",
+    ),
     "repeated": (
         changed(rrdb(), conv_hr__weight=torch.ones(1).expand(10**6, 10**6, 3, 3)),
         "is damaged: it claims more numbers than it holds",
     ),
     "other": (
         {f"block{i}.weight": torch.ones(1) for i in range(9)},
-        "is of another network: expected RRDB, Swift, .*, EDSR or compact, found block0.weight, block1.weight, "
+        "belongs to another network: expected RRDB, Swift, .*, EDSR or compact, found block0.weight, block1.weight, "
         "block2.weight and 6 more",
     ),
     # The names of DAT's, and of BasicSR's EDSR: both begin as an RRDB network does.
     "DAT": (
         {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "before_RG.1", "layers.0.blocks.0.norm1")},
-        "is of another network: expected RRDB, .*, found before_RG.1.weight, conv_first.weight, layers.0",
+        "belongs to another network: expected RRDB, .*, found before_RG.1.weight, conv_first.weight, layers.0",
     ),
     "EDSR": (
         {f"{name}.weight": torch.ones(6, 3, 3, 3) for name in ("conv_first", "body.0.conv1", "conv_after_body")},
-        "is of another network: expected RRDB, .*, found body.0.conv1.weight, conv_after_body.weight",
+        "belongs to another network: expected RRDB, .*, found body.0.conv1.weight, conv_after_body.weight",
     ),
     "no scale": (changed(srcnn(2), enlarges=None), "cannot be used: it upscales 0 times"),
     "odd scale": (changed(srcnn(2), enlarges=torch.tensor([2.5])), "cannot be used: it upscales 2.5 times"),
@@ -202,13 +214,13 @@ WRONG: dict[str, tuple[Any, str]] = {
     "two scales": (changed(srcnn(2), enlarges=torch.ones(2)), "does not fit together: enlarges is 2 and should be 1"),
     "half of srcnn": ({"extract.weight": torch.ones(64, 1, 9, 9)}, "cannot be used: it upscales 0 times"),
     "other srcnn": (changed(srcnn(2), map__weight=torch.ones(32, 64, 1, 1)), "does not fit together: map.weight is"),
-    "half of swift": ({"first.weight": torch.ones(8, 3, 5, 5)}, "is of another network"),
+    "half of swift": ({"first.weight": torch.ones(8, 3, 5, 5)}, "belongs to another network"),
     "odd swift": (
         changed(swift(2), last__weight=torch.ones(7, 8, 3, 3)),
-        "is of another network: its last convolution gives 7 ",
+        "belongs to another network: its last convolution gives 7 ",
     ),
     "swift without a bias": (changed(swift(2), last__bias=None), "is not a whole network: it lacks last.bias"),
-    "strange name": ({"a\n" + 99 * "b": torch.ones(1)}, rf"is of another network: .*, found a\?{58 * 'b'}"),
+    "strange name": ({"a\n" + 99 * "b": torch.ones(1)}, rf"belongs to another network: .*, found a\?{58 * 'b'}"),
     "lacks one": (changed(rrdb(), conv_hr__bias=None), "is not a whole network: it lacks conv_hr.bias"),
     "lacks its blocks": (
         {key: value for key, value in rrdb().state_dict().items() if not key.startswith("body")},
@@ -220,7 +232,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "too many": (
         changed(rrdb(), attention__weight=torch.ones(4)),
-        "is of another network: it has attention.weight beyond RRDBNet's",
+        "belongs to another network: it has attention.weight beyond RRDBNet's",
     ),
     "twice": (changed(rrdb(), HRconv__bias=torch.ones(6)), "is not one network: it has the same parameter under two"),
     "too deep": (changed(rrdb(), body__300__weight=torch.ones(1)), "cannot be used: it is 301 blocks deep"),
@@ -243,7 +255,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "x5": (compact(5).state_dict(), "cannot be used: it upscales 5 times"),
     "x3.5": (
         changed(compact(), body__8__weight=torch.ones(37, 5, 3, 3), body__8__bias=torch.ones(37)),
-        "is of another network: its last convolution gives 37 channels, which make no colour image",
+        "belongs to another network: its last convolution gives 37 channels, which make no colour image",
     ),
     "no PReLU": (plain_compact(), "cannot be used: it is a compact network without PReLU, which is not known here"),
     "one PReLU": (changed(compact(), body__3__weight=None), "is not a whole network: it lacks body.3.weight"),

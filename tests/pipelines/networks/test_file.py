@@ -60,7 +60,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "own.pth").open("wb") as file:
         file.truncate(LARGEST_FILE + 1)
-    with pytest.raises(BadWeights, match=r"^own\.pth is of another network: it is larger than any"):
+    with pytest.raises(BadWeights, match=r"^own\.pth belongs to another network: it is larger than any"):
         read_network(tmp_path / "own.pth")
 
 

@@ -211,7 +211,7 @@ def test_a_part_of_a_network_is_refused(tmp_path: Path) -> None:
     state = state_of("RCAN")
     key = next(each for each in state if each.endswith("tail.1.weight") or each.startswith("tail"))
     torch.save({name: value for name, value in state.items() if name != key}, tmp_path / "own.pth")
-    with pytest.raises(BadWeights, match=r"^own\.pth is (damaged|of another network)"):
+    with pytest.raises(BadWeights, match=r"^own\.pth is (damaged|belongs to another network)"):
         read_network(tmp_path / "own.pth")
 
 
@@ -238,7 +238,7 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     [
         (["model.diffusion_model.input_blocks.0.0.weight"], "is a checkpoint of Stable Diffusion, which upscales"),
         (["lora_unet_down.lora_up.weight", "lora_unet_down.alpha"], "is a LoRA, an addition to another model, which"),
-        (["spynet.basic_module.0.weight", "backward_resblocks.weight"], "is of another network: expected RRDB"),
+        (["spynet.basic_module.0.weight", "backward_resblocks.weight"], "belongs to another network: expected RRDB"),
     ],
 )
 def test_files_of_other_kinds_are_named(keys: list[str], said: str, tmp_path: Path) -> None:

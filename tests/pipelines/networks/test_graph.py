@@ -63,6 +63,6 @@ def test_another_kind_of_convolution_is_refused(before: bytes, after: bytes, tmp
     assert before in content
     (tmp_path / "x.pb").write_bytes(content.replace(before, after, 1))
     with pytest.raises(
-        BadWeights, match=r"^x\.pb is of another network: conv2d_\d+ has a? ?\w+ that (is|are) not known"
+        BadWeights, match=r"^x\.pb belongs to another network: conv2d_\d+ has a? ?\w+ that (is|are) not known"
     ):
         read_network(tmp_path / "x.pb")

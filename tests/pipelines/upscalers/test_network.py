@@ -700,7 +700,7 @@ def test_a_folder_can_be_mixed(own_networks: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("twin", [compact(4, depth=3), compact(2), rrdb(4)], ids=["deeper", "x2", "rrdb"])
 def test_a_twin_of_another_network_is_refused(twin: Network, own_networks: Path) -> None:
     saved(twin, own_networks / TWIN)
-    with pytest.raises(BadWeights, match=f"^{TWIN} is of another network than the one it is to be mixed with"):
+    with pytest.raises(BadWeights, match=f"^{TWIN} belongs to another network than the one it is to be mixed with"):
         run("real-esrgan-general", 4, smooth(9, 9), denoise=0.5)
 
 

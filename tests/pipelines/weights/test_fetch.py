@@ -124,7 +124,7 @@ def test_a_size_that_nobody_knew_is_the_one_that_the_hub_tells(hub: LoopbackHub)
         (CONTENT, "endless", "does not say how large the file is"),
         (CONTENT, "missing", "has no such file"),
         (CONTENT, "gone", "does not exist, or is private;"),
-        (CONTENT, "gated", "is gated, and only what anybody may read is downloaded by its name"),
+        (CONTENT, "gated", "is gated, and only public files are downloaded by name"),
     ],
 )
 def test_a_file_that_somebody_named_is_refused_before_it_is_asked_for(
@@ -690,7 +690,7 @@ def test_own_file_or_what_is_wrong_with_it(tmp_path: Path) -> None:
 
 def test_bundled_files_must_be_what_they_are(hub: LoopbackHub, tmp_path: Path) -> None:
     row = Weights((FILE,), ())
-    with pytest.raises(WeightsUnavailable, match="it should have come with the program"):
+    with pytest.raises(WeightsUnavailable, match="it should be included with the program"):
         finish(fetch(row))
     (tmp_path / "bundled").mkdir()
     (tmp_path / "bundled" / "tiny.pth").write_bytes(CONTENT)

@@ -138,7 +138,7 @@ def test_a_zip_that_is_chosen_becomes_its_images(uploads: Path, tmp_path: Path) 
     [image] = told["images"]
     assert (image["name"], image["about"]) == ("b/a.png", "30 × 20")
     assert Path(image["path"]).is_relative_to(uploads)
-    assert told["note"].startswith("Not looked at, because not named as images are: notes.txt. bad.png is left out. ")
+    assert told["note"].startswith("Left out, not named as images are: notes.txt. bad.png is left out. ")
     path.write_bytes(b"PK\x03\x04")
     before = {*uploads.iterdir()}
     assert choosing.unpack_archive({"path": str(path), "name": "mine.zip"})["problem"].startswith("mine.zip is not a")

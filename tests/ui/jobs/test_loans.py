@@ -51,7 +51,7 @@ def test_a_network_is_lent_a_gpu_for_as_long_as_it_will_take(monkeypatch: pytest
 
     assert [lent(taken) for taken in (0.1, 10, 100)] == [10, 25, 160], "10 s to start, and half as long again"
     assert lent(180) == lent(230) == loans.LONGEST_LOAN
-    with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* at the most: take a smaller image\.$"):
+    with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* at most 4 min: take a smaller image\.$"):
         lent(231)
     assert lent(231, [Stage("espcn", 4)]) == loans.LONGEST_LOAN, "it borrows none"
     assert [lent(None, runs=0, side=side) for side in (64, 256, 512, 1000)] == [10, 15, 31, 90], (
@@ -95,7 +95,7 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     with pytest.raises(
         BadSetting,
-        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for 4 min at the most: take",
+        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for at most 4 min: take",
     ):
         loans.plan_picture_loan(painted, Settings(steps=200), (300, 300))
     assert loans.plan_picture_loan(painted, Settings(steps=20), (100, 100)) < loans.LONGEST_LOAN
@@ -113,7 +113,7 @@ def test_what_loading_leaves_no_time_for_is_refused_too(
     assert loans.plan_loan(stages, long, "take less") == loans.LONGEST_LOAN, "nothing ends it here"
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     assert loans.plan_loan(stages, loans.Time(most, 2 * most), "take less") == loans.LONGEST_LOAN
-    with pytest.raises(BadSetting, match="and a GPU is lent for 4 min at the most: take less"):
+    with pytest.raises(BadSetting, match="and a GPU is lent for at most 4 min: take less"):
         loans.plan_loan(stages, long, "take less")
 
 
@@ -227,7 +227,7 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
         lambda: _error(lambda: comparing.start(paths, *asked)),
     ):
         told = refused()
-        assert "and a GPU is lent for 4 min at the most: " + instead in told
+        assert "and a GPU is lent for at most 4 min: " + instead in told
 
 
 def test_a_chain_that_would_end_half_way_is_refused_before(
@@ -237,7 +237,7 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
     estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
     assert "would take" not in chained.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
-    lent = "and a GPU is lent for 4 min at the most: "
+    lent = "and a GPU is lent for at most 4 min: "
     assert f"{lent}take a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
     assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
     assert f"{lent}take a smaller image" in wanted.describe_plan(square, "painted", "", "x4", "", None, "", None)

@@ -31,7 +31,7 @@ def test_words_of_a_step(step: Step, elapsed: float, said: str) -> None:
         (BadSetting("There is no such scale."), "There is no such scale.", False),
         (MemoryError(), "There is not enough memory for that. Try a smaller image.", False),
         (OSError(errno.ENOSPC, "full", "/srv/secret"), "The server has no room left. Try again later.", True),
-        (KeyError("/srv/secret"), "Something went wrong that should not. It has been logged.", True),
+        (KeyError("/srv/secret"), "Something unexpected went wrong. It has been logged.", True),
     ],
 )
 def test_whatever_ends_a_run_is_one_sentence(

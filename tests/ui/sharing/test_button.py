@@ -70,7 +70,7 @@ def test_one_result_is_one_page_and_a_share_is_a_run() -> None:
     [
         (FileNotFoundError("/tmp/secret/place"), "The result is no longer kept here. Make it again, then share it."),
         (BadSetting("It is too large to share."), "It is too large to share."),
-        (RuntimeError("/tmp/secret/place"), "Something went wrong that should not. It has been logged."),
+        (RuntimeError("/tmp/secret/place"), "Something unexpected went wrong. It has been logged."),
     ],
 )
 def test_what_fails_is_one_sentence(error: Exception, said: str) -> None:

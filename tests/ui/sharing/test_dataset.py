@@ -97,10 +97,10 @@ def test_a_hub_that_does_not_answer_is_one_sentence(
     place = put()
     send()
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    with pytest.raises(CannotWrite, match="could not be deleted from where it is kept"), caplog.at_level(logging.ERROR):
+    with pytest.raises(CannotWrite, match="could not be deleted from its storage"), caplog.at_level(logging.ERROR):
         store.delete(place.id, place.secret)
     monkeypatch.setattr(dataset, "_schedulers", {})
-    with pytest.raises(CannotWrite, match="where it would be kept does not answer"):
+    with pytest.raises(CannotWrite, match="its storage does not answer"):
         put()
     monkeypatch.setenv("UPSCALE_SHARE_REPO", "no/such/thing")
     with pytest.raises(BadSetting, match="must be a dataset on the Hub such as owner/name"):

@@ -89,7 +89,7 @@ def test_a_zip_is_a_batch_and_what_is_done_outlasts_a_cancel(page: Page, tmp_pat
         opened.writestr("notes.txt", "x")
     field = page.locator("#picture")
     field.locator("input[type=file]").set_input_files(tmp_path / "mine.zip")
-    expect(field.locator(".said")).to_have_text("Not looked at, because not named as images are: notes.txt.")
+    expect(field.locator(".said")).to_have_text("Left out, not named as images are: notes.txt.")
     named = ["a/small.png · 30\u00a0×\u00a020", *(f"{folder}/large.png · 2000\u00a0×\u00a02000" for folder in "bc")]
     expect(field.locator(".thumbs span")).to_have_text(named)
     page.wait_for_function("[...document.querySelectorAll('#picture .thumbs img')].every((each) => each.naturalWidth)")

@@ -65,10 +65,10 @@ BAD = [
     ("owner/empty/x.pth", "x.pth is unavailable: Hub owner/empty has an empty file"),
     (
         "owner/other/x.safetensors",
-        "x.safetensors is of another network: expected RRDB, Swift, autoencoder, RCAN",
+        "x.safetensors belongs to another network: expected RRDB, Swift, autoencoder, RCAN",
     ),
     ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
-    ("owner/gated/x.pth", "Hub owner/gated is gated, and only what anybody may read is downloaded by its name"),
+    ("owner/gated/x.pth", "Hub owner/gated is gated, and only public files are downloaded by name"),
     ("owner/gone/x.pth", "Hub owner/gone does not exist, or is private"),
     ("owner/broken/x.pth", "Hub owner/broken has a server error (500)"),
     ("owner/tiny/no-such.pth", "no-such.pth is unavailable: Hub owner/tiny has no such file"),
@@ -337,7 +337,7 @@ def test_a_benchmark_of_ones_own_model(small: Path, tmp_path: Path, capsys: pyte
     images.write(Picture(smooth(64, 96)), small)
     assert run(*command, "--repeats", 0, "--json", report, "--html", html) == 0
     told = capsys.readouterr().out
-    assert f"{COMPACT} x4 is not here: asking for a file of unknown size" in told
+    assert f"{COMPACT} x4 is not here: downloading a file of unknown size" in told
     rows = json.loads(report.read_text())["rows"]
     assert [row["model"] for row in rows] == ["bicubic", f"{COMPACT}:4,bicubic:2"]
     assert all(row["error"] is None for row in rows)
@@ -348,7 +348,7 @@ def test_a_benchmark_of_ones_own_model(small: Path, tmp_path: Path, capsys: pyte
 def test_weights_pull_of_ones_own_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "pull", RRDB) == 0
     asked, had = capsys.readouterr().out.splitlines()
-    assert asked.endswith("is not here: asking for a file of unknown size")
+    assert asked.endswith("is not here: downloading a file of unknown size")
     assert had.startswith(RRDB) and had.endswith("(Hub owner/tiny, unpinned)")
 
 

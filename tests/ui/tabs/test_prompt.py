@@ -202,7 +202,7 @@ def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     images.write(Picture(smooth(300, 300)), tmp_path / "large.png")
     told = prompt.describe_plan(tmp_path / "large.png", "painted", "a cat", "", 200, *STEERING[3:])
-    assert "a GPU is lent for 4 min at the most" in told
+    assert "a GPU is lent for at most 4 min" in told
 
 
 # --- models and fields --------------------------------------------------------------------------------------------

@@ -84,13 +84,13 @@ def test_words_are_looked_for_and_names_are_not(listed: Path, search: ModelSearc
     (option,) = found["options"]
     assert (option["title"], option["cost"]) == ("1x-DeJPG", "under Clean up first")
     assert option["use"] == "x1, no licence named, no commercial use"
-    assert option["never"] == "It upscales nothing: choose it under Clean up first."
+    assert option["never"] == "It does not upscale. Choose it under Clean up first."
     told_of = describe_plan(small, "swift", "omdb/1x-DeJPG", "x1", *FORM[3:])
-    assert "1x-DeJPG upscales nothing: choose it under Clean up first." in told_of
+    assert "1x-DeJPG does not upscale. Choose it under Clean up first." in told_of
     first, *_, last = search.look_for("omdb/4x")[search.found]["options"]
     assert (first["value"], first["cost"], first["never"]) == ("omdb/4x-Sharp0", "1 kB", "")
     assert (last["cost"], last["never"]) == (
-        "by a browser",
+        "download in a browser",
         "Download it at https://openmodeldb.info/models/4x-AOnMega.",
     )
     many = search.look_for("crisp")

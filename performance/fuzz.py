@@ -42,7 +42,7 @@ JSON = {"Content-Type": "application/json"}
 # What no answer may hold: where the program lies and what Python says, a file of the system, a failure of ours.
 ACCIDENT = re.compile(
     rf"{re.escape(str(ROOT))}/|site-packages|Traceback|root:x:0|0x[0-9a-f]{{8}}|<class '|object at |"
-    r"(?:Key|Type|Value|Attribute|Index|Assertion|Runtime|Recursion|UnicodeDecode|Overflow)Error|Something went wrong"
+    r"(?:Key|Type|Value|Attribute|Index|Assertion|Runtime|Recursion|UnicodeDecode|Overflow)Error|Something unexpected"
 )
 PATHS = (
     "/etc/passwd",

@@ -161,7 +161,7 @@ def upscale(
     if target is not None:
         door.check_output(target, quality=quality)
     elif quality is not None:
-        raise BadSetting("A quality is that of a file: name an output.")
+        raise BadSetting("A quality needs a file: give an output too.")
     wanted = parse_factor(scale) if size is None else parse_size(size)
     # What can be refused is refused before the long part.
     check_settings([*(stage.model for stage in first.stages), find(model)], settings)

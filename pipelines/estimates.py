@@ -146,7 +146,7 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
     if needed > available:
         raise OutOfMemory(
             f"A result of {result[0]} by {result[1]} pixels takes at least {format_bytes(needed)} of memory, "
-            f"and {format_bytes(max(0, available))} are left here."
+            f"but only {format_bytes(max(0, available))} are left here."
         )
 
 

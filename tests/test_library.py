@@ -234,7 +234,7 @@ WRONG = {
     "a quality of no file": (
         lambda: pipelines.upscale(small_bytes(), quality=80),
         "BadSetting",
-        "A quality is that of a file: name an output.",
+        "A quality needs a file: give an output too.",
     ),
     "a quality of PNG": (
         lambda: pipelines.write(Picture(smooth(4, 4)), "a.png", quality=80),
@@ -259,7 +259,7 @@ WRONG = {
         "CannotWrite",
         "a.png cannot be written: the folder does not exist.",
     ),
-    "nothing to measure on": (lambda: pipelines.benchmark([]), "BadPicture", "There is no image to measure on"),
+    "nothing to measure on": (lambda: pipelines.benchmark([]), "BadPicture", "There is no image to measure"),
     "no such protocol": (
         lambda: pipelines.benchmark([__file__], protocol="there and back"),
         "BadSetting",
@@ -320,7 +320,7 @@ def test_what_is_written_is_known_before_the_work(small: Path, tmp_path: Path) -
         (tall, "out.webp", pipelines.BadSetting, "WebP holds at most 16383 pixels a side"),
         (small, "out.gif", pipelines.BadSetting, "its name must end in"),
         (small, "none/out.png", pipelines.CannotWrite, "the folder does not exist"),
-        (str(small), "small.png", pipelines.CannotWrite, "it is the image to read"),
+        (str(small), "small.png", pipelines.CannotWrite, "it is the input image"),
     ):
         with pytest.raises(error, match=sentence):
             pipelines.upscale(image, "edsr", 4, output=tmp_path / output)

@@ -35,16 +35,14 @@ ENCODED = 4 / 3  # characters of base64 for a byte
 SMALL_REQUEST = 1_000_000  # bytes beside an image
 SCORES = ("psnr_y", "ssim_y", "ms_ssim", "lpips", "niqe", "consistency_psnr")
 ABOUT = (
-    "Upscales images with many models, from bicubic to Stable Diffusion, and measures which is best for an image. "
-    "Images come and go as addresses. Begin with `upscale` and its usual model; `models` lists the others; `compare` "
-    "says which model is best for an image."
+    "Upscales images with many models, from bicubic to Stable Diffusion, and measures which one is best for an image. "
+    "Images are given and returned as addresses. Start with `upscale` and its default model. `models` lists the "
+    "others, and `compare` says which model is best for an image."
 )
 
 Image = Annotated[
     str,
-    Field(
-        description="Address of the image: https://…, the address of a file that a tool gave, or data:image/…;base64,…"
-    ),
+    Field(description="Address of the image: https://…, the address of a tool's result, or data:image/…;base64,…"),
 ]
 Scale = Annotated[
     str, Field(description='How many times as wide and high: "x2", "x3", "x4", or a factor such as "2.5".')
@@ -113,7 +111,7 @@ async def compare(
     images: Annotated[list[Image], Field(min_length=1, description="One image, or several of the same kind.")],
     context: "Context[Any, Any, Any]",
     models: Annotated[
-        list[str] | None, Field(description="Keys of the models to compare; without it all that need no download.")
+        list[str] | None, Field(description="Keys of the models to compare. The default is all that need no download.")
     ] = None,
     scale: Scale = FIRST_SCALE,
 ) -> dict[str, Any]:

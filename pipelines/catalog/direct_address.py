@@ -27,19 +27,20 @@ def find_model(text: str) -> Model:
     """The row for the file at an address; its key is the address without https://. Raises BadSetting for any other."""
     address = text.strip().removeprefix("https://").partition("?")[0].partition("#")[0]
     if text.strip().startswith("http://"):
-        raise BadSetting("A file of weights is only downloaded by https, not by http.")
+        raise BadSetting("Files of weights are downloaded only over https, not http.")
     if len(address) > LONGEST_KEY or not _ADDRESS.fullmatch(address) or ".." in address:
         raise BadSetting(f"{text[:60]!r} is not the address of a file of weights.")
     if not address.lower().endswith(WEIGHTS_SUFFIXES):
         *most, last = WEIGHTS_SUFFIXES
         raise BadSetting(
-            f"{address.rpartition('/')[2][:60]!r} is no file of weights: it must end in {', '.join(most)} or {last}."
+            f"{address.rpartition('/')[2][:60]!r} is not a file of weights: its name must end in "
+            f"{', '.join(most)} or {last}."
         )
     host = urlsplit(f"https://{address}").hostname or ""
     if not gives_files(f"https://{address}", environment.model_hosts()):
         known = ", ".join(each.lstrip(".") for each in HOSTS)
         raise BadSetting(
-            f"Files are not downloaded from {host} here, only from {known}; UPSCALE_MODEL_HOSTS allows more."
+            f"Files are not downloaded from {host} here, only from {known}. UPSCALE_MODEL_HOSTS allows more."
         )
     name = address.rpartition("/")[2]
     weights = Weights((File(name, 0),), (Direct(f"https://{address}"),), anywhere=False)

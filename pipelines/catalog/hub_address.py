@@ -65,7 +65,7 @@ def parse(text: str) -> tuple[str, str | None, str]:
         raise BadSetting(f"{_quoted(text)} names no file on the Hub: {hint}.")
     if not path.lower().endswith(WEIGHTS_SUFFIXES):
         *most, last = WEIGHTS_SUFFIXES
-        raise BadSetting(f"{_quoted(path)} is no file of weights: it must end in {', '.join(most)} or {last}.")
+        raise BadSetting(f"{_quoted(path)} is not a file of weights: its name must end in {', '.join(most)} or {last}.")
     return repo, None if revision == "main" else revision, path
 
 

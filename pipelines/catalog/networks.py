@@ -116,7 +116,7 @@ OWN_NETWORKS = (
         ),
         licence="Apache-2.0",
         commercial=True,
-        note="The first network of its kind. Trained anew here, to show what ten years have brought.",
+        note="The first network of its kind, trained anew here. Shows what ten years have brought.",
         paper="Dong et al. 2016, arXiv:1501.00092",
         arch="srcnn",
         params=dict.fromkeys((2, 3, 4), 57_281),

@@ -149,7 +149,7 @@ def own_key(scale: int) -> str:
 def _row_of_own_file(scale: int) -> Model:
     # Its file is always given: nobody is asked for it.
     weights = Weights((File("own", 0),), (), anywhere=False)
-    note = "A network of your own, from the file that you gave."
+    note = "A network of your own, from your file."
     return Model(own_key(scale), "Your file", "gan", "network", {scale: weights}, "yours", False, note, takes=TILED)
 
 

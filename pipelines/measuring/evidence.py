@@ -52,7 +52,7 @@ def _tested(lead: Lead) -> str:
     if lead.second.misleads:
         pair = lead.second
         return (
-            f"It is ahead by the mean alone: on {pair.lost} of {pair.n} images {title_of(pair.second)} is better "
+            f"It is ahead only on average: on {pair.lost} of {pair.n} images {title_of(pair.second)} is better "
             f"({format_p(pair.p)})."
         )
     clear = [pair for pair in lead.pairs if pair.distinguishable and not pair.misleads]
@@ -66,7 +66,7 @@ def _tested(lead: Lead) -> str:
         return f"It is not significantly better than any other model ({format_p(least)} or more)."
     return (
         f"It is significantly better than {len(clear)} of the other {len(lead.pairs)} models ({_most(clear)}), but "
-        f"not than {_names(others)}."
+        f"not better than {_names(others)}."
     )
 
 

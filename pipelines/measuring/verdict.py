@@ -98,7 +98,7 @@ def decide(rows: Sequence[Row], leads: Sequence[Lead] | None = None) -> Verdict:
         return _without_original(rows, natural, by_metric)
     ranking = rank(rows, closeness)
     if ranking is None:
-        return Verdict(Claim("No image has a finite score by every model, so none is called the best"))
+        return Verdict(Claim("On no image does every model have a finite score, so no model is called the best"))
     models = group_by_model(rows)
     missing = [model for model in models if all(score_of(row, closeness.key) is None for row in models[model])]
     lead = by_metric.get(closeness.key)
@@ -124,7 +124,7 @@ def _where(rows: Sequence[Row], ranking: Ranking) -> str:
         return scale
     if counted == total:
         return f"{scale} over {total} images"
-    return f"{scale} over the {counted} of {total} images that every model has a finite score of"
+    return f"{scale} over the {counted} of {total} images on which every model has a finite score"
 
 
 def _only(rows: Sequence[Row], ranking: Ranking, others_failed: bool) -> Claim:
@@ -252,7 +252,7 @@ def _list_strays(rows: Sequence[Row], named: Sequence[str] | dict[str, None]) ->
         return []
     limit = min(STRAY_DB, found.best.value - STRAY_GAP_DB)
     return [
-        f"{each.title} invents or shifts content: shrunk again, it agrees with the small image only to "
+        f"{each.title} invents or shifts content: shrunk again, it matches the small image only to "
         f"{format_number(each.value, 1)} dB."
         for each in found.standings
         if each.model in named and each.value < limit

@@ -47,11 +47,11 @@ def check_outputs(paths: Mapping[str, Path], read: Sequence[Path], *, overwrite:
     if "json" in paths:
         names.append(name_rows_file(paths["json"]).resolve())
     if len({*names}) < len(names):
-        raise CannotWrite("The files of the report must have names of their own.")
+        raise CannotWrite("The files of the report must have different names.")
     for key, path in paths.items():
         kind = REPORT_KINDS[key]
         if kind.recognise and not overwrite and (begun := _beginning(path)) and not kind.recognise(begun):
-            why = f"it is there already, and is no {kind.name} report of a benchmark"
+            why = f"it exists and is not a {kind.name} report of a benchmark"
             raise CannotWrite(f"{printable_name(path)} cannot be written: {why}.")
 
 
@@ -63,4 +63,4 @@ def _beginning(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise CannotWrite(f"{printable_name(path)} cannot be written: what is there already cannot be read.") from error
+        raise CannotWrite(f"{printable_name(path)} cannot be written: the existing file cannot be read.") from error

@@ -59,7 +59,7 @@ def make_preference_table(report: Report) -> Table | None:
     if not report.preference or not report.preference["ranking"]:
         return None
     columns = (
-        Column("Preferred", True, "The chance of being preferred to an average one of these, with its 95 % interval."),
+        Column("Preferred", True, "The chance of being preferred to an average model here, with its 95 % interval."),
         Column("Shown", about="In how many pairs it was shown."),
         Column("Won", about="How often it was preferred."),
         Column("Equal", about="How often neither was."),

@@ -94,7 +94,7 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
     strange = [row for row in earlier.rows if (row.picture, row.model) not in planned]
     if strange:
         of = f"{strange[0].model} on {strange[0].image}"
-        raise BadSetting(f"{path.name} has rows that are not of this run, such as {of}; name another file.")
+        raise BadSetting(f"{path.name} has rows of another run, such as {of}; name another file.")
     return earlier.rows
 
 

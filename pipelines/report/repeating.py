@@ -82,7 +82,7 @@ def _compared(before: Row, now: Row | None, earlier: Report, again: Report) -> C
     scores = {metric.key: (before.scores[metric.key], now.scores[metric.key]) for metric in METRICS}
     changed = {name: pair for name, pair in scores.items() if not _same(*pair)}
     if before.image_sha256 != now.image_sha256:
-        return Compared(before, changed, ("the image of that name is another one",))
+        return Compared(before, changed, ("the image of that name is a different one",))
     if before.error != now.error:
         return Compared(before, changed, tuple(_failures(before, now)))
     return Compared(before, changed, tuple(_causes(before, now, earlier, again)) if changed else ())
@@ -102,12 +102,12 @@ def _failures(before: Row, now: Row) -> list[str]:
 def _causes(before: Row, now: Row, earlier: Report, again: Report) -> list[str]:
     causes = []
     if before.weights_sha256 != now.weights_sha256:
-        causes.append("the weights are other files")
+        causes.append("the weights are different files")
     then, hashes = _metric_hashes(earlier), _metric_hashes(again)
     for metric in METRICS:
         key = metric.key
         if key in then and key in hashes and then[key] != hashes[key]:
-            causes.append(f"the files of {metric.name} are others")
+            causes.append(f"the files of {metric.name} are different")
         if metric.load is not None and before.scores[key] != now.scores[key]:
             causes += [f"now {note}" for note in now.notes if note.startswith(key)]
             causes += [f"then {note}" for note in before.notes if note.startswith(key)]

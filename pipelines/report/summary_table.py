@@ -123,7 +123,7 @@ def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column
             [Cell(*each) for each in zip(texts, times, best, once, strict=True)],
         ),
         (
-            Column("Memory, MB", False, "The most that a run needed above what was held before.", main=False),
+            Column("Memory, MB", False, "The most memory that a run added.", main=False),
             # None is marked: small ones differ from run to run by more than from each other.
             [Cell(format_number(peak, 0), peak) for peak in peaks],
         ),

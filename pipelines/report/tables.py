@@ -25,7 +25,7 @@ T = TypeVar("T")
 NOT_APART = "not significant"
 MOST_LISTED = 200  # pictures, or notes, in a report that is to be read
 TOO_FEW = "too few images"
-CHANCE = "How likely so one-sided a difference is by chance, corrected for the number of comparisons."
+CHANCE = "How likely a difference this one-sided is by chance, corrected for the number of comparisons."
 
 
 def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
@@ -34,7 +34,7 @@ def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
     for lead in conclude(tuple(rows)).leads:
         metric = find_metric(lead.metric)
         if metric.says in ("closeness", "naturalness"):
-            about = f"{metric.name} of the first less that of the second, mean over the images."
+            about = f"{metric.name} of the first minus that of the second, averaged over the images."
             columns = (
                 Column(f"Difference, {metric.unit}".rstrip(", "), about=about),
                 Column("Better on", about="On how many images the first is better."),
@@ -42,7 +42,7 @@ def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
                 Column("Result"),
             )
             lines = tuple(_pair(pair, lead) for pair in lead.pairs)
-            title = f"{metric.name}: {title_of(lead.best)} against each other model"
+            title = f"{metric.name}: {title_of(lead.best)} against each of the others"
             tables.append(Table(title, "Models", columns, lines))
     return tables
 
@@ -183,7 +183,7 @@ def _result(pair: Pair, lead: Lead) -> str:
         return TOO_FEW
     if not pair.distinguishable:
         return NOT_APART
-    return "significant, by ranks the other way" if pair.misleads else "significant"
+    return "significant, but the other way by ranks" if pair.misleads else "significant"
 
 
 def _size(step: int, whole: int, pictures: Sequence[PictureSection]) -> str:

@@ -137,7 +137,7 @@ def _with_companions(stage: Stage, files: tuple[Found, ...], settings: Settings 
     beside = store.find(needed) or ()
     if files[0].proof == "differs" and not (beside and beside[0].origin == files[0].origin == store.YOUR_FOLDER):
         if settings is not None and (settings.artifacts or AUTO) != AUTO:
-            raise BadSetting("Artifacts chooses between two networks: a file of your own runs as it is.")
+            raise BadSetting("The setting artifacts does not apply to a file of your own, which runs as it is.")
         beside = ()
     return StageFiles(stage, files + beside)
 
@@ -277,5 +277,5 @@ def _own_twin(twin: Weights, beside: Sequence[Found] | None) -> tuple[Found, ...
     found = store.find(twin)
     if found is None or found[0].origin != store.YOUR_FOLDER:
         name = twin.files[0].name
-        raise WeightsUnavailable(f"Denoise below 1 needs {name} too, which is not in the folder of one's own weights.")
+        raise WeightsUnavailable(f"Denoise below 1 needs {name} too, which is not in your folder of weights.")
     return found

@@ -80,7 +80,7 @@ def check_seconds(expected: float | None) -> None:
     if expected is not None and expected > (most := most_seconds()):
         raise TooMuch(
             f"That would take about {format_duration(expected)}, and one run may compute for "
-            f"{format_duration(most)} here: take a smaller image, fewer models, or a faster one."
+            f"{format_duration(most)} here: choose a smaller image, fewer models, or a faster one."
         )
 
 
@@ -105,10 +105,10 @@ def find_visitor() -> str | None:
 
 def _refuse(what: str, most: int, count: int, instead: str, wait: float | None) -> str:
     plural = "s" * (most != 1)
-    may = f"begin {most} run{plural}" if what == RUNS else f"have {most} model{plural} downloaded"
-    said = f"One visitor may {may} an hour here"
+    may = f"start {most} run{plural}" if what == RUNS else f"have {most} model{plural} downloaded"
+    said = f"One visitor may {may} per hour here"
     if count > most:
-        return f"{said}, and this run needs {count}: {instead.removesuffix(', or ') or 'take fewer'}."
+        return f"{said}, and this run needs {count}: {instead.removesuffix(', or ') or 'choose fewer'}."
     return f"{said}: {instead}try again in {format_duration(max(1.0, wait or HOUR))}."
 
 

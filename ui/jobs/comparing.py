@@ -28,7 +28,7 @@ from ui.widgets.viewer import tiles_folder
 SCORING_SECONDS = (
     0.5  # seconds for a megapixel of a result: to compare it, to write it, and to make it ready to look at
 )
-SHORTER = "take a smaller image", "take smaller images, or fewer"  # of one image, and of several
+SHORTER = "choose a smaller image", "choose smaller images, or fewer"  # of one image, and of several
 MOST_OWN_MODELS = 4  # models that somebody named by their files, each of which may be a large download
 GOOD_CHAINS = {
     "LapSRN twice": "lapsrn:4,lapsrn:2",
@@ -54,8 +54,8 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
     if made > (most := environment.most_compared_pixels()):
         mega = environment.MEGA
         raise BadSetting(
-            f"All results together would be {made / mega:.0f} megapixels, and at most {most / mega:.0f} are made at "
-            "once here: take fewer images or models."
+            f"All results together would have {made / mega:.0f} megapixels. The limit is {most / mega:.0f}: choose "
+            "fewer images or models."
         )
 
 
@@ -75,7 +75,7 @@ def choose_contenders(
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
     if len(named) > MOST_OWN_MODELS:
         raise BadSetting(
-            f"At most {MOST_OWN_MODELS} models from the Hub can be compared at once here, not {len(named)}."
+            f"At most {MOST_OWN_MODELS} models of your own can be compared at once here, not {len(named)}."
         )
     return found
 

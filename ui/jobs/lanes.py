@@ -103,7 +103,7 @@ class Lanes:
                 if turn.ran > CUT_OFF * turn.most:
                     raise TooMuch(
                         f"The run was ended after {format_duration(turn.ran)}: one run may compute for "
-                        f"{format_duration(turn.most)} here. Take a smaller image, fewer models, or a faster one."
+                        f"{format_duration(turn.most)} here. Choose a smaller image, fewer models, or a faster one."
                     )
                 yield step
         except StopIteration as stop:

@@ -63,7 +63,7 @@ def plan_picture_loan(
     BadSetting where no GPU can be borrowed for so long, and where this matters: it would end half-way.
     """
     time = estimate_time(stages, settings, *size)
-    instead = f"take a smaller image{', or fewer steps' * any(stage.model.diffusion for stage in stages)}"
+    instead = f"choose a smaller image{', or fewer steps' * any(stage.model.diffusion for stage in stages)}"
     longer = 1 if picture is None else _times_longer(stages, picture)  # too rough a belief to refuse a run by
     return plan_loan(stages, Time(time.likely, longer * time.most), instead)
 

@@ -36,7 +36,7 @@ from ui.widgets.viewer import View
 CHAIN_SCALES = CHAINED_8X.chain_scales
 CHAINED_SCALE = math.prod(CHAIN_SCALES)
 ABOUT_CHAIN = "Upscales by four and then by two, with a model for each step, and shows you every stage."
-ABOUT_EXAMPLE = "Made beforehand: the first example at eight times its size. Press Run to upscale your own image."
+ABOUT_EXAMPLE = "A finished example, at eight times its size. Press Run to upscale your own image."
 SCORED = "Test mode: shrink the image 8× first and measure the result"
 ABOUT_SCORING = "The small image is then upscaled again and compared with the original. Leave it off for an 8× result."
 ABOUT_SCORES = (

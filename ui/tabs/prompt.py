@@ -222,7 +222,7 @@ def _place() -> PromptTab:
                 "prompt-compare", "prompt-facts", before_after.show_preview(EXAMPLES[0].path, _choose_scale(first))
             )
             settings = gr.Textbox(
-                label="To make it again",
+                label="Settings to make it again",
                 elem_id="prompt-settings",
                 buttons=["copy"],
                 interactive=False,

@@ -44,7 +44,7 @@ from ui.widgets.wanted import (
 
 LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
 RESULTS_GONE = "The results are no longer kept here. Upscale the images again."
-BATCH_GONE = "The batch of this address is no longer kept here."
+BATCH_GONE = "The batch of this link is no longer kept here."
 PRESS = "Press Upscale to run."
 # A link is one wish, not one for each time that the page is loaded.
 PRESS_IF_ASKED = """(asked) => {

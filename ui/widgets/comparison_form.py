@@ -32,7 +32,7 @@ ABOUT_PROTOCOLS = (
     "original your image is upscaled as it is, and you judge by eye."
 )
 ABOUT_MORE = "They are downloaded before they run."
-ABOUT_KERNELS = "How the small image is made. The usual one gives scores that compare with published ones."
+ABOUT_KERNELS = "How the small image is made. Scores with the default can be compared with published ones."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ComparisonForm:
         keys = [key for _, key in line_up.choices]
         value = [key for key in keys if key in ((ticked or []) if key in before else line_up.ticked)]
         choices = line_up.choices if more else line_up.shorten(value)
-        label = "Direct x8 models, beside the chains" if by.has_chains else "Models"
+        label = "Direct x8 models, to compare with the chains" if by.has_chains else "Models"
         return {
             self.scale: Radio(visible=by.fixed_scale is None),
             self.kernel: Dropdown(visible=by.shrinks),

@@ -22,7 +22,7 @@ from ui.widgets.ready_comparison import read_ready_comparison
 from ui.widgets.thumbnails import place_thumbnails, render_thumbnails
 from ui.widgets.viewer import View, Viewer
 
-ABOUT_READY = "An example, measured beforehand: this face, shrunk by 4 and upscaled back."
+ABOUT_READY = "A finished example: this face, shrunk by 4 and upscaled back."
 
 
 @dataclass(frozen=True, slots=True)

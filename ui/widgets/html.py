@@ -16,7 +16,7 @@ THUMBNAIL_SIDE = 96
 NO_IMAGE = "Choose an image first."
 # OpenCV's networks learned from images shrunk without antialiasing; others are shrunk properly.
 ABOUT_TRAINING = (
-    "It was trained on images shrunk without antialiasing. On properly shrunk images it scores about as bicubic does."
+    "Trained on images shrunk without antialiasing. On properly shrunk images it scores about the same as bicubic."
 )
 
 

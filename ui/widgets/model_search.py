@@ -39,8 +39,8 @@ class ModelSearch:
             return self._show([], reason)
         entries = catalog.search_models(words)
         if not entries:
-            return self._show([], "OpenModelDB has no model with these words.")
-        more = f"The first {MOST_SHOWN}: more words find fewer." if len(entries) > MOST_SHOWN else ""
+            return self._show([], "OpenModelDB has no model that matches these words.")
+        more = f"These are the first {MOST_SHOWN}. More words find fewer." if len(entries) > MOST_SHOWN else ""
         options = sorted(map(_describe, entries), key=lambda each: each.never != "")  # what cannot be chosen comes last
         return self._show(options[:MOST_SHOWN], more)
 

@@ -42,7 +42,7 @@ def upscale_plan(
     if too_small := list_formats_too_small(*result):
         parts.append(f"too large for {' and '.join(too_small)}")
     if settings is not None and lacks_prompt(model, settings):
-        parts.append("without a prompt, which is twice as fast")
+        parts.append("without a prompt, twice as fast")
     if missing:
         parts.append(f"downloads {format_download(sum(each.size for each in missing))} first")
     told = f"<br>{escape(' '.join(remarks))}" if remarks else ""

@@ -41,7 +41,7 @@ SETTLE = "() => new Promise((done) => setTimeout(done, 50))"
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
 ABOUT_OWN = (
-    "Type to search OpenModelDB, or give a file on the Hugging Face Hub or an https address. It is used until you "
+    "Type to search OpenModelDB, or enter a file on the Hugging Face Hub or an https address. It is used until you "
     "choose another model."
 )
 

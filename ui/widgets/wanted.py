@@ -26,7 +26,7 @@ from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
 from ui.widgets.steering import as_noise_level, level_of
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
-SEARCHING = "Choose a model that the search finds, or give a whole name or address."
+SEARCHING = "Choose a model from the search results, or enter a full name or address."
 NO_SIZE = "Enter a size, such as x2.5, or 1920x for a width."
 
 

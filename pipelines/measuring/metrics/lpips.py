@@ -117,7 +117,7 @@ def measure_lpips(sample: Sample) -> Run[Scores]:
 LPIPS = Metric(
     key="lpips",
     name="LPIPS",
-    about="Distance as a network sees it, close to how different people find two images.",
+    about="How different the images look to a network, close to how different they look to people.",
     unit="",
     better="lower",
     digits=4,

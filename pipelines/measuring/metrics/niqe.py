@@ -162,7 +162,7 @@ def _distance(pristine: Pristine, features: Plane) -> float | None:
 NIQE = Metric(
     key="niqe",
     name="NIQE",
-    about="Distance of its statistics from those of untouched photographs; needs no original.",
+    about="How far its statistics are from those of untouched photographs. Needs no original.",
     unit="",
     better="lower",
     digits=2,

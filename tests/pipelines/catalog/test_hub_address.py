@@ -61,8 +61,11 @@ NAMES_NONE = "names no file on the Hub: write owner/name/file.safetensors, or th
         ("owner/name/\N{CYRILLIC SMALL LETTER A}.pth", "has '\N{CYRILLIC SMALL LETTER A}', and a file's path may only"),
         ("owner/name@v1/x.pth", NAMES_NONE),
         ("C:\\models\\x.pth", NAMES_NONE),
-        ("owner/name/x.bin", "'x.bin' is no file of weights: it must end in .safetensors, .pth, .pth.tar or .pt."),
-        ("owner/name/x.pth.zip", "it must end in .safetensors, .pth, .pth.tar or .pt."),
+        (
+            "owner/name/x.bin",
+            "'x.bin' is not a file of weights: its name must end in .safetensors, .pth, .pth.tar or .pt.",
+        ),
+        ("owner/name/x.pth.zip", "its name must end in .safetensors, .pth, .pth.tar or .pt."),
         ("o/n/" + "x" * 500, "The name of a file on the Hub has at most 200 characters here, not 504."),
         ("https://example.com/owner/name/blob/main/x.pth", "Only files on huggingface.co can be used"),
         ("https://huggingface.co.example.com/o/n/blob/main/x.pth", "Only files on huggingface.co can be used"),

@@ -163,7 +163,7 @@ def test_a_file_by_its_address() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("http://github.com/o/n/x.pth", "only downloaded by https"),
+        ("http://github.com/o/n/x.pth", "downloaded only over https"),
         (
             "https://example.com/o/n/x.pth",
             "not downloaded from example.com here, only from github.com, .*UPSCALE_MODEL_HOSTS",
@@ -175,7 +175,7 @@ def test_a_file_by_its_address() -> None:
         ("https://github.com/../x.pth", "is not the address of a file"),
         ("https://[::1]/x.pth", "is not the address of a file"),
         ("https://127.0.0.1/x.pth", "not downloaded from 127.0.0.1"),
-        ("https://github.com/o/n/x.onnx", "is no file of weights: it must end in"),
+        ("https://github.com/o/n/x.onnx", "is not a file of weights: its name must end in"),
         ("https://github.com/o,n/x.pth", "is not the address of a file"),
     ],
 )

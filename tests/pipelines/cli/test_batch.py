@@ -87,7 +87,7 @@ def test_what_cannot_be_is_said_in_one_line_before_the_work(
         ((folder, tmp_path / "out.png"), "out.png must be a folder, because there are many results."),
         ((folder, tmp_path / "out", "--quality", 9), "PNG is lossless and has no quality: choose --format jpg, webp"),
         ((folder, tmp_path / "out", "--suffix", "{x}"), "In --suffix, braces hold {model} or {scale}"),
-        ((tmp_path / "empty", tmp_path / "out"), "There is no image to upscale: name files, or folders"),
+        ((tmp_path / "empty", tmp_path / "out"), "There is no image to upscale. Name image files, or folders"),
         ((folder, tmp_path / "gone.png", tmp_path / "out"), "gone.png does not exist."),
         ((folder, tmp_path / "file"), "file cannot be"),
         ((folder, tmp_path / "out", "--seed", 3), "Swift cannot use the setting seed."),

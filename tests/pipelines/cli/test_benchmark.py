@@ -174,7 +174,7 @@ def test_what_is_done_is_kept_and_gone_on_with(
     [
         (["--scale", 4], "the scale was 2, now 4"),
         (["--scale", 2, "--kernel", "area"], "the kernel was bicubic, now area"),
-        (["--scale", 2, "--models", "nearest"], "not of this run, such as bicubic on one.png"),
+        (["--scale", 2, "--models", "nearest"], "rows of another run, such as bicubic on one.png"),
     ],
 )
 def test_another_runs_file_is_not_touched(
@@ -356,10 +356,10 @@ def test_repeating_says_what_changed(
     (own_weights / "ESPCN_x2.pb").write_bytes(espcn_like(2, seed=1))
     assert run("benchmark", "--repeat", report, "--repeats", 0) == 1
     captured = capsys.readouterr()
-    assert "two.png  bicubic x2  " in captured.out and "the image of that name is another one" in captured.out
+    assert "two.png  bicubic x2  " in captured.out and "the image of that name is a different one" in captured.out
     assert "one.png  bicubic x2  the same" in captured.out
     (line,) = [line for line in captured.out.splitlines() if line.startswith("one.png  espcn") and "psnr_y" in line]
-    assert line.endswith(": the weights are other files")
+    assert line.endswith(": the weights are different files")
     assert captured.err == "3 of 4 rows are not the same as in report.json.\n"
 
 
@@ -492,7 +492,7 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--scale", 2], 1, "no image to measure on"),
+        (["--scale", 2], 1, "no image to measure"),
         (["none.png", "--scale", 2], 1, "none.png does not exist"),
         (["{folder}", "--scale", 5], 2, "There is no scale '5'; there are x2, x3, x4, x8."),
         (["{folder}", "--scale", 2, "--models", "bicubik"], 2, "did you mean bicubic"),
@@ -505,8 +505,8 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["{folder}", "--scale", 2, "--repeats", "-1"], 2, "not a whole number"),
         (["{folder}", "--scale", 2, "--metrics", "psnr"], 2, "no metric 'psnr' that needs a download. There is lpips"),
         (["{folder}", "--scale", 2, "--json", "none/report.json"], 1, "the folder does not exist"),
-        (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r"], 1, "names of their own"),
-        (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r.rows.jsonl"], 1, "names of their own"),
+        (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r"], 1, "must have different names"),
+        (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r.rows.jsonl"], 1, "must have different names"),
         (["--repeat", "none.json"], 1, "none.json cannot be read"),
     ],
 )
@@ -546,7 +546,7 @@ def test_only_a_report_is_written_over_unless_it_is_asked_for(
         path.write_bytes(before)
         assert run(*given, f"--{kind}", path) == 1
         assert capsys.readouterr().err == (
-            f"there cannot be written: it is there already, and is no {name} report of a benchmark.\n"
+            f"there cannot be written: it exists and is not a {name} report of a benchmark.\n"
         )
         assert path.read_bytes() == before
     assert run(*given, f"--{kind}", path, "--overwrite") == 0
@@ -572,4 +572,4 @@ def test_a_pipe_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark", tmp_path, "--scale", 2) == 1
-    assert "no image to measure on" in capsys.readouterr().err
+    assert "no image to measure" in capsys.readouterr().err

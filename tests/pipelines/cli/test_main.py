@@ -491,7 +491,7 @@ def test_a_result_larger_than_memory_is_refused_before_the_work(
         monkeypatch.setattr("pipelines.machine.available_memory", lambda left=left: left)
         assert run("upscale", small, tmp_path / "out.png", "--model", "bicubic", "--scale", 8) == code
     assert capsys.readouterr().err == (
-        "A result of 240 by 160 pixels takes at least 0.6 MB of memory, and 0.6 MB are left here.\n"
+        "A result of 240 by 160 pixels takes at least 0.6 MB of memory, but only 0.6 MB are left here.\n"
     )
 
 

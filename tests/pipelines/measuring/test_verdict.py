@@ -140,7 +140,7 @@ def test_why_nobody_was_called_natural_is_told_without_a_command() -> None:
 
 
 def test_who_is_named_and_strays_from_the_small_image_is_told_on() -> None:
-    sentence = "sharp invents or shifts content: shrunk again, it agrees with the small image only to 26.0 dB."
+    sentence = "sharp invents or shifts content: shrunk again, it matches the small image only to 26.0 dB."
     lapsrn = one("lapsrn", 34.48, lpips=0.21, consistency_psnr=40.0)
     assert decide([lapsrn, one("sharp", 32.1, lpips=0.12, consistency_psnr=26.0)]).remarks == (sentence,)
     assert not decide([lapsrn, one("sharp", 32.1, lpips=0.12, consistency_psnr=33.0)]).remarks
@@ -236,7 +236,7 @@ def test_those_that_the_test_does_not_tell_from_the_best_are_named() -> None:
     rows = [*several("bicubic", base), *several("lapsrn", base + np.linspace(0.7, 0.9, 8))]
     close = several("espcn", base + 0.7 + np.array([0.5, -0.5] * 4))
     assert closest([*rows, *close]).endswith(
-        "It is significantly better than 1 of the other 2 models (p ≤ 0.016), but not than ESPCN."
+        "It is significantly better than 1 of the other 2 models (p ≤ 0.016), but not better than ESPCN."
     )
     alike = [*several("lapsrn", base + 0.1), *several("espcn", base + np.array([0.5, -0.5] * 4)), *several("b", base)]
     alike[3] = with_scores(alike[3], psnr_y=20.0)
@@ -247,7 +247,7 @@ def test_a_test_that_speaks_for_the_second_is_not_quoted_for_the_best() -> None:
     """Worse by 0.5 dB and a little on 23 images, better by 39.5 dB on the last."""
     base = np.linspace(28, 36, 24)
     rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
-    assert closest(rows).endswith("It is ahead by the mean alone: on 23 of 24 images Bicubic is better (p < 0.001).")
+    assert closest(rows).endswith("It is ahead only on average: on 23 of 24 images Bicubic is better (p < 0.001).")
 
 
 def test_looks_over_several_images_are_counted_too() -> None:
@@ -262,7 +262,7 @@ def test_nobody_gains_by_failing_on_a_hard_image() -> None:
     """Over the images that both scored, LapSRN is better; the mean of all its own would say ESPCN is."""
     rows = [*several("espcn", [30.0, 31.0]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     assert state_verdict(rows).startswith(
-        "Closest to the original at x2 over the 2 of 3 images that every model has a finite score of: LapSRN, +1.0 dB "
+        "Closest to the original at x2 over the 2 of 3 images on which every model has a finite score: LapSRN, +1.0 dB "
         "over ESPCN, the next."
     )
 
@@ -272,9 +272,9 @@ def test_images_without_a_finite_score_by_all_do_not_count() -> None:
     assert "the 1 of 2 images" in state_verdict([*rows, row("nearest", "1.png", psnr_y=None, mse_y=0.0)])
     finite = [*several("bicubic", [28.0, 29.0]), *several("espcn", [30.0, 31.0])]
     beside = [*finite, row("bicubic", "2.png", mse_y=0.0), row("espcn", "2.png", psnr_y=40.0)]
-    assert "over the 2 of 3 images that every model has a finite score of: ESPCN" in state_verdict(beside)
+    assert "over the 2 of 3 images on which every model has a finite score: ESPCN" in state_verdict(beside)
     perfect = [row(model, name, mse_y=0.0) for model in ("a", "b") for name in ("1", "2")]
-    assert state_verdict(perfect) == "No image has a finite score by every model, so none is called the best."
+    assert state_verdict(perfect) == "On no image does every model have a finite score, so no model is called the best."
 
 
 # --- the ranking ---------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def test_a_picture_that_one_failed_on_is_left_out_of_the_means_and_told() -> Non
     rows = [*several("espcn", [30, 31]), row("espcn", "2.png", error="No room."), *several("lapsrn", [31, 32, 20])]
     html = to_html(report_of(rows)).decode()
     assert "All models, means over 2 images" in html
-    assert "The means are over the 2 of 3 images with a finite PSNR Y by every model" in html
+    assert "The means are over the 2 of 3 images on which every model has a finite PSNR Y" in html
     assert '<td class="best">31.50<span' in html and "20.00" in html, "picture by picture it is there"
 
 

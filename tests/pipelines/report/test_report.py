@@ -149,7 +149,7 @@ def test_a_metrics_files_are_compared_whatever_the_metric() -> None:
         report_of([row("bicubic", lpips=0.2)], lpips_sha256="b", metrics_sha256={"lpips": "b"}),
     ):
         (found,) = compare_reports(before, again)
-        assert found.reasons == ("the files of LPIPS are others",)
+        assert found.reasons == ("the files of LPIPS are different",)
     noted = report_of([row("bicubic", notes=("lpips: LPIPS is not installed here (244 MB).",))])
     (found,) = compare_reports(before, noted)
     assert found.reasons == ("now lpips: LPIPS is not installed here (244 MB).",)

@@ -147,7 +147,7 @@ def test_pairs_are_the_best_against_each_other() -> None:
     rows = [*several("bicubic", BASE), *several("lapsrn", BASE + np.linspace(0.7, 0.9, 8))]
     rows += several("espcn", BASE + 0.7 + np.array([0.5, -0.5] * 4))
     (table,) = tables.make_pair_tables(rows)
-    assert table.title == "PSNR Y: LapSRN against each other model"
+    assert table.title == "PSNR Y: LapSRN against each of the others"
     assert [line.name for line in table.lines] == ["LapSRN – ESPCN", "LapSRN – Bicubic"]
     assert [cell.text for cell in column(table, "Result")] == [NOT_APART, "significant"]
     difference = column(table, "Difference, dB")[1]
@@ -173,7 +173,7 @@ def test_a_test_against_the_mean_is_told_of() -> None:
     base = np.linspace(28, 36, 24)
     rows = [*several("bicubic", base), *several("a", base + np.append(np.linspace(-0.6, -0.5, 23), 39.5))]
     (table,) = tables.make_pair_tables(rows)
-    assert column(table, "Result")[0].text == "significant, by ranks the other way"
+    assert column(table, "Result")[0].text == "significant, but the other way by ranks"
 
 
 @pytest.mark.parametrize(

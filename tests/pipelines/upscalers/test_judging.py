@@ -170,7 +170,7 @@ def test_a_file_of_ones_own_runs_as_it_is(folder: Path) -> None:
         assert isinstance(upscaler, NetworkUpscaler)
     picture = Picture(smooth(20, 20))
     finish(enlarge_by(picture, [Stage("swift", 2)], Settings(artifacts="auto")))
-    with pytest.raises(BadSetting, match="a file of your own runs as it is"):
+    with pytest.raises(BadSetting, match="does not apply to a file of your own"):
         finish(enlarge_by(picture, [Stage("swift", 2)], Settings(artifacts="remove")))
 
 

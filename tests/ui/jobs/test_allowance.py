@@ -66,14 +66,14 @@ def test_an_hour_of_runs() -> None:
         now[0] = 60.0 * minutes
         line.take("a", "runs", 3)
     now[0] = 60.0 * 25
-    with pytest.raises(TooMuch, match=r"^One visitor may begin 3 runs an hour here: try again in 35 min\.$"):
+    with pytest.raises(TooMuch, match=r"^One visitor may start 3 runs per hour here: try again in 35 min\.$"):
         line.take("a", "runs", 3)
     for visitor, most in (("b", 3), ("a", None), (None, 3), ("a", 4)):
         line.take(visitor, "runs", most)
     now[0] = 60.0 * 60
     line.take("a", "runs", 4)
     with pytest.raises(
-        TooMuch, match=r"^One visitor may have 3 models downloaded an hour here, and this run needs 4: take fewer\.$"
+        TooMuch, match=r"^One visitor may have 3 models downloaded per hour here, and this run needs 4: choose fewer\.$"
     ):
         line.take("a", "downloads", 3, 4)
     line.take("a", "downloads", 3, 3)
@@ -95,7 +95,7 @@ def test_limits_of_a_visitor_are_for_spaces_unless_set(monkeypatch: pytest.Monke
         allowance.take_downloads(10)
         with pytest.raises(
             TooMuch,
-            match=r"^One visitor may have 10 models downloaded an hour here: choose a model that needs no",
+            match=r"^One visitor may have 10 models downloaded per hour here: choose a model that needs no",
         ):
             allowance.take_downloads(1)
         allowance.take_downloads(0)
@@ -104,7 +104,7 @@ def test_limits_of_a_visitor_are_for_spaces_unless_set(monkeypatch: pytest.Monke
         monkeypatch.delenv("SPACE_ID")
         monkeypatch.setenv("UPSCALE_MAX_RUNS_PER_HOUR", "1")
         allowance.take_run()
-        with pytest.raises(TooMuch, match=r"^One visitor may begin 1 run an hour here"):
+        with pytest.raises(TooMuch, match=r"^One visitor may start 1 run per hour here"):
             allowance.take_run()
     with event_from("127.0.0.1"):
         allowance.take_run()
@@ -117,7 +117,7 @@ def test_how_long_a_visitors_run_may_be(monkeypatch: pytest.MonkeyPatch) -> None
         check_seconds(600)
         check_seconds(None)
         with pytest.raises(
-            TooMuch, match=r"^That would take about 3\.0 h, and one run may compute for 10 min here: take"
+            TooMuch, match=r"^That would take about 3\.0 h, and one run may compute for 10 min here: choose"
         ):
             check_seconds(10_800)
 
@@ -156,7 +156,7 @@ def test_a_run_that_takes_much_too_long_is_ended(monkeypatch: pytest.MonkeyPatch
     with event_from(PUBLIC):
         run = line.take_turns(endless(), Expected(0.01))
         with pytest.raises(
-            TooMuch, match=r"^The run was ended after 0\.0\d s: one run may compute for 0\.02 s here\. Take"
+            TooMuch, match=r"^The run was ended after 0\.0\d s: one run may compute for 0\.02 s here\. Choose"
         ):
             finish(run)
         with pytest.raises(TooMuch, match=r"^That would take about 1\.0 s"):

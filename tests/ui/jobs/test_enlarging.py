@@ -39,7 +39,7 @@ def test_a_result_larger_than_the_machine_is_told_by_the_plan(monkeypatch: pytes
         if fits:
             enlarging.check_run([Stage("bicubic", 4)], None, (20, 10))
         else:
-            with pytest.raises(OutOfMemory, match="takes at least 54 kB of memory, and 54 kB are left"):
+            with pytest.raises(OutOfMemory, match="takes at least 54 kB of memory, but only 54 kB are left"):
                 enlarging.check_run([Stage("bicubic", 4)], None, (20, 10))
 
 

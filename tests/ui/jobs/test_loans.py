@@ -51,7 +51,7 @@ def test_a_network_is_lent_a_gpu_for_as_long_as_it_will_take(monkeypatch: pytest
 
     assert [lent(taken) for taken in (0.1, 10, 100)] == [10, 25, 160], "10 s to start, and half as long again"
     assert lent(180) == lent(230) == loans.LONGEST_LOAN
-    with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* at most 4 min: take a smaller image\.$"):
+    with pytest.raises(BadSetting, match=r"about 4 min after 10 s to load, .* 4 min: choose a smaller image\.$"):
         lent(231)
     assert lent(231, [Stage("espcn", 4)]) == loans.LONGEST_LOAN, "it borrows none"
     assert [lent(None, runs=0, side=side) for side in (64, 256, 512, 1000)] == [10, 15, 31, 90], (
@@ -95,7 +95,7 @@ def test_what_would_end_half_way_is_refused_where_gpus_are_lent(
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     with pytest.raises(
         BadSetting,
-        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for at most 4 min: take",
+        match=r"^That would take about 30 min after 20 s to load, and a GPU is lent for at most 4 min: choose",
     ):
         loans.plan_picture_loan(painted, Settings(steps=200), (300, 300))
     assert loans.plan_picture_loan(painted, Settings(steps=20), (100, 100)) < loans.LONGEST_LOAN
@@ -200,9 +200,9 @@ def test_a_comparison_is_lent_a_gpu_for_as_long_as_all_its_runs_will_take(
 @pytest.mark.parametrize(
     ("pictures", "models", "instead"),
     [
-        (1, ["painted"], "take a smaller image."),
-        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or take a smaller image."),
-        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or take smaller images, or fewer."),
+        (1, ["painted"], "choose a smaller image."),
+        (1, ["bicubic", "painted"], "leave out painted, which takes 2.3 h of it, or choose a smaller image."),
+        (2, ["bicubic", "painted"], "leave out painted, which takes 4.6 h of it, or choose smaller images, or fewer."),
     ],
 )
 def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
@@ -238,9 +238,9 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
     assert "would take" not in chained.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     lent = "and a GPU is lent for at most 4 min: "
-    assert f"{lent}take a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
+    assert f"{lent}choose a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
     assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
-    assert f"{lent}take a smaller image" in wanted.describe_plan(square, "painted", "", "x4", "", None, "", None)
+    assert f"{lent}choose a smaller image" in wanted.describe_plan(square, "painted", "", "x4", "", None, "", None)
     with pytest.raises(gr.Error, match=lent):
         list(api.chain(square, "painted", "bicubic"))
 
@@ -319,7 +319,7 @@ def test_a_refused_comparison_says_whom_to_leave_out(
     monkeypatch.setattr(gpu, "_on_gpu", lambda *_: raising(refusal))
     asked = comparing.start([square], "round-trip", "x4", "bicubic", ["bicubic", "painted", "lanczos"], [])
     with pytest.raises(
-        loans.OverQuota, match=r"left: comparing bicubic and lanczos would fit, or take a smaller image, or"
+        loans.OverQuota, match=r"left: comparing bicubic and lanczos would fit, or choose a smaller image, or"
     ):
         finish(comparing.measure(asked))
 

@@ -60,7 +60,7 @@ def test_one_result_is_one_page_and_a_share_is_a_run() -> None:
     assert press(first[button.made])[-1] == first and len(seen) == 1, "it is shared already"
     second = press("")[-1]
     assert second[button.made] != first[button.made]
-    assert "One visitor may begin 2 runs an hour here" in press("")[-1][button.panel] and len(seen) == 2
+    assert "One visitor may start 2 runs per hour here" in press("")[-1][button.panel] and len(seen) == 2
     assert button.delete_page(first[button.made])[button.made] == ""
     assert "/r/" not in press(first[button.made])[-1][button.panel], "what was deleted is not shown as if it were there"
 

@@ -70,7 +70,7 @@ def test_many_images_become_a_zip_which_its_address_shows_again(
         expect(other.locator("#progress")).to_contain_text("Done in")
         assert download(other) == found
         other.goto(f"{served}/?job=made-up")
-        expect(other.get_by_text("The batch of this address is no longer kept here.")).to_be_visible()
+        expect(other.get_by_text("The batch of this link is no longer kept here.")).to_be_visible()
         expect(other.locator("#compare")).to_be_visible()
 
     field.get_by_role("button", name="Remove all images").click()

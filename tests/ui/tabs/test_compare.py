@@ -186,7 +186,7 @@ def test_too_many_pictures(pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 
 def test_too_many_megapixels(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_MAX_COMPARED_MEGAPIXELS", "0.01")
-    with pytest.raises(BadSetting, match="All results together would be 0 megapixels"):
+    with pytest.raises(BadSetting, match="All results together would have 0 megapixels"):
         compared(pictures, "nearest", "bicubic")
     monkeypatch.setenv("UPSCALE_MAX_COMPARED_MEGAPIXELS", "0.04")
     assert compared(pictures, "nearest", "bicubic").pictures

@@ -204,7 +204,7 @@ def test_a_blind_test_from_the_first_pair_into_the_report(page: Page) -> None:
     expect(page.locator(".progress:visible")).to_have_text("Done.")
     expect(outcome.locator("tbody th")).to_have_text(["1 Nearest neighbour", "2 Lanczos", "3 Bicubic"])
     expect(outcome).to_contain_text("10 choices")
-    page.get_by_text("Who was what").click()
+    page.get_by_text("Which model was which").click()
     expect(outcome.locator("li")).to_have_count(10)
     button(page, "Add to the report").click()
     expect(button(page, "Add to the report")).not_to_be_visible()

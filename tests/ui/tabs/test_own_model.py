@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_used_is_one_sentence(client: Client, small: Path,
         client.predict(handle_file(small), given, "x4", api_name="/upscale")
     assert sentence in str(error.value)
     assert "/tmp" not in str(error.value) and "unreachable" not in str(error.value)
-    assert "Something went wrong" not in str(error.value)
+    assert "Something unexpected" not in str(error.value)
     assert client.predict(handle_file(small), "nearest", "x2", api_name="/upscale"), "the page goes on"
 
 
@@ -156,7 +156,7 @@ def test_no_more_than_four_are_compared_in_one_call(client: Client, small: Path,
     hub.asked.clear()
     five = [f"owner/n{number}/x.pth" for number in range(5)]
     for models, stages in ((five, []), (five[:3], [f"{five[3]}:2,{five[4]}:2"])):
-        with pytest.raises(AppError, match="At most 4 models from the Hub can be compared at once here, not 5"):
+        with pytest.raises(AppError, match="At most 4 models of your own can be compared at once here, not 5"):
             client.predict(handle_file(small), "round-trip", models, "x4", "bicubic", stages, api_name="/benchmark")
     assert hub.asked == []
 

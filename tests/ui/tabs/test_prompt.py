@@ -195,7 +195,7 @@ def test_the_plan_tells_size_time_memory_and_that_guidance_is_off(tmp_path: Path
     assert re.search(r"100 × 100 → 400 × 400 · about 11 s without a GPU", told)
     assert "guidance off" not in told
     told = text(prompt.describe_plan(tmp_path / "hundred.png", "painted", " ", "", *STEERING[2:]))
-    assert "about 7.1 s without a GPU" in told and "without a prompt, which is twice as fast" in told
+    assert "about 7.1 s without a GPU" in told and "without a prompt, twice as fast" in told
 
 
 def test_what_no_gpu_is_lent_for_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,12 +94,12 @@ def test_words_are_looked_for_and_names_are_not(listed: Path, search: ModelSearc
         "Download it at https://openmodeldb.info/models/4x-AOnMega.",
     )
     many = search.look_for("crisp")
-    assert len(many[search.found]["options"]) == MOST_SHOWN and "more words find fewer" in many[search.told]
-    assert "has no model with these words" in search.look_for("zebra")[search.told]
+    assert len(many[search.found]["options"]) == MOST_SHOWN and "More words find fewer" in many[search.told]
+    assert "has no model that matches these words" in search.look_for("zebra")[search.told]
     for text in ("", " ", "x", "omdb/", "owner/name/x.pth", "https://github.com/x", None):
         assert search.look_for(text) == {search.found: search.look_for("")[search.found], search.told: ""}  # type: ignore[arg-type]
     assert SEARCHING in describe_plan(small, "swift", "sharp", *FORM[2:])
-    with pytest.raises(BadSetting, match="Choose a model that the search finds"):
+    with pytest.raises(BadSetting, match="Choose a model from the search results"):
         understand("swift", "sharp", *FORM[2:])
 
 

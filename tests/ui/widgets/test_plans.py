@@ -22,7 +22,7 @@ def test_a_plan_of_diffusion_says_that_there_is_no_gpu_and_that_words_cost_time(
     row = catalog.find("sd-x4")
     for on_cpu, settings, said, unsaid in (
         (True, Settings(prompt="a cat"), "about 9.0 h without a GPU · 3.5 GB of memory", "prompt"),
-        (False, Settings(prompt=" "), "about 9.0 h · 3.5 GB of memory · without a prompt, which is twice", "GPU"),
+        (False, Settings(prompt=" "), "about 9.0 h · 3.5 GB of memory · without a prompt, twice", "GPU"),
         (True, None, "about 9.0 h without a GPU", "prompt"),
     ):
         told = text(upscale_plan(row, (9, 9), (36, 36), Estimate(32_400, 3_500, on_cpu), [], settings))

@@ -318,7 +318,7 @@ def test_at_390_px_the_table_scrolls_inside_itself(page: Page) -> None:
 
 
 def test_details_are_closed_at_first(page: Page) -> None:
-    pairs = page.get_by_role("region", name="PSNR Y: Real-ESRGAN general against each other model")
+    pairs = page.get_by_role("region", name="PSNR Y: Real-ESRGAN general against each of the others")
     expect(pairs).not_to_be_visible()
     page.get_by_text("Is the difference significant?").click()
     expect(pairs).to_be_visible()

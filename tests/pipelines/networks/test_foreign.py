@@ -236,7 +236,7 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (["model.diffusion_model.input_blocks.0.0.weight"], "is a checkpoint of Stable Diffusion, which upscales"),
+        (["model.diffusion_model.input_blocks.0.0.weight"], "is a checkpoint of Stable Diffusion, which does not"),
         (["lora_unet_down.lora_up.weight", "lora_unet_down.alpha"], "is a LoRA, an addition to another model, which"),
         (["spynet.basic_module.0.weight", "backward_resblocks.weight"], "belongs to another network: expected RRDB"),
     ],

@@ -58,7 +58,7 @@ def test_json_has_the_rows_and_what_follows_from_them() -> None:
     assert found["rows"][2]["stages"] == ["lapsrn:4", "fsrcnn:2"] and len(found["rows"]) == 4
     assert [entry["model"] for entry in found["summary"]] == ["bicubic", "lapsrn:4,fsrcnn:2", "edsr"]
     assert found["summary"][0]["psnr_y"]["mean"] == 30.5
-    assert found["verdict"].startswith("No image") and found["pairs"] == []
+    assert found["verdict"].startswith("On no image") and found["pairs"] == []
 
 
 @pytest.mark.parametrize("write", [to_json, drafted])

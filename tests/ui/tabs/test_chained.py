@@ -180,7 +180,7 @@ def test_an_example_is_ready_and_a_preset_chooses_both_models(page: Page) -> Non
     example, x4, x8 = captions(page)
     assert "Example" in example and "224 × 224" in example
     assert "Swift x4" in x4 and "896 × 896" in x4 and "then Swift x2" in x8 and "1792 × 1792" in x8
-    expect(page.locator("#chained-about")).to_contain_text("Made beforehand")
+    expect(page.locator("#chained-about")).to_contain_text("A finished example")
 
     for model in ("LapSRN", "FSRCNN", "Swift"):
         button(page, f"{model} twice").click()

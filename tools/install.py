@@ -82,12 +82,12 @@ def install(group: Group) -> None:
         if choice.url and not pip("install", "--no-deps", "--index-url", choice.url, needed):
             if choice.asked_for:
                 raise CannotInstall(f"{choice.url} gives no {needed}, which UPSCALE_TORCH asks for.")
-            say("It has no torch that fits; the usual package index is asked instead.")
+            say("It has no torch that fits, so the usual package index is used instead.")
     if not pip("install", *(each for file in group.files for each in ("-r", file))):
-        raise CannotInstall(f"pip could not install {group.what}; what it says above tells why.")
+        raise CannotInstall(f"pip could not install {group.what}. Its message above says why.")
     for file in group.alone:
         if not pip("install", "--no-deps", "-r", file):
-            say(f"{file} could not be installed: what it is for says so where it is needed.")
+            say(f"{file} could not be installed. What needs it will say so.")
 
 
 def choose_torch() -> Choice:
@@ -108,7 +108,7 @@ def choose_torch() -> Choice:
         return Choice(None, "because there is an NVIDIA GPU; CUDA adds some 3 GB (UPSCALE_TORCH=cpu leaves it out)")
     if not index_answers(CPU_INDEX):
         return Choice(None, f"because {CPU_INDEX} cannot be reached; it may add CUDA, some 3 GB")
-    return Choice(CPU_INDEX, "because there is no NVIDIA GPU (UPSCALE_TORCH=default brings CUDA, gigabytes)")
+    return Choice(CPU_INDEX, "because there is no NVIDIA GPU (UPSCALE_TORCH=default adds CUDA, some 3 GB)")
 
 
 def index_answers(index: str) -> bool:

@@ -88,7 +88,7 @@ def add_network(run: argparse.ArgumentParser, usual: Usual) -> None:
     """Adds the options of one network's run."""
     if len(usual.scales) > 1:
         run.add_argument("--scale", type=int, choices=usual.scales, required=True)
-    run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training pictures")
+    run.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="training images")
     run.add_argument("--data-note", default="", help="where they come from and their licence, for the model card")
     run.add_argument("--steps", type=whole_number(1), default=20_000)
     run.add_argument("--batch", type=whole_number(1, LARGEST_BATCH), default=usual.batch)

@@ -121,7 +121,7 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
     found = (path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in TRAINING_SUFFIXES)
     files = sorted({path.resolve(): path for path in found}.values())
     if not files:
-        raise BadSetting(f"No pictures in {', '.join(map(str, folders))}.")
+        raise BadSetting(f"No images in {', '.join(map(str, folders))}.")
     return files
 
 
@@ -197,7 +197,7 @@ def split_pictures(files: Sequence[Path], least: int) -> Split:
         if names
     ]
     if not train:
-        raise BadSetting("; ".join(["Too few pictures to train on: at least two must be large enough", *notes]) + ".")
+        raise BadSetting("; ".join(["Too few images to train on: at least two must be large enough", *notes]) + ".")
     return Split(train, held_out, notes)
 
 

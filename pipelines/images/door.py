@@ -172,7 +172,10 @@ def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes,
 def _check_size(name: str, width: int, height: int, scale: Growth, bounds: Limits) -> None:
     """Raises BadPicture for a picture that, or whose enlargement, is beyond the bounds."""
     if width * height > bounds.input_pixels:
-        raise BadPicture(f"{name} is {_size(width, height)}, and at most {_mega(bounds.input_pixels)} can be read.")
+        raise BadPicture(
+            f"{name} is {_size(width, height)}, {_compared(width * height, bounds.input_pixels)} megapixels: "
+            f"the limit is {bounds.input_pixels / MEGA:g}."
+        )
     if not isinstance(scale, int):
         scale = scale(width, height)
     made, most = width * height * scale**2, bounds.output_pixels
@@ -259,7 +262,3 @@ def _compared(pixels: int, most: int) -> str:
 
 def _size(width: int, height: int) -> str:
     return f"{width} by {height} pixels"
-
-
-def _mega(pixels: int) -> str:
-    return f"{pixels / MEGA:g} megapixels"

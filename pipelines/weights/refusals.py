@@ -37,5 +37,5 @@ def describe_status(status: int) -> str:
     if status in (401, 403):
         return f"refuses access ({status})"
     if status == 429:
-        return "is asked too often (429)"
+        return "gets too many requests (429)"
     return f"has a server error ({status})" if status >= 500 else f"answers with HTTP status {status}"

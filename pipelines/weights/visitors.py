@@ -56,7 +56,7 @@ def check_size(size: int) -> None:
     """Raises Refused for a file that is larger than what is downloaded because somebody named it."""
     most = environment.most_model_bytes()
     if size > most:
-        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are downloaded here")
+        raise Refused(f"has a file of {format_bytes(size)}, and the limit here is {format_bytes(most)}")
 
 
 def make_room(blob: Path, size: int) -> None:
@@ -66,7 +66,7 @@ def make_room(blob: Path, size: int) -> None:
     """
     most = environment.most_kept_bytes()
     if size > most:
-        raise Refused(f"has {format_bytes(size)}, and at most {format_bytes(most)} are kept here")
+        raise Refused(f"has a file of {format_bytes(size)}, and at most {format_bytes(most)} are kept here")
     if blob.exists():
         mark_used(blob)
         return
@@ -84,9 +84,11 @@ def make_room(blob: Path, size: int) -> None:
         kept -= sizes[path]
         free += sizes[path]
     if kept + size > most:
-        raise Refused(f"has {format_bytes(size)}, for which there is no room while other models are in use here")
+        raise Refused(
+            f"has a file of {format_bytes(size)}, for which there is no room while other models are in use here"
+        )
     if free - size < DISK_RESERVE:
-        raise Refused(f"has {format_bytes(size)}, for which there is no room on the disk here")
+        raise Refused(f"has a file of {format_bytes(size)}, for which there is no room on the disk here")
     for path in leaving:
         _remove(path)
 

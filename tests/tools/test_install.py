@@ -160,7 +160,7 @@ def test_what_pip_cannot_install_is_said_after_its_own_words(fresh: Path, folder
     (folder / "requirements-cpu.txt").write_text("openvino>=2027\n")
     code, _, err = run(fresh, folder, indexes, f"{indexes}/cpu")
     assert code == 1 and "openvino>=2027" in err
-    assert err.splitlines()[-1] == "pip could not install what the page needs; what it says above tells why."
+    assert err.splitlines()[-1] == "pip could not install what the page needs. Its message above says why."
     assert installed(fresh) == {"torch": "2.12.0+cpu"}
 
 

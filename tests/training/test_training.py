@@ -114,7 +114,7 @@ def test_rate_warms_up_and_falls() -> None:
 
 def test_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(tmp_path)) == 1
-    assert "No pictures" in capsys.readouterr().err
+    assert "No images" in capsys.readouterr().err
     assert main(command(tmp_path / "nowhere")) == 1
     assert "no folder" in capsys.readouterr().err
 

@@ -119,7 +119,7 @@ def test_a_size_that_nobody_knew_is_the_one_that_the_hub_tells(hub: LoopbackHub)
 @pytest.mark.parametrize(
     ("content", "behaviour", "said"),
     [
-        (CONTENT, "ok", "has 0.6 MB, and at most 0.5 MB are downloaded here"),
+        (CONTENT, "ok", "has a file of 0.6 MB, and the limit here is 0.5 MB"),
         (b"", "ok", "has an empty file"),
         (CONTENT, "endless", "does not say how large the file is"),
         (CONTENT, "missing", "has no such file"),

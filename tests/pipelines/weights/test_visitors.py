@@ -71,7 +71,7 @@ def test_what_a_run_uses_makes_no_room(hub: LoopbackHub, monkeypatch: pytest.Mon
         os.utime(had.path, (seconds, seconds))
         held.append(StageFiles(Stage("swift", 4), (had,)))
     with holding(held[:1]):
-        with holding(held), pytest.raises(WeightsUnavailable, match="no room while other models are in use here"):
+        with holding(held), pytest.raises(WeightsUnavailable, match="no room while other models are in use"):
             finish(fetch(third))
         assert find(second) is not None
         os.utime(held[1].files[0].path, (2, 2))
@@ -107,7 +107,9 @@ def test_what_has_no_room_is_refused_and_nothing_goes(hub: LoopbackHub, monkeypa
     monkeypatch.setenv("UPSCALE_MAX_MODELS_MEGABYTES", "1.5")
     kept = named(hub, "o/kept", b"1" * MEGA)
     finish(fetch(kept))
-    with pytest.raises(WeightsUnavailable, match=r"Hub o/large has 2\.0 MB, and at most 1\.5 MB are kept here"):
+    with pytest.raises(
+        WeightsUnavailable, match=r"Hub o/large has a file of 2\.0 MB, and at most 1\.5 MB are kept here"
+    ):
         finish(fetch(named(hub, "o/large", b"2" * 2 * MEGA)))
 
     class Usage(NamedTuple):
@@ -116,7 +118,7 @@ def test_what_has_no_room_is_refused_and_nothing_goes(hub: LoopbackHub, monkeypa
         free: int
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, visitors.DISK_RESERVE - 1))
-    with pytest.raises(WeightsUnavailable, match=r"has 1\.2 MB, for which there is no room on the disk here"):
+    with pytest.raises(WeightsUnavailable, match=r"has a file of 1\.2 MB, for which there is no room on the disk here"):
         finish(fetch(named(hub, "o/new", b"3" * 1_200_000)))
     assert find(kept) is not None
 

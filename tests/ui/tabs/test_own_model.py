@@ -67,7 +67,7 @@ BAD = [
         "owner/other/x.safetensors",
         "x.safetensors belongs to another network: expected RRDB, Swift, autoencoder, RCAN",
     ),
-    ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has 1.2 MB, and at most 1.0 MB are downloaded here"),
+    ("owner/large/x.pth", "x.pth is unavailable: Hub owner/large has a file of 1.2 MB, and the limit here is 1.0 MB"),
     ("owner/gated/x.pth", "Hub owner/gated is gated, and only public files are downloaded by name"),
     ("owner/gone/x.pth", "Hub owner/gone does not exist, or is private"),
     ("owner/broken/x.pth", "Hub owner/broken has a server error (500)"),

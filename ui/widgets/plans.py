@@ -115,7 +115,7 @@ def chain_plan(
     *before, last = [f"{width} × {height}" for width, height in sizes]
     parts = [" → ".join([*before, f"<strong>{last}</strong>"])]
     if beside:
-        parts.append(f"beside {' and '.join(beside)} x8")
+        parts.append(f"compared with {' and '.join(beside)} x8")
         return _plan(parts, times, missing, cost)  # what is scored has that in its times
     return _plan(parts, [*times, *map(showing_seconds, sizes[1:])], missing, cost)
 

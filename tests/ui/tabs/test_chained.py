@@ -121,7 +121,7 @@ def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: P
     give(page, tmp_path / "odd.png")
     page.get_by_role("checkbox", name="Test mode").check()
     choose_espcn(page)
-    expect(plan(page)).to_contain_text("130 × 100 → 16 × 12 → 64 × 48 → 128 × 96 · beside Bicubic x8 · ")
+    expect(plan(page)).to_contain_text("130 × 100 → 16 × 12 → 64 × 48 → 128 × 96 · compared with Bicubic x8 · ")
     button(page, "Run").click()
     expect(state(page)).to_contain_text("Done.")
     original, small, x4, x2, bicubic = captions(page)

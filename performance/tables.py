@@ -39,7 +39,7 @@ KERNEL_NAMES = {"bicubic": "antialiased bicubic", "opencv-cubic": "opencv-cubic,
 NO_JUDGES = no_judges("lpips is no part of these tables")
 ABOUT = (
     "Means over the set's pictures of PSNR in dB and SSIM, each as luma / RGB; the round trip by our own shrinking "
-    "with the kernel named above. Every model whose weights could be had; – where a model has no such scale."
+    "with the kernel named above. Every model whose weights were available; – where a model has no such scale."
 )
 ABOUT_CHAINS = (
     "Every pair that can run, best first, and the direct x8 models: mean over the 24 pictures with its 95 % interval "

@@ -60,7 +60,7 @@ def list_names(names: Collection[str]) -> str:
 
 
 def format_number(value: float | None, digits: int) -> str:
-    """Returns the number with so many decimals; infinity is "∞", and what could not be had "–"."""
+    """Returns the number with so many decimals; infinity is "∞", and a missing one "–"."""
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if math.isfinite(value) else "∞"

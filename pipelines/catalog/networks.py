@@ -1,4 +1,4 @@
-"""Networks that torch or OpenVINO runs: this project's own, which come along, and Real-ESRGAN's."""
+"""Networks that torch or OpenVINO runs: this project's own, which are included, and Real-ESRGAN's."""
 
 from collections.abc import Mapping
 

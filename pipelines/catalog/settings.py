@@ -118,7 +118,7 @@ def _text(what: str, value: object) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise BadSetting(f"{what} has half a character in it, as a cut emoji leaves one.") from error
+        raise BadSetting(f"{what} contains half a character, such as part of a cut emoji.") from error
 
 
 def _quoted(value: object) -> str:

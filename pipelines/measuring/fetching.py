@@ -11,7 +11,7 @@ from pipelines.upscalers.loading import StageFiles, fetch
 
 
 class Fetched(NamedTuple):
-    """The sha256 of a contender's files of parameters, joined by commas, and the files, or why they cannot be had."""
+    """The sha256 of a contender's files of parameters, joined by commas, and the files, or why they are unavailable."""
 
     sha256: str
     failure: str | None

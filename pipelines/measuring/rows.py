@@ -15,7 +15,7 @@ WRITTEN = tuple(dict.fromkeys((*FIRST_WRITTEN, *(metric.key for metric in METRIC
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one contender did on one picture. What could not be had is None, and `notes` or `error` says why.
+    """How one contender did on one picture. What is not available is None, and `notes` or `error` says why.
 
     A perfect result has `mse` 0 and `psnr` None: infinity is no number in JSON.
     """
@@ -74,7 +74,7 @@ def _share(value: Any) -> Any:
 
 
 def score_of(row: Row, key: str) -> float | None:
-    """The row's value of a metric, infinity for the ratio of a perfect result; None where it could not be had."""
+    """The row's value of a metric, infinity for the ratio of a perfect result; None where it is not available."""
     value, metric = row.scores[key], find_metric(key)
     if value is not None:
         return value

@@ -187,8 +187,8 @@ def find_kept(
 def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:
     """Returns whether a row that has scores need not be measured again.
 
-    Not with other weights, nor when what a metric needs was not at hand then and is now. Weights that cannot be had now
-    change nothing about scores that are there.
+    Not with other weights, nor when what a metric needs was not at hand then and is now. Weights that are unavailable
+    now change nothing about scores that are there.
     """
     for key in judges.loaded:
         if row.scores[key] is None and any(note.startswith(f"{key}: ") for note in row.notes):

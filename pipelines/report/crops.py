@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipelines.images.picture import Pixels8
 
-CROP_SIDE = 64  # px of the original: enlarged threefold it fills half a telephone's width
+CROP_SIDE = 64  # px of the original: enlarged threefold it fills half a phone's width
 MOST_CROPS = 3
 LUMA_STRIP_ROWS = 64  # converted to luma at once
 OVERVIEW_SIDE = 480  # px, the longer side

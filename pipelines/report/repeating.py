@@ -21,7 +21,7 @@ SAME_SCORE = 1e-6  # of a score, relative: what another order of summing may cha
 class Compared:
     """One row of the earlier report: its scores that changed, as (before, now), and what may be why.
 
-    `reasons` is empty where all is the same. A score that could not be had is None.
+    `reasons` is empty where all is the same. A score that is not available is None.
     """
 
     row: Row

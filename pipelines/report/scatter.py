@@ -1,7 +1,7 @@
 """A scatter of contenders by two measures, as an SVG that needs no script, with the Pareto front drawn and labelled.
 
 Text takes the colour around it (`currentColor`) and the front that of the CSS variable --accent where there is one, so
-that one drawing serves light, dark and paper. It is drawn for a width of 360 px: legible on a telephone as it is.
+that one drawing serves light, dark and paper. It is drawn for a width of 360 px: legible on a phone as it is.
 """
 
 import math

@@ -103,7 +103,7 @@ def bring_list(patience: float, report: MakeStep) -> Run[Mapping[str, Entry]]:
 
 
 def refresh_list() -> Run[None]:
-    """Brings the list where it is not here or a day old. An old one does where a new one cannot be had.
+    """Brings the list where it is not here or a day old. An old one does where a new one is unavailable.
 
     Raises WeightsUnavailable where there is none at all.
     """

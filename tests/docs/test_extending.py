@@ -50,7 +50,7 @@ def recipe(title: str) -> str:
 
 
 def copy_of_pipelines(folder: Path) -> Path:
-    """The sources without the weights that come along."""
+    """The sources without the included weights."""
     return Path(
         shutil.copytree(ROOT / "pipelines", folder / "pipelines", ignore=shutil.ignore_patterns("*.safetensors"))
     )

@@ -43,7 +43,7 @@ def made(address: str, content: bytes, **named: Any) -> Picture:
     [
         ("prompt", "x" * 10_000, "The prompt has at most 2000 characters, not 10000."),
         ("prompt", "🐈" * 10_000, "The prompt has at most 2000 characters, not 10000."),
-        ("negative_prompt", "\ud83d", "The negative prompt has half a character in it"),
+        ("negative_prompt", "\ud83d", "The negative prompt contains half a character"),
         ("prompt", 5, "The prompt is text, not 5."),
         ("steps", 0, "Steps are a whole number from 1 to 200, not 0."),
         ("steps", 10_000, "Steps are a whole number from 1 to 200, not 10000."),
@@ -129,7 +129,7 @@ def test_who_leaves_half_way_frees_the_place_for_who_waits(painting: str, tiny_d
         (["--guidance", "nan"], 1, "Guidance is a number from 1 to 30, not nan."),
         (["--guidance", "inf"], 1, "Guidance is a number from 1 to 30, not inf."),
         (["--prompt", "x" * 10_000], 1, "The prompt has at most 2000 characters, not 10000."),
-        (["--prompt", "\udce9"], 1, "The prompt has half a character in it"),
+        (["--prompt", "\udce9"], 1, "The prompt contains half a character"),
         (["--tile", "7"], 1, "A tile for Stable Diffusion x4 has 32 to 512 pixels a side, not 7."),
         (["--steps", "2.5"], 2, "Argument --steps: '2.5' is not a whole number. See"),
         (["--seed", "abc"], 2, "Argument --seed: 'abc' is not a whole number. See"),

@@ -218,7 +218,7 @@ def test_the_first_model_is_loaded_before_anyone_clicks(lent: bool, monkeypatch:
 
 
 def test_what_is_shown_first_is_what_the_model_makes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was made beforehand, by the very weights that come along."""
+    """It was made beforehand, by the very weights that are included."""
     monkeypatch.setenv("UPSCALE_PRECISION", "exact")
     details = json.loads(FIRST_RESULT.with_suffix(".json").read_text())
     stages = [Stage(upscale.FIRST_MODEL, catalog.parse_scale(upscale.FIRST_SCALE))]

@@ -33,7 +33,7 @@ def run_job(
     `job` is a function of a module; its arguments and its result are plain data and arrays of the CPU. What its models
     are loaded from is here already: time on the GPU is the visitor's quota. Raises what the job raises, OverQuota where
     the visitor has too little of it left, TakenBack where the run takes longer than it asked for, and gr.Error in the
-    words of `spaces`, as plain text, when no GPU can be had.
+    words of `spaces`, as plain text, when no GPU is available.
     """
     if can_use_gpu(stages):
         with _plain_errors():
@@ -44,8 +44,8 @@ def run_job(
 def preload() -> None:
     """Loads what UPSCALE_PRELOAD names, if there is a GPU or one can be borrowed: a process forked from here has it.
 
-    Where one is borrowed it is the usual model unless the setting says otherwise. What cannot be had is logged, and the
-    page opens without it. Raises BadSetting for what is no model.
+    Where one is borrowed it is the usual model unless the setting says otherwise. What is unavailable is logged, and
+    the page opens without it. Raises BadSetting for what is no model.
     """
     stages = list_stages(preloaded(USUAL if zero_gpu() else ""))
     if not stages or not (zero_gpu() or device_name() == "cuda"):

@@ -8,7 +8,7 @@ from pipelines.errors import UpscaleError
 from pipelines.runs import finish
 from pipelines.weights.fetch import refresh_list
 
-AGAIN_SECONDS = 60.0  # until a list that could not be had is asked for again
+AGAIN_SECONDS = 60.0  # until an unavailable list is asked for again
 WAITING = "OpenModelDB's list is being downloaded. Search again in a moment."
 UNAVAILABLE = "OpenModelDB's list is not available here, so it cannot be searched."
 

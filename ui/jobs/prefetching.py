@@ -1,6 +1,6 @@
 """What the page downloads before anybody asks: by default the small model for photos, which most visitors need.
 
-It never delays the page nor complains: who needs a file that could not be had is told so on using it.
+It never delays the page nor complains: who needs a file that is unavailable is told so on using it.
 """
 
 import logging

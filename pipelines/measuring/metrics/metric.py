@@ -90,7 +90,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Values by the keys of their metrics. One that cannot be had is None, and one of the notes says why."""
+    """Values by the keys of their metrics. One that is not available is None, and one of the notes says why."""
 
     values: Mapping[str, float | None]
     notes: tuple[str, ...] = ()

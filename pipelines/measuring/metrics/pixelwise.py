@@ -1,6 +1,6 @@
 """The metrics that compare pixels in their places: MSE, PSNR, SSIM and MS-SSIM, of the colours and of the luma.
 
-`measure_differences` gives all of them in one pass over the images; each can also be had alone. Images are uint8,
+`measure_differences` gives all of them in one pass over the images; each also has its own function. Images are uint8,
 (H, W, 3) RGB or (H, W) grey. Nothing is resized or converted to make two of them fit.
 """
 

@@ -82,7 +82,7 @@ def test_a_value_in_its_range_is_taken(given: dict[str, Any]) -> None:
         ({"prompt": ["a cat"]}, "The prompt is text, not ['a cat']."),
         ({"prompt": ["a cat", "and a dog"]}, "The prompt is text, not ['a cat', 'and a dog…."),
         ({"negative_prompt": 7}, "The negative prompt is text, not 7."),
-        ({"prompt": HALF}, "The prompt has half a character in it, as a cut emoji leaves one."),
+        ({"prompt": HALF}, "The prompt contains half a character, such as part of a cut emoji."),
         ({"colour_fix": "green"}, 'The colour fix is wavelet, adain or none, not "green".'),
         ({"colour_fix": {}}, "The colour fix is wavelet, adain or none, not {}."),
     ],

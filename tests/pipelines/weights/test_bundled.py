@@ -1,4 +1,4 @@
-"""The files that come along: small together, each with a card, and better than bicubic."""
+"""The included files: small together, each with a card, and better than bicubic."""
 
 import hashlib
 from pathlib import Path

@@ -87,7 +87,7 @@ def test_means_over_the_same_pictures_agree_with_the_verdict() -> None:
     table = summary_of(compared)
     assert table.title == "All models, means over 2 images"
     assert [(cell.text, cell.best) for cell in column(table, "PSNR Y, dB")] == [("30.50", True), ("29.50", False)]
-    assert "every model has a finite score of: Bicubic, +1.0 dB over ESPCN" in state_verdict(rows)
+    assert "every model has a finite score: Bicubic, +1.0 dB over ESPCN" in state_verdict(rows)
     (plot,) = draw_charts(compared, summarise(compared))
     assert ">29.5<" in plot and ">50<" not in plot
 

@@ -506,7 +506,11 @@ def test_a_perfect_result_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["{folder}", "--scale", 2, "--metrics", "psnr"], 2, "no metric 'psnr' that needs a download. There is lpips"),
         (["{folder}", "--scale", 2, "--json", "none/report.json"], 1, "the folder does not exist"),
         (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r"], 1, "must have different names"),
-        (["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r.rows.jsonl"], 1, "must have different names"),
+        (
+            ["{folder}", "--scale", 2, "--json", "{out}/r", "--csv", "{out}/r.rows.jsonl"],
+            1,
+            "must have different names",
+        ),
         (["--repeat", "none.json"], 1, "none.json cannot be read"),
     ],
 )

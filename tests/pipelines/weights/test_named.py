@@ -112,7 +112,7 @@ def test_a_file_that_needs_a_browser_is_said_to(hub: LoopbackHub, monkeypatch: p
 def test_a_file_that_is_too_large_is_refused(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_MAX_MODEL_MEGABYTES", "0.001")
     path = publish(hub)
-    assert "at most 1 kB are downloaded here" in message(row())
+    assert "the limit here is 1 kB" in message(row())
     assert not hub.gets(path)
 
 

@@ -152,7 +152,7 @@ def _record_beside(running: Run[list[Row]], head: Report, path: Path, rows: Sequ
     """The rows go to a file beside the report, each at its end as soon as it is finished; at last in their order."""
     beside = name_rows_file(path)
     if os.path.lexists(beside) and not (path.exists() and _read_head(path).rows_file == beside.name):
-        raise CannotWrite(f"{printable_name(beside)} is there already, and is not of this report; name another file.")
+        raise CannotWrite(f"{printable_name(beside)} already exists and is not from this report; name another file.")
     head = replace(head, rows_file=beside.name)
     write_whole(beside, (_line(row) for row in rows if row.error is None))
     write_whole(path, to_head(head, concluded=False))

@@ -96,7 +96,7 @@ def test_a_file_that_is_not_of_the_report_is_not_written_over(
     beside.write_text("somebody's own")
     if other_report:
         path.write_bytes(to_json(replace(whole, rows=whole.rows[:4])))
-    with pytest.raises(CannotWrite, match=r"^report\.rows\.jsonl is there already, and is not of this report"):
+    with pytest.raises(CannotWrite, match=r"^report\.rows\.jsonl already exists and is not from this report"):
         finish(record_rows(measure(whole), replace(whole, rows=()), path, (), 2 * COUNT))
     assert beside.read_text() == "somebody's own" and path.exists() == other_report
 

@@ -46,15 +46,20 @@ log = logging.getLogger(__name__)
 def forward_steps(
     run: Run[T], show: Callable[[str, float], Shown], expected: Expected | None = None
 ) -> Generator[Shown, None, T]:
-    """Forwards a run to the page in its turn, each step as `show` makes it of its words and its share, 0 to 1.
+    """Forwards a run to the page in its turn, as `show_steps` does.
 
     Where it is not said what the run is expected to take, it counts as long.
+    """
+    return (yield from show_steps(LANES.take_turns(run, expected), show))
+
+
+def show_steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
+    """Forwards a run to the page at once, each step as `show` makes it of its words and its share, 0 to 1.
 
     Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
     shown, started, last = 0.0, time.monotonic(), Step(0, 0, "")
-    run = LANES.take_turns(run, expected)
     try:
         while True:
             step = next(run)

@@ -1,11 +1,11 @@
 """The button that shares a result, and beside it what is shared and for how long, then the link, and how to delete it.
 
-Nothing is shared before it is pressed. What deletes a page is told to the browser alone, which keeps it
-(static/share.js).
+Nothing is shared before it is pressed. What deletes a page is told to the browser alone, which keeps it, and adds it
+when the page is to be deleted (static/share.js).
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -22,15 +22,17 @@ from pipelines.runs import Run
 from ui.jobs import results
 from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import Update
-from ui.jobs.running import STARTING_EVENT, explain_errors, forward_steps
+from ui.jobs.running import STARTING_EVENT, explain_errors, forward_steps, show_steps
 from ui.sharing import routes, store
+from ui.sharing.store import Page
 from ui.widgets import html
 
 RESULT_GONE = "The result is no longer kept here. Make it again, then share it."
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 REMEMBER = "(made) => { sharing.remember(made); }"
+ADD_SECRET = "(made) => sharing.addSecret(made)"
 
-Share = Callable[..., Run[None]]  # shares at a place, its first argument, what is shown
+Share = Callable[..., Run[Page]]  # makes the page for a place, its first argument, of what is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +64,47 @@ class ShareButton:
 
         def press(*values: Any) -> Iterator[Update]:
             *given, made = values
-            known = _read_made(made)
-            if known and store.find(known[0]):  # it is shared already: one page is enough
-                yield self._tell_link(*known)
-                return
             try:
                 with explain_errors():
-                    place = store.reserve()
-                    yield {self.panel: html.progress("Preparing the page", 0)}
-                    try:
-                        yield from forward_steps(share(place, *given), show, MOMENT)
-                    except FileNotFoundError:
-                        raise BadSetting(RESULT_GONE) from None
+                    key, secret = yield from self._share(share, given, _read_made(made), show)
             except gr.Error as error:
                 yield {self.panel: html.problem(str(error.message))}
                 return
-            told = self._tell_link(place.id, place.secret)
             run = results.find_showing(inputs[0], str(given[0]) if isinstance(given[0], Path) else given[0])
-            if run is not None:
-                run.note(told)
-            yield told
+            if run is not None:  # which others may be shown: what deletes the page is not theirs
+                run.note(self._tell_link(key, ""))
+            yield self._tell_link(key, secret)
 
         shared = self.share.click(
             press, [*inputs, self.made], self.components, **STARTING_EVENT, concurrency_id="sharing"
         )
         shared.then(None, self.made, None, js=REMEMBER, **STARTING_EVENT, queue=False)
-        self.delete.click(self.delete_page, self.made, self.components, **STARTING_EVENT, concurrency_id="sharing")
+        self.delete.click(
+            self.delete_page,
+            self.made,
+            self.components,
+            js=ADD_SECRET,
+            **STARTING_EVENT,
+            concurrency_id="sharing",
+        )
+
+    def _share(
+        self, share: Share, given: Sequence[Any], known: tuple[str, str] | None, show: Callable[[str, float], Update]
+    ) -> Generator[Update, None, tuple[str, str]]:
+        """Makes a page. Returns its id, and what deletes it, "" where only the browser knows it.
+
+        No run of others waits while this one waits for the disk or the Hub.
+        """
+        if known and store.find(known[0]):  # it is shared already: one page is enough
+            return known
+        yield {self.panel: html.progress("Preparing the page", 0)}
+        place = store.reserve()
+        try:
+            page = yield from forward_steps(share(place, *given), show, MOMENT)
+            yield from show_steps(store.add(place, page), show)
+        except FileNotFoundError:
+            raise BadSetting(RESULT_GONE) from None
+        return place.id, place.secret
 
     def delete_page(self, made: str) -> Update:
         """Deletes the page that was shared last from here."""
@@ -99,16 +116,17 @@ class ShareButton:
                 deleted = store.delete(*known)
         except gr.Error as error:
             return {self.panel: html.problem(str(error.message))}
-        if (run := results.find_showing(self.made, made)) is not None:
+        if not deleted:
+            return {self.panel: html.problem(routes.NOT_YOURS)}
+        if (run := results.find_showing(self.made, _write_made(known[0]))) is not None:
             run.note(self.offer())
-        said = "The shared page is deleted. Its link no longer works." if deleted else "It could not be deleted."
-        return {self.panel: html.advice(said), self.made: ""}
+        return {self.panel: html.advice("The shared page is deleted. Its link no longer works."), self.made: ""}
 
     def _tell_link(self, key: str, secret: str) -> Update:
         link = routes.write_link(LocalContext.request.get(), key)
         return {
             self.panel: tell_link(link, store.last_day_of(key), str(self.delete.elem_id)),
-            self.made: json.dumps({"id": key, "secret": secret}),
+            self.made: _write_made(key, secret),
         }
 
     def place_panel(self) -> None:
@@ -154,10 +172,16 @@ def tell_link(link: str, last_day: date, delete: str) -> str:
     )
 
 
+def _write_made(key: str, secret: str = "") -> str:
+    return json.dumps({"id": key, "secret": secret} if secret else {"id": key})
+
+
 def _read_made(made: Any) -> tuple[str, str] | None:
-    """Returns id and secret of the page that was made; None where there is none, or of what strangers send."""
+    """Returns id and secret of the page that was made, "" where only the browser knows it; None where there is no page,
+    or of what strangers send.
+    """
     try:
         known = json.loads(made)
-        return str(known["id"]), str(known["secret"])
-    except (ValueError, TypeError, KeyError):
+        return str(known["id"]), str(known.get("secret", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -20,7 +20,7 @@ from ui.jobs import kept_files
 from ui.jobs.kept_files import Comparison
 from ui.sharing import store
 from ui.sharing.card import draw_card
-from ui.sharing.store import Place
+from ui.sharing.store import Page, Place
 from ui.widgets.results import render
 from ui.widgets.viewer import VIEWER_FILES, View, WholeFile, describe_view, list_layers, viewer_script
 
@@ -30,23 +30,22 @@ SCRIPT, STYLE = "page.js", "page.css"
 Files = dict[str, bytes | Path]
 
 
-def share_result(place: Place, view: View, name: str, facts: str) -> None:
-    """Keeps one result as the page of that place; `name` says what it is: "Swift x4", `facts` are the page's, as HTML.
-
-    Raises what `store.add` does.
+def make_result_page(place: Place, view: View, name: str, facts: str) -> Page:
+    """Returns the page of one result for that place; `name` says what it is: "Swift x4", `facts` are the page's, as
+    HTML. Raises OSError where a tile is gone.
     """
     files, top = _make_top(place, {"": view})
     title = f"{name}: before and after"
     values = {"title": title, "facts": Markup(facts), "top": top, "head": _make_head(place)}
     files[store.INDEX] = render("shared_result.html", **values).encode()
     width, height = view.size or (0, 0)
-    store.add(place, files, title, f"An image upscaled to {width} × {height} pixels by {name}. Compare them closely.")
+    return Page(files, title, f"An image upscaled to {width} × {height} pixels by {name}. Compare them closely.")
 
 
-def share_comparison(place: Place, comparison: Comparison, found: Report) -> Run[None]:
-    """Keeps a comparison as the page of that place: its report, and the viewer for the images that the report shows.
+def make_comparison_page(place: Place, comparison: Comparison, found: Report) -> Run[Page]:
+    """Returns the page of a comparison for that place: its report, and the viewer for the images that the report shows.
 
-    Raises what `store.add` does, and FileNotFoundError where nothing of it is kept any more.
+    Raises FileNotFoundError where nothing of it is kept any more.
     """
     views: dict[str, View] = {}
     for subject in reports.choose_subjects(comparison.outputs.pictures, found.rows):
@@ -59,8 +58,7 @@ def share_comparison(place: Place, comparison: Comparison, found: Report) -> Run
     files, top = _make_top(place, views)
     sections = list(reports.read_kept_sections(found, comparison.outputs))
     files[store.INDEX] = reports.to_html(found, sections, reports.Around(_make_head(place), top, policy=""))
-    verdict = conclude(found.rows).verdict
-    store.add(place, files, f"Which upscaler is best at x{found.scale}?", verdict)
+    return Page(files, f"Which upscaler is best at x{found.scale}?", conclude(found.rows).verdict)
 
 
 def _make_head(place: Place) -> Markup:

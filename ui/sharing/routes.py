@@ -11,6 +11,7 @@ from pipelines import environment
 from pipelines.errors import CannotWrite
 from ui.preview_card import write_tags
 from ui.sharing import store
+from ui.sharing.dataset import Unanswered
 
 PATH = "/r"
 EVENT_PATH = "/gradio_api/queue/join"  # where the page sends its events
@@ -26,12 +27,8 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 GONE = "This page does not exist, or it was deleted."
-GONE_PAGE = (
-    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    f"<title>{GONE}</title><style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 36rem; "
-    f'padding: 0 1rem; color-scheme: light dark; }}</style></head><body><p>{GONE}</p><p><a href="../">Upscale an image'
-    "</a></p></body></html>"
-)
+NOT_YOURS = "Only who shared this page can delete it."
+RETRY_SECONDS = 60  # after which a page that nobody could tell of may be asked for again
 
 
 def make_routes() -> list[Route]:
@@ -46,25 +43,37 @@ def make_routes() -> list[Route]:
 
 
 def send_page(request: Request) -> Response:
-    """Answers with the page, and with what other sites show of a link to it."""
+    """Answers with the page, and with what other sites show of a link to it.
+
+    Whoever sends what may delete it is told whether it does, so that a browser need not keep what does not.
+    """
     key = str(request.path_params["key"])
-    path = store.find(key)
+    try:
+        path = store.find(key)
+    except Unanswered as error:
+        return HTMLResponse(_write_notice(str(error)), 503, HEADERS | {"Retry-After": str(RETRY_SECONDS)})
     html = None if path is None else store.read(path, store.INDEX)
     if path is None or html is None:
-        return HTMLResponse(GONE_PAGE, 404, HEADERS)
+        return HTMLResponse(_write_notice(GONE), 404, HEADERS)
     told = store.tell(path)
     root = get_root_url(request, f"{PATH}/{key}", environment.root_path())
     address = f"{PATH}/{key}"
     tags = write_tags(root, told.get("title", ""), told.get("about", ""), address, f"{address}/{store.CARD}")
     page = html.replace(b"<head>", b"<head>" + tags.encode(), 1)
-    return HTMLResponse(page, headers=HEADERS | {"Cache-Control": "no-cache"})
+    headers = HEADERS | {"Cache-Control": "no-cache"}
+    if store.may_delete(path, request.headers.get(SECRET_HEADER, "")):
+        headers |= {SECRET_HEADER: "valid"}
+    return HTMLResponse(page, headers=headers)
 
 
 def send_file(request: Request) -> Response:
     """Answers with one of the files that a page is made of."""
     name = str(request.path_params["name"])
     kind = TYPES.get(name.rpartition(".")[2])
-    path = store.find(str(request.path_params["key"])) if kind else None
+    try:
+        path = store.find(str(request.path_params["key"])) if kind else None
+    except Unanswered as error:
+        return PlainTextResponse(str(error), 503, HEADERS | {"Retry-After": str(RETRY_SECONDS)})
     content = None if path is None else store.read(path, name)
     if content is None or kind is None:
         return PlainTextResponse(GONE, 404, HEADERS)
@@ -75,10 +84,10 @@ def delete_page(request: Request) -> Response:
     """Deletes the page, for who has its secret."""
     try:
         done = store.delete(str(request.path_params["key"]), request.headers.get(SECRET_HEADER, ""))
-    except CannotWrite as error:
+    except (CannotWrite, Unanswered) as error:
         return PlainTextResponse(str(error), 503, HEADERS)
     if not done:
-        return PlainTextResponse("Only who shared this page can delete it.", 403, HEADERS)
+        return PlainTextResponse(NOT_YOURS, 403, HEADERS)
     return PlainTextResponse("Deleted. The link no longer works.", headers=HEADERS)
 
 
@@ -86,3 +95,13 @@ def write_link(request: Any, key: str) -> str:
     """Returns the address of a page, as the visitor sees this server whose event has that request of gradio's."""
     root = get_root_url(request.request, EVENT_PATH, environment.root_path())
     return f"{root}{PATH}/{key}"
+
+
+def _write_notice(said: str) -> str:
+    """Returns a page of one sentence as HTML."""
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{said}</title><style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: "
+        f"36rem; padding: 0 1rem; color-scheme: light dark; }}</style></head><body><p>{said}</p><p>"
+        '<a href="../">Upscale an image</a></p></body></html>'
+    )

@@ -21,8 +21,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pipelines import environment
-from pipelines.errors import BadSetting, CannotWrite
+from pipelines.errors import BadSetting, CannotWrite, UpscaleError
 from pipelines.phrasing import format_bytes
+from pipelines.runs import Run, Step
 from ui.sharing import dataset
 
 INDEX, CARD, ABOUT = "index.html", "card.jpg", "about.json"
@@ -36,6 +37,15 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """All that a page is made of; `title` and `about` are what other sites say of a link to it."""
+
+    files: Mapping[str, bytes | Path]
+    title: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a page is going to be: its id, what deletes it, and the last day on which it is kept, in UTC."""
 
@@ -44,30 +54,44 @@ class Place:
     last_day: date
 
 
+def start() -> None:
+    """Begins to send pages to the dataset, if there is one: in the background, so that nobody has to wait for that."""
+
+    def begin() -> None:
+        with suppress(UpscaleError):  # it is in the log, and told to who shares
+            _open_folder()
+
+    if environment.share_days() and environment.share_repo():
+        threading.Thread(target=begin, daemon=True).start()
+
+
 def reserve(now: float | None = None) -> Place:
-    """Returns a new place. Raises BadSetting where sharing is off."""
+    """Returns a new place, once the dataset, if there is one, is ready for pages.
+
+    Raises BadSetting where sharing is off or the dataset is public, CannotWrite where there can be no page.
+    """
     days = environment.share_days()
     if not days:
         raise BadSetting("Sharing is turned off on this server.")
+    _open_folder()
     last = _today(now) + timedelta(days=days)
     return Place(f"{(last - EPOCH).days:04x}-{secrets.token_urlsafe(16)}", secrets.token_urlsafe(16), last)
 
 
-def add(place: Place, files: Mapping[str, bytes | Path], title: str, about: str) -> None:
-    """Keeps the files as the page of that place; `title` and `about` are what other sites say of a link to it.
+def add(place: Place, page: Page) -> Run[None]:
+    """Keeps the page at that place. Its steps count bytes.
 
     Older pages give way where there is no room. Raises BadSetting for a page that is too large, CannotWrite where it
     cannot be written, and FileNotFoundError where one of the files is gone.
     """
-    size = sum(len(each) if isinstance(each, bytes) else each.stat().st_size for each in files.values())
-    most = environment.most_shared_bytes()
+    sizes = [len(each) if isinstance(each, bytes) else each.stat().st_size for each in page.files.values()]
+    size, most = sum(sizes), environment.most_shared_bytes()
     if size > most // LARGEST_SHARE:
         raise BadSetting(
             f"This is too large to share: its page would take {format_bytes(size)}, and at most "
             f"{format_bytes(most // LARGEST_SHARE)} are allowed. Download it instead."
         )
-    dataset.start(folder())
-    told = {"title": title, "about": about, "secret": _hash(place.secret)}
+    told = {"title": page.title, "about": page.about, "secret": _hash(place.secret)}
     unfinished = folder() / f".{place.id}.tmp"
     try:
         with _lock:
@@ -75,11 +99,14 @@ def add(place: Place, files: Mapping[str, bytes | Path], title: str, about: str)
             sweep()
             _make_room(most - size)
         with zipfile.ZipFile(unfinished, "x", zipfile.ZIP_STORED) as archive:
-            for name, content in files.items():
+            written = 0
+            for (name, content), each in zip(page.files.items(), sizes, strict=True):
                 if isinstance(content, bytes):
                     archive.writestr(name, content, zipfile.ZIP_DEFLATED)
                 else:
                     archive.write(content, name)
+                written += each
+                yield Step(written, size, "writing the page")
             archive.writestr(ABOUT, json.dumps(told))
         unfinished.replace(_path_of(place.id))
     except FileNotFoundError:
@@ -94,17 +121,12 @@ def add(place: Place, files: Mapping[str, bytes | Path], title: str, about: str)
 
 
 def find(key: str, now: float | None = None) -> Path | None:
-    """Returns the page's file; None where there is none, or its time is over."""
-    if not ID.fullmatch(key) or _is_over(key, now):
-        return None
-    path = _path_of(key)
-    if path.is_file():
-        return path
-    if not dataset.fetch(path):
-        return None
-    with _lock:
-        _make_room(environment.most_shared_bytes())
-    return path
+    """Returns the page's file; None where there is none, it was deleted, or its time is over.
+
+    Raises Unanswered where nobody can tell at the moment.
+    """
+    path = _locate(key, now)
+    return None if path is None or dataset.is_deleted(path.name) else path
 
 
 def read(path: Path, name: str) -> bytes | None:
@@ -127,18 +149,22 @@ def last_day_of(key: str) -> date:
     return EPOCH + timedelta(days=int(key[:4], 16))
 
 
+def may_delete(path: Path, secret: str) -> bool:
+    """Returns whether that is the secret of the page in that file."""
+    return hmac.compare_digest(_hash(secret), tell(path).get("secret", ""))
+
+
 def delete(key: str, secret: str) -> bool:
     """Deletes the page, if that is its secret: returns whether it was. A page that is not there counts as deleted.
 
-    Raises CannotWrite where it is deleted here, and still in the dataset.
+    Raises Unanswered where nobody can tell whether it is there, and CannotWrite where it is still in the dataset.
     """
-    path = find(key)
+    path = _locate(key)
     if path is None:
         return True
-    if not hmac.compare_digest(_hash(secret), tell(path).get("secret", "")):
-        return False
-    path.unlink(missing_ok=True)
-    dataset.delete([path.name])
+    if not may_delete(path, secret):
+        return not path.is_file()  # deleted meanwhile
+    dataset.delete(path)
     return True
 
 
@@ -151,7 +177,10 @@ def sweep(now: float | None = None) -> None:
         with suppress(OSError):
             if time.time() - path.lstat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    dataset.sweep(lambda name: bool(ID.fullmatch(Path(name).stem)) and _is_over(Path(name).stem, now))
+    dataset.sweep(
+        lambda name: bool(ID.fullmatch(Path(name).stem)) and _is_over(Path(name).stem, now),
+        environment.most_shared_bytes(),
+    )
 
 
 def folder() -> Path:
@@ -159,6 +188,30 @@ def folder() -> Path:
     from huggingface_hub import constants
 
     return environment.share_dir() or Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "shared"
+
+
+def _open_folder() -> None:
+    """Makes the folder, for this user alone, and then has the dataset watch it, which would make it for everybody."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        said = error.strerror or "no room"
+        raise CannotWrite(f"Nothing can be shared, because pages cannot be written here ({said}).") from error
+    dataset.start(folder())
+
+
+def _locate(key: str, now: float | None = None) -> Path | None:
+    """Returns the page's file, even if it is being deleted; None where there is none. Raises Unanswered."""
+    if not ID.fullmatch(key) or _is_over(key, now):
+        return None
+    path = _path_of(key)
+    if path.is_file():
+        return path
+    if not dataset.fetch(path):
+        return None
+    with _lock:
+        _make_room(environment.most_shared_bytes())
+    return path
 
 
 def _make_room(room: int) -> None:
@@ -191,4 +244,4 @@ def _today(now: float | None) -> date:
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

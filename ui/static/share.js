@@ -5,8 +5,17 @@
         remember(made) {
             try {
                 const { id, secret } = JSON.parse(made);
-                localStorage.setItem(keyOf(id), secret);
+                if (secret) localStorage.setItem(keyOf(id), secret);
             } catch {} // a browser that keeps nothing, or nothing was shared
+        },
+        // A page that is loaded anew is told the link, and not what deletes it.
+        addSecret(made) {
+            try {
+                const { id, secret } = JSON.parse(made);
+                return JSON.stringify({ id, secret: secret ?? localStorage.getItem(keyOf(id)) ?? "" });
+            } catch {
+                return made;
+            }
         },
     };
     const secretOf = (link) => {

@@ -15,7 +15,7 @@ from ui.jobs.lanes import MOMENT
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.sharing import pages
-from ui.sharing.store import Place
+from ui.sharing.store import Page, Place
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
 from ui.widgets.comparison_form import ComparisonForm, place_comparison_form, shown_chains
@@ -83,12 +83,12 @@ class CompareTab:
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}
 
 
-def share_comparison(place: Place, comparison: Comparison | None) -> Run[None]:
-    """Shares the comparison. Raises FileNotFoundError where it is not kept any more."""
+def make_shared_page(place: Place, comparison: Comparison | None) -> Run[Page]:
+    """Returns the page that shares the comparison. Raises FileNotFoundError where it is not kept any more."""
     report = None if comparison is None else kept_files.report_so_far(comparison)
     if comparison is None or report is None:
         raise FileNotFoundError("no comparison")
-    yield from pages.share_comparison(place, comparison, report)
+    return (yield from pages.make_comparison_page(place, comparison, report))
 
 
 def build(page: gr.Blocks) -> CompareTab:
@@ -119,7 +119,7 @@ def build(page: gr.Blocks) -> CompareTab:
     page.load(None, None, None, js=button.find_again())
     BlindEvents(button, tab.results).connect(tab.comparison)
     if tab.results.share:
-        tab.results.share.connect(share_comparison, [tab.comparison])
+        tab.results.share.connect(make_shared_page, [tab.comparison])
     tab.results.which.click(
         tab.show_picture,
         tab.comparison,

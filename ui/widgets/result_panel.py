@@ -26,7 +26,7 @@ from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.sharing import pages
 from ui.sharing.button import ShareButton, place_share_button
-from ui.sharing.store import Place
+from ui.sharing.store import Page, Place
 from ui.widgets import before_after
 from ui.widgets.before_after import NOTHING_YET, Made
 from ui.widgets.html import READY
@@ -153,7 +153,7 @@ class ResultPanel:
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
             settled.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
         if self.share:
-            self.share.connect(self.share_result, [self.file, self.made_of])
+            self.share.connect(self.make_shared_page, [self.file, self.made_of])
         changed = [self.kind.input, self.metadata.input, self.quality.input]
         for choice, convert in zip(changed, (self.convert_result, self.convert_again, self.convert_again), strict=True):
             preparing = choice(
@@ -171,8 +171,8 @@ class ResultPanel:
                 concurrency_id="files",
             )
 
-    def share_result(self, place: Place, file: Path | None, made_of: str) -> Run[None]:
-        """Shares the result of that file. Raises BadSetting without one, FileNotFoundError where it is not kept."""
+    def make_shared_page(self, place: Place, file: Path | None, made_of: str) -> Run[Page]:
+        """Returns the page of that file's result. Raises BadSetting without one, FileNotFoundError where it is gone."""
         if not made_of:
             raise BadSetting("There is no result of this image yet. Upscale it, then share it.")
         yield Step(0, 1, "writing the page")
@@ -183,7 +183,7 @@ class ResultPanel:
             view, facts = self.first.view, self.first.facts
         else:
             raise FileNotFoundError(str(file))
-        pages.share_result(place, view, json.loads(made_of)["name"], facts)
+        return pages.make_result_page(place, view, json.loads(made_of)["name"], facts)
 
     def convert_result(self, result: Path | None, kind: str, metadata: bool, _: float) -> Iterator[Update]:
         """Another format, at its usual quality."""

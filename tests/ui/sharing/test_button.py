@@ -1,5 +1,6 @@
 """The button that shares: one page for one result, counted as a run, and every failure one sentence."""
 
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,13 @@ from starlette.requests import Request
 from pipelines.errors import BadSetting
 from pipelines.runs import Run, Step
 from tests.ui.jobs.test_allowance import PUBLIC
-from ui.jobs import allowance
+from ui.jobs import allowance, lanes, results
 from ui.jobs.allowance import Allowances
-from ui.sharing import store
+from ui.sharing import dataset, store
 from ui.sharing.button import ShareButton, place_share_button
-from ui.sharing.store import Place
+from ui.sharing.store import Page, Place
+
+PAGE = Page({store.INDEX: b"<head></head>"}, "", "")
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +36,8 @@ def _visited(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     LocalContext.request.reset(token)
 
 
-def place(share: Callable[..., Run[None]]) -> tuple[ShareButton, Callable[[str], list[dict[Any, Any]]]]:
-    """The button, and what a press of it shows, by the page that was made before."""
+def place(share: Callable[..., Run[Page]]) -> tuple[ShareButton, Callable[[str], list[dict[Any, Any]]], gr.Textbox]:
+    """The button, what a press of it shows, by the page that was made before, and what it shares."""
     with gr.Blocks() as page:
         button = place_share_button("x")
         assert button is not None
@@ -43,18 +46,18 @@ def place(share: Callable[..., Run[None]]) -> tuple[ShareButton, Callable[[str],
         button.connect(share, [what])
     press = next(each.fn for each in page.fns.values() if (button.share._id, "click") in each.targets)
     assert press is not None
-    return button, lambda made: [*press("a result", made)]
+    return button, lambda made: [*press("a result", made)], what
 
 
 def test_one_result_is_one_page_and_a_share_is_a_run() -> None:
     seen: list[str] = []
 
-    def share(place: Place, what: str) -> Run[None]:
+    def share(place: Place, what: str) -> Run[Page]:
         yield Step(0, 1, "writing")
         seen.append(what)
-        store.add(place, {store.INDEX: b"<head></head>"}, "", "")
+        return PAGE
 
-    button, press = place(share)
+    button, press, _ = place(share)
     first = press("")[-1]
     assert "https://upscale.example/r/" in first[button.panel] and "works only there" not in first[button.panel]
     assert press(first[button.made])[-1] == first and len(seen) == 1, "it is shared already"
@@ -74,10 +77,57 @@ def test_one_result_is_one_page_and_a_share_is_a_run() -> None:
     ],
 )
 def test_what_fails_is_one_sentence(error: Exception, said: str) -> None:
-    def share(place: Place, what: str) -> Run[None]:
+    def share(place: Place, what: str) -> Run[Page]:
         yield Step(0, 1, "writing")
         raise error
 
-    button, press = place(share)
+    button, press, _ = place(share)
     shown = press("")[-1]
     assert said in shown[button.panel] and "secret" not in shown[button.panel] and button.made not in shown
+
+
+def make_page(place: Place, what: str) -> Run[Page]:
+    yield Step(0, 1, "drawing")
+    return PAGE
+
+
+def test_what_deletes_a_page_stays_with_the_browser() -> None:
+    """A run's address may be handed on: who opens it is shown the link, and cannot delete the page."""
+    button, press, what = place(make_page)
+    run = results.begin("", {})
+    run.note({what: "a result"})
+    told = press("")[-1]
+    known = json.loads(told[button.made])
+    shown = run.since(0)
+    assert shown[button.panel] == told[button.panel] and json.loads(shown[button.made]) == {"id": known["id"]}
+    assert known["secret"] not in str(shown)
+    assert press(shown[button.made])[-1] == {button.panel: told[button.panel], button.made: shown[button.made]}
+    said = button.delete_page(shown[button.made])
+    assert "Only who shared this page can delete it" in said[button.panel] and store.find(known["id"]) is not None
+    assert "is deleted" in button.delete_page(told[button.made])[button.panel]
+    assert run.since(0)[button.panel] == "" and store.find(known["id"]) is None
+
+
+def test_nobody_waits_while_a_page_is_written_or_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To draw the page is computing, in its turn; disk and Hub take nobody's."""
+    turns: dict[str, bool] = {}
+    add = store.add
+
+    def note(what: str) -> None:
+        turns[what] = lanes.LANES._running is not None
+
+    def make(place: Place, what: str) -> Run[Page]:
+        note("drawing")
+        yield Step(0, 1, "drawing")
+        return PAGE
+
+    def add_noting(place: Place, page: Page) -> Run[None]:
+        for step in add(place, page):
+            note("writing")
+            yield step
+
+    monkeypatch.setattr(dataset, "start", lambda folder: note("asking"))
+    monkeypatch.setattr(store, "add", add_noting)
+    button, press, _ = place(make)
+    assert "/r/" in press("")[-1][button.panel]
+    assert turns == {"asking": False, "drawing": True, "writing": False}

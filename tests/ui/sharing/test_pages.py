@@ -21,7 +21,8 @@ def test_a_page_has_all_its_files_and_no_path(tmp_path: Path, monkeypatch: pytes
     panes = [Pane("Before: Bicubic", "", before, smooth=True), Pane("After: <b>&</script>", "", after)]
     view = View(panes, None, [(0, 0, 96, 96)], "swipe", pair=(0, 1), size=(700, 600), source=str(tmp_path / "mine.png"))
     place = store.reserve()
-    pages.share_result(place, view, "<b>&</script>", "<dl><div><dt>Size</dt><dd>700 × 600</dd></div></dl>")
+    facts = "<dl><div><dt>Size</dt><dd>700 × 600</dd></div></dl>"
+    finish(store.add(place, pages.make_result_page(place, view, "<b>&</script>", facts)))
     path = store.find(place.id)
     assert path is not None
     with zipfile.ZipFile(path) as archive:

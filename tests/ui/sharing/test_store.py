@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import BadSetting, CannotWrite
+from pipelines.runs import finish
 from ui.sharing import store
+from ui.sharing.store import Page
 
 DAY = 86_400
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
@@ -22,14 +24,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put(content: bytes = b"<head></head>", now: float | None = None) -> store.Place:
     place = store.reserve(now)
-    store.add(place, {store.INDEX: content}, "A title", "What it is about")
+    finish(store.add(place, Page({store.INDEX: content}, "A title", "What it is about")))
     return place
 
 
 def test_a_page_is_found_by_its_id_alone(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "tile.webp").write_bytes(b"a tile")
     place = store.reserve()
-    store.add(place, {store.INDEX: b"<p>", "0-0/0_0_0.webp": tmp_path / "tile.webp"}, "A title", "About it")
+    files = {store.INDEX: b"<p>", "0-0/0_0_0.webp": tmp_path / "tile.webp"}
+    assert [(step.done, step.total) for step in store.add(place, Page(files, "A title", "About it"))] == [
+        (3, 9),
+        (9, 9),
+    ]
     found = store.find(place.id)
     assert found is not None and [*folder.iterdir()] == [found]
     assert store.read(found, store.INDEX) == b"<p>" and store.read(found, "0-0/0_0_0.webp") == b"a tile"
@@ -84,7 +90,11 @@ def test_only_who_made_it_deletes_it() -> None:
 def test_nothing_half_written_stays(monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path) -> None:
     place = store.reserve()
     with pytest.raises(FileNotFoundError):  # swept meanwhile
-        store.add(place, {store.INDEX: b"", "a.webp": tmp_path / "gone.webp"}, "", "")
+        finish(store.add(place, Page({store.INDEX: b"", "a.webp": tmp_path / "gone.webp"}, "", "")))
+    leaving = store.add(place, Page({store.INDEX: b"<p>"}, "", ""))
+    next(leaving)
+    leaving.close()
+    assert store.find(place.id) is None and [*folder.iterdir()] == [], "whoever leaves meanwhile has shared nothing"
     full = OSError(28, "No space left on device")
 
     def write(*_: object, **__: object) -> None:
@@ -92,7 +102,7 @@ def test_nothing_half_written_stays(monkeypatch: pytest.MonkeyPatch, folder: Pat
 
     monkeypatch.setattr("zipfile.ZipFile.writestr", write)
     with pytest.raises(CannotWrite, match="No space left on device"):
-        store.add(place, {store.INDEX: b""}, "", "")
+        finish(store.add(place, Page({store.INDEX: b""}, "", "")))
     assert store.find(place.id) is None and [*folder.iterdir()] == []
 
 
@@ -116,8 +126,11 @@ def test_whatever_is_sent_to_the_delete_button_deletes_nothing_else() -> None:
         button = place_share_button("x")
     assert button is not None
     place, other = put(), put()
-    for made in ("", "{", "[]", "null", '{"id": 1}', f'{{"id": "{place.id}", "secret": "{other.secret}"}}'):
-        button.delete_page(made)
+    for made in ("", "{", "[]", "null", '{"id": 1}'):
+        assert "Only who shared" not in str(button.delete_page(made)[button.panel])
+    for wrong in (f'"{other.secret}"', '""', "null", '"\\ud800"'):
+        said = button.delete_page(f'{{"id": "{place.id}", "secret": {wrong}}}')
+        assert "Only who shared this page can delete it" in said[button.panel]
     assert store.find(place.id) is not None
     said = button.delete_page(f'{{"id": "{place.id}", "secret": "{place.secret}"}}')
     assert store.find(place.id) is None and "The shared page is deleted" in said[button.panel]

@@ -20,7 +20,7 @@
     }
 
     // What deletes the page is known to the browser that made it, or comes once behind the address, where no server
-    // sees it.
+    // sees it. Anybody may write something there: only what the server knows takes the place of what is kept.
     const key = `upscale-share-${location.pathname.replace(/\/$/, "").split("/").pop()}`;
     const given = location.hash.slice(1);
     if (given) history.replaceState(null, "", location.pathname);
@@ -31,11 +31,19 @@
             return null; // a browser that keeps nothing
         }
     };
-    if (given) remember((storage) => storage.setItem(key, given));
-    const secret = given || remember((storage) => storage.getItem(key));
+    let secret = remember((storage) => storage.getItem(key));
     const button = find(".shared-delete");
     const told = find(".shared-told");
     button.hidden = !secret;
+    const check = async () => {
+        const asked = { method: "HEAD", cache: "no-store", headers: { "X-Delete-Secret": given } };
+        const answer = await fetch(location.pathname, asked);
+        if (answer.headers.get("X-Delete-Secret") !== "valid") return;
+        secret = given;
+        remember((storage) => storage.setItem(key, given));
+        button.hidden = false;
+    };
+    if (given && given !== secret) check().catch(() => {}); // without an answer it stays as it is
     button.addEventListener("click", async () => {
         if (!confirm("Delete this page? The link will stop working.")) return;
         button.disabled = true;

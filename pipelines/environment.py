@@ -13,6 +13,8 @@ from pathlib import Path
 from pipelines.errors import BadSetting
 
 MEGA = 1_000_000
+# Where a Space's proxies are.
+PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,17 @@ def reach_this_machine_directly() -> None:
     if known.strip() != "*":
         names = [*filter(None, known.split(",")), "127.0.0.1", "localhost", "::1", server_name()]
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(names))
+
+
+def trust_proxies() -> None:
+    """Has uvicorn believe what proxies note of who sent a request, which it does of those that FORWARDED_ALLOW_IPS
+    names, its own: this machine is added, and on a Space, where nobody else can reach it, every private address.
+    """
+    named = os.environ.get("FORWARDED_ALLOW_IPS", "").strip()
+    if named != "*":
+        named = named or (PRIVATE_NETWORKS if on_space() else "")
+        names = [*map(str.strip, named.split(",")), "127.0.0.1", "::1", "::ffff:127.0.0.1", server_name()]
+        os.environ["FORWARDED_ALLOW_IPS"] = ",".join(dict.fromkeys(filter(None, names)))
 
 
 def debug() -> bool:

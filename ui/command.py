@@ -59,12 +59,14 @@ def open_page(debug: bool = False) -> int:
 def _serve() -> None:
     _check_port(environment.server_name(), environment.port())
     environment.reach_this_machine_directly()
+    environment.trust_proxies()
     from ui.jobs.own_folder import open_own_folder
 
     with open_own_folder() as folder:  # before gradio, which makes one as well, where another user may have one
         import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
         from ui import page
         from ui.jobs import metric_files
+        from ui.sharing import store
 
         ui.jobs.gpu.preload()
         metric_files.start_fetching()
@@ -73,6 +75,7 @@ def _serve() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
             signal.signal(number, signal.default_int_handler)
         _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
+        store.start()
         print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
         try:
             with suppress(KeyboardInterrupt):

@@ -158,3 +158,23 @@ def test_no_proxy_stands_between_the_page_and_its_machine(
     monkeypatch.setenv("GRADIO_SERVER_NAME", "page.local")
     environment.reach_this_machine_directly()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == after
+
+
+@pytest.mark.parametrize(
+    ("before", "space", "after"),
+    [
+        ("", "", "127.0.0.1,::1,::ffff:127.0.0.1,page.local"),
+        ("10.0.0.5, 10.1.0.0/16", "", "10.0.0.5,10.1.0.0/16,127.0.0.1,::1,::ffff:127.0.0.1,page.local"),
+        ("10.0.0.5", "a/b", "10.0.0.5,127.0.0.1,::1,::ffff:127.0.0.1,page.local"),
+        ("*", "a/b", "*"),
+        ("", "a/b", f"{environment.PRIVATE_NETWORKS},127.0.0.1,::1,::ffff:127.0.0.1,page.local"),
+    ],
+)
+def test_which_proxies_are_believed(before: str, space: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", before)
+    monkeypatch.setenv("SPACE_ID", space)
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "page.local")
+    environment.trust_proxies()
+    assert os.environ["FORWARDED_ALLOW_IPS"] == after
+    environment.trust_proxies()
+    assert os.environ["FORWARDED_ALLOW_IPS"] == after

@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
 
 from gradio.context import LocalContext
 
@@ -20,6 +19,7 @@ from pipelines.phrasing import format_duration
 HOUR = 3600.0  # seconds
 RUNS, DOWNLOADS = "runs", "downloads"
 MOST_VISITORS = 10_000  # whose last hour is known; those that were not seen for the longest time give way
+UNKNOWN = "unknown"  # whoever a proxy notes as something else than an address: all of them are one
 SAME_VISITOR = 64  # bits of an address of version 6 that a visitor is known by: the rest is theirs to choose
 
 
@@ -50,7 +50,9 @@ class Allowances:
             while had and now - had[0] >= HOUR:
                 had.popleft()
             if len(had) + count > most:
-                raise TooMuch(_refuse(what, most, count, instead, HOUR - (now - had[0]) if had else None))
+                frees = len(had) + count - most  # so many of those it had must be an hour ago
+                wait = HOUR - (now - had[frees - 1]) if frees <= len(had) else HOUR
+                raise TooMuch(_refuse(what, most, count, instead, wait))
             had.extend([now] * count)
             while len(self._had) > MOST_VISITORS:
                 self._had.popitem(last=False)
@@ -87,40 +89,29 @@ def check_seconds(expected: float | None) -> None:
 def find_visitor() -> str | None:
     """Returns the address that the current event was sent from; None for this machine's own, or without an event.
 
-    Behind a proxy it is the last public address of those that the proxies noted, because a visitor may write anything
-    before that. A proxy is known by an address that is not public.
+    Behind a proxy it is the one that the proxy noted, as the server's uvicorn reads it: of proxies that
+    FORWARDED_ALLOW_IPS names, because anybody may write such a header.
     """
     request = LocalContext.request.get(None)
     host = str(getattr(getattr(request, "client", None), "host", ""))
-    address = _parse(host)
-    if address is not None and not address.is_global:
-        noted = [_parse(each.strip()) for each in _list_noted(request)]
-        address = next((each for each in reversed(noted) if each is not None and each.is_global), address)
-    if address is None or address.is_loopback:
+    if not host:
+        return None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return UNKNOWN
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback:
         return None
     if isinstance(address, IPv6Address):
         return str(ip_network((address, SAME_VISITOR), strict=False))
     return str(address)
 
 
-def _refuse(what: str, most: int, count: int, instead: str, wait: float | None) -> str:
+def _refuse(what: str, most: int, count: int, instead: str, wait: float) -> str:
     plural = "s" * (most != 1)
     may = f"start {most} run{plural}" if what == RUNS else f"have {most} model{plural} downloaded"
     said = f"One visitor may {may} per hour here"
     if count > most:
         return f"{said}, and this run needs {count}: {instead.removesuffix(', or ') or 'choose fewer'}."
-    return f"{said}: {instead}try again in {format_duration(max(1.0, wait or HOUR))}."
-
-
-def _list_noted(request: Any) -> list[str]:
-    headers = getattr(request, "headers", None)
-    lines = headers.getlist("x-forwarded-for") if headers is not None and hasattr(headers, "getlist") else []
-    return [each for line in lines for each in line.split(",")]
-
-
-def _parse(text: str) -> Any:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return f"{said}: {instead}try again in {format_duration(max(1.0, wait))}."

@@ -1,13 +1,16 @@
 """What one visitor may have in an hour, who a visitor is, and that this machine's own is none."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import uvicorn
 from gradio.context import LocalContext
-from starlette.datastructures import Headers
 
+from pipelines import environment
 from pipelines.runs import Run, Step, finish
 from ui.jobs import allowance
 from ui.jobs.allowance import Allowances, TooMuch, check_seconds, find_visitor
@@ -18,9 +21,17 @@ PUBLIC = "93.184.216.34"
 
 @contextmanager
 def event_from(host: str, *noted: str) -> Iterator[None]:
-    """As in an event that was sent from that address, through proxies that noted these."""
-    headers = Headers(raw=[(b"x-forwarded-for", line.encode()) for line in noted])
-    token = LocalContext.request.set(SimpleNamespace(client=SimpleNamespace(host=host), headers=headers))  # type: ignore[arg-type]
+    """As in an event that was sent from that address, through proxies that noted these: as uvicorn hands it on."""
+    headers = [(b"x-forwarded-for", line.encode()) for line in noted]
+    scope: dict[str, Any] = {"type": "http", "headers": headers, "client": (host, 1234)}
+
+    async def serve(given: Any, receive: Any, send: Any) -> None:
+        scope.update(given)
+
+    config = uvicorn.Config(serve, log_config=None)
+    config.load()
+    asyncio.run(config.loaded_app(scope, None, None))  # type: ignore[arg-type]
+    token = LocalContext.request.set(SimpleNamespace(client=SimpleNamespace(host=scope["client"][0])))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -32,28 +43,45 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allowance, "ALLOWANCES", Allowances())
 
 
+LAN, PROXY, SPACE = "192.168.1.7", "10.16.3.80", {"SPACE_ID": "somebody/space"}
+NAMED = {"FORWARDED_ALLOW_IPS": PROXY}
+
+
 @pytest.mark.parametrize(
-    ("host", "noted", "visitor"),
+    ("host", "noted", "visitor", "settings"),
     [
-        ("127.0.0.1", [], None),
-        ("::1", [], None),
-        ("::ffff:127.0.0.1", [], None),
-        (PUBLIC, [], PUBLIC),
-        (PUBLIC, ["8.8.8.8"], PUBLIC),  # it is no proxy of ours
-        ("192.168.1.7", [], "192.168.1.7"),
-        ("10.16.3.80", [PUBLIC], PUBLIC),
-        (
-            "10.16.3.80",
-            [f"127.0.0.1, 8.8.8.8, {PUBLIC}, 10.0.0.1"],
-            PUBLIC,
-        ),  # who writes anything before it gains nothing
-        ("10.16.3.80", ["8.8.8.8", PUBLIC], PUBLIC),
-        ("10.16.3.80", ["nonsense"], "10.16.3.80"),
-        ("2606:50c0:8000:1:2:3:4:5", [], "2606:50c0:8000:1::/64"),
-        ("testclient", [], None),
+        ("127.0.0.1", [], None, {}),
+        ("::1", [], None, {}),
+        ("::ffff:127.0.0.1", [], None, {}),
+        (PUBLIC, [], PUBLIC, {}),
+        (PUBLIC, ["8.8.8.8"], PUBLIC, {}),  # it is no proxy of ours
+        ("127.0.0.1", [PUBLIC], PUBLIC, {}),
+        ("127.0.0.1", [f"8.8.8.8, {LAN}"], LAN, {}),  # as nginx on this machine adds to what somebody wrote
+        ("127.0.0.1", ["nonsense"], "unknown", {}),
+        (LAN, [], LAN, {}),
+        (LAN, ["8.8.8.8"], LAN, {}),
+        (LAN, ["127.0.0.1"], LAN, {}),
+        (PROXY, [PUBLIC], PROXY, {}),  # nobody said that it is a proxy
+        (PROXY, [PUBLIC], PUBLIC, NAMED),
+        (PROXY, [f"8.8.8.8, {LAN}"], LAN, NAMED),
+        (LAN, ["8.8.8.8"], LAN, NAMED),
+        ("127.0.0.1", [PUBLIC], PUBLIC, NAMED),  # so a call by the Model Context Protocol comes
+        (PROXY, [PUBLIC], PUBLIC, {"FORWARDED_ALLOW_IPS": "10.16.0.0/16"}),
+        (PROXY, [f"127.0.0.1, 8.8.8.8, {PUBLIC}, 10.0.0.1"], PUBLIC, SPACE),
+        (PROXY, ["8.8.8.8", PUBLIC], PUBLIC, SPACE),
+        (PROXY, [], PROXY, SPACE),
+        (PUBLIC, ["8.8.8.8"], PUBLIC, SPACE),
+        ("2606:50c0:8000:1:2:3:4:5", [], "2606:50c0:8000:1::/64", {}),
     ],
 )
-def test_who_a_visitor_is(host: str, noted: list[str], visitor: str | None) -> None:
+def test_who_a_visitor_is(
+    host: str, noted: list[str], visitor: str | None, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes into a header what proxies note gains nothing by it."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    environment.trust_proxies()
     with event_from(host, *noted):
         assert find_visitor() == visitor
     assert find_visitor() is None, "without an event"
@@ -77,6 +105,21 @@ def test_an_hour_of_runs() -> None:
     ):
         line.take("a", "downloads", 3, 4)
     line.take("a", "downloads", 3, 3)
+
+
+def test_when_there_is_room_for_all_that_is_asked_for() -> None:
+    """Not when there is for one of them."""
+    now = [0.0]
+    line = Allowances(lambda: now[0])
+    for minutes in (0, 10, 20):
+        now[0] = 60.0 * minutes
+        line.take("a", "downloads", 4)
+    now[0] = 60.0 * 30
+    for count, again in ((2, "30 min"), (3, "40 min"), (4, "50 min")):
+        with pytest.raises(TooMuch, match=rf"try again in {again}\.$"):
+            line.take("a", "downloads", 4, count)
+    now[0] = 60.0 * 70
+    line.take("a", "downloads", 4, 3)
 
 
 def test_no_more_visitors_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,7 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "X-Content-Type-Options": "nosniff",  # a visitor's file is what it is served as
 }
+EVENTS = "text/event-stream"
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +37,12 @@ class Answers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started, kind = False, ""
 
         async def add(message: Message) -> None:
-            nonlocal started
+            nonlocal started, kind
             if message["type"] == "http.response.start":
-                started = True
+                started, kind = True, MutableHeaders(scope=message).get("content-type", "")
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -49,11 +51,19 @@ class Answers:
         try:
             await self.app(scope, receive, add)
         except Exception as error:
-            if started:  # a stream of events for a session that there is not, which anybody may ask for
-                log.debug("an answer broke off", exc_info=True)
+            if not started:
+                await explain_failure(error)(scope, receive, add)
+            elif kind.startswith(EVENTS) and _is_unknown_session(error):
+                log.debug("nobody knows the session of a stream", exc_info=True)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-                return
-            await explain_failure(error)(scope, receive, add)
+            else:  # cut off, and not ended: who asked must not take the part for the whole
+                raise
+
+
+def _is_unknown_session(error: Exception) -> bool:
+    """Whether gradio ended a stream of events, and said so in it, because anybody may make up a session."""
+    cause = error.__cause__ if isinstance(error, RuntimeError) else error  # as starlette wraps it
+    return isinstance(cause, HTTPException) and cause.status_code == 404
 
 
 def explain_failure(error: Exception) -> JSONResponse:

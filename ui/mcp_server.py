@@ -5,16 +5,16 @@ folder that nobody sweeps, and offers endpoints that were made for programs. The
 in its queue, under its limits.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import anyio
-import anyio.to_thread
+import httpx
 from gradio.route_utils import get_root_url
-from gradio_client import Client
-from gradio_client.exceptions import AppError
 from pydantic import Field
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from mcp.server.fastmcp import Context, FastMCP
 
 PATH = "/mcp"
-FILES = "/gradio_api/file="
-LOOK_SECONDS = 0.3  # between two looks at a run that goes on
+API = "/gradio_api"
+FILES = f"{API}/file="
+TELL_SECONDS = 1.0  # between two times that a caller is told that the run goes on
+CANCEL_SECONDS = 5  # that a run which is to be ended may take to hear of it
+NO_ANSWER = "The page does not answer. Try again later."
 ENCODED = 4 / 3  # characters of base64 for a byte
 SMALL_REQUEST = 1_000_000  # bytes beside an image
 SCORES = ("psnr_y", "ssim_y", "ms_ssim", "lpips", "niqe", "consistency_psnr")
@@ -104,7 +107,7 @@ async def upscale(
     given = {"image": _as_file(image, context), "model": model, "scale": scale, "size": size or None, "format": format}
     file, details = await _call(context, "/upscale", given)
     told = {name: details[name] for name in ("model", "scale", "size", "seconds", "notes")}
-    return {"file": f"{_root(context)}{FILES}{file['path']}", **told}
+    return {"file": f"{_root(context)}{FILES}{quote(file['path'])}", **told}  # names may have any sign in them
 
 
 async def compare(
@@ -142,42 +145,75 @@ async def models(context: "Context[Any, Any, Any]") -> dict[str, Any]:
 
 
 async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, Any]) -> Any:
-    """Calls an endpoint of this page, in its queue; says how far it is, and ends it if the caller leaves."""
+    """Calls an endpoint of this page, in its queue; says that it goes on, and ends it if the caller leaves.
+
+    By HTTP and not by gradio's client, which makes threads, a second connection that is kept and asks for the whole
+    configuration, and whose close() would halt the loop that all requests share for a second.
+    """
     from mcp.server.fastmcp.exceptions import ToolError
 
-    headers = tell_caller(_request_of(context))
-    client = await anyio.to_thread.run_sync(_connect, headers)
-    job = client.submit(**given, api_name=name)
+    async with _connect(tell_caller(_request_of(context))) as page:
+        how, answer = "error", None
+        with suppress(httpx.HTTPError, ValueError):
+            joined = await page.post(f"{API}/call/v2{name}", json=given)
+            answer = joined.json()
+            if joined.is_success:
+                how, answer = await _follow(context, page, name, answer["event_id"])
+        if how == "complete":
+            return answer[0] if len(answer) == 1 else answer
+        told = (answer.get("error") or answer.get("detail")) if isinstance(answer, dict) else answer
+        raise ToolError(told if isinstance(told, str) else NO_ANSWER)
+
+
+async def _follow(context: "Context[Any, Any, Any]", page: httpx.AsyncClient, name: str, event: str) -> tuple[str, Any]:
+    """Returns how an event ended, "complete" or "error", and what it gives or what went wrong."""
     try:
-        looks = 0
-        while not job.done():
-            await anyio.sleep(LOOK_SECONDS)
-            looks += 1
-            status = job.status()
-            place = status.rank
-            words = "running" if place is None else f"in line, place {place + 1}"
-            await context.report_progress(looks, message=words)
-        return job.result()
-    except AppError as error:
-        raise ToolError(str(error)) from None
+        async with anyio.create_task_group() as group:
+            group.start_soon(_tell_progress, context)
+            ended = await _listen(page, f"{API}/call{name}/{event}")
+            group.cancel_scope.cancel()
+        return ended
     except BaseException:
-        job.cancel()
+        asked = {"session_hash": event, "fn_index": 0, "event_id": event}  # by its id alone it is found
+        with anyio.move_on_after(CANCEL_SECONDS, shield=True), suppress(httpx.HTTPError):
+            await page.post(f"{API}/cancel", json=asked)
         raise
-    finally:
-        client.close()
+
+
+async def _listen(page: httpx.AsyncClient, address: str) -> tuple[str, Any]:
+    """Reads a stream of events until the one that is the last."""
+    with suppress(httpx.HTTPError):
+        async with page.stream("GET", address) as answer:
+            event = ""
+            async for line in answer.aiter_lines():
+                field, _, value = line.partition(": ")
+                if field == "event":
+                    event = value
+                elif field == "data" and event in ("complete", "error"):
+                    return event, json.loads(value)
+    return "error", NO_ANSWER
+
+
+async def _tell_progress(context: "Context[Any, Any, Any]") -> None:
+    """Says again and again that the run goes on: a client that hears nothing takes it for dead."""
+    for looks in count():
+        await context.report_progress(looks, message="in line or running")
+        await anyio.sleep(TELL_SECONDS)
 
 
 def tell_caller(request: Request) -> dict[str, str]:
     """Returns the headers by which a call of this page tells whose it is, as a proxy does: limits of a visitor hold."""
-    noted = [*request.headers.getlist("x-forwarded-for"), *([request.client.host] if request.client else [])]
-    return {"x-forwarded-for": ", ".join(noted)}
+    return {"x-forwarded-for": request.client.host} if request.client else {}
 
 
-def _connect(headers: dict[str, str]) -> Client:
-    """Returns a client of this page. Each call has its own: what one sends is no other's."""
+def _connect(headers: dict[str, str]) -> httpx.AsyncClient:
+    """Returns a client of this page."""
     host = environment.server_name()
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return Client(f"http://{host}:{environment.port()}", verbose=False, download_files=False, headers=headers)
+    # Plain HTTP to this machine: no certificates, which take a while to read, no proxy, and a run may take long.
+    return httpx.AsyncClient(
+        base_url=f"http://{host}:{environment.port()}", headers=headers, timeout=None, verify=False, trust_env=False
+    )
 
 
 def _as_file(address: str, context: "Context[Any, Any, Any]") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -83,22 +84,24 @@ def test_a_zip_is_a_batch_and_what_is_done_outlasts_a_cancel(page: Page, tmp_pat
     images.write(Picture(smooth(20, 30)), tmp_path / "small.png")
     images.write(Picture(np.tile(smooth(250, 250), (8, 8, 1))), tmp_path / "large.png")
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as opened:
-        opened.write(tmp_path / "small.png", "a/small.png")
+        opened.write(tmp_path / "small.png", "a/50% #1.png")
         opened.write(tmp_path / "large.png", "b/large.png")
         opened.write(tmp_path / "large.png", "c/large.png")
         opened.writestr("notes.txt", "x")
     field = page.locator("#picture")
     field.locator("input[type=file]").set_input_files(tmp_path / "mine.zip")
     expect(field.locator(".said")).to_have_text("Left out, not named as images are: notes.txt.")
-    named = ["a/small.png · 30\u00a0×\u00a020", *(f"{folder}/large.png · 2000\u00a0×\u00a02000" for folder in "bc")]
+    named = ["a/50% #1.png · 30\u00a0×\u00a020", *(f"{folder}/large.png · 2000\u00a0×\u00a02000" for folder in "bc")]
     expect(field.locator(".thumbs span")).to_have_text(named)
     page.wait_for_function("[...document.querySelectorAll('#picture .thumbs img')].every((each) => each.naturalWidth)")
+    path, shown = page.locator("#picture .thumbs img").first.evaluate("each => [each.dataset.path, each.currentSrc]")
+    assert unquote(urlsplit(shown).path).endswith(f"file={path}"), "the file itself, which nobody had to draw"
     page.locator("#batch-format").get_by_label("JPEG").check()
     page.get_by_role("button", name="Upscale", exact=True).click()
     cancel_once(page, "document.querySelector('#batch li[data-state=done]')")
     expect(page.locator("#progress")).to_have_text(re.compile(r"Cancelled: [12] of 3 are done\."))
     expect(page.locator("#batch-facts")).to_contain_text("not begun")
-    assert [*download(page)] in (["a/small.jpg"], ["a/small.jpg", "b/large.jpg"])
+    assert [*download(page)] in (["a/50% #1.jpg"], ["a/50% #1.jpg", "b/large.jpg"])
     page.reload()
     expect(page.locator("#progress")).to_have_text(re.compile(r"Cancelled: [12] of 3 are done\."))
     expect(page.locator("#batch-facts")).to_contain_text("not begun")

@@ -32,10 +32,14 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 const tooLarge = (file) =>
     file.size > most && `${file.name} is ${megabytes(file.size)} MB. The limit is ${most / 1e6} MB.`;
 
+// Where the browser finds a file of the server, by the address of another one. Names may have any sign in them.
+const addressOf = (path, url) =>
+    url.slice(0, url.indexOf("file=") + "file=".length) + path.split("/").map(encodeURIComponent).join("/");
+
 // Of what a browser cannot show the server draws a preview: null where it cannot either.
 const drawThere = async ({ path, url }) => {
     const { preview, problem } = await server.inspect_image({ path, preview: true });
-    return { shown: preview ? url.replace(path, preview) : null, problem };
+    return { shown: preview ? addressOf(preview, url) : null, problem };
 };
 const canShow = (url) =>
     new Promise((resolve) => {
@@ -123,7 +127,8 @@ const send = async (file) => {
     const drawn = (await canShow(url)) ? { shown: null } : await drawThere(sentTo);
     if (drawn.problem) return fail(drawn.problem);
     sent.set(path, { file, url });
-    return [makeItem({ path, url: sentTo.url, orig_name: file.name, size: file.size }, about, drawn.shown)];
+    const served = addressOf(path, sentTo.url);
+    return [makeItem({ path, url: served, orig_name: file.name, size: file.size }, about, drawn.shown)];
 };
 const makeItem = (data, about, shown) => ({
     file: { ...data, meta: { _type: "gradio.FileData" } }, about, example: false, shown,
@@ -132,8 +137,9 @@ const unpack = async ({ path, url }, name, fail) => {
     const { problem, images, note } = await server.unpack_archive({ path, name });
     if (problem) return fail(problem);
     if (note) tell(note, true);
-    const served = url.slice(0, url.lastIndexOf("file=") + "file=".length);
-    return images.map((each) => makeItem({ path: each.path, url: served + each.path, orig_name: each.name }, each.about, null));
+    return images.map((each) =>
+        makeItem({ path: each.path, url: addressOf(each.path, url), orig_name: each.name }, each.about, null),
+    );
 };
 
 const sendAll = async (files) => {

@@ -75,9 +75,9 @@ def _serve() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
             signal.signal(number, signal.default_int_handler)
         _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
-        store.start()
         print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
         try:
+            store.start()
             with suppress(KeyboardInterrupt):
                 _keep_open(demo, folder)
         finally:

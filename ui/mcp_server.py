@@ -153,7 +153,8 @@ async def _call(context: "Context[Any, Any, Any]", name: str, given: dict[str, A
     from mcp.server.fastmcp.exceptions import ToolError
 
     async with _connect(tell_caller(_request_of(context))) as page:
-        how, answer = "error", None
+        how = "error"
+        answer: Any = None
         with suppress(httpx.HTTPError, ValueError):
             joined = await page.post(f"{API}/call/v2{name}", json=given)
             answer = joined.json()

@@ -101,16 +101,20 @@ def delete(path: Path) -> None:
     """Deletes a page from the dataset and its history, and then here. It is out of sight at once.
 
     Raises CannotWrite where the Hub does not answer: then it is in sight again. If that takes too long, it goes on.
+    Raises Unanswered where too many wait for the Hub already.
     """
     repo = environment.share_repo()
     if not repo:
         path.unlink(missing_ok=True)
         return
-    with _placing:
-        if (going := _deleting.get(path.name)) is None:
-            going = _deleting[path.name] = _after_commits(repo, _delete_everywhere, repo, path)
     try:
-        going.result(ANSWER_SECONDS)
+        with _waiting():
+            with _placing:
+                if (going := _deleting.get(path.name)) is None:
+                    going = _deleting[path.name] = _after_commits(repo, _delete_everywhere, repo, path)
+            going.result(ANSWER_SECONDS)
+    except Unanswered:
+        raise
     except TimeoutError as error:
         raise CannotWrite("Deleting the page takes longer than usual. Look again in a few minutes.") from error
     except Exception as error:
@@ -169,15 +173,21 @@ def _recall(repo: str) -> set[str] | None:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    """A request's turn to ask the Hub, one at a time. Raises Unanswered where too many wait already."""
+def _waiting() -> Iterator[None]:
+    """A request that waits for the Hub. Raises Unanswered where too many do already."""
     if not _line.acquire(blocking=False):
-        raise Unanswered("Too many shared pages are being opened at the moment. Try again in a minute.")
+        raise Unanswered("Too many others are waiting for shared pages. Try again in a minute.")
     try:
-        with _asking:
-            yield
+        yield
     finally:
         _line.release()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """A request's turn to ask the Hub, one at a time. Raises Unanswered as `_waiting` does."""
+    with _waiting(), _asking:
+        yield
 
 
 def _open(folder: Path) -> "CommitScheduler":

@@ -170,6 +170,12 @@ def test_few_wait_for_a_hub_that_hangs(monkeypatch: pytest.MonkeyPatch, hub: Loo
         assert told == [503] * 8 and sum(each.done() for each in asked) == 8
         hang.set()
         assert sorted(each.result().status_code for each in asked) == [404] * 4 + [503] * 8
+    place = put()
+    with monkeypatch.context() as patches:
+        patches.setattr(dataset, "_line", threading.BoundedSemaphore(1))
+        with dataset._waiting(), pytest.raises(Unanswered, match="Too many others"):
+            store.delete(place.id, place.secret)
+    assert store.find(place.id) is not None and store.delete(place.id, place.secret)
 
 
 def test_what_was_deleted_leaves_the_history_later_if_not_at_once(

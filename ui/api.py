@@ -139,16 +139,23 @@ def upscale_many(
     """Upscale many images, or those in a zip. Returns a zip of the results, and what became of each image.
 
     All else is as in `upscale`. Of each image there is: `image`, its name; `file`, its result's name in the zip, or
-    null; `state`, "done" or "failed"; `error`, why it failed; `losses`, what the format does not keep; and `details`.
+    null; `state`, "done", "failed" or "left" where the run ended early; `error`, why it failed or the run ended;
+    `losses`, what the format does not keep; and `details`.
     """
     with explain_errors():
         recipe = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
-        chosen = batches.gather(images or [])
-        outlook = batches.foresee(chosen, recipe)
-        progress = batches.begin(chosen, recipe, format or "png")
-        run = batches.upscale(progress, outlook)
-        yield from forward_steps(run, lambda text, share: (None, None), outlook.expected)
-        yield str(progress.archive), batches.describe(progress)
+        with batches.gathered(images or []) as chosen:
+            outlook = batches.foresee(chosen, recipe)
+            progress = batches.begin(chosen, recipe, format or "png")
+            run, ended_by = batches.upscale(progress, outlook), None
+            try:
+                with explain_errors():
+                    yield from forward_steps(run, lambda text, share: (None, None), outlook.expected)
+            except gr.Error as error:
+                if not progress.done:
+                    raise
+                ended_by = str(error.message)
+        yield str(progress.archive), batches.describe(progress, ended_by)
 
 
 def _understand(

@@ -6,6 +6,7 @@ A zip may be made to harm: it is read by what it says of itself first, within bo
 import shutil
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -30,11 +31,17 @@ ENCRYPTED = 0x1  # of an entry's flags
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a zip may hold: images, bytes of each, and bytes of all of them together, unpacked."""
+    """What a zip may hold: images, bytes of each, and bytes of all of them together, unpacked.
+
+    `other_images` and `other_bytes` are what was sent with it, and count as well. `room` are bytes on the disk.
+    """
 
     images: int
     file_bytes: int
     bytes: int
+    other_images: int = 0
+    other_bytes: int = 0
+    room: int = sys.maxsize
 
 
 class _Cautious(BufferedReader):
@@ -105,15 +112,20 @@ def _choose(
     if not chosen:
         inner = any(each.reason == "archives within an archive" for each in others)
         raise BadPicture(f"{said} has no images in it{', only other archives' * inner}.")
-    if len(chosen) > bounds.images:
-        raise BadPicture(f"{said} has {len(chosen)} images. The limit is {bounds.images}.")
+    if (count := bounds.other_images + len(chosen)) > bounds.images:
+        who = f"{said} and what was sent with it have" if bounds.other_images else f"{said} has"
+        raise BadPicture(f"{who} {count} images. The limit is {bounds.images}.")
     for relative, entry in chosen:
         if entry.file_size > bounds.file_bytes:
             limit = f"The limit is {bounds.file_bytes / MEGA:g} MB."
             raise BadPicture(f"{printable(str(relative))} in {said} is {entry.file_size / MEGA:.0f} MB. {limit}")
-    if (whole := sum(entry.file_size for _, entry in chosen)) > bounds.bytes:
+    own = sum(entry.file_size for _, entry in chosen)
+    if (whole := bounds.other_bytes + own) > bounds.bytes:
+        where = f"{said} and the zips sent with it" if bounds.other_bytes else said
         limit = f"The limit is {bounds.bytes / MEGA:g} MB."
-        raise BadPicture(f"The images in {said} are {whole / MEGA:.0f} MB unpacked. {limit}")
+        raise BadPicture(f"The images in {where} are {whole / MEGA:.0f} MB unpacked. {limit}")
+    if own > bounds.room:
+        raise CannotWrite(f"{said} cannot be unpacked: no room is left.")
     return sorted(chosen, key=lambda each: each[0].as_posix()), others
 
 
@@ -162,32 +174,37 @@ def _unpack(opened: ZipFile, entry: ZipInfo, path: Path, said: str) -> None:
 class Archive:
     """A zip of results that grows: each file moves into it as soon as it is there, so none is on the disk twice.
 
-    Once closed it can be opened, whatever ended the work.
+    It is whole after each of them, whatever ends the work then.
     """
 
     def __init__(self, path: Path) -> None:
         """Makes the file. Raises CannotWrite."""
         files.check_writable(path)
         self.path = path
-        # What is in it is compressed already.
-        self._zip = ZipFile(path, "w", ZIP_STORED, strict_timestamps=False)
+        try:
+            ZipFile(path, "w").close()
+        except OSError as error:
+            raise CannotWrite("The zip cannot be written: no room is left.") from error
 
     def take(self, path: Path, name: str) -> None:
         """Moves a file into it under that name. Raises CannotWrite; the zip keeps what it had."""
-        before = [*self._zip.filelist]
+        with self.path.open("rb") as file, ZipFile(file) as opened:
+            file.seek(start := opened.start_dir)
+            listed = file.read()  # what is in it, which the file is written over
         try:
-            self._zip.write(path, name)
-        except OSError as error:
-            self._zip.filelist[:] = before  # or half a file would be in it
-            raise CannotWrite(f"{printable(name)} cannot be added to the zip: no room is left.") from error
+            with self.path.open("r+b") as file, ZipFile(file, "a", ZIP_STORED, strict_timestamps=False) as opened:
+                opened.write(path, name)  # as it is: it is compressed already
+        except BaseException as error:
+            with self.path.open("r+b") as file:  # there is room for the list again where it was
+                file.truncate(start)
+                file.seek(start)
+                file.write(listed)
+            if isinstance(error, OSError):
+                raise CannotWrite(f"{printable(name)} cannot be added to the zip: no room is left.") from error
+            if isinstance(error, ValueError | struct.error):
+                raise CannotWrite(f"{printable(name)} is not a name that a file in a zip can have.") from error
+            raise
         path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Writes the list of what is in it. Raises CannotWrite."""
-        try:
-            self._zip.close()
-        except OSError as error:
-            raise CannotWrite("The zip cannot be written: no room is left.") from error
 
 
 def read_result(archive: Path, name: str) -> bytes | None:

@@ -16,7 +16,7 @@ from pipelines.batch.lanes import count_lanes
 from pipelines.batch.recipe import Recipe
 from pipelines.batch.work import Fetched, FileStep, Lacking, Outcome, Prepared, enlarge_prepared, prepare, store
 from pipelines.catalog.rows import check_stages
-from pipelines.images.listing import describe_passed_over
+from pipelines.images.listing import PassedOver, describe_passed_over
 from pipelines.runs import POLL_SECONDS, Run, Step, map_steps
 from pipelines.upscalers.loading import fetch
 
@@ -29,6 +29,7 @@ __all__ = [
     "Job",
     "Journal",
     "Outcome",
+    "PassedOver",
     "Recipe",
     "Source",
     "count_lanes",

@@ -1,29 +1,32 @@
 """Many images in one run, for the page and the API: which they are, what they take, and the zip that comes out."""
 
 import math
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from threading import Event
 from typing import Any, Self, TypeAlias
 
-from pipelines import environment, estimates
+from pipelines import environment, estimates, files
 from pipelines.batch import run as batch
 from pipelines.batch.run import Archive, FileStep, Job, Journal, Outcome, Recipe, Source
 from pipelines.catalog.rows import Stage, Weights, check_stages
-from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.runs import Run, Step, watch_steps
 from pipelines.upscalers.loading import fetch, find_lacking, holding
 from ui.jobs import allowance, gpu, loans
-from ui.jobs.choosing import archive_bounds, check_here
+from ui.jobs.choosing import check_here, unpack
 from ui.jobs.lanes import Expected
 from ui.jobs.loans import OverQuota, Time
 from ui.jobs.results import new_folder
 
 WRITING_SECONDS = 0.05  # for a megapixel of a result: to encode it; reading comes beside the network
 LONGEST_NAME = 200  # bytes of each part of an image's name
+MOST_PARTS = 8  # of an image's name: the folders that it lies in, and its own
 CLOSING_SECONDS = 60  # that a run may take to end once it was cancelled: a step of the slowest model
 
 
@@ -91,7 +94,7 @@ def read_name(name: str) -> PurePath:
     """Returns a name that somebody sent as a path below the zip that comes out, whatever is in it."""
     parts = PurePosixPath(name.replace("\\", "/").replace("\0", "")).parts
     safe = [part for part in parts if part not in ("/", "//", "..")]
-    return PurePath(*map(_shorten, safe)) if safe else PurePath("image")
+    return PurePath(*map(_shorten, safe[-MOST_PARTS:])) if safe else PurePath("image")
 
 
 def _shorten(part: str) -> str:
@@ -100,19 +103,40 @@ def _shorten(part: str) -> str:
     return whole.removesuffix(ending).encode()[:LONGEST_NAME].decode(errors="ignore") + ending
 
 
-def gather(sent: Sequence[tuple[Path, str]]) -> Batch:
-    """The images that were sent, those in zips among them. Raises BadPicture, as `unpack_images` too."""
-    sources: list[Source] = []
-    for path, name in sent:
+@contextmanager
+def gathered(sent: Sequence[tuple[Path, str]]) -> Iterator[Batch]:
+    """The images that were sent, those in zips among them, which are deleted in the end.
+
+    The limits of one zip are those of all of them together. Raises BadPicture, as `choosing.unpack` does too, and
+    BadSetting.
+    """
+    _check_count(len(sent))
+    for path, _ in sent:
         check_here(path)
-        if batch.is_archive(path):
-            inside, _ = batch.unpack_images(path, name, new_folder("sent"), archive_bounds())
+    zipped = [batch.is_archive(path) for path, _ in sent]
+    count, unpacked = len(sent) - sum(zipped), 0
+    sources: list[Source] = []
+    folders: list[Path] = []
+    try:
+        for (path, name), is_zip in zip(sent, zipped, strict=True):
+            if not is_zip:
+                sources += Batch.of([(path, name)]).sources
+                continue
+            folders.append(new_folder("sent"))
+            inside = unpack(path, name, folders[-1], count, unpacked)
+            count, unpacked = count + len(inside), unpacked + sum(each.path.stat().st_size for each in inside)
             sources += [replace(each, relative=read_name(str(each.relative))) for each in inside]
-        else:
-            sources += Batch.of([(path, name)]).sources
-    if not sources:
-        raise BadPicture("Choose an image first.")
-    return Batch(tuple(sources))
+        if not sources:
+            raise BadPicture("Choose an image first.")
+        yield Batch(tuple(sources))
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_count(count: int) -> None:
+    if count > (most := environment.most_pictures()):
+        raise BadSetting(f"{count} images are too many. The limit is {most} at once.")
 
 
 def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
@@ -121,8 +145,7 @@ def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
     Raises BadSetting where it is more than is made at once here, or nothing could be made, TooMuch where it takes
     longer than the visitor's runs may, and what else is wrong with all of them.
     """
-    if len(chosen.sources) > (most := environment.most_pictures()):
-        raise BadSetting(f"{len(chosen.sources)} images are too many. The limit is {most} at once.")
+    _check_count(len(chosen.sources))
     made, seconds, most_bytes, time = 0, [0.0], 0.0, Time()
     stages: dict[tuple[Stage, ...], None] = {}
     failed: list[UpscaleError] = []
@@ -186,37 +209,46 @@ def begin(chosen: Batch, recipe: Recipe, format: str) -> Progress:
 
 def upscale(progress: Progress, outlook: Outlook) -> Run[list[Outcome]]:
     """Upscales the images, and moves each result into the zip as soon as it is there; what is there when it is ended
-    early stays.
+    early stays. How long each stage took is learned for later estimates.
 
-    Raises BadSetting, WeightsUnavailable, BadWeights, CannotWrite.
+    Raises BadSetting, WeightsUnavailable, BadWeights, CannotWrite where the disk is full.
     """
     folder, recipe = progress.archive.parent, progress.recipe
     archive = Archive(progress.archive)
 
-    def keep(step: Step) -> None:
+    def see(step: Step) -> None:
         if isinstance(step, FileStep) and step.outcome is not None:
-            outcome = step.outcome
-            if outcome.state == "done":
-                archive.take(outcome.job.output, outcome.job.name)
-            progress.outcomes[outcome.job.name] = outcome
+            _keep(progress, archive, step.outcome)
 
     try:
         allowance.take_downloads(len({stage.key for stage in outlook.stages if find_lacking([stage], recipe.settings)}))
         fetched = yield from fetch(outlook.stages, recipe.settings)
         running = gpu.run_job(_plan_loan(outlook), outlook.stages, _upscale_here, progress.jobs, recipe, folder)
         with holding(fetched):
-            return (yield from watch_steps(running, keep))
+            return (yield from watch_steps(running, see))
     except OverQuota as error:
         raise loans.offer_what_fits(error, lambda left: "", "choose fewer images") from None
     finally:
-        try:
-            for job in progress.jobs:  # whole, but its run was ended before it could say so
-                if job.output.is_file():
-                    archive.take(job.output, job.name)
-                    progress.outcomes[job.name] = Outcome(job, "done")
-            archive.close()
-        finally:
-            progress.closed.set()
+        for job in progress.jobs:  # a result that is whole, of which its run could not say so any more
+            if job.name not in progress.outcomes and job.output.is_file():
+                with suppress(CannotWrite):
+                    _keep(progress, archive, Outcome(job, "done"))
+        progress.closed.set()
+
+
+def _keep(progress: Progress, archive: Archive, outcome: Outcome) -> None:
+    """Notes what became of an image, its result moved into the zip. Raises CannotWrite where the disk is full."""
+    job = outcome.job
+    progress.outcomes[job.name] = outcome
+    if outcome.state != "done":
+        return
+    try:
+        archive.take(job.output, job.name)
+    except CannotWrite as error:
+        progress.outcomes[job.name] = Outcome(job, "failed", str(error))
+        job.output.unlink(missing_ok=True)  # nobody is given it
+        if files.is_disk_full(error):
+            raise
 
 
 def _plan_loan(outlook: Outlook) -> int:
@@ -241,14 +273,17 @@ def read_one(progress: Progress, number: object) -> tuple[Source, bytes] | None:
     return None if found is None else (progress.batch.sources[number], found)
 
 
-def describe(progress: Progress) -> list[dict[str, Any]]:
-    """Returns what became of each image, as data for JSON: in the order in which they were sent."""
+def describe(progress: Progress, ended_by: str | None = None) -> list[dict[str, Any]]:
+    """Returns what became of each image, as data for JSON: in the order in which they were sent.
+
+    `ended_by` says of images that are left why they are.
+    """
     return [
         {
             "image": source.relative.as_posix(),
             "file": outcome.job.name if outcome and outcome.state == "done" else None,
             "state": outcome.state if outcome else "left",
-            "error": outcome.error if outcome else None,
+            "error": outcome.error if outcome else ended_by,
             "losses": list(outcome.losses) if outcome else [],
             "details": outcome.details.as_dict() if outcome and outcome.details else None,
         }

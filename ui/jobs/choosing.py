@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,30 @@ from gradio.utils import get_upload_folder
 
 from pipelines import environment
 from pipelines.batch import run as batch
-from pipelines.batch.run import Bounds
-from pipelines.errors import BadPicture, UpscaleError
+from pipelines.batch.run import Bounds, PassedOver, Source
+from pipelines.errors import BadPicture, CannotWrite, UpscaleError
+from pipelines.files import free_bytes
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import available_memory
 from pipelines.phrasing import printable
 from pipelines.runs import finish
+from ui.jobs.lanes import TooBusy
 from ui.jobs.results import new_folder
+from ui.jobs.running import FULL
+from ui.jobs.sweeping import measure_held
 
 PREVIEW_SIDE = 1600  # pixels of the longest side of what is drawn here because a browser cannot
 DECODING_BYTES = 28  # of memory for each pixel, while an image is decoded
 WAIT_SECONDS = 5  # for another image's decoding; after that the run will tell what is wrong
+UNPACKING_SECONDS = 30  # for other zips to be unpacked
+RESERVE = 200_000_000  # bytes of the disk that no zip takes: results need them
 MOST_TOLD = 3  # sentences of what is in a zip and left out
 GONE = "The image is no longer on the server. Choose it again."
 
+_unpacking = threading.Lock()  # one zip at a time: each may take hundreds of megabytes of the disk
+# Of a zip that was sent, its images' folder and what the page was told: who asks again gets the same.
+_unpacked: dict[Path, tuple[Path, dict[str, Any]]] = {}
 _decoding = threading.Lock()  # one image at a time: each may take more than a gigabyte
 
 log = logging.getLogger(__name__)
@@ -97,10 +107,26 @@ def unpack_archive(data: Any) -> dict[str, Any]:
     path = _find_own(data)
     if path is None:
         return {"problem": GONE}
+    try:
+        with _one_unpacking():
+            folder, answer = _unpacked.get(path, (None, {}))
+            if folder is None or not folder.is_dir():
+                folder, answer = _unpack_for_page(path, str(data.get("name") or path.name))
+            os.utime(folder)  # it is kept for its whole time anew
+            return answer
+    except UpscaleError as error:
+        return {"problem": str(error)}
+    except Exception:
+        log.exception("a zip cannot be unpacked")
+        return {"problem": "The zip cannot be unpacked."}
+
+
+def _unpack_for_page(path: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """The folder of the images in a zip, and what the page is told of them. Raises as `unpack`."""
     folder = new_folder("sent")
     found: list[dict[str, str]] = []
     try:
-        sources, others = batch.unpack_images(path, str(data.get("name") or path.name), folder, archive_bounds())
+        sources, others = _unpack(path, name, folder, 0, 0)
         told = batch.describe_passed_over(others)
         for source in sources:
             try:
@@ -109,20 +135,50 @@ def unpack_archive(data: Any) -> dict[str, Any]:
                 told.append(f"{printable(str(source.relative))} is left out. {error}")
                 continue
             found.append({"path": str(source.path), "name": str(source.relative), "about": about})
-    except UpscaleError as error:
-        told = [str(error)]
-    except Exception:
-        log.exception("a zip cannot be unpacked")
-        told = ["The zip cannot be unpacked."]
-    if not found:
+        if not found:
+            raise BadPicture(told[0])
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
-        return {"problem": told[0]}
-    return {"images": found, "note": " ".join(told[:MOST_TOLD])}
+        raise
+    for gone in [each for each, (where, _) in _unpacked.items() if not where.is_dir()]:
+        del _unpacked[gone]
+    _unpacked[path] = folder, {"images": found, "note": " ".join(told[:MOST_TOLD])}
+    return _unpacked[path]
 
 
-def archive_bounds() -> Bounds:
-    """Returns what a zip may hold."""
-    return Bounds(environment.most_pictures(), environment.limits().file_bytes, environment.most_unpacked_bytes())
+def unpack(path: Path, name: str, folder: Path, other_images: int, other_bytes: int) -> list[Source]:
+    """Unpacks the images of a zip into the folder, with which so much else was sent.
+
+    Raises BadPicture as `batch.unpack_images`, CannotWrite where there is no room, and TooBusy.
+    """
+    with _one_unpacking():
+        return _unpack(path, name, folder, other_images, other_bytes)[0]
+
+
+@contextmanager
+def _one_unpacking() -> Iterator[None]:
+    if not _unpacking.acquire(timeout=UNPACKING_SECONDS):
+        raise TooBusy("Other zips are being unpacked. Try again in a minute.")
+    try:
+        yield
+    finally:
+        _unpacking.release()
+
+
+def _unpack(
+    path: Path, name: str, folder: Path, other_images: int, other_bytes: int
+) -> tuple[list[Source], list[PassedOver]]:
+    if measure_held(_folder()) > environment.most_held_bytes():
+        raise CannotWrite(FULL)  # the sweeping makes room for others within a minute
+    bounds = Bounds(
+        environment.most_pictures(),
+        environment.limits().file_bytes,
+        environment.most_unpacked_bytes(),
+        other_images,
+        other_bytes,
+        room=free_bytes(folder) - RESERVE,
+    )
+    return batch.unpack_images(path, name, folder, bounds)
 
 
 def check_here(source: ImageSource) -> None:

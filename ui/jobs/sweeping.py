@@ -49,6 +49,11 @@ def sweep(page: gr.Blocks, folder: Path) -> None:
         names -= {name for name in tuple(names) if not os.path.lexists(name)}
 
 
+def measure_held(folder: Path) -> int:
+    """Returns how many bytes there are of what visitors sent and were given."""
+    return sum(size for _, size, _ in _measure(folder))
+
+
 def _date(folder: Path, now: float) -> list[tuple[float, float, int, Path]]:
     """Returns all at the top of the folder: since when it is as it is, its last change, its bytes, and where it is."""
     found, before = [*_measure(folder)], dict(_seen)

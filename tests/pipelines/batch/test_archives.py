@@ -12,6 +12,7 @@ from pipelines.batch import archives
 from pipelines.batch.archives import Archive, Bounds, is_archive, read_result, unpack_images
 from pipelines.errors import BadPicture, CannotWrite
 from pipelines.images.listing import describe_passed_over
+from tests.support import small_disk
 
 WIDE = Bounds(images=5, file_bytes=1_000_000, bytes=2_000_000)
 
@@ -129,38 +130,49 @@ def test_a_list_of_files_without_end_is_not_read(tmp_path: Path, monkeypatch: py
         unpack(pack(tmp_path / "a.zip", {f"{number}.txt": b"" for number in range(30)}))
 
 
-def test_results_move_into_the_zip_which_is_whole_once_closed(tmp_path: Path) -> None:
+def test_results_move_into_the_zip_which_is_whole_each_time(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(b"one")
     (tmp_path / "2.png").write_bytes(b"two")
     archive = Archive(tmp_path / "results.zip")
+    assert contents(tmp_path / "results.zip") == {}
     archive.take(tmp_path / "1.png", "sub/ä.png")
+    assert contents(tmp_path / "results.zip") == {"sub/ä.png": b"one"}
     archive.take(tmp_path / "2.png", "b.png")
     with pytest.raises(CannotWrite, match=r"^c\.png cannot be added to the zip"):
         archive.take(tmp_path / "3.png", "c.png")
-    archive.close()
     assert [path.name for path in tmp_path.iterdir()] == ["results.zip"] and is_archive(tmp_path / "results.zip")
-    with zipfile.ZipFile(tmp_path / "results.zip") as opened:
-        assert opened.testzip() is None
-        assert {name: opened.read(name) for name in opened.namelist()} == {"sub/ä.png": b"one", "b.png": b"two"}
+    assert contents(tmp_path / "results.zip") == {"sub/ä.png": b"one", "b.png": b"two"}
     assert read_result(tmp_path / "results.zip", "b.png") == b"two"
     assert read_result(tmp_path / "results.zip", "c.png") is None
 
 
-def test_half_a_file_does_not_stay_in_the_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full in the middle of it."""
-    (tmp_path / "1.png").write_bytes(b"one")
-    (tmp_path / "2.png").write_bytes(b"two")
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as opened:
+        assert opened.testzip() is None
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_on_a_full_disk_the_zip_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is tried, and as long as there is no room for more than the list of files."""
+    small_disk.limit(monkeypatch, tmp_path / "results.zip", 20_000)
     archive = Archive(tmp_path / "results.zip")
-    archive.take(tmp_path / "1.png", "a.png")
+    for name, size in (("1", 19_000), ("2", 30_000), ("3", 900)):
+        (tmp_path / name).write_bytes(name.encode() * size)
+    archive.take(tmp_path / "1", "a.png")
+    for name in "223":
+        with pytest.raises(CannotWrite, match=r"^b\.png cannot be added to the zip: no room is left\.$"):
+            archive.take(tmp_path / name, "b.png")
+        assert contents(tmp_path / "results.zip") == {"a.png": b"1" * 19_000}
+    assert (tmp_path / "2").is_file() and (tmp_path / "3").is_file()
+    (tmp_path / "4").write_bytes(b"4" * 500)
+    archive.take(tmp_path / "4", "c.png")
+    assert [*contents(tmp_path / "results.zip")] == ["a.png", "c.png"]
 
-    def fill(source: object, target: object, *more: object) -> None:
-        target.write(b"t")  # type: ignore[attr-defined]
-        raise OSError(28, "no room")
 
-    monkeypatch.setattr(zipfile.shutil, "copyfileobj", fill)  # type: ignore[attr-defined]
-    with pytest.raises(CannotWrite, match=r"^b\.png cannot be added to the zip: no room is left\.$"):
-        archive.take(tmp_path / "2.png", "b.png")
-    archive.close()
-    with zipfile.ZipFile(tmp_path / "results.zip") as opened:
-        assert opened.namelist() == ["a.png"] and opened.testzip() is None
-    assert (tmp_path / "2.png").is_file()
+def test_a_name_that_no_zip_can_have_is_told(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"one")
+    archive = Archive(tmp_path / "results.zip")
+    for name in ("a/" * 40_000 + "b.png", "\ud800.png"):
+        with pytest.raises(CannotWrite, match=r"is not a name that a file in a zip can have\.$"):
+            archive.take(tmp_path / "1.png", name)
+    assert contents(tmp_path / "results.zip") == {} and (tmp_path / "1.png").is_file()

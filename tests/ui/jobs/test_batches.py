@@ -1,6 +1,6 @@
 """Many images for the page and the API: the same bytes as one at a time, limits told beforehand, cancelled and kept."""
 
-import zipfile
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +8,15 @@ import pytest
 from gradio_client import Client, handle_file
 
 import pipelines
-from pipelines.batch.run import Recipe
+from pipelines.batch.run import Archive, Recipe
 from pipelines.catalog.rows import Size
-from pipelines.errors import BadPicture, BadSetting
+from pipelines.errors import BadPicture, BadSetting, CannotWrite
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth
-from tests.pipelines.batch.test_archives import pack
+from tests.pipelines.batch.test_archives import contents, pack
+from tests.support import small_disk
 from ui.jobs import batches, choosing
 from ui.jobs.batches import Batch, read_name
 from ui.widgets.picture import BatchField
@@ -25,6 +26,7 @@ DOUBLED = Recipe(key="bicubic", size=Size(factor=2))
 
 @pytest.fixture(autouse=True)
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(choosing, "_unpacked", {})
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     (tmp_path / "gradio").mkdir()
     return tmp_path / "gradio"
@@ -42,10 +44,9 @@ def sent(uploads: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def contents(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as opened:
-        assert opened.testzip() is None
-        return {name: opened.read(name) for name in opened.namelist()}
+def write(path: Path) -> Path:
+    images.write(Picture(smooth(40, 60)), path)
+    return path
 
 
 def test_each_result_is_what_one_image_alone_gives(sent: list[tuple[Path, str]], tmp_path: Path) -> None:
@@ -83,6 +84,44 @@ def test_what_is_done_when_it_is_ended_is_kept(sent: list[tuple[Path, str]]) -> 
     assert {path.suffix for path in progress.archive.parent.iterdir()} == {".zip", ".jsonl"}
 
 
+def test_a_full_disk_takes_nothing_of_what_is_done(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for one result of three, whose zip is whole, and nothing that nobody is given stays."""
+    chosen = Batch.of([(write(uploads / f"{name}.png"), f"{name}.png") for name in "abc"])
+    result = images.encode(pipelines.upscale(uploads / "a.png", model="bicubic", scale=2).picture, "png")
+    progress = batches.begin(chosen, DOUBLED, "png")
+    small_disk.limit(monkeypatch, progress.archive, round(1.5 * len(result)))
+    with pytest.raises(CannotWrite, match=r"^b\.png cannot be added to the zip: no room is left\.$"):
+        finish(batches.upscale(progress, batches.foresee(chosen, DOUBLED)))
+    assert contents(progress.archive) == {"a.png": result} and progress.closed.is_set() and progress.done == 1
+    told = batches.describe(progress, "The disk is full.")
+    assert [each["state"] for each in told][:2] == ["done", "failed"]
+    last = {"left": "The disk is full.", "failed": "c.png cannot be added to the zip: no room is left."}
+    assert told[2]["error"] == last[told[2]["state"]], "it may have been made already"
+    assert {path.suffix for path in progress.archive.parent.iterdir()} == {".zip", ".jsonl"}
+
+
+def test_a_name_without_end_is_one_images_own_matter(uploads: Path) -> None:
+    chosen = Batch.of([(write(uploads / "a.png"), "a.png"), (write(uploads / "b.png"), "b/" * 400_000 + "b.png")])
+    progress = batches.begin(chosen, DOUBLED, "png")
+    finish(batches.upscale(progress, batches.foresee(chosen, DOUBLED)))
+    assert [*contents(progress.archive)] == ["a.png", "b/" * 7 + "b.png"]
+
+
+def test_a_result_that_the_zip_refuses_leaves_the_others(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Batch.of([(write(uploads / f"{name}.png"), f"{name}.png") for name in "ab"])
+    progress, take = batches.begin(chosen, DOUBLED, "png"), batches.Archive.take
+
+    def refused(archive: Archive, path: Path, name: str) -> None:
+        take(archive, path, name if name == "b.png" else "a/" * 40_000)
+
+    monkeypatch.setattr(batches.Archive, "take", refused)
+    finish(batches.upscale(progress, batches.foresee(chosen, DOUBLED)))
+    assert [*contents(progress.archive)] == ["b.png"]
+    told = batches.describe(progress)
+    assert [each["state"] for each in told] == ["failed", "done"]
+    assert told[0]["error"].endswith("is not a name that a file in a zip can have.")
+
+
 def test_the_outlook_adds_all_images_up_and_limits_are_told_before(
     sent: list[tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +153,7 @@ def test_the_outlook_adds_all_images_up_and_limits_are_told_before(
         ("..", "image"),
         ("ä\ud800.png", "ä?.png"),
         ("x" * 300 + ".jpeg", "x" * 200 + ".jpeg"),
+        ("a/b/c/d/e/f/g/h/i.png", "b/c/d/e/f/g/h/i.png"),
     ],
 )
 def test_a_name_that_somebody_sent_stays_below(name: str, path: str) -> None:
@@ -139,11 +179,81 @@ def test_a_zip_that_is_chosen_becomes_its_images(uploads: Path, tmp_path: Path) 
     assert (image["name"], image["about"]) == ("b/a.png", "30 × 20")
     assert Path(image["path"]).is_relative_to(uploads)
     assert told["note"].startswith("Left out, not named as images are: notes.txt. bad.png is left out. ")
+    path = uploads / "other.zip"
     path.write_bytes(b"PK\x03\x04")
     before = {*uploads.iterdir()}
     assert choosing.unpack_archive({"path": str(path), "name": "mine.zip"})["problem"].startswith("mine.zip is not a")
     assert choosing.unpack_archive({"path": "/etc/passwd"}) == {"problem": choosing.GONE}
     assert {*uploads.iterdir()} == before, "nothing stays of it"
+
+
+def held(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def zipped(uploads: Path, tmp_path: Path) -> Path:
+    """A zip of two images."""
+    data = write(tmp_path / "a.png").read_bytes()
+    return pack(uploads / "mine.zip", {"a.png": data, "b.png": data})
+
+
+def test_the_limits_of_a_zip_are_those_of_all_that_is_sent_together(
+    uploads: Path, zipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a zip is named. Nothing of it stays, whether it was refused or not."""
+    before = held(uploads)
+    with batches.gathered([(zipped, "mine.zip"), (zipped, "mine.zip")]) as chosen:
+        assert [str(source.relative) for source in chosen.sources] == ["a.png", "b.png"] * 2
+        each = chosen.sources[0].path.stat().st_size
+        assert len(held(uploads) - before) == 4
+    assert held(uploads) == before
+    monkeypatch.setenv("UPSCALE_MAX_UNPACKED_MEGABYTES", str(each * 5 / 1e6))
+    with (
+        pytest.raises(BadPicture, match=r"^The images in mine\.zip and the zips sent with it are 0 MB unpacked\. The"),
+        batches.gathered([(zipped, "mine.zip")] * 10),
+    ):
+        raise AssertionError("that is too much")
+    monkeypatch.setenv("UPSCALE_MAX_PICTURES", "4")
+    sent = [(zipped, "mine.zip"), (zipped, "mine.zip"), (write(uploads / "c.png"), "c.png")]
+    before = held(uploads)
+    with (
+        pytest.raises(BadPicture, match=r"^mine\.zip and what was sent with it have 5 images\. The limit is 4\.$"),
+        batches.gathered(sent),
+    ):
+        raise AssertionError("those are too many")
+    with pytest.raises(BadSetting, match=r"^5 images are too many"), batches.gathered([sent[0]] * 5):
+        raise AssertionError("those are too many")
+    assert held(uploads) == before
+
+
+def test_a_zip_is_unpacked_once_for_the_page_and_only_where_there_is_room(
+    uploads: Path, zipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"path": str(zipped), "name": "mine.zip"}
+    told = choosing.unpack_archive(asked)
+    there = held(uploads)
+    assert choosing.unpack_archive(asked) == told and held(uploads) == there, "whoever asks again gets the same"
+    shutil.rmtree(Path(told["images"][0]["path"]).parents[1])
+    again = choosing.unpack_archive(asked)
+    assert again != told and Path(again["images"][0]["path"]).is_file(), "but for what was deleted meanwhile"
+
+    other = shutil.copy(zipped, uploads / "other.zip")
+    asked, there = {"path": str(other), "name": "other.zip"}, held(uploads)
+    monkeypatch.setattr(choosing, "free_bytes", lambda folder: choosing.RESERVE + 100)
+    assert choosing.unpack_archive(asked) == {"problem": "other.zip cannot be unpacked: no room is left."}
+    monkeypatch.undo()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    monkeypatch.setenv("UPSCALE_MAX_HELD_MEGABYTES", "0.001")
+    assert choosing.unpack_archive(asked) == {"problem": "The server has no room left. Try again later."}
+    with pytest.raises(CannotWrite, match="no room left"), batches.gathered([(Path(other), "other.zip")]):
+        raise AssertionError("there is none")
+    monkeypatch.setenv("UPSCALE_MAX_HELD_MEGABYTES", "1000")
+    monkeypatch.setattr(choosing, "UNPACKING_SECONDS", 0.01)
+    with choosing._one_unpacking():
+        assert choosing.unpack_archive(asked)["problem"].startswith("Other zips are being unpacked.")
+    assert held(uploads) == there
+    assert len(choosing.unpack_archive(asked)["images"]) == 2
 
 
 def test_the_api_gives_a_zip_and_what_became_of_each_image(client: Client, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from pipelines import environment, machine
@@ -32,13 +32,18 @@ class TooBusy(UpscaleError):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a run is expected to take: seconds of computing and bytes of memory; None where nobody knows."""
+    """What a run is expected to take: seconds of computing and bytes of memory; None where nobody knows.
+
+    What does not count is none of the visitor's runs, and never refused.
+    """
 
     seconds: float | None = None
     bytes: int | None = None
+    counts: bool = True
 
 
-MOMENT = Expected(1.0, 500_000_000)  # to show something of a run that has ended
+MOMENT = Expected(1.0, 500_000_000)  # to make something of a run that has ended
+LOOK = replace(MOMENT, counts=False)  # to look at what such a run has made
 
 
 @dataclass(eq=False, slots=True)
@@ -118,10 +123,11 @@ class Lanes:
         allowance.check_seconds(expected.seconds)
         with self._changed:
             waiting = sum(not each.ran for each in self._line if each is not self._running)
-            if visit.number is None and self._running and waiting >= environment.queue_length():
-                raise TooBusy(describe_full(self._running.left))
-            if visit.number is None:
+            if visit.number is None and expected.counts:
+                if self._running and waiting >= environment.queue_length():
+                    raise TooBusy(describe_full(self._running.left))
                 allowance.take_run()
+            if visit.number is None:
                 visit.number = next(self._numbers)
             turn = Turn(visit.number, expected, allowance.most_seconds())
             self._line.append(turn)

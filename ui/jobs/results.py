@@ -40,6 +40,7 @@ class Kept:
     ended: bool = False
     cancelled: bool = False  # it is to end, or has
     partial: bool = False  # what there is of it is worth keeping though it is ended early
+    lasting: bool = False  # it goes on though its page is closed: the page's address shows it again
 
     def note(self, changes: Mapping[Block, Any]) -> None:
         """Keeps what an event changes: of each component the newest."""
@@ -120,10 +121,10 @@ def follow(kept: Kept) -> Iterator[None]:
 
 def find_patience(session: str) -> float | None:
     """Returns for how many seconds the run of a page's session goes on though its browser is not heard of; for ever
-    while somebody follows it from another session. None for a session without a run.
+    where it is to outlast its page, or while somebody follows it from another session. None for a session without one.
     """
     runs = [kept for kept in tuple(_kept.values()) if kept.session == session and not kept.ended]
-    if any(kept.followers for kept in runs):
+    if any(kept.followers or kept.lasting for kept in runs):
         return math.inf
     return LOST_SECONDS if runs else None
 

@@ -28,7 +28,15 @@ from pipelines.runs import Run, T
 from ui.jobs import results
 from ui.jobs.lanes import Expected, Visit, visiting
 from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID, WHEN_DRAWN
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, STARTING_EVENT, escape_errors, explain_errors, forward_steps
+from ui.jobs.running import (
+    ONE_AT_A_TIME,
+    QUIET_EVENT,
+    STARTING_EVENT,
+    EndedEarly,
+    escape_errors,
+    explain_errors,
+    forward_steps,
+)
 from ui.widgets import html
 from ui.widgets.problem import Problem, make_problem
 
@@ -37,11 +45,6 @@ Work: TypeAlias = Callable[..., Iterator[Update]]
 
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
-
-
-def change_nothing(error: UpscaleError) -> Update:
-    """Returns what an error changes beside the line, where no more is said of it."""
-    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,6 @@ class RunButton:
         inputs: Sequence[Block],
         outputs: Sequence[Block],
         *,
-        on_error: Callable[[UpscaleError], Update] = change_nothing,
         kept: gr.State | None = None,
         show_kept: Work | None = None,
         give_again: Callable[..., Update] | None = None,
@@ -75,11 +77,11 @@ class RunButton:
 
         What is told beside the result follows `settle` of it.
 
-        The work yields `begins()` first, and last `ends(…)`. `on_error` gives what an error changes beside the line.
-        `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes `outputs` too;
-        it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs of the work
-        back, and `given` what that changes; without it they are the components' values. `needs` is a field of images
-        without which the button cannot be pressed.
+        The work yields `begins()` first, and last `ends(…)`; where it fails it may raise EndedEarly with what there is
+        to show. `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes
+        `outputs` too; it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs
+        of the work back, and `given` what that changes; without it they are the components' values. `needs` is a field
+        of images without which the button cannot be pressed.
         """
         own = [self.progress, self.run, self.cancel, *self.problem.components]
         states = [] if kept is None else [kept]
@@ -92,7 +94,7 @@ class RunButton:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
         waiting = self.run.click(forget, None, [*own, *states, self.run_id], **STARTING_EVENT, queue=False)
         running: Dependency = waiting.then(
-            self.keep_results(self.explain_failure(work, on_error), give_again or _give_values(inputs)),
+            self.keep_results(self.explain_failure(work), give_again or _give_values(inputs)),
             [*inputs, self.run_id],
             [*own, *outputs],
             js=self._script(KEEP_ID),
@@ -119,22 +121,28 @@ class RunButton:
         settled: Dependency = running.then(None, None, None, js=WHEN_DRAWN, **QUIET_EVENT, queue=False)
         return settled
 
-    def explain_failure(self, work: Work, on_error: Callable[[UpscaleError], Update] = change_nothing) -> Work:
-        """The same work, which where it fails ends with the panel that says why, and with what `on_error` gives."""
+    def explain_failure(self, work: Work) -> Work:
+        """The same work, which where it fails ends with the panel that says why: in the place of the result, or above
+        what there is to show.
+        """
 
         @wraps(work)
         def run(*inputs: Any) -> Iterator[Update]:
-            told: UpscaleError | None = None
+            told: Exception | None = None
+            shown: Update = {}
             try:
                 with explain_errors():
                     try:
                         yield from work(*inputs)
+                    except EndedEarly as ended:
+                        told, shown = ended.reason, {**ended.shown}
+                        raise told from None
                     except UpscaleError as error:
                         told = error
                         raise
             except gr.Error as error:
-                changes = on_error(told) if told is not None else {}
-                yield self.ends("Ready.") | self.problem.tell(str(error.message), told) | changes
+                panel = self.problem.tell(str(error.message), told, above=bool(shown))
+                yield self.ends("Ready.") | panel | shown
 
         return run
 

@@ -95,6 +95,15 @@ def _amount(number: int, of: int) -> str:
     return str(number) if of < 10_000 else format_bytes(number)
 
 
+class EndedEarly(Exception):
+    """A run has failed for that `reason`, and there is something to show of it: what changes on the page."""
+
+    def __init__(self, reason: Exception, shown: Mapping[Any, Any]) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.shown = shown
+
+
 @contextmanager
 def explain_errors() -> Iterator[None]:
     """Shows errors that the visitor can mend as they are; logs any other, which becomes one plain message."""

@@ -12,7 +12,7 @@ from pipelines.report.report import Report
 from ui.jobs import blind
 from ui.jobs.blind import BlindTest
 from ui.jobs.kept_files import Comparison, Results, read_results, report_so_far, write_downloads
-from ui.jobs.lanes import MOMENT
+from ui.jobs.lanes import LOOK
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import ONE_AT_A_TIME, STARTING_EVENT, TELLING_EVENT, escape_errors, explain_errors
 from ui.widgets import html
@@ -37,7 +37,7 @@ class BlindEvents:
             pictures: list[Callable[[], Results]] = [lambda: read_ready_results(read_ready_comparison())]
             if comparison is not None:
                 pictures = [partial(read_results, comparison, report, each) for each in comparison.pictures]
-            test = yield from self.button.steps(blind.prepare(pictures, report.scale), expected=MOMENT)
+            test = yield from self.button.steps(blind.prepare(pictures, report.scale), expected=LOOK)
             said = html.status("Blind test: which one looks better?")
             yield {self.button.progress: said, self.results.blind.window: test, self.results.blind.test: test}
 
@@ -66,7 +66,7 @@ class BlindEvents:
             if comparison is None or test is None:
                 raise gr.Error(GONE, print_exception=False)
             writing = write_downloads(comparison, reports.add_preference(report, test.votes))
-            files = self.results.offer_files((yield from self.button.steps(writing, expected=MOMENT)))
+            files = self.results.offer_files((yield from self.button.steps(writing, expected=LOOK)))
             said = html.status("The downloads include the blind test now.")
             yield {self.button.progress: said, self.results.blind.add: gr.Button(visible=False), **files}
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +23,7 @@ from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import QUIET_EVENT
+from ui.jobs.running import QUIET_EVENT, EndedEarly
 from ui.widgets import before_after, html, plans, results
 from ui.widgets.before_after import Made
 from ui.widgets.growing_table import GrowingTable
@@ -98,9 +98,12 @@ class ChainedTab:
         comparison = _begin_comparison(source, first, second)
         table = GrowingTable(self.table, comparison.plan.protocol, comparison.plan.kernel)
         measuring = comparing.collect_rows(comparing.measure(comparison), table.rows)
-        report = yield from self.button.steps(
-            measuring, lambda: {self.comparison: comparison, **table.changes()}, comparing.expect(comparison)
-        )
+        try:
+            report = yield from self.button.steps(
+                measuring, lambda: {self.comparison: comparison, **table.changes()}, comparing.expect(comparison)
+            )
+        except Exception as error:
+            raise EndedEarly(error, (yield from self._show_finished(comparison, "Ended early"))) from error
         shown = yield from self.button.steps(self._scores(comparison, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
@@ -118,13 +121,16 @@ class ChainedTab:
 
     def show_cancelled(self, comparison: Comparison | None) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled."""
-        report = None if comparison is None else kept_files.report_so_far(comparison)
-        if comparison is None or report is None:
-            yield self.button.ends("Cancelled.")
-            return
+        shown = None if comparison is None else (yield from self._show_finished(comparison, "Cancelled"))
+        yield shown or self.button.ends("Cancelled.")
+
+    def _show_finished(self, comparison: Comparison, how: str) -> Generator[Update, None, Update]:
+        """Returns what shows the rows of a comparison that has come to an early end; nothing where there is none."""
+        report = kept_files.report_so_far(comparison)
+        if report is None:
+            return {}
         shown = yield from self.button.steps(self._scores(comparison, report))
-        done = f"Cancelled: {len(report.rows)} of {len(comparison.plan.contenders)} are below."
-        yield self.button.ends(done) | shown
+        return self.button.ends(f"{how}: {len(report.rows)} of {len(comparison.plan.contenders)} are below.") | shown
 
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """Returns what the page shows of a report."""

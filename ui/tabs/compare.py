@@ -1,6 +1,6 @@
 """The Compare tab: many models on one or several images, scored, ranked, judged blind, and seen side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from pipelines.runs import Run
 from ui.examples import EXAMPLES, STATIC
 from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
-from ui.jobs.lanes import MOMENT
+from ui.jobs.lanes import LOOK
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, EndedEarly, escape_errors, explain_errors
 from ui.sharing import pages
 from ui.sharing.store import Page, Place
 from ui.tabs.blind import BlindEvents
@@ -52,22 +52,31 @@ class CompareTab:
         def more() -> Update:
             return {self.comparison: comparison, **table.changes()}
 
-        report = yield from self.button.steps(
-            comparing.collect_rows(comparing.measure(comparison), table.rows), more, comparing.expect(comparison)
-        )
+        measuring = comparing.collect_rows(comparing.measure(comparison), table.rows)
+        try:
+            report = yield from self.button.steps(measuring, more, comparing.expect(comparison))
+        except Exception as error:
+            shown = yield from self._show_finished(comparison, "Ended early", request)
+            raise EndedEarly(error, shown) from error
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)), more)
         yield self.button.ends("Done.") | shown | {self.form.fold: gr.Accordion(open=False)}
 
     def show_cancelled(self, comparison: Comparison | None, request: gr.Request) -> Iterator[Update]:
         """Shows what was finished when the visitor cancelled: all that a whole run shows, of those rows."""
-        report = None if comparison is None else kept_files.report_so_far(comparison)
-        if comparison is None or report is None:
-            yield self.button.ends("Cancelled.") | self.results.clear()
-            return
+        shown = None
+        if comparison is not None:
+            shown = yield from self._show_finished(comparison, "Cancelled", request)
+        yield shown or self.button.ends("Cancelled.") | self.results.clear()
+
+    def _show_finished(self, comparison: Comparison, how: str, request: gr.Request) -> Generator[Update, None, Update]:
+        """Returns what shows the rows of a comparison that has come to an early end; nothing where there is none."""
+        report = kept_files.report_so_far(comparison)
+        if report is None:
+            return {}
         shown = yield from self.button.steps(self.results.show(comparison, report, _url_of(request)))
         total = len(comparison.pictures) * len(comparison.plan.contenders)
-        done = f"Cancelled: {len(report.rows)} of {total} are below."
-        yield self.button.ends(done) | shown | {self.form.fold: gr.Accordion(open=False)}
+        done = f"{how}: {len(report.rows)} of {total} are below."
+        return self.button.ends(done) | shown | {self.form.fold: gr.Accordion(open=False)}
 
     def show_picture(self, comparison: Comparison | None, event: gr.EventData) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
@@ -77,7 +86,7 @@ class CompareTab:
             raise gr.Error(RESULTS_GONE, print_exception=False)
         with escape_errors(), explain_errors():
             making = kept_files.make_view(comparison, report, comparison.pictures[number], ranked=True)
-            view = yield from self.button.steps(making, expected=MOMENT)
+            view = yield from self.button.steps(making, expected=LOOK)
             if not view.panes:
                 raise gr.Error(RESULTS_GONE, print_exception=False)
             yield {self.button.progress: html.status("Done."), self.results.viewer: view}

@@ -17,11 +17,11 @@ from pipelines.upscalers.loading import load
 from ui.examples import EXAMPLES, find_example
 from ui.jobs import batches, enlarging, results
 from ui.jobs.batches import Batch, Chosen, Progress
-from ui.jobs.lanes import MOMENT
+from ui.jobs.lanes import LOOK
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, EndedEarly, escape_errors, explain_errors
 from ui.widgets import before_after, html
 from ui.widgets.advice import CUSTOM, FIRST_MODEL, FIRST_PURPOSE, FIRST_SCALE
 from ui.widgets.batch_board import BatchBoard, place_batch_board
@@ -97,12 +97,14 @@ class UpscaleTab:
         yield self.button.ends(f"Done in {tell_time(time.monotonic() - started)}.") | self.result.shows(made)
 
     def run_batch(self, chosen: Batch, kind: str, *values: Any) -> Iterator[Update]:
-        """Upscales many images; what is done when it is cancelled is kept."""
+        """Upscales many images. What is done when it is cancelled or fails is kept; a closed page does not end it."""
         _, recipe = understand_batch(*values)
         outlook = batches.foresee(chosen, recipe)
         progress = batches.begin(chosen, recipe, DOWNLOAD_FORMATS.get(str(kind), str(kind)))
         yield self.button.begins() | self.board.begins(progress) | {self.progress: progress}
-        started, shown = time.monotonic(), 0
+        started, shown, kept = time.monotonic(), 0, results.find_filled()
+        if kept is not None:
+            kept.lasting = True
 
         def more() -> Update:
             nonlocal shown
@@ -111,14 +113,17 @@ class UpscaleTab:
             shown = len(progress.outcomes)
             return self.board.shows_so_far(progress)
 
-        kept = results.find_filled()
         try:
             yield from self.button.steps(batches.upscale(progress, outlook), more, outlook.expected)
         except GeneratorExit:  # cancelled: its address shows what is done
             if kept is not None and progress.done:
-                kept.note(self.cancel_batch(progress))
+                kept.note(self.end_batch(progress, "Cancelled"))
                 kept.partial = True
             raise
+        except Exception as error:
+            if not progress.done:
+                raise
+            raise EndedEarly(error, self.end_batch(progress, "Ended early")) from error
         took, failed = tell_time(time.monotonic() - started), len(progress.jobs) - progress.done
         ended = f"Done in {took}{f', but {failed} of {len(progress.jobs)} images failed' if failed else ''}."
         yield self.button.ends(ended) | self.board.shows(progress)
@@ -128,11 +133,11 @@ class UpscaleTab:
         if progress is None or not progress.closed.wait(batches.CLOSING_SECONDS):
             yield {self.button.progress: html.status("Cancelled.")}
             return
-        yield self.cancel_batch(progress)
+        yield self.end_batch(progress, "Cancelled")
 
-    def cancel_batch(self, progress: Progress) -> Update:
-        """Returns what a batch shows that was cancelled and has ended."""
-        done = f"Cancelled: {progress.done} of {len(progress.jobs)} are done."
+    def end_batch(self, progress: Progress, how: str) -> Update:
+        """Returns what a batch shows that has come to its end before all images were done."""
+        done = f"{how}: {progress.done} of {len(progress.jobs)} are done."
         return self.button.ends(done) | self.board.shows(progress)
 
     def look_at(self, progress: Progress | None, event: gr.EventData) -> Iterator[Update]:
@@ -144,7 +149,7 @@ class UpscaleTab:
                 raise gr.Error(RESULTS_GONE, print_exception=False)
             source, result = found
             running = before_after.look_at(source.path, result, source.relative.name, progress.recipe.key)
-            view = yield from self.button.steps(running, expected=MOMENT)
+            view = yield from self.button.steps(running, expected=LOOK)
             yield {self.button.progress: html.status("Done."), self.board.viewer: view}
 
     def open_link(self, request: gr.Request) -> Update:

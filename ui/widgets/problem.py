@@ -1,7 +1,7 @@
 """The red panel that stands in the place of a result that there is not: what went wrong, and what can be done.
 
-While it says something, static/page.css hides what follows it in its column; static/problem.js takes it away when
-something else is chosen.
+While it says something, static/page.css hides what follows it in its column, unless it stands above what there is of a
+result; static/problem.js takes it away when something else is chosen.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.errors import UpscaleError, WeightsUnavailable
+from pipelines.errors import WeightsUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,16 @@ class Problem:
         """Returns what takes it away."""
         return {self.text: "", self.instead: gr.Button(visible=False)}
 
-    def tell(self, message: str, error: UpscaleError | None = None) -> dict[Block, Any]:
-        """Returns what shows it; the button where the files of a model lack and another one's are here."""
+    def tell(self, message: str, error: Exception | None = None, above: bool = False) -> dict[Block, Any]:
+        """Returns what shows it, in the place of the result or `above` it; the button where the files of a model lack
+        and another one's are here.
+        """
         told = error if isinstance(error, WeightsUnavailable) else None
         more = told.tried if told else ""
         instead = catalog.find(told.instead).name if told and told.instead else None
         text = f"{told.brief} Use {instead} instead. It is ready." if told and told.brief and instead else message
         return {
-            self.text: render_problem(text, more),
+            self.text: render_problem(text, more, above),
             self.instead: gr.Button(f"Use {instead}", visible=True) if instead else gr.Button(visible=False),
         }
 
@@ -56,7 +58,7 @@ def make_problem() -> Problem:
     )
 
 
-def render_problem(message: str, details: str = "") -> str:
-    """Returns what went wrong as HTML; the details are folded."""
+def render_problem(message: str, details: str = "", above: bool = False) -> str:
+    """Returns what went wrong as HTML; the details are folded. It may stand `above` what there is of a result."""
     more = f"<details><summary>Details</summary><p>{escape(details)}</p></details>" if details else ""
-    return f'<div class="problem" role="alert"><p>{escape(message)}</p>{more}</div>'
+    return f'<div class="problem{" above" * above}" role="alert"><p>{escape(message)}</p>{more}</div>'

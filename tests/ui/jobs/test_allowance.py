@@ -13,7 +13,7 @@ from pipelines import environment
 from pipelines.runs import Run, Step, finish
 from ui.jobs import allowance
 from ui.jobs.allowance import Allowances, TooMuch, check_seconds, find_visitor
-from ui.jobs.lanes import CUT_OFF, Expected, Lanes, Visit, visiting
+from ui.jobs.lanes import CUT_OFF, LOOK, MOMENT, Expected, Lanes, TooBusy, Visit, visiting
 
 PUBLIC = "93.184.216.34"
 
@@ -181,6 +181,30 @@ def test_a_visit_counts_once_and_a_refused_one_leaves_the_line(monkeypatch: pyte
     with event_from("127.0.0.1"):
         assert finish(line.take_turns(steps(2))) == "done"
     assert line._line == []
+
+
+def test_to_look_at_a_result_counts_as_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at sixty results of a batch may upscale afterwards, and looks though the queue is full."""
+    monkeypatch.setenv("UPSCALE_MAX_RUNS_PER_HOUR", "1")
+    monkeypatch.setenv("UPSCALE_MAX_QUEUE", "1")
+    line = Lanes(free_memory=lambda: 10**12)
+    with event_from(PUBLIC):
+        for _ in range(60):
+            assert finish(line.take_turns(steps(2), LOOK)) == "done"
+        runs = [line.take_turns(steps(3), Expected(60.0)) for _ in range(3)]
+        next(runs[0])
+    with event_from("8.8.8.8"):
+        next(runs[1])
+    with event_from("1.1.1.1"), pytest.raises(TooBusy):
+        next(runs[2])
+    with event_from(PUBLIC):
+        look = line.take_turns(steps(2), LOOK)
+        assert next(look).note.startswith("In line: 1st"), "it waits as all do"
+        for run in runs:
+            run.close()
+        assert finish(look) == "done"
+        with pytest.raises(TooMuch, match="1 run an hour"):
+            finish(line.take_turns(steps(2), MOMENT))
 
 
 def test_a_run_that_takes_much_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from pipelines.errors import BadSetting, UpscaleError, WeightsUnavailable
+from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
-from ui.jobs.run_button import RunButton, Update, change_nothing, place_run_button
+from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.running import EndedEarly
 
 
 class Tab:
@@ -27,9 +28,6 @@ class Tab:
             raise BadSetting(f"{value} is bad.")
         made = yield from self.button.steps(_counting(value), lambda: {self.kept: value, self.result: "so far"})
         yield self.button.ends("Done.") | {self.result: made}
-
-    def on_error(self, error: UpscaleError) -> Update:
-        return {self.result: f"not {error}"}
 
     def names(self, event: Update) -> dict[str, Any]:
         """What an event changes, by name."""
@@ -60,12 +58,27 @@ def test_a_run_begins_goes_on_and_ends() -> None:
 def test_what_is_wrong_is_said_once_in_the_panel() -> None:
     """The line is ready again, and no error is left for gradio to show."""
     tab = Tab()
-    for on_error, result in ((tab.on_error, "not <bad> is bad."), (change_nothing, None)):
-        first, last = map(tab.names, tab.button.explain_failure(tab.run, on_error)("<bad>"))
-        assert first["problem"] == "" and not first["instead"].visible
-        assert "&lt;bad&gt; is bad." in last["problem"] and not last["instead"].visible
-        assert "Ready." in last["progress"] and last["run"].interactive
-        assert last.get("result") == result
+    first, last = map(tab.names, tab.button.explain_failure(tab.run)("<bad>"))
+    assert first["problem"] == "" and not first["instead"].visible
+    assert "&lt;bad&gt; is bad." in last["problem"] and not last["instead"].visible
+    assert '<div class="problem" ' in last["problem"] and "result" not in last
+    assert "Ready." in last["progress"] and last["run"].interactive
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [(BadSetting("<bad>."), "&lt;bad&gt;."), (OSError(28, "full"), "no room left"), (KeyError("x"), "has been logged")],
+)
+def test_what_there_is_of_a_run_that_failed_stays_below_the_panel(reason: Exception, told: str) -> None:
+    tab = Tab()
+
+    def work(value: str) -> Iterator[Update]:
+        yield tab.button.begins()
+        raise EndedEarly(reason, tab.button.ends("Ended early.") | {tab.result: "half"}) from reason
+
+    *_, last = map(tab.names, tab.button.explain_failure(work)("value"))
+    assert told in last["problem"] and '<div class="problem above"' in last["problem"]
+    assert last["result"] == "half" and "Ended early." in last["progress"] and last["run"].interactive
 
 
 def test_lacking_files_offer_a_model_that_is_here() -> None:

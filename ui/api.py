@@ -20,7 +20,8 @@ from pipelines.images import door
 from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS, fetch_judges
 from pipelines.report.report import as_dict
-from ui.jobs import batches, comparing, enlarging
+from ui.jobs import comparing, enlarging
+from ui.jobs.gathering import Results, upscale_sent
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs.prompt import first_stage
 from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
@@ -28,7 +29,6 @@ from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.inputs import CheckboxGroup, Dropdown, FilesInput, Number, PictureInput, PicturesInput, Radio, Textbox
 from ui.widgets.steering import as_whole_number
 
-Results: TypeAlias = tuple[str | None, list[dict[str, Any]] | None]  # the zip and what became of each image
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
 
 
@@ -144,18 +144,7 @@ def upscale_many(
     """
     with explain_errors():
         recipe = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
-        with batches.gathered(images or []) as chosen:
-            outlook = batches.foresee(chosen, recipe)
-            progress = batches.begin(chosen, recipe, format or "png")
-            run, ended_by = batches.upscale(progress, outlook), None
-            try:
-                with explain_errors():
-                    yield from forward_steps(run, lambda text, share: (None, None), outlook.expected)
-            except gr.Error as error:
-                if not progress.done:
-                    raise
-                ended_by = str(error.message)
-        yield str(progress.archive), batches.describe(progress, ended_by)
+        yield from upscale_sent(images or [], recipe, format or "png")
 
 
 def _understand(

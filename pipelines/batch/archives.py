@@ -192,13 +192,13 @@ class Archive:
             file.seek(start := opened.start_dir)
             listed = file.read()  # what is in it, which the file is written over
         try:
-            with self.path.open("r+b") as file, ZipFile(file, "a", ZIP_STORED, strict_timestamps=False) as opened:
+            with self.path.open("r+b") as grown, ZipFile(grown, "a", ZIP_STORED, strict_timestamps=False) as opened:
                 opened.write(path, name)  # as it is: it is compressed already
         except BaseException as error:
-            with self.path.open("r+b") as file:  # there is room for the list again where it was
-                file.truncate(start)
-                file.seek(start)
-                file.write(listed)
+            with self.path.open("r+b") as shrunk:  # there is room for the list again where it was
+                shrunk.truncate(start)
+                shrunk.seek(start)
+                shrunk.write(listed)
             if isinstance(error, OSError):
                 raise CannotWrite(f"{printable(name)} cannot be added to the zip: no room is left.") from error
             if isinstance(error, ValueError | struct.error):

@@ -21,7 +21,7 @@ from pipelines.images import door as images
 from pipelines.images.door import Picture
 from pipelines.phrasing import printable_name
 from pipelines.runs import Run, Step, explain
-from pipelines.upscalers.loading import StageFiles
+from pipelines.upscalers.loading import StageFiles, Took, list_times
 
 State: TypeAlias = Literal["done", "skipped", "failed"]
 
@@ -36,6 +36,7 @@ class Outcome:
     details: Details | None = None
     losses: tuple[str, ...] = ()  # what the file's format does not keep
     stops: bool = False  # no other result could be written either
+    took: tuple[Took, ...] = ()  # each stage, of a result made now
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -> 
     except Exception as error:
         stops = isinstance(error, CannotWrite) and files.is_disk_full(error)
         return Outcome(job, "failed", explain(error), stops=stops)
-    return Outcome(job, "done", None, made.details, losses)
+    height, width, _ = found.picture.pixels.shape
+    took = list_times(found.stages, made.stages, width, height)
+    return Outcome(job, "done", None, made.details, losses, took=took)
 
 
 def _sha256_of(image: Path) -> str:

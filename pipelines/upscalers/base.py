@@ -1,9 +1,10 @@
 """What every upscaler is given, gives back, and looks like."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Depth, Pixels
@@ -24,6 +25,17 @@ class Upscaled:
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a diffusion model all that it was made by
     seconds: float = 0.0  # that it worked, where `run_chain` ran it
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long a stage took on a picture of that width and height, how that was cut, and by which device and type."""
+
+    stage: Stage
+    size: tuple[int, int]
+    seconds: float
+    tiling: Tiling | None
+    where: str
 
 
 class Upscaler(Protocol):
@@ -68,3 +80,12 @@ class Judging(Protocol):
 
         `Upscaled.settings` has what it found right, so that the same comes out again where nothing is judged.
         """
+
+
+def list_times(stages: Sequence[Stage], runs: Sequence[Upscaled], width: int, height: int) -> tuple[Took, ...]:
+    """Returns how long each stage took of those that ran one after another, the first on a picture of that size."""
+    found = []
+    for stage, run in zip(stages, runs, strict=True):
+        found.append(Took(stage, (width, height), run.seconds, run.tiling, f"{run.device}, {run.dtype}"))
+        width, height = width * stage.scale, height * stage.scale
+    return tuple(found)

@@ -20,13 +20,14 @@ from pipelines.catalog.schema import Model, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, Step, finish, in_thread
-from pipelines.upscalers.base import Upscaled, Upscaler
+from pipelines.upscalers.base import Took, Upscaled, Upscaler, list_times
 from pipelines.weights import fetch as store
 from pipelines.weights import visitors
 from pipelines.weights.fetch import Found
 
 __all__ = [
     "StageFiles",
+    "Took",
     "Upscaled",
     "Upscaler",
     "device_name",
@@ -34,6 +35,7 @@ __all__ = [
     "find_lacking",
     "identify_own",
     "kept_bytes",
+    "list_times",
     "load",
     "load_fetched",
     "pin",

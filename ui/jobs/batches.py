@@ -1,9 +1,8 @@
 """Many images in one run, for the page and the API: which they are, what they take, and the zip that comes out."""
 
 import math
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from threading import Event
@@ -13,15 +12,15 @@ from pipelines import environment, estimates, files
 from pipelines.batch import run as batch
 from pipelines.batch.run import Archive, FileStep, Job, Journal, Outcome, Recipe, Source
 from pipelines.catalog.rows import Stage, Weights, check_stages
-from pipelines.errors import BadPicture, BadSetting, CannotWrite, UpscaleError
+from pipelines.errors import BadSetting, CannotWrite, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.runs import Run, Step, watch_steps
 from pipelines.upscalers.loading import fetch, find_lacking, holding
 from ui.jobs import allowance, gpu, loans
-from ui.jobs.choosing import check_here, unpack
+from ui.jobs.choosing import check_here
 from ui.jobs.lanes import Expected
-from ui.jobs.loans import OverQuota, Time
+from ui.jobs.loans import OverQuota, TakenBack, Time
 from ui.jobs.results import new_folder
 
 WRITING_SECONDS = 0.05  # for a megapixel of a result: to encode it; reading comes beside the network
@@ -103,38 +102,8 @@ def _shorten(part: str) -> str:
     return whole.removesuffix(ending).encode()[:LONGEST_NAME].decode(errors="ignore") + ending
 
 
-@contextmanager
-def gathered(sent: Sequence[tuple[Path, str]]) -> Iterator[Batch]:
-    """The images that were sent, those in zips among them, which are deleted in the end.
-
-    The limits of one zip are those of all of them together. Raises BadPicture, as `choosing.unpack` does too, and
-    BadSetting.
-    """
-    _check_count(len(sent))
-    for path, _ in sent:
-        check_here(path)
-    zipped = [batch.is_archive(path) for path, _ in sent]
-    count, unpacked = len(sent) - sum(zipped), 0
-    sources: list[Source] = []
-    folders: list[Path] = []
-    try:
-        for (path, name), is_zip in zip(sent, zipped, strict=True):
-            if not is_zip:
-                sources += Batch.of([(path, name)]).sources
-                continue
-            folders.append(new_folder("sent"))
-            inside = unpack(path, name, folders[-1], count, unpacked)
-            count, unpacked = count + len(inside), unpacked + sum(each.path.stat().st_size for each in inside)
-            sources += [replace(each, relative=read_name(str(each.relative))) for each in inside]
-        if not sources:
-            raise BadPicture("Choose an image first.")
-        yield Batch(tuple(sources))
-    finally:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Raises BadSetting for more images than are taken at once."""
     if count > (most := environment.most_pictures()):
         raise BadSetting(f"{count} images are too many. The limit is {most} at once.")
 
@@ -145,7 +114,7 @@ def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
     Raises BadSetting where it is more than is made at once here, or nothing could be made, TooMuch where it takes
     longer than the visitor's runs may, and what else is wrong with all of them.
     """
-    _check_count(len(chosen.sources))
+    check_count(len(chosen.sources))
     made, seconds, most_bytes, time = 0, [0.0], 0.0, Time()
     stages: dict[tuple[Stage, ...], None] = {}
     failed: list[UpscaleError] = []
@@ -165,8 +134,9 @@ def foresee(chosen: Batch, recipe: Recipe) -> Outlook:
         made += pixels
         each = loans.estimate_seconds(needed, recipe.settings, width, height)
         taken = loans.estimate_time(needed, recipe.settings, width, height)
-        time = Time(time.likely + taken.likely, time.most + taken.most)
-        seconds.append(math.nan if each is None else each + WRITING_SECONDS * pixels / environment.MEGA)
+        writing = WRITING_SECONDS * pixels / environment.MEGA
+        time = Time(time.likely + taken.likely + writing, time.most + taken.most + writing)
+        seconds.append(math.nan if each is None else each + writing)
         held = estimates.estimate_each(needed, width, height, recipe.settings)
         most_bytes = max(most_bytes, sum(stage.megabytes for stage in held) * environment.MEGA)
     if not stages:
@@ -223,9 +193,13 @@ def upscale(progress: Progress, outlook: Outlook) -> Run[list[Outcome]]:
     try:
         allowance.take_downloads(len({stage.key for stage in outlook.stages if find_lacking([stage], recipe.settings)}))
         fetched = yield from fetch(outlook.stages, recipe.settings)
-        running = gpu.run_job(_plan_loan(outlook), outlook.stages, _upscale_here, progress.jobs, recipe, folder)
+        seconds = _plan_loan(outlook)
+        running = gpu.run_job(seconds, outlook.stages, _upscale_here, progress.jobs, recipe, folder)
         with holding(fetched):
             return (yield from watch_steps(running, see))
+    except TakenBack as error:
+        _learn_cut_short(progress, seconds)
+        raise loans.ask_again(error) from None
     except OverQuota as error:
         raise loans.offer_what_fits(error, lambda left: "", "choose fewer images") from None
     finally:
@@ -240,6 +214,7 @@ def _keep(progress: Progress, archive: Archive, outcome: Outcome) -> None:
     """Notes what became of an image, its result moved into the zip. Raises CannotWrite where the disk is full."""
     job = outcome.job
     progress.outcomes[job.name] = outcome
+    loans.learn(outcome.took, progress.recipe.settings)
     if outcome.state != "done":
         return
     try:
@@ -249,6 +224,20 @@ def _keep(progress: Progress, archive: Archive, outcome: Outcome) -> None:
         job.output.unlink(missing_ok=True)  # nobody is given it
         if files.is_disk_full(error):
             raise
+
+
+def _learn_cut_short(progress: Progress, seconds: float) -> None:
+    """Takes into account that the run went on for so long, and came no further than to the image at work."""
+    settings, reached = progress.recipe.settings, list[tuple[tuple[Stage, ...], tuple[int, int]]]()
+    for source in progress.batch.sources[: len(progress.outcomes) + 1]:
+        with suppress(UpscaleError):
+            reached.append((progress.recipe.plan(source.path)[0], images.read_size(source.path)))
+    if not reached:
+        return
+    times = [loans.estimate_time(stages, settings, *size).likely for stages, size in reached]
+    # All took longer than estimated by the same factor, as far as anybody knows; a small one would tell too little.
+    (stages, size), likely = max(zip(reached, times, strict=True), key=lambda each: math.prod(each[0][1]))
+    loans.learn_cut_short(stages, settings, size, likely * max(1.0, seconds / sum(times)))
 
 
 def _plan_loan(outlook: Outlook) -> int:

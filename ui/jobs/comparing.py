@@ -16,13 +16,13 @@ from pipelines.measuring.run import LONG_RUN, REPEATS, Contender, Fetched, Plan,
 from pipelines.phrasing import contender_name, format_duration
 from pipelines.report import report as reports
 from pipelines.report.report import Report
-from pipelines.runs import Run, watch_steps
+from pipelines.runs import Run, Step, watch_steps
 from pipelines.upscalers import loading
 from ui.jobs import allowance, gpu, loans, metric_files
 from ui.jobs.choosing import check_here
 from ui.jobs.kept_files import REPORT_FILE, Comparison
 from ui.jobs.lanes import Expected
-from ui.jobs.loans import LEAST_MARGIN, OverQuota, Time
+from ui.jobs.loans import LEAST_MARGIN, OverQuota, TakenBack, Time
 from ui.widgets.viewer import tiles_folder
 
 SCORING_SECONDS = (
@@ -215,18 +215,56 @@ def measure(comparison: Comparison, keeping: bool = True) -> Run[Report]:
     sizes = small_sizes(list(_measure_sizes([each.path for each in pictures])), protocol, plan.scale)
     seconds = gpu_seconds(plan.contenders, sizes)
     running = gpu.run_job(seconds, models, _measure_here, plan, pictures, weights)
-    if keeping:
-        outputs = comparison.outputs
-        running = watch_steps(running, lambda step: outputs.keep(step) if isinstance(step, Scored) else None)
+    finished = 0
+
+    def see(step: Step) -> None:
+        nonlocal finished
+        if isinstance(step, Scored):
+            finished += 1
+            _learn(step)
+            if keeping:
+                comparison.outputs.keep(step)
+
+    running = watch_steps(running, see)
     names = [picture.name for picture in pictures]
     judges = metric_files.load_judges()
     head = reports.start_report(plan, names, reports.make_command(names, plan, judges.loaded), judges)
     try:
         with loading.holding(files for each in weights.values() for files in each.files):
             return (yield from reports.record_rows(running, head, comparison.folder / REPORT_FILE))
+    except TakenBack as error:
+        _learn_cut_short(comparison, finished, seconds)
+        raise loans.ask_again(error) from None
     except OverQuota as error:
         instead = SHORTER[len(sizes) > 1]
         raise loans.offer_what_fits(error, partial(_find_fitting, plan.contenders, sizes), instead) from None
+
+
+def _learn(scored: Scored) -> None:
+    """Takes into account for later estimates how long the stages of a contender took."""
+    if scored.enlarged is not None and scored.trial is not None:
+        height, width, _ = scored.trial.low.pixels.shape
+        each = scored.contender
+        loans.learn(loading.list_times(each.stages, scored.enlarged.stages, width, height), each.settings)
+
+
+def _learn_cut_short(comparison: Comparison, finished: int, seconds: float) -> None:
+    """Takes into account that measuring went on for so long, and came no further than to the row at work: what those
+    before did not take, it took.
+    """
+    plan, protocol = comparison.plan, benchmark.find_protocol(comparison.plan.protocol)
+    reached = [(each, picture.path) for picture in comparison.pictures for each in plan.contenders][: finished + 1]
+    rows = [
+        (each, size)
+        for each, path in reached
+        for size in small_sizes(list(_measure_sizes([path])), protocol, plan.scale)
+    ]
+    if len(rows) < finished + 1:  # of an image that cannot be read, or it ended behind the last row
+        return
+    each, size = rows[-1]
+    before = sum(_estimate_time(other, *others).likely for other, others in rows[:-1])
+    took = max(seconds - before, _estimate_time(each, *size).most)
+    loans.learn_cut_short(each.stages, each.settings, size, took if took > LONG_RUN else took / (1 + REPEATS))
 
 
 def collect_rows(run: Run[Report], rows: list[Row]) -> Run[Report]:

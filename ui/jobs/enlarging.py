@@ -15,13 +15,12 @@ from pipelines.images.door import ImageSource, Picture
 from pipelines.machine import memory_limit
 from pipelines.phrasing import contender_file_name
 from pipelines.runs import Run, Step
-from pipelines.upscalers.loading import fetch, find_lacking, holding
+from pipelines.upscalers.loading import fetch, find_lacking, holding, list_times
 from ui.jobs import allowance, gpu, loans
 from ui.jobs.choosing import check_here
 from ui.jobs.lanes import Expected
 from ui.jobs.loans import OverQuota, TakenBack
 
-LENT = "cuda, lent"  # where a run was that was ended: not the device's name, as the next one there counts alone
 LONGEST_STEM = 200  # bytes of a result's name before its scale, of which a file may have 255 in all
 
 
@@ -98,13 +97,9 @@ def enlarge_picture(
         fits = partial(loans.find_fitting_size, stages, settings, (width, height), picture)
         raise loans.offer_what_fits(error, fits, "choose a model that needs no GPU") from None
     except TakenBack as error:
-        if len(stages) == 1:  # of several nobody knows which took so long
-            estimates.learn(*stages[0], width, height, seconds, None, LENT, settings)
-        raise TakenBack(f"{error} Run it again: it will ask for more time.") from None
-    for (key, scale), ran in zip(stages, done.stages, strict=True):
-        on = f"{ran.device}, {ran.dtype}"
-        estimates.learn(key, scale, width, height, ran.seconds, ran.tiling, on, settings)
-        width, height = width * scale, height * scale
+        loans.learn_cut_short(stages, settings, (width, height), seconds)
+        raise loans.ask_again(error) from None
+    loans.learn(list_times(stages, done.stages, width, height), settings)
     return done
 
 

@@ -7,7 +7,7 @@ borrowed, all this says nothing.
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,12 +17,14 @@ from pipelines.environment import zero_gpu
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images.door import Picture
 from pipelines.phrasing import format_duration
+from pipelines.upscalers.loading import Took
 
 STARTING_SECONDS = 10  # that a process on a GPU may take until a network of ours runs: the least that is asked for
 LOADING_SECONDS = 20  # seconds that a diffusion model may take until it begins
 GPU_SPEEDUP = 20  # times, a GPU than two cores of a processor; by its operations a hundred and more
 FLOAT32_SLOWDOWN = 8  # times, a network on a GPU in float32, which images of 16 bits need, than in float16
 LONGEST_LOAN = 240  # seconds; who asks for longer waits longer, and few visitors have more left of their day's quota
+LENT = "cuda, lent"  # where a run was that was ended: not the device's name, as the next one there counts alone
 LEAST_MARGIN = 1.2  # times what is estimated
 UNKNOWN_SECONDS = 40  # for each megapixel that a network reads which nobody has timed: a large transformer takes that
 FITTING = tuple(share / 20 for share in range(19, 0, -1))  # of an image's sides, that are tried where all is too much
@@ -124,6 +126,34 @@ def estimate_time(stages: Sequence[Stage], settings: Settings | None, width: int
 def find_margin(runs: int) -> float:
     """Returns how many times as long as estimated a run may take of a model that was timed in so many runs here."""
     return max(LEAST_MARGIN, 1 + 1 / (1 + runs))
+
+
+def learn(took: Iterable[Took], settings: Settings | None) -> None:
+    """Takes into account for later estimates how long the stages of a run took."""
+    for each in took:
+        estimates.learn(*each.stage, *each.size, each.seconds, each.tiling, each.where, settings)
+
+
+def learn_cut_short(stages: Sequence[Stage], settings: Settings | None, size: tuple[int, int], seconds: float) -> None:
+    """Takes into account that these stages took so long on a picture of that size, and had not ended then.
+
+    As nobody knows which of them took longer than estimated, all are believed to.
+    """
+    width, height = size
+    known = [seconds for seconds, _ in _estimate_each(stages, settings, width, height)]
+    parts = []
+    for stage, part in zip(stages, known, strict=True):
+        parts.append(UNKNOWN_SECONDS * width * height / environment.MEGA if part is None else part)
+        width, height = width * stage.scale, height * stage.scale
+    longer = seconds / sum(parts)
+    for stage, part in zip(stages, parts, strict=True):
+        estimates.learn(*stage, *size, longer * part, None, LENT, settings)
+        size = size[0] * stage.scale, size[1] * stage.scale
+
+
+def ask_again(error: TakenBack) -> TakenBack:
+    """Returns the error with what can be done, once it was learned from."""
+    return TakenBack(f"{error} Run it again: it will ask for more time.")
 
 
 def describe_cost(stages: Sequence[Stage], time: Time, asked: int) -> str:

@@ -138,8 +138,7 @@ class ChainedTab:
         first, second = chain.stages
         name = _name_choice(first.key, second.key, True)
         view = (yield from chain_views.make_scored_view(comparison, report)) or View([])
-        source = str(comparison.pictures[0].path)
-        made = Made(view, html.aside(ABOUT_SCORES), file="", about="", name=name, source=source)
+        made = Made(view, html.aside(ABOUT_SCORES), "", "", name=name, source=str(comparison.pictures[0].path))
         return self.result.shows(made) | {
             self.verdict: results.render_verdict(report.rows),
             self.table: results.render_table(report.rows, report.protocol, report.kernel, running=False),

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from gradio_client import Client, handle_file
 
@@ -13,12 +14,14 @@ from pipelines.catalog.rows import Size
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
-from pipelines.runs import finish
+from pipelines.runs import Run, finish
 from tests.conftest import smooth
 from tests.pipelines.batch.test_archives import contents, pack
 from tests.support import small_disk
 from ui.jobs import batches, choosing
+from ui.jobs.allowance import TooMuch
 from ui.jobs.batches import Batch, read_name
+from ui.jobs.gathering import gathered, upscale_sent
 from ui.widgets.picture import BatchField
 
 DOUBLED = Recipe(key="bicubic", size=Size(factor=2))
@@ -187,6 +190,29 @@ def test_a_zip_that_is_chosen_becomes_its_images(uploads: Path, tmp_path: Path) 
     assert {*uploads.iterdir()} == before, "nothing stays of it"
 
 
+def test_the_api_gives_what_is_done_of_a_run_that_failed(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason at each image that is left; where there is nothing to give it fails."""
+    sent = [(write(uploads / f"{name}.png"), f"{name}.png") for name in "abc"]
+    upscale, after = batches.upscale, [1]
+
+    def failing(progress: batches.Progress, outlook: batches.Outlook) -> Run[None]:
+        running = upscale(progress, outlook)
+        for step in running:
+            yield step
+            if progress.done == after[0]:
+                running.close()
+                raise TooMuch("The run was ended.")
+
+    monkeypatch.setattr(batches, "upscale", failing)
+    *_, (file, told) = upscale_sent(sent, DOUBLED, "png")
+    done = [each["file"] for each in told or [] if each["state"] == "done"]
+    assert done[0] == "a.png" and len(done) < 3 and [*contents(Path(str(file)))] == done
+    assert {each["error"] for each in told or [] if each["state"] == "left"} == {"The run was ended."}
+    after[0] = 0
+    with pytest.raises(gr.Error, match=r"The run was ended\."):
+        [*upscale_sent(sent, DOUBLED, "png")]
+
+
 def held(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
 
@@ -203,7 +229,7 @@ def test_the_limits_of_a_zip_are_those_of_all_that_is_sent_together(
 ) -> None:
     """However often a zip is named. Nothing of it stays, whether it was refused or not."""
     before = held(uploads)
-    with batches.gathered([(zipped, "mine.zip"), (zipped, "mine.zip")]) as chosen:
+    with gathered([(zipped, "mine.zip"), (zipped, "mine.zip")]) as chosen:
         assert [str(source.relative) for source in chosen.sources] == ["a.png", "b.png"] * 2
         each = chosen.sources[0].path.stat().st_size
         assert len(held(uploads) - before) == 4
@@ -211,7 +237,7 @@ def test_the_limits_of_a_zip_are_those_of_all_that_is_sent_together(
     monkeypatch.setenv("UPSCALE_MAX_UNPACKED_MEGABYTES", str(each * 5 / 1e6))
     with (
         pytest.raises(BadPicture, match=r"^The images in mine\.zip and the zips sent with it are 0 MB unpacked\. The"),
-        batches.gathered([(zipped, "mine.zip")] * 10),
+        gathered([(zipped, "mine.zip")] * 10),
     ):
         raise AssertionError("that is too much")
     monkeypatch.setenv("UPSCALE_MAX_PICTURES", "4")
@@ -219,10 +245,10 @@ def test_the_limits_of_a_zip_are_those_of_all_that_is_sent_together(
     before = held(uploads)
     with (
         pytest.raises(BadPicture, match=r"^mine\.zip and what was sent with it have 5 images\. The limit is 4\.$"),
-        batches.gathered(sent),
+        gathered(sent),
     ):
         raise AssertionError("those are too many")
-    with pytest.raises(BadSetting, match=r"^5 images are too many"), batches.gathered([sent[0]] * 5):
+    with pytest.raises(BadSetting, match=r"^5 images are too many"), gathered([sent[0]] * 5):
         raise AssertionError("those are too many")
     assert held(uploads) == before
 
@@ -246,7 +272,7 @@ def test_a_zip_is_unpacked_once_for_the_page_and_only_where_there_is_room(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
     monkeypatch.setenv("UPSCALE_MAX_HELD_MEGABYTES", "0.001")
     assert choosing.unpack_archive(asked) == {"problem": "The server has no room left. Try again later."}
-    with pytest.raises(CannotWrite, match="no room left"), batches.gathered([(Path(other), "other.zip")]):
+    with pytest.raises(CannotWrite, match="no room left"), gathered([(Path(other), "other.zip")]):
         raise AssertionError("there is none")
     monkeypatch.setenv("UPSCALE_MAX_HELD_MEGABYTES", "1000")
     monkeypatch.setattr(choosing, "UNPACKING_SECONDS", 0.01)

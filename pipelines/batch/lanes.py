@@ -1,20 +1,20 @@
 """Several images at once on the processor: each takes a share of its cores from decoding to encoding.
 
 A network's layers wait for the slowest of the threads that compute them. So while an image is encoded beside a network
-that has all cores, the network waits; with a core an image, nobody waits for anybody.
+that has all cores, the network waits; with a core an image, nobody waits for anybody. An image whose result takes much
+of the memory goes alone, and so does one that found too little of it beside others.
 """
 
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from typing import TypeAlias
 
 from pipelines.batch.jobs import Job
 from pipelines.batch.journal import Journal
 from pipelines.batch.recipe import Recipe
-from pipelines.batch.work import Fetched, FileStep, Lacking, Outcome, enlarge_prepared, prepare, store
+from pipelines.batch.work import Fetched, FileStep, Lacking, Outcome, Prepared, enlarge_prepared, prepare, store
 from pipelines.catalog.rows import check_stages
 from pipelines.machine import available_memory
 from pipelines.networks import devices
@@ -22,10 +22,10 @@ from pipelines.runs import POLL_SECONDS, Run, Step, map_steps
 from pipelines.upscalers.loading import device_name, fetch
 
 MOST_LANES = 4
-HEAVY = 8  # an image whose result takes more than this part of the memory that is left goes alone
+HEAVY = 8  # an image whose result takes more than an eighth of the memory that is left goes alone
 PIXEL_BYTES = 16  # of a result, about, while it is made
 
-Found: TypeAlias = Outcome | Lacking | None
+Found: TypeAlias = Outcome | Lacking | Prepared | None  # what came of an image; Prepared is one that is to go alone
 
 
 def count_lanes(recipe: Recipe, images: int) -> int:
@@ -43,36 +43,43 @@ def run(jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool, 
     fetched: Fetched = {}
     outcomes: dict[int, Outcome] = {}
     newest: dict[int, Step] = {}
-    ending, alone = threading.Event(), threading.Lock()
-    waiting = deque(enumerate(jobs))
+    ending = threading.Event()
+    waiting = deque(range(len(jobs)))
+    lonely: deque[tuple[int, Prepared | None]] = deque()  # those that go alone, as far as they are decoded
     running: dict[Future[Found], int] = {}
 
     def step(within: Step) -> FileStep:
         return FileStep(len(outcomes), len(jobs), within.note, within)
 
-    def work(number: int, job: Job) -> Found:
-        found = prepare(job, recipe, journal, fetched, overwrite)
+    def work(number: int, alone: bool, ready: Prepared | None = None) -> Found:
+        found = ready or prepare(jobs[number], recipe, journal, fetched, overwrite)
         if isinstance(found, Lacking | Outcome):
             return found
-        heavy = found.made_pixels * PIXEL_BYTES * HEAVY > available_memory()
-        with alone if heavy else nullcontext():
-            enlarging = enlarge_prepared(found, recipe, fetched, ())
-            try:
-                while not ending.is_set():
-                    newest[number] = next(enlarging)
-            except StopIteration as stop:
-                made = stop.value
-                return made if isinstance(made, Outcome) else store(found, made, recipe, journal)
-            finally:
-                enlarging.close()
+        if not alone and found.made_pixels * PIXEL_BYTES * HEAVY > available_memory():
+            return found
+        enlarging = enlarge_prepared(found, recipe, fetched, ())
+        try:
+            while not ending.is_set():
+                newest[number] = next(enlarging)
+        except StopIteration as stop:
+            made = stop.value
+            return made if isinstance(made, Outcome) else store(found, made, recipe, journal)
+        finally:
+            enlarging.close()
         return None
 
     with devices.sharing(lanes), ThreadPoolExecutor(lanes, initializer=devices.take_share) as pool:
         try:
-            while waiting or running:
-                while waiting and len(running) < lanes:
-                    number, job = waiting.popleft()
-                    running[pool.submit(work, number, job)] = number
+            while waiting or lonely or running:
+                if not running:
+                    alone = bool(lonely)
+                    if lonely:
+                        number, ready = lonely.popleft()
+                        running[pool.submit(work, number, True, ready)] = number
+                        del ready  # or its picture would be held until the next one
+                while waiting and not (alone or lonely) and len(running) < lanes:
+                    number = waiting.popleft()
+                    running[pool.submit(work, number, False)] = number
                 finished, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 if not finished:
                     yield step(next(iter([*newest.values()]), Step(0, 1, "reading")))
@@ -85,10 +92,15 @@ def run(jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool, 
                             check_stages(found.stages, recipe.settings)
                             fetching = fetch(found.stages, recipe.settings, recipe.own)
                             fetched[found.stages] = yield from map_steps(fetching, step)
-                        waiting.appendleft((number, jobs[number]))
+                        waiting.appendleft(number)
+                    elif isinstance(found, Prepared):
+                        lonely.append((number, found))
+                    elif found is not None and found.lacks_memory and not alone:
+                        lonely.append((number, None))
                     elif found is not None:
                         outcomes[number] = found
                         yield FileStep(len(outcomes), len(jobs), found.job.name, None, found)
+                    del found
                 if any(outcome.stops for outcome in outcomes.values()):
                     break
         finally:

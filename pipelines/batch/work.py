@@ -36,6 +36,7 @@ class Outcome:
     details: Details | None = None
     losses: tuple[str, ...] = ()  # what the file's format does not keep
     stops: bool = False  # no other result could be written either
+    lacks_memory: bool = False  # it may succeed where nothing else is at work
     took: tuple[Took, ...] = ()  # each stage, of a result made now
 
 
@@ -88,7 +89,7 @@ def prepare(
         _check_output(job, overwrite)
         picture = images.read(job.image, math.prod(stage.scale for stage in stages))
     except Exception as error:
-        return Outcome(job, "failed", explain(error))
+        return _failed(job, error)
 
     def entry(data: bytes) -> Entry:
         return Entry(sha256, made, len(data), hashlib.sha256(data).hexdigest())
@@ -123,7 +124,13 @@ def enlarge_prepared(
     except BadWeights:
         raise
     except Exception as error:
-        return Outcome(job, "failed", explain(error))
+        return _failed(job, error)
+
+
+def _failed(job: Job, error: Exception) -> Outcome:
+    stops = isinstance(error, CannotWrite) and files.is_disk_full(error)
+    lacks_memory = isinstance(error, OutOfMemory | MemoryError)
+    return Outcome(job, "failed", explain(error), stops=stops, lacks_memory=lacks_memory)
 
 
 def _check_plan(found: Prepared) -> None:
@@ -140,8 +147,7 @@ def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -> 
         journal.add(job.name, found.entry(data))
         files.write_whole(job.output, data)
     except Exception as error:
-        stops = isinstance(error, CannotWrite) and files.is_disk_full(error)
-        return Outcome(job, "failed", explain(error), stops=stops)
+        return _failed(job, error)
     height, width, _ = found.picture.pixels.shape
     took = list_times(found.stages, made.stages, width, height)
     return Outcome(job, "done", None, made.details, losses, took=took)

@@ -1,7 +1,9 @@
 """Several images at once: the same bytes as one at a time, and the same rules for what fails, is ended, or is there."""
 
 import errno
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,11 @@ from pipelines import files
 from pipelines.batch import lanes, work
 from pipelines.batch.run import FileStep, Job, Journal, Outcome, Recipe, count_lanes, list_sources, plan_jobs, run
 from pipelines.catalog.rows import Settings, Size, Stage
-from pipelines.errors import BadSetting, CannotWrite
+from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.networks import devices
-from pipelines.runs import finish
+from pipelines.runs import Run, finish
 from tests.conftest import smooth
 
 ESPCN = Recipe(key="espcn", size=Size(factor=2))
@@ -80,20 +82,64 @@ def test_what_is_wrong_with_all_ends_it(folder: Path, monkeypatch: pytest.Monkey
     assert len(outcomes) < COUNT and {outcome.state for outcome in outcomes} == {"failed"}
 
 
-def test_what_takes_much_of_the_memory_goes_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "available_memory", lambda: 0)
-    together, most, enlarge = [0], [0], work.enlarge_fetched
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> dict[int, set[int]]:
+    """By the height of each image the heights of all that were enlarged while it was. The first two are at once."""
+    running: set[int] = set()
+    seen: dict[int, set[int]] = {}
+    both, enlarge = threading.Barrier(2), work.enlarge_fetched
 
-    def watched(*given: object) -> object:
-        together[0] += 1
-        most[0] = max(most[0], together[0])
-        made = yield from enlarge(*given)  # type: ignore[arg-type]
-        together[0] -= 1
-        return made
+    def watched(picture: Picture, *given: Any) -> Run[Any]:
+        height = len(picture.pixels)
+        running.add(height)
+        if height in (40, 41):
+            both.wait(timeout=60)
+        making = enlarge(picture, *given)
+        try:
+            while True:
+                step = next(making)
+                for each in tuple(running):
+                    seen.setdefault(each, set()).update(running)
+                yield step
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            running.discard(height)
 
     monkeypatch.setattr(work, "enlarge_fetched", watched)
-    assert sum(outcome.state == "done" for outcome in upscale(folder)) == COUNT - 1
-    assert most == [1]
+    return seen
+
+
+def test_what_takes_much_of_the_memory_goes_alone(
+    folder: Path, beside: dict[int, set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image among smaller ones, which go beside each other."""
+    images.write(Picture(smooth(80, 60)), folder / "2.png")
+    monkeypatch.setattr(lanes, "available_memory", lambda: 60 * 60 * 4 * lanes.PIXEL_BYTES * lanes.HEAVY)
+    found = upscale(folder)
+    assert [outcome.job.name for outcome in found] == [f"{number}.png" for number in range(COUNT)]
+    assert sum(outcome.state == "done" for outcome in found) == COUNT - 1
+    assert beside[80] == {80} and {40, 41} <= beside[40]
+
+
+def test_what_finds_too_little_memory_beside_others_is_tried_alone(
+    folder: Path, beside: dict[int, set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is made as one at a time would be, or fails with the same sentence."""
+    plan, tried = work.plan_run, list[int]()
+
+    def too_little(picture: Picture, *given: Any, **more: Any) -> Any:
+        height = len(picture.pixels)
+        tried.append(height)
+        if height == 47 or (height == 45 and tried.count(45) < 3):  # twice each time
+            raise OutOfMemory("A result takes at least 2 GB of memory, and 1 GB are left here.")
+        return plan(picture, *given, **more)
+
+    monkeypatch.setattr(work, "plan_run", too_little)
+    found = {outcome.job.name: outcome for outcome in upscale(folder)}
+    assert {name for name, each in found.items() if each.state == "failed"} == {"3.png", "7.png"}
+    assert str(found["7.png"].error).startswith("A result takes at least 2 GB")
+    assert beside[45] == {45} and tried.count(45) == 3 and tried.count(47) == 4
 
 
 def test_images_go_side_by_side_where_a_network_computes_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Collection, Mapping
-from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 LOW_QUALITY = 88  # of JPEG: from here on networks/estimating.py takes its traces for no matter
 LONGEST_PROMPT_SHOWN = 200  # characters
@@ -47,7 +46,15 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def printable_name(path: PurePath) -> str:
+class Named(Protocol):
+    """A path, or whatever else has a name."""
+
+    @property
+    def name(self) -> str:
+        """Returns the base name."""
+
+
+def printable_name(path: Named) -> str:
     """The base name fit for one line: of a long one the beginning and the end."""
     name, half = printable(path.name) or "The folder", LONGEST_NAME_SHOWN // 2
     return name if len(name) <= LONGEST_NAME_SHOWN else f"{name[:half]}…{name[1 - half :]}"

@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
-from pipelines.images.listing import SYSTEM_FOLDERS, PassedOver, reason_against
+from pipelines.images.addresses import Address, Place, identify, is_folder, list_folder, path_of
+from pipelines.images.listing import SYSTEM_FOLDERS, PassedOver, reason_against, reason_against_address
 from pipelines.phrasing import printable
 
 SAME = "same"  # the format of the image, where that can be written
@@ -23,22 +24,27 @@ SUFFIX_FIELDS = ("model", "scale")
 class Source:
     """An image to upscale, and its path below the folder that was named."""
 
-    path: Path
+    place: Place
     relative: PurePath
+
+    @property
+    def path(self) -> Path:
+        """Returns the path of what lies on this machine, as all does that a page has."""
+        return path_of(self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """An image and the file that its result will be; `name` is that file's path below the folder of results."""
 
-    image: Path
+    image: Place
     output: Path
     name: str
     meets_input: bool = False  # whether that file is itself an image of the batch
 
 
 def list_sources(
-    paths: Iterable[Path], recursive: bool, results: Path, made: Collection[Path] = ()
+    paths: Iterable[Place], recursive: bool, results: Path, made: Collection[Path] = ()
 ) -> tuple[list[Source], list[PassedOver]]:
     """The images that files and folders name, in the order of their names, and what is passed over.
 
@@ -52,16 +58,19 @@ def list_sources(
     seen: set[str] = set()
     earlier = {os.path.realpath(path) for path in made}
     for path in paths:
-        if path.is_dir():
+        if isinstance(path, Address):
+            at = PurePath(path.name)
+            found = _walk_address(path, PurePath(), recursive, others) if is_folder(path) else iter([Source(path, at)])
+        elif path.is_dir():
             found = _walk(path, PurePath(), recursive, os.path.realpath(results), others)
         elif path.exists():
             found = iter([Source(path, PurePath(path.name))])
         else:
             raise BadPicture(f"{printable(str(path))} does not exist.")
         for source in found:
-            real = os.path.realpath(source.path)
+            real = identify(source.place)
             if real in earlier:
-                others.append(PassedOver(source.path, "results of this command"))
+                others.append(PassedOver(source.place, "results of this command"))
             elif real not in seen:
                 seen.add(real)
                 sources.append(source)
@@ -96,6 +105,22 @@ def _walk(
             yield Source(path, relative / path.name)
 
 
+def _walk_address(folder: Address, relative: PurePath, recursive: bool, others: list[PassedOver]) -> Iterator[Source]:
+    for inside in list_folder(folder):
+        at, name = inside.address, inside.address.name
+        if inside.is_folder and not name.startswith("."):
+            if name in SYSTEM_FOLDERS:
+                others.append(PassedOver(at, "kept by a system"))
+            elif not recursive:
+                others.append(PassedOver(at, "folders (--recursive looks into them)"))
+            else:
+                yield from _walk_address(at, relative / name, recursive, others)
+        elif reason := reason_against_address(inside):
+            others.append(PassedOver(at, reason))
+        else:
+            yield Source(at, relative / name)
+
+
 def write_suffix(template: str, model: str, scale: str) -> str:
     """Returns what stands between the image's name and the dot: of "_{model}_x{scale}" "_swift_x4".
 
@@ -122,7 +147,7 @@ def plan_jobs(sources: Sequence[Source], results: Path, suffix: str, format: str
     """
     plain = [source.relative.with_name(_name(source, suffix, format)) for source in sources]
     often = Counter(map(_as_one, plain))
-    inputs = {os.path.realpath(source.path) for source in sources}
+    inputs = {identify(source.place) for source in sources}
     taken: set[str] = {_as_one(path) for path in plain if often[_as_one(path)] == 1}
     jobs = []
     for source, path in zip(sources, plain, strict=True):
@@ -131,7 +156,7 @@ def plan_jobs(sources: Sequence[Source], results: Path, suffix: str, format: str
             path = _free(path.with_name(_name(source, f"_{ending}{suffix}" if ending else suffix, format)), taken)
             taken.add(_as_one(path))
         output = results / path
-        jobs.append(Job(source.path, output, path.as_posix(), os.path.realpath(output) in inputs))
+        jobs.append(Job(source.place, output, path.as_posix(), os.path.realpath(output) in inputs))
     return jobs
 
 

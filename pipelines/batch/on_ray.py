@@ -1,8 +1,8 @@
 """A batch on a cluster: actors upscale parts of it, each of which keeps its models loaded.
 
 What an actor's journal says was made of a part before it died is skipped when the part is given out again. Images and
-results lie in folders that all machines see by the same names. Each actor writes results and a journal of its own; only
-what became of each image comes back.
+results lie in folders that all machines see by the same names; images may also lie at addresses that fsspec reads. Each
+actor writes results and a journal of its own; only what became of each image comes back.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.batch.jobs import Job
 from pipelines.batch.journal import Journal
+from pipelines.batch.lanes import count_lanes
 from pipelines.batch.recipe import Recipe
 from pipelines.batch.run import FileStep, Outcome
 from pipelines.batch.run import run as run_here
@@ -68,7 +69,7 @@ def _make_worker(folder: Path, recipe: Recipe, overwrite: bool) -> Callable[[Seq
         journal.refresh()
         failure: UpscaleError | None = None
         try:
-            finish(run_here(jobs, recipe, journal, overwrite), see)
+            finish(run_here(jobs, recipe, journal, overwrite, count_lanes(recipe, len(jobs))), see)
         except UpscaleError as error:
             failure = error
         yield from done
@@ -80,4 +81,5 @@ def _make_worker(folder: Path, recipe: Recipe, overwrite: bool) -> Callable[[Seq
 
 def _absolute(job: Job) -> Job:
     """An actor works in another folder."""
-    return replace(job, image=Path(os.path.abspath(job.image)), output=Path(os.path.abspath(job.output)))
+    image = Path(os.path.abspath(job.image)) if isinstance(job.image, Path) else job.image
+    return replace(job, image=image, output=Path(os.path.abspath(job.output)))

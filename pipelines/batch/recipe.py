@@ -11,6 +11,7 @@ from pipelines import environment
 from pipelines.catalog.rows import Model, Settings, Size, Stage, find
 from pipelines.estimates import plan_size_of
 from pipelines.images import door as images
+from pipelines.images.door import ImageSource
 from pipelines.phrasing import contender_file_name
 from pipelines.upscalers.loading import StageFiles
 
@@ -27,7 +28,7 @@ class Recipe:
     own: Path | None = None  # the user's own file or folder of weights
     quality: int | None = None  # of JPEG and WebP
 
-    def plan(self, image: Path) -> tuple[tuple[Stage, ...], tuple[int, int] | None]:
+    def plan(self, image: ImageSource) -> tuple[tuple[Stage, ...], tuple[int, int] | None]:
         """Returns the stages for an image, and the width and height that their result is shrunk to.
 
         Reads the file's header. Raises BadPicture, or BadSetting for a size that the model does not reach.

@@ -18,7 +18,8 @@ from pipelines.enlarge import Details, Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, OutOfMemory
 from pipelines.estimates import plan_run
 from pipelines.images import door as images
-from pipelines.images.door import Picture
+from pipelines.images.addresses import load
+from pipelines.images.door import ImageSource, Picture
 from pipelines.phrasing import printable_name
 from pipelines.runs import Run, Step, explain
 from pipelines.upscalers.loading import StageFiles, Took, list_times
@@ -80,14 +81,15 @@ def prepare(
 ) -> "Prepared | Lacking | Outcome":
     """The image decoded; or the models that it needs, or why nothing is to be done."""
     try:
-        stages, size = recipe.plan(job.image)
+        source = load(job.image)
+        stages, size = recipe.plan(source)
         if stages not in fetched:
             return Lacking(stages)
-        sha256, made = _sha256_of(job.image), recipe.describe(fetched[stages], size, job.output)
+        sha256, made = _sha256_of(source), recipe.describe(fetched[stages], size, job.output)
         if not job.meets_input and journal.has(job.name, sha256, made):
             return Outcome(job, "skipped")
         _check_output(job, overwrite)
-        picture = images.read(job.image, math.prod(stage.scale for stage in stages))
+        picture = images.read(source, math.prod(stage.scale for stage in stages))
     except Exception as error:
         return _failed(job, error)
 
@@ -100,7 +102,7 @@ def prepare(
 def _check_output(job: Job, overwrite: bool) -> None:
     """Makes the result's folder. Raises CannotWrite where the result would replace what is not to be lost."""
     name = printable_name(job.output)
-    if job.meets_input or files.is_same_file(job.image, job.output):
+    if job.meets_input or (isinstance(job.image, Path) and files.is_same_file(job.image, job.output)):
         raise CannotWrite(f"{name} is itself an image to upscale: choose another folder, or a --suffix.")
     if not overwrite and os.path.lexists(job.output):
         raise CannotWrite(f"{name} is there already, made of another image or in another way: --overwrite replaces it.")
@@ -153,7 +155,9 @@ def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -> 
     return Outcome(job, "done", None, made.details, losses, took=took)
 
 
-def _sha256_of(image: Path) -> str:
+def _sha256_of(image: ImageSource) -> str:
+    if isinstance(image, bytes):
+        return hashlib.sha256(image).hexdigest()
     try:
         return files.sha256_of(image)
     except OSError as error:

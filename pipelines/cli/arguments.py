@@ -5,13 +5,13 @@ Each `parse_` function raises argparse.ArgumentTypeError with one sentence.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Cleanup, Size, Stage
 from pipelines.catalog.sizes import LONGEST_SIDE
 from pipelines.errors import BadSetting
+from pipelines.images.addresses import parse_place
 from pipelines.measuring.kernels import check_kernel
 from pipelines.measuring.plan import MOST_REPEATS
 
@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
         found, rest = super().parse_known_args(args, namespace)
         if rest and "inputs" in vars(found) and not any(each.startswith("-") for each in rest):
             *more, output = rest
-            found.inputs, found.output, rest = [*found.inputs, Path(found.output), *map(Path, more)], output, []
+            more = [found.output, *more]
+            found.inputs, found.output, rest = [*found.inputs, *map(parse_place, more)], output, []
         return found, rest
 
 

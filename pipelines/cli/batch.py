@@ -13,6 +13,7 @@ from pipelines import files
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_files, summarise
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.images.addresses import is_folder
 from pipelines.phrasing import printable, printable_name
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--on",
         metavar="ray[://HOST:PORT]",
-        help="run on a Ray cluster whose machines all see IN and OUT at the same paths; ray alone is this machine, "
-        "or the cluster that RAY_ADDRESS names; default: no cluster",
+        help="run on a Ray cluster whose machines all see IN, unless it is an address, and OUT at the same paths; ray alone "
+        "is this machine, or the cluster that RAY_ADDRESS names; default: no cluster",
     )
     add(
         "--workers",
@@ -60,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def is_many(options: argparse.Namespace) -> bool:
     """Returns whether the results go into a folder: there are many images, or a folder or what is for many is named."""
     output = options.output
-    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+    several = len(options.inputs) > 1 or is_folder(options.inputs[0])
     asked = (
         options.recursive
         or options.suffix is not None

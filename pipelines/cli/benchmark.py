@@ -11,6 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments
 from pipelines.cli.benchmark_text import describe_row, name_row, print_summary, say
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
+from pipelines.images.addresses import Place, parse_place
 from pipelines.measuring.kernels import KERNEL_NAMES
 from pipelines.measuring.plan import MOST_REPEATS, REPEATS
 from pipelines.measuring.protocols import PROTOCOLS, ROUND_TRIP, find_protocol
@@ -44,7 +45,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", prog
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("images", nargs="*", type=Path, metavar="IMAGE", help="images, or folders of images")
+    add(
+        "images",
+        nargs="*",
+        type=parse_place,
+        metavar="IMAGE",
+        help="images, or folders of images, by path or by an address such as hf://datasets/OWNER/NAME/FOLDER or "
+        "s3://BUCKET/FOLDER",
+    )
     add("--protocol", choices=[each.key for each in PROTOCOLS], help=f"how to measure; default {ROUND_TRIP.key}")
     add(
         "--scale",
@@ -107,8 +115,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--on",
         metavar="ray[://HOST:PORT]",
-        help="run on a Ray cluster whose machines all see the images at the same paths; ray alone is this machine, "
-        "or the cluster that RAY_ADDRESS names; default: no cluster",
+        help="run on a Ray cluster whose machines all see the images at the same paths or addresses; ray alone is this "
+        "machine, or the cluster that RAY_ADDRESS names; default: no cluster",
     )
     add(
         "--workers",
@@ -134,7 +142,7 @@ def _benchmark(options: argparse.Namespace, progress: Progress) -> None:
     pictures, others = benchmark.list_subjects(options.images)
     if not pictures:
         raise BadPicture("There is no image to measure. Name image files, or folders with images in them.")
-    _check_outputs(options, [picture.path for picture in pictures])
+    _check_outputs(options, [picture.place for picture in pictures])
     for line in benchmark.describe_passed_over(others):
         print(line)
     report = _measured(plan, pictures, [str(path) for path in options.images], options, progress)
@@ -153,7 +161,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
     return Plan(protocol.key, scale, kernel, found, repeats)
 
 
-def _check_outputs(options: argparse.Namespace, read: Sequence[Path]) -> None:
+def _check_outputs(options: argparse.Namespace, read: Sequence[Place]) -> None:
     from pipelines.report import report as reports
 
     given = {kind: getattr(options, kind) for kind in reports.REPORT_KINDS}
@@ -259,7 +267,7 @@ def _repeat(options: argparse.Namespace, progress: Progress) -> None:
     pictures = reports.find_subjects(earlier, named)
     if not pictures:
         raise BadPicture(f"None of the images of {options.repeat.name} was found. Name them after the report.")
-    _check_outputs(options, [options.repeat, *(picture.path for picture in pictures)])
+    _check_outputs(options, [options.repeat, *(picture.place for picture in pictures)])
     again = _measured(plan, pictures, [str(path) for path in named], options, progress)
     differing = 0
     for each in reports.compare_reports(earlier, again):

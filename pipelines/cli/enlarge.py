@@ -13,6 +13,7 @@ from pipelines.catalog.settings import STRENGTH_RANGE
 from pipelines.cli import arguments, batch
 from pipelines.cli.progress import show_progress, summarise
 from pipelines.errors import BadSetting
+from pipelines.images.addresses import load, parse_place
 
 if TYPE_CHECKING:
     from pipelines.batch.run import Recipe
@@ -96,10 +97,11 @@ def _shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "inputs",
-        type=Path,
+        type=parse_place,
         nargs="+",
         metavar="IN",
-        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several files or folders if OUT is a folder",
+        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several files or folders if OUT is a folder; by path "
+        "or by an address such as hf://datasets/OWNER/NAME/FOLDER or s3://BUCKET/FOLDER",
     )
     shared.add_argument(
         "output",
@@ -266,12 +268,13 @@ def _enlarge(options: argparse.Namespace, recipe: "Recipe") -> None:
     from pipelines.phrasing import describe_settings
     from pipelines.runs import finish
 
-    [path], output, settings = options.inputs, Path(options.output), recipe.settings
+    [place], output, settings = options.inputs, Path(options.output), recipe.settings
     _check_output(options)
-    stages, size = recipe.plan(path)
+    source = load(place)
+    stages, size = recipe.plan(source)
     catalog.check_stages(stages, settings)
-    plan = plan_run(path, stages, output, overwrite=options.overwrite, size=size)
-    picture = images.read(path, math.prod(stage.scale for stage in stages))
+    plan = plan_run(source, stages, output, overwrite=options.overwrite, size=size)
+    picture = images.read(source, math.prod(stage.scale for stage in stages))
     assert plan.format is not None, "a file to write was named"
     for loss in images.list_losses(picture, plan.format, quality=recipe.quality):
         print(f"{output}: {loss}", flush=True)

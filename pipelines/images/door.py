@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
+from pipelines.images.addresses import Loaded
 from pipelines.images.condition import Condition, estimate_noise, has_jpeg_marks
 from pipelines.images.decode import decode, read_upright_size
 from pipelines.images.encode import (
@@ -156,7 +157,7 @@ def examine(source: ImageSource) -> Condition:
 
 def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:
     """The file's bytes, the name that its errors begin with, and the check of its size, once the header is read."""
-    name = printable_name(source) if isinstance(source, Path) else "The image"
+    name = printable_name(source) if isinstance(source, Path | Loaded) else "The image"
 
     def check_size(width: int, height: int) -> None:
         _check_size(name, width, height, scale, bounds)

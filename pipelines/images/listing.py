@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
+from pipelines.images.addresses import Inside, Place
 from pipelines.phrasing import printable_name
 
 IMAGE_SUFFIXES = frozenset(
@@ -31,9 +32,9 @@ Reason: TypeAlias = Literal[
 class PassedOver:
     """What was named, or lies in a folder that was, and is left alone; `same_as` is the image that it repeats."""
 
-    path: Path
+    path: Place
     reason: Reason
-    same_as: Path | None = None
+    same_as: Place | None = None
 
 
 def describe_passed_over(others: Sequence[PassedOver]) -> list[str]:
@@ -53,8 +54,17 @@ def describe_passed_over(others: Sequence[PassedOver]) -> list[str]:
 
 def reason_against(file: Path) -> Reason | None:
     """Returns why what lies in a folder is not an image to take from it; None if it may be one."""
-    if file.name.startswith("."):
+    return _reason_against(file.name, file.is_file())  # which a folder is not, a pipe, nor a link that leads nowhere
+
+
+def reason_against_address(inside: Inside) -> Reason | None:
+    """Does as `reason_against`, for what lies in a folder at an address."""
+    return _reason_against(inside.address.name, not inside.is_folder)
+
+
+def _reason_against(name: str, is_file: bool) -> Reason | None:
+    if name.startswith("."):
         return "hidden"
-    if not file.is_file():  # a folder, a pipe, a link that leads nowhere
+    if not is_file:
         return "not files"
-    return None if file.suffix.lower() in IMAGE_SUFFIXES else "not named as images are"
+    return None if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else "not named as images are"

@@ -46,7 +46,9 @@ def run(
     for subject in pictures:
         lacking = [each for each in plan.contenders if (subject.picture, each.key) not in found]
         if lacking:
-            items.append((replace(subject, path=Path(os.path.abspath(subject.path))), tuple(lacking)))
+            place = subject.place
+            place = Path(os.path.abspath(place)) if isinstance(place, Path) else place
+            items.append((replace(subject, place=place), tuple(lacking)))
     named = {subject.picture: subject for subject in pictures}
     contenders = {each.key: each for each in plan.contenders}
     here = machine.describe()["processor"]

@@ -11,6 +11,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings
 from pipelines.enlarge import Enlarged, enlarge
 from pipelines.images import door as images
+from pipelines.images.addresses import load
 from pipelines.images.listing import describe_passed_over
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.attempts import attempt, count_steps, cut_prefix
@@ -200,7 +201,7 @@ def read_trial(subject: Subject, plan: Plan) -> Run[Trial]:
     """The picture read, and made ready as the plan says. Raises BadPicture."""
     yield Step(0, 1, "reading")
     protocol = find_protocol(plan.protocol)
-    picture = images.read(subject.path, protocol.grows_by(plan.scale))
+    picture = images.read(load(subject.place), protocol.grows_by(plan.scale))
     trial = yield from protocol.make_trial(picture, plan.scale, plan.kernel)
     return replace(trial, notes=(*subject.notes, *picture.notes, *trial.notes))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.errors import CannotWrite
 from pipelines.files import check_writable, is_same_file
+from pipelines.images.addresses import Place
 from pipelines.phrasing import printable_name
 from pipelines.report.exports import is_latex, is_markdown
 from pipelines.report.formats import is_csv
@@ -32,7 +33,7 @@ REPORT_KINDS = {
 }
 
 
-def check_outputs(paths: Mapping[str, Path], read: Sequence[Path], *, overwrite: bool = False) -> None:
+def check_outputs(paths: Mapping[str, Path], read: Sequence[Place], *, overwrite: bool = False) -> None:
     """Raises CannotWrite for what could not be written after the long part, or would replace what is no report.
 
     `paths` are by the keys of REPORT_KINDS. Refused is one of the files to `read`, and, unless `overwrite`, a file that
@@ -41,7 +42,7 @@ def check_outputs(paths: Mapping[str, Path], read: Sequence[Path], *, overwrite:
     """
     for path in paths.values():
         check_writable(path)
-        if any(is_same_file(path, each) for each in read):
+        if any(isinstance(each, Path) and is_same_file(path, each) for each in read):
             raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
     names = [path.resolve() for path in paths.values()]
     if "json" in paths:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.catalog import rows as catalog
 from pipelines.errors import BadSetting
+from pipelines.images.addresses import Address, Place, parse_place
 from pipelines.measuring.contenders import resolve_contenders
 from pipelines.measuring.kernels import check_kernel
 from pipelines.measuring.metrics.scores import METRICS
@@ -44,16 +45,19 @@ def plan_of(earlier: Report, name: str, repeats: int) -> Plan:
     return Plan(earlier.protocol, earlier.scale, earlier.kernel, found, repeats)
 
 
-def find_pictures(earlier: Report, path: Path) -> list[Path]:
-    """The pictures that the report at `path` names, as far as they are here or beside it."""
-    found = []
+def find_pictures(earlier: Report, path: Path) -> list[Place]:
+    """The pictures that the report at `path` names, as far as they are here or beside it, or at an address."""
+    found: list[Place] = []
     for name in earlier.pictures:
+        if isinstance(named := parse_place(name), Address):
+            found.append(named)
+            continue
         places = (Path(name), path.parent / name, path.parent / Path(name).name)
         found += [place for place in places if place.exists()][:1]
     return found
 
 
-def find_subjects(earlier: Report, named: Sequence[Path]) -> list[Subject]:
+def find_subjects(earlier: Report, named: Sequence[Place]) -> list[Subject]:
     """Finds the pictures that the report has rows of: the same one where it is here, else what has its name."""
     pictures, _ = list_subjects(named)
     hashes = {row.image_sha256 for row in earlier.rows}

@@ -82,7 +82,7 @@ def _section(report: Report, plan: Plan, outputs: Outputs, subject: Subject) -> 
 
 def _check_unchanged(subject: Subject) -> None:
     """Raises BadPicture where the file is gone, or is not the one that was measured."""
-    now, _ = list_subjects([subject.path])
+    now, _ = list_subjects([subject.place])
     if [each.sha256 for each in now] != [subject.sha256]:
         raise BadPicture("The file was changed after it was measured.")
 

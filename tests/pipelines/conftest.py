@@ -1,9 +1,10 @@
-"""What tests of what runs on a cluster share."""
+"""What tests share of what runs on a cluster, and of images at addresses."""
 
 import os
 import sys
 from collections.abc import Iterator
 
+import fsspec
 import pytest
 
 from tests.conftest import ROOT
@@ -19,3 +20,12 @@ def cluster() -> Iterator[None]:
     ray.init(num_cpus=2, object_store_memory=100_000_000, runtime_env={"env_vars": {"PYTHONPATH": paths}}, **quiet)
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    """What fsspec reads and writes at memory://, empty before and after."""
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]

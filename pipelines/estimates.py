@@ -24,9 +24,9 @@ from pipelines.catalog.settings import Settings
 from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
 from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate
 from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
-from pipelines.files import is_same_file, write_whole
+from pipelines.files import write_whole
 from pipelines.images import door as images
-from pipelines.images.door import Format, ImageSource, Picture
+from pipelines.images.door import Format, ImageSource, Picture, Place
 from pipelines.machine import cores, has_nvidia, processor
 from pipelines.networks.tiling import plan_tiles
 from pipelines.phrasing import format_bytes, printable_name
@@ -108,7 +108,7 @@ def plan_size_of(
 def plan_run(
     image: ImageSource | Picture,
     stages: Sequence[Stage],
-    output: Path | None = None,
+    output: Place | None = None,
     *,
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
@@ -126,7 +126,7 @@ def plan_run(
         width, height = images.read_size(image, scale)
     result = size or (width * scale, height * scale)
     format_ = None if output is None else images.check_output(output, result)
-    if output is not None and isinstance(image, Path) and not overwrite and is_same_file(image, output):
+    if output is not None and isinstance(image, Path) and not overwrite and images.is_same(image, output):
         raise CannotWrite(f"{printable_name(output)} cannot be written: it is the input image, which would be lost.")
     unloaded = any(stage.model.engine == "network" for stage in stages) and "torch" not in sys.modules
     check_memory((width, height), scale, machine.available_memory() - unloaded * LIBRARY_BYTES, result)

@@ -38,13 +38,18 @@ class Job:
     """An image and the file that its result will be; `name` is that file's path below the folder of results."""
 
     image: Place
-    output: Path
+    output: Place
     name: str
     meets_input: bool = False  # whether that file is itself an image of the batch
 
+    @property
+    def path(self) -> Path:
+        """Returns the path of a result that lies on this machine, as all do that a page makes."""
+        return path_of(self.output)
+
 
 def list_sources(
-    paths: Iterable[Place], recursive: bool, results: Path, made: Collection[Path] = ()
+    paths: Iterable[Place], recursive: bool, results: Place, made: Collection[Place] = ()
 ) -> tuple[list[Source], list[PassedOver]]:
     """The images that files and folders name, in the order of their names, and what is passed over.
 
@@ -56,13 +61,13 @@ def list_sources(
     sources: list[Source] = []
     others: list[PassedOver] = []
     seen: set[str] = set()
-    earlier = {os.path.realpath(path) for path in made}
+    earlier, at = {identify(path) for path in made}, identify(results)
     for path in paths:
         if isinstance(path, Address):
-            at = PurePath(path.name)
-            found = _walk_address(path, PurePath(), recursive, others) if is_folder(path) else iter([Source(path, at)])
+            alone = iter([Source(path, PurePath(path.name))])
+            found = _walk_address(path, PurePath(), recursive, at, others) if is_folder(path) else alone
         elif path.is_dir():
-            found = _walk(path, PurePath(), recursive, os.path.realpath(results), others)
+            found = _walk(path, PurePath(), recursive, at, others)
         elif path.exists():
             found = iter([Source(path, PurePath(path.name))])
         else:
@@ -105,16 +110,20 @@ def _walk(
             yield Source(path, relative / path.name)
 
 
-def _walk_address(folder: Address, relative: PurePath, recursive: bool, others: list[PassedOver]) -> Iterator[Source]:
+def _walk_address(
+    folder: Address, relative: PurePath, recursive: bool, results: str, others: list[PassedOver]
+) -> Iterator[Source]:
     for inside in list_folder(folder):
         at, name = inside.address, inside.address.name
         if inside.is_folder and not name.startswith("."):
             if name in SYSTEM_FOLDERS:
                 others.append(PassedOver(at, "kept by a system"))
+            elif identify(at) == results:
+                others.append(PassedOver(at, "results of this command"))
             elif not recursive:
                 others.append(PassedOver(at, "folders (--recursive looks into them)"))
             else:
-                yield from _walk_address(at, relative / name, recursive, others)
+                yield from _walk_address(at, relative / name, recursive, results, others)
         elif reason := reason_against_address(inside):
             others.append(PassedOver(at, reason))
         else:
@@ -138,7 +147,7 @@ def write_suffix(template: str, model: str, scale: str) -> str:
     return suffix
 
 
-def plan_jobs(sources: Sequence[Source], results: Path, suffix: str, format: str) -> list[Job]:
+def plan_jobs(sources: Sequence[Source], results: Place, suffix: str, format: str) -> list[Job]:
     """The file that each image becomes, below the folder of `results`.
 
     Where two images would become one file, as a.jpg and a.png do, each keeps the suffix of its name (a_jpg.png,
@@ -156,7 +165,7 @@ def plan_jobs(sources: Sequence[Source], results: Path, suffix: str, format: str
             path = _free(path.with_name(_name(source, f"_{ending}{suffix}" if ending else suffix, format)), taken)
             taken.add(_as_one(path))
         output = results / path
-        jobs.append(Job(source.place, output, path.as_posix(), os.path.realpath(output) in inputs))
+        jobs.append(Job(source.place, output, path.as_posix(), identify(output) in inputs))
     return jobs
 
 

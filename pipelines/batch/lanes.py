@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeAlias
 
 from pipelines.batch.jobs import Job
-from pipelines.batch.journal import Journal
+from pipelines.batch.journal import AnyJournal
 from pipelines.batch.recipe import Recipe
 from pipelines.batch.work import Fetched, FileStep, Lacking, Outcome, Prepared, enlarge_prepared, prepare, store
 from pipelines.catalog.rows import check_stages
@@ -38,7 +38,7 @@ def count_lanes(recipe: Recipe, images: int) -> int:
     return min(MOST_LANES, images, devices.count_threads())
 
 
-def run(jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool, lanes: int) -> Run[list[Outcome]]:
+def run(jobs: Sequence[Job], recipe: Recipe, journal: AnyJournal, overwrite: bool, lanes: int) -> Run[list[Outcome]]:
     """Does as `run.run`, so many images at once. The outcomes leave as they come, and are returned in order."""
     fetched: Fetched = {}
     outcomes: dict[int, Outcome] = {}

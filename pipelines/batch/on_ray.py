@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.batch.jobs import Job
-from pipelines.batch.journal import Journal
+from pipelines.batch.journal import AnyJournal, open_journal
 from pipelines.batch.lanes import count_lanes
 from pipelines.batch.recipe import Recipe
 from pipelines.batch.run import FileStep, Outcome
 from pipelines.batch.run import run as run_here
 from pipelines.cluster.spread import Arrived, check, spread
 from pipelines.errors import UpscaleError
+from pipelines.images.addresses import Place
 from pipelines.runs import Run, Step, finish
 
 __all__ = ["check", "run"]
@@ -29,17 +30,17 @@ PART = 8  # images that an actor is given at a time; within them one is decoded 
 def run(
     jobs: Sequence[Job],
     recipe: Recipe,
-    journal: Journal,
+    journal: AnyJournal,
     overwrite: bool = False,
     on: str = "ray",
     workers: int | None = None,
 ) -> Run[list[Outcome]]:
     """Does as `run.run`, on a cluster; the outcomes come in any order. Raises as that does, and as `spread`."""
     own = recipe.own and Path(os.path.abspath(recipe.own))
-    given = (journal.folder.resolve(), replace(recipe, own=own), overwrite)
+    given = (_absolute(journal.folder), replace(recipe, own=own), overwrite)
     outcomes: list[Outcome] = []
     named = {job.name: job for job in jobs}
-    running = spread(_make_worker, given, [*map(_absolute, jobs)], PART, on, workers)
+    running = spread(_make_worker, given, [*map(_as_seen, jobs)], PART, on, workers)
     try:
         for step in running:
             if not isinstance(step, Arrived):
@@ -55,9 +56,9 @@ def run(
     return outcomes
 
 
-def _make_worker(folder: Path, recipe: Recipe, overwrite: bool) -> Callable[[Sequence[Job]], Iterator[Outcome]]:
+def _make_worker(folder: Place, recipe: Recipe, overwrite: bool) -> Callable[[Sequence[Job]], Iterator[Outcome]]:
     """Makes what an actor does to a part: upscale the jobs, with a journal of its own."""
-    journal = Journal(folder, f"{socket.gethostname()}-{os.getpid()}")
+    journal = open_journal(folder, f"{socket.gethostname()}-{os.getpid()}")
 
     def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
         done: list[Outcome] = []
@@ -79,7 +80,10 @@ def _make_worker(folder: Path, recipe: Recipe, overwrite: bool) -> Callable[[Seq
     return work
 
 
-def _absolute(job: Job) -> Job:
+def _as_seen(job: Job) -> Job:
     """An actor works in another folder."""
-    image = Path(os.path.abspath(job.image)) if isinstance(job.image, Path) else job.image
-    return replace(job, image=image, output=Path(os.path.abspath(job.output)))
+    return replace(job, image=_absolute(job.image), output=_absolute(job.output))
+
+
+def _absolute(place: Place) -> Place:
+    return Path(os.path.abspath(place)) if isinstance(place, Path) else place

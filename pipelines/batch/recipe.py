@@ -11,6 +11,7 @@ from pipelines import environment
 from pipelines.catalog.rows import Model, Settings, Size, Stage, find
 from pipelines.estimates import plan_size_of
 from pipelines.images import door as images
+from pipelines.images.addresses import Place
 from pipelines.images.door import ImageSource
 from pipelines.phrasing import contender_file_name
 from pipelines.upscalers.loading import StageFiles
@@ -55,11 +56,11 @@ class Recipe:
             return str(math.prod(stage.scale for stage in self.stages))
         return str(self.size).removeprefix("x") if self.size.factor else str(self.size)
 
-    def quality_for(self, output: Path) -> int | None:
+    def quality_for(self, output: Place) -> int | None:
         """Returns the quality of that file, none of a PNG."""
         return None if images.format_of(output) == "png" else self.quality
 
-    def describe(self, fetched: Sequence[StageFiles], size: tuple[int, int] | None, output: Path) -> Mapping[str, Any]:
+    def describe(self, fetched: Sequence[StageFiles], size: tuple[int, int] | None, output: Place) -> Mapping[str, Any]:
         """Returns all that decides what becomes of an image, as JSON gives it back: another way is another result."""
         told: dict[str, Any] = {
             "stages": [f"{each.stage.key}:{each.stage.scale}" for each in fetched],

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pipelines.batch import lanes as side_by_side
 from pipelines.batch.archives import Archive, Bounds, is_archive, read_result, unpack_images
 from pipelines.batch.jobs import FORMATS, PLAIN, Job, Source, list_sources, plan_jobs, write_suffix
-from pipelines.batch.journal import Journal
+from pipelines.batch.journal import AnyJournal, Journal, open_journal
 from pipelines.batch.lanes import count_lanes
 from pipelines.batch.recipe import Recipe
 from pipelines.batch.work import Fetched, FileStep, Lacking, Outcome, Prepared, enlarge_prepared, prepare, store
@@ -23,6 +23,7 @@ from pipelines.upscalers.loading import fetch
 __all__ = [
     "FORMATS",
     "PLAIN",
+    "AnyJournal",
     "Archive",
     "Bounds",
     "FileStep",
@@ -36,6 +37,7 @@ __all__ = [
     "describe_passed_over",
     "is_archive",
     "list_sources",
+    "open_journal",
     "plan_jobs",
     "read_result",
     "run",
@@ -47,7 +49,7 @@ T = TypeVar("T")
 
 
 def run(
-    jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool = False, lanes: int = 1
+    jobs: Sequence[Job], recipe: Recipe, journal: AnyJournal, overwrite: bool = False, lanes: int = 1
 ) -> Run[list[Outcome]]:
     """Upscales the images. What the journal says was made already, in the same way of the same image, is skipped.
 

@@ -11,14 +11,14 @@ from typing import Literal, TypeAlias
 
 from pipelines import files
 from pipelines.batch.jobs import Job
-from pipelines.batch.journal import Entry, Journal
+from pipelines.batch.journal import AnyJournal, Entry
 from pipelines.batch.recipe import Recipe
 from pipelines.catalog.rows import Stage
 from pipelines.enlarge import Details, Enlarged, enlarge_fetched
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, OutOfMemory
 from pipelines.estimates import plan_run
 from pipelines.images import door as images
-from pipelines.images.addresses import load
+from pipelines.images.addresses import Address, exists, is_same, load, put
 from pipelines.images.door import ImageSource, Picture
 from pipelines.phrasing import printable_name
 from pipelines.runs import Run, Step, explain
@@ -77,7 +77,7 @@ Fetched: TypeAlias = dict[tuple[Stage, ...], tuple[StageFiles, ...]]
 
 
 def prepare(
-    job: Job, recipe: Recipe, journal: Journal, fetched: Fetched, overwrite: bool
+    job: Job, recipe: Recipe, journal: AnyJournal, fetched: Fetched, overwrite: bool
 ) -> "Prepared | Lacking | Outcome":
     """The image decoded; or the models that it needs, or why nothing is to be done."""
     try:
@@ -102,11 +102,13 @@ def prepare(
 def _check_output(job: Job, overwrite: bool) -> None:
     """Makes the result's folder. Raises CannotWrite where the result would replace what is not to be lost."""
     name = printable_name(job.output)
-    if job.meets_input or (isinstance(job.image, Path) and files.is_same_file(job.image, job.output)):
+    if job.meets_input or is_same(job.image, job.output):
         raise CannotWrite(f"{name} is itself an image to upscale: choose another folder, or a --suffix.")
-    if not overwrite and os.path.lexists(job.output):
+    at = job.output
+    if not overwrite and (exists(at) if isinstance(at, Address) else os.path.lexists(at)):
         raise CannotWrite(f"{name} is there already, made of another image or in another way: --overwrite replaces it.")
-    files.make_folder(job.output.parent)
+    if isinstance(at, Path):
+        files.make_folder(at.parent)
 
 
 def enlarge_prepared(
@@ -139,7 +141,7 @@ def _check_plan(found: Prepared) -> None:
     plan_run(found.picture, found.stages, found.job.output, size=found.size)
 
 
-def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -> Outcome:
+def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: AnyJournal) -> Outcome:
     """Writes the result; the journal first."""
     job, quality = found.job, recipe.quality_for(found.job.output)
     try:
@@ -147,7 +149,10 @@ def store(found: Prepared, made: Enlarged, recipe: Recipe, journal: Journal) -> 
         losses = images.list_losses(found.picture, format_, quality=quality)
         data = images.encode(made.picture, format_, quality=quality)
         journal.add(job.name, found.entry(data))
-        files.write_whole(job.output, data)
+        if isinstance(job.output, Address):
+            put(job.output, data)
+        else:
+            files.write_whole(job.output, data)
     except Exception as error:
         return _failed(job, error)
     height, width, _ = found.picture.pixels.shape

@@ -13,11 +13,11 @@ from pipelines import files
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_files, summarise
 from pipelines.errors import BadPicture, BadSetting, UpscaleError
-from pipelines.images.addresses import is_folder
+from pipelines.images.addresses import Address, Place, is_folder, parse_place
 from pipelines.phrasing import printable, printable_name
 
 if TYPE_CHECKING:
-    from pipelines.batch.run import Job, Journal, Outcome, Recipe
+    from pipelines.batch.run import AnyJournal, Job, Outcome, Recipe
     from pipelines.images.listing import PassedOver
     from pipelines.runs import Step
 
@@ -46,8 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--on",
         metavar="ray[://HOST:PORT]",
-        help="run on a Ray cluster whose machines all see IN, unless it is an address, and OUT at the same paths; ray alone "
-        "is this machine, or the cluster that RAY_ADDRESS names; default: no cluster",
+        help="run on a Ray cluster whose machines all see IN and OUT at the same paths or addresses; ray alone is this "
+        "machine, or the cluster that RAY_ADDRESS names; default: no cluster",
     )
     add(
         "--workers",
@@ -70,7 +70,8 @@ def is_many(options: argparse.Namespace) -> bool:
         or options.on
         or options.workers
     )
-    return bool(several or asked or Path(output).is_dir() or output.endswith(("/", os.sep)))
+    at = parse_place(output)
+    return bool(several or asked or isinstance(at, Address) or at.is_dir() or output.endswith(("/", os.sep)))
 
 
 def run(options: argparse.Namespace, recipe: "Recipe") -> None:
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace, recipe: "Recipe") -> None:
     elif options.workers is not None:
         raise BadSetting("--workers is for a cluster: give --on ray too.")
     suffix = batch.write_suffix(options.suffix or "", recipe.model, recipe.scale)
-    journal = batch.Journal(folder)
+    journal = batch.open_journal(folder)
     sources, others = batch.list_sources(options.inputs, options.recursive, folder, [*journal])
     for line in batch.describe_passed_over(others):
         print(line, flush=True)
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace, recipe: "Recipe") -> None:
         raise BadPicture("There is no image to upscale. Name image files, or folders with images in them.")
     if options.json:
         files.check_writable(options.json)
-    files.make_folder(folder)
+    journal.check()
     jobs = batch.plan_jobs(sources, folder, suffix, options.format or batch.PLAIN)
     outcomes = _follow(options, recipe, jobs, journal, others)
     failed = sum(outcome.state == "failed" for outcome in outcomes)
@@ -104,12 +105,14 @@ def run(options: argparse.Namespace, recipe: "Recipe") -> None:
         raise UpscaleError(f"{failed} of {len(jobs)} images failed{rest}. The same command tries them again.")
 
 
-def _checked_folder(options: argparse.Namespace) -> Path:
+def _checked_folder(options: argparse.Namespace) -> Place:
     from pipelines.images import door as images
 
-    folder = Path(options.output)
-    if not folder.is_dir() and folder.suffix.lower().removeprefix(".") in images.FORMATS:
-        raise BadSetting(f"{printable_name(folder)} must be a folder, because there are many results.")
+    folder = parse_place(options.output)
+    there = isinstance(folder, Path) and folder.is_dir()
+    if not there and folder.suffix.lower().removeprefix(".") in images.FORMATS:
+        why = "there are many results" if isinstance(folder, Path) else "results at an address go into a folder"
+        raise BadSetting(f"{printable_name(folder)} must be a folder, because {why}.")
     return folder
 
 
@@ -117,7 +120,7 @@ def _follow(
     options: argparse.Namespace,
     recipe: "Recipe",
     jobs: "Sequence[Job]",
-    journal: "Journal",
+    journal: "AnyJournal",
     others: "Sequence[PassedOver]",
 ) -> "list[Outcome]":
     """Runs the batch, prints each outcome, and in the end what became of all; writes the JSON however it ends."""

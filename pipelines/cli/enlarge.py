@@ -100,13 +100,14 @@ def _shared_options() -> argparse.ArgumentParser:
         type=parse_place,
         nargs="+",
         metavar="IN",
-        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several files or folders if OUT is a folder; by path "
-        "or by an address such as hf://datasets/OWNER/NAME/FOLDER or s3://BUCKET/FOLDER",
+        help="a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC file; several files or folders if OUT is a folder; by "
+        "path, or by an address such as hf://datasets/OWNER/NAME/FOLDER or s3://BUCKET/FOLDER",
     )
     shared.add_argument(
         "output",
         metavar="OUT",
-        help="a .png or .webp file (lossless unless --quality is given) or a .jpg file; a folder for many images",
+        help="a .png or .webp file (lossless unless --quality is given) or a .jpg file; a folder for many images, by "
+        "path or address",
     )
     shared.add_argument(
         "--quality",

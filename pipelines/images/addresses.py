@@ -1,6 +1,6 @@
-"""Images at addresses that fsspec reads, such as hf://, s3:// and gs://: for the command line alone.
+"""Images at addresses that fsspec reads and writes, such as hf://, s3:// and gs://: for the command line alone.
 
-What reads them is the file system that fsspec has for the protocol: huggingface_hub's own, s3fs, gcsfs or another.
+What does so is the file system that fsspec has for the protocol: huggingface_hub's own, s3fs, gcsfs or another.
 Logins, settings and retries are theirs.
 """
 
@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeAlias
 
 from pipelines.environment import MEGA, limits
-from pipelines.errors import BadPicture
+from pipelines.errors import BadPicture, CannotWrite
+from pipelines.files import is_same_file
 from pipelines.phrasing import printable
 
 LONGEST_REASON = 160  # characters of what a file system says was wrong
+_PLAIN = re.compile(r":/{3,}")  # memory:///a is memory://a
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.*")  # two letters at least: C:// is a disk
 
 
@@ -33,6 +35,14 @@ class Address:
     def name(self) -> str:
         """Returns what stands behind the last slash that something stands behind."""
         return self.text.rstrip("/").rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """Returns the ending of the name, as a path has it."""
+        return PurePosixPath(self.name).suffix
+
+    def __truediv__(self, relative: PurePath) -> "Address":
+        return Address(f"{self.text.rstrip('/')}/{relative.as_posix()}")
 
 
 Place: TypeAlias = Path | Address
@@ -60,6 +70,7 @@ class Inside:
 
 def parse_place(text: str) -> Place:
     """Returns the address where there is a protocol in front, and a path otherwise."""
+    text = text.removeprefix("file://")
     return Address(text) if _ADDRESS.fullmatch(text) else Path(text)
 
 
@@ -72,7 +83,14 @@ def path_of(place: Place) -> Path:
 
 def identify(place: Place) -> str:
     """Returns what two names of one file have in common."""
-    return os.path.realpath(place) if isinstance(place, Path) else place.text
+    return os.path.realpath(place) if isinstance(place, Path) else _PLAIN.sub("://", place.text).rstrip("/")
+
+
+def is_same(one: Place, other: Place) -> bool:
+    """Returns whether both lead to one file, through links as well."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return is_same_file(one, other)
+    return identify(one) == identify(other)
 
 
 def is_folder(place: Place) -> bool:
@@ -112,10 +130,62 @@ def load(place: Place) -> Path | bytes:
     return Loaded(data, place.name)
 
 
+def list_below(folder: Address) -> list[str]:
+    """Returns the paths below the folder of all files within, none where there is no folder. Raises CannotWrite."""
+    try:
+        files, path = _open(folder)
+        files.invalidate_cache()  # what was known of a folder may no longer be so
+        return [str(each).removeprefix(path).strip("/") for each in files.find(path)]
+    except FileNotFoundError:
+        return []
+    except Exception as error:
+        raise CannotWrite(f"{printable(folder.text)} cannot be gone on with ({_reason(error)}).") from error
+
+
+def find(address: Address) -> bytes | None:
+    """Returns the bytes of a file at an address, of any size; None where there is none. Raises CannotWrite."""
+    try:
+        files, path = _open(address)
+        found: bytes = files.cat_file(path)
+        return found
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise CannotWrite(f"{printable(address.text)} cannot be gone on with ({_reason(error)}).") from error
+
+
+def put(address: Address, data: bytes) -> None:
+    """Writes a file, in one call: a store of objects has all of it then, or nothing. Raises CannotWrite."""
+    try:
+        files, path = _open(address)
+        files.pipe_file(path, data)
+    except Exception as error:
+        raise CannotWrite(f"{printable(address.text)} cannot be written ({_reason(error)}).") from error
+
+
+def exists(address: Address) -> bool:
+    """Returns whether there is something at the address. Raises CannotWrite where that cannot be told."""
+    try:
+        files, path = _open(address)
+        files.invalidate_cache()
+        files.info(path)
+        return True
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        raise CannotWrite(f"{printable(address.text)} cannot be written ({_reason(error)}).") from error
+
+
+def _open(address: Address) -> tuple[Any, str]:
+    """Returns the file system, and the path in it."""
+    files, path = importlib.import_module("fsspec.core").url_to_fs(address.text)
+    return files, path
+
+
 def _ask(address: Address) -> tuple[Any, str, dict[str, Any]]:
     """Returns the file system, the path in it, and what it says of that: at least "type", "file" or "directory"."""
     try:
-        files, path = importlib.import_module("fsspec.core").url_to_fs(address.text)
+        files, path = _open(address)
         return files, path, files.info(path)
     except Exception as error:  # each file system has errors of its own
         raise _cannot_read(address, error) from error
@@ -127,5 +197,8 @@ def _cannot_read(address: Address, error: Exception) -> BadPicture:
         return BadPicture(f"{shown} does not exist.")
     if isinstance(error, PermissionError):
         return BadPicture(f"{shown} may not be read.")
-    reason = printable(" ".join(str(error).split())).rstrip(".")[:LONGEST_REASON] or type(error).__name__
-    return BadPicture(f"{shown} cannot be read ({reason}).")
+    return BadPicture(f"{shown} cannot be read ({_reason(error)}).")
+
+
+def _reason(error: Exception) -> str:
+    return printable(" ".join(str(error).split())).rstrip(".")[:LONGEST_REASON] or type(error).__name__

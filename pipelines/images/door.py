@@ -12,7 +12,7 @@ import numpy as np
 from pipelines.environment import MEGA, Limits, limits
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.files import check_writable, write_whole
-from pipelines.images.addresses import Loaded
+from pipelines.images.addresses import Loaded, Place, is_same
 from pipelines.images.condition import Condition, estimate_noise, has_jpeg_marks
 from pipelines.images.decode import decode, read_upright_size
 from pipelines.images.encode import (
@@ -40,6 +40,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "Pixels8",
+    "Place",
     "Pyramid",
     "check_output",
     "compute_heat",
@@ -47,6 +48,7 @@ __all__ = [
     "examine",
     "explain_too_large",
     "format_of",
+    "is_same",
     "list_formats_too_small",
     "list_losses",
     "measure",
@@ -207,7 +209,7 @@ def _check_arrays(picture: Picture) -> None:
         raise BadPicture("The alpha of a Picture is an array of (height, width) float32 from 0 to 1.")
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Place) -> Format:
     """The format that `write` gives a file of this name, by its suffix. Raises BadSetting for any but those."""
     format_ = _FORMAT_BY_SUFFIX.get(path.suffix.lower())
     if format_ is None:
@@ -216,7 +218,7 @@ def format_of(path: Path) -> Format:
     return format_
 
 
-def check_output(path: Path, size: tuple[int, int] | None = None, quality: int | None = None) -> Format:
+def check_output(path: Place, size: tuple[int, int] | None = None, quality: int | None = None) -> Format:
     """The format `write` would give the file, or what `write` would raise, found before there is anything to write.
 
     `size` is the width and height of what will be written, where that is known.
@@ -225,7 +227,8 @@ def check_output(path: Path, size: tuple[int, int] | None = None, quality: int |
     check_quality(quality, format_)
     if size is not None:
         check_fits(*size, format_)
-    check_writable(path)
+    if isinstance(path, Path):
+        check_writable(path)
     return format_
 
 

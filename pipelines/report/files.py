@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import CannotWrite
-from pipelines.files import check_writable, is_same_file
-from pipelines.images.addresses import Place
+from pipelines.files import check_writable
+from pipelines.images.addresses import Place, is_same
 from pipelines.phrasing import printable_name
 from pipelines.report.exports import is_latex, is_markdown
 from pipelines.report.formats import is_csv
@@ -42,7 +42,7 @@ def check_outputs(paths: Mapping[str, Path], read: Sequence[Place], *, overwrite
     """
     for path in paths.values():
         check_writable(path)
-        if any(isinstance(each, Path) and is_same_file(path, each) for each in read):
+        if any(is_same(path, each) for each in read):
             raise CannotWrite(f"{printable_name(path)} cannot be written: it is one of the files to read.")
     names = [path.resolve() for path in paths.values()]
     if "json" in paths:

@@ -173,7 +173,7 @@ def begin(chosen: Batch, recipe: Recipe, format: str) -> Progress:
     folder = new_folder()
     planned = enumerate(batch.plan_jobs(chosen.sources, folder, "", format), 1)
     jobs = tuple(replace(job, output=folder / f"{number}.{format}", meets_input=False) for number, job in planned)
-    images.check_output(jobs[0].output, quality=recipe.quality)
+    images.check_output(jobs[0].path, quality=recipe.quality)
     return Progress(chosen, recipe, jobs, folder / f"upscaled_{recipe.model}_{scale}.zip")
 
 
@@ -204,7 +204,7 @@ def upscale(progress: Progress, outlook: Outlook) -> Run[list[Outcome]]:
         raise loans.offer_what_fits(error, lambda left: "", "choose fewer images") from None
     finally:
         for job in progress.jobs:  # a result that is whole, of which its run could not say so any more
-            if job.name not in progress.outcomes and job.output.is_file():
+            if job.name not in progress.outcomes and job.path.is_file():
                 with suppress(CannotWrite):
                     _keep(progress, archive, Outcome(job, "done"))
         progress.closed.set()
@@ -218,10 +218,10 @@ def _keep(progress: Progress, archive: Archive, outcome: Outcome) -> None:
     if outcome.state != "done":
         return
     try:
-        archive.take(job.output, job.name)
+        archive.take(job.path, job.name)
     except CannotWrite as error:
         progress.outcomes[job.name] = Outcome(job, "failed", str(error))
-        job.output.unlink(missing_ok=True)  # nobody is given it
+        job.path.unlink(missing_ok=True)  # nobody is given it
         if files.is_disk_full(error):
             raise
 

@@ -193,4 +193,4 @@ def test_sizes_in_pixels_choose_the_stages_of_each_image(folder: Path, out: Path
     images.write(Picture(np.repeat(smooth(10, 10), 3, axis=1)[:, :15]), folder / "a.png")
     outcomes = upscale(folder, Recipe((), "bicubic", Size(width=60)))
     assert [outcome.details and outcome.details.scale for outcome in outcomes] == [4, 2, 2]
-    assert [images.measure(outcome.job.output)[0] for outcome in outcomes] == [60, 60, 60]
+    assert [images.measure(outcome.job.path)[0] for outcome in outcomes] == [60, 60, 60]

@@ -71,6 +71,59 @@ def test_upscale_takes_one_image_and_folders_within_only_when_asked(
     assert not (tmp_path / "none.png").exists()
 
 
+def test_results_go_to_an_address_and_the_same_command_continues(
+    folder: Path, tmp_path: Path, memory: fsspec.AbstractFileSystem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def counts(*more: object) -> list[int]:
+        told = tmp_path / "told.json"
+        run("upscale", folder, "memory://out", *options, "--json", told, *more)
+        return [json.loads(told.read_text())[key] for key in ("done", "skipped", "failed")]
+
+    options = ("--model", "nearest", "--scale", 2, "--recursive")
+    assert run("upscale", folder, tmp_path / "here", *options) == 1
+    expected = {f"/out/{name}": data for name, data in contents(tmp_path / "here").items()}
+    assert counts() == [4, 0, 1] and counts() == [0, 4, 1]
+    made = {path: memory.cat_file(path) for path in memory.find("/out") if "/.upscale-bench/" not in path}
+    assert made == expected
+    memory.pipe_file("/out/ü.png", b"edited since")
+    memory.pipe_file("/out/.upscale-bench/z-copy.png.json", b"[damaged")
+    memory.rm_file("/out/a #%1.png")  # killed behind its note
+    assert counts() == [1, 1, 3] and memory.cat_file("/out/ü.png") == b"edited since"
+    assert "ü.png is there already, made of another image or in another way: --ov" in capsys.readouterr().out
+    assert counts("--overwrite") == [2, 2, 1]
+    assert {path: memory.cat_file(path) for path in expected} == expected
+
+
+def test_results_beside_their_images_are_no_images(
+    folder: Path, memory: fsspec.AbstractFileSystem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory.rm_file("/in/broken.png")
+    options = ("--model", "nearest", "--scale", 2, "--recursive")
+    for out, more in (("memory://in/results", ()), ("memory://in", ("--suffix", "_{model}"))):
+        for expected in ("4 done, 0 skipped, 0 failed", "0 done, 4 skipped, 0 failed"):
+            assert run("upscale", "memory://in", out, *options, *more) == 0
+            assert expected in capsys.readouterr().out
+        memory.rm("/in/results", recursive=True) if out != "memory://in" else None
+    assert run("upscale", "memory://in/ü.png", "memory://in", "--model", "nearest", "--overwrite") == 1
+    assert "ü.png is itself an image to upscale" in capsys.readouterr().out
+
+
+def test_what_cannot_be_written_is_said_before_the_work(
+    folder: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("upscale", folder / "ü.png", "memory://out/one.png") == 1
+    assert capsys.readouterr().err == "one.png must be a folder, because results at an address go into a folder.\n"
+
+    def refuse(self: object, path: str, *more: object, **options: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(type(memory), "pipe_file", refuse)
+    assert run("upscale", folder, "memory://out") == 1
+    said = capsys.readouterr()
+    assert said.err == "memory://out/.upscale-bench/README.txt cannot be written (Access Denied).\n"
+    assert "x160" not in said.out and memory.find("/out") == []
+
+
 def test_benchmark_gives_the_same_rows_and_repeats_itself_from_the_address(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

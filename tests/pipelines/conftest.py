@@ -12,12 +12,16 @@ from tests.conftest import ROOT
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """Two cores of this machine as a cluster of Ray, where that is installed: requirements-ray.txt."""
+    """Two cores of this machine as a cluster of Ray, where that is installed: requirements-ray.txt.
+
+    Its processes are as nice as the others: beside what the machine does otherwise they would wait.
+    """
     ray = pytest.importorskip("ray")
     pytest.importorskip("pyarrow")
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     paths = os.pathsep.join([str(ROOT), *sys.path])
-    ray.init(num_cpus=2, object_store_memory=100_000_000, runtime_env={"env_vars": {"PYTHONPATH": paths}}, **quiet)
+    own = {"_system_config": {"worker_niceness": 0}, "runtime_env": {"env_vars": {"PYTHONPATH": paths}}}
+    ray.init(num_cpus=2, object_store_memory=100_000_000, **quiet, **own)
     yield
     ray.shutdown()
 

@@ -6,24 +6,26 @@ Real Ray, where it is installed: `pip install -r requirements-ray.txt`.
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipelines.batch import on_ray
-from pipelines.batch.journal import NAMES
-from pipelines.batch.run import Job, Journal, Outcome, Recipe, list_sources, plan_jobs, run
+from pipelines.batch.journal import AT_ADDRESSES, NAMES
+from pipelines.batch.run import Job, Journal, Outcome, Recipe, list_sources, open_journal, plan_jobs, run
 from pipelines.catalog.rows import Settings, Stage
 from pipelines.cluster import spread
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
+from pipelines.images.addresses import Address, Place
 from pipelines.images.picture import Picture
-from pipelines.runs import finish
+from pipelines.runs import Run, Step, finish
 from tests.conftest import smooth
 
 DOUBLED = Recipe((Stage("bicubic", 2),))
-COUNT = 20
+COUNT = 60
 
 
 def test_without_ray_one_sentence_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,23 +50,39 @@ def test_each_worker_has_its_share() -> None:
     assert spread._shares({"CPU": 64, "GPU": 1}, 2) == (2, {"num_gpus": 0.5, "num_cpus": 1})
 
 
+def test_a_worker_with_several_cores_works_on_several_images_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def note(jobs: Sequence[Job], recipe: Recipe, journal: Journal, overwrite: bool, lanes: int) -> Run[None]:
+        asked.append(lanes)
+        yield Step(1, 1, "")
+
+    monkeypatch.setattr(on_ray, "run_here", note)
+    monkeypatch.setattr("pipelines.networks.devices.count_threads", lambda: 3)
+    jobs = [Job(tmp_path / f"{number}.png", tmp_path / f"{number}.png", "") for number in range(8)]
+    for recipe in (Recipe((Stage("swift", 2),)), DOUBLED):
+        assert [*on_ray._make_worker(tmp_path, recipe, False)(jobs)] == []
+    assert asked == [3, 1], "a classical method has no network that would wait for its encoder"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "in").mkdir()
     for number in range(COUNT):
-        images.write(Picture(np.roll(smooth(200, 300), number, axis=1)), tmp_path / "in" / f"{number:02} #ü.png")
+        images.write(Picture(np.roll(smooth(18, 24), number, axis=1)), tmp_path / "in" / f"{number:02} #ü.png")
     for name in ("out", "plain"):
         (tmp_path / name).mkdir()
     return tmp_path / "in"
 
 
-def jobs_of(folder: Path, out: Path) -> list[Job]:
+def jobs_of(folder: Place, out: Place) -> list[Job]:
     return plan_jobs(list_sources([folder], True, out)[0], out, "", "png")
 
 
-def upscale(folder: Path, recipe: Recipe = DOUBLED) -> list[Outcome]:
-    out = folder.parent / "out"
-    return finish(on_ray.run(jobs_of(folder, out), recipe, Journal(out), on="ray", workers=2))
+def upscale(folder: Place, out: Place, recipe: Recipe = DOUBLED) -> list[Outcome]:
+    return finish(on_ray.run(jobs_of(folder, out), recipe, open_journal(out), on="ray", workers=2))
 
 
 def states(outcomes: list[Outcome]) -> dict[str, str]:
@@ -81,18 +99,20 @@ def results(folder: Path) -> dict[str, bytes]:
 def test_two_workers_make_what_one_process_makes_and_a_broken_image_costs_itself(
     folder: Path, tmp_path: Path, cluster: None
 ) -> None:
-    """And the same command skips what is done, as does the same command without a cluster."""
+    """Images and results are at addresses. What one process did is skipped, and it skips what the cluster did."""
+    out = Address(f"local://{tmp_path / 'out'}")
+    (tmp_path / "out" / AT_ADDRESSES).mkdir()
     (folder / "broken.png").write_bytes(b"none")
-    here = finish(run(jobs_of(folder, tmp_path / "plain"), DOUBLED, Journal(tmp_path / "plain")))
-    there = upscale(folder)
-    assert states(there) == states(here) and states(there)["broken.png"] == "failed"
+    plain = finish(run(jobs_of(folder, tmp_path / "plain"), DOUBLED, Journal(tmp_path / "plain")))
+    before = states(finish(run(jobs_of(folder, out)[:9], DOUBLED, open_journal(out))))
+    there = states(upscale(Address(f"file://{folder}"), out))
+    assert there == states(plain) | dict.fromkeys(before, "skipped") and there["broken.png"] == "failed"
     assert results(tmp_path / "out") == results(tmp_path / "plain") and len(results(tmp_path / "out")) == COUNT
     (folder / "broken.png").unlink()
-    assert {*states(upscale(folder)).values()} == {"skipped"}
-    again = finish(run(jobs_of(folder, tmp_path / "out"), DOUBLED, Journal(tmp_path / "out")))
-    assert {*states(again).values()} == {"skipped"}
+    again = finish(run(jobs_of(folder, out), DOUBLED, open_journal(out)))
+    assert {*states(again).values()} == {"skipped"} and len(again) == COUNT
     with pytest.raises(BadSetting, match="Bicubic cannot use the setting seed"):
-        upscale(folder, Recipe((Stage("bicubic", 2),), settings=Settings(seed=1)))
+        upscale(folder, out, Recipe((Stage("bicubic", 2),), settings=Settings(seed=1)))
 
 
 @pytest.mark.slow
@@ -112,7 +132,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost_or_made_twice(
     watching = threading.Thread(target=kill)
     watching.start()
     try:
-        outcomes = upscale(folder)
+        outcomes = upscale(folder, out)
     finally:
         over.set()
         watching.join()

@@ -19,6 +19,7 @@ from pipelines.runs import Preview, Run, Step, T, prefix_notes, watch_steps
 from ui.examples import EXAMPLES, FIRST_EYES, FIRST_RESULT
 from ui.jobs import enlarging, kept_files
 from ui.jobs.results import new_folder
+from ui.jobs.showing import learn_showing
 from ui.widgets import html
 from ui.widgets.viewer import Box, Pane, View, WholeFile
 
@@ -67,8 +68,10 @@ def show_result(
     `name` says by what, `started` when, by time.monotonic: the time that a visitor waits is the one that is told.
     """
     yield Step(0, 1, "writing")
+    begun = time.monotonic()
     file = enlarging.save_result(done, source, folder)
     view = yield from _make_view(picture, done.picture, _choose_plain(done.details.model), name)
+    learn_showing(done.details.size, time.monotonic() - begun)
     return _describe(done.details, file, view, name, source, time.monotonic() - started)
 
 

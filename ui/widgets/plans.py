@@ -9,9 +9,9 @@ from pipelines.estimates import Estimate, estimate
 from pipelines.images.door import list_formats_too_small
 from pipelines.phrasing import format_bytes, format_download
 from ui.jobs.batches import Outlook, describe_batch_cost, format_megapixels
+from ui.jobs.showing import estimate_showing
 from ui.widgets.html import tell_time
 
-SHOWING_SECONDS = 0.4  # for a megapixel of a result: to read the image, to write the result, and to cut it into tiles
 MUCH_MEMORY = 1_000_000_000  # bytes that are worth a word
 
 
@@ -70,12 +70,7 @@ def describe_cost(model: Model, scale: int, size: tuple[int, int] | None, missin
     seconds = estimate(model.key, scale, *size).seconds if size else None
     if size is None or seconds is None:
         return files
-    return f"{tell_time(seconds + showing_seconds((size[0] * scale, size[1] * scale)))} · {files}"
-
-
-def showing_seconds(result: tuple[int, int]) -> float:
-    """Returns how long a result of that width and height takes beside the model's work."""
-    return SHOWING_SECONDS * result[0] * result[1] / MEGA
+    return f"{tell_time(seconds + estimate_showing((size[0] * scale, size[1] * scale)))} · {files}"
 
 
 def lacks_prompt(model: Model, settings: Settings) -> bool:
@@ -90,7 +85,7 @@ def _time(model: Model, expected: Estimate, result: tuple[int, int]) -> str:
     """Returns how long it will take. A diffusion model on a processor is for the patient, who are to know why."""
     if expected.seconds is None:
         return "time not known yet"
-    seconds = expected.seconds + showing_seconds(result)
+    seconds = expected.seconds + estimate_showing(result)
     return f"{_about(seconds)}{' without a GPU' * (model.diffusion and expected.on_cpu)}"
 
 
@@ -117,7 +112,7 @@ def chain_plan(
     if beside:
         parts.append(f"compared with {' and '.join(beside)} x8")
         return _plan(parts, times, missing, cost)  # what is scored has that in its times
-    return _plan(parts, [*times, *map(showing_seconds, sizes[1:])], missing, cost)
+    return _plan(parts, [*times, *map(estimate_showing, sizes[1:])], missing, cost)
 
 
 def _plan(parts: Sequence[str], times: Sequence[float | None], missing: int, cost: str) -> str:

@@ -53,10 +53,11 @@ class ShareButton:
         """Returns what changes with a new result: the link of the one before goes out of sight."""
         return {self.panel: "", self.made: ""}
 
-    def connect(self, share: Share, inputs: Sequence[Block]) -> None:
+    def connect(self, share: Share, inputs: Sequence[Block], known_by: int = 1) -> None:
         """Has the button do `share(place, *inputs)`, and show the link.
 
-        The first of the inputs is what a run is known by, so that a page that is loaded anew shows the link again.
+        The first of the inputs, or so many of them, are what a run is known by, so that a page that is loaded anew
+        shows the link again.
         """
 
         def show(text: str, part: float) -> Update:
@@ -70,9 +71,10 @@ class ShareButton:
             except gr.Error as error:
                 yield {self.panel: html.problem(str(error.message))}
                 return
-            run = results.find_showing(inputs[0], str(given[0]) if isinstance(given[0], Path) else given[0])
-            if run is not None:  # which others may be shown: what deletes the page is not theirs
-                run.note(self._tell_link(key, ""))
+            for block, value in zip(inputs[:known_by], given, strict=False):
+                run = results.find_showing(block, str(value) if isinstance(value, Path) else value) if value else None
+                if run is not None:  # which others may be shown: what deletes the page is not theirs
+                    run.note(self._tell_link(key, ""))
             yield self._tell_link(key, secret)
 
         shared = self.share.click(

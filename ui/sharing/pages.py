@@ -4,14 +4,14 @@ A page has all of it in its own files, so that it looks the same however this pr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup
 
-from pipelines.measuring.run import conclude
+from pipelines.measuring.run import Subject, conclude
 from pipelines.report import report as reports
 from pipelines.report.report import Report
 from pipelines.runs import Run, prefix_notes
@@ -28,6 +28,7 @@ SHARED = STATIC / "shared"
 SCRIPT, STYLE = "page.js", "page.css"
 
 Files = dict[str, bytes | Path]
+MakeView = Callable[[Comparison, Report, Subject], Run[View]]
 
 
 def make_result_page(place: Place, view: View, name: str, facts: str) -> Page:
@@ -42,15 +43,16 @@ def make_result_page(place: Place, view: View, name: str, facts: str) -> Page:
     return Page(files, title, f"An image upscaled to {width} × {height} pixels by {name}. Compare them closely.")
 
 
-def make_comparison_page(place: Place, comparison: Comparison, found: Report) -> Run[Page]:
+def make_comparison_page(
+    place: Place, comparison: Comparison, found: Report, make_view: MakeView | None = None
+) -> Run[Page]:
     """Returns the page of a comparison for that place: its report, and the viewer for the images that the report shows.
 
     Raises FileNotFoundError where nothing of it is kept any more.
     """
-    views: dict[str, View] = {}
+    views, make_view = dict[str, View](), make_view or partial(kept_files.make_view, ranked=True)
     for subject in reports.choose_subjects(comparison.outputs.pictures, found.rows):
-        making = kept_files.make_view(comparison, found, subject, ranked=True)
-        view = yield from prefix_notes(making, f"{subject.name}: ")
+        view = yield from prefix_notes(make_view(comparison, found, subject), f"{subject.name}: ")
         if view.panes:
             views[subject.name] = view
     if not views:

@@ -24,6 +24,7 @@ from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, EndedEarly
+from ui.sharing.chains import make_chain_page, see_stages
 from ui.widgets import before_after, html, plans, results
 from ui.widgets.before_after import Made
 from ui.widgets.growing_table import GrowingTable
@@ -31,7 +32,6 @@ from ui.widgets.inputs import Dropdown
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
-from ui.widgets.viewer import View
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
 CHAINED_SCALE = math.prod(CHAIN_SCALES)
@@ -137,7 +137,7 @@ class ChainedTab:
         chain = next(each for each in comparison.plan.contenders if each.is_chain)
         first, second = chain.stages
         name = _name_choice(first.key, second.key, True)
-        view = (yield from chain_views.make_scored_view(comparison, report)) or View([])
+        view = yield from see_stages(comparison, report, comparison.pictures[0])
         made = Made(view, html.aside(ABOUT_SCORES), "", "", name=name, source=str(comparison.pictures[0].path))
         return self.result.shows(made) | {
             self.verdict: results.render_verdict(report.rows),
@@ -168,6 +168,8 @@ def build(page: gr.Blocks) -> ChainedTab:
         chosen=[tab.first, tab.second, tab.scored],
         name=_name_choice,
         also=[tab.verdict, tab.table],
+        share=partial(make_chain_page, tab.result.make_shared_page),
+        shared=[tab.comparison],
     )
     page.load(None, None, None, js=tab.button.find_again())
     _connect_link(page, tab)

@@ -25,7 +25,7 @@ from ui.jobs import results
 from ui.jobs.run_button import RunButton, Update
 from ui.jobs.running import QUIET_EVENT, escape_error, explain_errors
 from ui.sharing import pages
-from ui.sharing.button import ShareButton, place_share_button
+from ui.sharing.button import Share, ShareButton, place_share_button
 from ui.sharing.store import Page, Place
 from ui.widgets import before_after
 from ui.widgets.before_after import NOTHING_YET, Made
@@ -124,12 +124,15 @@ class ResultPanel:
         chosen: Sequence[Block] = (),
         name: Callable[..., str] | None = None,
         also: Sequence[Block] = (),
+        share: Share | None = None,
+        shared: Sequence[Block] = (),
     ) -> None:
         """Connects the panel with a tab: a new picture is shown at once, in the place of the result of another.
 
         `settled` is the event after a run. `scale` is the component that says how many times a picture is enlarged,
         `usual_scale` without one. `name` says of the values of `chosen` by what a result would be made now. `also` are
-        other components that tell of a result, as HTML.
+        other components that tell of a result, as HTML. `share(place, *shared, file, made_of)` may stand for
+        `make_shared_page`; each of `shared` is, as the file is, what a run is known by.
         """
         also = [*also, *(self.share.components if self.share else [])]
         result = [self.note, self.viewer, self.made_of, self.file, self.download, self.told, self.saving, self.facts]
@@ -153,16 +156,10 @@ class ResultPanel:
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
             settled.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
         if self.share:
-            self.share.connect(self.make_shared_page, [self.file, self.made_of])
+            self.share.connect(share or self.make_shared_page, [*shared, self.file, self.made_of], len(shared) + 1)
         changed = [self.kind.input, self.metadata.input, self.quality.input]
         for choice, convert in zip(changed, (self.convert_result, self.convert_again, self.convert_again), strict=True):
-            preparing = choice(
-                lambda: gr.DownloadButton("Preparing", interactive=False),
-                None,
-                self.download,
-                **QUIET_EVENT,
-                queue=False,
-            )
+            preparing = choice(_prepare, None, self.download, **QUIET_EVENT, queue=False)
             preparing.then(
                 convert,
                 [self.file, self.kind, self.metadata, self.quality],
@@ -227,8 +224,8 @@ def place_result(name: str, facts_name: str, first: Made | View = NOTHING_YET) -
                 min_width=400,
                 visible=False,
             )
-        if (share := place_share_button(name)) is not None:
-            share.place_panel()
+    if (share := place_share_button(name)) is not None:  # also for what has no file to download
+        share.place_panel()
     facts = gr.HTML("" if made is None else made.facts, elem_id=facts_name)
     return ResultPanel(note, viewer, made_of, file, kind, metadata, quality, download, told, saving, facts, share, made)
 
@@ -265,6 +262,10 @@ def tell_whose(
     return f'<p class="about whose">{escape(whose)}. Press {button} for {escape(wanted)}.</p>'
 
 
+def _prepare() -> gr.DownloadButton:
+    return gr.DownloadButton("Preparing", interactive=False)
+
+
 def tell_file(kind: str, path: Path) -> str:
     """Returns what a download is: "PNG, 4.2 MB"."""
     return f'<p class="about">{kind}, {format_bytes(path.stat().st_size)}</p>'
@@ -273,8 +274,7 @@ def tell_file(kind: str, path: Path) -> str:
 def make_download(
     result: Path | None, kind: str, metadata: bool, quality: float | None = None
 ) -> Iterator[tuple[gr.DownloadButton, str]]:
-    """The result in the format to download, and what there is to tell of it; from the lossless file, so that nothing
-    is lost on the way.
+    """The result in the format to download, made of the lossless file, and what there is to tell of it.
 
     Where that fails, the lossless file can still be downloaded, if it is there.
     """

@@ -116,6 +116,22 @@ def choose_espcn(page: Page) -> None:
     choose(page, "Then, x2", "ESPCN")
 
 
+def look_at_shared(page: Page, names: list[str]) -> None:
+    """Shares what is shown: whoever opens the link sees the same panes, the verdict and the scores; deletes it."""
+    button(page, "Share link").click()
+    link = page.locator(".shared-link input:visible")
+    expect(link).to_be_visible()
+    other = page.context.new_page()
+    other.goto(link.input_value())
+    expect(other.locator(".shared-viewer .panes")).to_have_attribute("aria-busy", "false")
+    assert other.locator(".shared-viewer .pane .name").all_inner_texts() == names
+    expect(other.locator(".verdict").first).to_contain_text("Closest to the original at x8")
+    expect(other.get_by_role("heading", name="Chains")).to_be_visible()
+    other.close()
+    page.locator(".shared-link:visible").get_by_role("button", name="Delete").click()
+    expect(page.locator(".share-panel.prose:visible")).to_contain_text("The shared page is deleted")
+
+
 def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: Path) -> None:
     images.write(Picture(smooth(100, 130)), tmp_path / "odd.png")
     give(page, tmp_path / "odd.png")
@@ -135,6 +151,7 @@ def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: P
     expect(page.get_by_text("The chain is scored as a whole")).to_contain_text("nothing is rounded")
     expect(button(page, "Download PNG")).to_have_count(0)
     verdict, table = page.locator(".claims:visible"), page.locator("table[data-name=summary]:visible")
+    look_at_shared(page, ["Original", "÷8", "ESPCN x4", "then ESPCN x2", "Bicubic x8"])
     tops = [each.bounding_box()["y"] for each in (verdict, page.locator("#chained-viewer"), table)]  # type: ignore[index]
     assert tops == sorted(tops), "the verdict, then the viewer, then the table"
 

@@ -23,6 +23,7 @@ from ui.examples import EXAMPLES_FOLDER, STATIC
 from ui.jobs import prefetching, results
 from ui.jobs.listening import STOPPING, ListeningQueue
 from ui.jobs.running import MOST_AT_ONCE, QUIET_EVENT
+from ui.jobs.sessions import Lifespan, make_lifespan
 from ui.preview_card import PreviewCard
 from ui.sharing import routes
 from ui.tabs import chained, compare, prompt, upscale
@@ -182,12 +183,12 @@ def _script() -> str:
 def launch_options() -> dict[str, Any]:
     """Returns what `launch` needs beyond the page itself."""
     more: list[BaseRoute] = [*routes.make_routes()]
-    mcp: dict[str, Any] = {}
+    lifespans: list[Lifespan] = []
     if environment.mcp():
         from ui import mcp_server
 
         added, lifespan = mcp_server.make_parts()
-        more, mcp = [*more, *added], {"lifespan": lifespan}
+        more, lifespans = [*more, *added], [lifespan]
     return {
         "server_port": environment.port(),
         "root_path": environment.root_path(),
@@ -202,7 +203,7 @@ def launch_options() -> dict[str, Any]:
                 Middleware(PreviewCard, TITLE, ABOUT, (STATIC / "still.js").read_text()),
             ],
             "routes": more,
-            **mcp,
+            "lifespan": make_lifespan(*lifespans),
         },
         "theme": THEME,
         "css_paths": [STATIC / "page.css"],

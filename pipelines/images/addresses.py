@@ -139,7 +139,7 @@ def list_below(folder: Address) -> list[str]:
     except FileNotFoundError:
         return []
     except Exception as error:
-        raise CannotWrite(f"{printable(folder.text)} cannot be gone on with ({_reason(error)}).") from error
+        raise CannotWrite(f"{printable(folder.text)} cannot be read ({_reason(error)}).") from error
 
 
 def find(address: Address) -> bytes | None:
@@ -151,7 +151,7 @@ def find(address: Address) -> bytes | None:
     except FileNotFoundError:
         return None
     except Exception as error:
-        raise CannotWrite(f"{printable(address.text)} cannot be gone on with ({_reason(error)}).") from error
+        raise CannotWrite(f"{printable(address.text)} cannot be read ({_reason(error)}).") from error
 
 
 def put(address: Address, data: bytes) -> None:

@@ -65,7 +65,7 @@ def test_upscale_takes_one_image_and_folders_within_only_when_asked(
     assert len({*contents(tmp_path).values()} - {*contents(folder).values()}) == 1
     assert run("upscale", "memory://in", tmp_path / "flat", *options) == 1
     assert not (tmp_path / "flat/sub").exists() and len(contents(tmp_path / "flat")) == 3
-    assert "because folders (--recursive looks into them): sub.\n" in capsys.readouterr().out
+    assert "Left out, folders (--recursive looks into them): sub.\n" in capsys.readouterr().out
     assert run("upscale", "memory://in/none.png", tmp_path / "none.png") == 1
     assert capsys.readouterr().err == "memory://in/none.png does not exist.\n"
     assert not (tmp_path / "none.png").exists()

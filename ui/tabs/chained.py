@@ -135,8 +135,7 @@ class ChainedTab:
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """Returns what the page shows of a report."""
         chain = next(each for each in comparison.plan.contenders if each.is_chain)
-        first, second = chain.stages
-        name = _name_choice(first.key, second.key, True)
+        name = _name_choice(*(stage.key for stage in chain.stages), True)
         view = yield from see_stages(comparison, report, comparison.pictures[0])
         made = Made(view, html.aside(ABOUT_SCORES), "", "", name=name, source=str(comparison.pictures[0].path))
         return self.result.shows(made) | {
@@ -266,9 +265,8 @@ def list_direct_models() -> list[str]:
 def _begin_comparison(source: ImageSource | None, first: str, second: str) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
-    comparison = comparing.start(
-        sources, CHAINED_8X.key, "x8", "bicubic", list_direct_models(), [_chain_key(first, second)]
-    )
+    chains = [_chain_key(first, second)]
+    comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", list_direct_models(), chains)
     check_size(*images.read_size(sources[0]), CHAINED_SCALE)
     order = sorted(comparison.plan.contenders, key=lambda each: each.is_chain, reverse=True)
     return replace(comparison, plan=replace(comparison.plan, contenders=tuple(order)))

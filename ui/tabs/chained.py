@@ -135,7 +135,7 @@ class ChainedTab:
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """Returns what the page shows of a report."""
         chain = next(each for each in comparison.plan.contenders if each.is_chain)
-        name = _name_choice(*(stage.key for stage in chain.stages), True)
+        name = _name_choice(chain.stages[0].key, chain.stages[1].key, True)
         view = yield from see_stages(comparison, report, comparison.pictures[0])
         made = Made(view, html.aside(ABOUT_SCORES), "", "", name=name, source=str(comparison.pictures[0].path))
         return self.result.shows(made) | {

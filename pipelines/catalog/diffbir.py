@@ -6,6 +6,7 @@ No hash of a file has been published. Sizes are those that downloads have been s
 from types import MappingProxyType
 
 from pipelines.catalog.schema import TILED, File, Hub, Model, Tiling, Url, Weights
+from pipelines.catalog.sizes import grow_to
 from pipelines.catalog.specification import Options, Specification
 from pipelines.catalog.tokenizer import TOKENIZER
 
@@ -22,18 +23,11 @@ MIRRORS_OF_V2 = (
 BSRNET_RELEASE = Url("https://github.com/cszn/KAIR/releases/download/v1.0")
 
 SHORTEST = 512  # pixels: as small as the shorter side may be of what the network denoises
-# Beyond that the longer side is not brought for it, unless the result is longer: a strip stays a strip.
-LONGEST = 16 * SHORTEST
 
 
 def work_size(height: int, width: int, scale: int) -> tuple[int, int]:
     """Returns the height and the width at which a picture is cleaned and denoised: the result's, or larger."""
-    made = height * scale, width * scale
-    short, long = min(made), max(made)
-    if short >= SHORTEST or long * SHORTEST > LONGEST * short:
-        return made
-    longer = long * SHORTEST // short
-    return (SHORTEST, longer) if height <= width else (longer, SHORTEST)
+    return grow_to(height * scale, width * scale, SHORTEST)
 
 
 def _version(

@@ -18,6 +18,7 @@ from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
 
 FACTOR_RANGE = (1.5, 16)
+LONGEST_STRIP = 16  # times as long as it is wide: nothing longer grows for a network
 LONGEST_SIDE = 1_000_000  # pixels, far beyond what any limit lets through
 EXAMPLES = '"x2.5", "800x" (a width), "x600" (a height) or "800x600" (fits within)'
 
@@ -111,6 +112,18 @@ def choose_scales(scales: Collection[int], size: tuple[int, int], wanted: tuple[
     chains: list[tuple[int, ...]] = [*((scale,) for scale in scales), *pairs]
     enough = [chain for chain in chains if all(math.prod(chain) * a >= b for a, b in zip(size, wanted, strict=True))]
     return min(enough, key=lambda chain: (len(chain), math.prod(chain), chain), default=())
+
+
+def grow_to(height: int, width: int, shortest: int) -> tuple[int, int]:
+    """Returns a height and a width of which the shorter is at least that long, in about the same proportion.
+
+    Where the longer one would be more than 16 times that, they stay: a strip stays a strip.
+    """
+    short, long = min(height, width), max(height, width)
+    if short >= shortest or long > LONGEST_STRIP * short:
+        return height, width
+    longer = long * shortest // short
+    return (shortest, longer) if height <= width else (longer, shortest)
 
 
 def describe_sizing(name: str, scales: Sequence[int], made: tuple[int, int], size: tuple[int, int]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from pipelines.networks.forward import DTYPES, computing_on, raising_memory_erro
 from pipelines.networks.tiling import Span, Tile, plan_tiles
 from pipelines.runs import Preview, Run, Step
 from pipelines.upscalers.diffusion.preview import ColourMap
-from pipelines.upscalers.diffusion.scheduler import Scheduler
+from pipelines.upscalers.diffusion.scheduler import ChurningScheduler, Scheduler
 from pipelines.upscalers.diffusion.task import Task, cast_conditioning
 
 SPREAD = 0.15  # the Gaussian's deviation, as a share of a tile's side: at its border a tile counts next to nothing
@@ -179,6 +179,9 @@ def denoise(
     for number, time in enumerate(times):
         progress = Progress(number, len(times), predict.passes, around)
         with computing_on(device):
+            if isinstance(scheduler, ChurningScheduler):
+                latents = scheduler.churn(latents, time, generator)
+                predict.guidance = scheduler.guidance(time, task.guidance)
             seen = torch.cat([scheduler.scale(latents, time), beside], dim=1)
             network_time = scheduler.network_time(time)
         predicted = yield from _predict_whole(predict, seen, network_time, cut, progress)

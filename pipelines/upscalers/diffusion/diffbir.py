@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipelines.catalog.diffbir import BSRNET, CHECKPOINT, CHECKPOINT_V2, CONTROL, CONTROL_V2, SWIN_IR, work_size
@@ -33,6 +33,7 @@ from pipelines.upscalers.diffusion.encoder import check_encoder, encode_picture
 from pipelines.upscalers.diffusion.parts import Parts, check_parts
 from pipelines.upscalers.diffusion.prompt import tokenize
 from pipelines.upscalers.diffusion.reading import TOKENIZER_NEEDS, Files, read_tokenizer
+from pipelines.upscalers.diffusion.resizing import resize
 from pipelines.upscalers.diffusion.swin_ir import SwinIr
 from pipelines.upscalers.diffusion.task import Task
 from pipelines.weights import fetch as store
@@ -79,9 +80,9 @@ class DiffBir(Parts):
         if not isinstance(self.cleaner, SwinIr):
             run = run_tiled(pixels, BSRNET_SCALE, self._clean(device), BSRNET_SIDE, BSRNET_OVERLAP, feather=True)
             cleaned = yield from map_steps(run, _name_cleaning)
-            return _check(_resize(cleaned.pixels, height, width))
+            return _check(resize(cleaned.pixels, height, width))
         plain = yield from map_steps(enlarge(pixels, scale, "bicubic"), lambda step: Step(0, 1, "upscaling plainly"))
-        plain = _resize(plain, height, width)
+        plain = resize(plain, height, width)
         multiple = self.cleaner.multiple
         padded = np.pad(plain, ((0, -height % multiple), (0, -width % multiple), (0, 0)))
         side = max(CLEANED_SIDE // multiple, 1) * multiple
@@ -191,16 +192,6 @@ def _read_bsrnet(path: Path) -> nn.Module:
 
 def _condition(embedding: Tensor, strength: float) -> dict[str, Tensor]:
     return {"encoder_hidden_states": embedding, "strength": torch.full((len(embedding),), strength)}
-
-
-def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Resizes by antialiased bicubic, as torch has it: values may leave [0, 1]."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    resized = interpolate(values, size=(height, width), mode="bicubic", antialias=True)[0]
-    made: Pixels = resized.permute(1, 2, 0).contiguous().numpy()
-    return made
 
 
 def _check(pixels: Pixels) -> Pixels:

@@ -185,7 +185,8 @@ class DiffusionUpscaler:
         total = (around[0] + options.passes) * len(cut.tiles) + after  # memory may have made more tiles of them
         unprompted = self.model.prompt and options.guidance > 1 and not options.guided
         notes = (*["no words, so no guidance"] * unprompted, *task.notes, *predict.notes)
-        return Denoised(latents, seen, cut, after, total, scheduler.label, notes)
+        cleaned = seen if task.cleaned is None else task.cleaned
+        return Denoised(latents, cleaned, cut, after, total, scheduler.label, notes)
 
 
 class Denoised(NamedTuple):

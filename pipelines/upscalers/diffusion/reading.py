@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from diffusers.models.downsampling import KDownsample2D
 from diffusers.models.upsampling import KUpsample2D
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from pipelines.errors import BadWeights
 from pipelines.networks.forward import raising_memory_error
@@ -26,6 +26,8 @@ from pipelines.phrasing import list_names
 
 Files: TypeAlias = Mapping[str, Path]
 """Where each file lies, by its path in the repository."""
+
+TextEncoder = TypeVar("TextEncoder", CLIPTextModel, CLIPTextModelWithProjection)
 
 SCHEDULER = "scheduler/scheduler_config.json"
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
@@ -54,17 +56,26 @@ def read_network(kind: Any, files: Files, part: str, dtype: torch.dtype) -> Any:
 
 def read_text_encoder(files: Files) -> CLIPTextModel:
     """Reads CLIP's text encoder, on the processor in float32."""
-    config = "text_encoder/config.json"
+    encoder = _read_text_encoder(CLIPTextModel, files, "text_encoder", lambda key: key.removeprefix("text_model."))
+    return count_positions(encoder)
+
+
+def read_projected_text_encoder(files: Files) -> CLIPTextModelWithProjection:
+    """Reads Stable Diffusion XL's second text encoder, which has a projection of the whole, as the first one."""
+    return count_positions(_read_text_encoder(CLIPTextModelWithProjection, files, "text_encoder_2", str))
+
+
+def _read_text_encoder(kind: Any, files: Files, part: str, rename: Callable[[str], str]) -> Any:
+    config = f"{part}/config.json"
     settings = _json(files, config)
     if settings.get("model_type") not in ("clip_text_model", "clip"):
         raise BadWeights(f"{config} is not that of a CLIP text encoder.")
     with torch.device("meta"):
-        bare = as_bad_weights(lambda: CLIPTextModel(CLIPTextConfig.from_dict(settings)), config)
-    encoder = _filled(bare, files, "text_encoder", torch.float32, lambda key: key.removeprefix("text_model."))
-    return count_positions(encoder)
+        bare = as_bad_weights(lambda: kind(CLIPTextConfig.from_dict(settings)), config)
+    return _filled(bare, files, part, torch.float32, rename)
 
 
-def count_positions(encoder: CLIPTextModel) -> CLIPTextModel:
+def count_positions(encoder: TextEncoder) -> TextEncoder:
     """Numbers the places of a text encoder that was filled from a file: not every file has those."""
     for module in encoder.modules():
         if "position_ids" in module._buffers:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import diffusers
 import torch
@@ -46,6 +46,17 @@ class Scheduler(Protocol):
 
     def step(self, prediction: Tensor, time: Tensor, latents: Tensor, generator: torch.Generator) -> Tensor:
         """The latents of the next step. Noise is drawn from the generator, which is on the processor."""
+
+
+@runtime_checkable
+class ChurningScheduler(Scheduler, Protocol):
+    """A `Scheduler` that adds noise before each step, and guides differently in each."""
+
+    def churn(self, latents: Tensor, time: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns the latents with more noise, which all else of the step is about."""
+
+    def guidance(self, time: Tensor, most: float) -> float:
+        """Returns the guidance of the step, of a run with at most so much."""
 
 
 class DiffusersScheduler:

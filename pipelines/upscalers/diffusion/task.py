@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipelines.images.picture import Pixels
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
@@ -15,7 +17,8 @@ class Task:
     `noise` (1, C, H, W) has variance 1, and `beside` (1, C', H, W) is what the network sees next to the latents, both
     on the processor; there too, where denoising begins near it, `plain` has the latents of the plain enlargement,
     (1, C, H, W). What else the network is given, its `conditioning`, goes by the names of its arguments and has a first
-    axis of 1, or of 2 with guidance: what to keep away from, what to follow. `notes` are for the caller.
+    axis of 1, or of 2 with guidance: what to keep away from, what to follow. `notes` are for the caller. Where it was
+    `cleaned`, that picture has the colours that the result gets, (H, W, 3).
     """
 
     noise: Tensor
@@ -24,6 +27,7 @@ class Task:
     guidance: float = 1.0
     notes: tuple[str, ...] = ()
     plain: Tensor | None = None
+    cleaned: Pixels | None = None
 
 
 def cast_conditioning(values: Tensor, device: Any, dtype: torch.dtype) -> Tensor:

@@ -113,6 +113,7 @@ def upscale(
     artifacts: str | None = None,
     strength: float | None = None,
     start_point: str | None = None,
+    accept_licence: bool | None = None,
     cleanup: "float | str | None" = None,
     output: "str | os.PathLike[str] | None" = None,
     quality: int | None = None,
@@ -155,6 +156,7 @@ def upscale(
         artifacts=artifacts,
         strength=strength,
         start_point=start_point,
+        accept_licence=accept_licence,
         cleanup=first.strength,
     )
     target = None if output is None else Path(output)

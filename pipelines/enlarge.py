@@ -260,7 +260,7 @@ def _details(
 
 def _used(stage: Upscaler, settings: Settings, run: Upscaled) -> dict[str, Any]:
     """The settings that one stage was run with, in the order of Settings; what is none of those comes last."""
-    chosen = settings.only(stage.model.takes)
+    chosen = settings.only(stage.model.takes - {"accept_licence"})  # who makes it again accepts it anew
     found = {each.name: getattr(chosen, each.name) for each in fields(chosen)} | dict(run.settings)
     return {name: value for name, value in found.items() if value is not None}
 

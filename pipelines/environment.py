@@ -7,6 +7,7 @@ HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are read by huggingface_hub.
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +47,7 @@ def most_runs() -> int | None:
 
 
 def most_downloads() -> int | None:
-    """Returns how many models one visitor may have downloaded in an hour, None for any number:
-    UPSCALE_MAX_DOWNLOADS_PER_HOUR.
-    """
+    """Returns how many models a visitor may have downloaded an hour (None: any): UPSCALE_MAX_DOWNLOADS_PER_HOUR."""
     return _allowance("UPSCALE_MAX_DOWNLOADS_PER_HOUR", 10)
 
 
@@ -78,10 +77,7 @@ def most_model_bytes() -> int:
 
 
 def model_hosts() -> tuple[str, ...]:
-    """Returns hosts that files of weights may come from beside the usual ones: UPSCALE_MODEL_HOSTS, with commas.
-
-    "*" stands for all, ".name" for all below a name.
-    """
+    """Returns more hosts of weights: UPSCALE_MODEL_HOSTS, with commas; "*" is all, ".name" all below a name."""
     return tuple(each.strip().lower() for each in os.environ.get("UPSCALE_MODEL_HOSTS", "").split(",") if each.strip())
 
 
@@ -209,6 +205,16 @@ def bound_kernel_cache(kernels: int) -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
 
 
+def accepted_licences() -> frozenset[str]:
+    """Returns what the owner accepts the licence of, by the keys of models: UPSCALE_ACCEPT, with commas between."""
+    return frozenset(filter(None, (text.strip() for text in os.environ.get("UPSCALE_ACCEPT", "").split(","))))
+
+
+def accept_licences(terms: Iterable[str]) -> None:
+    """Sets whose licence the owner accepts, here and in processes that are started: UPSCALE_ACCEPT."""
+    os.environ["UPSCALE_ACCEPT"] = ",".join(sorted(terms))
+
+
 def preloaded(usual: str = "") -> tuple[str, ...]:
     """What the page fetches or loads as it opens: UPSCALE_PRELOAD, with commas between, or else `usual`.
 
@@ -230,10 +236,7 @@ def on_space() -> bool:
 
 
 def zero_gpu() -> bool:
-    """Returns whether this is a Space that borrows its GPU for each call.
-
-    Hugging Face sets SPACES_ZERO_GPU there.
-    """
+    """Returns whether this is a Space that borrows its GPU for each call: SPACES_ZERO_GPU, which is set there."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package `spaces` reads it
 
 
@@ -243,10 +246,7 @@ def has_ray_address() -> bool:
 
 
 def weights_dir() -> Path | None:
-    """The user's own folder of weights, looked at before every other place: UPSCALE_WEIGHTS_DIR.
-
-    Raises BadSetting when it is no folder.
-    """
+    """The user's own folder of weights, searched first: UPSCALE_WEIGHTS_DIR. Raises BadSetting when it is no folder."""
     text = os.environ.get("UPSCALE_WEIGHTS_DIR")
     if not text:
         return None

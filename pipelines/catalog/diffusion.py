@@ -7,6 +7,7 @@ from pipelines.catalog.resshift import RESSHIFT
 from pipelines.catalog.schema import TILED, File, Hub, Model, Tiling, Weights
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.specification import Options, Specification
+from pipelines.catalog.supir import SUPIR
 from pipelines.catalog.tokenizer import STABLE_DIFFUSION_X4_SOURCES, STABLE_DIFFUSION_X4_TOKENIZER, tokenizer_files
 
 
@@ -183,7 +184,7 @@ LATENT_DIFFUSION_X4 = Specification(
     seconds_on_gpu=0.56,
 )
 
-SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4, *RESSHIFT, *DIFFBIR)
+SPECIFICATIONS = (STABLE_DIFFUSION_X4, STABLE_DIFFUSION_X2, LATENT_DIFFUSION_X4, *RESSHIFT, *DIFFBIR, *SUPIR)
 DIFFUSION = tuple(each.model for each in SPECIFICATIONS)
 
 

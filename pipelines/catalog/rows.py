@@ -48,6 +48,7 @@ from pipelines.catalog.settings import (
     STEPS_RANGE,
     USUAL_QUALITY,
     Settings,
+    check_accepted,
     check_ranges,
     check_settings,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "FACTOR_RANGE",
     "GUIDANCE_RANGE",
     "HUB_EXAMPLE",
+    "LICENCES",
     "LONGEST_PROMPT",
     "METRIC_FILES",
     "MODELS",
@@ -94,6 +96,7 @@ __all__ = [
     "Url",
     "Weights",
     "as_dict",
+    "check_accepted",
     "check_settings",
     "check_stages",
     "count_parameters",
@@ -120,6 +123,7 @@ __all__ = [
 
 NO_CLEANUP, AUTO_CLEANUP = "none", "auto"
 MODELS = (*CLASSICAL, *OWN_NETWORKS, *SMALL, *EDSR, *OPENCV, *REAL_ESRGAN, *GANS, *DIFFUSION)
+LICENCES = frozenset(model.terms for model in MODELS if model.terms)  # which have to be accepted
 
 
 def find(key: str) -> Model:

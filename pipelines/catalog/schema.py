@@ -134,6 +134,7 @@ class Model:
     # be read to know them.
     tiles: tuple[int, int] | None = None
     blends: bool = True  # whether a pixel's colour may reach its neighbours', and one channel another
+    terms: str = ""  # by what its licence is accepted, where it must be before anything is downloaded or run
     light: bool = False  # so little work that no GPU is borrowed for it
     aliased: bool = False  # whether it learned from images that were shrunk without antialiasing
 

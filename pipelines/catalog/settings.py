@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import cast
 
 from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, START_POINTS, Model
+from pipelines.environment import accepted_licences
 from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
 
@@ -41,6 +42,7 @@ class Settings:
     artifacts: str | None = None  # one of ARTIFACTS
     strength: float | None = None  # how strongly a cleaned image holds what is denoised
     start_point: str | None = None  # one of START_POINTS
+    accept_licence: bool | None = None  # whether who asks accepts the licence of a model that wants it
     cleanup: float | None = None  # how strongly an x1 model cleans up; None leaves it to what it finds
 
     def given(self) -> frozenset[str]:
@@ -63,9 +65,20 @@ def check_settings(models: Sequence[Model], settings: Settings) -> None:
     if strength is not None and (type(strength) not in (int, float) or not 0 <= strength <= 1):
         raise BadSetting(f"Denoise is a number from 0 (keeps noise) to 1, not {_quoted(strength)}.")
     check_ranges(settings)
+    check_accepted(models, settings)
     for model in models:
         if model.tiles is not None:
             check_tile(model, settings, *model.tiles)
+
+
+def check_accepted(models: Sequence[Model], settings: Settings) -> None:
+    """Raises BadSetting for a model whose licence neither the owner nor who asks has accepted."""
+    for model in models:
+        if model.terms and settings.accept_licence is not True and model.terms not in accepted_licences():
+            raise BadSetting(
+                f"{model.name} is not for commercial use, and its licence must be accepted first: on the tab Upscale "
+                f"or Prompt, or by --accept-licence, accept_licence=True or UPSCALE_ACCEPT={model.terms}."
+            )
 
 
 def check_tile(model: Model, settings: Settings, least: int, most: int) -> None:
@@ -87,6 +100,8 @@ def check_ranges(settings: Settings) -> None:
     _one_of("The colour fix is", settings.colour_fix, COLOUR_FIXES)
     _number("The strength is", settings.strength, STRENGTH_RANGE)
     _one_of("The start point is", settings.start_point, START_POINTS)
+    if settings.accept_licence not in (None, False, True):
+        raise BadSetting(f"Accept licence is true or false, not {_quoted(settings.accept_licence)}.")
     _one_of("The setting artifacts is", settings.artifacts, ARTIFACTS)
 
 

@@ -63,6 +63,17 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_licence(parser: argparse.ArgumentParser) -> None:
+    """Adds --accept-licence, which accepts those of all models for this command."""
+    parser.add_argument(
+        "--accept-licence",
+        action="store_true",
+        dest="accepts",
+        help="accept the licence of a model that requires it: SUPIR's excludes commercial use "
+        "(github.com/Fanghua-Yu/SUPIR); default: refused, unless UPSCALE_ACCEPT names it",
+    )
+
+
 def parse_key(text: str) -> str:
     """Reads the key of a model."""
     try:

@@ -124,6 +124,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --on, how many measure at once; default one per GPU, or per processor core without a GPU",
     )
+    arguments.add_licence(parser)
     add("--repeat", type=Path, metavar="REPORT.json", help="repeat the measurements of a report and compare the scores")
 
 

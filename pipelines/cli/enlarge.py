@@ -134,6 +134,7 @@ def _shared_options() -> argparse.ArgumentParser:
         help="let OUT be IN itself, which is then lost; in a folder, replace files that this command did not make; "
         "default: refused",
     )
+    arguments.add_licence(shared)
     batch.add_options(shared)
     add(
         "--tile",

@@ -37,8 +37,11 @@ def main(given: Sequence[str] | None = None, program: str = PROGRAM, more: Seque
     """Runs one command and returns its exit code; `more` adds commands to those that are here."""
     options = _parser(program, more).parse_args(given)
     before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+    accepted = environment.accepted_licences()
     try:
         set_up_logging(options.debug)
+        if options.accepts:
+            environment.accept_licences(accepted | catalog.LICENCES)
         options.command(options)
         sys.stdout.flush()
     except UpscaleError as error:
@@ -60,6 +63,8 @@ def main(given: Sequence[str] | None = None, program: str = PROGRAM, more: Seque
         log.exception("failed as it should not")
         return _fail(f"Something unexpected went wrong: {type(error).__name__}: {error}")
     finally:
+        if options.accepts:
+            environment.accept_licences(accepted)
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
@@ -108,7 +113,7 @@ def _parser(program: str, more: Sequence[Commands]) -> argparse.ArgumentParser:
         epilog=f"example:\n  {program} upscale in.jpg out.png",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(cancelled="Cancelled.", debug=False)
+    parser.set_defaults(cancelled="Cancelled.", debug=False, accepts=False)
     arguments.add_debug(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     models = add_command(commands, "models", "list the models", ("", "--json", "--search sharp"))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.schema import Weights
+from pipelines.catalog.settings import Settings
 from pipelines.cli import arguments
 from pipelines.cli.progress import show_progress
 from pipelines.environment import MEGA
-from pipelines.errors import NobodyOffers, UpscaleError, WeightsUnavailable
+from pipelines.errors import BadSetting, NobodyOffers, UpscaleError, WeightsUnavailable
 
 if TYPE_CHECKING:
     from pipelines.weights.local import Found
@@ -38,8 +39,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="KEY",
         help="a key that the command models lists, or a metric (lpips, niqe); files already here are kept",
     )
+    arguments.add_licence(pull)
     pull.set_defaults(command=_pull)
     verify = add(actions, "verify", "download and hash every file of every model and metric", ("",))
+    arguments.add_licence(verify)
     verify.set_defaults(command=_verify)
 
 
@@ -58,6 +61,8 @@ def _pull(options: argparse.Namespace) -> None:
     from pipelines.runs import finish
     from pipelines.weights import fetch as weights
 
+    for key in options.keys:
+        _check_licence(key)
     chosen = dict(list_files(options.keys))
     lacking = [each.size for each in chosen.values() if each.sources and weights.find(each) is None]
     if len(lacking) > 1:
@@ -78,8 +83,15 @@ def _verify(options: argparse.Namespace) -> None:
     from pipelines.weights import fetch as weights
 
     failed = 0
+    keys = list_keys()
+    for key in tuple(keys):
+        try:
+            _check_licence(key)
+        except BadSetting as error:
+            print(f"{key:<{LABEL_WIDTH}} left out: {error}")
+            keys.remove(key)
     with show_progress() as show:
-        for label, needed in list_files(list_keys()):
+        for label, needed in list_files(keys):
             with suppress(UpscaleError):  # which `verify` tells
                 _announce(label, needed)
             results = finish(weights.verify(needed), show)
@@ -88,6 +100,12 @@ def _verify(options: argparse.Namespace) -> None:
             print("\n".join(dict.fromkeys(lines)))  # what a source refuses, it refuses for all files alike
     if failed:
         raise WeightsUnavailable(f"{failed} files could not be verified.")
+
+
+def _check_licence(key: str) -> None:
+    """Raises BadSetting for a model whose licence has to be accepted, and is not."""
+    if key not in catalog.METRIC_FILES:
+        catalog.check_accepted([catalog.find(key)], Settings())
 
 
 def _verified(file: "Found | UpscaleError", needed: Weights) -> str:

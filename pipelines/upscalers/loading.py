@@ -17,7 +17,7 @@ from typing import cast
 from pipelines import machine
 from pipelines.catalog.rows import Stage, find, own_key
 from pipelines.catalog.schema import Model, Weights
-from pipelines.catalog.settings import Settings
+from pipelines.catalog.settings import Settings, check_accepted
 from pipelines.errors import BadSetting, BadWeights, WeightsUnavailable
 from pipelines.runs import Run, Step, finish, in_thread
 from pipelines.upscalers.base import Took, Upscaled, Upscaler, list_times
@@ -89,6 +89,7 @@ def fetch(
     After it no network is needed. `own` is for the last model, not for what cleans up before it; that and errors as in
     `load`.
     """
+    check_accepted([stage.model for stage in stages], settings or Settings())
     found: dict[Weights, tuple[Found, ...]] = {}
     for stage in stages:
         needed, twin = stage.weights, _twin(stage.model, settings)

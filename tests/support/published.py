@@ -22,7 +22,7 @@ def row(folder: Path) -> Model:
     model = catalog.find(KEY)
     weights = model.scales[SCALE]
     assert weights is not None
-    files = tuple(_as_in(folder, file) for file in weights.files)
+    files = tuple(as_in(folder, file) for file in weights.files)
     return replace(model, scales={SCALE: replace(weights, files=files)})
 
 
@@ -38,7 +38,8 @@ def publish(hub: LoopbackHub, folder: Path, behaviour: Behaviour = "ok") -> None
         hub.serve(f"/{source.repo}/resolve/{source.revision}/{file.path}", content, told)
 
 
-def _as_in(folder: Path, file: File) -> File:
+def as_in(folder: Path, file: File) -> File:
+    """The row of a file with the size and the hash of the one that lies in the folder."""
     path = folder / file.path
     if not path.exists():
         return file

@@ -14,12 +14,14 @@ from pipelines.errors import BadSetting
 UNPINNED = {"RealESRGAN_x8.pth"} | {f"pytorch_model_{scale}x.pt" for scale in (2, 3, 4)}  # nobody published a hash
 UNPINNED_REPOSITORIES = {
     *("g8nz/stable-diffusion-x4-upscaler", "OwlMaster/restorer_files", "mirpri/LPNSR", "lxq007/DiffBIR-v2"),
+    "Kijai/SUPIR_pruned",
     *(f"{owner}/stable-diffusion-2-1-base" for owner in ("sd2-community", "Manojb")),
 }
 DIFFUSION = [model for model in MODELS if model.diffusion]
 RESSHIFT = [model for model in DIFFUSION if model.key.startswith("resshift")]
 DIFFBIR = [model for model in DIFFUSION if model.key.startswith("diffbir")]
-RELEASED = [*RESSHIFT, *DIFFBIR]  # in single files
+SUPIR = [model for model in DIFFUSION if model.key.startswith("supir")]
+RELEASED = [*RESSHIFT, *DIFFBIR, *SUPIR]  # in single files
 
 
 def test_founding_models_and_scales() -> None:
@@ -34,7 +36,7 @@ def test_founding_models_and_scales() -> None:
         **dict.fromkeys(("real-esrgan-general", "real-esrgan-anime"), (2, 3, 4)),
         **{"sd-x4": (4,), "sd-x2": (2,), "ldm-x4": (4,)},
         **dict.fromkeys(("resshift", "resshift-bicsr", "resshift-v1", "resshift-v2"), (2, 4)),
-        **dict.fromkeys(("diffbir", "diffbir-v2"), (2, 4)),
+        **dict.fromkeys(("diffbir", "diffbir-v2", "supir", "supir-f"), (2, 4)),
     }
 
 
@@ -134,6 +136,19 @@ def test_diffbir_has_its_files_from_who_published_each(model: catalog.Model) -> 
             "diffbir-v2 vocab.json",
         ]
     assert model.gpu and model.prompt and model.arch == model.key
+
+
+@pytest.mark.parametrize("model", SUPIR, ids=lambda model: model.key)
+def test_supir_has_a_file_of_its_own_beside_stable_diffusion_xl(model: catalog.Model) -> None:
+    """Which comes from its publisher at a revision, each file with its hash; the former's has none published."""
+    needed, same = model.scales.values()
+    assert needed is not None and needed == same and not needed.pipeline
+    assert [file.pin for file in needed.files] == ["unpinned"] and needed.files[0].or_else.endswith(".ckpt")
+    (base,) = model.more
+    assert base.pipeline == "StableDiffusionXLPipeline" and base.files[0].path == "model_index.json"
+    assert [file.pin for file in base.files if file.learned] == ["sha256"] * 4
+    assert [*catalog.list_weights(model.key)] == [f"{model.key} x4", f"{model.key} model_index.json"]
+    assert model.gpu and model.prompt and model.arch == model.key and model.terms == "supir" and not model.commercial
 
 
 def test_a_file_on_the_hub_is_a_row_of_its_own() -> None:

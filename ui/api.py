@@ -23,7 +23,8 @@ from pipelines.report.report import as_dict
 from ui.jobs import comparing, enlarging
 from ui.jobs.gathering import Results, upscale_sent
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
-from ui.tabs.prompt import first_stage
+from ui.tabs.prompt import stage_of
+from ui.widgets import inputs
 from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
 from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
 from ui.widgets.inputs import CheckboxGroup, Dropdown, FilesInput, Number, PictureInput, PicturesInput, Radio, Textbox
@@ -77,6 +78,8 @@ def build() -> None:
             Number(label="Seed", visible=False),
             Textbox(label="Colour fix", visible=False),
             Number(label="Tile", visible=False),
+            Textbox(label="Model", visible=False),
+            inputs.Checkbox(label="Accept licence", visible=False),
         ],
         _result(),
         api_name="prompt",
@@ -110,6 +113,7 @@ def upscale(
     quality: int | str | None = None,
     cleanup: str | float | None = None,
     artifacts: str | None = None,
+    accept_licence: bool | None = None,
 ) -> Iterator[Result]:
     """Upscale an image. Returns the result, a lossless PNG unless another format is named, and its details.
 
@@ -117,10 +121,11 @@ def upscale(
     16, such as "x4", "4" or 2.5. `size`, in its place, is "800x" (a width), "x600" (a height), "800x600" (fits within)
     or "x2.5". `denoise` is from 0 to 1. `format` is "png", "webp" or "jpg". `quality`, from 1 to 100, is that of JPEG
     (95) or of WebP, which is lossy with it. `cleanup` is the key of an x1 model that runs first, "none", "auto" or a
-    strength from 0 to 1. `artifacts` is "auto", "none" or "remove", for Swift.
+    strength from 0 to 1. `artifacts` is "auto", "none" or "remove", for Swift. `accept_licence` accepts that
+    of a model which asks for it.
     """
     with explain_errors():
-        asked = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
+        asked = _understand(model, scale, denoise, size, quality, cleanup, artifacts, accept_licence)
         sized = enlarging.plan_size_of(image, asked.key, asked.size, asked.first)
         yield from _enlarge(image, sized.stages, asked.settings, sized.size, format or "png", asked.quality)
 
@@ -135,6 +140,7 @@ def upscale_many(
     quality: int | str | None = None,
     cleanup: str | float | None = None,
     artifacts: str | None = None,
+    accept_licence: bool | None = None,
 ) -> Iterator[Results]:
     """Upscale many images, or those in a zip. Returns a zip of the results, and what became of each image.
 
@@ -143,23 +149,17 @@ def upscale_many(
     `losses`, what the format does not keep; and `details`.
     """
     with explain_errors():
-        recipe = _understand(model, scale, denoise, size, quality, cleanup, artifacts)
+        recipe = _understand(model, scale, denoise, size, quality, cleanup, artifacts, accept_licence)
         yield from upscale_sent(images or [], recipe, format or "png")
 
 
-def _understand(
-    model: str,
-    scale: str,
-    denoise: float | None,
-    size: str | None,
-    quality: int | str | None,
-    cleanup: str | float | None,
-    artifacts: str | None,
-) -> Recipe:
-    """What is done to an image. Raises BadSetting."""
+def _understand(model: str, scale: str, *more: Any) -> Recipe:
+    """What is done to an image, by the parameters of `upscale`. Raises BadSetting."""
+    denoise, size, quality, cleanup, artifacts, accepts = more
     wanted = catalog.parse_factor(scale) if size in (None, "") else catalog.parse_size(size)
     first = catalog.parse_cleanup(cleanup)
-    settings = Settings(denoise=denoise, cleanup=first.strength, artifacts=artifacts or None)
+    chosen = {"artifacts": artifacts or None, "accept_licence": accepts or None}
+    settings = Settings(denoise=denoise, cleanup=first.strength, **chosen)
     row = catalog.find(model)
     catalog.check_settings([*(stage.model for stage in first.stages), row], settings)
     level = None if quality in (None, "") else as_whole_number(quality)
@@ -191,11 +191,14 @@ def prompt(
     seed: int | None = None,
     colour_fix: str | None = None,
     tile: int | None = None,
+    model: str | None = None,
+    accept_licence: bool | None = None,
 ) -> Iterator[Result]:
     """Upscale an image to four times its size by Stable Diffusion. Returns the lossless result and its details.
 
     Only the image is required: without the others the prompt is empty, the seed 0, and the model has values of its own.
     `colour_fix` is "wavelet", "adain" or "none"; `tile` the side of a tile in pixels of the image.
+    `model` is another that takes words: its largest scale up to x4 runs. `accept_licence` accepts one that asks for it.
     """
     with explain_errors():
         settings = Settings(
@@ -207,8 +210,9 @@ def prompt(
             seed=as_whole_number(seed),
             colour_fix=colour_fix or None,
             tile=as_whole_number(tile),
+            accept_licence=accept_licence or None,
         )
-        yield from _enlarge(image, [first_stage()], settings)
+        yield from _enlarge(image, [stage_of(model or None)], settings)
 
 
 def benchmark(
@@ -264,6 +268,7 @@ def _upscaling(scales: list[str]) -> list[gr.components.Component]:
         Number(label="Quality", visible=False),
         Textbox(label="Cleanup", visible=False),
         Textbox(label="Artifacts", visible=False),
+        inputs.Checkbox(label="Accept licence", visible=False),
     ]
 
 

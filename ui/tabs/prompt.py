@@ -27,6 +27,7 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
+from ui.widgets.licence import place_licence, wants_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -105,8 +106,9 @@ class PromptTab:
 
     def choose_model(self, model: str) -> Update:
         """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone."""
-        fields = self.fit_fields(model)
-        return fields | {self.about: html.describe_model(_find_model(model))}
+        fields, row = self.fit_fields(model), _find_model(model)
+        accept = gr.update(visible=wants_licence(row))
+        return fields | {self.about: html.describe_model(row), self.steering.accept: accept}
 
     def fit_fields(self, model: str) -> Update:
         """The fields that the model can use, with its own values."""
@@ -164,7 +166,8 @@ def build(page: gr.Blocks) -> PromptTab:
     fields = tab.steering
     fields.connect()
     fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
-    tab.model.input(tab.choose_model, tab.model, [tab.about, *fields.usable], **QUIET_EVENT, queue=False)
+    fitted = [tab.about, fields.accept, *fields.usable]
+    tab.model.input(tab.choose_model, tab.model, fitted, **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
@@ -175,7 +178,7 @@ def build(page: gr.Blocks) -> PromptTab:
         shown,
         give_again=tab.give_again,
         needs=tab.picture,
-        given=[tab.about, *fields.usable],
+        given=fitted,
     )
     settled = tab.button.settle(running)
     settled.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
@@ -191,7 +194,7 @@ def _connect_link(page: gr.Blocks, tab: PromptTab) -> None:
     write_link(tab.model.input, "prompt", "model", tab.model)
     write_link(fields.prompt.blur, "prompt", "prompt", fields.prompt)
     write_link(fields.creativity.input, "prompt", "creativity", fields.creativity)
-    outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, *fields.usable]
+    outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, fields.accept, *fields.usable]
     opened = page.load(tab.open_link, None, outputs, **QUIET_EVENT, queue=False)
     keep_image("prompt", tab.picture, opened)
 
@@ -210,11 +213,12 @@ def _place() -> PromptTab:
                 model = Dropdown(models, value=first.key, label="Model", filterable=False, visible=len(models) > 1)
                 prompt = place_prompt("prompt")
             creativity = place_creativity(usual)
+            accept = place_licence("prompt-licence", first)
             plan = gr.HTML(elem_id="prompt-plan")
             button = place_run_button("Upscale", "prompt-progress", elem_id="prompt-actions", elem_classes="actions")
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = place_advanced(prompt, creativity, usual, first)
+                steering = place_advanced(prompt, creativity, accept, usual, first)
             place_copy_button()
         with gr.Column(scale=3, min_width=320):
             button.problem.place()
@@ -239,9 +243,9 @@ def list_models() -> list[Model]:
     return sorted((row for row in catalog.MODELS if row.prompt), key=lambda row: 4 not in row.scales)
 
 
-def first_stage() -> Stage:
-    """Returns what `/prompt` runs, and the tab unless another model is chosen."""
-    row = list_models()[0]
+def stage_of(model: str | None) -> Stage:
+    """Returns what `/prompt` runs: by that model, or by the one that is chosen at first. Raises BadSetting."""
+    row = list_models()[0] if model is None else _find_model(model)
     return Stage(row.key, _choose_scale(row))
 
 

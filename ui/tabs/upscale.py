@@ -190,7 +190,7 @@ class UpscaleTab:
 
     def give_again(self, image: Chosen, kind: str, model: str, own: str, scale: str, *more: Any) -> Update:
         """The tab with these inputs chosen."""
-        size, denoise, prompt, creativity, cleanup, strength, artifacts = more
+        size, denoise, prompt, creativity, cleanup, strength, artifacts, accept = more
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
@@ -202,6 +202,7 @@ class UpscaleTab:
             self.form.creativity: chosen[self.form.creativity] | {"value": creativity},
             **self.form.cleanup.set(cleanup, strength),
             self.form.artifacts.choice: artifacts,
+            self.form.accept: chosen[self.form.accept] | {"value": accept},
         }
 
     def choose_other(self, image: Chosen) -> Update:

@@ -67,6 +67,15 @@ class FilesInput(gr.File, metaclass=NoInterfaceFile):
         return [(Path(file.path), file.orig_name or "") for file in payload or ()]
 
 
+class Checkbox(gr.Checkbox, metaclass=NoInterfaceFile):
+    """A box to tick that gives whatever value was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 class CheckboxGroup(gr.CheckboxGroup, metaclass=NoInterfaceFile):
     """Boxes to tick that give whatever values were sent."""
 

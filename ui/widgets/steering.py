@@ -23,7 +23,10 @@ from ui.widgets.choices import Choices, Option, place_choices
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
-STEERING_SETTINGS = ("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile")
+STEERING_SETTINGS = (
+    *("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"),
+    "accept_licence",
+)
 TILE_EIGHTHS = (1, 2, 3, 4, 6, 8)  # the sides to choose from, in eighths of the largest that the model takes
 # How much the model may invent, each as the noise level that stands for it.
 CREATIVITY = {"low": 20, "medium": 100, "high": 200}
@@ -66,6 +69,7 @@ class Steering:
     lock: gr.Checkbox
     colour_fix: Dropdown
     tile: Dropdown
+    accept: gr.Checkbox
     reset: gr.Button
 
     @property
@@ -73,7 +77,7 @@ class Steering:
         """The fields whose values are settings, by their names in STEERING_SETTINGS."""
         return [
             *(self.prompt, self.negative, self.steps, self.guidance, self.noise),
-            *(self.seed, self.colour_fix, self.tile),
+            *(self.seed, self.colour_fix, self.tile, self.accept),
         ]
 
     @property
@@ -111,7 +115,7 @@ def as_noise_level(level: str | None) -> int | None:
     raise BadSetting(f"There is no creativity {str(level)[:40]!r}; there are {', '.join(CREATIVITY)}.")
 
 
-def place_advanced(prompt: Textbox, creativity: Choices, usual: Options, row: Model) -> Steering:
+def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, usual: Options, row: Model) -> Steering:
     """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
     steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)
@@ -126,7 +130,7 @@ def place_advanced(prompt: Textbox, creativity: Choices, usual: Options, row: Mo
     fix = Dropdown(fixes, value=usual.colour_fix, label="Colours", info=ABOUT_FIX, filterable=False)
     tile = Dropdown(tile_choices(row), value="", label="Tile", info=ABOUT_TILE, filterable=False)
     reset = gr.Button("Reset to defaults", size="sm")
-    return Steering(prompt, creativity, negative, steps, guidance, noise, seed, roll, lock, fix, tile, reset)
+    return Steering(prompt, creativity, negative, steps, guidance, noise, seed, roll, lock, fix, tile, accept, reset)
 
 
 def as_whole_number(value: Any) -> Any:

@@ -30,6 +30,7 @@ from ui.widgets.artifacts import ArtifactsField, place_artifacts
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.cleanup import CleanupField, place_cleanup
 from ui.widgets.inputs import Dropdown, Slider, Textbox
+from ui.widgets.licence import place_licence, wants_licence
 from ui.widgets.links import write_link
 from ui.widgets.model_search import ModelSearch, place_model_search
 from ui.widgets.steering import place_creativity, place_prompt
@@ -61,6 +62,7 @@ class UpscaleForm:
     denoising: gr.Accordion
     prompt: Textbox
     creativity: Choices
+    accept: gr.Checkbox
     cleanup: CleanupField
     artifacts: ArtifactsField
     search: ModelSearch
@@ -72,13 +74,13 @@ class UpscaleForm:
     @property
     def values(self) -> list[Any]:
         """Returns the fields that a run depends on."""
-        more = [self.cleanup.choice, self.cleanup.strength, self.artifacts.choice]
+        more = [self.cleanup.choice, self.cleanup.strength, self.artifacts.choice, self.accept]
         return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity, *more]
 
     @property
     def fitted(self) -> list[Block]:
         """Returns what another model changes beside itself."""
-        parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity]
+        parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity, self.accept]
         return [self.purpose, self.scale, self.size, self.about, self.models, *parts]
 
     @property
@@ -181,6 +183,7 @@ class UpscaleForm:
             self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
             self.creativity: gr.update(visible="noise_level" in row.takes),
+            self.accept: gr.update(visible=wants_licence(row)),
         }
 
     def connect(self, picture: Block, changed: Any) -> None:
@@ -238,6 +241,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
     why = gr.HTML(html.advice(""), elem_classes="at-times")
     prompt = place_prompt("upscale-prompt", visible=False)
     creativity = place_creativity(catalog.find_specification(catalog.find("sd-x4")).options, visible=False)
+    accept = place_licence("upscale-licence", row)
     scale = place_choices("Size", offer_scales(row, size), FIRST_SCALE, "pills", elem_id="scale")
     own_size = Textbox(
         label="Custom size", placeholder="x2.5", info=ABOUT_SIZE, max_lines=1, visible=False, elem_id="size"
@@ -267,26 +271,9 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         search = place_model_search()
         about = gr.HTML(html.describe_model(row))
     model_chosen, scale_chosen = (gr.Checkbox(False, visible=False) for _ in range(2))
-    form = UpscaleForm(
-        purpose,
-        why,
-        model,
-        own,
-        scale,
-        own_size,
-        models,
-        denoise,
-        denoising,
-        prompt,
-        creativity,
-        cleanup,
-        place_artifacts(row),
-        search,
-        plan,
-        about,
-        model_chosen,
-        scale_chosen,
-    )
+    chosen = (purpose, why, model, own, scale, own_size, models)
+    steered = (denoise, denoising, prompt, creativity, accept, cleanup, place_artifacts(row))
+    form = UpscaleForm(*chosen, *steered, search, plan, about, model_chosen, scale_chosen)
     return form, button
 
 

@@ -111,6 +111,7 @@ def understand(
     cleanup: str | None = NO_CLEANUP,
     strength: float | None = None,
     artifacts: str | None = None,
+    accept: bool | None = None,
 ) -> Wanted:
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
@@ -119,7 +120,7 @@ def understand(
     level = as_noise_level(creativity)
     if "noise_level" in row.takes and creativity == level_of(catalog.find_specification(row).options.noise_level):
         level = None  # the model's own, which need not be what stands for the level
-    steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level)
+    steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level, accept_licence=accept)
     settings = replace(steered, artifacts=read_artifacts(artifacts))
     if lacks_size(scale, size):
         raise BadSetting(NO_SIZE)

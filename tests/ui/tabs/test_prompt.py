@@ -27,7 +27,7 @@ from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
 from ui.widgets.steering import STEERING_SETTINGS, level_of
 
-STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None)
+STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None, None)
 SKIP = gr.skip()
 
 
@@ -262,9 +262,29 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ta
         "sd-x2": (20, 1.0),
         "diffbir": (10, 8.0),
         "diffbir-v2": (50, 4.0),
+        "supir": (50, 4.0),
+        "supir-f": (50, 4.0),
     }[row.key]
     for _, side in fields[steering.tile]["choices"][1:]:
-        check_settings([row], Settings(tile=side))
+        check_settings([row], Settings(tile=side, accept_licence=True if row.terms else None))
+
+
+def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
+    tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "SUPIR is not for commercial use, and its licence must be accepted first"
+    words = ("a cat", "", 1, 4, None, 7, "wavelet", None)
+    assert tab.choose_model("supir")[tab.steering.accept]["visible"]
+    assert not tab.choose_model("diffbir")[tab.steering.accept]["visible"]
+    assert said in prompt.describe_plan(small, "supir", *words, False)
+    *_, last = run(tab, small, "supir", *words, False, True)
+    assert said in unescape(last["problem"]) and not last["instead"].visible
+    with pytest.raises(gr.Error, match=said):
+        called(small, model="supir")
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True)
+    monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
+    assert not tab.choose_model("supir")[tab.steering.accept]["visible"]
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False)
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

@@ -69,6 +69,18 @@ def test_an_image_chooses_until_the_visitor_has(form: UpscaleForm, small: Path, 
     assert value(changes[form.purpose]) == value(changes[form.model]) == "unchanged" and changes[form.why] == ""
 
 
+def test_a_licence_that_must_be_accepted_has_a_box(
+    form: UpscaleForm, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = (small, "supir", "", "x4", "", None, "", "low", "none", 0.5, "auto")
+    assert form.pick_model(small, "supir", "", "x4")[form.accept]["visible"]
+    assert not form.pick_model(small, "swift", "", "x4")[form.accept]["visible"]
+    assert "its licence must be accepted first" in describe_plan(*asked, False)
+    assert "downloads 9.6 GB first" in describe_plan(*asked, True)
+    monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
+    assert not form.pick_model(small, "supir", "", "x4")[form.accept]["visible"]
+
+
 def test_a_scale_gives_way_only_where_it_does_not_fit(form: UpscaleForm, small: Path, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((3000, 4000, 3), np.float32)), tmp_path / "large.png")
     changes = form.see_image(tmp_path / "large.png", "swift", "", "x4", True, True)
@@ -98,6 +110,9 @@ def test_what_the_fields_ask_for() -> None:
     for chosen in ("auto", "none"):
         asked = understand("swift", "", "x4", "", None, "", None, artifacts=chosen)
         assert asked.settings == Settings(artifacts=None if chosen == "auto" else chosen)
+    asked = understand("supir", "", "x4", "", None, "", None, accept=True)
+    assert asked.settings == Settings(accept_licence=True)
+    assert understand("swift", "", "x4", "", None, "", None, accept=True).settings == Settings()
     with pytest.raises(BadSetting, match="no creativity 'wild'; there are low, medium, high"):
         understand("sd-x4", "", "x4", "", None, "", "wild")
 
@@ -145,11 +160,14 @@ def test_only_what_is_here_and_quick_takes_a_moment(small: Path, tmp_path: Path)
 
 
 def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: Path, jpeg: Path) -> None:
-    changes = tab.give_again(jpeg, "WebP", "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none")
+    changes = tab.give_again(
+        jpeg, "WebP", "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none", True
+    )
     form = tab.form
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
+    assert value(changes[form.accept]) is True
     assert changes[form.artifacts.choice] == "none" and changes[tab.format] == "WebP"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"

@@ -9,6 +9,13 @@ from gradio_client import Client
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from tests.conftest import serving, smooth
+from ui.jobs import showing
+
+
+@pytest.fixture(autouse=True)
+def _nothing_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what was learned from results that another one showed."""
+    monkeypatch.setattr(showing, "_learned", [])
 
 
 @pytest.fixture

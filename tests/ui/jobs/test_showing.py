@@ -12,15 +12,9 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from tests.conftest import smooth
-from ui.jobs import showing
 from ui.jobs.showing import AT_FIRST, LEAST_PIXELS, estimate_showing, learn_showing
 from ui.widgets.before_after import compare_with_plain
 from ui.widgets.plans import upscale_plan
-
-
-@pytest.fixture(autouse=True)
-def _nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(showing, "_learned", [])
 
 
 def test_the_first_replaces_what_was_believed_and_small_ones_say_nothing() -> None:

@@ -147,7 +147,7 @@ def test_the_pages_token_is_not_for_what_a_visitor_names(client: Client, small: 
 
 
 def test_a_file_that_is_too_large_is_not_begun(client: Client, small: Path, hub: LoopbackHub) -> None:
-    with pytest.raises(AppError, match="at most"):
+    with pytest.raises(AppError, match="and the limit here is"):
         client.predict(handle_file(small), "owner/large/x.pth", "x4", api_name="/upscale")
     assert not any(asked.method == "GET" and "/large/" in asked.path for asked in hub.asked)
 
@@ -362,7 +362,9 @@ def test_denoise_on_the_command_line(
     command = ["upscale", small, out, "--model", "real-esrgan-general", "--scale", 2, "--denoise"]
     assert run(*command, 1) == 0
     assert run(*command, 0.3) == 1
-    assert capsys.readouterr().err.startswith(f"Denoise below 1 needs {TWIN} too, which is not in the folder of ")
+    assert capsys.readouterr().err.startswith(
+        f"Denoise below 1 needs {TWIN} too, which is not in your folder of weights."
+    )
     (own / TWIN).write_bytes(as_pth({"params": tiny_compact(1)}))
     assert run(*command, 0.3) == 0
     assert f"denoise 0.3: mixed with {TWIN}" in capsys.readouterr().out

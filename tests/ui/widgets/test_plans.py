@@ -60,9 +60,8 @@ def test_little_memory_is_not_told_and_a_moment_is_under_a_tenth_of_a_second() -
     assert " · under 0.1 s</p>" in upscale_plan(row, (9, 9), (18, 18), Estimate(0.0002, 1), [])
 
 
-def test_the_time_is_that_of_the_whole_run_and_not_of_the_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_that_of_the_whole_run_and_not_of_the_model_alone() -> None:
     """It reads the image, writes the result and cuts it into tiles, which quick models are quicker than."""
-    monkeypatch.setattr("ui.jobs.showing._learned", [])
     row = catalog.find("bicubic")
     told = text(upscale_plan(row, (500, 500), (1000, 1000), Estimate(1.0, 1), []))
     assert f"about {1 + AT_FIRST:.1f} s" in told and AT_FIRST >= 0.1

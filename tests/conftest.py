@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from pipelines.images.picture import Pixels
 from pipelines.upscalers import loading
@@ -214,22 +214,45 @@ def find_chromium(playwrights: str) -> str | None:
 
 
 @contextmanager
-def visit(browser: Browser, width: int, scheme: str, *allowed: str) -> Iterator[Page]:
-    """A fresh visitor's empty page, with mouse and touch. No request may go anywhere but to the allowed addresses."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True, reduced_motion="reduce"
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+def visit(browser: Browser, width: int, scheme: str, *allowed: str, alone: bool = False) -> Iterator[Page]:
+    """A fresh visitor's empty page, with mouse and touch. No request may go anywhere but to the allowed addresses.
+
+    The next visitor gets the same one, emptied: it has the page's scripts compiled, and opens it in a third of the
+    time. `alone` is for who leaves something behind in it: scripts, listeners that act, permissions.
+    """
+    page = _left.pop() if _left and not alone else _open(browser)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     strays: list[str] = []
-    page.on(
-        "request", lambda sent: None if sent.url.startswith((*allowed, "data:", "blob:")) else strays.append(sent.url)
-    )
+
+    def look(sent: Request) -> None:
+        if not sent.url.startswith((*allowed, "data:", "blob:")):
+            strays.append(sent.url)
+
+    page.on("request", look)
     try:
         yield page
         assert strays == []
-    finally:  # a page that a failed test leaves open would go on working beside the next ones
-        context.close()
+    except BaseException:  # a page that a failed test leaves open would go on working beside the next ones
+        page.context.close()
+        raise
+    if alone or page.is_closed() or len(page.context.pages) > 1:
+        page.context.close()
+        return
+    page.remove_listener("request", look)
+    page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch {} }")  # none at about:blank
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    _left.append(page)
+
+
+_left: list[Page] = []  # pages that visitors have left
+
+
+def _open(browser: Browser) -> Page:
+    context = browser.new_context(has_touch=True, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
+    return context.new_page()
 
 
 def tiny_networks(folder: Path) -> None:

@@ -41,7 +41,7 @@ def leave_full_view(page: Page) -> None:
 
 def test_upscale(browser: Browser, served: str, tmp_path: Path) -> None:
     images.write(Picture(np.tile(smooth(500, 500), (5, 5, 1))), tmp_path / "large.png")
-    with visit(browser, 390, "light", served) as page:
+    with visit(browser, 390, "light", served, alone=True) as page:
         page.add_init_script(COUNT_FRAMES)
         page.goto(served)
         field, bar = page.locator("#picture"), page.locator(".run-bar:visible")

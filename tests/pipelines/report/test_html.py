@@ -57,7 +57,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The file, opened from the disk; it may ask for nothing else, and nothing may go wrong in it."""
     width, scheme = getattr(request, "param", (1280, "light"))
-    with visit(browser, width, scheme, file.as_uri()) as page:
+    with visit(browser, width, scheme, file.as_uri(), alone=True) as page:
         troubles: list[object] = []
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))

@@ -129,7 +129,7 @@ def test_a_result_and_a_comparison_are_shared(browser: Browser, served: str, cli
         page.locator(".shared-link:visible").get_by_role("button", name="Delete").click()
         expect(page.locator(PANEL)).to_contain_text("The shared page is deleted")
         page.goto(f"{link}#made-up")  # as somebody may send it: what deletes it is not lost
-        page.on("dialog", lambda dialog: dialog.accept())
+        page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Delete this page now").click()
         expect(page.get_by_text("Deleted. The link no longer works.")).to_be_visible()
         assert messages == []

@@ -132,6 +132,7 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     page.get_by_role("button", name="Copy link").filter(visible=True).click()
     expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.context.clear_permissions()
     page.goto(f"{served}?tab=prompt&prompt=a+dog&creativity=medium")
     expect(page.get_by_role("tab", name="Prompt")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_label("Describe the image").filter(visible=True)).to_have_value("a dog")

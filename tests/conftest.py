@@ -240,18 +240,26 @@ def visit(browser: Browser, width: int, scheme: str, *allowed: str, alone: bool 
         page.context.close()
         return
     page.remove_listener("request", look)
-    page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch {} }")  # none at about:blank
     page.goto("about:blank")
+    page.evaluate("window.name = ''")
     page.context.clear_cookies()
     _left.append(page)
 
 
 _left: list[Page] = []  # pages that visitors have left
+# What a visitor's first page does before all else: the one before may have kept something.
+FORGET = """
+if (window === top && !window.name) {
+    try { localStorage.clear(); sessionStorage.clear(); } catch {}
+    window.name = "visited";
+}
+"""
 
 
 def _open(browser: Browser) -> Page:
     context = browser.new_context(has_touch=True, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
+    context.add_init_script(FORGET)
     return context.new_page()
 
 

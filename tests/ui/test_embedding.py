@@ -35,7 +35,7 @@ def blog(served: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 @pytest.fixture(scope="module")
 def post(browser: Browser, served: str, blog: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The post with both pages in it opened, light, at the width that the test names; once for all tests."""
-    with visit(browser, request.param, "light", served, blog) as post:
+    with visit(browser, request.param, "light", served, blog, alone=True) as post:
         post.goto(f"{blog}/embed.html?model=nearest&scale=x3&example=page")
         for name, (inside, result) in both(post).items():
             post.locator(name).scroll_into_view_if_needed()

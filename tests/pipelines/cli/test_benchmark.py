@@ -415,7 +415,7 @@ def test_repeating_does_not_believe_the_report(report: Path, capsys: pytest.Capt
     assert "psnr_y 99.5, now " in capsys.readouterr().out
     before = report.read_bytes()
     assert run("benchmark", "--repeat", report, "--json", report) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert report.read_bytes() == before
 
 

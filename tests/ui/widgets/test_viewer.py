@@ -446,7 +446,7 @@ def test_lost_tiles_are_told(browser: Browser, address: str) -> None:
 
 
 def test_it_works_in_a_frame(browser: Browser, address: str) -> None:
-    with visit(browser, 1280, "light", address) as post:
+    with visit(browser, 1280, "light", address, alone=True) as post:
         post.set_content(f'<iframe src="{address}" width="390" height="700"></iframe>')
         inside = post.frame_locator("iframe")
         expect(inside.locator(".panes")).to_have_attribute("aria-busy", "false")

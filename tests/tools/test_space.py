@@ -71,7 +71,7 @@ def test_the_space_has_the_gradio_of_the_requirements() -> None:
 
 
 def test_the_space_names_the_hub_repositories_of_the_catalog() -> None:
-    weights = [each for model in MODELS for each in model.scales.values() if each]
+    weights = [each for model in MODELS for each in (*model.scales.values(), *model.more) if each]
     repos = {source.repo for each in weights for source in each.sources if isinstance(source, Hub)}
     assert set(FRONT.get("models", [])) == repos
 

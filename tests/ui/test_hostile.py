@@ -220,8 +220,8 @@ def test_arguments_that_do_not_fit_are_told(arguments: dict[str, Any], sentence:
 
 def test_values_beyond_the_last_argument_are_refused(served: str) -> None:
     good = file_at(upload(served, "small.png", SMALL).json()[0])
-    most = (good, "nearest", "x2", *(None,) * 6)
-    assert "It takes at most 9 values, not 10." in ask(served, *most, "more")
+    most = (good, "nearest", "x2", *(None,) * 7)
+    assert "It takes at most 10 values, not 11." in ask(served, *most, "more")
 
 
 def test_a_call_is_found_again_after_its_connection_was_lost(served: str) -> None:

@@ -203,7 +203,7 @@ def test_to_look_at_a_result_counts_as_no_run(monkeypatch: pytest.MonkeyPatch) -
         for run in runs:
             run.close()
         assert finish(look) == "done"
-        with pytest.raises(TooMuch, match="1 run an hour"):
+        with pytest.raises(TooMuch, match="1 run per hour"):
             finish(line.take_turns(steps(2), MOMENT))
 
 

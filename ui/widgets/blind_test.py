@@ -48,7 +48,7 @@ class BlindTestWindow(gr.HTML, metaclass=NoInterfaceFile):
 class BlindTestParts:
     """The components of a comparison's blind test; `ui.tabs.blind` says what they do."""
 
-    place: gr.Column  # of the button, and what it does in a sentence
+    place: gr.Row  # of the button, and what it does in a sentence
     start: gr.Button
     window: BlindTestWindow
     test: gr.State  # the test that goes on, or the last one
@@ -63,12 +63,12 @@ class BlindTestParts:
     def offer(self, report: Report) -> Update:
         """Returns what offers a test of a comparison that is done."""
         models = {row.model for row in report.rows if row.error is None}
-        return {self.place: gr.Column(visible=len(models) > 1)}
+        return {self.place: gr.Row(visible=len(models) > 1)}
 
     def clear(self) -> Update:
         """The same components without a test."""
         return {
-            self.place: gr.Column(visible=False),
+            self.place: gr.Row(visible=False),
             self.window: None,
             self.test: None,
             self.outcome: "",

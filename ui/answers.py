@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 
 from gradio.route_utils import FnIndexInferError
+from httpx import InvalidURL
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -70,6 +71,8 @@ def explain_failure(error: Exception) -> JSONResponse:
     """Returns the answer to a request that failed. What should not happen is logged."""
     if isinstance(error, FnIndexInferError):
         return JSONResponse({"detail": "There is no such function."}, status_code=404)
+    if isinstance(error, InvalidURL):  # gradio's route to other pages takes an address from whoever asks
+        return JSONResponse({"detail": "That is no address."}, status_code=400)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         log.error("no room is left for what visitors send: %s", error.strerror)
         return JSONResponse({"detail": FULL}, status_code=507)

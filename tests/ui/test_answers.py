@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response, StreamingResponse
 from fastapi.testclient import TestClient
 from gradio.route_utils import FnIndexInferError
+from httpx import InvalidURL
 from starlette.exceptions import HTTPException
 
 from ui.answers import HEADERS, Answers
@@ -33,6 +34,7 @@ def client() -> Iterator[TestClient]:
     failures = {
         "/full": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/secret/file"),
         "/unknown": FnIndexInferError("no such function"),
+        "/address": InvalidURL("non-printable character"),
         "/wrong": KeyError("/srv/secret"),
     }
 
@@ -60,6 +62,7 @@ def test_anybody_may_embed_it_and_nothing_else(path: str, client: TestClient) ->
     [
         ("/full", 507, "The server has no room left. Try again later.", "no room is left for what visitors send"),
         ("/unknown", 404, "There is no such function.", ""),
+        ("/address", 400, "That is no address.", ""),
         ("/wrong", 500, "Something unexpected went wrong. It has been logged.", "KeyError: '/srv/secret'"),
     ],
 )

@@ -238,3 +238,8 @@ def test_a_call_is_found_again_after_its_connection_was_lost(served: str) -> Non
 def _index_of_upscale(address: str) -> int:
     dependencies = httpx.get(f"{address}/config", timeout=30).json()["dependencies"]
     return next(each["id"] for each in dependencies if each["api_name"] == "upscale")
+
+
+@pytest.mark.parametrize("address", ["%00", "a%00b", "http://[::1", "//"])
+def test_no_address_breaks_the_route_to_other_pages(address: str, served: str) -> None:
+    assert 400 <= httpx.get(f"{served}/gradio_api/proxy={address}", timeout=30).status_code < 500

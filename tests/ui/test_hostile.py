@@ -243,3 +243,11 @@ def _index_of_upscale(address: str) -> int:
 @pytest.mark.parametrize("address", ["%00", "a%00b", "http://[::1", "//"])
 def test_no_address_breaks_the_route_to_other_pages(address: str, served: str) -> None:
     assert 400 <= httpx.get(f"{served}/gradio_api/proxy={address}", timeout=30).status_code < 500
+
+
+@pytest.mark.parametrize("function", [10**6, -1, None])
+@pytest.mark.parametrize("session", ["", "made-up"])
+def test_a_function_that_is_none_cannot_be_queued(function: int | None, session: str, served: str) -> None:
+    body = {"data": [], "fn_index": function, "session_hash": session}
+    answer = httpx.post(f"{served}/gradio_api/queue/join", json=body, timeout=30)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "There is no such function."})

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from gradio.queueing import Event, Queue
+from gradio.route_utils import FnIndexInferError
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 from gradio.utils import LRUCache, run_coro_in_background
 
@@ -61,6 +62,8 @@ class ListeningQueue(Queue):
         run_coro_in_background(self._drop_unheard)
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        if body.fn_index not in self.blocks.fns:
+            raise FnIndexInferError(f"there is no function {body.fn_index}")
         body.session_hash = body.session_hash or Event(None, self.blocks.fns[body.fn_index], request, username)._id
         if body.session_hash not in self._inboxes:
             self._inboxes[body.session_hash] = Inbox()

@@ -285,7 +285,7 @@ def _enlarge(
     quality: int | None = None,
 ) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        if format not in door.FORMATS:
+        if str(format) not in door.FORMATS:  # strangers may send anything
             raise BadSetting(f"There is no format {str(format)[:20]!r}: there are {', '.join(door.FORMATS)}.")
         door.check_output(Path(folder) / f"result.{format}", size, quality)
         done = yield from forward_steps(

@@ -303,3 +303,6 @@ def test_the_api_gives_a_zip_and_what_became_of_each_image(client: Client, tmp_p
         client.predict(images=[], model="bicubic", scale="x2", api_name="/upscale_many")
     with pytest.raises(Exception, match="PNG is lossless and has no quality"):
         client.predict(images=sent, model="bicubic", scale="x2", quality=3, api_name="/upscale_many")
+    for format in (5.0, ["png"], True):
+        with pytest.raises(Exception, match="There is no format"):
+            client.predict(images=sent, model="bicubic", scale="x2", format=format, api_name="/upscale_many")

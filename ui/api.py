@@ -285,8 +285,7 @@ def _enlarge(
     quality: int | None = None,
 ) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        if str(format) not in door.FORMATS:  # strangers may send anything
-            raise BadSetting(f"There is no format {str(format)[:20]!r}: there are {', '.join(door.FORMATS)}.")
+        door.check_format(format)
         door.check_output(Path(folder) / f"result.{format}", size, quality)
         done = yield from forward_steps(
             enlarging.open_and_enlarge(image, stages, settings, size),

@@ -42,6 +42,7 @@ __all__ = [
     "Pixels8",
     "Place",
     "Pyramid",
+    "check_format",
     "check_output",
     "compute_heat",
     "encode",
@@ -216,6 +217,12 @@ def format_of(path: Place) -> Format:
         *most, last = _FORMAT_BY_SUFFIX
         raise BadSetting(f"{printable_name(path)} cannot be written: its name must end in {', '.join(most)} or {last}.")
     return format_
+
+
+def check_format(name: object) -> None:
+    """Raises BadSetting for what is none of FORMATS: strangers may send anything."""
+    if str(name) not in FORMATS:
+        raise BadSetting(f"There is no format {str(name)[:20]!r}: there are {', '.join(FORMATS)}.")
 
 
 def check_output(path: Place, size: tuple[int, int] | None = None, quality: int | None = None) -> Format:

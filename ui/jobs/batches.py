@@ -167,8 +167,7 @@ def begin(chosen: Batch, recipe: Recipe, format: str) -> Progress:
 
     No name that somebody sent becomes one of a file here. Raises BadSetting for a format that is not written.
     """
-    if str(format) not in images.FORMATS:  # strangers may send anything
-        raise BadSetting(f"There is no format {str(format)[:20]!r}: there are {', '.join(images.FORMATS)}.")
+    images.check_format(format)
     scale = f"x{recipe.scale}" if recipe.scale.replace(".", "").isdigit() else recipe.scale
     folder = new_folder()
     planned = enumerate(batch.plan_jobs(chosen.sources, folder, "", format), 1)

@@ -13,6 +13,8 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from pipelines.upscalers.diffusion.controlled import TwoNetworks
+
 GROUPS = 32  # of each norm
 HIDDEN = 128  # channels between what leads and what it does
 HEAD = 64  # channels of a head of attention
@@ -73,23 +75,12 @@ class AttendingLayer(nn.Module):
         return added
 
 
-class AdaptedUnet(nn.Module):
-    """A `Denoiser` of latents with a picture's latents beside them, (N, 2*C, H, W)."""
+class AdaptedUnet(TwoNetworks):
+    """A denoising network, led by another one through `layers`, as `make_layers` makes them."""
 
     def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel, layers: nn.ModuleList) -> None:
-        super().__init__()
-        self.unet, self.control, self.layers = unet, control, layers
-        self.config: Any = type(unet.config)({**unet.config, "in_channels": 2 * unet.config.in_channels})
-
-    @property
-    def device(self) -> Any:
-        """Where it is."""
-        return self.unet.device
-
-    @property
-    def dtype(self) -> Any:
-        """Its precision."""
-        return self.unet.dtype
+        super().__init__(unet, control)
+        self.layers = layers
 
     def forward(
         self,

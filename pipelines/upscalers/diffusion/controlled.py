@@ -11,8 +11,8 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 
 
-class ControlledUnet(nn.Module):
-    """A `Denoiser` of latents with a picture's latents beside them, (N, 2*C, H, W)."""
+class TwoNetworks(nn.Module):
+    """What a `Denoiser` of two networks is to others: it takes latents with a picture's beside them, (N, 2*C, H, W)."""
 
     def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel) -> None:
         super().__init__()
@@ -28,6 +28,10 @@ class ControlledUnet(nn.Module):
     def dtype(self) -> Any:
         """Its precision."""
         return self.unet.dtype
+
+
+class ControlledUnet(TwoNetworks):
+    """A denoising network; what the other one makes is added to what its blocks make."""
 
     def forward(
         self,

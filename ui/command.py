@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from pipelines import environment
+from pipelines import environment, machine
 from pipelines.cli.main import add_command, run, set_up_logging
 from pipelines.errors import BadSetting, UpscaleError
 
@@ -41,6 +41,7 @@ def open_page(debug: bool = False) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # while nothing is open yet, both end it without a word
         signal.signal(number, signal.SIG_DFL)
+    machine.let_threads_sleep()
     try:
         set_up_logging(debug, usual=logging.WARNING)  # visitors are told that a failure has been logged
         _serve()

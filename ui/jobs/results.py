@@ -1,11 +1,13 @@
 """The one store of what runs made: found again by an unguessable id, for as long as its files are kept.
 
-A run is in it from the click that starts it. What it shows is kept as the changes of the page's components, its files
-in folders of its own; so a page that was loaded anew shows the same, whether the run is still going or has ended.
+The browser makes the id, with the click that starts the run, so that it knows it before the run has begun. What a run
+shows is kept as the changes of the page's components, its files in folders of its own; so a page that was loaded anew
+shows the same, whether the run is still going or has ended.
 """
 
 import copy
 import math
+import re
 import secrets
 import tempfile
 import time
@@ -22,6 +24,7 @@ from gradio.utils import get_upload_folder
 KEPT_SECONDS = 3600  # how long what visitors send and are given stays on the server, from when it was last in use
 LOST_SECONDS = 90  # how long a browser's connection may be lost in the middle of a run
 MOST_KEPT = 2000  # runs that are known at once; the oldest give way
+KEY = re.compile("[0-9a-f]{32}")  # an id as browsers make it
 
 
 @dataclass(eq=False, slots=True)
@@ -34,7 +37,6 @@ class Kept:
     shown: dict[Block, tuple[int, Any]] = field(default_factory=dict)  # each change with its number
     folders: list[Path] = field(default_factory=list)
     followers: set[object] = field(default_factory=set)
-    begun: bool = False
     number: int = 0  # of the newest change
     used: float = field(default_factory=time.monotonic)  # when it was last
     ended: bool = False
@@ -54,28 +56,34 @@ class Kept:
 
 
 _kept: dict[str, Kept] = {}
+_begun: dict[str, None] = {}  # ids of runs, also of those that are kept no longer
 _filling: ContextVar[Kept | None] = ContextVar("filling", default=None)
 
 
-def reserve(session: str) -> Kept:
-    """Makes a place for a run that is about to be asked for."""
-    for old in [*_kept][: max(0, len(_kept) - MOST_KEPT + 1)]:
-        _kept.pop(old, None)
-    kept = Kept(secrets.token_urlsafe(16), session)
-    _kept[kept.id] = kept
-    return kept
+def begin(key: str, session: str, inputs: Mapping[Block, Any]) -> Kept:
+    """Makes the place for a run that begins, under that id; under one of its own where that was used before, or is not
+    as browsers make it.
 
-
-def begin(key: str, inputs: Mapping[Block, Any]) -> Kept:
-    """Returns the place for a run that begins: the reserved one; a new one for an id that was made up or used before.
-
-    `inputs` are the changes that give a page the same inputs again.
+    `session` is that whose event does the work; `inputs` are the changes that give a page the same inputs again.
     """
-    kept = _kept.get(key)
-    if kept is None or kept.begun:
-        kept = reserve("")
-    kept.inputs, kept.begun = dict(inputs), True
+    for runs in (_kept, _begun):
+        for old in [*runs][: max(0, len(runs) - MOST_KEPT + 1)]:
+            runs.pop(old, None)
+    if not is_key(key) or key in _begun:
+        key = secrets.token_hex(16)
+    kept = _kept[key] = Kept(key, session, dict(inputs))
+    _begun[key] = None
     return kept
+
+
+def is_key(key: Any) -> bool:
+    """Returns whether it may be a run's id."""
+    return isinstance(key, str) and KEY.fullmatch(key) is not None
+
+
+def has_begun(key: str) -> bool:
+    """Returns whether a run of that id began, which may be kept no longer."""
+    return key in _begun
 
 
 def end(kept: Kept) -> None:
@@ -157,6 +165,6 @@ def new_folder(kind: str = "result") -> Path:
 def forget_old(now: float) -> dict[Path, float]:
     """Takes runs out whose time is over; returns the folders of the others, each with when it was last in use."""
     for kept in [*_kept.values()]:
-        if now - kept.used > KEPT_SECONDS and not kept.followers and (kept.ended or not kept.begun):
+        if now - kept.used > KEPT_SECONDS and not kept.followers and kept.ended:
             _kept.pop(kept.id, None)
     return {folder: kept.used for kept in [*_kept.values()] for folder in kept.folders}

@@ -11,6 +11,7 @@ another one at once: the first, which begins a run, or the last.
 """
 
 import inspect
+import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs import results
 from ui.jobs.lanes import Expected, Visit, visiting
-from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, KEEP_ID, PRESS, READ_ID, WHEN_DRAWN
+from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_WAITING, WHEN_DRAWN
 from ui.jobs.running import (
     ONE_AT_A_TIME,
     QUIET_EVENT,
@@ -43,7 +44,9 @@ from ui.widgets.problem import Problem, make_problem
 Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
 Work: TypeAlias = Callable[..., Iterator[Update]]
 
+STARTING = html.progress("Starting", 0)
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
+BEGINNING_LOOKS = 10  # in which a run begins that was asked for just before the page was loaded anew
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
 
@@ -84,20 +87,14 @@ class RunButton:
         of images without which the button cannot be pressed.
         """
         own = [self.progress, self.run, self.cancel, *self.problem.components]
-        states = [] if kept is None else [kept]
-
-        def forget() -> Update:
-            place = results.reserve(_find_session())
-            return {**self.waits(), **dict.fromkeys(states), self.run_id: place.id}
-
         if needs is not None:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
-        waiting = self.run.click(forget, None, [*own, *states, self.run_id], **STARTING_EVENT, queue=False)
-        running: Dependency = waiting.then(
-            self.keep_results(self.explain_failure(work), give_again or _give_values(inputs)),
+        self.run.click(None, None, own, js=self._waits(), **STARTING_EVENT, queue=False)
+        running: Dependency = self.run.click(
+            self.keep_results(self.explain_failure(work), give_again or _give_values(inputs), kept),
             [*inputs, self.run_id],
-            [*own, *outputs],
-            js=self._script(KEEP_ID),
+            [*own, self.run_id, *outputs],
+            js=self._script(MAKE_ID),
             **STARTING_EVENT,
             **ONE_AT_A_TIME,
         )
@@ -111,9 +108,12 @@ class RunButton:
             concurrency_limit=None,
         )
         stopped = self.cancel.click(None, cancels=[running, following], api_visibility="private", queue=False)
-        at_once = stopped.then(self.cancelled, self.run_id, own, **QUIET_EVENT, queue=False)
+        of_run = {"js": self._script(READ_ID)}
+        at_once = stopped.then(self.cancelled, self.run_id, own, **of_run, **QUIET_EVENT, queue=False)
         if show_kept is not None:
-            at_once.then(self.escape_failure(show_kept), kept, [*own, *outputs], **STARTING_EVENT, **ONE_AT_A_TIME)
+            show = self.escape_failure(self.pass_over_older(show_kept))
+            changed = [*own, *outputs]
+            at_once.then(show, [kept, self.run_id], changed, **of_run, **STARTING_EVENT, **ONE_AT_A_TIME)
         return running
 
     def settle(self, running: Dependency) -> Dependency:
@@ -146,8 +146,11 @@ class RunButton:
 
         return run
 
-    def keep_results(self, work: Work, give_again: Callable[..., Update]) -> Work:
-        """The same work, whose last argument is a run's id: all that it changes is kept in the store under that."""
+    def keep_results(self, work: Work, give_again: Callable[..., Update], state: gr.State | None = None) -> Work:
+        """The same work, whose last argument is a run's id: all that it changes is kept in the store under that.
+
+        The first that it changes forgets what an earlier run left in the `state`.
+        """
         takes = [*inspect.signature(work).parameters.values()]
         extra = sum(each.annotation is gr.Request for each in takes)  # what gradio adds to the inputs
 
@@ -158,8 +161,9 @@ class RunButton:
                 inputs = give_again(*given[: len(given) - extra])
             except Exception:
                 inputs = {}  # strangers may send anything; the work says what is wrong with it
-            kept, visit = results.begin(key, inputs), Visit()
+            kept, visit = results.begin(key, _find_session(), inputs), Visit()
             events, whole = work(*given), False
+            first: Update = {self.run_id: kept.id} | ({} if state is None else {state: None})
             try:
                 while not kept.cancelled:
                     try:
@@ -168,6 +172,7 @@ class RunButton:
                     except StopIteration:
                         whole = True
                         return
+                    changes, first = first | changes, {}
                     kept.note(changes)
                     yield changes
             finally:
@@ -181,14 +186,17 @@ class RunButton:
 
     def show_again(self, key: str) -> Iterator[Update]:
         """What the run of that id was given and what it showed; while it goes on, what it shows."""
-        kept = results.find(key)
+        for _ in range(BEGINNING_LOOKS):
+            kept = results.find(key)
+            if kept is not None or results.has_begun(key) or not results.is_key(key):
+                break
+            time.sleep(FOLLOWED_SECONDS)
         if kept is None:
             yield {self.run_id: ""}
             return
         with results.follow(kept):
-            begun = {} if kept.begun else self.waits()
             seen, ended = kept.number, kept.ended
-            yield {self.run_id: key, **self.buttons(running=not ended), **begun, **kept.inputs, **kept.since(0)}
+            yield {self.run_id: key, **self.buttons(running=not ended), **kept.inputs, **kept.since(0)}
             while not ended:
                 time.sleep(FOLLOWED_SECONDS)
                 number, ended = kept.number, kept.ended
@@ -205,8 +213,20 @@ class RunButton:
         """Returns the script that presses the button."""
         return self._script(PRESS)
 
+    def _waits(self) -> str:
+        """Returns the script that shows in the browser what `begins` does, in the order of the tab's own components."""
+        return self._script(SHOW_WAITING).replace("STARTING", json.dumps(STARTING))
+
     def _script(self, text: str) -> str:
         return text.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)
+
+    def pass_over_older(self, work: Work) -> Work:
+        """The same work on what a run left, whose last argument is the run's id: nothing where that never began."""
+
+        def run(left: Any, run_id: str) -> Iterator[Update]:
+            yield from work(left) if results.has_begun(run_id) else iter([{self.progress: html.status("Cancelled.")}])
+
+        return run
 
     def escape_failure(self, work: Work) -> Work:
         """The same work, its errors as messages: what it shows is of a run that has ended, so it waits for no other."""
@@ -235,13 +255,9 @@ class RunButton:
 
         return (yield from forward_steps(run, show, expected))
 
-    def waits(self) -> Update:
-        """Returns what a click changes until the run begins."""
-        return {self.progress: html.progress("Starting", 0), **self.buttons(running=True), **self.problem.clear()}
-
     def begins(self) -> Update:
-        """Returns what the beginning of a run changes."""
-        return self.waits()
+        """Returns what the beginning of a run changes; the click itself has changed it in the browser already."""
+        return {self.progress: STARTING, **self.buttons(running=True), **self.problem.clear()}
 
     def ends(self, text: str) -> Update:
         """Returns what the end of a run changes: the line says how it ended."""

@@ -3,14 +3,25 @@ tab whose address names the last run of many images.
 """
 
 # A browser's tab remembers the id of its last run and the page's URL then; both outlast a reload, and nothing else.
-# Where a browser allows no memory, nothing is found again.
-KEEP_ID = """(...values) => {
-    if ("TAB") links.set("TAB", "job", values[0]?.length > 1 ? values.at(-1) : "", []);
-    try { sessionStorage.setItem("KEY", JSON.stringify([values.at(-1), location.search])); } catch {}
-    return values;
+# Where a browser allows no memory, nothing is found again after one. On plain HTTP there is no randomUUID.
+MAKE_ID = """(...values) => {
+    const drawn = crypto.getRandomValues(new Uint8Array(16));
+    const id = Array.from(drawn, (each) => each.toString(16).padStart(2, "0")).join("");
+    if ("TAB") links.set("TAB", "job", values[0]?.length > 1 ? id : "", []);
+    (window.lastRuns ??= {})["KEY"] = id;
+    try { sessionStorage.setItem("KEY", JSON.stringify([id, location.search])); } catch {}
+    return [...values.slice(0, -1), id];
 }"""
-READ_ID = """() => {
-    try { return JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch { return ""; }
+READ_ID = """(...values) => {
+    let id = window.lastRuns?.["KEY"] ?? "";
+    try { id ||= JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch {}
+    return values.length > 1 ? [...values.slice(0, -1), id] : id;
+}"""
+# The click is answered at once, without the server: the line, both buttons, the panel and its button.
+SHOW_WAITING = """() => {
+    const update = (properties) => ({ __type__: "update", ...properties });
+    const interactive = [false, true].map((can) => update({ interactive: can }));
+    return [STARTING, ...interactive, "", update({ visible: false })];
 }"""
 FIND_AGAIN = """() => {
     try {

@@ -1,5 +1,6 @@
 """How a tab's long work begins, goes on and ends on the page, whatever the work is."""
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
+from ui.jobs import run_button
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import EndedEarly
+from ui.widgets import html
 
 
 class Tab:
@@ -115,15 +118,46 @@ def test_gradio_sees_what_the_work_takes() -> None:
 
 
 def test_every_event_changes_only_what_it_was_promised_to() -> None:
-    """Waiting, running, cancelled, and what a cancelled run leaves: the first forgets what an earlier run kept."""
+    """Running, cancelled, what a cancelled run leaves, and what the browser shows by itself until a run begins."""
     tab = Tab()
     with tab.page:
         tab.button.connect(tab.run, [gr.Text()], [tab.kept, tab.result], kept=tab.kept, show_kept=tab.run)
     events = {event.api_name: event for event in tab.page.fns.values()}
     own = {tab.button.progress, tab.button.run, tab.button.cancel, *tab.button.problem.components}
-    assert set(events["forget"].outputs) == {*own, tab.kept, tab.button.run_id} and events["forget"].fn is not None
-    assert tab.names(events["forget"].fn())["kept"] is None
-    assert set(events["run"].outputs) == set(events["run_1"].outputs) == {*own, tab.kept, tab.result}
-    assert set(events["cancelled"].outputs) == own and events["run_1"].inputs == [tab.kept]
+    (waiting,) = [event for event in tab.page.fns.values() if event.fn is None and set(event.outputs) == own]
+    assert waiting.outputs[:3] == [tab.button.progress, tab.button.run, tab.button.cancel], "in the script's order"
+    assert set(events["run_1"].outputs) == {*own, tab.kept, tab.result}
+    assert set(events["run"].outputs) == {*own, tab.kept, tab.result, tab.button.run_id}
+    assert set(events["cancelled"].outputs) == own and events["run_1"].inputs == [tab.kept, tab.button.run_id]
     assert set(events["show_again"].outputs) == {*own, tab.kept, tab.result, tab.button.run_id, *events["run"].inputs}
     assert events["run"].concurrency_id == events["run_1"].concurrency_id == "compute"
+
+
+def test_a_run_forgets_what_the_one_before_it_left() -> None:
+    """Who cancels before a run has begun is not shown what an older one left."""
+    tab, key = Tab(), secrets.token_hex(16)
+    work = tab.button.keep_results(tab.run, lambda *_: {}, tab.kept)
+    left = tab.button.pass_over_older(lambda value: iter([{tab.result: value}]))
+    assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}]
+    first, step, _ = map(tab.names, work("value", key))
+    assert (first["kept"], first["run_id"]) == (None, key) and step["kept"] == "value"
+    assert [*map(tab.names, left("new", key))] == [{"result": "new"}]
+    again = next(tab.button.show_again(key))
+    assert tab.names(again)["result"] == "VALUE" and tab.names(again)["kept"] == "value"
+
+
+def test_a_run_that_was_just_asked_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page may be loaded anew before the run has begun; what is no id is nothing to wait for."""
+    tab, key, looks = Tab(), secrets.token_hex(16), list[float]()
+    work = tab.button.keep_results(tab.run, lambda *_: {})
+
+    def begin_late(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            [*work("value", key)]
+
+    monkeypatch.setattr(run_button.time, "sleep", begin_late)
+    assert tab.names(next(tab.button.show_again(key)))["result"] == "VALUE" and len(looks) == 3
+    assert [*map(tab.names, tab.button.show_again("made-up"))] == [{"run_id": ""}] and len(looks) == 3
+    assert [*map(tab.names, tab.button.show_again(secrets.token_hex(16)))] == [{"run_id": ""}]
+    assert len(looks) == 3 + run_button.BEGINNING_LOOKS

@@ -1,6 +1,7 @@
 """Visitors' files: a folder for each process, kept while they are in use, deleted in their time."""
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -111,7 +112,7 @@ def test_the_oldest_go_where_there_is_too_much(folder: Path, monkeypatch: pytest
 def test_a_result_that_was_looked_at_again_has_its_whole_time_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = results.begin(results.reserve("one").id, {})
+    kept = results.begin("", "one", {})
     with results.filling(kept):
         file = put(results.new_folder(), "result.png")
     results.end(kept)
@@ -124,20 +125,24 @@ def test_a_result_that_was_looked_at_again_has_its_whole_time_anew(
 
 
 def test_a_result_whose_files_gave_way_is_not_found(folder: Path) -> None:
-    kept = results.begin(results.reserve("one").id, {})
+    kept = results.begin("", "one", {})
     with results.filling(kept):
         made = results.new_folder()
     results.end(kept)
-    assert results.find(kept.id) is kept and len(kept.id) >= 22, "128 bits"
+    assert results.find(kept.id) is kept and len(kept.id) == 32, "128 bits"
     made.rmdir()
     assert results.find(kept.id) is None and results.find("made-up") is None
 
 
 def test_an_id_is_good_for_one_run(folder: Path) -> None:
     """Who knows or makes up one cannot write over what is kept under it."""
-    key = results.reserve("one").id
-    first = results.begin(key, {})
-    assert first.id == key and results.begin(key, {}) is not first and results.begin("made-up", {}).id != "made-up"
+    key = secrets.token_hex(16)
+    assert not results.has_begun(key) and results.find(key) is None
+    first = results.begin(key, "one", {})
+    assert first.id == key and results.begin(key, "another", {}) is not first and results.find(key) is first
+    assert results.begin("made-up", "one", {}).id != "made-up"
+    results.forget(first)
+    assert results.find(key) is None and results.has_begun(key) and results.begin(key, "one", {}).id != key
 
 
 def test_each_process_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

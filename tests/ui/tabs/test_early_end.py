@@ -1,5 +1,6 @@
 """What a tab shows of a run that ended before its end, and later: what is done stays, whatever ended it."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from pipelines.runs import Run, Step, finish
 from tests.conftest import smooth
 from tests.ui.jobs.test_allowance import PUBLIC, event_from
 from tests.ui.jobs.test_batches import DOUBLED
-from ui.jobs import allowance, batches, comparing, results, running
+from ui.jobs import allowance, batches, comparing, results, run_button, running
 from ui.jobs.allowance import TooMuch
 from ui.jobs.batches import Batch
 from ui.jobs.loans import TakenBack
@@ -76,9 +77,9 @@ def test_a_batch_that_fails_gives_what_is_done(
         "upscale",
         lambda progress, outlook: failing(run(progress, outlook), 1, error, lambda _: progress.done == 1),
     )
-    kept = results.reserve("page")
+    key = secrets.token_hex(16)
     work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
-    last = last_of(work(batch_in(uploads), "PNG", *BICUBIC, kept.id))
+    last = last_of(work(batch_in(uploads), "PNG", *BICUBIC, key))
     assert "Ended early: 1 of 3 are done." in last[tab.button.progress] and last[tab.button.run].interactive
     told = last[tab.button.problem.text]
     assert 'class="problem above"' in told and str(error).replace("<is>", "&lt;is&gt;") in told
@@ -86,7 +87,7 @@ def test_a_batch_that_fails_gives_what_is_done(
     assert download.interactive and download.value["orig_name"] == "upscaled_bicubic_x2.zip"
     board = tab.board.items.postprocess(last[tab.board.items])
     assert board.ended and [each.state for each in board.items] == ["done", "waiting", "waiting"]
-    again = last_of(iter([*tab.button.show_again(kept.id)][:1]))
+    again = last_of(iter([*tab.button.show_again(key)][:1]))
     assert "Ended early" in again[tab.button.progress] and again[tab.board.download].value == download.value
 
 
@@ -104,18 +105,22 @@ def test_a_batch_outlasts_its_page_but_not_a_cancel(
 ) -> None:
     """Nobody is waited for in vain: once it has ended nothing goes on, and its address shows the results."""
     monkeypatch.setattr(running, "BETWEEN_SECONDS", 0)
-    kept = results.reserve("page")
+    monkeypatch.setattr(run_button, "_find_session", lambda: "page")
+    key = secrets.token_hex(16)
     work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
-    events = work(batch_in(uploads), "PNG", *BICUBIC, kept.id)
+    events = work(batch_in(uploads), "PNG", *BICUBIC, key)
     next(events)
     next(events)
     assert results.find_patience("page") == float("inf")
     last = last_of(events)
     assert "Done in" in last[tab.button.progress] and results.find_patience("page") is None
-    assert results.find(kept.id) is kept
+    assert results.find(key) is not None
 
-    kept = results.reserve("page")
-    events = work(batch_in(uploads), "PNG", *BICUBIC, kept.id)
+    key = secrets.token_hex(16)
+    events = work(batch_in(uploads), "PNG", *BICUBIC, key)
+    next(events)
+    kept = results.find(key)
+    assert kept is not None
     while tab.progress not in kept.shown or not kept.shown[tab.progress][1].done:
         next(events)
     tab.button.cancelled(kept.id)
@@ -124,10 +129,12 @@ def test_a_batch_outlasts_its_page_but_not_a_cancel(
     assert results.find_patience("page") is None
 
 
-def test_one_image_does_not_outlast_its_page(tab: upscale.UpscaleTab, uploads: Path) -> None:
-    kept = results.reserve("page")
+def test_one_image_does_not_outlast_its_page(
+    tab: upscale.UpscaleTab, uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_button, "_find_session", lambda: "page")
     work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
-    events = work(batch_in(uploads, 1).sources[0].path, "PNG", *BICUBIC, kept.id)
+    events = work(batch_in(uploads, 1).sources[0].path, "PNG", *BICUBIC, secrets.token_hex(16))
     next(events)
     assert results.find_patience("page") == results.LOST_SECONDS
     events.close()  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """A network run block by block: the features of the whole picture are kept, and each block reads them in tiles.
 
 A network may see further than tiles could ever overlap, while each of its blocks sees a few places only. So tiles that
-read just a block's reach more than they write give what the whole picture gives. What is kept are a few maps of
+read just a block's reach more than they write give what the whole picture gives. So do blocks that weigh channels by
+their means: these are taken of the maps that are kept, once all tiles are there. What is kept are a few maps of
 features, in the precision that the trunk works in; where there is no memory for them, the caller cuts the picture.
 """
 
@@ -26,8 +27,10 @@ from pipelines.runs import Preview, Run, Step
 if TYPE_CHECKING:
     from pipelines.networks.openvino_blocks import CompiledBlock
 
+ROWS_AT_ONCE = 64  # of a map, whose copy in float32 is held while they are summed
+
 Part: TypeAlias = Callable[..., Tensor]
-"""From tiles of maps, each (1, h, w, channels), to one."""
+"""From tiles of maps, each (1, h, w, channels), and means of maps, (1, 1, 1, channels), to one."""
 
 Check: TypeAlias = Callable[[Batch, Batch], None]
 """Is given part of a picture, (1, h, w, 3), and what it became; raises what it likes."""
@@ -124,7 +127,9 @@ class ByBlocks:
         for number, (block, part) in enumerate(zip(blocks.blocks, self._parts[:-1], strict=True), 1):
             maps[number] = spare.pop() if spare else self._make_map(pixels)
             read = [maps[each] for each in block.reads]
-            yield block.reach, partial(self._run_block, part, read, maps[number], scratch)
+            with computing_on(self.device):
+                means = [_average(maps[each]) for each in block.means]
+            yield block.reach, partial(self._run_block, part, read, means, maps[number], scratch)
             spare += [maps.pop(each) for each in tuple(maps) if _last_reader(blocks, each) <= number]
         read = [maps[each] for each in blocks.end.reads]
         yield blocks.end.reach, partial(self._run_end, pixels, read, out, scratch, check)
@@ -139,8 +144,10 @@ class ByBlocks:
         features = self._network.head(self._read_pixels(pixels, tile))
         write_tile(out, 1, tile, features[0].permute(1, 2, 0))
 
-    def _run_block(self, part: Part, maps: Sequence[Tensor], out: Tensor, scratch: Scratch, tile: Tile) -> None:
-        tiles = _read(maps, tile, scratch)
+    def _run_block(
+        self, part: Part, maps: Sequence[Tensor], means: Sequence[Tensor], out: Tensor, scratch: Scratch, tile: Tile
+    ) -> None:
+        tiles = [*_read(maps, tile, scratch), *means]
         if not self._compiled:
             write_tile(out, 1, tile, part(*tiles)[0])
         elif tiles[0].shape[1:] == out.shape:
@@ -181,7 +188,14 @@ def count_maps(blocks: Blocks) -> int:
 def _last_reader(blocks: Blocks, map_: int) -> int:
     """The number of the last block that reads the map; the end's is one more than the last block's."""
     readers = [*blocks.blocks, blocks.end]
-    return max((number for number, block in enumerate(readers, 1) if map_ in block.reads), default=0)
+    return max((number for number, block in enumerate(readers, 1) if map_ in block.reads + block.means), default=0)
+
+
+def _average(map_: Tensor) -> Tensor:
+    """Each channel's mean over the whole picture, (1, 1, 1, channels): summed in float32, of which a few rows are."""
+    height, width, _ = map_.shape
+    sums = [some.sum((0, 1), dtype=torch.float32) for some in torch.split(map_, ROWS_AT_ONCE)]
+    return (torch.stack(sums).sum(0) / (height * width)).to(map_.dtype)[None, None, None]
 
 
 def _read(maps: Sequence[Tensor], tile: Tile, scratch: Scratch) -> list[Tensor]:

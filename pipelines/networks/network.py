@@ -18,13 +18,15 @@ class Block:
     """Part of a trunk: `run` maps features (N, width, h, w) to others of the same size, by parameters of `module`.
 
     `reads` are what it is given, in their order: 0 for the head's features, n for those of the nth block. Each place
-    depends on places at most `reach` away.
+    depends on places at most `reach` away, and on the `means` of features, by the same numbers: `run` is given each
+    channel's over the whole picture, (N, width, 1, 1), behind what it reads.
     """
 
     module: nn.Module
     run: Callable[..., Tensor]
     reach: int
     reads: tuple[int, ...]
+    means: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,16 @@ class _PartOfTwo(_Part):
         return self.part(planes, others)
 
 
+class _PartOfThree(_Part):
+    """The same of a part that reads three."""
+
+    def forward(self, planes: Tensor, others: Tensor, means: Tensor) -> Tensor:  # type: ignore[override]
+        return self.part(planes, others, means)
+
+
 def trace(module: nn.Module, part: Callable[..., Tensor], reads: int = 1) -> fx.GraphModule:
     """Traces a part of the module's, a function of as many tensors as it `reads`."""
-    return fx.symbolic_trace((_Part, _PartOfTwo)[reads - 1](module, part))
+    return fx.symbolic_trace((_Part, _PartOfTwo, _PartOfThree)[reads - 1](module, part))
 
 
 def translate(
@@ -203,6 +210,8 @@ def _operation(target: Any, args: tuple[Any, ...], options: dict[str, Any]) -> A
     if target in (operator.add, "add", "add_"):
         scaled = ops.multiply(args[1], np.float32(options["alpha"])) if "alpha" in options else args[1]
         return ops.add(args[0], scaled)
+    if target == "mean" and options.get("keepdim"):
+        return ops.reduce_mean(args[0], np.array(args[1]), keep_dims=True)
     if target is F.leaky_relu:
         return ops.prelu(args[0], np.array([options["negative_slope"]], np.float32))
     if target is F.relu:

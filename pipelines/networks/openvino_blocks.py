@@ -26,7 +26,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 class CompiledBlock:
-    """A block on the CPU: from tiles of maps, (N, h, w, channels) each, to one. Several threads may call it.
+    """A block on the CPU: from tiles of maps, (N, h, w, channels), and means, to one. Several threads may call it.
 
     `into` is where its result goes, if it has that shape and precision: new memory for each call costs more than one
     thinks. It holds `nbytes` of its own.
@@ -57,7 +57,7 @@ class _Model:
     def __call__(self, shape: Shape, given: Sequence[openvino.Tensor], into: Tensor | None) -> Tensor:
         with self._lock:
             self._running += 1
-            compiled = self._compiled_for(shape)
+            compiled = self._compiled_for(shape, given)
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
             request = compiled.create_infer_request()
@@ -80,10 +80,10 @@ class _Model:
             for compiled in () if self._running else self._compiled.values():
                 compiled.release_memory()
 
-    def _compiled_for(self, shape: Shape) -> openvino.CompiledModel:
+    def _compiled_for(self, shape: Shape, given: Sequence[openvino.Tensor]) -> openvino.CompiledModel:
         if shape not in self._compiled:
             model = self._model.clone()
-            model.reshape({place: list(shape) for place in range(self._planes)})
+            model.reshape({place: list(given[place].shape) for place in range(self._planes)})
             self._compiled[shape] = compile_model(model, self._dtype)
             if len(self._compiled) > KEPT_SIZES:
                 self._compiled.popitem(last=False)
@@ -98,7 +98,7 @@ def compile_blocks(network: Network, blocks: Sequence[Block], dtype: str, gives:
     """
     name = type(network).__name__
     with naming(f"the flow of {name}"):
-        traced = [trace(block.module, block.run, len(block.reads)) for block in blocks]
+        traced = [trace(block.module, block.run, _count_given(block)) for block in blocks]
     kinds = [_find_kind(each) for each in traced]
     alike = Counter(kinds[:-1])
     models = dict[Kind, _Model]()
@@ -110,10 +110,14 @@ def compile_blocks(network: Network, blocks: Sequence[Block], dtype: str, gives:
         with naming(f"the flow of {name}"):
             made = translate(graph, network.width, dtype, given_as, given)
         if given is None or kind not in models:
-            models[kind] = _Model(made, len(block.reads), dtype, getattr(torch, given_as))
+            models[kind] = _Model(made, _count_given(block), dtype, getattr(torch, given_as))
         numbers = [tensor.to(getattr(torch, dtype)).contiguous() for tensor, _ in given or ()]
         compiled.append(CompiledBlock(models[kind], numbers))
     return compiled
+
+
+def _count_given(block: Block) -> int:
+    return len(block.reads) + len(block.means)
 
 
 def _find_kind(traced: fx.GraphModule) -> Kind:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipelines.networks.archs.disp import Disp
 from pipelines.networks.archs.edsr import Edsr
 from pipelines.networks.archs.haesr import Haesr
+from pipelines.networks.archs.rcan import Rcan
 from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.archs.span import Span
 from pipelines.networks.archs.srcnn import Srcnn
@@ -139,6 +140,13 @@ def edsr(scale: int) -> Edsr:
     """A tiny EDSR."""
     network = Edsr((3,) if scale == 3 else (2,) * (scale // 2), width=8, depth=2)
     made: Edsr = toned(network, network.head_conv, network.ends[1])
+    return made
+
+
+def rcan(scale: int) -> Rcan:
+    """A tiny RCAN of two groups."""
+    network = Rcan(scale, width=8, depth=2, blocks=2)
+    made: Rcan = toned(network, network.first, network.last)
     return made
 
 

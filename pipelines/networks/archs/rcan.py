@@ -4,11 +4,14 @@ Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention
 figure 2 and equations 9 to 16. It is trained here; files that others publish name their parameters otherwise.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from pipelines.networks.network import COMPILES_NOTHING
+from pipelines.networks.network import COMPILES_WHOLE, Block, Blocks
 from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel
 from pipelines.networks.tiling import UNBOUNDED
 
@@ -16,19 +19,18 @@ REDUCTION = 16  # the attention's hidden channels are so many times fewer
 
 
 class Attention(nn.Module):
-    """Weighs each channel of (N, width, h, w) by what its mean, and those of the others, make of it (equation 12)."""
+    """Weighs each channel of (N, width, h, w) by its mean and those of the others (N, width, 1, 1) (equation 12)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = max(1, width // REDUCTION)
         self.down, self.up = nn.Conv2d(width, hidden, 1), nn.Conv2d(hidden, width, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        means = features.mean((2, 3), keepdim=True)
+    def forward(self, features: Tensor, means: Tensor) -> Tensor:
         return features * torch.sigmoid(self.up(F.relu(self.down(means))))
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions with ReLU between them, weighed by channel, added to what they are given."""
 
     def __init__(self, width: int) -> None:
@@ -36,8 +38,18 @@ class Block(nn.Module):
         self.one, self.two, self.attention = _conv(width, width), _conv(width, width), Attention(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        made: Tensor = self.attention(self.two(F.relu(self.one(features))))
-        return features + made
+        made = self.convolve(features)
+        return self.weigh(features, made, made.mean((2, 3), keepdim=True))
+
+    def convolve(self, features: Tensor) -> Tensor:
+        """What is weighed: it reads two places far."""
+        made: Tensor = self.two(F.relu(self.one(features)))
+        return made
+
+    def weigh(self, features: Tensor, made: Tensor, means: Tensor) -> Tensor:
+        """Adds what was made, weighed by its means (N, width, 1, 1) over the whole picture, to what it was made of."""
+        weighed: Tensor = self.attention(made, means)
+        return features + weighed
 
 
 class Group(nn.Module):
@@ -45,15 +57,28 @@ class Group(nn.Module):
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
         self.last = _conv(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
         inner = features
         for block in self.blocks:
             inner = block(inner)
+        return self.end(inner, features)
+
+    def end(self, inner: Tensor, features: Tensor) -> Tensor:
+        """The convolution behind the blocks, added to what the group was given."""
         made: Tensor = self.last(inner)
         return features + made
+
+    def in_blocks(self, first: int) -> list[Block]:
+        """The group cut into blocks, where its features are of that number: those behind count on from there."""
+        cut = list[Block]()
+        for number, block in enumerate(cast(Iterable[ResidualBlock], self.blocks)):
+            given = first + 2 * number
+            cut.append(Block(block, block.convolve, 2, (given,)))
+            cut.append(Block(block, block.weigh, 0, (given, given + 1), (given + 1,)))
+        return [*cut, Block(self, self.end, 1, (first + len(cut), first))]
 
 
 class Rcan(nn.Module):
@@ -66,8 +91,7 @@ class Rcan(nn.Module):
     arch = "rcan"
     multiple = 1  # of which H and W must be multiples
     radius = UNBOUNDED
-    in_blocks = None  # means over the whole picture are no block's
-    compiles = COMPILES_NOTHING
+    compiles = COMPILES_WHOLE  # where all of it is in float32
     precisions: frozenset[str] = frozenset()  # of the trunk: what lower ones cost is not known
 
     def __init__(self, scale: int, width: int = 64, depth: int = 10, blocks: int = 20) -> None:
@@ -104,6 +128,26 @@ class Rcan(nn.Module):
         inner = features
         for group in self.groups:
             inner = group(inner)
+        return self._end(inner, features)
+
+    @property
+    def in_blocks(self) -> Blocks:
+        """See `Network`: what is weighed, and the weighing, by the means of what was kept."""
+        blocks = list[Block]()
+        for group in cast(Iterable[Group], self.groups):
+            blocks += group.in_blocks(len(blocks))
+        reach = max(self._through_end(place) for place in range(self.scale))
+        return Blocks(1, tuple(blocks), Block(self, self._end, reach, (len(blocks), 0)))
+
+    def _through_end(self, place: int) -> int:
+        """How far the output pixel at this place within an input pixel reads of the features behind the groups."""
+        first, last = place - 1, place + 1  # of the last convolution
+        for step in reversed(self.steps):
+            first, last = first // step - 1, last // step + 1
+        return max(-first, last) + 1
+
+    def _end(self, inner: Tensor, features: Tensor) -> Tensor:
+        """All of the trunk that is behind the groups."""
         inner = features + self.behind(inner)
         for step, layer in zip(self.steps, self.doublings, strict=True):
             inner = F.pixel_shuffle(layer(inner), step)

@@ -17,7 +17,7 @@ from pipelines.networks.forward import Batch
 from pipelines.networks.network import Network
 from pipelines.runs import Preview, Step, finish
 from pipelines.upscalers.sides import reach_of
-from tests.support.networks import compact, edsr, fill, noise, rrdb, srgan
+from tests.support.networks import compact, edsr, fill, noise, rcan, rrdb, srgan
 
 KEPT_SIZES = 2  # that a kind of block stays compiled for
 FLOAT32, LOW = Device("cpu"), Device("cpu", "bfloat16")
@@ -37,6 +37,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "compact": deep_compact,
     **{f"edsr x{scale}": lambda scale=scale: edsr(scale) for scale in (3, 4)},
     "srgan x4": lambda: srgan(4),
+    **{f"rcan x{scale}": lambda scale=scale: rcan(scale) for scale in (2, 3)},
 }
 
 
@@ -118,6 +119,18 @@ def test_how_many_maps_are_kept() -> None:
     assert count_maps(blocks_of(rrdb(4))) == 4
     assert count_maps(blocks_of(edsr(4))) == 2
     assert count_maps(blocks_of(compact(4))) == 1
+    assert count_maps(blocks_of(rcan(2))) == 5
+
+
+def test_means_are_of_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all tiles, and of all rows; a tile's own would make another picture."""
+    monkeypatch.setattr("pipelines.networks.blocks.ROWS_AT_ONCE", 7)
+    network, pixels = rcan(2), picture(50, 33)
+    pixels[:25] *= 0.1
+    made = run(ByBlocks(network, FLOAT32), pixels, 2 * reach_of(network) + 9)
+    assert_near(made, once(network, pixels))
+    half = once(network, pixels[:25].copy())
+    assert np.abs(half[:20] - made[:20]).max() > 0.01
 
 
 def test_one_step_a_tile_and_blocks_are_counted() -> None:

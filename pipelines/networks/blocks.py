@@ -7,7 +7,7 @@ features, in the precision that the trunk works in; where there is no memory for
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,28 +18,21 @@ from torch import Tensor
 
 from pipelines import machine
 from pipelines.images.picture import Pixels
+from pipelines.networks.canvas import Canvas, Job, Scratch, average, read_tiles, take
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import BY_TORCH, DTYPES, Batch, as_array, computing_on, place, raising_memory_error
-from pipelines.networks.network import Block, Blocks, Network
+from pipelines.networks.network import Block, Blocks, Network, Passes
 from pipelines.networks.tiling import PREVIEW_SECONDS, SMALLEST_WRITTEN, Tile, plan_tiles, show_done, write_tile
 from pipelines.runs import Preview, Run, Step
 
 if TYPE_CHECKING:
     from pipelines.networks.openvino_blocks import CompiledBlock
 
-ROWS_AT_ONCE = 64  # of a map, whose copy in float32 is held while they are summed
-
 Part: TypeAlias = Callable[..., Tensor]
 """From tiles of maps, each (1, h, w, channels), and means of maps, (1, 1, 1, channels), to one."""
 
 Check: TypeAlias = Callable[[Batch, Batch], None]
 """Is given part of a picture, (1, h, w, 3), and what it became; raises what it likes."""
-
-Scratch: TypeAlias = dict[tuple[int | str, tuple[int, ...]], Tensor]
-"""Memory that one tile after another is read into, by what for and its shape."""
-
-Job: TypeAlias = tuple[int, Callable[[Tile], None]]
-"""What is done to one tile after another, and how many places more than it writes each reads."""
 
 
 @dataclass(slots=True)
@@ -68,7 +61,7 @@ class ByBlocks:
             self._network = place(network, self.device)
         self._copied = self._network is not network
         self._blocks = blocks_of(self._network)
-        parts = [*self._blocks.blocks, self._blocks.end]
+        parts = [*(() if isinstance(self._blocks, Passes) else self._blocks.blocks), self._blocks.end]
         self._parts: Sequence[Part] = self._compiled or [_by_torch(each) for each in parts]
 
     @property
@@ -94,20 +87,24 @@ class ByBlocks:
         `previews` those of the end have, now and then, what there is so far.
         Raises MemoryError where the device has too little for the maps, or for the smallest tiles.
         """
+        whole = pixels.shape[0] * self._network.scale, pixels.shape[1] * self._network.scale
+        pixels = self._blocks.pad(pixels) if isinstance(self._blocks, Passes) else pixels
         scale = self._network.scale * self._network.multiple
         height, width = (side // self._network.multiple for side in pixels.shape[:2])
-        total = len(self._blocks.blocks) + 2
+        total = count_jobs(self._blocks)
         out = np.empty((height * scale, width * scale, 3), np.float32)
-        shown = time.monotonic()
-        for index, (reach, work) in enumerate(self._jobs(pixels, out, check)):
-            tiles, number = plan_tiles(height, width, sweep.side, reach), 0
+        shown, jobs = time.monotonic(), self._jobs(pixels, out, check)
+        for index in range(total):
+            with computing_on(self.device):
+                job = next(jobs)
+            tiles, number = _plan(job, height, width, sweep.side), 0
             while number < len(tiles):
                 try:
                     with computing_on(self.device):
-                        work(tiles[number])
+                        job.work(tiles[number])
                 except MemoryError:
-                    sweep.side = sweep.halved_to = _halved(tiles[0], reach)
-                    tiles, number = plan_tiles(height, width, sweep.side, reach), 0
+                    sweep.side = sweep.halved_to = _halved(tiles[0], job)
+                    tiles, number = _plan(job, height, width, sweep.side), 0
                     continue
                 number += 1
                 sweep.tiles += 1
@@ -117,28 +114,38 @@ class ByBlocks:
                     yield Preview(step.done, step.total, step.note, show_done(out, scale, tiles[:number], 0))
                 else:
                     yield step
-        return out
+        return out[: whole[0], : whole[1]]
 
-    def _jobs(self, pixels: Pixels, out: Pixels, check: Check) -> Iterator[Job]:
-        """The head, each block and the end, in their order. A map is used again once nothing reads it any more."""
-        blocks, scratch = self._blocks, Scratch()
-        maps, spare = {0: self._make_map(pixels)}, list[Tensor]()
-        yield blocks.head_reach, partial(self._run_head, pixels, maps[0])
+    def _jobs(self, pixels: Pixels, out: Pixels, check: Check) -> Generator[Job, None, None]:
+        """The head, each block or pass and the end, in their order."""
+        scratch, canvas = Scratch(), self._make_canvas(pixels)
+        first, grid = canvas.make(self._network.width), 1
+        if isinstance(self._blocks, Passes):
+            grid = self._blocks.grid
+        yield Job(self._blocks.head_reach, partial(self._run_head, pixels, first), grid)
+        if isinstance(self._blocks, Passes):
+            read = yield from self._blocks.run(canvas, first)
+        else:
+            read = yield from self._run_blocks(self._blocks, canvas, first, scratch)
+        end = partial(self._run_end, pixels, read, out, scratch, check)
+        yield Job(self._blocks.end.reach, end, grid)
+
+    def _run_blocks(
+        self, blocks: Blocks, canvas: Canvas, first: Tensor, scratch: Scratch
+    ) -> Generator[Job, None, list[Tensor]]:
+        """Each block; gives what the end reads. A map is used again once nothing reads it any more."""
+        maps, spare = {0: first}, list[Tensor]()
         for number, (block, part) in enumerate(zip(blocks.blocks, self._parts[:-1], strict=True), 1):
-            maps[number] = spare.pop() if spare else self._make_map(pixels)
+            maps[number] = spare.pop() if spare else canvas.make(self._network.width)
             read = [maps[each] for each in block.reads]
-            with computing_on(self.device):
-                means = [_average(maps[each]) for each in block.means]
-            yield block.reach, partial(self._run_block, part, read, means, maps[number], scratch)
+            means = [average(maps[each]) for each in block.means]
+            yield Job(block.reach, partial(self._run_block, part, read, means, maps[number], scratch))
             spare += [maps.pop(each) for each in tuple(maps) if _last_reader(blocks, each) <= number]
-        read = [maps[each] for each in blocks.end.reads]
-        yield blocks.end.reach, partial(self._run_end, pixels, read, out, scratch, check)
+        return [maps[each] for each in blocks.end.reads]
 
-    def _make_map(self, pixels: Pixels) -> Tensor:
+    def _make_canvas(self, pixels: Pixels) -> Canvas:
         height, width = (side // self._network.multiple for side in pixels.shape[:2])
-        with raising_memory_error():
-            shape = (height, width, self._network.width)
-            return torch.empty(shape, dtype=DTYPES[self.device.dtype], device=self.device.name)
+        return Canvas(height, width, DTYPES[self.device.dtype], self.device.name)
 
     def _run_head(self, pixels: Pixels, out: Tensor, tile: Tile) -> None:
         features = self._network.head(self._read_pixels(pixels, tile))
@@ -147,18 +154,18 @@ class ByBlocks:
     def _run_block(
         self, part: Part, maps: Sequence[Tensor], means: Sequence[Tensor], out: Tensor, scratch: Scratch, tile: Tile
     ) -> None:
-        tiles = [*_read(maps, tile, scratch), *means]
+        tiles = [*read_tiles(maps, tile, scratch), *means]
         if not self._compiled:
             write_tile(out, 1, tile, part(*tiles)[0])
         elif tiles[0].shape[1:] == out.shape:
             part(*tiles, into=out[None])
         else:
-            write_tile(out, 1, tile, part(*tiles, into=_take(scratch, "out", tiles[0]))[0])
+            write_tile(out, 1, tile, part(*tiles, into=take(scratch, "out", tiles[0]))[0])
 
     def _run_end(
         self, pixels: Pixels, maps: Sequence[Tensor], out: Pixels, scratch: Scratch, check: Check, tile: Tile
     ) -> None:
-        features = self._parts[-1](*_read(maps, tile, scratch)).float().permute(0, 3, 1, 2)
+        features = self._parts[-1](*read_tiles(maps, tile, scratch)).float().permute(0, 3, 1, 2)
         read = self._read_pixels(pixels, tile)
         made = as_array(self._network.tail(features, read).cpu())
         check(as_array(read.cpu()), made)
@@ -170,14 +177,21 @@ class ByBlocks:
         return torch.from_numpy(read).to(self.device.name).permute(0, 3, 1, 2)
 
 
-def blocks_of(network: Network) -> Blocks:
+def blocks_of(network: Network) -> Blocks | Passes:
     """The network's blocks, which it must have."""
     assert network.in_blocks is not None, "only a network with blocks is run by them"
     return network.in_blocks
 
 
-def count_maps(blocks: Blocks) -> int:
+def count_jobs(blocks: Blocks | Passes) -> int:
+    """Returns how many times the picture is gone over, head and end among them."""
+    return 2 + (blocks.count if isinstance(blocks, Passes) else len(blocks.blocks))
+
+
+def count_maps(blocks: Blocks | Passes) -> int:
     """Returns how many maps of features are held at once at the most."""
+    if isinstance(blocks, Passes):
+        return blocks.maps
     kept = [
         sum(each == number or _last_reader(blocks, each) >= number for each in range(number + 1))
         for number in range(1, len(blocks.blocks) + 1)
@@ -191,33 +205,15 @@ def _last_reader(blocks: Blocks, map_: int) -> int:
     return max((number for number, block in enumerate(readers, 1) if map_ in block.reads + block.means), default=0)
 
 
-def _average(map_: Tensor) -> Tensor:
-    """Each channel's mean over the whole picture, (1, 1, 1, channels): summed in float32, of which a few rows are."""
-    height, width, _ = map_.shape
-    sums = [some.sum((0, 1), dtype=torch.float32) for some in torch.split(map_, ROWS_AT_ONCE)]
-    return (torch.stack(sums).sum(0) / (height * width)).to(map_.dtype)[None, None, None]
+def _plan(job: Job, height: int, width: int, side: int) -> tuple[Tile, ...]:
+    """The tiles of a job, which read at most `side` places; less where that would leave nothing to write."""
+    side = max(side, 2 * job.reach + job.grid)
+    return plan_tiles(height // job.fold, width // job.fold, max(1, side // job.fold), job.reach, job.grid)
 
 
-def _read(maps: Sequence[Tensor], tile: Tile, scratch: Scratch) -> list[Tensor]:
-    """The tile of each map, (1, h, w, channels), in one piece; the map itself where it is all of it."""
-    rows, columns = (slice(*span[:2]) for span in tile)
-    read = [each[None, rows, columns] for each in maps]
-    return [
-        each if each.is_contiguous() else _take(scratch, number, each).copy_(each) for number, each in enumerate(read)
-    ]
-
-
-def _take(scratch: Scratch, name: int | str, like: Tensor) -> Tensor:
-    """Memory like that of a tile, the same each time: new memory for each would have to be cleared first."""
-    key = name, tuple(like.shape)
-    if key not in scratch:
-        scratch[key] = torch.empty(like.shape, dtype=like.dtype, device=like.device)
-    return scratch[key]
-
-
-def _halved(tile: Tile, reach: int) -> int:
+def _halved(tile: Tile, job: Job) -> int:
     """The side of tiles half as large as this one. Raises MemoryError where that is the least already."""
-    least, side = SMALLEST_WRITTEN + 2 * reach, max(span.stop - span.start for span in tile)
+    least, side = SMALLEST_WRITTEN + 2 * job.reach, job.fold * max(span.stop - span.start for span in tile)
     if side <= least:
         raise MemoryError
     return max(least, (side + 1) // 2)
@@ -233,12 +229,12 @@ def _by_torch(block: Block) -> Part:
 
 def _compile(network: Network, device: Device) -> tuple[list["CompiledBlock"], tuple[str, ...]]:
     """Returns the blocks and the end as OpenVINO runs them, none where torch does, and a note of why."""
-    if device.engine != "openvino":
+    blocks = blocks_of(network)
+    if device.engine != "openvino" or isinstance(blocks, Passes):
         return [], ()
     from pipelines.networks.openvino import NotTranslated
     from pipelines.networks.openvino_blocks import compile_blocks
 
-    blocks = blocks_of(network)
     try:
         return compile_blocks(network, [*blocks.blocks, blocks.end], device.dtype, "float32"), ()
     except NotTranslated as error:

@@ -1,11 +1,13 @@
 """What every network here is: the members by which it is run, whatever its architecture. Imports torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
+from pipelines.images.picture import Pixels
+from pipelines.networks.canvas import Canvas, Job
 from pipelines.networks.shapes import State
 
 # What another engine than torch may run of a network: all of it where that is in float32, its trunk alone, or nothing.
@@ -40,6 +42,24 @@ class Blocks:
     head_reach: int
     blocks: tuple[Block, ...]
     end: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """A trunk whose parts need more of the whole picture than means: it goes over its maps by itself, `count` times.
+
+    `run` is given where maps are kept, and the head's features; it gives its jobs one after another, each once the one
+    before it is done, and at last the maps that `end` reads. At most `maps` are held at once, each of the network's
+    width. Tiles of head and end begin at multiples of `grid`, to which `pad` brings a picture (H, W, 3) first.
+    """
+
+    head_reach: int
+    run: Callable[[Canvas, Tensor], Generator[Job, None, list[Tensor]]]
+    end: Block
+    count: int
+    maps: int
+    grid: int
+    pad: Callable[[Pixels], Pixels]
 
 
 def group(layers: Sequence[nn.Module], reach: int, size: int) -> tuple[Block, ...]:
@@ -94,8 +114,8 @@ class Network(Protocol):
         """The modules with parameters that `trunk` runs: those that a lower precision is for."""
 
     @property
-    def in_blocks(self) -> Blocks | None:
-        """Returns the same as `trunk` does, cut into blocks; None for a network that is not cut."""
+    def in_blocks(self) -> Blocks | Passes | None:
+        """Returns the same as `trunk` does, cut into blocks or passes; None for a network that is not cut."""
 
     @property
     def compiles(self) -> str:

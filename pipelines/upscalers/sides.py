@@ -61,9 +61,11 @@ def choose_block_side(device: Device) -> int:
 def reach_of(network: "Network") -> int:
     """Returns how many places of features a tile of any of its blocks reads more than it writes, at most."""
     from pipelines.networks.blocks import blocks_of
+    from pipelines.networks.network import Passes
 
     blocks = blocks_of(network)
-    return max(block.reach for block in (*blocks.blocks, blocks.end))
+    inner = (blocks.end,) if isinstance(blocks, Passes) else (*blocks.blocks, blocks.end)
+    return max(block.reach for block in inner)
 
 
 def kept_bytes(network: "Network", device: Device) -> int:

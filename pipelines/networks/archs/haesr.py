@@ -5,6 +5,7 @@ whose parameters' names are used here. The first of its three groups works out w
 again.
 """
 
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -24,7 +25,8 @@ from pipelines.networks.archs.haesr_attention import (
     across_grid,
     around_windows,
 )
-from pipelines.networks.network import COMPILES_NOTHING
+from pipelines.networks.archs.haesr_passes import COUNT, MAPS, pad_to_windows, run_haesr
+from pipelines.networks.network import COMPILES_NOTHING, Block, Passes
 from pipelines.networks.shapes import State, check_sizes, read_kernel, shuffled_scale
 from pipelines.networks.tiling import UNBOUNDED
 
@@ -52,15 +54,15 @@ class LargeKernel(nn.Module):
         self.DWConv_1xK = nn.Conv2d(part, part, (1, KERNEL), padding=(0, KERNEL // 2), groups=part)
         self.conv1 = nn.Conv2d(width, width, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, means: Tensor) -> Tensor:
         shuffled = F.channel_shuffle(features, self.part)
         chosen, others = shuffled[:, : self.part], shuffled[:, self.part :]
-        chosen = chosen * chosen.mean((2, 3), keepdim=True).sigmoid()
+        chosen = chosen * F.channel_shuffle(means, self.part)[:, : self.part].sigmoid()
         return F.gelu(self.conv1(_joined(self.DWConv_Kx1(self.DWConv_1xK(chosen)), others)))
 
 
 class Local(nn.Module):
-    """A small kernel beside a large one."""
+    """A small kernel beside a large one. `means` are those of the features in the whole picture, (N, width, 1, 1)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,8 +70,8 @@ class Local(nn.Module):
         self.DWConv3 = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.conv1 = nn.Conv2d(2 * width, width, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return F.gelu(self.conv1(_joined(self.DWConv3(features), self.PLKB(features))))
+    def forward(self, features: Tensor, means: Tensor) -> Tensor:
+        return F.gelu(self.conv1(_joined(self.DWConv3(features), self.PLKB(features, means))))
 
 
 class Attending(nn.Module):
@@ -124,7 +126,7 @@ class Stages(nn.Module):
     def forward(self, features: Tensor, known: Maps) -> tuple[Tensor, Maps]:
         found, kept = Maps(), list[Tensor]()
         for number in (1, 2, 3):
-            features = self.get_submodule(f"LB{number}")(features)
+            features = self.get_submodule(f"LB{number}")(features, features.mean((2, 3), keepdim=True))
             local, features = features[:, : self.quarter], features[:, self.quarter :]
             for name in (f"SLA{number}", f"SGA{number}"):
                 place = len(found)
@@ -151,8 +153,15 @@ class Gate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         narrow = self.conv1(features)
+        return self.weigh(features, narrow, self.look_far(narrow))
+
+    def look_far(self, narrow: Tensor) -> Tensor:
+        """What is pooled, of the whole picture, as large as that again."""
         far = self.conv3(F.max_pool2d(self.conv2(narrow), 7, stride=3))
-        far = F.interpolate(far, features.shape[2:], mode="bilinear", align_corners=False)
+        return F.interpolate(far, narrow.shape[2:], mode="bilinear", align_corners=False)
+
+    def weigh(self, features: Tensor, narrow: Tensor, far: Tensor) -> Tensor:
+        """Each place by itself."""
         gate: Tensor = self.conv4(far + self.conv_f(narrow)).sigmoid()
         return features * gate
 
@@ -179,7 +188,6 @@ class Haesr(nn.Module):
 
     arch = "haesr"
     multiple = 1  # of which H and W must be multiples: it mirrors what is missing to whole windows itself
-    in_blocks = None
     radius = UNBOUNDED
     compiles = COMPILES_NOTHING
     precisions = frozenset[str]()  # its means and its attention need float32
@@ -221,8 +229,17 @@ class Haesr(nn.Module):
         made, maps = self.block0(features, [])
         made, _ = self.block1(made, maps)
         made, _ = self.block2(made, maps)
+        return self._end(made, features)
+
+    def _end(self, made: Tensor, features: Tensor) -> Tensor:
         last: Tensor = self.output(made) + features
         return last
+
+    @property
+    def in_blocks(self) -> Passes:
+        """See `Network`. The tail reads one place further than the trunk's end, which reads one."""
+        end = Block(self, self._end, 2, ())
+        return Passes(1, partial(run_haesr, self), end, COUNT, MAPS, WINDOW, pad_to_windows)
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
         """The last convolution, shuffled and cut to (N, 3, scale*H, scale*W)."""

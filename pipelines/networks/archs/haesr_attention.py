@@ -16,14 +16,20 @@ class Tokens(NamedTuple):
     """Who attends to whom: `ask` gives (N, groups, 64, C) from features, `answer` (N, groups, others, C).
 
     `place` puts (N, groups, 64, C) back to where `ask` found it in features of that height and width. `others` is how
-    many they are; the first 64 of a `grid` are those that ask.
+    many they are; of a grid, the first 64 are those that ask, and `half` is whether others lie half-way down, and
+    along the row.
     """
 
     ask: Callable[[Tensor], Tensor]
     answer: Callable[[Tensor], Tensor]
     place: Callable[[Tensor, int, int], Tensor]
     others: int
-    grid: bool
+    half: tuple[bool, bool] | None = None
+
+    @property
+    def grid(self) -> bool:
+        """Returns whether those that attend to each other lie across a grid of the whole picture."""
+        return self.half is not None
 
 
 class LayerNorm(nn.Module):
@@ -75,14 +81,22 @@ class Attention(nn.Module):
 
     def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
         answers = self.tokens.answer(features)
-        if self.finds:
-            keys, values = self.to_kv(answers).chunk(2, dim=-1)
-            asked = self.to_q(self.tokens.ask(features)) * keys.shape[-1] ** -0.5
-            attention = (asked @ keys.transpose(-2, -1) + self._bias()).softmax(-1)
-        else:
-            assert known is not None, "only the first group finds it"
-            values, attention = self.to_v(answers), known
-        return self.tokens.place(self.to_out(attention @ values), *features.shape[2:]), attention
+        attention = self.attend(self.tokens.ask(features), answers) if known is None else known
+        return self.tokens.place(self.answer(attention, answers), *features.shape[2:]), attention
+
+    def attend(self, asking: Tensor, answers: Tensor) -> Tensor:
+        """Finds what attends to what, (N, groups, 64, others)."""
+        width = answers.shape[-1]
+        keys = F.linear(answers, self.to_kv.weight[:width])
+        asked = self.to_q(asking) * width**-0.5
+        attention: Tensor = (asked @ keys.transpose(-2, -1) + self._bias()).softmax(-1)
+        return attention
+
+    def answer(self, attention: Tensor, answers: Tensor) -> Tensor:
+        """What those that ask get, (N, groups, 64, C)."""
+        values = F.linear(answers, self.to_kv.weight[answers.shape[-1] :]) if self.finds else self.to_v(answers)
+        made: Tensor = self.to_out(attention @ values)
+        return made
 
     def _bias(self) -> Tensor:
         """What attends to what by their places alone: (1, 64, others)."""
@@ -110,19 +124,31 @@ class ChannelAttention(nn.Module):
         self.project_out = nn.Conv2d(width, width, 1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        number, channels, height, width = features.shape
-        sides = (height // WINDOW, WINDOW, width // WINDOW, WINDOW)
-        order = (0, 3, 5, 1, 2, 4, 6) if self.in_windows else (0, 4, 6, 1, 2, 3, 5)
-        cut = self.qkv_dwconv(self.qkv(features)).reshape(number, 3, channels, *sides)
-        # (N, 3, C, h, 8, w, 8) to (N, groups, 3, C, pixels of a group)
-        asked, keys, values = cut.permute(order).flatten(1, 2).flatten(-2).unbind(2)
+        asked, keys, values = self.cut(self.project(features))
         attention = F.normalize(asked, dim=-1) @ F.normalize(keys, dim=-1).transpose(-2, -1) * self.temperature
-        made = attention.softmax(-1) @ values
+        return self.join(attention.softmax(-1) @ values, features.shape)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Queries, keys and values, (N, 3*C, h, w), each of which reads one place far."""
+        projected: Tensor = self.qkv_dwconv(self.qkv(features))
+        return projected
+
+    def cut(self, projected: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values by groups: each (N, groups, C, pixels of a group)."""
+        number, channels, height, width = projected.shape
+        order = (0, 3, 5, 1, 2, 4, 6) if self.in_windows else (0, 4, 6, 1, 2, 3, 5)
+        cut = projected.reshape(number, 3, channels // 3, height // WINDOW, WINDOW, width // WINDOW, WINDOW)
+        return cut.permute(order).flatten(1, 2).flatten(-2).unbind(2)
+
+    def join(self, made: Tensor, shape: torch.Size) -> Tensor:
+        """Groups put back into features of that shape."""
+        number, channels, height, width = shape
+        cells = height // WINDOW, width // WINDOW
         if self.in_windows:
-            made = made.reshape(number, sides[0], sides[2], channels, WINDOW, WINDOW).permute(0, 3, 1, 4, 2, 5)
+            made = made.reshape(number, *cells, channels, WINDOW, WINDOW).permute(0, 3, 1, 4, 2, 5)
         else:
-            made = made.reshape(number, WINDOW, WINDOW, channels, sides[0], sides[2]).permute(0, 3, 4, 1, 5, 2)
-        projected: Tensor = self.project_out(made.reshape(features.shape))
+            made = made.reshape(number, WINDOW, WINDOW, channels, *cells).permute(0, 3, 4, 1, 5, 2)
+        projected: Tensor = self.project_out(made.reshape(shape))
         return projected
 
 
@@ -144,7 +170,7 @@ def around_windows(pattern: list[tuple[int, int]]) -> Tokens:
         windows = made.reshape(len(made), height // WINDOW, width // WINDOW, WINDOW, WINDOW, -1)
         return windows.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
-    return Tokens(ask, answer, place, len(rows), grid=False)
+    return Tokens(ask, answer, place, len(rows))
 
 
 def across_grid(down: bool, along: bool) -> Tokens:
@@ -159,15 +185,20 @@ def across_grid(down: bool, along: bool) -> Tokens:
     def answer(features: Tensor) -> Tensor:
         height, width = features.shape[2:]
         half = (down * (height // WINDOW // 2), along * (width // WINDOW // 2))
-        between = _grid(features.roll((-half[0], -half[1]), (2, 3)))[:, :, : WINDOW - down, : WINDOW - along]
-        return torch.cat((ask(features), between.flatten(2, 3)), dim=2)
+        between = features.roll((-half[0], -half[1]), (2, 3))
+        return torch.cat((ask(features), cut_between(between, down, along)), dim=2)
 
     def place(made: Tensor, height: int, width: int) -> Tensor:
         grids = made.reshape(len(made), height // WINDOW, width // WINDOW, WINDOW, WINDOW, -1)
         return grids.permute(0, 5, 3, 1, 4, 2).flatten(4, 5).flatten(2, 3)
 
     others = WINDOW**2 + (WINDOW - down) * (WINDOW - along)
-    return Tokens(ask, answer, place, others, grid=True)
+    return Tokens(ask, answer, place, others, (down, along))
+
+
+def cut_between(features: Tensor, down: bool, along: bool) -> Tensor:
+    """The tokens half-way, of features that begin there: the last row, or column, of a grid has none."""
+    return _grid(features)[:, :, : WINDOW - down, : WINDOW - along].flatten(2, 3)
 
 
 def _grid(features: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pipelines.networks.forward import Batch
 from pipelines.networks.network import Network
 from pipelines.runs import Preview, Step, finish
 from pipelines.upscalers.sides import reach_of
-from tests.support.networks import compact, edsr, fill, noise, rcan, rrdb, srgan
+from tests.support.networks import compact, edsr, fill, haesr, noise, rcan, rrdb, srgan
 
 KEPT_SIZES = 2  # that a kind of block stays compiled for
 FLOAT32, LOW = Device("cpu"), Device("cpu", "bfloat16")
@@ -80,6 +80,18 @@ def test_tiles_of_blocks_equal_the_network(device: Device, network: Network) -> 
         assert_near(run(by_blocks, pixels, least), once(network, pixels))
 
 
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (1, 200), (17, 3), (61, 75)])
+def test_passes_over_whole_maps_equal_the_network(height: int, width: int) -> None:
+    """Windows, grids and gates lie where they do in the whole picture; sides that are no windows are continued."""
+    network, pixels = haesr(), picture(height, width)
+    by_passes, expected, steps = ByBlocks(network, FLOAT32), once(network, pixels), list[Step]()
+    sweep = Sweep(40)
+    made = finish(by_passes.run(pixels, sweep, unchecked), steps.append)
+    assert np.abs(made - expected).max() <= 2e-5 * np.abs(expected).max() and made.shape == expected.shape
+    assert (steps[-1].done, steps[-1].total) == (77, 77) and (sweep.tiles > 200) == (max(height, width) > 40)
+    assert_near(run(by_passes, pixels), made)
+
+
 @pytest.mark.parametrize("device", [LOW, COMPILED[1]], ids=lambda device: device.engine)
 def test_low_precision_is_the_same_in_any_tiles(device: Device, network: Network) -> None:
     """But for what rounding does to eight channels, whose sums are formed in another order in tiles of another size."""
@@ -120,11 +132,12 @@ def test_how_many_maps_are_kept() -> None:
     assert count_maps(blocks_of(edsr(4))) == 2
     assert count_maps(blocks_of(compact(4))) == 1
     assert count_maps(blocks_of(rcan(2))) == 5
+    assert count_maps(blocks_of(haesr())) == 10
 
 
 def test_means_are_of_the_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all tiles, and of all rows; a tile's own would make another picture."""
-    monkeypatch.setattr("pipelines.networks.blocks.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("pipelines.networks.canvas.ROWS_AT_ONCE", 7)
     network, pixels = rcan(2), picture(50, 33)
     pixels[:25] *= 0.1
     made = run(ByBlocks(network, FLOAT32), pixels, 2 * reach_of(network) + 9)

@@ -34,7 +34,7 @@ from pipelines.networks.forward import Batch, Forward
 from pipelines.networks.network import Network
 from pipelines.networks.tiling import plan_tiles
 from pipelines.runs import Finished, Step, finish, send
-from pipelines.upscalers import forwards, loading, running, sides
+from pipelines.upscalers import loading, sides
 from pipelines.upscalers.base import Upscaled
 from pipelines.upscalers.judging import JudgingUpscaler
 from pipelines.upscalers.loading import load
@@ -206,105 +206,6 @@ def test_tiles_of_a_narrow_rrdb_equal_the_whole(scale: int, size: tuple[int, int
     np.testing.assert_allclose(tiled.pixels, whole.pixels, atol=1e-5)
 
 
-def wide_rrdb(scale: int = 4) -> RRDBNet:
-    """An RRDB network that sees further than tiles can overlap."""
-    made = rrdb(scale, depth=5)
-    for parameter in made.body.parameters():
-        if parameter.ndim == 4:
-            parameter.data.mul_(1.9)  # or little of what is far away would be seen
-    assert made.radius > forwards.AFFORDABLE_OVERLAP
-    return made
-
-
-@pytest.fixture
-def wide(tmp_path: Path) -> Path:
-    return saved(wide_rrdb(), tmp_path / "wide.pth")
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_what_sees_further_is_run_by_blocks(scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the tiles it is what the network gives for the whole picture, of any size: odd ones are padded.
-
-    What fits into one is run as it is.
-    """
-    use(FLOAT32, monkeypatch)
-    made = wide_rrdb(scale)
-    upscaler = load("real-esrgan", scale, saved(made, tmp_path / "wide.pth"))
-    for height, width in [(1, 1), (17, 3), (61, 75)]:
-        pixels = smooth(height, width)
-        even = pixels[np.minimum(np.arange(height + height % 2), height - 1)]
-        even = even[:, np.minimum(np.arange(width + width % 2), width - 1)] if scale == 2 else pixels
-        expected = once(made, even)[: height * scale, : width * scale]
-        for tile in (None, 32):
-            done = finish(upscaler.run(pixels, Settings(tile=tile)))
-            assert (done.seam, done.notes) == (0.0 if height == 61 and tile else None, ())
-            np.testing.assert_allclose(done.pixels, expected, atol=1e-5)
-        assert done.tiles == (1 if height < 61 else 9 if scale == 4 else 20)
-    assert done.tiling is not None and done.tiling[:2] == (32, 5 * made.multiple)
-
-
-def test_a_strip_is_run_by_blocks(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(FLOAT32, monkeypatch)
-    pixels = smooth(1, 4000)
-    done = finish(load("real-esrgan", 4, wide).run(pixels, Settings()))
-    assert done.tiles > 20 and done.seam == 0.0
-    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), pixels), atol=1e-5)
-
-
-def test_without_memory_for_its_features_a_picture_is_run_in_parts(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of 160 px overlap by 64: each sees enough beyond what it writes for a difference that nobody sees."""
-    use(FLOAT32, monkeypatch)
-    monkeypatch.setattr(devices, "free_device_memory", lambda device: 0)
-    pixels, steps = smooth(170, 20), list[Step]()
-    done = finish(load("real-esrgan", 4, wide).run(pixels, Settings()), steps.append)
-    assert done.tiles == 2 and done.seam is not None and 0 < done.seam < 0.02
-    assert done.notes[0].startswith("memory ran short: the image was upscaled in 2 parts")
-    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), pixels), atol=0.02)
-    assert {step.total for step in steps} == {2} and len(steps) > 30
-
-
-def test_features_that_do_not_fit_after_all_are_cut(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory that seemed to be there, and is gone once it is asked for."""
-    use(FLOAT32, monkeypatch)
-    upscaler = loaded("real-esrgan", 4, wide)
-    way = upscaler.forwards()[0].by_blocks(exact=True)
-    make = way._make_map
-
-    def limited(pixels: Pixels) -> torch.Tensor:
-        if len(pixels) > 200:
-            raise MemoryError
-        return make(pixels)
-
-    monkeypatch.setattr(way, "_make_map", limited)
-    done = finish(upscaler.run(smooth(210, 10), Settings(tile=32)))
-    assert done.tiles == 3 and done.notes[0].startswith("memory ran short: the image was upscaled in 3 parts")
-    np.testing.assert_allclose(done.pixels, once(wide_rrdb(), smooth(210, 10)), atol=0.02)
-
-
-def test_by_blocks_what_overflows_is_made_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(Device("cpu", "float16"), monkeypatch)
-    made, pixels = wide_rrdb(), smooth(16, 20)
-    for parameter in made.conv_hr.parameters():
-        parameter.data.mul_(1e6)
-    made.conv_last.weight.data.div_(1e6)
-    done = finish(load("real-esrgan", 4, saved(made, tmp_path / "own.pth")).run(pixels, Settings(tile=16)))
-    assert done.notes == ("the image was too much for float16 and made again in float32",)
-    np.testing.assert_allclose(done.pixels, once(made, pixels), atol=1e-4)
-
-
-def test_what_has_no_blocks_is_feathered_and_the_seam_is_told(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With less overlap than the product has: a tiny network sees too little to leave a seam there."""
-    monkeypatch.setattr(RRDBNet, "in_blocks", None)
-    monkeypatch.setattr(running, "FEATHERED_OVERLAP", 8)
-    upscaler, pixels = load("real-esrgan", 4, wide), smooth(60, 70)
-    whole, tiled = (finish(upscaler.run(pixels, Settings(tile=tile))) for tile in (80, 36))
-    assert (whole.tiles, whole.seam) == (1, None)
-    assert tiled.tiles == 9 and tiled.tiling is not None and tiled.tiling[:2] == (36, 8)
-    assert tiled.seam is not None and 1e-4 < tiled.seam < 0.5
-    assert np.abs(tiled.pixels - whole.pixels).mean() < 0.02
-    np.testing.assert_allclose(tiled.pixels[:16, :16], whole.pixels[:16, :16], atol=0.05)
-
-
 @pytest.mark.parametrize(("tile", "said"), [(15, "16 to 4096"), (5000, "16 to 4096")])
 def test_a_tile_out_of_range_is_refused(tile: int, said: str, own_networks: Path) -> None:
     with pytest.raises(BadSetting, match=f"has {said} pixels a side, not {tile}"):
@@ -413,7 +314,6 @@ def test_tiles_with_a_wide_overlap_are_larger(overlap: int, monkeypatch: pytest.
 
 
 def rrdb_in_use(scale: int) -> Network:
-    from pipelines.networks.archs.rrdbnet import RRDBNet
 
     return RRDBNet(*{2: (2, 2), 4: (2, 1), 8: (3, 1)}[scale])
 

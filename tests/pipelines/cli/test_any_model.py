@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from pipelines.catalog import openmodeldb as database
 from pipelines.cli.main import main
@@ -25,7 +26,7 @@ from pipelines.weights import visitors
 from pipelines.weights.direct import place_of
 from tests.conftest import smooth
 from tests.pipelines.catalog.test_openmodeldb import told
-from tests.support.networks import compact, rrdb
+from tests.support.networks import as_pth, compact, rrdb, tiny_compact
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +69,36 @@ def test_a_file_for_a_model_of_another_architecture(
     assert "mine.pth holds a network of another architecture than Swift: rrdb" in capsys.readouterr().out
 
 
+def stored(**tensors: Tensor) -> bytes:
+    """A file with these parameters, whose names have dots where there are two underscores."""
+    return as_pth({name.replace("__", "."): tensor for name, tensor in tensors.items()})
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
+        ("x.pth", as_pth(tiny_compact())[:-900], "x.pth is damaged or not a file of weights."),
+        (
+            "x.safetensors",
+            save(tiny_compact())[:-9],
+            "x.safetensors is damaged or not a file of weights.",
+        ),
+        (
+            "x.ckpt",
+            stored(model__diffusion_model__input_blocks__0__0__weight=torch.ones(2, 2)),
+            "x.ckpt is a checkpoint of Stable Diffusion, which does not",
+        ),
+        ("x.pth", stored(lora_unet_down__lora_up__weight=torch.ones(2, 2)), "x.pth is a LoRA, an addition to another"),
+        (
+            "x.pth",  # BasicVSR's, which reads several images of a video
+            stored(spynet__basic_module__0__weight=torch.ones(2, 2), backward_resblocks__weight=torch.ones(2, 2)),
+            "x.pth belongs to another network: expected RRDB",
+        ),
+        (
+            "x.pth",  # two images side by side, as some that remove noise want it
+            as_pth(tiny_compact() | {"body.0.weight": torch.ones(5, 6, 3, 3)}),
+            "x.pth cannot be used: it reads 6 channels",
+        ),
         (
             "x.onnx",
             b"\x08\x07\x12\x07pytorch",
@@ -87,7 +115,8 @@ def test_what_is_no_network_is_one_sentence(
     (tmp_path / name).write_bytes(content)
     assert main(["upscale", str(picture), str(tmp_path / "out.png"), "--weights", str(tmp_path / name)]) == 1
     told = capsys.readouterr()
-    assert told.err.startswith(said) and told.err.count("\n") == 1 and not (tmp_path / "out.png").exists()
+    assert told.err.startswith(said) and told.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png", name}, "nothing is left behind"
 
 
 STAGES = "omdb/1x-Clean:1,omdb/4x-Large:4"

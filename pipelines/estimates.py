@@ -160,7 +160,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), _tiling(rate, settings, row))
     if rate.tiling:
         held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
-    seconds = rate.seconds * tiles * pixels * _passes(key, settings) / environment.MEGA
+    seconds = rate.seconds * tiles * pixels * _passes(key, settings, rate.device) / environment.MEGA
     return Estimate(seconds, held, rate.device.startswith("cpu"), rate.runs)
 
 
@@ -190,7 +190,7 @@ def learn(
     if width * height < LEAST_PIXELS:
         return
     tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), tiling)
-    new = seconds * environment.MEGA / (tiles * pixels * _passes(key, settings))
+    new = seconds * environment.MEGA / (tiles * pixels * _passes(key, settings, device))
     with _lock:
         known = _known()
         stage = Stage(key, scale)
@@ -212,11 +212,11 @@ def _rate(key: str, scale: int) -> Rate | None:
 
 def _believed(key: str, scale: int) -> Rate | None:
     row = _diffusion(key)
+    # Where a GPU is lent, what it takes is told from what a plain processor takes.
+    amx = "amx_bf16" in machine.features() and not environment.exact() and not environment.zero_gpu()
     if row is None:
-        # Where a GPU is lent, what it takes is told from what a plain processor takes.
-        plain = environment.exact() or environment.zero_gpu() or "amx_bf16" not in machine.features()
-        return (None if plain else MEASURED_WITH_AMX.get((key, scale))) or MEASURED.get((key, scale))
-    return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), scale)
+        return (MEASURED_WITH_AMX.get((key, scale)) if amx else None) or MEASURED.get((key, scale))
+    return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), scale, amx)
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
@@ -237,13 +237,13 @@ def _diffusion(key: str) -> Model | None:
     return next((row for row in catalog.MODELS if row.key == key and row.diffusion), None)
 
 
-def _passes(key: str, settings: Settings | None) -> int:
+def _passes(key: str, settings: Settings | None, device: str) -> int:
     """Counts how often a diffusion model's network runs over each tile, its autoencoder included; 1 for others."""
     row = _diffusion(key)
     if row is None:
         return 1
     options, specified = resolve_options(row, (settings or Settings()).only(row.takes)), find_specification(row)
-    return specified.encoding + options.passes + specified.decoding
+    return sum(specified.around(device)) + options.passes
 
 
 def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:

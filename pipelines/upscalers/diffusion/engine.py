@@ -161,7 +161,7 @@ class DiffusionUpscaler:
         grid = parts.grid(tiled=max(size) > side * parts.pixels)
         height, width = (length // parts.pixels for length in parts.padded_size(*size, grid))
         cut = Cut(height, width, side, grid, device.batch, apart, parts.block)
-        around = self.specification.encoding, self.specification.decoding
+        around = self.specification.around(f"{device.label}, {device.dtype}")
         total = (sum(around) + options.passes) * len(cut.tiles)
         before = around[0] * len(cut.tiles)
         first = before // 2 if parts.enlarged_first else 0

@@ -39,8 +39,8 @@ def test_what_a_model_does_not_take_changes_nothing(each: Specification) -> None
 @EACH
 def test_the_usual_tile_is_one_that_may_be_asked_for(each: Specification) -> None:
     assert each.model.tiles is not None and each.model.tiles[0] <= each.tiling.side <= each.model.tiles[1]
-    rates = each.rate(on_gpu=False), each.rate(on_gpu=True)
-    assert rates[0].seconds > rates[1].seconds and {rate.tiling for rate in rates} == {each.tiling}
+    rates = each.rate(on_gpu=False), each.rate(on_gpu=False, amx=True), each.rate(on_gpu=True)
+    assert rates[0].seconds > rates[1].seconds > rates[2].seconds and {rate.tiling for rate in rates} == {each.tiling}
 
 
 @pytest.mark.parametrize("name", ["x4", "x2", "ldm"])

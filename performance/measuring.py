@@ -1,5 +1,6 @@
 """Seconds and peak memory, measured the same way for everything; and RESULTS.md, where they are written. Linux only."""
 
+import math
 import platform
 import re
 import statistics
@@ -25,17 +26,23 @@ def find_network(upscaler: object, artifacts: str = "none") -> NetworkUpscaler:
     return upscaler
 
 
-def medians(jobs: Sequence[Callable[[], object]], repeats: int = 5) -> list[float]:
-    """Median seconds of each job after one warm-up; the jobs take turns, so that a busy machine slows all alike."""
-    for job in jobs:
-        job()
-    taken: list[list[float]] = [[] for _ in jobs]
+def medians(jobs: Sequence[Callable[[], object]], repeats: int = 5, long: float = math.inf) -> list[float]:
+    """Median seconds of each job after one warm-up; the jobs take turns, so that a busy machine slows all alike.
+
+    A job whose warm-up takes more than `long` seconds is not run again: that counts.
+    """
+    taken = [[_time(job)] for job in jobs]
     for _ in range(repeats):
         for job, times in zip(jobs, taken, strict=True):
-            start = time.perf_counter()
-            job()
-            times.append(time.perf_counter() - start)
-    return [statistics.median(times) for times in taken]
+            if times[0] <= long:
+                times.append(_time(job))
+    return [statistics.median(times[1:] or times) for times in taken]
+
+
+def _time(job: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
 
 
 def peak_megabytes(job: Callable[[], object]) -> float:

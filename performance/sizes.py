@@ -1,26 +1,24 @@
 """How memory grows over images of new sizes, for each of which engines make machine code anew. Linux only.
 
-python -m performance.sizes [--count 800]    with UPSCALE_WEIGHTS_DIR, where the weights lie
+python -m performance.sizes [--count 300]    with UPSCALE_WEIGHTS_DIR, where the compact network lies
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 
 from performance.measuring import find_network, resident_megabytes, run_in_fresh_process, write_section
-from performance.real_esrgan.networks import list_devices, run_on
+from performance.real_esrgan.networks import list_devices, make_network, make_upscaler, run_on
 from performance.scene import make_scene
-from pipelines.catalog.rows import find, weights_for
 from pipelines.upscalers.loading import load
-from pipelines.weights import fetch as weights
 
 MODELS = {"swift": (120, 400), "real-esrgan-general": (60, 200), "real-esrgan": (16, 48)}  # least and largest side
-FIRST = 300  # sizes after which growth is told the first time
+FIRST = 100  # sizes after which growth is told the first time
 ABOUT = (
     "x4, each in a fresh process: images of as many sizes, no two alike, one after another, after one as large as any "
-    "of them. Growth of resident memory since that one; growth that goes on is what a server would die of."
+    "of them. Growth of resident memory since that one; growth that goes on is what a server would die of. "
+    "Real-ESRGAN has drawn parameters."
 )
 
 
@@ -33,7 +31,7 @@ def draw_sizes(least: int, largest: int, count: int) -> Iterator[tuple[int, int]
 
 def measure_growth(key: str, engine: str, count: int) -> str:
     """Returns the megabytes that have been added after FIRST sizes and after all, and the precision, with spaces."""
-    upscaler = find_network(load(key, 4))
+    upscaler = find_network(load(key, 4)) if key == "swift" else make_upscaler(key, make_network(key))
     device = next(each for each in list_devices() if each.engine == engine)
     least, largest = MODELS[key]
     scene, added = make_scene(largest), list[float]()
@@ -48,16 +46,13 @@ def measure_growth(key: str, engine: str, count: int) -> str:
 def main() -> None:
     """Measures every model by every engine that is here, and writes it to RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m performance.sizes", description=__doc__)
-    parser.add_argument("--count", type=int, default=800, help="how many sizes, 300 at the least")
+    parser.add_argument("--count", type=int, default=300, help="how many sizes")
     parser.add_argument("case", nargs="*", help="a model and an engine: these alone, and nothing is written")
     options = parser.parse_args()
     if options.case:
         key, engine = options.case
         print(measure_growth(key, engine, options.count))
         return
-    needed = {key: weights_for(find(key), 4) for key in MODELS}
-    if not all(each and weights.find(each) for each in needed.values()):
-        sys.exit("Not all weights are here: UPSCALE_WEIGHTS_DIR says where they lie.")
     rows = []
     for key in MODELS:
         for device in list_devices():
@@ -65,6 +60,7 @@ def main() -> None:
                 "performance.sizes", "--count", options.count, key, device.engine
             ).split()
             rows.append([key, device.engine, dtype, first, last])
+            print(*rows[-1], flush=True)
     header = ["model", "engine", "precision", f"after {FIRST} sizes, MB", f"after {options.count}, MB"]
     write_section("Memory over new sizes", ABOUT, header, rows)
 

@@ -25,10 +25,12 @@ from pipelines.weights.fetch import Found
 PATCH, AROUND, REFLECTED, BATCH = 192, 24, 15, 4  # ai-forever's package: patch, padding, border, batch
 
 
-def make_rrdb(scale: int) -> Network:
+def make_rrdb(scale: int, depth: int = 23) -> Network:
     """The RRDB network of Real-ESRGAN with random parameters that keep signals at their size from layer to layer."""
     random = torch.Generator().manual_seed(0)
-    network = RRDBNet(3 if scale == 8 else 2, unshuffle=2 if scale == 2 else 1).requires_grad_(False).eval()
+    network = (
+        RRDBNet(3 if scale == 8 else 2, unshuffle=2 if scale == 2 else 1, depth=depth).requires_grad_(False).eval()
+    )
     for parameter in network.parameters():
         fan_in = parameter[0].numel()
         parameter.normal_(0, (1.5 / fan_in) ** 0.5 if parameter.ndim == 4 else 0.1, generator=random)

@@ -1,10 +1,15 @@
 """What the page does with an event while an earlier one of its kind is on its way."""
 
 import inspect
+from typing import Any
 
 import gradio as gr
+import pytest
 
 from ui import page
+from ui.jobs.running import read_event
+from ui.widgets.comparison_form import read_ticked
+from ui.widgets.picture import _pick_example
 
 
 def takes_event_data(function: object) -> bool:
@@ -35,3 +40,15 @@ def test_no_choice_is_lost_and_no_run_begins_twice() -> None:
         if kind == "chosen":
             assert each.trigger_mode == "always_last", (each.fn, each.targets)
     assert modes == {"told": {"multiple"}, "started": {"once"}, "chosen": {"always_last"}}
+
+
+@pytest.mark.parametrize("sent", [None, 5, "number", ["number"], {}, {"other": 1}])
+def test_an_event_that_brings_nothing_of_the_kind_tells_nothing(sent: Any) -> None:
+    assert read_event(gr.EventData(None, sent), "number") is None
+    assert _pick_example(gr.EventData(None, sent)).endswith("face.png")
+    assert read_event(gr.EventData(None, {"number": 3}), "number") == 3
+
+
+def test_ticks_are_words() -> None:
+    assert [read_ticked(sent) for sent in (None, 5, "swift", {"swift": 1}, [])] == [[]] * 5
+    assert read_ticked(["swift", 5, ["bicubic"], None, "lanczos"]) == ["swift", "lanczos"]

@@ -10,23 +10,22 @@ be on its way to the page. So what changes properties (visible, interactive) bel
 another one at once: the first, which begins a run, or the last.
 """
 
-import inspect
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
-from gradio.context import LocalContext
 from gradio.events import Dependency
 
 from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs import results
+from ui.jobs.keeping import Update as Update
+from ui.jobs.keeping import Work, give_values, keep_results
 from ui.jobs.lanes import Expected, Visit, visiting
 from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_WAITING, WHEN_DRAWN
 from ui.jobs.running import (
@@ -40,9 +39,6 @@ from ui.jobs.running import (
 )
 from ui.widgets import html
 from ui.widgets.problem import Problem, make_problem
-
-Update: TypeAlias = dict[Block, Any]  # the new value or properties of each component that changes
-Work: TypeAlias = Callable[..., Iterator[Update]]
 
 STARTING = html.progress("Starting", 0)
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
@@ -91,7 +87,7 @@ class RunButton:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
         self.run.click(None, None, own, js=self._waits(), **STARTING_EVENT, queue=False)
         running: Dependency = self.run.click(
-            self.keep_results(self.explain_failure(work), give_again or _give_values(inputs), kept),
+            keep_results(self.explain_failure(work), give_again or give_values(inputs), self.run_id, kept),
             [*inputs, self.run_id],
             [*own, self.run_id, *outputs],
             js=self._script(MAKE_ID),
@@ -146,44 +142,6 @@ class RunButton:
 
         return run
 
-    def keep_results(self, work: Work, give_again: Callable[..., Update], state: gr.State | None = None) -> Work:
-        """The same work, whose last argument is a run's id: all that it changes is kept in the store under that.
-
-        The first that it changes forgets what an earlier run left in the `state`.
-        """
-        takes = [*inspect.signature(work).parameters.values()]
-        extra = sum(each.annotation is gr.Request for each in takes)  # what gradio adds to the inputs
-
-        @wraps(work)
-        def run(*values: Any) -> Iterator[Update]:
-            *given, key = values
-            try:
-                inputs = give_again(*given[: len(given) - extra])
-            except Exception:
-                inputs = {}  # strangers may send anything; the work says what is wrong with it
-            kept, visit = results.begin(key, _find_session(), inputs), Visit()
-            events, whole = work(*given), False
-            first: Update = {self.run_id: kept.id} | ({} if state is None else {state: None})
-            try:
-                while not kept.cancelled:
-                    try:
-                        with results.filling(kept), visiting(visit):
-                            changes = next(events)
-                    except StopIteration:
-                        whole = True
-                        return
-                    changes, first = first | changes, {}
-                    kept.note(changes)
-                    yield changes
-            finally:
-                events.close()  # type: ignore[attr-defined]
-                results.end(kept) if whole or kept.partial else results.forget(kept)
-
-        if not any(each.kind == each.VAR_POSITIONAL for each in takes):
-            takes.append(inspect.Parameter("run_id", inspect.Parameter.POSITIONAL_OR_KEYWORD))
-        run.__signature__ = inspect.Signature(takes)  # type: ignore[attr-defined]
-        return run
-
     def show_again(self, key: str) -> Iterator[Update]:
         """What the run of that id was given and what it showed; while it goes on, what it shows."""
         for _ in range(BEGINNING_LOOKS):
@@ -202,7 +160,7 @@ class RunButton:
                 number, ended = kept.number, kept.ended
                 yield kept.since(seen) or {self.run_id: key}
                 seen = number
-            if kept.cancelled:
+            if kept.cancelled and not kept.partial:
                 yield self.ends("Cancelled.")
 
     def find_again(self) -> str:
@@ -224,7 +182,10 @@ class RunButton:
         """The same work on what a run left, whose last argument is the run's id: nothing where that never began."""
 
         def run(left: Any, run_id: str) -> Iterator[Update]:
-            yield from work(left) if results.has_begun(run_id) else iter([{self.progress: html.status("Cancelled.")}])
+            if results.has_begun(run_id):
+                yield from work(left)
+            else:
+                yield {self.progress: html.status("Cancelled.")}
 
         return run
 
@@ -294,23 +255,3 @@ def place_run_button(
             run_id = gr.Textbox(visible=False)
         progress = gr.HTML(html.READY, elem_id=progress_id)
     return RunButton(run, cancel, progress, run_id, again, make_problem(), tab)
-
-
-def _find_session() -> str:
-    """Returns the session of the event that is handled; "" where there is none."""
-    request = LocalContext.request.get(None)
-    return str(getattr(request, "session_hash", None) or "")
-
-
-def _give_values(inputs: Sequence[Block]) -> Callable[..., Update]:
-    """Returns what gives the components these values again."""
-    return lambda *values: dict(zip(inputs, map(_as_value, values), strict=True))
-
-
-def _as_value(given: Any) -> Any:
-    """Returns what an input handed over as the component takes it back."""
-    if isinstance(given, list):
-        return [*map(_as_value, given)]
-    if isinstance(given, bytes):  # a picture that no page sends
-        return None
-    return str(given) if isinstance(given, Path) else given

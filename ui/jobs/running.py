@@ -95,6 +95,15 @@ def _amount(number: int, of: int) -> str:
     return str(number) if of < 10_000 else format_bytes(number)
 
 
+def read_event(event: gr.EventData, name: str) -> Any:
+    """Returns what a script of the page sent with the event under that name; None where it sent nothing of the kind.
+
+    Strangers may send anything, or nothing at all.
+    """
+    sent = getattr(event, "_data", None)
+    return sent.get(name) if isinstance(sent, dict) else None
+
+
 class EndedEarly(Exception):
     """A run has failed for that `reason`, and there is something to show of it: what changes on the page."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -14,7 +13,7 @@ from ui.jobs.blind import BlindTest
 from ui.jobs.kept_files import Comparison, Results, read_results, report_so_far, write_downloads
 from ui.jobs.lanes import LOOK
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, STARTING_EVENT, TELLING_EVENT, escape_errors, explain_errors
+from ui.jobs.running import ONE_AT_A_TIME, STARTING_EVENT, TELLING_EVENT, escape_errors, explain_errors, read_event
 from ui.widgets import html
 from ui.widgets.blind_test import render_preferences
 from ui.widgets.comparison_results import ComparisonResults
@@ -45,11 +44,11 @@ class BlindEvents:
         """Takes an answer; after the last one, or where the visitor stops, shows what came of them."""
         parts = self.results.blind
         done: Update = {self.button.progress: html.status("Done.")}
-        pick: Any = getattr(event, "pick", None)
+        pick = read_event(event, "pick")
         if test is None:
             return done | {parts.window: None}
         if pick in tuple(blind.OUTCOMES):
-            test = blind.answer(test, getattr(event, "number", 0), pick)
+            test = blind.answer(test, read_event(event, "number"), pick)
             if test.question is not None:
                 return {parts.window: test, parts.test: test}
         if not test.votes:

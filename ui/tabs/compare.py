@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -13,7 +12,15 @@ from ui.jobs import comparing, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.lanes import LOOK
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, EndedEarly, escape_errors, explain_errors
+from ui.jobs.running import (
+    ONE_AT_A_TIME,
+    QUIET_EVENT,
+    TELLING_EVENT,
+    EndedEarly,
+    escape_errors,
+    explain_errors,
+    read_event,
+)
 from ui.sharing import pages
 from ui.sharing.store import Page, Place
 from ui.tabs.blind import BlindEvents
@@ -81,8 +88,13 @@ class CompareTab:
     def show_picture(self, comparison: Comparison | None, event: gr.EventData) -> Iterator[Update]:
         """Another of the pictures in the viewer."""
         report = None if comparison is None else kept_files.report_so_far(comparison)
-        number: Any = getattr(event, "number", None)
-        if comparison is None or report is None or number not in range(len(comparison.pictures)):
+        number = read_event(event, "number")
+        if (
+            comparison is None
+            or report is None
+            or not isinstance(number, int)
+            or number not in range(len(comparison.pictures))
+        ):
             raise gr.Error(RESULTS_GONE, print_exception=False)
         with escape_errors(), explain_errors():
             making = kept_files.make_view(comparison, report, comparison.pictures[number], ranked=True)

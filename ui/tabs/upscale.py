@@ -21,7 +21,15 @@ from ui.jobs.lanes import LOOK
 from ui.jobs.offered import list_offered
 from ui.jobs.results import new_folder
 from ui.jobs.run_button import RunButton, Update
-from ui.jobs.running import ONE_AT_A_TIME, QUIET_EVENT, TELLING_EVENT, EndedEarly, escape_errors, explain_errors
+from ui.jobs.running import (
+    ONE_AT_A_TIME,
+    QUIET_EVENT,
+    TELLING_EVENT,
+    EndedEarly,
+    escape_errors,
+    explain_errors,
+    read_event,
+)
 from ui.widgets import before_after, html
 from ui.widgets.advice import CUSTOM, FIRST_MODEL, FIRST_PURPOSE, FIRST_SCALE
 from ui.widgets.batch_board import BatchBoard, place_batch_board
@@ -33,14 +41,7 @@ from ui.widgets.picture import BatchField, place_batch_field
 from ui.widgets.result_panel import DOWNLOAD_FORMATS, ResultPanel, place_result
 from ui.widgets.steering import CREATIVITY
 from ui.widgets.upscale_form import UpscaleForm, place_form
-from ui.widgets.wanted import (
-    describe_plan,
-    name_choice,
-    name_chosen,
-    takes_a_moment,
-    understand,
-    understand_batch,
-)
+from ui.widgets.wanted import describe_plan, name_choice, name_chosen, takes_a_moment, understand, understand_batch
 
 LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
 RESULTS_GONE = "The results are no longer kept here. Upscale the images again."
@@ -142,7 +143,7 @@ class UpscaleTab:
 
     def look_at(self, progress: Progress | None, event: gr.EventData) -> Iterator[Update]:
         """A result of the batch beside its image."""
-        number: Any = getattr(event, "number", None)
+        number = read_event(event, "number")
         with escape_errors(), explain_errors():
             found = None if progress is None else batches.read_one(progress, number)
             if progress is None or found is None:

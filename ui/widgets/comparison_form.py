@@ -71,7 +71,8 @@ class ComparisonForm:
         with explain_errors():
             line_up = model_choices(protocol, scale)
         keys = [key for _, key in line_up.choices]
-        value = [key for key in keys if key in ((ticked or []) if key in before else line_up.ticked)]
+        ticked, before = read_ticked(ticked), read_ticked(before)
+        value = [key for key in keys if key in (ticked if key in before else line_up.ticked)]
         choices = line_up.choices if more else line_up.shorten(value)
         label = "Direct x8 models, to compare with the chains" if by.has_chains else "Models"
         return {
@@ -87,7 +88,7 @@ class ComparisonForm:
         """Those that need a download among the models, or out of sight but for the ticked ones."""
         with explain_errors():
             line_up = model_choices(protocol, scale)
-        return {self.models: CheckboxGroup(line_up.choices if more else line_up.shorten(ticked or []))}
+        return {self.models: CheckboxGroup(line_up.choices if more else line_up.shorten(read_ticked(ticked)))}
 
     def give_again(
         self, sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
@@ -119,7 +120,11 @@ class ComparisonForm:
         line_up = model_choices(FIRST_PROTOCOL, FIRST_SCALE)
         untouched = ticked == self.models.value != line_up.ticked
         value: dict[str, Any] = {"value": line_up.ticked} if untouched else {}
-        return {self.models: gr.CheckboxGroup(line_up.shorten(line_up.ticked if untouched else ticked), **value)}
+        return {
+            self.models: gr.CheckboxGroup(
+                line_up.shorten(line_up.ticked if untouched else read_ticked(ticked)), **value
+            )
+        }
 
     def connect(self, page: gr.Blocks) -> None:
         """Connects the events of its own."""
@@ -239,6 +244,11 @@ def name_choice(
         return ABOUT_FORM
     parts = plans.count(len(sources), "image"), plans.count(len(found), "model")
     return f"{ABOUT_FORM}: {', '.join(parts)}, x{found[0].scale}"
+
+
+def read_ticked(ticked: Any) -> list[str]:
+    """Returns the values of what is ticked; strangers may send anything."""
+    return [each for each in ticked if isinstance(each, str)] if isinstance(ticked, list) else []
 
 
 def shown_chains(protocol: str, chains: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from pipelines.errors import UpscaleError
 from ui.examples import EXAMPLES, STATIC, find_example
 from ui.jobs import choosing
 from ui.jobs.batches import Batch
-from ui.jobs.running import TELLING_EVENT
+from ui.jobs.running import TELLING_EVENT, read_event
 from ui.widgets import html
 from ui.widgets.inputs import NoInterfaceFile
 
@@ -138,7 +138,7 @@ def _place_examples() -> gr.HTML:
 
 def _pick_example(event: gr.EventData) -> str:
     """The file of the example that was clicked; static/examples.js sends its name."""
-    return str((find_example(event.example) or EXAMPLES[0]).path)
+    return str((find_example(str(read_event(event, "example"))) or EXAMPLES[0]).path)
 
 
 def _pick_example_alone(event: gr.EventData) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
 from ui.jobs import run_button
-from ui.jobs.run_button import RunButton, Update, place_run_button
+from ui.jobs.keeping import Update, keep_results
+from ui.jobs.run_button import RunButton, place_run_button
 from ui.jobs.running import EndedEarly
 from ui.widgets import html
 
@@ -136,7 +137,7 @@ def test_every_event_changes_only_what_it_was_promised_to() -> None:
 def test_a_run_forgets_what_the_one_before_it_left() -> None:
     """Who cancels before a run has begun is not shown what an older one left."""
     tab, key = Tab(), secrets.token_hex(16)
-    work = tab.button.keep_results(tab.run, lambda *_: {}, tab.kept)
+    work = keep_results(tab.run, lambda *_: {}, tab.button.run_id, tab.kept)
     left = tab.button.pass_over_older(lambda value: iter([{tab.result: value}]))
     assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}]
     first, step, _ = map(tab.names, work("value", key))
@@ -149,7 +150,7 @@ def test_a_run_forgets_what_the_one_before_it_left() -> None:
 def test_a_run_that_was_just_asked_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page may be loaded anew before the run has begun; what is no id is nothing to wait for."""
     tab, key, looks = Tab(), secrets.token_hex(16), list[float]()
-    work = tab.button.keep_results(tab.run, lambda *_: {})
+    work = keep_results(tab.run, lambda *_: {}, tab.button.run_id)
 
     def begin_late(seconds: float) -> None:
         looks.append(seconds)

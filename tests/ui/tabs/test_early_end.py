@@ -17,11 +17,11 @@ from pipelines.runs import Run, Step, finish
 from tests.conftest import smooth
 from tests.ui.jobs.test_allowance import PUBLIC, event_from
 from tests.ui.jobs.test_batches import DOUBLED
-from ui.jobs import allowance, batches, comparing, results, run_button, running
+from ui.jobs import allowance, batches, comparing, keeping, results, running
 from ui.jobs.allowance import TooMuch
 from ui.jobs.batches import Batch
+from ui.jobs.keeping import Update, keep_results
 from ui.jobs.loans import TakenBack
-from ui.jobs.run_button import Update
 from ui.tabs import chained, compare, upscale
 from ui.tabs.blind import BlindEvents
 
@@ -78,7 +78,7 @@ def test_a_batch_that_fails_gives_what_is_done(
         lambda progress, outlook: failing(run(progress, outlook), 1, error, lambda _: progress.done == 1),
     )
     key = secrets.token_hex(16)
-    work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
+    work = keep_results(tab.button.explain_failure(tab.run), lambda *_: {}, tab.button.run_id)
     last = last_of(work(batch_in(uploads), "PNG", *BICUBIC, key))
     assert "Ended early: 1 of 3 are done." in last[tab.button.progress] and last[tab.button.run].interactive
     told = last[tab.button.problem.text]
@@ -105,9 +105,9 @@ def test_a_batch_outlasts_its_page_but_not_a_cancel(
 ) -> None:
     """Nobody is waited for in vain: once it has ended nothing goes on, and its address shows the results."""
     monkeypatch.setattr(running, "BETWEEN_SECONDS", 0)
-    monkeypatch.setattr(run_button, "_find_session", lambda: "page")
+    monkeypatch.setattr(keeping, "_find_session", lambda: "page")
     key = secrets.token_hex(16)
-    work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
+    work = keep_results(tab.button.explain_failure(tab.run), lambda *_: {}, tab.button.run_id)
     events = work(batch_in(uploads), "PNG", *BICUBIC, key)
     next(events)
     next(events)
@@ -132,8 +132,8 @@ def test_a_batch_outlasts_its_page_but_not_a_cancel(
 def test_one_image_does_not_outlast_its_page(
     tab: upscale.UpscaleTab, uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_button, "_find_session", lambda: "page")
-    work = tab.button.keep_results(tab.button.explain_failure(tab.run), lambda *_: {})
+    monkeypatch.setattr(keeping, "_find_session", lambda: "page")
+    work = keep_results(tab.button.explain_failure(tab.run), lambda *_: {}, tab.button.run_id)
     events = work(batch_in(uploads, 1).sources[0].path, "PNG", *BICUBIC, secrets.token_hex(16))
     next(events)
     assert results.find_patience("page") == results.LOST_SECONDS
@@ -177,7 +177,7 @@ def test_to_look_at_results_is_no_run_of_the_visitors(uploads: Path, monkeypatch
     with gr.Blocks() as page:
         batch_tab, compare_tab = upscale.build(page), compare.build(page)
     blind_test = BlindEvents(compare_tab.button, compare_tab.results)
-    event: Any = SimpleNamespace(number=0)
+    event = gr.EventData(None, {"number": 0})
     with event_from(PUBLIC):
         for _ in range(3):
             assert last_of(batch_tab.look_at(progress, event))[batch_tab.board.viewer].panes

@@ -41,10 +41,11 @@ MOST_ANSWER_SECONDS = 1.0
 MOST_GROWN = 1.1  # times the memory after the first requests
 MOST_APART = 0.02  # mean difference of a result, shrunk again, from its picture; another's is 0.1 and more
 SIZES = 150
+REST_SECONDS = 15.0  # after which a page that rests has given back what is free
 ABOUT = (
     "`python -m performance.load`, on loopback. Each client asks with another picture of 40 to 120 pixels a side, for "
     "Swift or bicubic x2 or a comparison of three models; who is told that the queue is full asks again. What is right "
-    "is told by its content."
+    "is told by its content. Memory is that of a page that has rested for 15 s."
 )
 BUSY = re.compile(r"queue is full: .* Try again in", re.IGNORECASE)
 KINDS = ("swift", "bicubic", "compare")
@@ -206,17 +207,22 @@ def run_load(url: str, process: int | None, options: argparse.Namespace) -> tupl
             each.result()  # an accident of the client's ends the script
         return time.monotonic() - started
 
+    def rest() -> int:
+        time.sleep(REST_SECONDS)
+        return resident_bytes(process) if process else 0
+
+    some = min(options.clients, len(ways))
     with watching(url, process, tally):
-        some = min(options.clients, len(ways))
         seconds = ask(0, ways[:some])
-        early = resident_bytes(process) if process else 0
+    early = rest()
+    with watching(url, process, tally):
         seconds += ask(some, ways[some:])
-        late = resident_bytes(process) if process else 0
+    late = rest()
     sizes = Tally()
     one = Visitor(url, events, 0, sizes)
     for number in range(options.sizes):
         one.ask(10_000 + number, "swift")
-    after = resident_bytes(process) if process else 0
+    after = rest()
     tally.wrong += sizes.wrong
     rows = [
         [f"{len(ways)} requests of {options.clients} clients at once, s", f"{seconds:.0f}"],

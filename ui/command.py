@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "upscale-bench"
 WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
+TRIM_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +89,16 @@ def _serve() -> None:
 
 
 def _keep_open(demo: "Blocks", folder: Path) -> None:
-    """Waits until the page is closed, and deletes visitors' files in their time."""
+    """Waits until the page is closed, deletes visitors' files in their time, and gives back memory that is free."""
     from ui.jobs import sweeping
     from ui.sharing import store
 
-    swept = time.monotonic()
+    swept = trimmed = time.monotonic()
     while demo.is_running:
         time.sleep(WATCH_SECONDS)
+        if time.monotonic() - trimmed > TRIM_SECONDS:
+            machine.trim_heap()  # what many visitors took at once stays with the process by itself
+            trimmed = time.monotonic()
         if time.monotonic() - swept > sweeping.SWEEP_SECONDS:
             try:
                 sweeping.sweep(demo, folder)

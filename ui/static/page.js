@@ -29,7 +29,9 @@
         if (!event.isTrusted || !pressed) return;
         watch.disconnect();
         if (!pressed.matches(".run")) return; // who cancels stays where they are
-        Object.assign(watch, { bar: pressed.closest(".run-bar"), began: false });
+        const bar = pressed.closest(".run-bar");
+        // The line may show already that it starts.
+        Object.assign(watch, { bar, began: Boolean(bar.querySelector("[role=progressbar]")) });
         watch.observe(watch.bar, { subtree: true, childList: true, characterData: true, attributes: true });
         const result = pressed.closest("[role=tabpanel]").querySelector(".problem-place").parentElement;
         if (window.innerWidth <= 640) goTo(result);

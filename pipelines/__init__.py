@@ -190,6 +190,7 @@ def benchmark(
     repeats: int = 3,
     lpips: bool = False,
     metrics: "str | Sequence[str]" = (),
+    accept_licence: bool | None = None,
     on_step: "Callable[[Step], None] | None" = None,
 ) -> "Report":
     """Shrinks images, upscales them back with many models, and compares with the originals.
@@ -199,8 +200,9 @@ def benchmark(
     named, unless the protocol is "chained-8x". `scale` left out is 4, or the only one that the protocol has. Each of
     `stages` is a chain, "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of
     that quality. `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to
-    download what they need for, such as "lpips"; `lpips` is that one. A model that fails on an image is a row with its
-    `error`. Raises BadPicture where there is no image, BadSetting for a plan that cannot be.
+    download what they need for, such as "lpips"; `lpips` is that one. `accept_licence` accepts those of the models. A
+    model that fails on an image is a row with its `error`. Raises BadPicture where there is no image, BadSetting for a
+    plan that cannot be.
     """
     import logging
     from pathlib import Path
@@ -220,7 +222,7 @@ def benchmark(
         scale = measuring.find_protocol(protocol).fixed_scale or USUAL_SCALE
     scale, repeats = _whole(scale, "The scale"), _whole(repeats, "The number of timed runs")
     measuring.check_repeats(repeats)
-    found = measuring.resolve_contenders(protocol, scale, keys, chains)
+    found = measuring.resolve_contenders(protocol, scale, keys, chains, accept_licence is True)
     plan = measuring.Plan(protocol, scale, kernel, found, repeats)
     paths = [Path(path) for path in _several(images)]
     pictures, others = measuring.list_subjects(paths)

@@ -18,16 +18,15 @@ from pipelines.catalog.rows import Settings, Stage
 from pipelines.errors import BadSetting
 from pipelines.images import door
 from pipelines.images.door import ImageSource
-from pipelines.measuring.run import CHAINED_8X, OFFERED_KERNELS, PROTOCOLS, fetch_judges
+from pipelines.measuring.run import CHAINED_8X, fetch_judges
 from pipelines.report.report import as_dict
+from ui import api_inputs
 from ui.jobs import comparing, enlarging
 from ui.jobs.gathering import Results, upscale_sent
 from ui.jobs.running import ONE_AT_A_TIME, explain_errors, forward_steps
 from ui.tabs.prompt import stage_of
-from ui.widgets import inputs
-from ui.widgets.advice import FIRST_MODEL, FIRST_SCALE
+from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_form import FIRST_KERNEL, FIRST_PROTOCOL
-from ui.widgets.inputs import CheckboxGroup, Dropdown, FilesInput, Number, PictureInput, PicturesInput, Radio, Textbox
 from ui.widgets.steering import as_whole_number
 
 Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless file and its details, None until it is done
@@ -35,72 +34,16 @@ Result: TypeAlias = tuple[str | None, dict[str, Any] | None]  # the lossless fil
 
 def build() -> None:
     """Puts the API into the page being built."""
-    scales = [f"x{factor}" for factor in catalog.SCALES]
-    first, second = (
-        [model.key for model in catalog.MODELS if scale in model.scales] for scale in CHAINED_8X.chain_scales
-    )
-    gr.Button(visible=False).click(
-        upscale,
-        [PictureInput(label="Picture", visible=False), *_upscaling(scales)],
-        _result(),
-        api_name="upscale",
-        **ONE_AT_A_TIME,
-    )
-    gr.Button(visible=False).click(
-        upscale_many,
-        [FilesInput(label="Images", file_count="multiple", visible=False), *_upscaling(scales)],
-        _result("zip"),
-        api_name="upscale_many",
-        **ONE_AT_A_TIME,
-    )
+    for event, given, outputs in (
+        (upscale, api_inputs.place_upscale(), _place_result()),
+        (upscale_many, api_inputs.place_upscale_many(), _place_result("zip")),
+        (chain, api_inputs.place_chain(), _place_result()),
+        (prompt, api_inputs.place_prompt(), _place_result()),
+        (benchmark, api_inputs.place_benchmark(), gr.JSON(label="report", visible=False)),
+    ):
+        gr.Button(visible=False).click(event, given, outputs, api_name=event.__name__, **ONE_AT_A_TIME)
     models = gr.JSON(label="models", visible=False)
     gr.Button(visible=False).click(list_models, None, models, api_name="models", queue=False)
-    gr.Button(visible=False).click(
-        chain,
-        [
-            PictureInput(label="Picture", visible=False),
-            Dropdown(first, value=FIRST_MODEL, label="First", visible=False),
-            Dropdown(second, value=FIRST_MODEL, label="Second", visible=False),
-        ],
-        _result(),
-        api_name="chain",
-        **ONE_AT_A_TIME,
-    )
-    gr.Button(visible=False).click(
-        prompt,
-        [
-            PictureInput(label="Picture", visible=False),
-            Textbox(label="Prompt", visible=False),
-            Textbox(label="Negative prompt", visible=False),
-            Number(label="Steps", visible=False),
-            Number(label="Guidance", visible=False),
-            Number(label="Noise level", visible=False),
-            Number(label="Seed", visible=False),
-            Textbox(label="Colour fix", visible=False),
-            Number(label="Tile", visible=False),
-            Textbox(label="Model", visible=False),
-            inputs.Checkbox(label="Accept licence", visible=False),
-        ],
-        _result(),
-        api_name="prompt",
-        **ONE_AT_A_TIME,
-    )
-    gr.Button(visible=False).click(
-        benchmark,
-        [
-            PictureInput(label="Picture", visible=False),
-            Radio([each.key for each in PROTOCOLS], value=FIRST_PROTOCOL, label="Protocol", visible=False),
-            CheckboxGroup(_list_upscalers(), label="Models", visible=False),
-            Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
-            Dropdown(list(OFFERED_KERNELS), value=FIRST_KERNEL, label="Kernel", visible=False),
-            Textbox(label="Chains", visible=False),
-            PicturesInput(label="Pictures", file_count="multiple", visible=False),
-            gr.Checkbox(label="LPIPS", visible=False),
-        ],
-        gr.JSON(label="report", visible=False),
-        api_name="benchmark",
-        **ONE_AT_A_TIME,
-    )
 
 
 def upscale(
@@ -171,14 +114,15 @@ def list_models() -> list[dict[str, Any]]:
     return [catalog.as_dict(model) for model in catalog.MODELS]
 
 
-def chain(image: ImageSource | None, first: str, second: str) -> Iterator[Result]:
+def chain(image: ImageSource | None, first: str, second: str, accept_licence: bool | None = None) -> Iterator[Result]:
     """Upscale an image to eight times its size: by the model `first` at x4, then by `second` at x2.
 
-    Returns the lossless result and its details.
+    `accept_licence` accepts that of a model which asks for it. Returns the lossless result and its details.
     """
     with explain_errors():
         models = catalog.find(first).key, catalog.find(second).key
-        yield from _enlarge(image, list(map(Stage, models, CHAINED_8X.chain_scales)))
+        stages = list(map(Stage, models, CHAINED_8X.chain_scales))
+        yield from _enlarge(image, stages, Settings(accept_licence=accept_licence or None))
 
 
 def prompt(
@@ -193,12 +137,15 @@ def prompt(
     tile: int | None = None,
     model: str | None = None,
     accept_licence: bool | None = None,
+    strength: float | None = None,
+    start_point: str | None = None,
 ) -> Iterator[Result]:
     """Upscale an image to four times its size by Stable Diffusion. Returns the lossless result and its details.
 
     Only the image is required: without the others the prompt is empty, the seed 0, and the model has values of its own.
     `colour_fix` is "wavelet", "adain" or "none"; `tile` the side of a tile in pixels of the image.
     `model` is another that takes words: its largest scale up to x4 runs. `accept_licence` accepts one that asks for it.
+    `strength` (0 to 2) is how closely DiffBIR and SUPIR follow the cleaned image. `start_point` is "noise" or "image".
     """
     with explain_errors():
         settings = Settings(
@@ -211,6 +158,8 @@ def prompt(
             colour_fix=colour_fix or None,
             tile=as_whole_number(tile),
             accept_licence=accept_licence or None,
+            strength=strength,
+            start_point=start_point or None,
         )
         yield from _enlarge(image, [stage_of(model or None)], settings)
 
@@ -224,16 +173,19 @@ def benchmark(
     stages: str | list[str] | None = None,
     images: list[Path] | None = None,
     lpips: bool = False,
+    accept_licence: bool | None = None,
 ) -> Iterator[dict[str, Any] | None]:
     """Score models on one image or several by a protocol ("round-trip", "chained-8x" or "no-original").
 
     Without `models` those take part that need no download; "all" is every one of the scale but those of diffusion.
     `stages` are chains such as "lapsrn:4,espcn:2", with semicolons between; of chained-8x the scale is always 8.
-    `kernel` may end in "+jpeg75" or another quality. `lpips` downloads what that metric needs. Returns the report.
+    `kernel` may end in "+jpeg75" or another quality. `lpips` downloads what that metric needs. `accept_licence` accepts
+    those of the models. Returns the report.
     """
     with explain_errors():
         sources = [*([] if image is None else [image]), *(images or [])]
-        comparison = comparing.start(sources, protocol, scale, kernel, models or None, _chains(stages))
+        chains = _chains(stages)
+        comparison = comparing.start(sources, protocol, scale, kernel, models or None, chains, accept_licence)
         if lpips:
             yield from forward_steps(fetch_judges(["lpips"]), lambda text, share: None)
         report = yield from forward_steps(
@@ -253,26 +205,7 @@ def _chains(given: Any) -> list[str]:
     raise BadSetting('Stages are text such as "lapsrn:4,espcn:2", with semicolons between chains.')
 
 
-def _list_upscalers() -> list[str]:
-    return [model.key for model in catalog.MODELS if not model.cleans]
-
-
-def _upscaling(scales: list[str]) -> list[gr.components.Component]:
-    """The inputs of an upscale beside what is upscaled."""
-    return [
-        Dropdown(_list_upscalers(), value=FIRST_MODEL, label="Model", visible=False),
-        Radio(scales, value=FIRST_SCALE, label="Scale", visible=False),
-        Number(label="Denoise", visible=False),
-        Textbox(label="Size", visible=False),
-        Textbox(label="Format", visible=False),
-        Number(label="Quality", visible=False),
-        Textbox(label="Cleanup", visible=False),
-        Textbox(label="Artifacts", visible=False),
-        inputs.Checkbox(label="Accept licence", visible=False),
-    ]
-
-
-def _result(file: str = "file") -> list[gr.components.Component]:
+def _place_result(file: str = "file") -> list[gr.components.Component]:
     return [gr.File(label=file, visible=False), gr.JSON(label="details", visible=False)]
 
 

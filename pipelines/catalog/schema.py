@@ -135,6 +135,7 @@ class Model:
     tiles: tuple[int, int] | None = None
     blends: bool = True  # whether a pixel's colour may reach its neighbours', and one channel another
     terms: str = ""  # by what its licence is accepted, where it must be before anything is downloaded or run
+    terms_url: str = ""  # where such a licence can be read
     light: bool = False  # so little work that no GPU is borrowed for it
     aliased: bool = False  # whether it learned from images that were shrunk without antialiasing
 

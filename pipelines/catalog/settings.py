@@ -75,9 +75,10 @@ def check_accepted(models: Sequence[Model], settings: Settings) -> None:
     """Raises BadSetting for a model whose licence neither the owner nor who asks has accepted."""
     for model in models:
         if model.terms and settings.accept_licence is not True and model.terms not in accepted_licences():
+            bound = f"{model.name} is not for commercial use, and its licence"
             raise BadSetting(
-                f"{model.name} is not for commercial use, and its licence must be accepted first: on the tab Upscale "
-                f"or Prompt, or by --accept-licence, accept_licence=True or UPSCALE_ACCEPT={model.terms}."
+                f"{f'The licence of {model.name}' if model.commercial else bound} must be accepted first: tick the box "
+                f"on the page, or use --accept-licence, accept_licence=True or UPSCALE_ACCEPT={model.terms}."
             )
 
 

@@ -68,6 +68,11 @@ class Specification:
     given_at: int | None = None
     works_at: Callable[[int, int, int], tuple[int, int]] | None = None
 
+    @property
+    def starts_from_image(self) -> bool:
+        """Returns whether it makes a difference that denoising starts from the image: some is left in its noise."""
+        return "start_point" in self.model.takes and not self.schedule.get("no_signal")
+
     def tiling_at(self, scale: int) -> Tiling:
         """Returns the usual tile at that scale: of the enlarged picture as many pixels at each."""
         share = (self.given_at or scale) / scale

@@ -11,7 +11,7 @@ from pipelines.catalog.sizes import grow_to
 from pipelines.catalog.specification import Options, Specification
 from pipelines.catalog.tokenizer import tokenizer_files
 
-TERMS = "supir"
+TERMS, TERMS_URL = "supir", "https://github.com/Fanghua-Yu/SUPIR/blob/master/LICENSE"
 BASE = Hub("stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b")
 PRUNED = Hub("Kijai/SUPIR_pruned", None)
 OWN_FILES = tuple(
@@ -95,6 +95,7 @@ def _version(key: str, name: str, file: File, note: str) -> Specification:
             tiles=(64, 1024),
             more=(STABLE_DIFFUSION_XL,),
             terms=TERMS,
+            terms_url=TERMS_URL,
         ),
         module="pipelines.upscalers.diffusion.supir",
         # The authors' own (README), but for the words.

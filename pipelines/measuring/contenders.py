@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Settings, Stage
@@ -16,9 +16,13 @@ MEASURED_WITH = Settings(seed=0, prompt="", negative_prompt="")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to enlarge: its stages in turn; one stage is a model alone."""
+    """One way to enlarge: its stages in turn; one stage is a model alone.
+
+    `accepted` is whether who asks accepts the licences of its models.
+    """
 
     stages: tuple[Stage, ...]
+    accepted: bool = False
 
     @property
     def key(self) -> str:
@@ -48,7 +52,8 @@ class Contender:
     @property
     def settings(self) -> Settings:
         """Returns what it is measured with: as far as one of its stages takes that, one seed for all and no words."""
-        return MEASURED_WITH.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
+        given = replace(MEASURED_WITH, accept_licence=True) if self.accepted else MEASURED_WITH
+        return given.only(frozenset[str]().union(*(stage.model.takes for stage in self.stages)))
 
 
 def title_of(model: str) -> str:
@@ -67,15 +72,19 @@ def _stage_title(stage: str) -> str:
 
 
 def resolve_contenders(
-    protocol: str, scale: int, models: Sequence[str] | None, chains: Sequence[Sequence[Stage]]
+    protocol: str,
+    scale: int,
+    models: Sequence[str] | None,
+    chains: Sequence[Sequence[Stage]],
+    accepted: bool = False,
 ) -> tuple[Contender, ...]:
     """Returns who takes part: each model at the scale ("all": every one that has it, but those of diffusion, which take
     gigabytes and minutes and are named one by one), then each chain; none of them twice.
 
     Where nobody named models (None) they are those of "all" that need no download, but none beside chains that were
     named for a protocol that is not about chains. A protocol about chains needs one, and its own models are always in
-    it. Raises BadSetting for a protocol, model or scale that does not exist, a chain that does not fit, and for nobody
-    at all.
+    it. `accepted` is whether who asks accepts the licences of all. Raises BadSetting for a protocol, model or scale
+    that does not exist, a chain that does not fit, and for nobody at all.
     """
     by = find_protocol(protocol)
     if models is None:
@@ -87,7 +96,8 @@ def resolve_contenders(
     if by.has_chains and not chains:
         stages = map(Stage, ("lapsrn", "espcn"), by.chain_scales)
         raise BadSetting(f"The {by.key} protocol needs a chain, such as {','.join(map(str, stages))}.")
-    found = [*_direct([*by.always, *models], scale), *(_chain(by, chain, scale) for chain in chains)]
+    direct = (replace(each, accepted=accepted) for each in _direct([*by.always, *models], scale))
+    found = [*direct, *(_chain(by, chain, scale, accepted) for chain in chains)]
     if not found:
         raise BadSetting("Name at least one model.")
     return tuple(dict.fromkeys(found))
@@ -116,8 +126,8 @@ def _direct(models: Iterable[str], scale: int) -> list[Contender]:
     return found
 
 
-def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int) -> Contender:
-    chain = Contender(tuple(Stage(catalog.find(key).key, each) for key, each in stages))  # of a URL its key
+def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int, accepted: bool) -> Contender:
+    chain = Contender(tuple(Stage(catalog.find(key).key, each) for key, each in stages), accepted)  # of a URL its key
     name = ",".join(chain.named_stages)
     enlarging = tuple(stage.scale for stage in chain.stages if stage.scale > 1)  # what cleans up may come before
     if protocol.has_chains and enlarging != protocol.chain_scales:
@@ -125,5 +135,5 @@ def _chain(protocol: Protocol, stages: Sequence[Stage], scale: int) -> Contender
         raise BadSetting(f"The chain {name} is not {wanted} model.")
     if chain.scale != scale:
         raise BadSetting(f"The chain {name} upscales by {chain.scale}, not by {scale}.")
-    catalog.check_stages(chain.stages, Settings())
+    catalog.check_stages(chain.stages, chain.settings)
     return chain

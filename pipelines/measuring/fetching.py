@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.catalog.rows import Stage
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.measuring.attempts import attempt, count_steps
 from pipelines.measuring.contenders import Contender
 from pipelines.runs import Run
@@ -21,9 +21,10 @@ class Fetched(NamedTuple):
 def fetch_weights(contenders: Sequence[Contender]) -> Run[dict[Contender, Fetched]]:
     """Asks for each contender's weights once, downloading them where they lack; a failure will be its rows' error."""
     models = list(dict.fromkeys(stage for each in contenders for stage in each.stages))
+    accepted = Settings(accept_licence=any(each.accepted for each in contenders))
     files: dict[Stage, tuple[StageFiles, ...] | str] = {}
     for number, stage in enumerate(models):
-        files[stage] = yield from count_steps(attempt(fetch([stage])), number, len(models), "weights")
+        files[stage] = yield from count_steps(attempt(fetch([stage], accepted)), number, len(models), "weights")
     fetched = {}
     for contender in contenders:
         found = [files[stage] for stage in contender.stages]

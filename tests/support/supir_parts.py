@@ -1,13 +1,7 @@
-"""A small SUPIR: Stable Diffusion XL as diffusers saves it, and the authors' file beside it, by drawn numbers.
-
-`python -m tests.support.supir_parts FOLDER` is the page with what lies there taken to be what was published.
-"""
+"""A small SUPIR: Stable Diffusion XL as diffusers saves it, and the authors' file beside it, by drawn numbers."""
 
 import json
-import runpy
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,11 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import Model
 from pipelines.catalog.supir import SUPIR
 from tests.support.diffusion_parts import put_tokenizer, text_config
-from tests.support.published import as_in
 from tests.support.released_parts import as_it_is, fill_deterministically
 
 FILES = {each.model.key: each.model.scales[4].files[0] for each in SUPIR if each.model.scales[4] is not None}
@@ -103,15 +94,3 @@ def save_supir(
     else:
         torch.save(wrap(parameters()), folder / file.or_else)
     return folder
-
-
-def published(model: Model, folder: Path) -> Model:
-    """The row with the sizes and hashes of what lies in a folder."""
-    (base,) = model.more
-    return replace(model, more=(replace(base, files=tuple(as_in(folder, file) for file in base.files)),))
-
-
-if __name__ == "__main__":
-    parts = Path(sys.argv.pop())
-    catalog.MODELS = tuple(published(each, parts) if each.key in FILES else each for each in catalog.MODELS)
-    runpy.run_path("app.py", run_name="__main__")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.catalog.rows import Stage
+from pipelines.catalog.rows import Settings, Stage
 from pipelines.enlarge import Details, Enlarged
 from pipelines.images.door import ImageSource, Picture, Pixels8, shrink
 from pipelines.measuring.run import CHAINED_8X, title_of
@@ -55,11 +55,11 @@ def make_scored_view(comparison: Comparison, report: Report) -> Run[View | None]
     return replace(found, panes=shown)
 
 
-def make_stages(source: ImageSource | None, by: tuple[Stage, Stage], name: str) -> Run[Made]:
+def make_stages(source: ImageSource | None, by: Sequence[Stage], settings: Settings, name: str) -> Run[Made]:
     """Enlarges, and returns what the page shows of it; `name` says by what."""
     started = time.monotonic()
-    picture = enlarging.open_picture(source, by)
-    done = yield from enlarging.enlarge_picture(picture, by)
+    picture = enlarging.open_picture(source, by, settings)
+    done = yield from enlarging.enlarge_picture(picture, by, settings)
     yield Step(0, 1, "writing")
     file = enlarging.save_result(done, source, new_folder())
     view = yield from _make_stage_view(picture, done)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines import environment, estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage, Weights
+from pipelines.catalog.rows import Settings, Stage, Weights
 from pipelines.errors import BadPicture, BadSetting
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
@@ -60,18 +60,20 @@ def check_sizes(sizes: Sequence[tuple[int, int]], protocol: Protocol, found: Seq
 
 
 def choose_contenders(
-    protocol: str, scale: str, models: Sequence[str] | None, chains: Sequence[str]
+    protocol: str, scale: str, models: Sequence[str] | None, chains: Sequence[str], accept: bool | None = None
 ) -> tuple[Contender, ...]:
     """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting.
 
-    Without models (None) those take part that are ready.
+    Without models (None) those take part that are ready. `accept` is whether the licences of all are accepted.
     """
     if not isinstance(models, list | None) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")
     if not isinstance(protocol, str):
         raise BadSetting("The protocol must be a word.")
     by = benchmark.find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
-    found = benchmark.resolve_contenders(protocol, by, models, [catalog.parse_stages(str(chain)) for chain in chains])
+    named_chains = [catalog.parse_stages(str(chain)) for chain in chains]
+    found = benchmark.resolve_contenders(protocol, by, models, named_chains, accept is True)
+    catalog.check_accepted([stage.model for stage in _list_stages(found)], Settings(accept_licence=accept))
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
     if len(named) > MOST_OWN_MODELS:
         raise BadSetting(
@@ -173,11 +175,12 @@ def start(
     kernel: str,
     models: Sequence[str] | None,
     chains: Sequence[str],
+    accept: bool | None = None,
 ) -> Comparison:
     """Returns a comparison that can be measured. Raises UpscaleError, one message, for one that cannot."""
     check_sources(sources)
     benchmark.check_kernel(kernel)
-    found = choose_contenders(protocol, scale, models, chains)
+    found = choose_contenders(protocol, scale, models, chains, accept)
     by = benchmark.find_protocol(protocol)
     sizes = list(_measure_sizes(sources))
     check_sizes(sizes, by, found)

@@ -1,6 +1,5 @@
 """The Chained 8x tab: an x4 and then an x2 model, every stage to be seen, and scored if wanted."""
 
-import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -9,32 +8,38 @@ from functools import partial
 import gradio as gr
 from gradio.blocks import Block
 
-from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Stage, parse_stages
-from pipelines.errors import UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
 from pipelines.measuring.run import CHAINED_8X, Contender, check_size
 from pipelines.report.report import Report
 from pipelines.runs import Run
 from ui.examples import EXAMPLES, find_example
-from ui.jobs import chain_views, comparing, enlarging, kept_files, loans
-from ui.jobs.choosing import check_here
+from ui.jobs import chain_views, comparing, enlarging, kept_files
 from ui.jobs.kept_files import Comparison
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
-from ui.jobs.running import QUIET_EVENT, EndedEarly
+from ui.jobs.running import QUIET_EVENT, EndedEarly, explain_errors
 from ui.sharing.chains import make_chain_page, see_stages
-from ui.widgets import before_after, html, plans, results
+from ui.widgets import before_after, html, results
 from ui.widgets.before_after import Made
+from ui.widgets.chain_choice import (
+    CHAIN_SCALES,
+    CHAINED_SCALE,
+    chain_of,
+    chain_settings,
+    describe_plan,
+    list_direct_models,
+    model_choices,
+    name_choice,
+    split_chain,
+)
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import Dropdown
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
 
-CHAIN_SCALES = CHAINED_8X.chain_scales
-CHAINED_SCALE = math.prod(CHAIN_SCALES)
 ABOUT_CHAIN = "Upscales by four and then by two, with a model for each step, and shows you every stage."
 ABOUT_EXAMPLE = "A finished example, at eight times its size. Press Run to upscale your own image."
 SCORED = "Test mode: shrink the image 8× first and measure the result"
@@ -54,6 +59,7 @@ class ChainedTab:
     first: Dropdown
     second: Dropdown
     scored: gr.Checkbox
+    accept: gr.Checkbox
     presets: dict[gr.Button, str]  # each with the chain that it chooses
     plan: gr.HTML
     button: RunButton
@@ -65,7 +71,7 @@ class ChainedTab:
     @property
     def chosen(self) -> list[Block]:
         """Returns what a run and its plan depend on."""
-        return [self.picture, self.first, self.second, self.scored]
+        return [self.picture, self.first, self.second, self.scored, self.accept]
 
     def open_link(self, request: gr.Request) -> Update:
         """What the page's address asks for; it never runs by itself. What there is not is said."""
@@ -83,19 +89,24 @@ class ChainedTab:
             **{field: key for field, key in keys.items() if key},
         }
 
-    def run(self, source: ImageSource | None, first: str, second: str, scored: bool) -> Iterator[Update]:
+    def see_models(self, first: str, second: str) -> Update:
+        """Other models: what licences have to be accepted for them."""
+        with explain_errors():
+            return {self.accept: offer_licence(*(stage.model for stage in chain_of(first, second).stages))}
+
+    def run(self, source: ImageSource | None, first: str, second: str, scored: bool, accept: bool) -> Iterator[Update]:
         """Measures the chain or simply enlarges by it, showing progress, then every stage."""
-        name = _name_choice(first, second, scored)
+        name = name_choice(first, second, scored)
         shown = self.result.begins(source, name, 1 if scored else CHAINED_SCALE)
         yield self.button.begins() | shown | {self.verdict: "", self.table: "", self.comparison: None}
         if scored:
-            yield from self._measure(source, first, second)
+            yield from self._measure(source, chain_of(first, second, accept))
         else:
-            yield from self._enlarge(source, first, second)
+            yield from self._enlarge(source, chain_of(first, second, accept), name)
 
-    def _measure(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
+    def _measure(self, source: ImageSource | None, chain: Contender) -> Iterator[Update]:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""
-        comparison = _begin_comparison(source, first, second)
+        comparison = _begin_comparison(source, chain)
         table = GrowingTable(self.table, comparison.plan.protocol, comparison.plan.kernel)
         measuring = comparing.collect_rows(comparing.measure(comparison), table.rows)
         try:
@@ -107,15 +118,12 @@ class ChainedTab:
         shown = yield from self.button.steps(self._scores(comparison, report))
         yield self.button.ends(report.rows[0].error or "Done.") | shown
 
-    def _enlarge(self, source: ImageSource | None, first: str, second: str) -> Iterator[Update]:
+    def _enlarge(self, source: ImageSource | None, chain: Contender, name: str) -> Iterator[Update]:
         """The picture, what each stage makes of it, and the result's file."""
-        started = time.monotonic()
-        by = _chain_stages(first, second)
-        name = _name_choice(first, second, False)
-        work, so_far = before_after.watch_previews(
-            chain_views.make_stages(source, by, name), source, name, CHAINED_SCALE
-        )
-        expected = enlarging.expect(source, by)
+        started, settings = time.monotonic(), chain_settings(chain)
+        making = chain_views.make_stages(source, chain.stages, settings, name)
+        work, so_far = before_after.watch_previews(making, source, name, CHAINED_SCALE)
+        expected = enlarging.expect(source, chain.stages, settings)
         made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected)
         yield self.button.ends(f"Done in {html.tell_time(time.monotonic() - started)}.") | self.result.shows(made)
 
@@ -135,7 +143,7 @@ class ChainedTab:
     def _scores(self, comparison: Comparison, report: Report) -> Run[Update]:
         """Returns what the page shows of a report."""
         chain = next(each for each in comparison.plan.contenders if each.is_chain)
-        name = _name_choice(chain.stages[0].key, chain.stages[1].key, True)
+        name = name_choice(chain.stages[0].key, chain.stages[1].key, True)
         view = yield from see_stages(comparison, report, comparison.pictures[0])
         made = Made(view, html.aside(ABOUT_SCORES), "", "", name=name, source=str(comparison.pictures[0].path))
         return self.result.shows(made) | {
@@ -148,8 +156,10 @@ def build(page: gr.Blocks) -> ChainedTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
     for preset, chain in tab.presets.items():
-        preset.click(partial(_split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
-    changes = [tab.picture.change, tab.first.change, tab.second.change, tab.scored.change, page.load]
+        preset.click(partial(split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
+    models = [tab.first, tab.second]
+    gr.on([each.change for each in models], tab.see_models, models, tab.accept, **QUIET_EVENT, queue=False)
+    changes = [*(each.change for each in models), tab.picture.change, tab.scored.change, tab.accept.change, page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
     running = tab.button.connect(
         tab.run,
@@ -165,7 +175,7 @@ def build(page: gr.Blocks) -> ChainedTab:
         tab.button.settle(running),
         usual_scale=CHAINED_SCALE,
         chosen=[tab.first, tab.second, tab.scored],
-        name=_name_choice,
+        name=name_choice,
         also=[tab.verdict, tab.table],
         share=partial(make_chain_page, tab.result.make_shared_page),
         shared=[tab.comparison],
@@ -185,7 +195,7 @@ def _connect_link(page: gr.Blocks, tab: ChainedTab) -> None:
 
 def _place() -> ChainedTab:
     """Puts the tab's components into the page being built."""
-    first_x4, first_x2 = _split_chain(comparing.list_ready_chains()[-1])
+    first_x4, first_x2 = split_chain(comparing.list_ready_chains()[-1])
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
             told = gr.HTML("", elem_classes="at-times")
@@ -201,100 +211,27 @@ def _place() -> ChainedTab:
                     for scale, key, label in ((4, first_x4, "First, x4"), (2, first_x2, "Then, x2"))
                 )
             scored = gr.Checkbox(False, label=SCORED, info=ABOUT_SCORING)
+            accept = place_licence("chained-licence")
             plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False))
             button = place_run_button("Run", "chained-progress", elem_classes="actions")
             place_copy_button()
     with gr.Column():
         button.problem.place()
         verdict = results.place_panel(elem_classes="at-times")
-        view, name = chain_views.make_first_view(), _name_choice(first_x4, first_x2, False)
+        view, name = chain_views.make_first_view(), name_choice(first_x4, first_x2, False)
         example = Made(view, html.aside(ABOUT_EXAMPLE), file="", about="", name=name, source=first_path)
         result = place_result("chained-viewer", "chained-about", example)
         table = results.place_panel(elem_classes="at-times")
     return ChainedTab(
-        told, picture, first, second, scored, presets, plan, button, verdict, result, table, gr.State(None)
+        told, picture, first, second, scored, accept, presets, plan, button, verdict, result, table, gr.State(None)
     )
 
 
-def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool) -> str:
-    """Returns what a run would give and take, or what is wrong with what was chosen."""
-    if source is None:
-        return html.aside(html.NO_IMAGE)
-    try:
-        check_here(source)
-        if scored:
-            return _plan_to_measure(source, first, second)
-        return _plan_to_enlarge(source, first, second)
-    except UpscaleError as error:
-        return html.problem(str(error))
-
-
-def _plan_to_measure(source: ImageSource, first: str, second: str) -> str:
-    taking_part = comparing.choose_contenders(CHAINED_8X.key, "x8", list_direct_models(), [_chain_key(first, second)])
-    width, height = images.read_size(source)
-    check_size(width, height, CHAINED_SCALE)
-    small = width // CHAINED_SCALE, height // CHAINED_SCALE
-    comparing.check_gpu_seconds(taking_part, [small])
-    times = [comparing.estimate_seconds(each, *small) for each in taking_part]
-    lacking = {needed for each in taking_part for needed in comparing.lacking_weights(each)}
-    beside = [catalog.find(each.key).name for each in taking_part if not each.is_chain]
-    sizes, cost = [(width, height), *_stage_sizes(small)], comparing.describe_cost(taking_part, [small])
-    return plans.chain_plan(sizes, beside, times, sum(needed.size for needed in lacking), cost)
-
-
-def _plan_to_enlarge(source: ImageSource, first: str, second: str) -> str:
-    found = Contender(_chain_stages(first, second))
-    missing = sum(needed.size for needed in comparing.lacking_weights(found))
-    size = images.read_size(source, CHAINED_SCALE)
-    enlarging.check_run(found.stages, None, size)
-    cost = loans.describe_picture_cost(found.stages, None, size)
-    return plans.chain_plan(_stage_sizes(size), [], [loans.estimate_seconds(found.stages, None, *size)], missing, cost)
-
-
-def model_choices(scale: int) -> list[tuple[str, str]]:
-    """The models to choose from for a stage of that scale."""
-    return [(html.name_model(model), model.key) for model in list_offered(scale)]
-
-
-def list_direct_models() -> list[str]:
-    """The networks that enlarge by eight at once, as far as their weights are here and they need no GPU."""
-    rows = [row for row in catalog.MODELS if row.scales.get(CHAINED_SCALE) is not None]
-    return [row.key for row in rows if comparing.needs_nothing(Contender((Stage(row.key, CHAINED_SCALE),)))]
-
-
-def _begin_comparison(source: ImageSource | None, first: str, second: str) -> Comparison:
+def _begin_comparison(source: ImageSource | None, chain: Contender) -> Comparison:
     """The comparison of the chain with the direct models; the chain comes first, to be there if it is ended early."""
     sources = [] if source is None else [source]
-    chains = [_chain_key(first, second)]
-    comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", list_direct_models(), chains)
+    direct = list_direct_models()
+    comparison = comparing.start(sources, CHAINED_8X.key, "x8", "bicubic", direct, [chain.key], chain.accepted)
     check_size(*images.read_size(sources[0]), CHAINED_SCALE)
     order = sorted(comparison.plan.contenders, key=lambda each: each.is_chain, reverse=True)
     return replace(comparison, plan=replace(comparison.plan, contenders=tuple(order)))
-
-
-def _chain_key(first: str, second: str) -> str:
-    """The chain of the two models as it is written."""
-    return Contender(_chain_stages(first, second)).key
-
-
-def _name_choice(first: str, second: str, scored: bool) -> str:
-    """Returns by what a result would be made now: "Swift x4, then LapSRN x2"."""
-    names = (before_after.name_result(stage.model, stage.scale) for stage in _chain_stages(first, second))
-    return ", then ".join(names) + (" in test mode" if scored else "")
-
-
-def _chain_stages(first: str, second: str) -> tuple[Stage, Stage]:
-    x4, x2 = CHAIN_SCALES
-    return Stage(catalog.find(first).key, x4), Stage(catalog.find(second).key, x2)
-
-
-def _stage_sizes(small: tuple[int, int]) -> list[tuple[int, int]]:
-    """The picture's size before the first stage, after it and after the second."""
-    width, height = small
-    return [(width * scale, height * scale) for scale in (1, CHAIN_SCALES[0], CHAINED_SCALE)]
-
-
-def _split_chain(chain: str) -> tuple[str, str]:
-    """The two models of a chain."""
-    first, second = parse_stages(chain)
-    return first.key, second.key

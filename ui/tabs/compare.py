@@ -49,11 +49,13 @@ class CompareTab:
         kernel: str,
         models: list[str],
         chains: list[str],
+        accept: bool,
         request: gr.Request,
     ) -> Iterator[Update]:
         """Measures, each row shown as it is finished; then everything else that there is to see."""
         yield self.button.begins() | self.results.clear() | {self.comparison: None}
-        comparison = comparing.start(sources, protocol, scale, kernel, models, shown_chains(protocol, chains))
+        chains = shown_chains(protocol, chains)
+        comparison = comparing.start(sources, protocol, scale, kernel, models, chains, accept)
         table = GrowingTable(self.results.table, comparison.plan.protocol, comparison.plan.kernel)
 
         def more() -> Update:

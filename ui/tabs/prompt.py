@@ -27,7 +27,7 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
-from ui.widgets.licence import place_licence, wants_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -40,7 +40,6 @@ from ui.widgets.steering import (
     place_advanced,
     place_creativity,
     place_prompt,
-    tile_choices,
 )
 
 STEPS = STATIC / "steps"  # what the model does, in words and drawn
@@ -71,7 +70,7 @@ class PromptTab:
         seed = STEERING_SETTINGS.index("seed")
         if not locked or steering[seed] is None:
             steering[seed] = secrets.randbelow(SEED_RANGE[1] + 1)
-        row, settings = _model_and_settings(model, *steering)
+        row, settings = understand(model, *steering)
         begun = self.result.begins(source, _name_choice(model), _choose_scale(row))
         yield self.button.begins() | begun | self.clear() | {self.steering.seed: steering[seed]}
         yield from self._enlarge(source, row, settings)
@@ -107,24 +106,12 @@ class PromptTab:
     def choose_model(self, model: str) -> Update:
         """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone."""
         fields, row = self.fit_fields(model), _find_model(model)
-        accept = gr.update(visible=wants_licence(row))
-        return fields | {self.about: html.describe_model(row), self.steering.accept: accept}
+        return fields | {self.about: html.describe_model(row), self.steering.accept: offer_licence(row)}
 
     def fit_fields(self, model: str) -> Update:
         """The fields that the model can use, with its own values."""
         with explain_errors():
-            row = _find_model(model)
-        usual, takes, fields = catalog.find_specification(row).options, row.takes, self.steering
-        return {
-            # One for each slider: gradio takes things out of them.
-            fields.creativity: gr.update(value=level_of(usual.noise_level), visible="noise_level" in takes),
-            fields.noise: gr.update(value=usual.noise_level, visible="noise_level" in takes),
-            fields.negative: gr.update(visible="negative_prompt" in takes),
-            fields.steps: gr.update(value=usual.steps, visible="steps" in takes),
-            fields.guidance: gr.update(value=usual.guidance, visible="guidance" in takes),
-            fields.colour_fix: gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
-            fields.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
-        }
+            return self.steering.fit(_find_model(model))
 
     def open_link(self, request: gr.Request) -> Update:
         """What the page's address asks for; it never runs by itself, as it takes long. What there is not is said."""
@@ -255,7 +242,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
         return html.aside(html.NO_IMAGE)
     try:
         check_here(source)
-        row, settings = _model_and_settings(model, *steering)
+        row, settings = understand(model, *steering)
         check_settings([row], settings)
         stages = [Stage(row.key, _choose_scale(row))]
         size = images.read_size(source, _choose_scale(row))
@@ -269,7 +256,7 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
     return plans.upscale_plan(row, size, (width, height), expected, missing, settings, cost=cost)
 
 
-def _model_and_settings(model: str, *steering: Any) -> tuple[Model, Settings]:
+def understand(model: str, *steering: Any) -> tuple[Model, Settings]:
     """The model that is to run, with those of the settings that it takes; an empty field is none."""
     row = _find_model(model)
     given = (None if value == "" else as_whole_number(value) for value in steering)

@@ -10,7 +10,7 @@ from gradio.blocks import Block
 from pipelines.catalog import rows as catalog
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.measuring.run import KERNEL_NAMES, PROTOCOLS, ROUND_TRIP, check_size, find_protocol
+from pipelines.measuring.run import KERNEL_NAMES, PROTOCOLS, ROUND_TRIP, Contender, check_size, find_protocol
 from ui.examples import EXAMPLES
 from ui.jobs import comparing
 from ui.jobs.line_up import kernel_choices, list_chains, model_choices
@@ -21,6 +21,7 @@ from ui.widgets import html, plans
 from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_link import LINK_TAB, read_comparison
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, write_link
 from ui.widgets.picture import PicturesField, place_pictures_field
 
@@ -48,13 +49,14 @@ class ComparisonForm:
     models: CheckboxGroup
     more: gr.Checkbox  # whether those that need a download are among them
     chains: Dropdown
+    accept: gr.Checkbox
     plan: gr.HTML
     offers: gr.State  # the keys of the models that can be ticked
 
     @property
     def chosen(self) -> list[Block]:
         """Returns what a run and its plan depend on."""
-        return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains]
+        return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains, self.accept]
 
     @property
     def given(self) -> list[Block]:
@@ -62,8 +64,14 @@ class ComparisonForm:
         return [self.more, self.offers]
 
     def see_choice(self, *chosen: Any) -> Update:
-        """Other inputs: what a run of them takes, and the label of the fold."""
-        return {self.plan: describe_plan(*chosen), self.fold: gr.Accordion(label=name_choice(*chosen))}
+        """Other inputs: what a run of them takes, the label of the fold, and what licences have to be accepted."""
+        return {
+            self.plan: describe_plan(*chosen),
+            self.fold: gr.Accordion(label=name_choice(*chosen)),
+            self.accept: offer_licence(
+                *(stage.model for each in _list_contenders(*chosen[1:]) for stage in each.stages)
+            ),
+        }
 
     def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str], more: bool) -> Update:
         """The choices that fit the protocol and scale. Models that were on offer before stay as they were ticked."""
@@ -91,10 +99,18 @@ class ComparisonForm:
         return {self.models: CheckboxGroup(line_up.choices if more else line_up.shorten(read_ticked(ticked)))}
 
     def give_again(
-        self, sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+        self,
+        sources: list[Path],
+        protocol: str,
+        scale: str,
+        kernel: str,
+        models: list[str],
+        chains: list[str],
+        accept: bool,
     ) -> Update:
         """The tab with these inputs chosen."""
-        return self.choose(protocol, scale, kernel, models, chains) | {self.pictures: [str(each) for each in sources]}
+        chosen = self.choose(protocol, scale, kernel, models, chains)
+        return chosen | {self.pictures: [str(each) for each in sources], self.accept: accept}
 
     def choose(self, protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> Update:
         """The tab with these choices, and the image as it is."""
@@ -160,7 +176,8 @@ class ComparisonForm:
             queue=False,
         )
         changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
-        gr.on(changed, self.see_choice, self.chosen, [self.plan, self.fold], **QUIET_EVENT, queue=False)
+        outputs = [self.plan, self.fold, self.accept]
+        gr.on(changed, self.see_choice, self.chosen, outputs, **QUIET_EVENT, queue=False)
 
 
 def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
@@ -205,20 +222,28 @@ def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
                     label="How to compare (protocol)",
                     info=ABOUT_PROTOCOLS,
                 )
+            accept = place_licence("compare-licence")
             plan = gr.HTML(describe_plan(*chosen), render=False)
             button = place_run_button("Compare", plan=plan, elem_classes="actions")
             place_copy_button()
     offers = gr.State([key for _, key in line_up.choices])
-    return ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, plan, offers), button
+    form = ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, accept, plan, offers)
+    return form, button
 
 
 def describe_plan(
-    sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
+    sources: list[Path],
+    protocol: str,
+    scale: str,
+    kernel: str,
+    models: list[str],
+    chains: list[str],
+    accept: bool | None = None,
 ) -> str:
     """Returns what a comparison would take, or what is wrong with what was chosen."""
     try:
         comparing.check_sources(sources)
-        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains))
+        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains), accept)
         by, factor = find_protocol(protocol), found[0].scale
         sizes = [images.read_size(source, by.grows_by(factor)) for source in sources]
         for size in sizes:
@@ -234,13 +259,10 @@ def describe_plan(
     return plans.comparison_plan(len(sources), len(found), times, missing, cost)
 
 
-def name_choice(
-    sources: list[Path], protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]
-) -> str:
+def name_choice(sources: list[Path], *chosen: Any) -> str:
     """Returns what is to be compared, in short: "What to compare: 1 image, 5 models, x4"."""
-    try:
-        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains))
-    except UpscaleError:  # the plan says what is wrong
+    found = _list_contenders(*chosen)
+    if not found:  # the plan says what is wrong
         return ABOUT_FORM
     parts = plans.count(len(sources), "image"), plans.count(len(found), "model")
     return f"{ABOUT_FORM}: {', '.join(parts)}, x{found[0].scale}"
@@ -249,6 +271,16 @@ def name_choice(
 def read_ticked(ticked: Any) -> list[str]:
     """Returns the values of what is ticked; strangers may send anything."""
     return [each for each in ticked if isinstance(each, str)] if isinstance(ticked, list) else []
+
+
+def _list_contenders(
+    protocol: str, scale: str, kernel: str, models: list[str], chains: list[str], accept: bool | None = None
+) -> tuple[Contender, ...]:
+    """Who would take part once all licences are accepted; nobody where what was chosen does not fit."""
+    try:
+        return comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains), accept=True)
+    except UpscaleError:
+        return ()
 
 
 def shown_chains(protocol: str, chains: list[str]) -> list[str]:

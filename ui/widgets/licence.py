@@ -1,19 +1,32 @@
-"""The box to tick for a model whose licence has to be accepted before it is downloaded or run."""
+"""The box to tick for models whose licence has to be accepted before they are downloaded or run."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import gradio as gr
 
 from pipelines import environment
 from pipelines.catalog.rows import Model
 
-ABOUT_LICENCE = "It is at github.com/Fanghua-Yu/SUPIR. Nothing is downloaded before you accept it."
+
+def place_licence(name: str, *rows: Model) -> gr.Checkbox:
+    """Puts the box into the page being built, as it is for those models; `name` is its id there."""
+    return gr.Checkbox(False, elem_id=name, **_describe(rows))
 
 
-def place_licence(name: str, row: Model) -> gr.Checkbox:
-    """Puts the box into the page being built, for a model; `name` is its id there."""
-    label = "I accept the model's licence: no commercial use"
-    return gr.Checkbox(False, label=label, info=ABOUT_LICENCE, visible=wants_licence(row), elem_id=name)
+def offer_licence(*rows: Model) -> dict[str, Any]:
+    """Returns the change of the box to what those models ask for; a tick stays."""
+    return gr.update(**_describe(rows))
 
 
-def wants_licence(row: Model) -> bool:
-    """Returns whether a visitor has to accept the licence: the owner of the page has not done it for all."""
-    return bool(row.terms) and row.terms not in environment.accepted_licences()
+def _describe(rows: Iterable[Model]) -> dict[str, Any]:
+    """The box's properties. It is hidden where nothing has to be accepted, or the page's owner has done it for all."""
+    wanted = [row for row in rows if row.terms and row.terms not in environment.accepted_licences()]
+    names = " and ".join(dict.fromkeys(row.name for row in wanted))
+    links = " and ".join(dict.fromkeys(f"[{row.terms_url}]({row.terms_url})" for row in wanted))
+    use = "" if all(row.commercial for row in wanted) else ": no commercial use"
+    return {
+        "visible": bool(wanted),
+        "label": f"I accept the licence of {names}{use}",
+        "info": f"Read it at {links}. Nothing is downloaded before you accept it.",
+    }

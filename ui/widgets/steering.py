@@ -14,8 +14,10 @@ from pipelines.catalog.rows import (
     NOISE_LEVEL_RANGE,
     SEED_RANGE,
     STEPS_RANGE,
+    STRENGTH_RANGE,
     Model,
     Options,
+    find_specification,
 )
 from pipelines.errors import BadSetting
 from ui.jobs.running import QUIET_EVENT
@@ -25,7 +27,7 @@ from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 # What `Steering.values` are called in Settings, in the same order.
 STEERING_SETTINGS = (
     *("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"),
-    "accept_licence",
+    *("accept_licence", "strength", "start_point"),
 )
 TILE_EIGHTHS = (1, 2, 3, 4, 6, 8)  # the sides to choose from, in eighths of the largest that the model takes
 # How much the model may invent, each as the noise level that stands for it.
@@ -51,6 +53,9 @@ ABOUT_STEPS = "More steps are slower and rarely look better."
 ABOUT_GUIDANCE = "How closely to follow your description."
 ABOUT_FIX = "Keep the original's colours (wavelet), match its average (adain), or leave them to the model (none)."
 ABOUT_TILE = "How much of the image the network sees at once, in pixels a side."
+ABOUT_STRENGTH = "How closely to follow the cleaned image. A lower number lets the model invent more."
+ABOUT_START = "Starting from the image invents less."
+STARTS = [("Noise", "noise"), ("The image", "image")]
 ABOUT_SEED = "The same seed and settings give the same result."
 
 
@@ -70,6 +75,8 @@ class Steering:
     colour_fix: Dropdown
     tile: Dropdown
     accept: gr.Checkbox
+    strength: Slider
+    start: Dropdown
     reset: gr.Button
 
     @property
@@ -77,13 +84,33 @@ class Steering:
         """The fields whose values are settings, by their names in STEERING_SETTINGS."""
         return [
             *(self.prompt, self.negative, self.steps, self.guidance, self.noise),
-            *(self.seed, self.colour_fix, self.tile, self.accept),
+            *(self.seed, self.colour_fix, self.tile, self.accept, self.strength, self.start),
         ]
 
     @property
     def usable(self) -> list[Block]:
         """The fields that some models have no use for."""
-        return [self.creativity, self.negative, self.steps, self.guidance, self.noise, self.colour_fix, self.tile]
+        return [
+            *(self.creativity, self.negative, self.steps, self.guidance, self.noise, self.colour_fix, self.tile),
+            *(self.strength, self.start),
+        ]
+
+    def fit(self, row: Model) -> dict[Block, Any]:
+        """Returns the changes of the fields to those that the model can use, with its own values."""
+        specified, takes = find_specification(row), row.takes
+        usual = specified.options
+        return {
+            # One for each slider: gradio takes things out of them.
+            self.creativity: gr.update(value=level_of(usual.noise_level), visible="noise_level" in takes),
+            self.noise: gr.update(value=usual.noise_level, visible="noise_level" in takes),
+            self.negative: gr.update(visible="negative_prompt" in takes),
+            self.steps: gr.update(value=usual.steps, visible="steps" in takes),
+            self.guidance: gr.update(value=usual.guidance, visible="guidance" in takes),
+            self.colour_fix: gr.update(value=usual.colour_fix, visible="colour_fix" in takes),
+            self.tile: gr.update(choices=tile_choices(row), value="", visible="tile" in takes),
+            self.strength: gr.update(value=usual.strength, visible="strength" in takes),
+            self.start: gr.update(value=usual.start_point, visible=specified.starts_from_image),
+        }
 
     def connect(self) -> None:
         """Has the fields follow each other."""
@@ -129,8 +156,21 @@ def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, us
     fixes = list(COLOUR_FIXES)
     fix = Dropdown(fixes, value=usual.colour_fix, label="Colours", info=ABOUT_FIX, filterable=False)
     tile = Dropdown(tile_choices(row), value="", label="Tile", info=ABOUT_TILE, filterable=False)
+    strength = Slider(
+        *STRENGTH_RANGE,
+        value=usual.strength,
+        step=0.05,
+        label="Strength",
+        info=ABOUT_STRENGTH,
+        visible="strength" in row.takes,
+    )
+    shown = find_specification(row).starts_from_image
+    start = Dropdown(
+        STARTS, value=usual.start_point, label="Start from", info=ABOUT_START, filterable=False, visible=shown
+    )
     reset = gr.Button("Reset to defaults", size="sm")
-    return Steering(prompt, creativity, negative, steps, guidance, noise, seed, roll, lock, fix, tile, accept, reset)
+    fields = prompt, creativity, negative, steps, guidance, noise, seed, roll, lock, fix, tile
+    return Steering(*fields, accept, strength, start, reset)
 
 
 def as_whole_number(value: Any) -> Any:

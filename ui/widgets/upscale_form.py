@@ -30,7 +30,7 @@ from ui.widgets.artifacts import ArtifactsField, place_artifacts
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.cleanup import CleanupField, place_cleanup
 from ui.widgets.inputs import Dropdown, Slider, Textbox
-from ui.widgets.licence import place_licence, wants_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import write_link
 from ui.widgets.model_search import ModelSearch, place_model_search
 from ui.widgets.steering import place_creativity, place_prompt
@@ -183,7 +183,7 @@ class UpscaleForm:
             self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
             self.creativity: gr.update(visible="noise_level" in row.takes),
-            self.accept: gr.update(visible=wants_licence(row)),
+            self.accept: offer_licence(row),
         }
 
     def connect(self, picture: Block, changed: Any) -> None:

@@ -5,7 +5,7 @@ functions, so that its networks are used.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from pipelines.networks.shapes import find_largest
 from pipelines.phrasing import printable_name
-from pipelines.upscalers.diffusion.reading import as_bad_weights, copy_as, count_positions, fill
-from pipelines.upscalers.diffusion.released import read_known, read_size
+from pipelines.upscalers.diffusion.reading import count_positions
+from pipelines.upscalers.diffusion.released import read_converted, read_known, read_size
 from pipelines.upscalers.diffusion.swin_ir import SwinIr, SwinIrSizes
 
 State = Mapping[str, Tensor]
@@ -59,7 +59,7 @@ class StableDiffusionFile:
         settings = {"sample_size": 64, **_unet_settings(state, self.name)}
         settings["up_block_types"] = ["UpBlock2D", *["CrossAttnUpBlock2D"] * (LEVELS - 1)]
         whole = {_UNET + key: tensor for key, tensor in state.items()}
-        return _filled(
+        return read_converted(
             lambda: UNet2DConditionModel(**settings),
             lambda: convert_ldm_unet_checkpoint(whole, settings),
             dtype,
@@ -78,7 +78,7 @@ class StableDiffusionFile:
             "layers_per_block": 2,
             "latent_channels": read_size(state, "post_quant_conv.weight", self.name),
         }
-        return _filled(
+        return read_converted(
             lambda: AutoencoderKL(**settings),
             lambda: convert_ldm_vae_checkpoint(dict(state), settings),
             torch.float32,
@@ -101,7 +101,7 @@ class StableDiffusionFile:
             bos_token_id=vocabulary - 2,
             eos_token_id=vocabulary - 1,
         )
-        encoder: CLIPTextModel = _filled(
+        encoder: CLIPTextModel = read_converted(
             lambda: CLIPTextModel(settings),
             lambda: _rename_text(state, int(settings.num_hidden_layers)),
             torch.float32,
@@ -137,7 +137,7 @@ def read_control(path: Path, dtype: torch.dtype) -> ControlNetModel:
         converted["controlnet_cond_embedding.weight"] = state[first][:, channels:]
         return converted
 
-    made: ControlNetModel = _filled(make, convert, dtype, name, what)
+    made: ControlNetModel = read_converted(make, convert, dtype, name, what)
     return made
 
 
@@ -161,7 +161,7 @@ def read_swin_ir(path: Path) -> SwinIr:
         features=read_size(state, "conv_last.weight", name, 1),
         doublings=find_largest(r"conv_up(\d)\.weight", state),
     )
-    made: SwinIr = _filled(lambda: SwinIr(sizes), lambda: state, torch.float32, name, what)
+    made: SwinIr = read_converted(lambda: SwinIr(sizes), lambda: state, torch.float32, name, what)
     return made
 
 
@@ -198,12 +198,3 @@ def _rename_text(state: State, layers: int) -> dict[str, Tensor | None]:
         else:
             named[f"{layer}{_TEXT_NAMES.get(match[2], match[2])}.{match[3]}"] = tensor
     return named
-
-
-def _filled(make: Callable[[], Any], convert: Callable[[], Any], dtype: torch.dtype, name: str, what: str) -> Any:
-    """The network that `make` makes, with the file's numbers under its own names, as `convert` gives them."""
-    with torch.device("meta"):
-        bare = as_bad_weights(make, name)
-    converted = as_bad_weights(convert, name)
-    state = {key: copy_as(each, dtype, key, name) for key, each in converted.items() if each is not None}
-    return fill(bare, state, f"{name} is not of {what}")

@@ -5,7 +5,7 @@ What is denoised is as large as the result, or larger where that would be too sm
 paper has none: the authors' repository, XPixelGroup/DiffBIR, whose results these are where one tile is enough.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,33 +15,31 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipelines.catalog.diffbir import BSRNET, CHECKPOINT, CHECKPOINT_V2, CONTROL, CONTROL_V2, SWIN_IR, work_size
+from pipelines.catalog.diffbir import BSRNET, CHECKPOINT, CHECKPOINT_V2, CONTROL, CONTROL_V2, SWIN_IR
 from pipelines.catalog.specification import Options, Specification
 from pipelines.catalog.tokenizer import TOKENIZER
 from pipelines.errors import BadSetting, BadWeights
 from pipelines.images.picture import Pixels
-from pipelines.images.resample import enlarge
 from pipelines.networks.checkpoints import read_network
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import Batch, computing_on
 from pipelines.networks.tiling import run_tiled
-from pipelines.runs import Run, Step, map_steps
+from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion.checkpoints import StableDiffusionFile, read_control, read_swin_ir
 from pipelines.upscalers.diffusion.controlled import ControlledUnet
 from pipelines.upscalers.diffusion.diffbir_samplers import SpacedScheduler, ThirdOrderScheduler, signal_shares
 from pipelines.upscalers.diffusion.encoder import check_encoder, encode_picture
 from pipelines.upscalers.diffusion.parts import Parts, check_parts
-from pipelines.upscalers.diffusion.prompt import tokenize
+from pipelines.upscalers.diffusion.prompt import OPENCLIP_PADDING, tokenize
 from pipelines.upscalers.diffusion.reading import TOKENIZER_NEEDS, Files, read_tokenizer
-from pipelines.upscalers.diffusion.resizing import resize
+from pipelines.upscalers.diffusion.resizing import enlarge_plainly, resize
 from pipelines.upscalers.diffusion.swin_ir import SwinIr
-from pipelines.upscalers.diffusion.task import Task
+from pipelines.upscalers.diffusion.task import Task, name_tiles
 from pipelines.weights import fetch as store
 
 CLEANED_SIDE, CLEANED_OVERLAP = 512, 64  # pixels that a tile of SwinIR reads, and shares with its neighbour
 BSRNET_SIDE, BSRNET_OVERLAP = 256, 32  # the same of BSRNet, of the small picture
 BSRNET_SCALE = 4
-PADDED_WITH = 0  # the token behind a prompt's end: OpenCLIP has no other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,24 +68,19 @@ class DiffBir(Parts):
         kind = ThirdOrderScheduler if self.scheduler["third_order"] else SpacedScheduler
         return kind(self.scheduler, steps, device)
 
-    def size_seen(self, height: int, width: int, scale: int) -> tuple[int, int]:
-        """See `Parts`."""
-        return work_size(height, width, scale)
-
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """See `Parts`: the picture enlarged and cleaned. Its values may leave [0, 1]."""
-        height, width = work_size(pixels.shape[0], pixels.shape[1], scale)
+        height, width = self.size_seen(pixels.shape[0], pixels.shape[1], scale)
         if not isinstance(self.cleaner, SwinIr):
             run = run_tiled(pixels, BSRNET_SCALE, self._clean(device), BSRNET_SIDE, BSRNET_OVERLAP, feather=True)
-            cleaned = yield from map_steps(run, _name_cleaning)
+            cleaned = yield from name_tiles(run, "cleaning")
             return _check(resize(cleaned.pixels, height, width))
-        plain = yield from map_steps(enlarge(pixels, scale, "bicubic"), lambda step: Step(0, 1, "upscaling plainly"))
-        plain = resize(plain, height, width)
+        plain = yield from enlarge_plainly(pixels, scale, height, width)
         multiple = self.cleaner.multiple
         padded = np.pad(plain, ((0, -height % multiple), (0, -width % multiple), (0, 0)))
         side = max(CLEANED_SIDE // multiple, 1) * multiple
         run = run_tiled(padded, 1, self._clean(device), side, CLEANED_OVERLAP, feather=True, grid=multiple)
-        cleaned = yield from map_steps(run, _name_cleaning)
+        cleaned = yield from name_tiles(run, "cleaning")
         return _check(np.ascontiguousarray(cleaned.pixels[:height, :width]))
 
     def _clean(self, device: Device) -> Any:
@@ -107,7 +100,10 @@ class DiffBir(Parts):
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
         embedding, notes = self._embed(options)
-        seen = yield from map_steps(encode_picture(self.vae, padded, device, side), _name_encoding)
+        from_image = options.start_point == "image"
+        if from_image and not self.specification.starts_from_image:
+            notes = (*notes, "the noise that it starts from hides all of the image: the start point changes nothing")
+        seen = yield from name_tiles(encode_picture(self.vae, padded, device, side), "encoding")
         picture = seen.mean * self.scaling
         noise = torch.randn(picture.shape, generator=generator)
         beside = picture
@@ -120,7 +116,7 @@ class DiffBir(Parts):
             _condition(embedding, options.strength),
             options.guidance,
             notes,
-            picture if options.start_point == "image" else None,
+            picture if from_image else None,
         )
 
     def _embed(self, options: Options) -> tuple[Tensor, tuple[str, ...]]:
@@ -128,10 +124,10 @@ class DiffBir(Parts):
         config, notes = self.text_encoder.config, tuple[str, ...]()
         if options.prompt or options.guided:
             tokens = tokenize(self._tokenizer(), self.text_encoder, options)
-            numbers, notes = tokens.numbers.masked_fill(tokens.mask == 0, PADDED_WITH), tokens.notes
-            numbers = pad(numbers, (0, config.max_position_embeddings - numbers.shape[1]), value=PADDED_WITH)
+            numbers, notes = tokens.numbers.masked_fill(tokens.mask == 0, OPENCLIP_PADDING), tokens.notes
+            numbers = pad(numbers, (0, config.max_position_embeddings - numbers.shape[1]), value=OPENCLIP_PADDING)
         else:
-            numbers = torch.full((1, config.max_position_embeddings), PADDED_WITH)
+            numbers = torch.full((1, config.max_position_embeddings), OPENCLIP_PADDING)
             numbers[0, :2] = torch.tensor([config.bos_token_id, config.eos_token_id])
         with torch.inference_mode():
             return self.text_encoder(numbers).last_hidden_state, notes
@@ -202,11 +198,3 @@ def _check(pixels: Pixels) -> Pixels:
 
 def _lying(folder: Path, *paths: str) -> Path | None:
     return next((folder / path for path in paths if path and (folder / path).is_file()), None)
-
-
-def _name_cleaning(step: Step) -> Step:
-    return replace(step, note=f"cleaning, tile {step.done} of {step.total}")
-
-
-def _name_encoding(step: Step) -> Step:
-    return replace(step, note=f"encoding, tile {step.done} of {step.total}")

@@ -93,7 +93,8 @@ class Parts(ABC):
 
     def size_seen(self, height: int, width: int, scale: int) -> tuple[int, int]:
         """Returns the height and the width of what `make_seen` makes of a picture of these."""
-        return height, width
+        works_at = self.specification.works_at
+        return works_at(height, width, scale) if works_at else (height, width)
 
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """Makes what is denoised of a picture (H, W, 3): the picture itself, or what another network makes of it."""

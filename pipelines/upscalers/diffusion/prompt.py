@@ -10,6 +10,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from pipelines.catalog.specification import Options
 from pipelines.upscalers.diffusion.parts import PromptedParts
 
+OPENCLIP_PADDING = 0  # the token behind a prompt's end: OpenCLIP has no other
 _tokenizing = threading.Lock()  # a tokenizer keeps how it cuts and pads from one call to the next, for all threads
 
 

@@ -1,6 +1,6 @@
 """Reading networks from single files of PyTorch, by the names and shapes of their parameters: there are no settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,21 @@ def read_known(path: Path, known: str, what: str, largest: int = LARGEST_FILE) -
     if state is None:
         raise BadWeights(f"{printable_name(path)} is not of {what}: it has {list_names(tensors)}.")
     return state
+
+
+def read_converted(
+    make: Callable[[], Any],
+    convert: Callable[[], Mapping[str, Tensor | None]],
+    dtype: torch.dtype,
+    name: str,
+    what: str,
+) -> Any:
+    """The network that `make` makes, in that precision, with the file's numbers by its own names, as `convert` gives
+    them; None is none. Raises BadWeights, with the file's name, where they are not of it.
+    """
+    converted = as_bad_weights(convert, name)
+    state = {key: copy_as(each, dtype, key, name) for key, each in converted.items() if each is not None}
+    return _filled(make, state, name, what)
 
 
 def read_size(state: Mapping[str, Tensor], key: str, name: str, axis: int = 0) -> int:

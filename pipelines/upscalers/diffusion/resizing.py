@@ -4,6 +4,14 @@ import torch
 from torch.nn.functional import interpolate
 
 from pipelines.images.picture import Pixels
+from pipelines.images.resample import enlarge
+from pipelines.runs import Run, Step, map_steps
+
+
+def enlarge_plainly(pixels: Pixels, scale: int, height: int, width: int) -> Run[Pixels]:
+    """Enlarges (H, W, 3) by bicubic, then resizes to the size that is worked at: see `resize`."""
+    plain = yield from map_steps(enlarge(pixels, scale, "bicubic"), lambda step: Step(0, 1, "upscaling plainly"))
+    return resize(plain, height, width)
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -5,7 +5,7 @@ noise. Facts, where the paper (arXiv:2307.12348) has none: the authors' reposito
 these are where one tile is enough.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -15,13 +15,13 @@ from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
-from pipelines.runs import Run, Step, map_steps
+from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion.encoder import check_encoder, encode_values
 from pipelines.upscalers.diffusion.parts import Parts, check_parts
 from pipelines.upscalers.diffusion.reading import Files
 from pipelines.upscalers.diffusion.released import read_swin_unet, read_vq_autoencoder
 from pipelines.upscalers.diffusion.residual_shift import ResidualShiftScheduler
-from pipelines.upscalers.diffusion.task import Task
+from pipelines.upscalers.diffusion.task import Task, name_tiles
 
 AUTOENCODER = "autoencoder_vq_f4.pth"  # of all versions; a row's other file has the network
 
@@ -46,7 +46,8 @@ class ResShift(Parts):
         small = torch.from_numpy(padded).permute(2, 0, 1)[None]
         # By torch's bicubic (a = -0.75), and not clamped: so the network's pictures were made when it was trained.
         plain = interpolate(small, scale_factor=float(self.enlarges), mode="bicubic")[0].permute(1, 2, 0)
-        encoded = yield from map_steps(encode_values(self.vae, plain.contiguous().numpy(), device, side), _name_step)
+        run = encode_values(self.vae, plain.contiguous().numpy(), device, side)
+        encoded = yield from name_tiles(run, "encoding")
         return Task(torch.randn(encoded.shape, generator=generator), small * 2 - 1, {}, plain=encoded)
 
 
@@ -68,7 +69,3 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
     check_encoder(parts.vae)
     check_parts(parts, latents + 3, latents)
     return parts
-
-
-def _name_step(step: Step) -> Step:
-    return replace(step, note=f"encoding, tile {step.done} of {step.total}")

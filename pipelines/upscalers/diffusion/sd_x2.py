@@ -7,7 +7,7 @@ a part of the image, the rest being the noisy latents themselves (Karras et al. 
 Facts: diffusers' StableDiffusionLatentUpscalePipeline, whose results these are where one tile is enough.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -19,14 +19,14 @@ from pipelines.catalog.specification import Options, Specification
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
 from pipelines.networks.devices import Device
-from pipelines.runs import Run, Step, map_steps
+from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion import reading
 from pipelines.upscalers.diffusion.encoder import check_encoder, encode_picture
 from pipelines.upscalers.diffusion.parts import PromptedParts, check_parts
 from pipelines.upscalers.diffusion.prompt import embed_prompt
 from pipelines.upscalers.diffusion.reading import SCHEDULER, Files
 from pipelines.upscalers.diffusion.scheduler import DiffusersScheduler
-from pipelines.upscalers.diffusion.task import Task
+from pipelines.upscalers.diffusion.task import Task, name_tiles
 
 IMAGE_PREDICTIONS = ("sample", "original_sample")  # two names for the image without its noise
 LEVEL_WIDTH = 64  # values, twice, that tell of the noise in the small latents: ones and zeros where there is none
@@ -78,7 +78,7 @@ class StableDiffusionX2(PromptedParts):
         """See `Parts`."""
         yield Step(0, 1, "reading the words")
         prompt = embed_prompt(self, options)
-        seen = yield from map_steps(encode_picture(self.vae, padded, device, side), _name_step)
+        seen = yield from name_tiles(encode_picture(self.vae, padded, device, side), "encoding")
         noise = torch.randn(seen.mean.shape, generator=generator)
         small = (seen.mean + seen.std * noise) * self.scaling
         beside = interpolate(small, scale_factor=2.0, mode="nearest")
@@ -112,10 +112,6 @@ def read_parts(specification: Specification, files: Files, device: str, dtype: t
     check_encoder(parts.vae)
     check_parts(parts, 2 * latents, latents + 1, _condition(torch.zeros(1, 1, width), torch.zeros(1, width)))
     return parts
-
-
-def _name_step(step: Step) -> Step:
-    return replace(step, note=f"encoding, tile {step.done} of {step.total}")
 
 
 def _condition(embedding: Tensor, pooled: Tensor) -> dict[str, Tensor]:

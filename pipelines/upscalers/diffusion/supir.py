@@ -15,25 +15,23 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from pipelines.catalog.specification import Options, Specification
-from pipelines.catalog.supir import OWN_FILES, QUALITY, work_size
+from pipelines.catalog.supir import OWN_FILES, QUALITY
 from pipelines.errors import BadWeights
 from pipelines.images.picture import Pixels
-from pipelines.images.resample import enlarge
 from pipelines.networks.devices import Device
-from pipelines.runs import Run, Step, map_steps
+from pipelines.runs import Run, Step
 from pipelines.upscalers.diffusion import reading
 from pipelines.upscalers.diffusion.adapted_unet import AdaptedUnet
 from pipelines.upscalers.diffusion.decoder import decode_latents
 from pipelines.upscalers.diffusion.encoder import check_encoder, encode_picture
 from pipelines.upscalers.diffusion.parts import Parts, check_parts
-from pipelines.upscalers.diffusion.prompt import tokenize
+from pipelines.upscalers.diffusion.prompt import OPENCLIP_PADDING, tokenize
 from pipelines.upscalers.diffusion.reading import Files
-from pipelines.upscalers.diffusion.resizing import resize
+from pipelines.upscalers.diffusion.resizing import enlarge_plainly
 from pipelines.upscalers.diffusion.restoring_sampler import RestoringScheduler
 from pipelines.upscalers.diffusion.supir_file import SupirFile
-from pipelines.upscalers.diffusion.task import Task
+from pipelines.upscalers.diffusion.task import Task, name_tiles
 
-PADDED_WITH = 0  # the token behind a prompt's end, to the second encoder: OpenCLIP has no other
 PENULTIMATE = -2  # the states of the layer before the last, which both encoders are read at
 
 
@@ -63,14 +61,9 @@ class Supir(Parts):
         """See `Parts`."""
         return RestoringScheduler(self.scheduler, steps, device)
 
-    def size_seen(self, height: int, width: int, scale: int) -> tuple[int, int]:
-        """See `Parts`."""
-        return work_size(height, width, scale)
-
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """See `Parts`: the picture enlarged."""
-        plain = yield from map_steps(enlarge(pixels, scale, "bicubic"), lambda step: Step(0, 1, "upscaling plainly"))
-        return resize(plain, *work_size(pixels.shape[0], pixels.shape[1], scale))
+        return (yield from enlarge_plainly(pixels, scale, *self.size_seen(pixels.shape[0], pixels.shape[1], scale)))
 
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int
@@ -80,13 +73,13 @@ class Supir(Parts):
         parts = 3 if draws else 2
         yield Step(0, 1, "reading the words")
         embedding, pooled, notes = self._embed(options)
-        read = yield from map_steps(encode_picture(self.cleaner, padded, device, side), _part(0, parts, "encoding"))
+        read = yield from name_tiles(encode_picture(self.cleaner, padded, device, side), "encoding", 0, parts)
         run = decode_latents(self.vae, read.mean, device, side, clamp=False)
-        cleaned = (yield from map_steps(run, _part(1, parts, "cleaning"))).pixels
+        cleaned = (yield from name_tiles(run, "cleaning", 1, parts)).pixels
         plain = None
         if draws:
             run_again = encode_picture(self.vae, cleaned, device, side)
-            plain = (yield from map_steps(run_again, _part(2, parts, "encoding"))).mean * self.scaling
+            plain = (yield from name_tiles(run_again, "encoding", 2, parts)).mean * self.scaling
         noise = torch.randn(read.mean.shape, generator=generator)
         height, width, _ = pixels.shape
         return Task(
@@ -107,7 +100,7 @@ class Supir(Parts):
         prompt = ", ".join(filter(None, [options.prompt, QUALITY]))
         words = replace(options, prompt=prompt, guidance=options.guidance if options.guided else 1.0)
         tokens = tokenize(self.tokenizer, self.text_encoder, words)
-        others = tokens.numbers.masked_fill(tokens.mask == 0, PADDED_WITH)
+        others = tokens.numbers.masked_fill(tokens.mask == 0, OPENCLIP_PADDING)  # the second is OpenCLIP's
         with torch.inference_mode():
             first = self.text_encoder(tokens.numbers, output_hidden_states=True)
             second = self.text_encoder_2.text_model(others, output_hidden_states=True)
@@ -158,10 +151,3 @@ def _condition(embedding: Tensor, pooled: Tensor, strength: float) -> dict[str, 
         "text_embeds": pooled,
         "strength": torch.full((len(embedding),), strength),
     }
-
-
-def _part(number: int, parts: int, doing: str) -> Any:
-    """Counts a run's steps as those of one of several equal parts."""
-    return lambda step: Step(
-        number * step.total + step.done, parts * step.total, f"{doing}, tile {step.done} of {step.total}"
-    )

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from pipelines.errors import BadWeights
 from pipelines.phrasing import printable_name
 from pipelines.upscalers.diffusion.adapted_unet import make_layers
-from pipelines.upscalers.diffusion.reading import as_bad_weights, construct, copy_as, fill
-from pipelines.upscalers.diffusion.released import read_known
+from pipelines.upscalers.diffusion.reading import as_bad_weights, construct
+from pipelines.upscalers.diffusion.released import read_converted, read_known
 
 LARGEST_FILE = 16 << 30  # bytes; all of Stable Diffusion XL in float32 and what is SUPIR's own have 15.6 * 10^9
 WHAT = "SUPIR"
@@ -90,10 +90,7 @@ class SupirFile:
         self, make: Callable[[], Any], convert: Callable[[], dict[str, Tensor]], dtype: torch.dtype, count: int
     ) -> Any:
         """The network that `make` makes, with all of the `count` parameters of the file that are of it."""
-        with torch.device("meta"):
-            bare = as_bad_weights(make, self.name)
         converted = as_bad_weights(convert, self.name)
         if len(converted) < count:
             raise BadWeights(f"{self.name} is not of {WHAT}: it has more than that.")
-        state = {key: copy_as(each, dtype, key, self.name) for key, each in converted.items()}
-        return fill(bare, state, f"{self.name} is not of {WHAT}")
+        return read_converted(make, lambda: converted, dtype, self.name, WHAT)

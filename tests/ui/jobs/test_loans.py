@@ -21,8 +21,7 @@ from tests.conftest import smooth
 from tests.support import painter
 from ui import api
 from ui.jobs import comparing, enlarging, gpu, loans
-from ui.tabs import chained
-from ui.widgets import comparison_form, wanted
+from ui.widgets import chain_choice, comparison_form, wanted
 
 
 @pytest.fixture
@@ -235,11 +234,13 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
 ) -> None:
     """Scored or not, on the page and by `/chain`."""
     estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
-    assert "would take" not in chained.describe_plan(square, "painted", "bicubic", True)
+    assert "would take" not in chain_choice.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     lent = "and a GPU is lent for at most 4 min: "
-    assert f"{lent}choose a smaller image" in chained.describe_plan(square, "painted", "bicubic", False)
-    assert f"{lent}leave out painted x4 then bicubic x2" in chained.describe_plan(square, "painted", "bicubic", True)
+    assert f"{lent}choose a smaller image" in chain_choice.describe_plan(square, "painted", "bicubic", False)
+    assert f"{lent}leave out painted x4 then bicubic x2" in chain_choice.describe_plan(
+        square, "painted", "bicubic", True
+    )
     assert f"{lent}choose a smaller image" in wanted.describe_plan(square, "painted", "", "x4", "", None, "", None)
     with pytest.raises(gr.Error, match=lent):
         list(api.chain(square, "painted", "bicubic"))
@@ -261,8 +262,8 @@ def test_the_cost_is_told_before_the_click(painted: list[Stage], square: Path, m
     def plans(model: str) -> list[str]:
         return [
             wanted.describe_plan(square, model, "", "x4", "", None, "", None),
-            chained.describe_plan(square, model, "bicubic", False),
-            chained.describe_plan(square, model, "bicubic", True),
+            chain_choice.describe_plan(square, model, "bicubic", False),
+            chain_choice.describe_plan(square, model, "bicubic", True),
             comparison_form.describe_plan([square], "round-trip", "x4", "bicubic", [model, "bicubic"], []),
         ]
 

@@ -8,7 +8,7 @@ import pytest
 from pipelines.catalog import rows as catalog
 from ui.jobs import line_up
 from ui.jobs.offered import list_offered
-from ui.tabs import chained
+from ui.widgets import chain_choice
 
 LDM = catalog.find("ldm-x4")
 NEEDED = catalog.weights_for(LDM, 4)
@@ -49,5 +49,5 @@ def test_a_folder_that_cannot_be_read_takes_nothing_away(monkeypatch: pytest.Mon
 
 
 def test_lists_of_the_page_are_of_what_is_offered() -> None:
-    assert {key for _, key in chained.model_choices(4)} == keys(4)
+    assert {key for _, key in chain_choice.model_choices(4)} == keys(4)
     assert {key for _, key in line_up.model_choices("round-trip", "x4").choices} == keys(4)

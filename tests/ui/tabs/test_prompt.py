@@ -27,7 +27,7 @@ from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
 from ui.widgets.steering import STEERING_SETTINGS, level_of
 
-STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", None, None)
+STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", *[None] * 4)
 SKIP = gr.skip()
 
 
@@ -221,7 +221,8 @@ def test_only_what_a_model_takes_is_asked_for(tab: PromptTab, small: Path, monke
     fields = tab.choose_model("twice")
     assert [each for each in tab.steering.usable if fields[each]["visible"]] == [tab.steering.steps]
     fields = tab.choose_model("painted")
-    assert all(fields[each]["visible"] for each in tab.steering.usable)
+    hidden = [each for each in tab.steering.usable if not fields[each]["visible"]]
+    assert hidden == [tab.steering.strength, tab.steering.start]
     *_, last = run(tab, small, "twice", *STEERING, True)
     assert STEERING[1] not in last["facts"]
     told = json.loads(last["settings"].value)
@@ -232,11 +233,14 @@ def test_the_defaults_are_those_that_the_fields_begin_with(tab: PromptTab) -> No
     built = page.build()
     values = {each.label: each.value for each in built.blocks.values() if isinstance(each, gr.components.Component)}
     fields = tab.reset_fields("sd-x4")
-    creative, negative, steps, guidance, noise, fix, tile = (fields[each]["value"] for each in tab.steering.usable)
+    creative, negative, steps, guidance, noise, fix, tile, strength, start = (
+        fields[each]["value"] for each in tab.steering.usable
+    )
     lock = fields[tab.steering.lock]
     assert (steps, guidance, noise, fix) == (20, 9.0, 20, "wavelet")
     assert values["Steps"] is None or values["Steps"] == steps  # the API's field has none
-    names = {"Keep this seed": lock, "Colours": fix}
+    names = {"Keep this seed": lock, "Colours": fix, "Start from": start}
+    assert (strength, start) == (tab.steering.strength.value, "noise") == (1.0, "noise")
     assert tile == tab.steering.tile.value == ""
     assert creative == level_of(20) == tab.steering.creativity.value == "low"
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
@@ -265,8 +269,25 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ta
         "supir": (50, 4.0),
         "supir-f": (50, 4.0),
     }[row.key]
+    shown = fields[steering.strength]["visible"], fields[steering.start]["visible"]
+    assert shown == {"diffbir": (True, False), "sd-x4": (False, False), "sd-x2": (False, False)}.get(
+        row.key, (True, True)
+    )
+    assert (fields[steering.strength]["value"], fields[steering.start]["value"]) == (1.0, "noise")
     for _, side in fields[steering.tile]["choices"][1:]:
         check_settings([row], Settings(tile=side, accept_licence=True if row.terms else None))
+
+
+def test_strength_and_start_are_handed_on_to_who_takes_them(small: Path) -> None:
+    """Of DiffBIR, whose last time leaves no signal, the start makes no difference: the page does not ask for it."""
+    given = (*STEERING[:8], None, 0.7, "image")
+    row, settings = prompt.understand("diffbir-v2", *given)
+    assert row.key == "diffbir-v2" and (settings.strength, settings.start_point) == (0.7, "image")
+    assert prompt.understand("sd-x4", *given)[1].given().isdisjoint({"strength", "start_point"})
+    with pytest.raises(gr.Error, match=r"The strength is a number from 0 to 2, not 3\."):
+        called(small, model="diffbir", strength=3)
+    with pytest.raises(gr.Error, match="The start point is noise or image, not"):
+        called(small, model="diffbir", start_point="end")
 
 
 def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
@@ -276,15 +297,15 @@ def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
     words = ("a cat", "", 1, 4, None, 7, "wavelet", None)
     assert tab.choose_model("supir")[tab.steering.accept]["visible"]
     assert not tab.choose_model("diffbir")[tab.steering.accept]["visible"]
-    assert said in prompt.describe_plan(small, "supir", *words, False)
-    *_, last = run(tab, small, "supir", *words, False, True)
+    assert said in prompt.describe_plan(small, "supir", *words, False, 1, "noise")
+    *_, last = run(tab, small, "supir", *words, False, 1, "noise", True)
     assert said in unescape(last["problem"]) and not last["instead"].visible
     with pytest.raises(gr.Error, match=said):
         called(small, model="supir")
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True)
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True, 1, "noise")
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
     assert not tab.choose_model("supir")[tab.steering.accept]["visible"]
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False)
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False, 1, "noise")
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pipelines.catalog.rows import File, Settings, Weights
 from pipelines.estimates import Estimate
 from ui.jobs.choosing import GONE
 from ui.jobs.showing import AT_FIRST
-from ui.tabs import chained, prompt
-from ui.widgets import comparison_form, html, plans, wanted
+from ui.tabs import prompt
+from ui.widgets import chain_choice, comparison_form, html, plans, wanted
 from ui.widgets.plans import chain_plan, comparison_plan, describe_cost, lacks_prompt, upscale_plan
 
 
@@ -109,9 +109,9 @@ def test_every_plan_says_that_an_image_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone.png"
     plans_of_it = [
         wanted.describe_plan(gone, "swift", "", "x4", "", None, "", None),
-        chained.describe_plan(gone, "swift", "swift", False),
-        chained.describe_plan(gone, "swift", "swift", True),
-        prompt.describe_plan(gone, "sd-x4", *[None] * 8),
+        chain_choice.describe_plan(gone, "swift", "swift", False),
+        chain_choice.describe_plan(gone, "swift", "swift", True),
+        prompt.describe_plan(gone, "sd-x4", *[None] * 11),
         comparison_form.describe_plan([gone], "round-trip", "x4", "bicubic", ["swift"], []),
     ]
     assert plans_of_it == [html.problem(GONE)] * 5

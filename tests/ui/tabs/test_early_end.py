@@ -154,9 +154,9 @@ def test_a_comparison_that_fails_shows_what_is_measured(
     with gr.Blocks() as page:
         tab = tab_of.build(page)
     request = SimpleNamespace(headers={})
-    given: tuple[Any, ...] = ([uploads / "a.png"], "round-trip", "x2", "bicubic", ["nearest", "bicubic"], [], request)
+    given: tuple[Any, ...] = ([uploads / "a.png"], "round-trip", "x2", "bicubic", ["nearest", "bicubic"], [], False, request)
     if tab_of is chained:
-        given = (uploads / "a.png", "bicubic", "bicubic", True)
+        given = (uploads / "a.png", "bicubic", "bicubic", True, False)
     last = last_of(tab.button.explain_failure(tab.run)(*given))
     assert "Ended early: 1 of " in last[tab.button.progress] and " are below." in last[tab.button.progress]
     assert 'class="problem above"' in last[tab.button.problem.text]

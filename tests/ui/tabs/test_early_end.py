@@ -154,7 +154,8 @@ def test_a_comparison_that_fails_shows_what_is_measured(
     with gr.Blocks() as page:
         tab = tab_of.build(page)
     request = SimpleNamespace(headers={})
-    given: tuple[Any, ...] = ([uploads / "a.png"], "round-trip", "x2", "bicubic", ["nearest", "bicubic"], [], False, request)
+    models = ["nearest", "bicubic"]
+    given: tuple[Any, ...] = ([uploads / "a.png"], "round-trip", "x2", "bicubic", models, [], False, request)
     if tab_of is chained:
         given = (uploads / "a.png", "bicubic", "bicubic", True, False)
     last = last_of(tab.button.explain_failure(tab.run)(*given))

@@ -66,7 +66,7 @@ class Journal:
                     data = file.read()
             except OSError as error:
                 raise CannotWrite(
-                    f"{printable_name(self.folder)} cannot be gone on with: {path.name} cannot be read."
+                    f"{printable_name(self.folder)} cannot be continued: {path.name} cannot be read."
                 ) from error
             whole = data[: data.rfind(b"\n") + 1]  # somebody may be writing the last line
             self._read[path] = before + len(whole)

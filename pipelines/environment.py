@@ -71,6 +71,11 @@ def most_unpacked_bytes() -> int:
     return int(_positive("UPSCALE_MAX_UNPACKED_MEGABYTES", 500) * MEGA)
 
 
+def most_unpacked_in_calls() -> int:
+    """Returns how large all zips' images of the API's calls at work may be: UPSCALE_MAX_ALL_UNPACKED_MEGABYTES."""
+    return int(_positive("UPSCALE_MAX_ALL_UNPACKED_MEGABYTES", 2000) * MEGA)
+
+
 def most_model_bytes() -> int:
     """The largest file of weights that is downloaded because somebody named it: UPSCALE_MAX_MODEL_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_MODEL_MEGABYTES", 256) * MEGA)

@@ -33,7 +33,8 @@ ENCRYPTED = 0x1  # of an entry's flags
 class Bounds:
     """What a zip may hold: images, bytes of each, and bytes of all of them together, unpacked.
 
-    `other_images` and `other_bytes` are what was sent with it, and count as well. `room` are bytes on the disk.
+    `other_images` and `other_bytes` are what was sent with it, and count as well. `room` are the bytes that there are
+    for it, and `no_room` says why not more.
     """
 
     images: int
@@ -42,6 +43,7 @@ class Bounds:
     other_images: int = 0
     other_bytes: int = 0
     room: int = sys.maxsize
+    no_room: str = "no room is left."
 
 
 class _Cautious(BufferedReader):
@@ -125,7 +127,7 @@ def _choose(
         limit = f"The limit is {bounds.bytes / MEGA:g} MB."
         raise BadPicture(f"The images in {where} are {whole / MEGA:.0f} MB unpacked. {limit}")
     if own > bounds.room:
-        raise CannotWrite(f"{said} cannot be unpacked: no room is left.")
+        raise CannotWrite(f"{said} cannot be unpacked: {bounds.no_room}")
     return sorted(chosen, key=lambda each: each[0].as_posix()), others
 
 

@@ -6,6 +6,7 @@ A field's script calls these functions; what it sends may be anything, so only f
 import logging
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,11 +37,13 @@ WAIT_SECONDS = 5  # for another image's decoding; after that the run will tell w
 UNPACKING_SECONDS = 30  # for other zips to be unpacked
 RESERVE = 200_000_000  # bytes of the disk that no zip takes: results need them
 MOST_TOLD = 3  # sentences of what is in a zip and left out
+OTHERS = "the zips of other calls take up the space for them. Try again in a few minutes."
 GONE = "The image is no longer on the server. Choose it again."
 
 _unpacking = threading.Lock()  # one zip at a time: each may take hundreds of megabytes of the disk
 # Of a zip that was sent, its images' folder and what the page was told: who asks again gets the same.
 _unpacked: dict[Path, tuple[Path, dict[str, Any]]] = {}
+_in_calls: dict[Path, int] = {}  # bytes of the images that a call of the API unpacked, by their folder
 _decoding = threading.Lock()  # one image at a time: each may take more than a gigabyte
 
 log = logging.getLogger(__name__)
@@ -126,7 +129,7 @@ def _unpack_for_page(path: Path, name: str) -> tuple[Path, dict[str, Any]]:
     folder = new_folder("sent")
     found: list[dict[str, str]] = []
     try:
-        sources, others = _unpack(path, name, folder, 0, 0)
+        sources, others = _unpack(path, name, folder, 0, 0, sys.maxsize)
         told = batch.describe_passed_over(others)
         for source in sources:
             try:
@@ -149,10 +152,16 @@ def _unpack_for_page(path: Path, name: str) -> tuple[Path, dict[str, Any]]:
 def unpack(path: Path, name: str, folder: Path, other_images: int, other_bytes: int) -> list[Source]:
     """Unpacks the images of a zip into the folder, with which so much else was sent.
 
-    Raises BadPicture as `batch.unpack_images`, CannotWrite where there is no room, and TooBusy.
+    What it holds counts for as long as its folder is there: calls of the API may come in any number at once. Raises
+    BadPicture as `batch.unpack_images`, CannotWrite where there is no room, and TooBusy.
     """
     with _one_unpacking():
-        return _unpack(path, name, folder, other_images, other_bytes)[0]
+        for gone in [each for each in _in_calls if not each.is_dir()]:
+            del _in_calls[gone]
+        room = environment.most_unpacked_in_calls() - sum(_in_calls.values())
+        sources, _ = _unpack(path, name, folder, other_images, other_bytes, room)
+        _in_calls[folder] = sum(each.path.stat().st_size for each in sources)
+        return sources
 
 
 @contextmanager
@@ -166,17 +175,19 @@ def _one_unpacking() -> Iterator[None]:
 
 
 def _unpack(
-    path: Path, name: str, folder: Path, other_images: int, other_bytes: int
+    path: Path, name: str, folder: Path, other_images: int, other_bytes: int, room: int
 ) -> tuple[list[Source], list[PassedOver]]:
     if measure_held(_folder()) > environment.most_held_bytes():
         raise CannotWrite(FULL)  # the sweeping makes room for others within a minute
+    on_disk = free_bytes(folder) - RESERVE
     bounds = Bounds(
         environment.most_pictures(),
         environment.limits().file_bytes,
         environment.most_unpacked_bytes(),
         other_images,
         other_bytes,
-        room=free_bytes(folder) - RESERVE,
+        room=min(on_disk, room),
+        **({"no_room": OTHERS} if room < on_disk else {}),
     )
     return batch.unpack_images(path, name, folder, bounds)
 

@@ -253,6 +253,23 @@ def test_the_limits_of_a_zip_are_those_of_all_that_is_sent_together(
     assert held(uploads) == before
 
 
+def test_all_calls_together_unpack_only_so_much(uploads: Path, zipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with gathered([(zipped, "mine.zip")]) as chosen:
+        whole = sum(source.path.stat().st_size for source in chosen.sources)
+        monkeypatch.setenv("UPSCALE_MAX_ALL_UNPACKED_MEGABYTES", str(1.5 * whole / 1e6))
+        before = held(uploads)
+        sentence = (
+            r"^your\.zip cannot be unpacked: the zips of other calls take up the space for them\. Try again in a few"
+        )
+        with pytest.raises(CannotWrite, match=sentence), gathered([(zipped, "your.zip")]):
+            raise AssertionError("there is no room for both")
+        assert held(uploads) == before
+        told = choosing.unpack_archive({"path": str(zipped), "name": "mine.zip"})
+        assert len(told["images"]) == 2, "the page is not held up by calls"
+    with gathered([(zipped, "your.zip")]) as chosen:
+        assert len(chosen.sources) == 2, "there is once the other call is over"
+
+
 def test_a_zip_is_unpacked_once_for_the_page_and_only_where_there_is_room(
     uploads: Path, zipped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

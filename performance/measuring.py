@@ -58,6 +58,11 @@ def resident_megabytes() -> float:
     return _kilobytes("VmRSS") * 1024 / 1e6
 
 
+def peak_since_start() -> float:
+    """Most resident memory that this process ever held, in MB of 10^6 bytes."""
+    return _kilobytes("VmHWM") * 1024 / 1e6
+
+
 def _kilobytes(field: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))

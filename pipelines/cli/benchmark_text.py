@@ -61,10 +61,12 @@ def _lacking(report: "Report") -> dict[str, str]:
     from pipelines.catalog.rows import METRIC_FILES
 
     lacking = [key for key in METRIC_FILES if all(row.scores.get(key) is None for row in report.rows)]
-    reasons = {
-        key: [note for row in report.rows for note in row.notes if note.startswith(f"{key}: ")] for key in lacking
-    }
-    return {key: notes[0].removeprefix(f"{key}: ") for key, notes in reasons.items() if notes}
+    reasons = {}
+    for key in lacking:
+        notes = (note for row in report.rows for note in row.notes if note.startswith(f"{key}: "))
+        if (reason := next(notes, None)) is not None:
+            reasons[key] = reason.removeprefix(f"{key}: ")
+    return reasons
 
 
 def _score(metric: "Metric", mean: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -1,9 +1,11 @@
 """All that follows from a benchmark's rows, worked out once for whoever writes it down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pipelines.measuring.columns import Rows, as_columns
 from pipelines.measuring.rows import Row
 from pipelines.measuring.significance import Lead, Pair, find_leads
 from pipelines.measuring.statistics import Summary, select_comparable, summarise
@@ -40,11 +42,17 @@ class Conclusions:
         }
 
 
-@lru_cache(maxsize=1)  # the JSON, the page and the terminal ask for the same, and intervals take 3 ms each
-def conclude(rows: tuple[Row, ...]) -> Conclusions:
+def conclude(rows: Sequence[Row]) -> Conclusions:
     """The conclusions from the rows of one report."""
-    summary = tuple(summarise(rows))
-    same = select_comparable(rows)
-    compared = summary if len(same) == len(rows) else tuple(summarise(same))
-    leads = tuple(find_leads(rows))
-    return Conclusions(decide(rows, leads), summary, compared, leads)
+    return _concluded(rows if isinstance(rows, Rows) else tuple(rows), len(rows))
+
+
+@lru_cache(maxsize=1)  # the JSON, the page and the terminal ask for the same, and intervals take 3 ms each
+def _concluded(rows: Sequence[Row], count: int) -> Conclusions:
+    """The conclusions from so many rows: `Rows` may grow."""
+    columns = as_columns(rows)
+    summary = tuple(summarise(columns))
+    same = select_comparable(columns)
+    compared = summary if len(same) == len(columns) else tuple(summarise(same))
+    leads = tuple(find_leads(columns))
+    return Conclusions(decide(columns, leads), summary, compared, leads)

@@ -5,13 +5,16 @@ has given nothing back of those that it was at.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines import machine
 from pipelines.cluster.spread import Arrived, check, spread
+from pipelines.measuring.columns import Rows
 from pipelines.measuring.contenders import Contender
 from pipelines.measuring.fetching import fetch_weights
 from pipelines.measuring.metrics.metric import Judges
@@ -31,20 +34,23 @@ def run(
     plan: Plan,
     pictures: Sequence[Subject],
     judges: Judges,
-    done: Collection[Row] = (),
+    done: Sequence[Row] = (),
     on: str = "ray",
     workers: int | None = None,
-) -> Run[list[Row]]:
+) -> Run[Sequence[Row]]:
     """Does as `run.run`, on a cluster, which sees the images by the same names; rows leave in any order.
 
     Steps have no pictures. A row of another processor than this machine's says so. Raises as `spread`.
     """
     weights = yield from fetch_weights(plan.contenders)
-    found = {(row.picture, row.model): row for row in find_kept(plan, pictures, judges, done, weights)}
+    kept, found = find_kept(plan, pictures, judges, done, weights), Rows()
+    places = {pair: place for place, pair in enumerate(kept)}
+    for at in kept.values():
+        found.append(done[at])
     total = len(pictures) * len(plan.contenders)
     items = []
     for subject in pictures:
-        lacking = [each for each in plan.contenders if (subject.picture, each.key) not in found]
+        lacking = [each for each in plan.contenders if (subject.picture, each.key) not in places]
         if lacking:
             place = subject.place
             place = Path(os.path.abspath(place)) if isinstance(place, Path) else place
@@ -64,13 +70,16 @@ def run(
                 row = parse_row(sent)
                 if processor != here:
                     row = replace(row, notes=(*row.notes, f"measured on {processor}"))
-                found[row.picture, row.model] = row
+                places[row.picture, row.model] = len(found)
+                found.append(row)
                 subject, contender = named[row.picture], contenders[row.model]
                 note = f"{subject.name}: {contender.title}"
                 yield Scored(len(found), total, note, subject, contender, row)
         finally:
             running.close()
-    return [found[subject.picture, each.key] for subject in pictures for each in plan.contenders]
+    return found.select(
+        np.array([places[subject.picture, each.key] for subject in pictures for each in plan.contenders])
+    )
 
 
 def _make_worker(

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Literal
 
+import numpy as np
+
+from pipelines.measuring.columns import Rows, as_columns
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.statistics import PictureKey, find_shared_pictures, group_by_model
+from pipelines.measuring.rows import Row
+from pipelines.measuring.statistics import find_shared_pictures
 from pipelines.phrasing import format_number
 
 
@@ -30,11 +33,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The contenders that have a metric, best first, and the pictures that count."""
+    """The contenders that have a metric, best first, and on how many pictures that count."""
 
     metric: Metric
     standings: tuple[Standing, ...]
-    pictures: frozenset[PictureKey]
+    pictures: int
 
     @property
     def best(self) -> Standing:
@@ -62,10 +65,16 @@ class Ranking:
 
 def find_speaker(rows: Sequence[Row], question: Literal["closeness", "naturalness", "consistency"]) -> Metric | None:
     """The metric that answers a question for these rows: the first that any of them has."""
+    columns = as_columns(rows)
     for metric in METRICS:
-        if metric.says == question and any(score_of(row, metric.key) is not None for row in rows):
+        if metric.says == question and has_any(columns, metric):
             return metric
     return None
+
+
+def has_any(rows: Rows, metric: Metric) -> bool:
+    """Returns whether any row has a value of the metric."""
+    return not np.isnan(rows.scores(metric.key)).all()
 
 
 def rank(rows: Sequence[Row], metric: Metric) -> Ranking | None:
@@ -73,22 +82,23 @@ def rank(rows: Sequence[Row], metric: Metric) -> Ranking | None:
 
     None where there is no such picture.
     """
-    pictures = find_shared_pictures(rows, metric.key)
-    if not pictures:
+    columns = as_columns(rows)
+    shared = find_shared_pictures(columns, metric.key)
+    if not shared.any():
         return None
     standings = []
-    for model, own in group_by_model(rows).items():
-        counted = [row for row in own if row.picture in pictures]
-        values = [value for row in counted if (value := score_of(row, metric.key)) is not None]
-        if values:
-            times = [row.seconds for row in counted if row.seconds is not None]
-            standings.append(Standing(model, fmean(values), median(times) if times else None))
+    times = columns.grid(columns.numbers("seconds"))
+    for model, own, took in zip(columns.models, columns.grid(columns.scores(metric.key)), times, strict=True):
+        if len(values := own[shared & ~np.isnan(own)].tolist()):
+            seconds = took[shared & ~np.isnan(took)].tolist()
+            standings.append(Standing(model, fmean(values), median(seconds) if seconds else None))
     sign = -1 if metric.higher_is_better else 1
     standings.sort(key=lambda each: (sign * each.value, math.inf if each.seconds is None else each.seconds))
-    return Ranking(metric, tuple(standings), pictures)
+    return Ranking(metric, tuple(standings), int(shared.sum()))
 
 
 def rank_for_verdict(rows: Sequence[Row]) -> Ranking | None:
     """Ranks by what decides: closeness to the original, or else how natural the results look; None by neither."""
-    metric = find_speaker(rows, "closeness") or find_speaker(rows, "naturalness")
-    return rank(rows, metric) if metric else None
+    columns = as_columns(rows)
+    metric = find_speaker(columns, "closeness") or find_speaker(columns, "naturalness")
+    return rank(columns, metric) if metric else None

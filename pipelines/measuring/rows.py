@@ -4,13 +4,15 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipelines.measuring.metrics.scores import METRICS, find_metric
 
 # The metrics in the order in which rows are written: that of format 1 first, and then whatever came after it.
 FIRST_WRITTEN = ("mse", "mse_y", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "consistency_psnr")
 WRITTEN = tuple(dict.fromkeys((*FIRST_WRITTEN, *(metric.key for metric in METRICS))))
+
+PictureKey: TypeAlias = tuple[str, str]  # its file name and sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Row:
         object.__setattr__(self, "scores", dict.fromkeys(WRITTEN) | dict(self.scores))
 
     @property
-    def picture(self) -> tuple[str, str]:
+    def picture(self) -> PictureKey:
         """Returns which picture it is of: its file name and sha256."""
         return self.image, self.image_sha256
 

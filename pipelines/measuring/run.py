@@ -4,7 +4,7 @@ Whatever goes wrong with one pair is that row's `error`; the others go on. Write
 follows the run takes each row from it as it is finished, so that nothing is lost if it is ended early.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.catalog import rows as catalog
@@ -15,6 +15,7 @@ from pipelines.images.addresses import load
 from pipelines.images.listing import describe_passed_over
 from pipelines.images.picture import Picture, Pixels8
 from pipelines.measuring.attempts import attempt, count_steps, cut_prefix
+from pipelines.measuring.columns import Rows
 from pipelines.measuring.conclusions import Conclusions, conclude
 from pipelines.measuring.contenders import Contender, resolve_contenders, title_of
 from pipelines.measuring.fetching import Fetched, fetch_weights
@@ -44,7 +45,7 @@ from pipelines.measuring.protocols import (
     find_protocol,
 )
 from pipelines.measuring.ranking import Ranking
-from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.rows import PictureKey, Row, score_of
 from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import MetricSummary, Summary, select_comparable, summarise
 from pipelines.measuring.verdict import Claim, Verdict, decide, state_verdict
@@ -139,9 +140,9 @@ def run(
     plan: Plan,
     pictures: Sequence[Subject],
     judges: Judges,
-    done: Collection[Row] = (),
+    done: Sequence[Row] = (),
     weights: Mapping[Contender, Fetched] | None = None,
-) -> Run[list[Row]]:
+) -> Run[Sequence[Row]]:
     """Measures every contender on every picture, and returns the rows in that order: contenders within pictures.
 
     `judges` is what the metrics have loaded. Rows of `done` that still hold are taken over; each other row
@@ -150,17 +151,18 @@ def run(
     """
     if weights is None:
         weights = yield from fetch_weights(plan.contenders)
-    kept = {(row.picture, row.model): row for row in find_kept(plan, pictures, judges, done, weights)}
-    total, rows = len(pictures) * len(plan.contenders), list[Row]()
+    kept = find_kept(plan, pictures, judges, done, weights)
+    total, rows = len(pictures) * len(plan.contenders), Rows()
     for subject in pictures:
-        known = {each: kept.get((subject.picture, each.key)) for each in plan.contenders}
         trial: Trial | str = ""
-        if None in known.values():
+        if not all((subject.picture, each.key) in kept for each in plan.contenders):
             reading = attempt(read_trial(subject, plan))
             trial = yield from count_steps(reading, len(rows), total, subject.name)
         for contender in plan.contenders:
-            row = known[contender]
-            if row is None:
+            place = kept.get((subject.picture, contender.key))
+            if place is not None:
+                row = done[place]
+            else:
                 what = f"{subject.name}: {contender.title}"
                 scoring = _scored(plan, subject, contender, weights[contender], trial, judges)
                 scoring = cut_prefix(scoring, f"{contender.title}: ")  # a model alone says its own name as well
@@ -176,13 +178,20 @@ def find_kept(
     plan: Plan,
     pictures: Sequence[Subject],
     judges: Judges,
-    done: Collection[Row],
+    done: Sequence[Row],
     weights: Mapping[Contender, Fetched],
-) -> list[Row]:
-    """The rows of an earlier run that are of this one and need not be measured again."""
-    kept = {(row.picture, row.model): row for row in done if row.error is None}
-    pairs = [(each, kept.get((subject.picture, each.key))) for subject in pictures for each in plan.contenders]
-    return [row for each, row in pairs if row is not None and _holds(row, weights[each], judges)]
+) -> dict[tuple[PictureKey, str], int]:
+    """The rows of an earlier run that need not be measured again: their places, by picture and contender."""
+    known = {subject.picture for subject in pictures}
+    contenders = {each.key: each for each in plan.contenders}
+    return {
+        (row.picture, row.model): place
+        for place, row in enumerate(done)
+        if row.error is None
+        and row.picture in known
+        and row.model in contenders
+        and _holds(row, weights[contenders[row.model]], judges)
+    }
 
 
 def _holds(row: Row, weights: Fetched, judges: Judges) -> bool:

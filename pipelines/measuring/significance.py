@@ -9,22 +9,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from statistics import fmean
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pipelines.measuring.columns import Rows, Values, as_columns
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.ranking import Ranking, rank
-from pipelines.measuring.rows import Row, score_of
-from pipelines.measuring.statistics import estimate_interval, group_by_model
+from pipelines.measuring.rows import Row
+from pipelines.measuring.statistics import estimate_interval
 
 SIGNIFICANCE = 0.05
 MOST_WITH_TIES = 13  # pictures: 2^13 signs can all be tried; beyond, ties matter little to the normal approximation
 DECIMALS = 9  # differences closer than this are the same number, computed in another order
-
-Values: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +111,11 @@ def find_leads(rows: Sequence[Row], metrics: Sequence[Metric] = METRICS) -> list
     "p" is that of a two-sided Wilcoxon signed-rank test (Wilcoxon 1945) over the pictures that both have a finite score
     of, corrected over the pairs of the metric (Holm 1979); the rank-biserial correlation is that of Kerby 2014.
     """
-    if len({row.picture for row in rows}) < 2:
+    columns = as_columns(rows)
+    if len(columns.pictures) < 2:
         return []
-    rankings = (rank(rows, metric) for metric in metrics)
-    return [_lead(rows, found) for found in rankings if found and len(found.standings) > 1]
+    rankings = (rank(columns, metric) for metric in metrics)
+    return [_lead(columns, found) for found in rankings if found and len(found.standings) > 1]
 
 
 def correct_by_holm(chances: Sequence[float]) -> list[float]:
@@ -129,7 +128,7 @@ def correct_by_holm(chances: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _lead(rows: Sequence[Row], ranking: Ranking) -> Lead:
+def _lead(rows: Rows, ranking: Ranking) -> Lead:
     key = ranking.metric.key
     scores = _finite(rows, key)
     best, others = scores[ranking.best.model], [each.model for each in ranking.standings[1:]]
@@ -163,16 +162,11 @@ def _pair(key: str, first: str, second: str, differences: Values, test: "_Signed
     )
 
 
-def _finite(rows: Sequence[Row], key: str) -> dict[str, Values]:
+def _finite(rows: Rows, key: str) -> dict[str, Values]:
     """Each contender's scores, one for each picture of all of them; NaN where there is no finite one."""
-    groups = group_by_model(rows)
-    scores = {
-        model: {row.picture: score_of(row, key) for row in own if row.error is None} for model, own in groups.items()
-    }
-    pictures = list(dict.fromkeys(picture for own in scores.values() for picture in own))
-    # None becomes NaN.
-    values = {model: np.array([own.get(picture) for picture in pictures], np.float64) for model, own in scores.items()}
-    return {model: np.where(np.isfinite(each), each, np.nan) for model, each in values.items()}
+    scores = rows.scores(key)
+    scores[rows.failed | np.isinf(scores)] = np.nan
+    return dict(zip(rows.models, rows.grid(scores), strict=True))
 
 
 def _differences(first: Values, second: Values) -> Values:

@@ -4,21 +4,23 @@ Importing this module is cheap: scipy is loaded by the first call that needs it.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
-from typing import Any, TypeAlias
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.measuring.columns import Rows, Values, as_columns
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.rows import Row
 
 CONFIDENCE = 0.95
 RESAMPLING_SEED = 0  # of the resampling: the same rows give the same interval
 MOST_RESAMPLED = 2000  # values: the jackknife takes the square of that
 NORMAL = 1.959964  # standard errors to either side that 95 % of a normal distribution lie within
 EQUAL_WITHIN = 1e-9  # of the mean: values closer than this are the same number, computed in another order
-
-PictureKey: TypeAlias = tuple[str, str]  # its file name and sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +64,50 @@ class Summary:
         return found
 
 
-def group_by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each contender, in order of first appearance."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.model, []).append(row)
-    return groups
+def find_shared_pictures(rows: Sequence[Row], key: str) -> npt.NDArray[np.bool_]:
+    """Returns of each of the `pictures` whether every contender that has the metric at all has a finite value of it.
 
-
-def find_shared_pictures(rows: Sequence[Row], key: str) -> frozenset[PictureKey]:
-    """The pictures of which every contender that has the metric at all has a finite value: over them means compare.
-
-    Of a single picture an infinite one counts as well: only means cannot take it.
+    Over them means compare. Of a single picture an infinite value counts as well: only means cannot take it.
     """
-    scores = _by_picture(rows, lambda row: score_of(row, key))
-    if not scores:
-        return frozenset()
-    shared = frozenset(scores[0]).intersection(*scores[1:])
-    if len({row.picture for row in rows}) == 1:
-        return shared
-    return frozenset(each for each in shared if all(math.isfinite(own[each]) for own in scores))
+    columns = as_columns(rows)
+    return _of_all(columns, columns.scores(key))
 
 
-def select_comparable(rows: Sequence[Row]) -> list[Row]:
+def _of_all(columns: Rows, values: Values) -> npt.NDArray[np.bool_]:
+    grid = columns.grid(values)
+    own = grid[~np.isnan(grid).all(axis=1)]
+    counts = ~np.isnan(own) if own.shape[1] == 1 else np.isfinite(own)
+    shared: npt.NDArray[np.bool_] = np.all(counts, axis=0)
+    return shared if len(own) else np.zeros_like(shared)
+
+
+def select_comparable(rows: Sequence[Row]) -> Rows:
     """The rows whose means of PSNR Y compare; all of them where there are none, as without an original."""
-    shared = find_shared_pictures(rows, "psnr_y")
-    return [row for row in rows if row.picture in shared or not shared]
+    columns = as_columns(rows)
+    shared = find_shared_pictures(columns, "psnr_y")
+    return columns if shared.all() or not shared.any() else columns.of_pictures(shared)
 
 
 def are_comparable(rows: Sequence[Row], key: str) -> bool:
     """Returns whether all contenders that have a metric have it of the same pictures, so that their means compare."""
-    return _are_of_same_pictures(rows, lambda row: score_of(row, key))
+    columns = as_columns(rows)
+    return _are_of_same_pictures(columns, columns.scores(key))
 
 
 def are_times_comparable(rows: Sequence[Row]) -> bool:
     """Returns whether all contenders that were timed were timed on the same pictures."""
-    return _are_of_same_pictures(rows, lambda row: row.seconds)
+    columns = as_columns(rows)
+    return _are_of_same_pictures(columns, columns.numbers("seconds"))
 
 
-def _are_of_same_pictures(rows: Sequence[Row], value_of: Callable[[Row], float | None]) -> bool:
-    scores = _by_picture(rows, value_of)
-    if any(own.keys() != scores[0].keys() for own in scores):
-        return False
-    single = len({row.picture for row in rows}) == 1
-    return single or all(math.isfinite(value) for own in scores for value in own.values())
-
-
-def _by_picture(rows: Sequence[Row], value_of: Callable[[Row], float | None]) -> list[dict[PictureKey, float]]:
-    """The values of each contender that has any, by picture."""
-    values = [
-        {row.picture: value for row in own if (value := value_of(row)) is not None}
-        for own in group_by_model(rows).values()
-    ]
-    return [own for own in values if own]
+def _are_of_same_pictures(columns: Rows, values: Values) -> bool:
+    anybody = ~np.isnan(columns.grid(values)).all(axis=0)
+    return bool((_of_all(columns, values) == anybody).all())
 
 
 def summarise(rows: Sequence[Row], intervals: bool = True) -> list[Summary]:
     """A summary of each contender, in order of first appearance; without `intervals`, which take most of the time."""
-    return [_summary(model, own, intervals) for model, own in group_by_model(rows).items()]
+    return [_summary(model, own, intervals) for model, own in as_columns(rows).of_each_model().items()]
 
 
 def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -133,8 +121,6 @@ def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
     mean = fmean(values)
     if max(values) - min(values) <= EQUAL_WITHIN * abs(mean):
         return mean, mean
-    import numpy as np
-
     if len(values) > MOST_RESAMPLED:
         half = NORMAL * float(np.std(values, ddof=1)) / math.sqrt(len(values))
         return mean - half, mean + half
@@ -146,11 +132,10 @@ def estimate_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def _summary(model: str, rows: Sequence[Row], intervals: bool) -> Summary:
-    scored = [row for row in rows if row.error is None]
-    metrics = {metric.key: _metric_summary(scored, metric.key, intervals) for metric in METRICS}
-    times = [row.seconds for row in scored if row.seconds is not None]
-    peaks = [row.peak_mb for row in scored if row.peak_mb is not None]
+def _summary(model: str, rows: Rows, intervals: bool) -> Summary:
+    scored = rows.select(~rows.failed)
+    metrics = {metric.key: _metric_summary(scored.scores(metric.key), intervals) for metric in METRICS}
+    times, peaks = _known(scored.numbers("seconds")), _known(scored.numbers("peak_mb"))
     notes = [
         f"{metric.name} is infinite for {_count(metrics[metric.key].infinite)}, which the mean leaves out."
         for metric in METRICS
@@ -170,11 +155,15 @@ def _summary(model: str, rows: Sequence[Row], intervals: bool) -> Summary:
     )
 
 
-def _metric_summary(rows: Sequence[Row], key: str, intervals: bool) -> MetricSummary:
-    scores = [value for row in rows if (value := score_of(row, key)) is not None]
-    finite = [value for value in scores if math.isfinite(value)]
+def _metric_summary(scores: Values, intervals: bool) -> MetricSummary:
+    finite, infinite = scores[np.isfinite(scores)].tolist(), int(np.isinf(scores).sum())
     low, high = (estimate_interval(finite) if intervals else None) or (None, None)
-    return MetricSummary(fmean(finite) if finite else None, low, high, len(finite), len(scores) - len(finite))
+    return MetricSummary(fmean(finite) if finite else None, low, high, len(finite), infinite)
+
+
+def _known(values: Values) -> list[float]:
+    found: list[float] = values[~np.isnan(values)].tolist()
+    return found
 
 
 def _count(pictures: int) -> str:

@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.measuring.columns import Rows, as_columns
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.evidence import describe_lead, describe_wins
 from pipelines.measuring.metrics.metric import NOT_HERE
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.ranking import Ranking, Standing, find_speaker, rank, rank_for_verdict
-from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.ranking import Ranking, Standing, find_speaker, has_any, rank, rank_for_verdict
+from pipelines.measuring.rows import Row
 from pipelines.measuring.significance import Lead, find_leads
-from pipelines.measuring.statistics import group_by_model
 from pipelines.phrasing import format_duration, format_number
 
 STRAY_DB = 32.0  # a typical error of 6 levels in the small image: on photographs blur alone stays above it
@@ -89,36 +89,36 @@ def state_verdict(rows: Sequence[Row]) -> str:
 
 def decide(rows: Sequence[Row], leads: Sequence[Lead] | None = None) -> Verdict:
     """The verdict; `leads` are what `find_leads` found, where that is known already."""
-    closeness = find_speaker(rows, "closeness")
+    columns = as_columns(rows)
+    closeness = find_speaker(columns, "closeness")
     if leads is None:
-        leads = find_leads(rows, [metric for metric in METRICS if metric.says in ("closeness", "naturalness")])
+        leads = find_leads(columns, [metric for metric in METRICS if metric.says in ("closeness", "naturalness")])
     by_metric = {lead.metric: lead for lead in leads}
-    natural = _rank_naturalness(rows)
+    natural = _rank_naturalness(columns)
     if closeness is None:
-        return _without_original(rows, natural, by_metric)
-    ranking = rank(rows, closeness)
+        return _without_original(columns, natural, by_metric)
+    ranking = rank(columns, closeness)
     if ranking is None:
         return Verdict(Claim("On no image does every model have a finite score, so no model is called the best"))
-    models = group_by_model(rows)
-    missing = [model for model in models if all(score_of(row, closeness.key) is None for row in models[model])]
+    missing = [model for model, own in columns.of_each_model().items() if not has_any(own, closeness)]
     lead = by_metric.get(closeness.key)
     evidence = describe_lead(lead, closeness) if lead else ""
     tied = tuple(each.model for each in ranking.tied)
-    closest = Claim("Closest to the original", tied, _where(rows, ranking), _leaders(ranking), evidence)
+    closest = Claim("Closest to the original", tied, _where(columns, ranking), _leaders(ranking), evidence)
     if len(ranking.standings) == 1:
-        closest = _only(rows, ranking, bool(missing))
+        closest = _only(columns, ranking, bool(missing))
     named = [*ranking.tied, *(natural.tied if natural else ())]
-    remarks = [*_list_strays(rows, dict.fromkeys(each.model for each in named)), *_list_missing(missing)]
+    remarks = [*_list_strays(columns, dict.fromkeys(each.model for each in named)), *_list_missing(missing)]
     if any("," in each.model for each in ranking.tied):
         remarks.append("A chain's score is the whole pipeline's.")
-    return Verdict(closest, _most_natural(rows, natural, by_metric, ranking), tuple(remarks), ranking)
+    return Verdict(closest, _most_natural(columns, natural, by_metric, ranking), tuple(remarks), ranking)
 
 
 # --- closest to the original ---------------------------------------------------------------------------------------
 
 
-def _where(rows: Sequence[Row], ranking: Ranking) -> str:
-    total, counted = len({row.picture for row in rows}), len(ranking.pictures)
+def _where(rows: Rows, ranking: Ranking) -> str:
+    total, counted = len(rows.pictures), ranking.pictures
     scale = f"at x{rows[0].scale}"
     if total == 1:
         return scale
@@ -127,7 +127,7 @@ def _where(rows: Sequence[Row], ranking: Ranking) -> str:
     return f"{scale} over the {counted} of {total} images on which every model has a finite score"
 
 
-def _only(rows: Sequence[Row], ranking: Ranking, others_failed: bool) -> Claim:
+def _only(rows: Rows, ranking: Ranking, others_failed: bool) -> Claim:
     value = f"{ranking.metric.name} {format_number(ranking.best.value, ranking.metric.digits)} {ranking.metric.unit}"
     facts = ", ".join([ranking.best.title, value.strip(), *_time(ranking.best)])
     did = "gave a result" if others_failed else "was measured"
@@ -171,18 +171,16 @@ def _time(standing: Standing) -> list[str]:
 # --- most natural --------------------------------------------------------------------------------------------------
 
 
-def _rank_naturalness(rows: Sequence[Row]) -> Ranking | None:
+def _rank_naturalness(rows: Rows) -> Ranking | None:
     metric = find_speaker(rows, "naturalness")
     return rank(rows, metric) if metric else None
 
 
-def _most_natural(
-    rows: Sequence[Row], found: Ranking | None, leads: dict[str, Lead], closeness: Ranking | None
-) -> Claim | None:
+def _most_natural(rows: Rows, found: Ranking | None, leads: dict[str, Lead], closeness: Ranking | None) -> Claim | None:
     """Who looks most natural, or why that was not measured; None where nothing was compared."""
     heading = "Most natural"
     if found is None:
-        reasons = [reason for row in rows if row.error is None for reason in _reasons(row)]
+        reasons = [reason for _, error, notes in rows.said if error is None for reason in _reasons(notes)]
         reasons.sort(key=lambda reason: NOT_HERE in reason)  # what was tried tells more than what nobody asked for
         return Claim(heading, facts=f"not measured. {reasons[0]}".strip() if reasons else "not measured")
     if len(found.standings) == 1:
@@ -201,12 +199,12 @@ def _most_natural(
     return Claim(heading, tuple(each.model for each in tied), f"({found.metric.name})", facts, evidence)
 
 
-def _reasons(row: Row) -> list[str]:
-    """Returns why a row lacks the metrics of how natural it looks, as sentences."""
+def _reasons(notes: Sequence[str]) -> list[str]:
+    """Returns why a row with these notes lacks the metrics of how natural it looks, as sentences."""
     reasons = []
     for metric in METRICS:
         if metric.says == "naturalness":
-            for note in row.notes:
+            for note in notes:
                 if note.startswith(f"{metric.key}: "):
                     reasons.append(note.removeprefix(f"{metric.key}: "))
                 elif note.startswith(f"{metric.key} "):
@@ -217,7 +215,7 @@ def _reasons(row: Row) -> list[str]:
 # --- without an original -------------------------------------------------------------------------------------------
 
 
-def _without_original(rows: Sequence[Row], natural: Ranking | None, leads: dict[str, Lead]) -> Verdict:
+def _without_original(rows: Rows, natural: Ranking | None, leads: dict[str, Lead]) -> Verdict:
     consistency = find_speaker(rows, "consistency")
     if consistency is None:
         return Verdict(_nothing(rows))
@@ -227,13 +225,13 @@ def _without_original(rows: Sequence[Row], natural: Ranking | None, leads: dict[
     if most:
         value = f"{format_number(most.best.value, 1)} {consistency.unit}"
         remarks.append(f"Most consistent with the small image: {list_titles(most.tied)}, {value}.")
-    known = natural or any(_reasons(row) for row in rows)
+    known = natural or any(_reasons(notes) for *_, notes in rows.said)
     looks = _most_natural(rows, natural, leads, None) if known else None
     return Verdict(claim, looks, tuple(remarks), rank_for_verdict(rows))
 
 
-def _nothing(rows: Sequence[Row]) -> Claim:
-    reasons = list(dict.fromkeys(row.error for row in rows if row.error))
+def _nothing(rows: Rows) -> Claim:
+    reasons = list(dict.fromkeys(error for _, error, _ in rows.said if error))
     if not reasons:
         return Claim("Nothing was scored")
     if len(reasons) == 1:
@@ -244,7 +242,7 @@ def _nothing(rows: Sequence[Row]) -> Claim:
 # --- remarks -------------------------------------------------------------------------------------------------------
 
 
-def _list_strays(rows: Sequence[Row], named: Sequence[str] | dict[str, None]) -> list[str]:
+def _list_strays(rows: Rows, named: Sequence[str] | dict[str, None]) -> list[str]:
     """Says who, of those that are named as best or tie with it, does not keep to the small image."""
     metric = find_speaker(rows, "consistency")
     found = rank(rows, metric) if metric else None

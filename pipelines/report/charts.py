@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.ranking import find_speaker
@@ -18,10 +19,11 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
     `entries` are what `summarise` made of the rows. What is not of the same pictures is not compared. Each plot is one
     `<svg>` element.
     """
+    rows = as_columns(rows)
     metric = find_speaker(rows, "closeness")
     if metric is None or not are_comparable(rows, metric.key):
         return
-    pictures = len({row.picture for row in rows})
+    pictures = len(rows.pictures)
     by, time = _axis(metric, pictures), Axis("Time", "s", False, log=True)
     closeness = [(entry, entry.metrics[metric.key].mean) for entry in entries]
     timed = [
@@ -46,6 +48,7 @@ def draw_charts(rows: Sequence[Row], entries: Sequence[Summary]) -> Iterator[str
 
 def shows_looks(rows: Sequence[Row]) -> bool:
     """Returns whether one of the plots shows how natural results look."""
+    rows = as_columns(rows)
     closeness, looks = find_speaker(rows, "closeness"), find_speaker(rows, "naturalness")
     return all(metric is not None and are_comparable(rows, metric.key) for metric in (closeness, looks))
 

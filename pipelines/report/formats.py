@@ -5,6 +5,7 @@ import csv
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from io import StringIO
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -68,7 +69,7 @@ def from_json(data: bytes, name: str) -> Report:
     if not isinstance(known["rows"], list):
         raise BadSetting(f"{name} is damaged: its rows are not a list.")
     rows = [_row(row, f"{name}, row {number},") for number, row in enumerate(known["rows"], 1)]
-    _check(known | {"rows": []}, get_type_hints(Report), _required(Report), name)
+    _check(known | {"rows": []}, get_type_hints(Report) | {"rows": list}, _required(Report), name)
     lists = {"rows": tuple(rows), "pictures": tuple(known.get("pictures", ()))}
     report = Report(**known | lists)
     # What follows from the votes is worked out anew, as what follows from the rows is.
@@ -105,12 +106,18 @@ def _written(report: Report, lines: Iterable[str], concluded: Mapping[str, Any])
 def _row(data: Any, name: str) -> Row:
     if not isinstance(data, dict):
         raise BadSetting(f"{name} is damaged.")
-    types = get_type_hints(Row) | dict.fromkeys(WRITTEN, float | None)
-    del types["scores"]  # which are flat in JSON
-    _check(data, types, _required(Row), name)
+    _check(data, _types_of_row(), _required(Row), name)
     return parse_row(data)
 
 
+@cache  # of 100 000 rows, to ask for them would take most of the time
+def _types_of_row() -> Mapping[str, Any]:
+    types = get_type_hints(Row) | dict.fromkeys(WRITTEN, float | None)
+    del types["scores"]  # which are flat in JSON
+    return types
+
+
+@cache
 def _required(kind: type[Report | Row]) -> list[str]:
     """The fields that cannot be left out."""
     return [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]

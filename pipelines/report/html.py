@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.protocols import PROTOCOLS, describe_conditions
@@ -38,7 +39,7 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
     """Makes one file that shows everything, with crops of the given pictures; alone it needs no script, no network."""
     from markupsafe import Markup
 
-    rows, found = report.rows, conclude(report.rows)
+    rows, found = as_columns(report.rows), conclude(report.rows)
     compared = select_comparable(rows)
     sections = [each for each in pictures if isinstance(each, PictureSection)]
     protocol = next((each for each in PROTOCOLS if each.key == report.protocol), None)
@@ -57,7 +58,7 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         looks=shows_looks(compared),
         preference=make_preference_table(report),
         agreement=describe_agreement(report),
-        pairs=tables.make_pair_tables(rows),
+        pairs=tables.make_pair_tables(report.rows),
         by_picture=tables.make_picture_tables(rows),
         failed=tables.list_failures(rows),
         made=report.made.replace("T", " ").replace("+00:00", " UTC"),
@@ -65,7 +66,7 @@ def to_html(report: Report, pictures: Sequence[PictureSection | MissingSection] 
         missing=[each for each in pictures if isinstance(each, MissingSection)],
         chains=tables.make_chain_table(rows, sections),
         notes=tables.list_notes(rows, found.summary),
-        hashes=tables.choose_evenly(list(dict.fromkeys((row.image, row.image_sha256) for row in rows))),
+        hashes=tables.choose_evenly(rows.pictures),
         rows_file=report.rows_file,
         weights=_weights(rows),
         head=Markup(around.head),

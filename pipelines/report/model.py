@@ -1,5 +1,6 @@
 """A report: the rows of one benchmark, with all that it takes to repeat it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ class Report:
     command: str  # what repeats it
     made: str  # when, in UTC: "2025-03-01T12:00:00Z"
     complete: bool  # whether every row that was asked for is here
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]  # a tuple, or `Rows` where they are many
     repeats: int = REPEATS  # timed runs after the warm-up
     pictures: tuple[str, ...] = ()  # the files and folders, as they were named
     lpips_sha256: str | None = None  # of its two files, joined by a comma

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.errors import BadSetting
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.preference import Vote, agreement, rank_preferences
@@ -23,12 +24,13 @@ def add_preference(report: Report, votes: Sequence[Vote]) -> Report:
     `preference` has the votes, the ranking, and under "kendall" the rank correlation with each metric that answers a
     question of the verdict: 1 where both give the same order, -1 where the opposite.
     """
-    models = list(dict.fromkeys(row.model for row in report.rows if row.error is None))
+    rows = as_columns(report.rows)
+    models = rows.select(~rows.failed).models
     ranking = rank_preferences([each for each in models if any(each in (v.first, v.second) for v in votes)], votes)
     liked = {each.model: each.strength for each in ranking}
     found: dict[str, float | None] = {}
     for metric in METRICS:
-        order = rank(report.rows, metric) if metric.says else None
+        order = rank(rows, metric) if metric.says else None
         if order:
             sign = 1 if metric.higher_is_better else -1
             found[metric.key] = agreement(liked, {each.model: sign * each.value for each in order.standings})

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pipelines.errors import BadSetting, CannotWrite
 from pipelines.files import append, write_whole
 from pipelines.machine import describe, versions
+from pipelines.measuring.columns import Rows, as_columns
 from pipelines.measuring.metrics.metric import Judges
 from pipelines.measuring.plan import Plan, Subject
 from pipelines.measuring.rows import Row
@@ -58,23 +59,27 @@ def read_report(path: Path) -> Report:
     if report.rows_file is None:
         return report
     beside = path.with_name(Path(report.rows_file).name)
-    lines = _read(beside).split(b"\n")[:-1]  # a run that was killed may have cut the last one
-    found = (read_row(line, f"{beside.name}, line {number},") for number, line in enumerate(lines, 1))
-    return replace(report, rows=tuple({(row.picture, row.model): row for row in found}.values()))
+    try:
+        with beside.open("rb") as file:
+            whole = (line for line in file if line.endswith(b"\n"))  # a run that was killed may have cut the last one
+            found = Rows(read_row(line, f"{beside.name}, line {number},") for number, line in enumerate(whole, 1))
+    except OSError as error:
+        raise _unreadable(beside, error) from error
+    return replace(report, rows=found.without_repeats())
 
 
 def _read_head(path: Path) -> Report:
-    return from_json(_read(path), path.name)
-
-
-def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return from_json(path.read_bytes(), path.name)
     except OSError as error:
-        raise BadSetting(f"{path.name} cannot be read ({error.strerror}).") from error
+        raise _unreadable(path, error) from error
 
 
-def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> tuple[Row, ...]:
+def _unreadable(path: Path, error: OSError) -> BadSetting:
+    return BadSetting(f"{path.name} cannot be read ({error.strerror}).")
+
+
+def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[Subject]) -> Sequence[Row]:
     """The rows that an interrupted run of the same plan left in the file; none if there is no such file.
 
     Raises BadSetting where the file is no report, or one that this run cannot go on with: by another protocol, scale or
@@ -91,9 +96,9 @@ def read_earlier_rows(path: Path, head: Report, plan: Plan, pictures: Sequence[S
     if changed:
         raise BadSetting(f"{path.name} cannot be continued: {', '.join(changed)}; name another file.")
     planned = {(picture.picture, contender.key) for picture in pictures for contender in plan.contenders}
-    strange = [row for row in earlier.rows if (row.picture, row.model) not in planned]
-    if strange:
-        of = f"{strange[0].model} on {strange[0].image}"
+    strange = next((row for row in earlier.rows if (row.picture, row.model) not in planned), None)
+    if strange is not None:
+        of = f"{strange.model} on {strange.image}"
         raise BadSetting(f"{path.name} has rows of another run, such as {of}; name another file.")
     return earlier.rows
 
@@ -123,7 +128,7 @@ def lock_report(path: Path) -> Iterator[None]:
 
 
 def record_rows(
-    running: Run[list[Row]], head: Report, path: Path | None, rows: Sequence[Row] = (), expected: int = 0
+    running: Run[Sequence[Row]], head: Report, path: Path | None, rows: Sequence[Row] = (), expected: int = 0
 ) -> Run[Report]:
     """Follows a benchmark that runs, writing the report to `path` after each row.
 
@@ -148,7 +153,7 @@ def record_rows(
     return report
 
 
-def _record_beside(running: Run[list[Row]], head: Report, path: Path, rows: Sequence[Row]) -> Run[Report]:
+def _record_beside(running: Run[Sequence[Row]], head: Report, path: Path, rows: Sequence[Row]) -> Run[Report]:
     """The rows go to a file beside the report, each at its end as soon as it is finished; at last in their order."""
     beside = name_rows_file(path)
     if os.path.lexists(beside) and not (path.exists() and _read_head(path).rows_file == beside.name):
@@ -162,7 +167,7 @@ def _record_beside(running: Run[list[Row]], head: Report, path: Path, rows: Sequ
             append(beside, _line(step.row))
 
     finished = yield from watch_steps(running, write)
-    report = replace(head, rows=tuple(finished), complete=True)
+    report = replace(head, rows=as_columns(finished), complete=True)
     write_whole(beside, map(_line, report.rows))
     write_whole(path, to_head(report, concluded=True))
     return report

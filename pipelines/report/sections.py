@@ -6,15 +6,17 @@ asked again.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadPicture, BadWeights, CannotWrite, UpscaleError
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.contenders import Contender
 from pipelines.measuring.plan import Plan, Subject, list_subjects
 from pipelines.measuring.protocol import Trial, as_scored
 from pipelines.measuring.ranking import find_speaker
 from pipelines.measuring.rows import Row
 from pipelines.measuring.run import read_trial
-from pipelines.measuring.statistics import PictureKey
 from pipelines.report.crops import MissingSection, PictureSection, picture_section
 from pipelines.report.model import Report
 from pipelines.report.outputs import Outputs, colour_profile, to_rgb
@@ -50,17 +52,14 @@ def read_kept_sections(report: Report, outputs: Outputs) -> Iterator[PictureSect
 
 def choose_subjects(pictures: Sequence[Subject], rows: Sequence[Row]) -> list[Subject]:
     """The pictures to show: at most MOST_SHOWN, those whose scores are farthest apart, as they were measured."""
+    columns = as_columns(rows)
     # As in the verdict: closeness where there is an original, or else what there is.
-    found = (find_speaker(rows, "closeness"), find_speaker(rows, "naturalness"), find_speaker(rows, "consistency"))
+    found = (find_speaker(columns, each) for each in ("closeness", "naturalness", "consistency"))
     metric = next(filter(None, found), None)
-
-    scores: dict[PictureKey, list[float]] = {}
-    for row in rows:
-        if row.error is None:
-            own = scores.setdefault(row.picture, [])
-            if metric and (score := row.scores[metric.key]) is not None:
-                own.append(score)
-    spread = {picture: max(own) - min(own) if own else 0.0 for picture, own in scores.items()}
+    measured = columns.select(~columns.failed)
+    scores = measured.grid(measured.numbers(metric.key if metric else "seconds"))
+    most, least = np.where(np.isnan(scores), -np.inf, scores).max(0), np.where(np.isnan(scores), np.inf, scores).min(0)
+    spread = dict(zip(measured.pictures, np.maximum(most - least, 0) * bool(metric), strict=True))
     scored = [picture for picture in pictures if picture.picture in spread]
     widest = sorted(scored, key=lambda picture: spread[picture.picture], reverse=True)[:MOST_SHOWN]
     return [picture for picture in scored if picture in widest]

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.metrics.scores import METRICS
-from pipelines.measuring.ranking import find_speaker, rank, rank_for_verdict
-from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.ranking import find_speaker, has_any, rank, rank_for_verdict
+from pipelines.measuring.rows import Row
 from pipelines.measuring.statistics import (
     MetricSummary,
     Summary,
     are_comparable,
     are_times_comparable,
-    group_by_model,
 )
 from pipelines.phrasing import format_bytes, format_number
 from pipelines.report.table import Cell, Column, Line, Table, count_cell, format_times, mark_best, metric_column
@@ -20,12 +20,13 @@ from pipelines.report.table import Cell, Column, Line, Table, count_cell, format
 
 def count_pictures(rows: Sequence[Row]) -> int:
     """Returns how many pictures the rows are of."""
-    return len({row.picture for row in rows})
+    return len(as_columns(rows).pictures)
 
 
 def list_measured(rows: Sequence[Row]) -> list[Metric]:
     """The metrics that any row has, in order of METRICS."""
-    return [metric for metric in METRICS if any(score_of(row, metric.key) is not None for row in rows)]
+    columns = as_columns(rows)
+    return [metric for metric in METRICS if has_any(columns, metric)]
 
 
 def make_metric_columns(rows: Sequence[Row]) -> list[Column]:
@@ -38,6 +39,7 @@ def make_summary_table(rows: Sequence[Row], entries: Sequence[Summary]) -> Table
 
     The best of a column is marked where all are of the same pictures: `statistics.select_comparable` gives such rows.
     """
+    rows = as_columns(rows)
     count = count_pictures(rows)
     measured = list_measured(rows)
     # Without an original nothing but this says anything.
@@ -108,7 +110,7 @@ def _interval(found: MetricSummary, metric: Metric) -> str:
 
 
 def _costs(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[Column, list[Cell]]]:
-    groups = group_by_model(rows)
+    groups = as_columns(rows).of_each_model()
     times = [None if entry.seconds is None else entry.seconds.median for entry in entries]
     unit, texts = format_times(times)
     # Two times that read the same need not be: marked is the shortest alone.

@@ -1,5 +1,6 @@
 """What a benchmark's rows say beside the summary, as tables: the same for the report and the page, which draw them."""
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
@@ -8,13 +9,14 @@ from operator import mul
 from statistics import median
 from typing import TypeVar
 
+from pipelines.measuring.columns import as_columns
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.evidence import format_difference
 from pipelines.measuring.metrics.scores import METRICS, find_metric
-from pipelines.measuring.rows import Row, score_of
+from pipelines.measuring.rows import PictureKey, Row
 from pipelines.measuring.significance import Lead, Pair
-from pipelines.measuring.statistics import PictureKey, Summary, group_by_model
+from pipelines.measuring.statistics import Summary
 from pipelines.phrasing import format_number, simplify_note
 from pipelines.report.crops import PictureSection
 from pipelines.report.summary_table import list_measured
@@ -31,7 +33,7 @@ CHANCE = "How likely a difference this one-sided is by chance, corrected for the
 def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
     """Shows the best against each other contender, a table for each verdict; none for a single picture."""
     tables = []
-    for lead in conclude(tuple(rows)).leads:
+    for lead in conclude(rows).leads:
         metric = find_metric(lead.metric)
         if metric.says in ("closeness", "naturalness"):
             about = f"{metric.name} of the first minus that of the second, averaged over the images."
@@ -50,7 +52,7 @@ def make_pair_tables(rows: Sequence[Row]) -> list[Table]:
 def describe_pairs(rows: Sequence[Row]) -> str:
     """Says in a few words what `make_pair_tables` shows: "PSNR Y: significant for 7 of 8"."""
     found = []
-    for lead in conclude(tuple(rows)).leads:
+    for lead in conclude(rows).leads:
         metric = find_metric(lead.metric)
         if metric.says in ("closeness", "naturalness"):
             clear = sum(pair.distinguishable for pair in lead.pairs)
@@ -65,27 +67,25 @@ def make_picture_tables(rows: Sequence[Row]) -> list[Table]:
 
     Of more than MOST_LISTED pictures so many are shown, evenly chosen.
     """
-    every = list(dict.fromkeys(row.picture for row in rows))
+    columns = as_columns(rows)
+    every, models = columns.pictures, columns.models
     if len(every) < 2:
         return []
-    pictures = choose_evenly(every)
-    which = "each image" if len(pictures) == len(every) else f"{len(pictures)} of {len(every)} images"
-    models = list(group_by_model(rows))
-    found = {(row.picture, row.model): row for row in rows}
+    places = choose_evenly(range(len(every)))
+    which = "each image" if len(places) == len(every) else f"{len(places)} of {len(every)} images"
     tables = []
-    for metric in list_measured(rows):
+    for metric in list_measured(columns):
         if metric.main:
-            lines = []
-            for each in pictures:
-                scores = [score_of(found[each, m], metric.key) if (each, m) in found else None for m in models]
+            lines, grid = [], columns.grid(columns.scores(metric.key))
+            for place in places:
+                scores = [None if math.isnan(score) else score for score in grid[:, place].tolist()]
                 texts = [format_number(value, metric.digits) for value in scores]
                 best = mark_best(scores, texts, metric.higher_is_better)
                 cells = tuple(Cell(*each) for each in zip(texts, scores, best, strict=True))
-                lines.append(Line(each[0], cells))
+                lines.append(Line(every[place][0], cells))
             column = metric_column(metric)
             title = f"{column.name} {column.arrow} of {which}"
-            columns = tuple(Column(title_of(model)) for model in models)
-            tables.append(Table(title, "Image", columns, tuple(lines)))
+            tables.append(Table(title, "Image", tuple(Column(title_of(each)) for each in models), tuple(lines)))
     return tables
 
 
@@ -98,16 +98,16 @@ def choose_evenly(items: Sequence[T]) -> list[T]:
 
 def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     """Lists who failed on which pictures and why: once, however many pictures or models it is the same for."""
-    methods = len(group_by_model(rows))
+    columns = as_columns(rows)
+    methods, failed = len(columns.models), columns.select(columns.failed)
     errors: dict[PictureKey, list[str | None]] = {}
-    for row in rows:
+    for row in failed:
         errors.setdefault(row.picture, []).append(row.error)
     pictures: dict[tuple[str, str], dict[PictureKey, None]] = {}
-    for row in rows:
-        if row.error is not None:
-            everyone = methods > 1 and errors[row.picture] == [row.error] * methods
-            who = "Every model" if everyone else title_of(row.model)
-            pictures.setdefault((who, row.error), {})[row.picture] = None
+    for row in failed:
+        everyone = methods > 1 and errors[row.picture] == [row.error] * methods
+        who = "Every model" if everyone else title_of(row.model)
+        pictures.setdefault((who, row.error or ""), {})[row.picture] = None
     return [
         (who, next(iter(failing))[0] if len(failing) == 1 else f"{len(failing)} images", error)
         for (who, error), failing in pictures.items()
@@ -117,11 +117,11 @@ def list_failures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 def make_chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) -> Table | None:
     """Each stage's size and time. Sizes are those of the first picture shown, or else shares of the original's side."""
     found, medians = list[tuple[str, Cell, Cell]](), list[float | None]()
-    for model, own in group_by_model(rows).items():
+    for model, own in as_columns(rows).of_each_model().items():
         stages = own[0].stages or ()
         factors = [int(stage.rpartition(":")[2]) for stage in stages]
         grown = list(accumulate(factors, mul, initial=1))
-        times = [row.stage_seconds for row in own if row.stage_seconds]
+        times = [row.stage_seconds for row in own if row.stage_seconds] if stages else []
         for index, stage in enumerate(stages):
             sizes = " → ".join(_size(step, prod(factors), pictures) for step in grown[index : index + 2])
             medians.append(median(each[index] for each in times) if times else None)
@@ -139,13 +139,14 @@ def make_chain_table(rows: Sequence[Row], pictures: Sequence[PictureSection]) ->
 def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[str, str]]:
     """Lists each note once, in plain words, with whom it is about; `entries` are what `summarise` made of the rows."""
     about: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for note in row.notes:
-            about.setdefault(note, {})[title_of(row.model)] = None
+    columns = as_columns(rows)
+    for model, _, notes in columns.said:
+        for note in notes:
+            about.setdefault(note, {})[title_of(model)] = None
     for entry in entries:
         for note in entry.notes:
             about.setdefault(note, {})[title_of(entry.model)] = None
-    methods = len(group_by_model(rows))
+    methods = len(columns.models)
     found = [
         ("Every model" if len(models) == methods > 1 else ", ".join(models), told)
         for note, models in about.items()

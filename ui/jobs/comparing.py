@@ -275,7 +275,7 @@ def collect_rows(run: Run[Report], rows: list[Row]) -> Run[Report]:
     return watch_steps(run, lambda step: rows.append(step.row) if isinstance(step, Scored) else None)
 
 
-def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[list[Row]]:
+def _measure_here(plan: Plan, pictures: Sequence[Subject], weights: Mapping[Contender, Fetched]) -> Run[Sequence[Row]]:
     """The benchmark, where the models are: on the GPU's side if one of them needs it.
 
     A page downloads nothing for its metrics unasked.

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
+from pipelines.measuring.columns import Rows
 from pipelines.measuring.metrics.metric import Metric
 from pipelines.measuring.metrics.scores import METRICS, find_metric
 from pipelines.measuring.rows import Row
 from pipelines.measuring.significance import SIGNIFICANCE, Lead, Pair, correct_by_holm, count_needed, find_leads
-from pipelines.measuring.statistics import estimate_interval, group_by_model
+from pipelines.measuring.statistics import estimate_interval
 from tests.conftest import ROOT
 from tests.support.rows import PSNR_Y, row, several, with_scores
 
@@ -90,7 +91,7 @@ def test_pairs_of_every_kind_give_what_scipy_gives_for_each_alone() -> None:
         *several("rounded-short", random.normal(30, 2, 12).round()),
         *several("like-it", random.normal(30, 2, 9).round()),
     ]
-    scores = {model: np.array([row.scores["psnr_y"] for row in own]) for model, own in group_by_model(rows).items()}
+    scores = {model: own.scores("psnr_y") for model, own in Rows(rows).of_each_model().items()}
     lead, alone = lead_of(rows), []
     for pair in lead.pairs:
         first, second = scores[lead.best], scores[pair.second]

@@ -4,11 +4,13 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pipelines.measuring.columns import Rows
 from pipelines.measuring.rows import Row, score_of
 from pipelines.measuring.statistics import MetricSummary, Times, estimate_interval, find_shared_pictures, summarise
 from tests.conftest import ROOT
@@ -93,14 +95,13 @@ def test_importing_it_is_cheap() -> None:
 def test_pictures_are_shared_where_every_contender_has_a_finite_score() -> None:
     rows = [*several("a", [30, 31, 32]), *several("b", [30, 31]), row("b", "2.png", error="No room.")]
     rows.append(row("c", "0.png", error="No room."))
-    first, second = ((f"{number}.png", "0" * 64) for number in range(2))
-    assert find_shared_pictures(rows, "psnr_y") == {first, second}, "c was not scored at all"
+
+    def shared(rows: Sequence[Row]) -> list[str]:
+        found = find_shared_pictures(rows, "psnr_y")
+        return [name for (name, _), is_shared in zip(Rows(rows).pictures, found, strict=True) if is_shared]
+
+    assert shared(rows) == ["0.png", "1.png"], "c was not scored at all"
     perfect = row("d", "0.png", mse_y=0.0)
-    assert find_shared_pictures([*rows, perfect, row("d", "1.png", psnr_y=33.0)], "psnr_y") == {second}
-    assert (
-        find_shared_pictures([perfect], "psnr_y") == {first}
-        and find_shared_pictures([rows[-1]], "psnr_y") == find_shared_pictures([], "psnr_y") == frozenset()
-    )
-    assert find_shared_pictures([*rows, perfect], "psnr_y") == frozenset(), (
-        "the only one that all have has an infinite score"
-    )
+    assert shared([*rows, perfect, row("d", "1.png", psnr_y=33.0)]) == ["1.png"]
+    assert shared([perfect]) == ["0.png"] and shared([rows[-1]]) == shared([]) == []
+    assert shared([*rows, perfect]) == [], "the only one that all have has an infinite score"

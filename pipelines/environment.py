@@ -156,9 +156,7 @@ def server_name() -> str:
 
 
 def root_path() -> str:
-    """The path, or the whole URL, that the page is served from: GRADIO_ROOT_PATH, gradio's own, which takes it with a
-    slash before it only; the root unless set.
-    """
+    """The path, with a slash before it, or the URL that the page is served from: GRADIO_ROOT_PATH, gradio's own."""
     text = os.environ.get("GRADIO_ROOT_PATH", "").strip()
     if not text or text.startswith(("/", "http://", "https://")):
         return text
@@ -221,10 +219,7 @@ def accept_licences(terms: Iterable[str]) -> None:
 
 
 def preloaded(usual: str = "") -> tuple[str, ...]:
-    """What the page fetches or loads as it opens: UPSCALE_PRELOAD, with commas between, or else `usual`.
-
-    Models are named as KEY:SCALE, metrics by their key.
-    """
+    """What the page loads as it opens, KEY:SCALE of models, KEY of metrics: UPSCALE_PRELOAD with commas, or `usual`."""
     given = (text.strip() for text in os.environ.get("UPSCALE_PRELOAD", usual).split(","))
     return tuple(text for text in given if text)
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from threading import Lock
 from typing import Any, TypeAlias
@@ -45,6 +45,7 @@ class Journal:
         """Reads what is there; `writer` is the name of one of several that write at once. Raises CannotWrite."""
         self.folder, self._path = folder, folder / (f".upscale-bench.{writer}.jsonl" if writer else NAME)
         self._entries: dict[str, list[Entry]] = {}
+        self._ways: dict[str, Mapping[str, Any]] = {}  # each `made` once: a folder's results are mostly made alike
         self._read: dict[Path, int] = {}
         self._adding = Lock()
         self.refresh()
@@ -59,22 +60,21 @@ class Journal:
     def refresh(self) -> None:
         """Reads what was added since, by others too; a line that is damaged counts for nothing. Raises CannotWrite."""
         for path in sorted(self.folder.glob(NAMES)):
-            before = self._read.get(path, 0)
             try:
                 with path.open("rb") as file:
-                    file.seek(before)
-                    data = file.read()
+                    file.seek(self._read.setdefault(path, 0))
+                    for line in file:
+                        if not line.endswith(b"\n"):
+                            break  # somebody may be writing it
+                        self._read[path] += len(line)
+                        with suppress(ValueError, TypeError, AttributeError, RecursionError):
+                            read = json.loads(line)
+                            name = read.pop("file")
+                            self._hold(name, Entry(**read))
             except OSError as error:
                 raise CannotWrite(
                     f"{printable_name(self.folder)} cannot be continued: {path.name} cannot be read."
                 ) from error
-            whole = data[: data.rfind(b"\n") + 1]  # somebody may be writing the last line
-            self._read[path] = before + len(whole)
-            for line in whole.splitlines():
-                with suppress(ValueError, TypeError, AttributeError, RecursionError):
-                    read = json.loads(line)
-                    name = read.pop("file")
-                    self._entries.setdefault(name, []).append(Entry(**read))
 
     def has(self, name: str, input_sha256: str, made: Mapping[str, Any]) -> bool:
         """Returns whether the file is there as it was written, made of that image in that way."""
@@ -101,7 +101,11 @@ class Journal:
         data = start + json.dumps({"file": name, **asdict(entry)}).encode() + b"\n"
         files.append(self._path, data)
         self._read[self._path] = files.size_of(self._path)
-        self._entries.setdefault(name, []).append(entry)
+        self._hold(name, entry)
+
+    def _hold(self, name: str, entry: Entry) -> None:
+        made = self._ways.setdefault(json.dumps(entry.made), entry.made)
+        self._entries.setdefault(name, []).append(replace(entry, made=made))
 
 
 class AddressJournal:

@@ -1,6 +1,9 @@
 """The journal: what it remembers, and what it does not take for done."""
 
 import hashlib
+import json
+import tracemalloc
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,21 @@ def test_a_line_that_a_crash_cut_short_costs_that_line_alone(tmp_path: Path) -> 
     journal = Journal(tmp_path)
     assert [path.name for path in journal] == ["a.png", "b.png"]
     assert journal.has("a.png", "1" * 64, MADE) and journal.has("b.png", "1" * 64, MADE)
+
+
+def test_many_results_take_little_memory(tmp_path: Path) -> None:
+    """What says how they were made is the same for all, and held once: on its own it takes a kilobyte."""
+    made = {"stages": ["swift:4"], "weights_sha256": ["ab" * 32], "settings": {}, "size": None, "format": "png"}
+    entries = (asdict(Entry(f"{number:064x}", made, 6_000_000 + number, f"{-number:064x}")) for number in range(1000))
+    lines = (json.dumps({"file": f"photos/{number:04}.png", **each}) for number, each in enumerate(entries))
+    (tmp_path / NAME).write_text("".join(f"{line}\n" for line in lines))
+    tracemalloc.start()
+    try:
+        journal = Journal(tmp_path)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len([*journal]) == 1000 and taken < 700 * 1000
 
 
 def test_a_journal_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:

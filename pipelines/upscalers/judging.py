@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.networks.estimating import Judged
 
 # Noise in levels of 255 and JPEG's quality between which cleaning sets in: below it would only cost detail.
-NOISE_FROM, NOISE_FULL = 1.5, 3.0
+NOISE_FROM, NOISE_FULL = 3.6, 5.6
 QUALITY_FROM, QUALITY_FULL = 92.0, 80.0
 
 

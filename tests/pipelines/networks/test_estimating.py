@@ -1,22 +1,27 @@
 """What was done to a picture: the sections that are looked at, what is told of them, and in which words."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from pipelines.images import door as images
 from pipelines.networks.archs import estimate
 from pipelines.networks.archs.estimate import CLASSES, Estimate, luma_of
 from pipelines.networks.estimating import Judged, judge
+from pipelines.networks.file import copy_as_float32, read_tensors
 from pipelines.networks.shapes import Misfit
+from pipelines.weights.local import BUNDLED
 from tests.conftest import smooth
 from tests.support.telling import Telling
 
 
 def test_all_sections_together_give_one_answer() -> None:
     pixels = smooth(500, 700)
-    network = Telling("soft", 12)
+    network = Telling("soft", 14.9)
     told = judge(network, pixels)
-    assert network.shown == (8, 1, 96, 96) and told.kind == "soft" and told.noise == pytest.approx(12, rel=1e-4)
+    assert network.shown == (8, 1, 96, 96) and told.kind == "soft" and told.noise == pytest.approx(15, rel=1e-4)
     flat = judge(Telling("soft", 0), np.full((200, 300, 3), 0.7, np.float32))
     assert flat.quality == pytest.approx(70, abs=0.1) and flat.noise == 0
 
@@ -70,3 +75,13 @@ def test_brightness_is_no_matter() -> None:
     torch.manual_seed(0)
     network, luma = Estimate().eval(), torch.rand(1, 1, 40, 40) * 0.5
     torch.testing.assert_close(network(luma), network(luma + 0.3), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("noise", [10, 25])
+def test_noise_on_photographs_is_told_within_fifteen_percent(noise: int, assets: Path) -> None:
+    network = estimate.build(copy_as_float32(read_tensors(BUNDLED / "swift-estimate.safetensors"), "estimate"))
+    photos = [images.read(path).pixels for path in sorted((assets / "images" / "Kodak24").glob("*.png"))[::3]]
+    draw = np.random.default_rng(0)
+    noisy = [(np.rint(photo * 255 + noise * draw.standard_normal(photo.shape)) / 255).clip(0, 1) for photo in photos]
+    told = [judge(network, each.astype(np.float32)).noise for each in noisy]
+    assert len(told) == 8 and np.mean(told) == pytest.approx(noise, rel=0.15)

@@ -146,12 +146,12 @@ def test_cleaning_by_what_is_told() -> None:
     done = run(cleaning(CLEAN), pixels)
     np.testing.assert_array_equal(done.pixels, pixels)
     assert done.settings == {"cleanup": 0} and done.notes == ("antialiased: nothing to clean up",)
-    noisy = run(cleaning(Telling("soft", 12, 100)), pixels)
-    assert noisy.settings == {"cleanup": 1} and noisy.notes[0] == "soft, noise of 12 levels: cleaned up by 1"
+    noisy = run(cleaning(Telling("soft", 14.9, 100)), pixels)
+    assert noisy.settings == {"cleanup": 1} and noisy.notes[0] == "soft, noise of 15 levels: cleaned up by 1"
 
 
 def test_the_strength_rises_with_what_is_to_be_removed() -> None:
-    noises = [choose_strength(Judged("soft", 100, noise)) for noise in (0, 1.5, 2.25, 3, 40)]
+    noises = [choose_strength(Judged("soft", 100, noise)) for noise in (0, 3.6, 4.6, 5.6, 40)]
     assert noises == [0, 0, 0.5, 1, 1]
     assert [choose_strength(Judged("soft", quality, 0)) for quality in (100, 92, 86, 80, 5)] == [0, 0, 0.5, 1, 1]
 

@@ -6,6 +6,7 @@ Real Ray, where it is installed: `pip install -r requirements-ray.txt`.
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from pipelines.batch import on_ray
 from pipelines.batch.journal import AT_ADDRESSES, NAMES
-from pipelines.batch.run import Job, Journal, Outcome, Recipe, list_sources, open_journal, plan_jobs, run
+from pipelines.batch.run import FileStep, Job, Journal, Outcome, Recipe, list_sources, open_journal, plan_jobs, run
 from pipelines.catalog.rows import Settings, Stage
 from pipelines.cluster import spread
 from pipelines.errors import BadSetting
@@ -142,3 +143,25 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost_or_made_twice(
     assert len(plain) == COUNT and results(tmp_path / "out") == results(tmp_path / "plain")
     lines = [line for path in (tmp_path / "out").glob(NAMES) for line in path.read_bytes().splitlines()]
     assert len(lines) <= COUNT + 2, "but what each was at"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_interrupt_ends_the_workers_and_what_is_written_counts(folder: Path, tmp_path: Path, cluster: None) -> None:
+    out = tmp_path / "out"
+
+    def interrupt(step: Step) -> None:
+        if isinstance(step, FileStep) and step.outcome is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(on_ray.run(jobs_of(folder, out), DOUBLED, Journal(out), on="ray", workers=2), interrupt)
+    workers = [int(journal.stem.rpartition("-")[2]) for journal in out.glob(NAMES)]
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until, "a worker goes on"
+        time.sleep(0.05)
+    there = states(finish(run(jobs_of(folder, out), DOUBLED, Journal(out))))
+    assert workers and {*there.values()} <= {"done", "skipped"} and "skipped" in there.values()
+    plain = finish(run(jobs_of(folder, tmp_path / "plain"), DOUBLED, Journal(tmp_path / "plain")))
+    assert len(plain) == COUNT and results(out) == results(tmp_path / "plain")

@@ -18,7 +18,7 @@ from pipelines.batch.run import FileStep, Journal, Recipe, count_lanes, list_sou
 from pipelines.catalog.rows import Size
 from pipelines.runs import finish
 
-SCALE, USUAL_IMAGES, SMALL_SIDE, SMALL_EACH = 4, 48, 32, 20  # so many small ones for each large one
+SCALE, USUAL_IMAGES, SMALL_SIDE, SMALL_EACH = 4, 40, 32, 10  # so many small ones for each large one
 WAYS = (("no Ray", 0), ("Ray, one actor", 1), ("Ray, two actors", 2))
 ABOUT = (
     "Swift x4 on {count} images of {side} px, and bicubic x2 on {small} of {small_side} px, where Ray's own share is "

@@ -43,6 +43,7 @@ from ui.widgets.problem import Problem, make_problem
 STARTING = html.progress("Starting", 0)
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
 BEGINNING_LOOKS = 10  # in which a run begins that was asked for just before the page was loaded anew
+MOMENT_SECONDS = 0.5  # that a run may take for nothing of it to be shown before its end
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
 
@@ -154,7 +155,8 @@ class RunButton:
             return
         with results.follow(kept):
             seen, ended = kept.number, kept.ended
-            yield {self.run_id: key, **self.buttons(running=not ended), **kept.inputs, **kept.since(0)}
+            begun = {} if ended else self.begins()
+            yield {self.run_id: key, **begun, **self.buttons(running=not ended), **kept.inputs, **kept.since(0)}
             while not ended:
                 time.sleep(FOLLOWED_SECONDS)
                 number, ended = kept.number, kept.ended
@@ -207,14 +209,30 @@ class RunButton:
         return run
 
     def steps(
-        self, run: Run[T], more: Callable[[], Update] = dict, expected: Expected | None = None
+        self,
+        run: Run[T],
+        more: Callable[[], Update] = dict,
+        expected: Expected | None = None,
+        begun: Update | None = None,
     ) -> Generator[Update, None, T]:
-        """Forwards a run as `running.forward_steps` does, each step in the line; `more` is what changes with it."""
+        """Forwards a run as `running.forward_steps` does, each step in the line; `more` is what changes with it.
+
+        `begun` changes as the run begins. Where that is given, of a run that is over in a moment neither it nor a step
+        is shown: each message takes the browser as long as a small image takes the network.
+        """
+        seconds = expected.seconds if expected else None
+        in_a_moment = begun is not None and seconds is not None and seconds <= MOMENT_SECONDS
+        changes = begun or {}
+        if changes and not in_a_moment:
+            yield changes
+            changes = {}
 
         def show(text: str, share: float) -> Update:
-            return {self.progress: html.progress(text, share), **more()}
+            nonlocal changes
+            shown, changes = {**changes, self.progress: html.progress(text, share), **more()}, {}
+            return shown
 
-        return (yield from forward_steps(run, show, expected))
+        return (yield from forward_steps(run, show, expected, MOMENT_SECONDS if in_a_moment else 0.0))
 
     def begins(self) -> Update:
         """Returns what the beginning of a run changes; the click itself has changed it in the browser already."""

@@ -44,22 +44,24 @@ log = logging.getLogger(__name__)
 
 
 def forward_steps(
-    run: Run[T], show: Callable[[str, float], Shown], expected: Expected | None = None
+    run: Run[T], show: Callable[[str, float], Shown], expected: Expected | None = None, after: float = 0.0
 ) -> Generator[Shown, None, T]:
     """Forwards a run to the page in its turn, as `show_steps` does.
 
     Where it is not said what the run is expected to take, it counts as long.
     """
-    return (yield from show_steps(LANES.take_turns(run, expected), show))
+    return (yield from show_steps(LANES.take_turns(run, expected), show, after))
 
 
-def show_steps(run: Run[T], show: Callable[[str, float], Shown]) -> Generator[Shown, None, T]:
+def show_steps(run: Run[T], show: Callable[[str, float], Shown], after: float = 0.0) -> Generator[Shown, None, T]:
     """Forwards a run to the page at once, each step as `show` makes it of its words and its share, 0 to 1.
 
-    Steps that follow each other too quickly are left out, but for those with a preview: the next may be long in coming.
+    Steps of the first seconds, so many as are given by `after`, and those that follow each other too quickly are left
+    out, but for those with a preview: the next may be long in coming.
     The result is returned. Every forwarded step is a place where gradio can close the generator, and the run with it.
     """
-    shown, started, last = 0.0, time.monotonic(), Step(0, 0, "")
+    started, last = time.monotonic(), Step(0, 0, "")
+    shown = started + after - BETWEEN_SECONDS
     try:
         while True:
             step = next(run)

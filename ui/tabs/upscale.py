@@ -89,12 +89,11 @@ class UpscaleTab:
         name = name_choice(row, size, first)
         sized = enlarging.plan_size_of(image, row.key, size, first.stages)
         scale = math.prod(stage.scale for stage in sized.stages)
-        yield self.button.begins() | self.result.begins(image, name, scale)
-        started = time.monotonic()
+        started, begun = time.monotonic(), self.button.begins() | self.result.begins(image, name, scale)
         work = before_after.compare_with_plain(image, sized.stages, settings, name, new_folder(), sized.size)
         work, so_far = before_after.watch_previews(work, image, name, scale)
         expected = enlarging.expect(image, sized.stages, settings)
-        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected)
+        made = yield from self.button.steps(work, lambda: self.result.shows_so_far(so_far()), expected, begun)
         yield self.button.ends(f"Done in {tell_time(time.monotonic() - started)}.") | self.result.shows(made)
 
     def run_batch(self, chosen: Batch, kind: str, *values: Any) -> Iterator[Update]:

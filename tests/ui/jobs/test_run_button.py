@@ -9,8 +9,9 @@ import pytest
 
 from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
-from ui.jobs import run_button
+from ui.jobs import run_button, running
 from ui.jobs.keeping import Update, keep_results
+from ui.jobs.lanes import Expected
 from ui.jobs.run_button import RunButton, place_run_button
 from ui.jobs.running import EndedEarly
 from ui.widgets import html
@@ -162,3 +163,31 @@ def test_a_run_that_was_just_asked_for_is_waited_for(monkeypatch: pytest.MonkeyP
     assert [*map(tab.names, tab.button.show_again("made-up"))] == [{"run_id": ""}] and len(looks) == 3
     assert [*map(tab.names, tab.button.show_again(secrets.token_hex(16)))] == [{"run_id": ""}]
     assert len(looks) == 3 + run_button.BEGINNING_LOOKS
+
+
+@pytest.mark.parametrize("seconds", [0.1, None, 20.0])
+def test_of_a_run_that_is_over_in_a_moment_only_the_end_is_shown(
+    seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message takes the browser time. What takes longer is begun at once, or with its first late step."""
+    tab, now = Tab(), [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+
+    def work(step_seconds: float) -> Run[str]:
+        for done in range(3):
+            now[0] += step_seconds
+            yield Step(done, 3, "counting")
+        return "made"
+
+    def changes(step_seconds: float) -> list[dict[str, Any]]:
+        begun = tab.button.begins() | {tab.result: ""}
+        return [*map(tab.names, tab.button.steps(work(step_seconds), expected=Expected(seconds), begun=begun))]
+
+    shown, late = changes(0.01), changes(0.4)
+    if seconds == 0.1:
+        assert shown == [] and len(late) == 2, "from 0.8 seconds on"
+        assert late[0]["result"] == "" and not late[0]["run"].interactive and "1 of 3" in late[0]["progress"]
+        assert late[1].keys() == {"progress"}
+    else:
+        assert "Starting" in shown[0]["progress"] and shown[0]["result"] == "" and len(late) == 4
+        assert all(each.keys() == {"progress"} for each in [*shown[1:], *late[1:]])

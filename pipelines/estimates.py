@@ -22,7 +22,7 @@ from pipelines.catalog.rows import Size, Stage, find_specification, resolve_opti
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
-from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate
+from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate, fixed_seconds, growing_seconds
 from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
 from pipelines.files import write_whole
 from pipelines.images import door as images
@@ -161,7 +161,7 @@ def estimate(key: str, scale: int, width: int, height: int, settings: Settings |
     if rate.tiling:
         held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
     seconds = rate.seconds * tiles * pixels * _passes(key, settings, rate.device) / environment.MEGA
-    return Estimate(seconds, held, rate.device.startswith("cpu"), rate.runs)
+    return Estimate(fixed_seconds(key) + seconds, held, rate.device.startswith("cpu"), rate.runs)
 
 
 def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Settings | None = None) -> list[Estimate]:
@@ -190,7 +190,7 @@ def learn(
     if width * height < LEAST_PIXELS:
         return
     tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), tiling)
-    new = seconds * environment.MEGA / (tiles * pixels * _passes(key, settings, device))
+    new = growing_seconds(key, seconds) * environment.MEGA / (tiles * pixels * _passes(key, settings, device))
     with _lock:
         known = _known()
         stage = Stage(key, scale)

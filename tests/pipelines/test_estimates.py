@@ -70,6 +70,15 @@ def test_a_run_teaches() -> None:
     assert estimate("edsr", 2, 500, 500).seconds == pytest.approx(20)
 
 
+def test_a_look_at_the_image_takes_as_long_at_any_size() -> None:
+    """What the cleaner took in seconds of the processor, at 256, 128 and 512 px."""
+    learn("cleaner", 1, 256, 256, 0.076, Tiling(640, 31, 240))
+    for side, taken in ((128, 0.033), (512, 0.258)):
+        assert estimate("cleaner", 1, side, side).seconds == pytest.approx(taken, rel=0.2)
+    learn("swift", 2, 256, 256, 0.02)
+    assert estimate("swift", 2, 256, 256).seconds == pytest.approx(0.025), "half of it grows at the least"
+
+
 def test_the_first_run_replaces_what_was_believed_and_later_ones_count_half() -> None:
     for seconds, told in ((8.0, 8.0), (4.0, 6.0), (6.0, 6.0)):
         learn("espcn", 2, 500, 500, seconds)

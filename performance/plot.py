@@ -4,6 +4,7 @@ UPSCALE_WEIGHTS_DIR=FOLDER python -m performance.plot SET5    a folder with HR a
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,16 @@ def measure_quality(upscaler: Upscaler, folder: Path) -> float:
         reference = finish(shrink_original(images.read(path), SCALE, "bicubic")).reference
         low = images.read(folder / "LR_bicubic" / f"X{SCALE}" / f"{path.stem}x{SCALE}.png")
         made = as_scored(finish(enlarge(low, [upscaler])).picture)
+        assert reference is not None, "it is what was shrunk"
         value = psnr(*(luma(crop_border(each, SCALE)) for each in (reference, made)))
         assert value is not None, "no upscaler gives the original"
         found.append(value)
     return float(np.mean(found))
+
+
+def run_once(upscaler: Upscaler, image: Picture) -> None:
+    """Upscales the image, to be timed."""
+    finish(enlarge(image, [upscaler]))
 
 
 def main() -> None:
@@ -54,7 +61,7 @@ def main() -> None:
     keys = [key for key in KEYS if find(key).scales[SCALE] is None or is_here(key)]
     upscalers, image = [load(key, SCALE) for key in keys], Picture(make_scene(SIDE))
     quality = [measure_quality(each, options.set5) for each in upscalers]
-    seconds = medians([lambda each=each: finish(enlarge(image, [each])) for each in upscalers], long=LONG)
+    seconds = medians([partial(run_once, each, image) for each in upscalers], long=LONG)
     points = [Point(find(key).name, *pair) for key, *pair in zip(keys, seconds, quality, strict=True)]
     title = f"Quality against time, x{SCALE} on {describe_processor()}"
     axes = Axis(f"Time for {SIDE} px", "s", False, log=True), Axis("Mean PSNR of luma, Set5", "dB", True)

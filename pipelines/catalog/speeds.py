@@ -19,7 +19,11 @@ class Rate:
 
 
 # Seconds that a run takes whatever the image's size, where they count: for a look at the image before it is upscaled.
-FIXED_SECONDS = {"nearest": 0.0015, "swift": 0.015, "cleaner": 0.015}
+# And for bringing the colours back around a network of the luma.
+FIXED_SECONDS = {
+    **{"nearest": 0.0015, "swift": 0.015, "cleaner": 0.015},
+    **dict.fromkeys(("espcn", "fsrcnn", "fsrcnn-small"), 0.006),
+}
 
 
 def fixed_seconds(key: str) -> float:
@@ -36,8 +40,12 @@ def growing_seconds(key: str, seconds: float) -> float:
 MEASURED_WITH_AMX = {
     **{(key, 2): Rate(8.5, Tiling(224, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
     **{(key, 4): Rate(30.0, Tiling(112, 5, 14_000, 512)) for key in ("real-esrgan", "real-esrgan-x4plus")},
-    ("real-esrgan", 8): Rate(40.0, Tiling(112, 5, 57_000, 512)),
+    ("real-esrgan", 8): Rate(70.0, Tiling(112, 5, 57_000, 512)),
     ("real-esrgan-x4plus-anime", 4): Rate(10.0, Tiling(112, 5, 14_000, 512)),
+    ("srgan", 2): Rate(10.0, Tiling(640, 18, 2_560)),
+    ("srgan", 4): Rate(35.0, Tiling(336, 18, 10_240)),
+    ("srgan", 8): Rate(130.0, Tiling(160, 18, 40_960)),
+    ("edsr", 2): Rate(45.0, Tiling(112, 4, 3_168, 1_536)),
     ("lapsrn", 2): Rate(0.8, Tiling(640, 12, 736)),
     ("lapsrn", 4): Rate(3.6, Tiling(624, 18, 2_944)),
     ("lapsrn", 8): Rate(18.0, Tiling(304, 21, 11_776)),
@@ -76,4 +84,12 @@ MEASURED = {
     ("real-esrgan-x4plus-anime", 4): Rate(59.0, Tiling(192, 5, 14_000, 1024)),
     **{("real-esrgan-general", scale): Rate(12.0, Tiling(640, 34 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
     **{("real-esrgan-anime", scale): Rate(6.5, Tiling(640, 18 + 2 * (scale < 4), 960)) for scale in (2, 3, 4)},
+    # In float32 whatever the processor; these on two cores of the Intel Xeon.
+    ("span", 4): Rate(3.4, Tiling(640, 21, 1_200)),
+    ("disp", 4): Rate(2.8, Tiling(640, 18, 832)),
+    ("haesr", 4): Rate(50.0, Tiling(192, 2, 9_912, 1_920)),
+    ("edsr-base", 2): Rate(14.0, Tiling(640, 36, 2_560)),
+    ("edsr-base", 3): Rate(16.0, Tiling(448, 36, 5_760)),
+    ("edsr-base", 4): Rate(25.0, Tiling(336, 36, 10_240)),
+    **{("edsr-full", s): Rate(250.0 + 45 * s, Tiling(192, 4, 2_560 * s**2, 3_072)) for s in (2, 3, 4)},
 }

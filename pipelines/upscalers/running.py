@@ -51,11 +51,9 @@ def run_network(
 ) -> Run[Ran]:
     """Runs it so that the result equals that of the whole picture where it can, in float32 if `exact`.
 
-    What fits into a tile is run as it is: blocks take longer there, and passes over whole maps wherever all of it fits.
-    The sides of `pixels` are multiples of the network's `multiple`. Raises BadSetting for a tile that is none.
+    What fits into a tile is run as it is: blocks take longer there. The sides of `pixels` are multiples of the
+    network's `multiple`. Raises BadSetting for a tile that is none.
     """
-    from pipelines.networks.network import Blocks
-
     network = forwards.network
     forward = forwards.exact() if exact else forwards.usual
     feather = network.radius > AFFORDABLE_OVERLAP
@@ -66,16 +64,14 @@ def run_network(
     check_tile(model, settings, max(SMALLEST_TILE, least), LARGEST_TILE)
     height, width, _ = pixels.shape
     side = settings.tile or choose_side(network, forward.device, overlap, feather, height * width * scale**2)
-    if network.radius == UNBOUNDED and not settings.tile and not isinstance(network.in_blocks, Blocks):
-        side = choose_whole(network, forward.device, side, max(height, width))
     if forwards.sees_too_far:
         if max(height, width) > side:
             return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
         ran = yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap))
-        if not isinstance(network.in_blocks, Blocks):
-            return ran
         # As larger pictures are cut, of which this one tells how long they take.
         return ran._replace(tiling=_tiling_of_blocks(network, forward.device, choose_block_side(forward.device)))
+    if network.radius == UNBOUNDED and not settings.tile:
+        side = choose_whole(network, forward.device, side, max(height, width))
     return (yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap)))
 
 

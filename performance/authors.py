@@ -1,7 +1,7 @@
 """Diffusion networks against those of their authors: what each takes, and the table of both, alike for every model."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import nn
@@ -48,9 +48,21 @@ def draw_parameters(network: nn.Module) -> None:
         parameter.data.normal_().mul_(spread).add_(float(parameter.ndim == 1 and name.endswith("weight")))
 
 
-def core_seconds(job: Callable[[], object]) -> float:
-    """Core seconds of the job, after a warm-up."""
-    job()
-    start = time.process_time()
-    job()
-    return time.process_time() - start
+def core_seconds(job: Callable[[], object], repeats: int = 1) -> float:
+    """Core seconds of the job, after a warm-up: the least of so many runs."""
+    return compare_core_seconds([job], repeats)[0]
+
+
+def compare_core_seconds(jobs: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Core seconds of each job, after a warm-up: the least of so many runs, in which they take turns.
+
+    Whatever else the machine does then slows each of them about as much.
+    """
+    taken: list[list[float]] = [[] for _ in jobs]
+    for number in range(repeats + 1):
+        for job, times in zip(jobs, taken, strict=True):
+            start = time.process_time()
+            job()
+            if number:
+                times.append(time.process_time() - start)
+    return [min(times) for times in taken]

@@ -13,7 +13,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from pipelines.upscalers.diffusion.controlled import TwoNetworks
+from pipelines.upscalers.diffusion.controlled import TwoNetworks, lay_out
 
 GROUPS = 32  # of each norm
 HIDDEN = 128  # channels between what leads and what it does
@@ -81,6 +81,7 @@ class AdaptedUnet(TwoNetworks):
     def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel, layers: nn.ModuleList) -> None:
         super().__init__(unet, control)
         self.layers = layers
+        lay_out(layers)
 
     def forward(
         self,

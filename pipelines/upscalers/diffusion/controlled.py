@@ -7,8 +7,20 @@ reads the picture.
 
 from typing import Any
 
+import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
+
+
+def lay_out(network: nn.Module) -> None:
+    """Lays a network's parameters out as its convolutions are quickest: in float32 with channels first.
+
+    Half of the work is in convolutions of 1280 channels and more, which take a tenth longer with channels last in
+    float32. In half precision, and where there are few channels, as in an autoencoder, they are quicker so.
+    """
+    for parameter in network.parameters():
+        if parameter.dtype == torch.float32:
+            parameter.data = parameter.data.contiguous()
 
 
 class TwoNetworks(nn.Module):
@@ -18,6 +30,7 @@ class TwoNetworks(nn.Module):
         super().__init__()
         self.unet, self.control = unet, control
         self.config: Any = type(unet.config)({**unet.config, "in_channels": 2 * unet.config.in_channels})
+        lay_out(self)
 
     @property
     def device(self) -> Any:

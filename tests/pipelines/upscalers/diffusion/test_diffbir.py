@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -107,6 +107,20 @@ def test_one_tile_equals_the_authors_own_code(
     done = run(load(folder, key), speckled(*size), **given)
     assert_official(done.pixels, name)
     assert done.tiles == 1 and done.pixels.shape == (4 * size[0], 4 * size[1], 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_convolutions_lie_as_they_are_quickest(
+    dtype: Literal["float32", "bfloat16"], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the wide networks channels come first in float32 and last in half precision; the autoencoder's come last."""
+    use(Device("cpu", dtype), monkeypatch)
+    parts = load(folder).parts(Device("cpu", dtype))
+    wide = [each for each in parts.unet.parameters() if each.ndim == 4]
+    last = {each.is_contiguous(memory_format=torch.channels_last) for each in wide if min(each.shape[1:]) > 1}
+    assert last == {dtype == "bfloat16"}
+    narrow = [each for each in parts.vae.parameters() if each.ndim == 4 and min(each.shape[1:]) > 1]
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in narrow)
 
 
 def test_by_two_works_at_that_size(folder: Path) -> None:

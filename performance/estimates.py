@@ -34,14 +34,15 @@ LEARNED, SMALLER, LARGER = 256, 128, 512  # px: the side that it is learned at, 
 SLOW, SLOW_SIDES = 12.0, (128, 96, 256)  # seconds for the first side from which on smaller ones are measured
 VERY_SLOW, VERY_SLOW_SIDES = 60.0, (104, 112, 144)
 OFFSETS = (0, 3, -5)  # px, of the sides of which the median counts; of slow ones the first alone
+LONG = 2.0  # seconds: what takes longer is timed once
 WARMING = 40  # px
 # Of those whose files are drawn: channels and blocks of EDSR, blocks of RRDB. Real-ESRGAN's others are as large.
 DRAWN_EDSR = {"edsr-base": (64, 16), "edsr-full": (256, 32)}
 DRAWN_RRDB = {"real-esrgan": 23, "real-esrgan-x4plus-anime": 6}
 ABOUT = (
     "Told before a model's first run here, at the first side; then, after that run, at two others. Each as a share of "
-    "what was taken; times are medians of three images of about that side, each of a size that is new (slow models: "
-    "one). {drawn} are networks of the true size with drawn parameters."
+    "what was taken; times are medians of three images of about that side, each of a size that is new (of what takes "
+    "over two seconds, one)."
 )
 HEADER = [
     *("model", "scale", "precision", "learned at, px", "took, s", "first told / took"),
@@ -89,6 +90,8 @@ def time_side(upscaler: Upscaler, stage: Stage, side: int, offsets: tuple[int, .
         image = Picture(make_scene(side + offset))
         done = finish(enlarge(image, [upscaler]))
         took += list_times([stage], done.stages, side + offset, side + offset)
+        if took[0].seconds > LONG:
+            break
     middle: float = statistics.median_low(each.seconds for each in took)
     return next(each for each in took if each.seconds == middle)
 
@@ -131,7 +134,8 @@ def main() -> None:
         for row, scale, own in find_cases(options.models, Path(made)):
             rows.append(measure(row, scale, own))
             drawn |= {row.key} if own else set()
-    write_section("Estimated times", ABOUT.format(drawn=", ".join(sorted(drawn)) or "None"), HEADER, rows)
+    about = ABOUT + (f" Drawn parameters, true sizes: {', '.join(sorted(drawn))}." if drawn else "")
+    write_section("Estimated times", about, HEADER, rows)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Usual:
 USUAL = {
     "swift": Usual((2, 3, 4), 2.5e-3, 32, 6),
     "srcnn": Usual((2, 3, 4), 2.5e-3),
-    "autoencoder": Usual((1,), 1e-3, 48, 2, patch=64, loss="psnr", degradations=("damaged",)),
+    "autoencoder": Usual((1,), 1e-3, 64, 5, 8, patch=64, loss="l1", degradations=("damaged",)),
     "srresnet": Usual((2, 4), 1e-4, 64, 16, patch=24, loss="l2"),
     "srgan": Usual((2, 4), 1e-4, 64, 16, patch=24, loss="vgg=1,adversarial=0.001"),
     "rcan": Usual((2, 3, 4), 1e-4, 64, 10, patch=48, loss="l1"),

@@ -20,16 +20,11 @@ Make = Callable[[Config], nn.Module]
 
 
 def _autoencoder(config: Config) -> nn.Module:
-    network = Autoencoder(config.width, middle_of(config.width), config.depth, BranchedConv)
+    network = Autoencoder(config.width, config.depth, BranchedConv)
     for name, value in network.last.named_parameters():  # a picture is left as it is at first
         if name in ("straight", "project"):
             value.data.zero_()
     return network
-
-
-def middle_of(width: int) -> int:
-    """Channels of the autoencoder's middle, beside so many at half the resolution."""
-    return 5 * width // 3
 
 
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}  # that EDSR's pixel-shuffles enlarge by in turn

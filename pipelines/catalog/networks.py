@@ -75,8 +75,8 @@ OWN_NETWORKS = (
             {
                 1: File(
                     "cleaner.safetensors",
-                    712_576,
-                    sha256="21bf999c682478ab46c9401d1d5a0d28fc48dd850793f4c9ee9e2d6e0b89d084",
+                    768_400,
+                    sha256="ff47e170188a047c52708071944055cdc9ee0f38bacd7907cde557d043febe3a",
                 )
             }
         ),
@@ -85,7 +85,7 @@ OWN_NETWORKS = (
         note="Removes noise and JPEG artifacts before another model upscales. Our own denoising autoencoder.",
         paper="after Vincent et al. 2008",
         arch="autoencoder",
-        params={1: 385_891},
+        params={1: 413_795},
         takes=TILED | {"cleanup"},
         companions={1: Weights((_ESTIMATE,), ())},
         light=True,

@@ -71,7 +71,7 @@ MEASURED = {
     ("swift", 2): Rate(1.3, Tiling(640, 10, 816)),
     ("swift", 3): Rate(3.1, Tiling(640, 15, 960)),
     ("swift", 4): Rate(2.9, Tiling(640, 13, 960)),
-    ("cleaner", 1): Rate(0.9, Tiling(640, 31, 240)),
+    ("cleaner", 1): Rate(1.8, Tiling(640, 25, 256)),
     ("srcnn", 2): Rate(6.4, Tiling(624, 6, 3_072)),
     ("srcnn", 3): Rate(13.5, Tiling(416, 5, 6_912)),
     ("srcnn", 4): Rate(23.7, Tiling(304, 4, 12_288)),

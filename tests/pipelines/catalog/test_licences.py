@@ -22,15 +22,18 @@ SAID = (
 
 
 @pytest.fixture(autouse=True)
-def _nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No source is, in any test here."""
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is asked of sources, which have nothing."""
+    all_asked: list[Any] = []
 
     def ask(weights: Any) -> Any:
+        all_asked.append(weights)
         raise AssertionError(f"asked for {weights}")
 
     monkeypatch.delenv("UPSCALE_ACCEPT", raising=False)
     monkeypatch.setattr(loading.store, "fetch", ask)
     monkeypatch.setattr(prefetching, "fetch", ask)
+    return all_asked
 
 
 def refused(models: list[catalog.Model], settings: Settings) -> str:
@@ -63,15 +66,16 @@ def test_every_such_row_says_where_its_licence_is() -> None:
     assert all("accept_licence" in row.takes for row in wanted)
 
 
-def test_a_comparison_accepts_for_all_that_take_part() -> None:
+def test_a_comparison_accepts_for_all_that_take_part(asked: list[Any]) -> None:
     """Chains too, which would else be refused; others are measured as ever."""
     chain = [Stage("supir", 4), Stage("bicubic", 2)]
     with pytest.raises(BadSetting, match=r"^SUPIR is not for commercial use"):
         resolve_contenders("chained-8x", 8, [], [chain])
     plain, chained = resolve_contenders("chained-8x", 8, [], [chain], accepted=True)
     assert chained.settings.accept_licence is True and plain.settings == Settings()
-    with pytest.raises(AssertionError, match="asked for"):  # by then it is to be downloaded
-        finish(fetch_weights([plain, chained]))
+    assert asked == []
+    finish(fetch_weights([plain, chained]))
+    assert asked == [find("supir").weights[4]], "by then it is to be downloaded"
 
 
 def test_all_others_ask_for_nothing() -> None:

@@ -55,7 +55,7 @@ def choosing(told: Telling) -> JudgingUpscaler:
 
 
 def cleaning(told: Telling) -> JudgingUpscaler:
-    network = Autoencoder(6, 8, 1)
+    network = Autoencoder(6, 1)
     fill(network)
     network.last.weight.data.mul_(0.1)
     network.last.bias.data.zero_()

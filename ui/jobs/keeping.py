@@ -23,7 +23,7 @@ def keep_results(work: Work, give_again: Callable[..., Update], run_id: Block, s
     `give_again` says how a page that was loaded anew gets the inputs back. The first that is changed is the component
     `run_id`, which says the id, and the `state`, which forgets what an earlier run left there.
     """
-    takes = [*inspect.signature(work).parameters.values()]
+    takes = inspect.signature(work).parameters.values()
     extra = sum(each.annotation is gr.Request for each in takes)  # what gradio adds to the inputs
 
     @wraps(work)
@@ -51,6 +51,12 @@ def keep_results(work: Work, give_again: Callable[..., Update], run_id: Block, s
             events.close()  # type: ignore[attr-defined]
             results.end(kept) if whole or kept.partial else results.forget(kept)
 
+    return take_id(work, run)
+
+
+def take_id(work: Work, run: Work) -> Work:
+    """Returns `run`, by whose signature gradio hands over what it does to `work`, and then a run's id."""
+    takes = [*inspect.signature(work).parameters.values()]
     if not any(each.kind == each.VAR_POSITIONAL for each in takes):
         takes.append(inspect.Parameter("run_id", inspect.Parameter.POSITIONAL_OR_KEYWORD))
     run.__signature__ = inspect.Signature(takes)  # type: ignore[attr-defined]

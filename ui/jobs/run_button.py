@@ -25,7 +25,7 @@ from pipelines.errors import UpscaleError
 from pipelines.runs import Run, T
 from ui.jobs import results
 from ui.jobs.keeping import Update as Update
-from ui.jobs.keeping import Work, give_values, keep_results
+from ui.jobs.keeping import Work, give_values, keep_results, take_id
 from ui.jobs.lanes import Expected, Visit, visiting
 from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_WAITING, WHEN_DRAWN
 from ui.jobs.running import (
@@ -183,13 +183,15 @@ class RunButton:
     def pass_over_older(self, work: Work) -> Work:
         """The same work on what a run left, whose last argument is the run's id: nothing where that never began."""
 
-        def run(left: Any, run_id: str) -> Iterator[Update]:
+        @wraps(work)
+        def run(*values: Any) -> Iterator[Update]:
+            *given, run_id = values
             if results.has_begun(run_id):
-                yield from work(left)
+                yield from work(*given)
             else:
                 yield {self.progress: html.status("Cancelled.")}
 
-        return run
+        return take_id(work, run)
 
     def escape_failure(self, work: Work) -> Work:
         """The same work, its errors as messages: what it shows is of a run that has ended, so it waits for no other."""

@@ -117,6 +117,9 @@ def test_gradio_sees_what_the_work_takes() -> None:
     tab = Tab()
     inputs, *_ = gr.helpers.special_args(tab.button.explain_failure(work), ["value"], request="asked")
     assert inputs == ["value", "asked"]
+    for kept in (tab.button.pass_over_older(work), keep_results(work, lambda *_: {}, tab.button.run_id)):
+        inputs, *_ = gr.helpers.special_args(kept, ["value", "an id"], request="asked")
+        assert inputs == ["value", "asked", "an id"]
 
 
 def test_every_event_changes_only_what_it_was_promised_to() -> None:

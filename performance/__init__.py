@@ -1,5 +1,5 @@
 """Speeds, memory and scores, measured as the program runs."""
 
-from pipelines import machine
+from pipelines import environment
 
-machine.let_threads_sleep()
+environment.let_threads_sleep()

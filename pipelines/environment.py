@@ -14,7 +14,6 @@ from pathlib import Path
 from pipelines.errors import BadSetting
 
 MEGA = 1_000_000
-# Where a Space's proxies are.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 
 
@@ -201,11 +200,13 @@ def cpu_instructions() -> str:
 
 
 def bound_kernel_cache(kernels: int) -> None:
-    """Lets oneDNN, in torch and in OpenVINO, keep that many kernels for later, unless somebody chose a number.
-
-    It counts where nothing has been computed by it in this process yet.
-    """
+    """Has oneDNN keep so many kernels, unless somebody chose how many. It counts before its first computation."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
+
+
+def let_threads_sleep() -> None:
+    """Has torch's threads sleep while they wait, unless OMP_WAIT_POLICY is set. It counts before torch is imported."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def accepted_licences() -> frozenset[str]:

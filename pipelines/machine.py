@@ -52,15 +52,6 @@ def trim_heap() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def let_threads_sleep() -> None:
-    """Has OpenMP's threads, which are torch's, sleep while they wait for each other, unless OMP_WAIT_POLICY says how.
-
-    By themselves they spin: on a machine that does anything else, each of a network's layers then waits until the
-    system has taken the processor from a thread that does nothing. It counts where torch is not imported yet.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
 def container_memory(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
     """Bytes that the limits of this process's control groups leave, the least of them; NO_LIMIT without one.
 

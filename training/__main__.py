@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import machine
+from pipelines import environment
 from pipelines.errors import CannotWrite, UpscaleError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def add_network(run: argparse.ArgumentParser, usual: Usual) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 0; 1 with one line on stderr; 130 when interrupted."""
     options = build_parser().parse_args(arguments)
-    machine.let_threads_sleep()
+    environment.let_threads_sleep()
     try:
         if options.verb == "score":
             from training.score import score_files

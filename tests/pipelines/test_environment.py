@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ def test_the_defaults_told_are_those_that_hold() -> None:
         "UPSCALE_OPENMODELDB": "https://openmodeldb.info",
         "UPSCALE_PRELOAD": "real-esrgan-general:4,niqe",
         "UPSCALE_PRECISION": "auto",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "ONEDNN_MAX_CPU_ISA": "all",
         "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
     }
@@ -178,3 +181,15 @@ def test_which_proxies_are_believed(before: str, space: str, after: str, monkeyp
     assert os.environ["FORWARDED_ALLOW_IPS"] == after
     environment.trust_proxies()
     assert os.environ["FORWARDED_ALLOW_IPS"] == after
+
+
+def test_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user chose stays. The command line does so before torch is imported, which reads it once."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    environment.let_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    code = "import os, sys\nfrom pipelines.cli.main import run\ntry:\n    run()\nexcept SystemExit:\n"
+    code += "    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, "models"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "PASSIVE False\n"

@@ -1,16 +1,12 @@
 """What is known of the machine."""
 
 import ctypes
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipelines import machine
-from tests.conftest import ROOT
 
 GIGA = 1 << 30
 
@@ -140,15 +136,3 @@ def test_gaps_in_the_heap_are_given_back() -> None:
     del blocks
     machine.trim_heap()
     assert held - resident() > 80_000_000 and len(kept) == 10
-
-
-def test_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the user chose stays. The command line does so before torch is imported, which reads it once."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    machine.let_threads_sleep()
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    code = "import os, sys\nfrom pipelines.cli.main import run\ntry:\n    run()\nexcept SystemExit:\n"
-    code += "    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code, "models"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stderr == "PASSIVE False\n"

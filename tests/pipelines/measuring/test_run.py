@@ -231,7 +231,7 @@ def test_rows_without_lpips_are_done_again_once_it_is_here(pictures: list[Subjec
 def test_each_file_of_weights_is_asked_for_once(pictures: list[Subject], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     fetch = fetching.fetch
-    monkeypatch.setattr(fetching, "fetch", lambda stages: asked.extend(stages) or fetch(stages))
+    monkeypatch.setattr(fetching, "fetch", lambda stages, settings: asked.extend(stages) or fetch(stages, settings))
     chains = [[(first, 2), (second, 2)] for first in ("espcn", "fsrcnn") for second in ("espcn", "fsrcnn")]
     fetched = finish(benchmark.fetch_weights(resolve_contenders("round-trip", 4, [], chains)))
     assert len(asked) == 2 and len(fetched) == 4 and all(each.failure for each in fetched.values())

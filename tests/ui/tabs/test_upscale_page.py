@@ -116,6 +116,7 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     give(page, tmp_path / "mine.png")
     radio(page, "Pixel art").check()
     page.wait_for_url("**/?purpose=pixel-art")
+    expect(plan(page)).to_contain_text("Nearest neighbour: 70 × 50")
     radio(page, "x8").check()
     page.wait_for_url("**/?purpose=pixel-art&scale=x8")
     expect(plan(page)).to_contain_text("Nearest neighbour: 70 × 50 → 560 × 400")

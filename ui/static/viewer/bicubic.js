@@ -13,24 +13,23 @@ const keysKernel = (distance) => {
     return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
 };
 
-// For each of `count` pixels from `first` on, `step` pixels of the smaller image wide: the first pixel that it reads,
-// from `low` on, and its four weights.
+// For each of `count` pixels from `first` on, `step` pixels of the smaller image wide: the four pixels that it reads,
+// counted from `low` on, and their weights, which are 0 beyond the border.
 const makeTaps = (first, count, step, length, low) => {
-    const starts = new Int32Array(count);
+    const places = new Int32Array(4 * count);
     const weights = new Float32Array(4 * count);
     for (let index = 0; index < count; index++) {
         const centre = (first + index + 0.5) * step - 0.5;
         const start = Math.floor(centre) - 1;
         let sum = 0;
-        for (let tap = 0; tap < 4; tap++) {
-            const at = start + tap;
-            weights[4 * index + tap] = at < 0 || at >= length ? 0 : keysKernel(at - centre);
-            sum += weights[4 * index + tap];
+        for (let tap = 4 * index, at = start; at < start + 4; tap++, at++) {
+            places[tap] = Math.min(Math.max(at, 0), length - 1) - low;
+            weights[tap] = at < 0 || at >= length ? 0 : keysKernel(at - centre);
+            sum += weights[tap];
         }
-        for (let tap = 0; tap < 4; tap++) weights[4 * index + tap] /= sum;
-        starts[index] = start - low;
+        for (let tap = 4 * index; tap < 4 * index + 4; tap++) weights[tap] /= sum;
     }
-    return { starts, weights };
+    return { places, weights };
 };
 
 // The layer's own pixels there, colours multiplied by opacity; null while tiles are on their way.
@@ -69,33 +68,30 @@ const smoothPart = (layer, level, left, top, width, height) => {
     const columns = x1 - x0, rows = y1 - y0;
     const wide = new Float32Array(rows * width * 4);
     for (let row = 0, to = 0; row < rows; row++) {
-        for (let x = 0; x < width; x++) {
-            for (let channel = 0; channel < 4; channel++, to++) {
-                let sum = 0;
-                for (let tap = 0; tap < 4; tap++) {
-                    const weight = across.weights[4 * x + tap];
-                    if (weight) sum += weight * values[4 * (row * columns + across.starts[x] + tap) + channel];
-                }
-                wide[to] = sum;
+        const from = 4 * row * columns;
+        for (let tap = 0; tap < 4 * width; tap += 4) {
+            const w0 = across.weights[tap], w1 = across.weights[tap + 1];
+            const w2 = across.weights[tap + 2], w3 = across.weights[tap + 3];
+            let p0 = from + 4 * across.places[tap], p1 = from + 4 * across.places[tap + 1];
+            let p2 = from + 4 * across.places[tap + 2], p3 = from + 4 * across.places[tap + 3];
+            for (const end = to + 4; to < end; to++, p0++, p1++, p2++, p3++) {
+                wide[to] = w0 * values[p0] + w1 * values[p1] + w2 * values[p2] + w3 * values[p3];
             }
         }
     }
     const made = new ImageData(width, height);
     const stride = 4 * width;
+    const line = new Float32Array(stride);
     for (let y = 0; y < height; y++) {
-        for (let at = 0; at < stride; at += 4) {
-            const sums = [0, 0, 0, 0];
-            for (let tap = 0; tap < 4; tap++) {
-                const weight = down.weights[4 * y + tap];
-                if (!weight) continue;
-                const from = (down.starts[y] + tap) * stride + at;
-                for (let channel = 0; channel < 4; channel++) sums[channel] += weight * wide[from + channel];
-            }
-            const opacity = sums[3];
-            const to = y * stride + at;
-            for (let channel = 0; channel < 3; channel++) {
-                made.data[to + channel] = opacity >= 254.5 ? sums[channel] : opacity > 0 ? (sums[channel] * 255) / opacity : 0;
-            }
+        const [w0, w1, w2, w3] = down.weights.subarray(4 * y, 4 * y + 4);
+        const [p0, p1, p2, p3] = down.places.subarray(4 * y, 4 * y + 4).map((place) => stride * place);
+        for (let at = 0; at < stride; at++) {
+            line[at] = w0 * wide[p0 + at] + w1 * wide[p1 + at] + w2 * wide[p2 + at] + w3 * wide[p3 + at];
+        }
+        for (let at = 0, to = y * stride; at < stride; at += 4, to += 4) {
+            const opacity = line[at + 3];
+            const by = opacity >= 254.5 ? 1 : opacity > 0 ? 255 / opacity : 0;
+            for (let channel = 0; channel < 3; channel++) made.data[to + channel] = line[at + channel] * by;
             made.data[to + 3] = opacity;
         }
     }

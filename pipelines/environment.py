@@ -71,7 +71,7 @@ def most_unpacked_bytes() -> int:
 
 
 def most_unpacked_in_calls() -> int:
-    """Returns how large all zips' images of the API's calls at work may be: UPSCALE_MAX_ALL_UNPACKED_MEGABYTES."""
+    """Returns how large all images unpacked for running API calls may be: UPSCALE_MAX_ALL_UNPACKED_MEGABYTES."""
     return int(_positive("UPSCALE_MAX_ALL_UNPACKED_MEGABYTES", 2000) * MEGA)
 
 

@@ -37,7 +37,7 @@ WAIT_SECONDS = 5  # for another image's decoding; after that the run will tell w
 UNPACKING_SECONDS = 30  # for other zips to be unpacked
 RESERVE = 200_000_000  # bytes of the disk that no zip takes: results need them
 MOST_TOLD = 3  # sentences of what is in a zip and left out
-OTHERS = "the zips of other calls take up the space for them. Try again in a few minutes."
+OTHERS = "other calls' zips are using all the space for unpacking. Try again in a few minutes."
 GONE = "The image is no longer on the server. Choose it again."
 
 _unpacking = threading.Lock()  # one zip at a time: each may take hundreds of megabytes of the disk
@@ -158,7 +158,8 @@ def unpack(path: Path, name: str, folder: Path, other_images: int, other_bytes: 
     with _one_unpacking():
         for gone in [each for each in _in_calls if not each.is_dir()]:
             del _in_calls[gone]
-        room = environment.most_unpacked_in_calls() - sum(_in_calls.values())
+        most = max(environment.most_unpacked_in_calls(), environment.most_unpacked_bytes())
+        room = most - sum(_in_calls.values())
         sources, _ = _unpack(path, name, folder, other_images, other_bytes, room)
         _in_calls[folder] = sum(each.path.stat().st_size for each in sources)
         return sources

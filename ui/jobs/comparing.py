@@ -64,7 +64,8 @@ def choose_contenders(
 ) -> tuple[Contender, ...]:
     """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting.
 
-    Without models (None) those take part that are ready. `accept` is whether the licences of all are accepted.
+    Without models (None) those take part that are ready. `accept` is whether the licences of all are accepted; None, as
+    from who does not know of it, leaves one that is not to the model's own rows.
     """
     if not isinstance(models, list | None) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")
@@ -73,7 +74,8 @@ def choose_contenders(
     by = benchmark.find_protocol(protocol).fixed_scale or catalog.parse_scale(scale)
     named_chains = [catalog.parse_stages(str(chain)) for chain in chains]
     found = benchmark.resolve_contenders(protocol, by, models, named_chains, accept is True)
-    catalog.check_accepted([stage.model for stage in _list_stages(found)], Settings(accept_licence=accept))
+    if accept is not None:
+        catalog.check_accepted([stage.model for stage in _list_stages(found)], Settings(accept_licence=accept))
     named = {stage.key for each in found for stage in each.stages if stage.model.from_hub}
     if len(named) > MOST_OWN_MODELS:
         raise BadSetting(

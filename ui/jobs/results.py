@@ -46,6 +46,8 @@ class Kept:
 
     def note(self, changes: Mapping[Block, Any]) -> None:
         """Keeps what an event changes: of each component the newest."""
+        if self.id in _begun:
+            _begun[self.id] = True
         self.number += 1
         for block, value in changes.items():
             self.shown[block] = self.number, copy.copy(value)  # gradio takes things out of what it is given
@@ -56,7 +58,8 @@ class Kept:
 
 
 _kept: dict[str, Kept] = {}
-_begun: dict[str, None] = {}  # ids of runs, also of those that are kept no longer
+_begun: dict[str, bool] = {}  # ids of runs, also of those that are kept no longer: whether anything was shown of them
+_cancelled: dict[str, None] = {}  # ids of runs that were cancelled before they began
 _filling: ContextVar[Kept | None] = ContextVar("filling", default=None)
 
 
@@ -67,13 +70,26 @@ def begin(key: str, session: str, inputs: Mapping[Block, Any]) -> Kept:
     `session` is that whose event does the work; `inputs` are the changes that give a page the same inputs again.
     """
     for runs in (_kept, _begun):
-        for old in [*runs][: max(0, len(runs) - MOST_KEPT + 1)]:
-            runs.pop(old, None)
-    if not is_key(key) or key in _begun:
+        _make_room(runs)
+    if not is_key(key) or has_begun(key):
         key = secrets.token_hex(16)
-    kept = _kept[key] = Kept(key, session, dict(inputs))
-    _begun[key] = None
+    kept = _kept[key] = Kept(key, session, dict(inputs), cancelled=key in _cancelled)
+    _begun[key] = False
     return kept
+
+
+def cancel(key: str) -> None:
+    """Has the run of that id end at its next step, or before its first one."""
+    if (kept := find(key)) is not None:
+        kept.cancelled = kept.cancelled or not kept.ended
+    elif is_key(key) and not has_begun(key):
+        _make_room(_cancelled)
+        _cancelled[key] = None
+
+
+def _make_room(runs: dict[str, Any]) -> None:
+    for old in [*runs][: max(0, len(runs) - MOST_KEPT + 1)]:
+        runs.pop(old, None)
 
 
 def is_key(key: Any) -> bool:
@@ -83,7 +99,12 @@ def is_key(key: Any) -> bool:
 
 def has_begun(key: str) -> bool:
     """Returns whether a run of that id began, which may be kept no longer."""
-    return key in _begun
+    return key in _begun or key in _kept
+
+
+def has_shown(key: str) -> bool:
+    """Returns whether anything was shown of a run of that id, which may be kept no longer."""
+    return _begun.get(key, False)
 
 
 def end(kept: Kept) -> None:

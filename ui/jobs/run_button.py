@@ -7,7 +7,8 @@ leave out stays as it is.
 
 Gradio 6.31 in the browser edits the properties of one event into those of the next, in place, while the first may still
 be on its way to the page. So what changes properties (visible, interactive) belongs in an event that is not followed by
-another one at once: the first, which begins a run, or the last.
+another one at once: the first, which begins a run, or the last. What a click changes by itself, in the browser, is on
+the page before the run is asked for.
 """
 
 import json
@@ -42,7 +43,7 @@ from ui.widgets.problem import Problem, make_problem
 
 STARTING = html.progress("Starting", 0)
 FOLLOWED_SECONDS = 0.2  # seconds between two looks at a run that is followed
-BEGINNING_LOOKS = 10  # in which a run begins that was asked for just before the page was loaded anew
+BEGINNING_LOOKS = 5  # in which a run begins that was asked for just before the page was loaded anew
 MOMENT_SECONDS = 0.5  # that a run may take for nothing of it to be shown before its end
 LATE_SECONDS = 0.3  # seconds in which steps that were on their way would show over "Cancelled."
 
@@ -77,8 +78,8 @@ class RunButton:
 
         What is told beside the result follows `settle` of it.
 
-        The work yields `begins()` first, and last `ends(…)`; where it fails it may raise EndedEarly with what there is
-        to show. `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes
+        The work shows `begins()` before anything else, and last `ends(…)`; where it fails it may raise EndedEarly with
+        what there is to show. `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes
         `outputs` too; it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs
         of the work back, and `given` what that changes; without it they are the components' values. `needs` is a field
         of images without which the button cannot be pressed.
@@ -150,8 +151,9 @@ class RunButton:
             if kept is not None or results.has_begun(key) or not results.is_key(key):
                 break
             time.sleep(FOLLOWED_SECONDS)
+            yield {self.run_id: gr.skip()}  # others may have the thread
         if kept is None:
-            yield {self.run_id: ""}
+            yield {self.run_id: gr.skip()}
             return
         with results.follow(kept):
             seen, ended = kept.number, kept.ended
@@ -181,12 +183,14 @@ class RunButton:
         return text.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)
 
     def pass_over_older(self, work: Work) -> Work:
-        """The same work on what a run left, whose last argument is the run's id: nothing where that never began."""
+        """The same work on what a run left, whose last argument is the run's id: nothing where that showed nothing, as
+        what is left is an older one's then.
+        """
 
         @wraps(work)
         def run(*values: Any) -> Iterator[Update]:
             *given, run_id = values
-            if results.has_begun(run_id):
+            if results.has_shown(run_id):
                 yield from work(*given)
             else:
                 yield {self.progress: html.status("Cancelled.")}
@@ -246,8 +250,7 @@ class RunButton:
 
     def cancelled(self, key: str = "") -> Update:
         """A tab that was cancelled, a moment after it. A run that was only followed from here is told so, too."""
-        if (kept := results.find(key)) is not None and not kept.ended:
-            kept.cancelled = True
+        results.cancel(key)
         time.sleep(LATE_SECONDS)
         return self.ends("Cancelled.")
 

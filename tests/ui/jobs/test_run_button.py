@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import BadSetting, WeightsUnavailable
 from pipelines.runs import Run, Step
-from ui.jobs import run_button, running
+from ui.jobs import results, run_button, running
 from ui.jobs.keeping import Update, keep_results
 from ui.jobs.lanes import Expected
 from ui.jobs.run_button import RunButton, place_run_button
@@ -144,6 +144,12 @@ def test_a_run_forgets_what_the_one_before_it_left() -> None:
     work = keep_results(tab.run, lambda *_: {}, tab.button.run_id, tab.kept)
     left = tab.button.pass_over_older(lambda value: iter([{tab.result: value}]))
     assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}]
+    kept = results.begin(key, "page", {})
+    assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}], (
+        "nothing was shown of it yet"
+    )
+    results.forget(kept)
+    key = secrets.token_hex(16)
     first, step, _ = map(tab.names, work("value", key))
     assert (first["kept"], first["run_id"]) == (None, key) and step["kept"] == "value"
     assert [*map(tab.names, left("new", key))] == [{"result": "new"}]
@@ -162,9 +168,12 @@ def test_a_run_that_was_just_asked_for_is_waited_for(monkeypatch: pytest.MonkeyP
             [*work("value", key)]
 
     monkeypatch.setattr(run_button.time, "sleep", begin_late)
-    assert tab.names(next(tab.button.show_again(key)))["result"] == "VALUE" and len(looks) == 3
-    assert [*map(tab.names, tab.button.show_again("made-up"))] == [{"run_id": ""}] and len(looks) == 3
-    assert [*map(tab.names, tab.button.show_again(secrets.token_hex(16)))] == [{"run_id": ""}]
+    *waited, again = map(tab.names, tab.button.show_again(key))
+    assert again["result"] == "VALUE" and len(looks) == len(waited) == 3
+    nothing = {"run_id": gr.skip()}
+    assert [*map(tab.names, tab.button.show_again("made-up"))] == [nothing] and len(looks) == 3
+    waited = [*map(tab.names, tab.button.show_again(secrets.token_hex(16)))]
+    assert waited == [nothing] * (run_button.BEGINNING_LOOKS + 1), "others have the thread in between"
     assert len(looks) == 3 + run_button.BEGINNING_LOOKS
 
 
@@ -194,3 +203,18 @@ def test_of_a_run_that_is_over_in_a_moment_only_the_end_is_shown(
     else:
         assert "Starting" in shown[0]["progress"] and shown[0]["result"] == "" and len(late) == 4
         assert all(each.keys() == {"progress"} for each in [*shown[1:], *late[1:]])
+
+
+def test_a_run_that_is_cancelled_before_it_begins_does_nothing() -> None:
+    """The cancel may be here before the run that is on its way."""
+    tab, key, ran = Tab(), secrets.token_hex(16), []
+
+    def work(value: str) -> Iterator[Update]:
+        ran.append(value)
+        yield {}
+
+    tab.button.cancelled(key)
+    assert [*keep_results(work, lambda *_: {}, tab.button.run_id)("value", key)] == [] and ran == []
+    assert results.find(key) is None and results.has_begun(key)
+    tab.button.cancelled("made-up")
+    assert len([*keep_results(work, lambda *_: {}, tab.button.run_id)("value", "made-up")]) == 1

@@ -145,6 +145,18 @@ def test_an_id_is_good_for_one_run(folder: Path) -> None:
     assert results.find(key) is None and results.has_begun(key) and results.begin(key, "one", {}).id != key
 
 
+def test_an_id_is_not_free_again_while_its_run_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were cancelled make room for no other's: that of an address that was handed on stays what it is."""
+    monkeypatch.setattr(results, "MOST_KEPT", 3)
+    monkeypatch.setattr(results, "_kept", {})
+    monkeypatch.setattr(results, "_begun", {})
+    kept = results.begin(secrets.token_hex(16), "one", {})
+    for _ in range(5):
+        results.forget(results.begin(secrets.token_hex(16), "another", {}))
+    assert results.find(kept.id) is kept and results.begin(kept.id, "another", {}) is not kept
+    assert results.find(kept.id) is kept and len(results._begun) <= 3
+
+
 def test_each_process_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that ends deletes its own; what a killed one left is deleted by the next."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))

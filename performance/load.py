@@ -41,11 +41,11 @@ MOST_ANSWER_SECONDS = 1.0
 MOST_GROWN = 1.1  # times the memory after the first requests
 MOST_APART = 0.02  # mean difference of a result, shrunk again, from its picture; another's is 0.1 and more
 SIZES = 150
-REST_SECONDS = 15.0  # after which a page that rests has given back what is free
+REST_SECONDS = 40.0  # in which a page ends what nobody waits for (20 s) and gives back what is free
 ABOUT = (
     "`python -m performance.load`, on loopback. Each client asks with another picture of 40 to 120 pixels a side, for "
     "Swift or bicubic x2 or a comparison of three models; who is told that the queue is full asks again. What is right "
-    "is told by its content. Memory is that of a page that has rested for 15 s."
+    "is told by its content. Memory is that of a page that has rested for 40 s."
 )
 BUSY = re.compile(r"queue is full: .* Try again in", re.IGNORECASE)
 KINDS = ("swift", "bicubic", "compare")

@@ -79,10 +79,10 @@ class RunButton:
         What is told beside the result follows `settle` of it.
 
         The work shows `begins()` before anything else, and last `ends(…)`; where it fails it may raise EndedEarly with
-        what there is to show. `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which changes
-        `outputs` too; it is None until the work sets it. `give_again` says how a page that was loaded anew gets inputs
-        of the work back, and `given` what that changes; without it they are the components' values. `needs` is a field
-        of images without which the button cannot be pressed.
+        what there is to show. `kept` is one of the outputs: what a run that is cancelled leaves to `show_kept`, which
+        changes `outputs` too; it is None until the work sets it. `give_again` says how a page that was loaded anew gets
+        inputs of the work back, and `given` what that changes; without it they are the components' values. `needs` is a
+        field of images without which the button cannot be pressed.
         """
         own = [self.progress, self.run, self.cancel, *self.problem.components]
         if needs is not None:

@@ -241,3 +241,16 @@ def test_a_short_job_passes_a_long_one_and_who_waits_is_told(
         expect(second.locator("#progress")).to_contain_text("Cancelled.")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#progress")).to_contain_text("Cancelled.")
+
+
+def test_a_run_that_the_server_did_not_take_can_be_asked_for_again(page: Page, served: str) -> None:
+    page.goto(served)
+    run, line = page.locator("#actions button.primary"), page.locator("#progress")
+    page.route("**/queue/join*", lambda route: route.abort())
+    run.click()
+    expect(page.locator(".toast-wrap")).to_contain_text("Connection")
+    expect(line).to_have_text("Ready.")
+    expect(run).to_be_enabled()
+    page.unroute("**/queue/join*")
+    run.click()
+    expect(line).to_contain_text("Done in")

@@ -28,7 +28,7 @@ from ui.jobs import results
 from ui.jobs.keeping import Update as Update
 from ui.jobs.keeping import Work, give_values, keep_results, take_id
 from ui.jobs.lanes import Expected, Visit, visiting
-from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_WAITING, WHEN_DRAWN
+from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_STATE, WHEN_DRAWN
 from ui.jobs.running import (
     ONE_AT_A_TIME,
     QUIET_EVENT,
@@ -39,6 +39,7 @@ from ui.jobs.running import (
     forward_steps,
 )
 from ui.widgets import html
+from ui.widgets.html import READY
 from ui.widgets.problem import Problem, make_problem
 
 STARTING = html.progress("Starting", 0)
@@ -87,7 +88,7 @@ class RunButton:
         own = [self.progress, self.run, self.cancel, *self.problem.components]
         if needs is not None:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
-        self.run.click(None, None, own, js=self._waits(), **STARTING_EVENT, queue=False)
+        self.run.click(None, None, own, js=self._changes(STARTING, idle=False), **STARTING_EVENT, queue=False)
         running: Dependency = self.run.click(
             keep_results(self.explain_failure(work), give_again or give_values(inputs), self.run_id, kept),
             [*inputs, self.run_id],
@@ -96,6 +97,8 @@ class RunButton:
             **STARTING_EVENT,
             **ONE_AT_A_TIME,
         )
+        # Whatever goes wrong in a run is told by it: this is for one that the server did not take.
+        running.failure(None, None, own, js=self._changes(READY, idle=True), **QUIET_EVENT, queue=False)
         following = self.again.click(
             self.show_again,
             self.run_id,
@@ -175,9 +178,11 @@ class RunButton:
         """Returns the script that presses the button."""
         return self._script(PRESS)
 
-    def _waits(self) -> str:
-        """Returns the script that shows in the browser what `begins` does, in the order of the tab's own components."""
-        return self._script(SHOW_WAITING).replace("STARTING", json.dumps(STARTING))
+    def _changes(self, line: str, idle: bool) -> str:
+        """Returns the script that shows in the browser what `begins` or `ends` does, in the order of the tab's own
+        components.
+        """
+        return SHOW_STATE.replace("LINE", json.dumps(line)).replace("IDLE", json.dumps(idle))
 
     def _script(self, text: str) -> str:
         return text.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)

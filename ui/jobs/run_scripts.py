@@ -18,10 +18,10 @@ READ_ID = """(...values) => {
     return values.length > 1 ? [...values.slice(0, -1), id] : id;
 }"""
 # The click is answered at once, without the server: the line, both buttons, the panel and its button.
-SHOW_WAITING = """() => {
+SHOW_STATE = """() => {
     const update = (properties) => ({ __type__: "update", ...properties });
-    const interactive = [false, true].map((can) => update({ interactive: can }));
-    return [STARTING, ...interactive, "", update({ visible: false })];
+    const interactive = [IDLE, !IDLE].map((can) => update({ interactive: can }));
+    return [LINE, ...interactive, "", update({ visible: false })];
 }"""
 FIND_AGAIN = """() => {
     try {

@@ -8,7 +8,8 @@ from pipelines.catalog.speeds import Rate
 
 IN_BFLOAT16 = "cpu, bfloat16"  # as `Rate` names the device
 # How many times as fast a pass is in bfloat16 on two cores of an Intel Xeon with AMX: as in float32 there, and as on
-# the processor that `seconds_on_cpu` is of. Measured with Stable Diffusion x4.
+# the processor that `seconds_on_cpu` is of. Measured with Stable Diffusion x4. Processors that have bfloat16 without
+# AMX are taken to be like that.
 BFLOAT16_GAIN, AMX_GAIN = 3, 6
 
 

@@ -18,8 +18,8 @@ class Rate:
     runs: int = 0  # on this machine, on that device, that it was learned from
 
 
-# Seconds that a run takes whatever the image's size, where they count: for a look at the image before it is upscaled.
-# And for bringing the colours back around a network of the luma.
+# Seconds that a run takes whatever the image's size, where they count: for a look at the image before it is upscaled,
+# and for bringing the colours back around a network of the luma.
 FIXED_SECONDS = {
     **{"nearest": 0.0015, "swift": 0.015, "cleaner": 0.015},
     **dict.fromkeys(("espcn", "fsrcnn", "fsrcnn-small"), 0.006),
@@ -36,7 +36,7 @@ def growing_seconds(key: str, seconds: float) -> float:
     return max(seconds / 2, seconds - fixed_seconds(key))
 
 
-# The same on two cores of an Intel Xeon with AMX, where it makes a difference: networks run in bfloat16 there.
+# Rates on two cores of an Intel Xeon with AMX, where it makes a difference: networks run in bfloat16 there.
 MEASURED_WITH_AMX = {
     **{(key, 2): Rate(8.5, Tiling(224, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
     **{(key, 4): Rate(30.0, Tiling(112, 5, 14_000, 512)) for key in ("real-esrgan", "real-esrgan-x4plus")},

@@ -97,7 +97,9 @@ class ByBlocks:
         for index in range(total):
             with computing_on(self.device):
                 job = next(jobs)
-            tiles, number = _plan(job, height, width, sweep.side), 0
+            # A job before this one may have been halved to less than is of use here.
+            side = sweep.side if sweep.halved_to is None else max(sweep.side, _least(job))
+            tiles, number = _plan(job, height, width, side), 0
             while number < len(tiles):
                 try:
                     with computing_on(self.device):
@@ -206,14 +208,24 @@ def _last_reader(blocks: Blocks, map_: int) -> int:
 
 
 def _plan(job: Job, height: int, width: int, side: int) -> tuple[Tile, ...]:
-    """The tiles of a job, which read at most `side` places; less where that would leave nothing to write."""
-    side = max(side, 2 * job.reach + job.grid)
+    """The tiles of a job, which read at most `side` places; more where that would leave nothing to write."""
+    side = max(side, 2 * _overlap(job) + job.grid)
     return plan_tiles(height // job.fold, width // job.fold, max(1, side // job.fold), job.reach, job.grid)
+
+
+def _least(job: Job) -> int:
+    """The least side that tiles are halved to where memory runs short."""
+    return SMALLEST_WRITTEN + 2 * _overlap(job)
+
+
+def _overlap(job: Job) -> int:
+    """How many places more than it writes a tile reads: whole squares of its grid."""
+    return -(-job.reach // job.grid) * job.grid
 
 
 def _halved(tile: Tile, job: Job) -> int:
     """The side of tiles half as large as this one. Raises MemoryError where that is the least already."""
-    least, side = SMALLEST_WRITTEN + 2 * job.reach, job.fold * max(span.stop - span.start for span in tile)
+    least, side = _least(job), job.fold * max(span.stop - span.start for span in tile)
     if side <= least:
         raise MemoryError
     return max(least, (side + 1) // 2)

@@ -49,13 +49,15 @@ class Passes:
     """A trunk whose parts need more of the whole picture than means: it goes over its maps by itself, `count` times.
 
     `run` is given where maps are kept, and the head's features; it gives its jobs one after another, each once the one
-    before it is done, and at last the maps that `end` reads. At most `maps` are held at once, each of the network's
-    width. Tiles of head and end begin at multiples of `grid`, to which `pad` brings a picture (H, W, 3) first.
+    before it is done, and at last the maps that `end` reads. None of them reads more than `reach` places further than
+    it writes. About `maps` are held at once, each of the network's width. Tiles of head and end begin at multiples of
+    `grid`, to which `pad` brings a picture (H, W, 3) first.
     """
 
     head_reach: int
     run: Callable[[Canvas, Tensor], Generator[Job, None, list[Tensor]]]
     end: Block
+    reach: int
     count: int
     maps: int
     grid: int

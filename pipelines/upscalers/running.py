@@ -19,6 +19,7 @@ from pipelines.upscalers.sides import (
     choose_part,
     choose_side,
     choose_whole,
+    end_reach_of,
     kept_bytes,
     reach_of,
 )
@@ -134,9 +135,9 @@ def _run_by_blocks(
 
 
 def _tiling_of_blocks(network: "Network", device: Device, side: int) -> Tiling:
-    """How blocks cut a picture; `side` is in places of features."""
+    """How blocks cut a picture, or the end of what goes over it in passes; `side` is in places of features."""
     multiple, held = network.multiple, FLOAT_BYTES * network.floats_per_pixel
-    return Tiling(side * multiple, reach_of(network) * multiple, held, kept_bytes(network, device))
+    return Tiling(side * multiple, end_reach_of(network) * multiple, held, kept_bytes(network, device))
 
 
 def _note_cut(side: int | None) -> list[str]:

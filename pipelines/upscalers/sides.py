@@ -64,8 +64,18 @@ def reach_of(network: "Network") -> int:
     from pipelines.networks.network import Passes
 
     blocks = blocks_of(network)
-    inner = (blocks.end,) if isinstance(blocks, Passes) else (*blocks.blocks, blocks.end)
-    return max(block.reach for block in inner)
+    if isinstance(blocks, Passes):
+        return blocks.reach
+    return max(block.reach for block in (*blocks.blocks, blocks.end))
+
+
+def end_reach_of(network: "Network") -> int:
+    """Does as `reach_of`, but of what goes over its maps by itself for the tiles of its end alone."""
+    from pipelines.networks.blocks import blocks_of
+    from pipelines.networks.network import Passes
+
+    blocks = blocks_of(network)
+    return blocks.end.reach if isinstance(blocks, Passes) else reach_of(network)
 
 
 def kept_bytes(network: "Network", device: Device) -> int:
@@ -84,7 +94,8 @@ def choose_part(network: "Network", device: Device, side: int, size: tuple[int, 
     left, pixels = devices.free_device_memory(device), size[0] * size[1]
     if device.name == "cpu":
         left -= pixels * scale**2 * RESULT_BYTES
-    left -= FLOAT_BYTES * network.floats_per_pixel * (side * network.multiple) ** 2
+    read = [min(side * network.multiple, length) for length in size]
+    left -= FLOAT_BYTES * network.floats_per_pixel * math.prod(read)
     # On a GPU the result is gathered elsewhere. A quarter is left for what nobody has counted.
     fits = max(0, left * 3 // 4) // kept_bytes(network, device)
     if pixels <= fits:

@@ -41,7 +41,7 @@ def test_a_result_outlasts_a_connection_that_is_lost_in_the_middle_of_the_run(
 
     Within the time for which a run goes on unheard, which `test_listening` holds to be more than a minute.
     """
-    images.write(Picture(np.tile(smooth(250, 250), (2, 2, 1))), tmp_path / "mine.png")
+    images.write(Picture(np.tile(smooth(250, 250), (4, 4, 1))), tmp_path / "mine.png")
     with Relay(served) as relay, visit(browser, 1280, "light", relay.url) as page:
         open_with(page, relay.url, tmp_path / "mine.png")
         progress = page.locator("#progress")
@@ -54,12 +54,12 @@ def test_a_result_outlasts_a_connection_that_is_lost_in_the_middle_of_the_run(
             relay.restore()
         expect(progress).to_contain_text("Done in", timeout=90_000)
         expect(page.locator("#compare .name").last).to_have_text("After: ESPCN x4")
-        expect(page.locator("#facts")).to_contain_text("2000 × 2000")
-        expect(page.locator(".plan").first).to_contain_text("ESPCN: 500 × 500")
+        expect(page.locator("#facts")).to_contain_text("4000 × 4000")
+        expect(page.locator(".plan").first).to_contain_text("ESPCN: 1000 × 1000")
         with page.expect_download() as download:
             page.get_by_role("button", name="Download PNG", exact=True).click()
         assert download.value.suggested_filename == "mine_espcn_x4.png"
-        assert images.measure(Path(download.value.path())) == (2000, 2000)
+        assert images.measure(Path(download.value.path())) == (4000, 4000)
 
 
 def test_a_url_that_asks_for_a_run_is_one_wish(page: Page, served: str) -> None:

@@ -64,8 +64,7 @@ def choose_contenders(
 ) -> tuple[Contender, ...]:
     """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting.
 
-    Without models (None) those take part that are ready. `accept` is whether the licences of all are accepted; None, as
-    from who does not know of it, leaves one that is not to the model's own rows.
+    Without models (None) those that are ready. `accept` is for all licences; with None, one that lacks it fails in its rows alone.
     """
     if not isinstance(models, list | None) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")

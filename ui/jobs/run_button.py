@@ -28,7 +28,7 @@ from ui.jobs import results
 from ui.jobs.keeping import Update as Update
 from ui.jobs.keeping import Work, give_values, keep_results, take_id
 from ui.jobs.lanes import Expected, Visit, visiting
-from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_STATE, WHEN_DRAWN
+from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_READY, SHOW_STARTING, WHEN_DRAWN
 from ui.jobs.running import (
     ONE_AT_A_TIME,
     QUIET_EVENT,
@@ -88,7 +88,7 @@ class RunButton:
         own = [self.progress, self.run, self.cancel, *self.problem.components]
         if needs is not None:
             needs.change(None, needs, self.run, js=self._script(ALLOW), **QUIET_EVENT, queue=False)  # type: ignore[attr-defined]
-        self.run.click(None, None, own, js=self._changes(STARTING, idle=False), **STARTING_EVENT, queue=False)
+        self.run.click(None, None, own, js=self._script(SHOW_STARTING), **STARTING_EVENT, queue=False)
         running: Dependency = self.run.click(
             keep_results(self.explain_failure(work), give_again or give_values(inputs), self.run_id, kept),
             [*inputs, self.run_id],
@@ -98,7 +98,7 @@ class RunButton:
             **ONE_AT_A_TIME,
         )
         # Whatever goes wrong in a run is told by it: this is for one that the server did not take.
-        running.failure(None, None, own, js=self._changes(READY, idle=True), **QUIET_EVENT, queue=False)
+        running.failure(None, None, own, js=self._script(SHOW_READY), **QUIET_EVENT, queue=False)
         following = self.again.click(
             self.show_again,
             self.run_id,
@@ -178,14 +178,9 @@ class RunButton:
         """Returns the script that presses the button."""
         return self._script(PRESS)
 
-    def _changes(self, line: str, idle: bool) -> str:
-        """Returns the script that shows in the browser what `begins` or `ends` does, in the order of the tab's own
-        components.
-        """
-        return SHOW_STATE.replace("LINE", json.dumps(line)).replace("IDLE", json.dumps(idle))
-
     def _script(self, text: str) -> str:
-        return text.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)
+        lines = text.replace("STARTING", json.dumps(STARTING)).replace("READY", json.dumps(READY))
+        return lines.replace("KEY", str(self.again.elem_id)).replace("TAB", self.tab)
 
     def pass_over_older(self, work: Work) -> Work:
         """The same work on what a run left, whose last argument is the run's id: nothing where that showed nothing, as

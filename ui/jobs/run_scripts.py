@@ -17,11 +17,19 @@ READ_ID = """(...values) => {
     try { id ||= JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch {}
     return values.length > 1 ? [...values.slice(0, -1), id] : id;
 }"""
-# The click is answered at once, without the server: the line, both buttons, the panel and its button.
-SHOW_STATE = """() => {
+# The click is answered at once, without the server: the line, both buttons, the panel and its button. And where the
+# server did not take the run, that is taken back; one that has shown more than that it starts goes on, whatever became
+# of the connection.
+SHOW_STARTING = """() => {
     const update = (properties) => ({ __type__: "update", ...properties });
-    const interactive = [IDLE, !IDLE].map((can) => update({ interactive: can }));
-    return [LINE, ...interactive, "", update({ visible: false })];
+    return [STARTING, update({ interactive: false }), update({ interactive: true }), "", update({ visible: false })];
+}"""
+SHOW_READY = """() => {
+    const line = document.getElementById("KEY").closest(".run-bar").querySelector(".progress");
+    const update = (properties) => ({ __type__: "update", ...properties });
+    const same = Array(5).fill(update({}));
+    if (line?.textContent.trim() !== "Starting") return same;
+    return [READY, update({ interactive: true }), update({ interactive: false }), ...same.slice(3)];
 }"""
 FIND_AGAIN = """() => {
     try {

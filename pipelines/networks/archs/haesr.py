@@ -25,7 +25,7 @@ from pipelines.networks.archs.haesr_attention import (
     across_grid,
     around_windows,
 )
-from pipelines.networks.archs.haesr_passes import COUNT, MAPS, pad_to_windows, run_haesr
+from pipelines.networks.archs.haesr_passes import COUNT, LARGE_REACH, MAPS, pad_to_windows, run_haesr
 from pipelines.networks.network import COMPILES_NOTHING, Block, Passes
 from pipelines.networks.shapes import State, check_sizes, read_kernel, shuffled_scale
 from pipelines.networks.tiling import UNBOUNDED
@@ -239,7 +239,7 @@ class Haesr(nn.Module):
     def in_blocks(self) -> Passes:
         """See `Network`. The tail reads one place further than the trunk's end, which reads one."""
         end = Block(self, self._end, 2, ())
-        return Passes(1, partial(run_haesr, self), end, COUNT, MAPS, WINDOW, pad_to_windows)
+        return Passes(1, partial(run_haesr, self), end, LARGE_REACH, COUNT, MAPS, WINDOW, pad_to_windows)
 
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
         """The last convolution, shuffled and cut to (N, 3, scale*H, scale*W)."""

@@ -97,8 +97,10 @@ def read_converted(
     name: str,
     what: str,
 ) -> Any:
-    """The network that `make` makes, in that precision, with the file's numbers by its own names, as `convert` gives
-    them; None is none. Raises BadWeights, with the file's name, where they are not of it.
+    """The network that `make` makes, in that precision, with the file's numbers by its own names.
+
+    `convert` gives these; one that is None is left out. Raises BadWeights, with the file's name, where they are not of
+    the network.
     """
     converted = as_bad_weights(convert, name)
     state = {key: copy_as(each, dtype, key, name) for key, each in converted.items() if each is not None}

@@ -77,7 +77,7 @@ def test_brightness_is_no_matter() -> None:
     torch.testing.assert_close(network(luma), network(luma + 0.3), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("noise", [10, 25])
+@pytest.mark.parametrize("noise", [5, 10, 25])
 def test_noise_on_photographs_is_told_within_fifteen_percent(noise: int, assets: Path) -> None:
     network = estimate.build(copy_as_float32(read_tensors(BUNDLED / "swift-estimate.safetensors"), "estimate"))
     photos = [images.read(path).pixels for path in sorted((assets / "images" / "Kodak24").glob("*.png"))[::3]]

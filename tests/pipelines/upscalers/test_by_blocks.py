@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.catalog.settings import Settings
+from pipelines.errors import BadSetting
 from pipelines.images.picture import Pixels
 from pipelines.networks import devices
 from pipelines.networks.archs.rrdbnet import RRDBNet
@@ -100,10 +101,12 @@ def test_what_goes_over_its_maps_by_itself(tmp_path: Path, monkeypatch: pytest.M
     """HAESR: whole in one tile, else in passes that give the same, and in parts only where its maps do not fit."""
     network, pixels = haesr(), smooth(61, 330)
     upscaler, expected = load("haesr", 4, saved(network, tmp_path / "own.pth")), once(network, pixels)
-    for tile, tiles in [(400, 1), (64, 6), (None, 2)]:
+    for tile, tiles in [(400, 1), (64, 6), (45, 16), (None, 2)]:
         done = finish(upscaler.run(pixels, Settings(tile=tile)))
         assert (done.tiles, done.seam, done.notes) == (tiles, None if tiles == 1 else 0.0, ())
         np.testing.assert_allclose(done.pixels, expected, atol=1e-4)
+    with pytest.raises(BadSetting, match="45 to"):  # its large kernels reach 15 places
+        finish(upscaler.run(pixels, Settings(tile=44)))
     monkeypatch.setattr(devices, "free_device_memory", lambda device: 0)
     done = finish(upscaler.run(pixels, Settings()))
     assert done.tiles > 1 and done.notes[0].startswith("memory ran short") and done.seam

@@ -257,13 +257,16 @@ def test_all_calls_together_unpack_only_so_much(uploads: Path, zipped: Path, mon
     with gathered([(zipped, "mine.zip")]) as chosen:
         whole = sum(source.path.stat().st_size for source in chosen.sources)
         monkeypatch.setenv("UPSCALE_MAX_ALL_UNPACKED_MEGABYTES", str(1.5 * whole / 1e6))
+        monkeypatch.setenv("UPSCALE_MAX_UNPACKED_MEGABYTES", str(1.2 * whole / 1e6))
         before = held(uploads)
-        sentence = (
-            r"^your\.zip cannot be unpacked: the zips of other calls take up the space for them\. Try again in a few"
-        )
+        sentence = r"^your\.zip cannot be unpacked: other calls' zips are using all the space for unpacking\. Try again"
         with pytest.raises(CannotWrite, match=sentence), gathered([(zipped, "your.zip")]):
             raise AssertionError("there is no room for both")
         assert held(uploads) == before
+        monkeypatch.setenv("UPSCALE_MAX_UNPACKED_MEGABYTES", str(2.5 * whole / 1e6))
+        with gathered([(zipped, "your.zip")]) as other:
+            assert len(other.sources) == 2, "all calls together have at least as much as one may"
+        monkeypatch.setenv("UPSCALE_MAX_UNPACKED_MEGABYTES", str(1.2 * whole / 1e6))
         told = choosing.unpack_archive({"path": str(zipped), "name": "mine.zip"})
         assert len(told["images"]) == 2, "the page is not held up by calls"
     with gathered([(zipped, "your.zip")]) as chosen:

@@ -129,8 +129,14 @@ def test_every_event_changes_only_what_it_was_promised_to() -> None:
         tab.button.connect(tab.run, [gr.Text()], [tab.kept, tab.result], kept=tab.kept, show_kept=tab.run)
     events = {event.api_name: event for event in tab.page.fns.values()}
     own = {tab.button.progress, tab.button.run, tab.button.cancel, *tab.button.problem.components}
-    (waiting,) = [event for event in tab.page.fns.values() if event.fn is None and set(event.outputs) == own]
-    assert waiting.outputs[:3] == [tab.button.progress, tab.button.run, tab.button.cancel], "in the script's order"
+    waiting, refused = [event for event in tab.page.fns.values() if event.fn is None and set(event.outputs) == own]
+    assert (waiting.trigger_only_on_failure, refused.trigger_only_on_failure) == (False, True)
+    assert waiting.outputs == refused.outputs
+    assert waiting.outputs[:3] == [
+        tab.button.progress,
+        tab.button.run,
+        tab.button.cancel,
+    ], "in the script's order"
     assert set(events["run_1"].outputs) == {*own, tab.kept, tab.result}
     assert set(events["run"].outputs) == {*own, tab.kept, tab.result, tab.button.run_id}
     assert set(events["cancelled"].outputs) == own and events["run_1"].inputs == [tab.kept, tab.button.run_id]

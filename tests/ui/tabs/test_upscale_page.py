@@ -114,6 +114,7 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     expect(plan(page)).to_contain_text("Swift: 224 × 224")
     images.write(Picture(smooth(50, 70)), tmp_path / "mine.png")
     give(page, tmp_path / "mine.png")
+    expect(plan(page)).to_contain_text("Swift: 70 × 50")
     radio(page, "Pixel art").check()
     page.wait_for_url("**/?purpose=pixel-art")
     expect(plan(page)).to_contain_text("Nearest neighbour: 70 × 50")

@@ -60,7 +60,7 @@ def test_compare_asks_before_it_runs(small: Path, monkeypatch: pytest.MonkeyPatc
     assert SAID in seen[tab.form.plan] and seen[tab.form.accept]["visible"]
     assert SAID not in comparison_form.describe_plan(*chains, True)
     with pytest.raises(gr.Error, match=SAID):
-        [*api.benchmark(small, models=["supir"], scale="x4")]
+        [*api.benchmark(small, models=["supir"], scale="x4", accept_licence=False)]
 
 
 @pytest.mark.parametrize("scored", [False, True])

@@ -64,7 +64,7 @@ def choose_contenders(
 ) -> tuple[Contender, ...]:
     """Returns who takes part, by the page's values; a protocol's own scale counts for more. Raises BadSetting.
 
-    Without models (None) those that are ready. `accept` is for all licences; with None, one that lacks it fails in its rows alone.
+    Without models (None) those that are ready. `accept` is for all licences; None leaves that to each model's rows.
     """
     if not isinstance(models, list | None) or not isinstance(chains, list):
         raise BadSetting("Models and stages must be lists.")

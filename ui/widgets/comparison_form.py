@@ -1,5 +1,6 @@
 """The Compare tab's form: what to compare, what that will take, and the address that says it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,12 @@ class ComparisonForm:
 
     def see_choice(self, *chosen: Any) -> Update:
         """Other inputs: what a run of them takes, the label of the fold, and what licences have to be accepted."""
+        sources, protocol, scale, _, models, chains, _ = chosen
+        found = _list_contenders(protocol, scale, models, chains)
         return {
             self.plan: describe_plan(*chosen),
-            self.fold: gr.Accordion(label=name_choice(*chosen)),
-            self.accept: offer_licence(
-                *(stage.model for each in _list_contenders(*chosen[1:]) for stage in each.stages)
-            ),
+            self.fold: gr.Accordion(label=name_choice(sources, found)),
+            self.accept: offer_licence(*(stage.model for each in found for stage in each.stages)),
         }
 
     def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str], more: bool) -> Update:
@@ -191,7 +192,8 @@ def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
         with gr.Column(scale=2, min_width=320):
             pictures = place_pictures_field("pictures")
         with gr.Column(scale=3, min_width=320):
-            with gr.Accordion(name_choice(*chosen), open=False, elem_id="compare-form") as fold:
+            label = name_choice(first_image, _list_contenders(FIRST_PROTOCOL, FIRST_SCALE, line_up.ticked, no_chains))
+            with gr.Accordion(label, open=False, elem_id="compare-form") as fold:
                 with gr.Row():
                     scales = [f"x{each}" for each in catalog.SCALES]
                     scale = Radio(scales, value=FIRST_SCALE, label="Scale", min_width=200)
@@ -259,9 +261,8 @@ def describe_plan(
     return plans.comparison_plan(len(sources), len(found), times, missing, cost)
 
 
-def name_choice(sources: list[Path], *chosen: Any) -> str:
+def name_choice(sources: list[Path], found: Sequence[Contender]) -> str:
     """Returns what is to be compared, in short: "What to compare: 1 image, 5 models, x4"."""
-    found = _list_contenders(*chosen)
     if not found:  # the plan says what is wrong
         return ABOUT_FORM
     parts = plans.count(len(sources), "image"), plans.count(len(found), "model")
@@ -273,9 +274,7 @@ def read_ticked(ticked: Any) -> list[str]:
     return [each for each in ticked if isinstance(each, str)] if isinstance(ticked, list) else []
 
 
-def _list_contenders(
-    protocol: str, scale: str, kernel: str, models: list[str], chains: list[str], accept: bool | None = None
-) -> tuple[Contender, ...]:
+def _list_contenders(protocol: str, scale: str, models: list[str], chains: list[str]) -> tuple[Contender, ...]:
     """Who would take part once all licences are accepted; nobody where what was chosen does not fit."""
     try:
         return comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains), accept=True)

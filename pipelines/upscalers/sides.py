@@ -20,7 +20,7 @@ FEATHERED_SIDES = {
 }
 USUAL_FEATHERED_SIDE = 256
 # Side of what a tile of a block reads, in places of features. It overlaps by so little that the cache counts for most.
-BLOCK_SIDES = {("cpu", "bfloat16"): 112, ("cpu", "float32"): 192, ("cuda", "float16"): 1024, ("cuda", "float32"): 768}
+BLOCK_SIDES = {("cpu", "bfloat16"): 192, ("cpu", "float32"): 192, ("cuda", "float16"): 1024, ("cuda", "float32"): 768}
 USUAL_BLOCK_SIDE = 256
 PART_SIDE = 448  # px at most, of the parts that a picture is cut into whose features are too much for memory
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better

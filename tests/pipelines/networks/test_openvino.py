@@ -18,15 +18,16 @@ from pipelines.networks.archs.edsr_opencv import OpenCvEdsr
 from pipelines.networks.archs.espcn import Espcn
 from pipelines.networks.archs.fsrcnn import Fsrcnn
 from pipelines.networks.archs.lapsrn import LapSrn
+from pipelines.networks.archs.rrdbnet import RRDBNet
 from pipelines.networks.devices import Device
-from pipelines.networks.network import COMPILES_WHOLE, Network
+from pipelines.networks.network import COMPILES_WHOLE, Blocks, Network
 from tests.support import networks
 from tests.support.networks import compact, fill, rrdb, srcnn, swift
 
 pytest.importorskip("openvino")
 from pipelines.networks import openvino
 from pipelines.networks.forward import Forward
-from pipelines.networks.openvino import Compiled, NotTranslated
+from pipelines.networks.openvino import Compiled, NotTranslated, compile_model, trace, translate
 
 Planes = npt.NDArray[np.float32]
 
@@ -143,6 +144,17 @@ def test_the_result_may_be_written_and_the_input_is_not(compiled: Compiled) -> N
 def test_planes_need_not_lie_in_one_piece(compiled: Compiled) -> None:
     given = planes(1, 20, 24, 3)[:, ::2, 1::3]
     np.testing.assert_array_equal(compiled(given), compiled(given.copy()))
+
+
+def test_planes_that_are_only_added_are_not_copied_to_other_places() -> None:
+    """The third dense block of three adds the planes that the first one read."""
+    network = RRDBNet(2, width=16, depth=1, growth=16)
+    assert isinstance(network.in_blocks, Blocks)
+    block = network.in_blocks.blocks[2]
+    model = translate(trace(block.module, block.run, 2), network.width, "bfloat16", "bfloat16", [])
+    model.reshape({place: [1, 40, 40, network.width] for place in range(2)})
+    layers = compile_model(model, "bfloat16").get_runtime_model().get_ordered_ops()
+    assert "Transpose" not in {str(layer.get_rt_info()["layerType"].value) for layer in layers}
 
 
 def test_memory_is_given_back_while_others_run(compiled: Compiled) -> None:

@@ -76,7 +76,7 @@ OWN_NETWORKS = (
                 1: File(
                     "cleaner.safetensors",
                     768_400,
-                    sha256="ff47e170188a047c52708071944055cdc9ee0f38bacd7907cde557d043febe3a",
+                    sha256="ab62626850612f5737f1a47d53f84c08b0db77b3f6135d85c11a98d4cde29da0",
                 )
             }
         ),

@@ -7,7 +7,8 @@ networks in `archs` are known here: a part with another one is NotTranslated, an
 
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -32,6 +33,8 @@ _TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 # How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
 # kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
 KEPT_KERNELS = 16
+KEPT_SIZES = 2  # of planes, that a part stays compiled for
+LARGE = 130_000  # places, N * h * w, from which a call gains as much as it takes to compile for its size
 # What is held for the sizes that were seen, about, of a small network; of a large one, parameters packed once more too.
 SIZES_BYTES = 15_000_000
 
@@ -48,27 +51,31 @@ class Compiled:
     """Part of a network on the CPU: planes (N, h, w, channels) float32, of any size, to planes. Several may call it.
 
     `part` maps a tensor (N, channels, h, w) to one by the network's float32 parameters, which must not change
-    afterwards. `dtype`, "float32" or "bfloat16", is the precision it computes in; planes come and go in float32.
-    Raises NotTranslated.
+    afterwards. `dtype`, "float32" or "bfloat16", is the precision it computes in, and what it makes is rounded to;
+    planes come and go in float32. Raises NotTranslated.
     """
 
     def __init__(self, network: Network, part: Callable[[Tensor], Tensor], channels: int, dtype: str) -> None:
         name = type(network).__name__
         with naming(f"the flow of {name}"):  # whatever Python or OpenVINO makes of what neither of them can follow
-            model = translate(trace(cast(nn.Module, network), part), channels)
+            model = translate(trace(cast(nn.Module, network), part), channels, gives=dtype)
         with naming(f"how to run {name}"):
-            self._model = compile_model(model, dtype)
+            self._any_size = compile_model(model, dtype)
+        self._sized = SizedModels(model, 1, dtype)
+        self._rounded = dtype == "bfloat16"
         self._running = 0
         self._lock = threading.Lock()
 
     def __call__(self, planes: Planes) -> Planes:
         with self._lock:
             self._running += 1
+            large = planes.size // planes.shape[-1] >= LARGE
+            model = self._sized.choose([planes.shape]) if large else self._any_size
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
-            request = self._model.create_infer_request()
+            request = model.create_infer_request()
             result: Planes = request.infer(planes, share_inputs=True, share_outputs=True)[0]
-            return result
+            return as_bfloat16(result).float().numpy() if self._rounded else result
         finally:
             with self._lock:
                 self._running -= 1
@@ -77,7 +84,42 @@ class Compiled:
         """Gives back the memory that is kept from one call to the next: as much as a call needs."""
         with self._lock:
             if not self._running:
-                self._model.release_memory()
+                self._any_size.release_memory()
+                self._sized.release()
+
+
+class SizedModels:
+    """A model of `planes` inputs (N, h, w, channels), compiled for each of the sizes that came last; others may follow.
+
+    Only then does OpenVINO read and write channels that come last as they lie, instead of copying all planes twice on
+    the way in and twice on the way out. To compile takes some hundredths of a second. One thread at a time.
+    """
+
+    def __init__(self, model: openvino.Model, planes: int, dtype: str) -> None:
+        self._model, self._planes, self._dtype = model, planes, dtype
+        self._compiled = OrderedDict[tuple[int, ...], openvino.CompiledModel]()
+
+    def choose(self, shapes: Sequence[Sequence[int]]) -> openvino.CompiledModel:
+        """Returns the model for inputs of these shapes, of which the first one's tells the others'."""
+        size = tuple(shapes[0])
+        if size not in self._compiled:
+            model = self._model.clone()
+            model.reshape({place: list(shapes[place]) for place in range(self._planes)})
+            self._compiled[size] = compile_model(model, self._dtype)
+            if len(self._compiled) > KEPT_SIZES:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(size)
+        return self._compiled[size]
+
+    def release(self) -> None:
+        """Gives back the memory that is kept from one call to the next."""
+        for compiled in self._compiled.values():
+            compiled.release_memory()
+
+
+def as_bfloat16(planes: npt.NDArray[Any]) -> Tensor:
+    """What OpenVINO made, sharing memory: NumPy takes bfloat16 for float16, of which only the bits count."""
+    return torch.from_numpy(planes).view(torch.bfloat16)
 
 
 def compile_model(model: openvino.Model, dtype: str) -> openvino.CompiledModel:

@@ -1,13 +1,12 @@
 """A network's blocks in OpenVINO: those that are alike but for their numbers share one model, which is given these.
 
-A model is compiled for one size of tile: only then does OpenVINO read and write channels that come last as they lie,
-instead of copying all planes twice on the way in and twice on the way out. All tiles of a picture have the same size.
-That takes a moment for each kind of block, where the 69 dense blocks of Real-ESRGAN one by one would take seconds; to
-pack the numbers anew for each call costs a few hundredths of its time.
+A model is compiled for one size of tile, which all tiles of a picture have. That takes a moment for each kind of block,
+where the 69 dense blocks of Real-ESRGAN one by one would take seconds; to pack the numbers anew for each call costs a
+few hundredths of its time.
 """
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -16,13 +15,10 @@ import torch
 from torch import Tensor, fx
 
 from pipelines.networks.network import Block, Network
-from pipelines.networks.openvino import Given, compile_model, naming, trace, translate
-
-KEPT_SIZES = 2  # of tiles, that a kind of block stays compiled for
+from pipelines.networks.openvino import Given, SizedModels, as_bfloat16, naming, trace, translate
 
 Kind: TypeAlias = tuple[str, str]
 """What two blocks have in common that are alike: the code and the layers."""
-Shape: TypeAlias = tuple[int, ...]
 
 
 class CompiledBlock:
@@ -38,7 +34,7 @@ class CompiledBlock:
         self.nbytes = sum(each.nbytes for each in numbers)
 
     def __call__(self, *tiles: Tensor, into: Tensor | None = None) -> Tensor:
-        return self._model(tiles[0].shape, [*map(_as_openvino, tiles), *self._numbers], into)
+        return self._model([*map(_as_openvino, tiles), *self._numbers], into)
 
     def release(self) -> None:
         """Gives back the memory that is kept from one call to the next."""
@@ -46,18 +42,17 @@ class CompiledBlock:
 
 
 class _Model:
-    """What one or more blocks are compiled as, for the sizes of tiles that came last."""
+    """What one or more blocks are compiled as."""
 
     def __init__(self, model: openvino.Model, planes: int, dtype: str, gives: torch.dtype) -> None:
-        self._model, self._planes, self._dtype, self._gives = model, planes, dtype, gives
-        self._compiled = OrderedDict[Shape, openvino.CompiledModel]()
+        self._sized, self._gives = SizedModels(model, planes, dtype), gives
         self._running = 0
         self._lock = threading.Lock()
 
-    def __call__(self, shape: Shape, given: Sequence[openvino.Tensor], into: Tensor | None) -> Tensor:
+    def __call__(self, given: Sequence[openvino.Tensor], into: Tensor | None) -> Tensor:
         with self._lock:
             self._running += 1
-            compiled = self._compiled_for(shape, given)
+            compiled = self._sized.choose([each.shape for each in given])
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
             request = compiled.create_infer_request()
@@ -68,27 +63,16 @@ class _Model:
             request.infer()
             if into is not None:
                 return into
-            # A view that keeps the request's memory; NumPy takes bfloat16 for float16, of which only the bits count.
-            made = torch.from_numpy(request.get_output_tensor(0).data)
-            return made if self._gives == torch.float32 else made.view(self._gives)
+            made = request.get_output_tensor(0).data  # a view that keeps the request's memory
+            return torch.from_numpy(made) if self._gives == torch.float32 else as_bfloat16(made)
         finally:
             with self._lock:
                 self._running -= 1
 
     def release(self) -> None:
         with self._lock:
-            for compiled in () if self._running else self._compiled.values():
-                compiled.release_memory()
-
-    def _compiled_for(self, shape: Shape, given: Sequence[openvino.Tensor]) -> openvino.CompiledModel:
-        if shape not in self._compiled:
-            model = self._model.clone()
-            model.reshape({place: list(given[place].shape) for place in range(self._planes)})
-            self._compiled[shape] = compile_model(model, self._dtype)
-            if len(self._compiled) > KEPT_SIZES:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(shape)
-        return self._compiled[shape]
+            if not self._running:
+                self._sized.release()
 
 
 def compile_blocks(network: Network, blocks: Sequence[Block], dtype: str, gives: str) -> list[CompiledBlock]:

@@ -125,7 +125,7 @@ def test_several_sizes_at_once_of_which_the_last_stay_compiled() -> None:
         together = list(pool.map(lambda each: run(by_blocks, each), pictures * 2))
     for number, made in enumerate(together):
         np.testing.assert_array_equal(made, alone[number % 4])
-    assert {len(each._model._compiled) for each in by_blocks._compiled} == {KEPT_SIZES}
+    assert {len(each._model._sized._compiled) for each in by_blocks._compiled} == {KEPT_SIZES}
 
 
 def test_how_many_maps_are_kept() -> None:

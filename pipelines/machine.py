@@ -13,6 +13,7 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, by which containers and services are limited
 OWN_GROUPS = Path("/proc/self/cgroup")  # in which of them this process is
 NO_LIMIT = 1 << 60  # bytes, more than any machine has
+_MOST_HEAPS = -8  # glibc's M_ARENA_MAX
 VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
@@ -50,6 +51,15 @@ def trim_heap() -> None:
     """Gives the system what is free between blocks of the heap, where the C library is glibc, which keeps it."""
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def share_heaps() -> None:
+    """Has threads share as many heaps as there are cores, where the C library is glibc, from when it is called.
+
+    Left to itself it makes eight for each core, between whose blocks far more stays free.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_MOST_HEAPS, cores())
 
 
 def container_memory(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:

@@ -1,6 +1,8 @@
 """What is known of the machine."""
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -136,3 +138,38 @@ def test_gaps_in_the_heap_are_given_back() -> None:
     del blocks
     machine.trim_heap()
     assert held - resident() > 80_000_000 and len(kept) == 10
+
+
+HEAPS = """
+import ctypes, sys, threading
+from pipelines import machine
+
+if sys.argv[1:]:
+    machine.share_heaps()
+kept, together = [], threading.Barrier(40)
+
+def take():
+    kept.append(b"x" * 5000)
+    together.wait()
+
+threads = [threading.Thread(target=take) for _ in range(40)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype, libc.fdopen.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_char_p]
+libc.malloc_info.argtypes, libc.fflush.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+out = libc.fdopen(1, b"w")
+libc.malloc_info(0, out)
+libc.fflush(out)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="only glibc tells of its heaps")
+def test_threads_share_as_many_heaps_as_there_are_cores() -> None:
+    def count(*arguments: str) -> int:
+        command = [sys.executable, "-c", HEAPS, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("<heap nr=")
+
+    assert count("shared") <= max(machine.cores(), 1) < count()

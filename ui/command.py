@@ -43,7 +43,7 @@ def open_page(debug: bool = False) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # while nothing is open yet, both end it without a word
         signal.signal(number, signal.SIG_DFL)
     environment.let_threads_sleep()
-    machine.share_heaps()
+    machine.keep_heap()
     try:
         set_up_logging(debug, usual=logging.WARNING)  # visitors are told that a failure has been logged
         _serve()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
-from pipelines import environment
+from pipelines import environment, machine
 from pipelines.catalog import openmodeldb
 from pipelines.catalog import rows as catalog
 from pipelines.cli import arguments, benchmark, enlarge, weights
@@ -74,6 +74,7 @@ def run(program: str = PROGRAM, more: Sequence[Commands] = ()) -> NoReturn:
     """Runs the command that the arguments of this process name, and exits with its code."""
     _make_printable()
     environment.let_threads_sleep()
+    machine.keep_heap()
     code = main(program=program, more=more)
     try:
         sys.stdout.close()  # or the interpreter does, with a traceback where that fails

@@ -78,7 +78,7 @@ class ByBlocks:
         for part in self._compiled:
             part.release()
         if self.device.name == "cpu":
-            machine.trim_heap()
+            machine.trim_after_run()
 
     def run(self, pixels: Pixels, sweep: Sweep, check: Check, previews: bool = False) -> Run[Pixels]:
         """Enlarges a picture whose sides are multiples of the network's `multiple`; `check` sees the tiles of its end.

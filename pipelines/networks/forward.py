@@ -79,7 +79,7 @@ class Forward:
             if part is not None:
                 part.release()
         if self.device.name == "cpu":
-            machine.trim_heap()
+            machine.trim_after_run()
 
     def _in_parts(self, batch: Batch) -> Batch:
         # Permuted, not copied: channels come last, which every engine here prefers. torch asks for an array that may be

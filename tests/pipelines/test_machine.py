@@ -145,7 +145,7 @@ import ctypes, sys, threading
 from pipelines import machine
 
 if sys.argv[1:]:
-    machine.share_heaps()
+    machine.keep_heap()
 kept, together = [], threading.Barrier(40)
 
 def take():
@@ -167,9 +167,39 @@ libc.fflush(out)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="only glibc tells of its heaps")
-def test_threads_share_as_many_heaps_as_there_are_cores() -> None:
+def test_threads_of_a_program_share_as_many_heaps_as_there_are_cores() -> None:
     def count(*arguments: str) -> int:
         command = [sys.executable, "-c", HEAPS, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("<heap nr=")
 
     assert count("shared") <= max(machine.cores(), 1) < count()
+
+
+FREED = """
+import sys, psutil
+from pipelines import machine
+
+if sys.argv[1:]:
+    machine.keep_heap()
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+before = resident()
+block = bytearray(b"x") * 100_000_000
+del block
+machine.trim_after_run()
+kept = resident() - before
+machine.trim_heap()
+print(kept > 80_000_000, resident() - before > 80_000_000)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc can be told what to keep")
+def test_a_program_keeps_what_a_run_gave_back_until_it_is_trimmed() -> None:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-c", FREED, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert run() == "False False"
+    assert run("program") == "True False"

@@ -213,7 +213,7 @@ def test_another_error_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_heap_is_trimmed_after_a_run_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's tensors of ever other sizes leave gaps in it, which glibc keeps."""
     trimmed = list[str]()
-    monkeypatch.setattr(forward.machine, "trim_heap", lambda: trimmed.append("once"))
+    monkeypatch.setattr(forward.machine, "trim_after_run", lambda: trimmed.append("once"))
     run = Forward(compact(4), CPU)
     run(pixels(1, 4, 4, 3))
     assert trimmed == []

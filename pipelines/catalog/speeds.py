@@ -38,14 +38,18 @@ def growing_seconds(key: str, seconds: float) -> float:
 
 # Rates on two cores of an Intel Xeon with AMX, where it makes a difference: networks run in bfloat16 there.
 MEASURED_WITH_AMX = {
-    **{(key, 2): Rate(8.5, Tiling(224, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
-    **{(key, 4): Rate(30.0, Tiling(112, 5, 14_000, 512)) for key in ("real-esrgan", "real-esrgan-x4plus")},
-    ("real-esrgan", 8): Rate(70.0, Tiling(112, 5, 57_000, 512)),
-    ("real-esrgan-x4plus-anime", 4): Rate(10.0, Tiling(112, 5, 14_000, 512)),
+    ("swift", 2): Rate(0.5, Tiling(640, 10, 816)),
+    ("swift", 3): Rate(1.15, Tiling(640, 15, 960)),
+    ("swift", 4): Rate(1.0, Tiling(640, 13, 960)),
+    ("cleaner", 1): Rate(0.3, Tiling(640, 25, 256)),
+    **{(key, 2): Rate(8.0, Tiling(384, 10, 3_600, 128)) for key in ("real-esrgan", "real-esrgan-x2plus")},
+    **{(key, 4): Rate(28.0, Tiling(192, 5, 14_000, 512)) for key in ("real-esrgan", "real-esrgan-x4plus")},
+    ("real-esrgan", 8): Rate(62.0, Tiling(192, 5, 57_000, 512)),
+    ("real-esrgan-x4plus-anime", 4): Rate(9.5, Tiling(192, 5, 14_000, 512)),
     ("srgan", 2): Rate(10.0, Tiling(640, 18, 2_560)),
     ("srgan", 4): Rate(35.0, Tiling(336, 18, 10_240)),
     ("srgan", 8): Rate(130.0, Tiling(160, 18, 40_960)),
-    ("edsr", 2): Rate(45.0, Tiling(112, 4, 3_168, 1_536)),
+    ("edsr", 2): Rate(40.0, Tiling(192, 4, 3_168, 1_536)),
     ("lapsrn", 2): Rate(0.8, Tiling(640, 12, 736)),
     ("lapsrn", 4): Rate(3.6, Tiling(624, 18, 2_944)),
     ("lapsrn", 8): Rate(18.0, Tiling(304, 21, 11_776)),

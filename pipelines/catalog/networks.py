@@ -42,8 +42,8 @@ OWN_NETWORKS = (
             {
                 2: File(
                     "swift-x2.safetensors",
-                    124_072,
-                    sha256="741540ce27c37b038225076e317825e4288cfceb9b668ec09c855e0a966e6efd",
+                    310_136,
+                    sha256="78d315974343d93af2a041eed96c8a3ad24429ac6b31b274608534a7075e741d",
                 ),
                 3: File(
                     "swift-x3.safetensors",
@@ -61,7 +61,7 @@ OWN_NETWORKS = (
         commercial=True,
         note="Fast and true to the original, and removes JPEG artifacts where there are any. Our own network.",
         arch="swift",
-        params={2: 246_335, 3: 421_090, 4: 427_159},  # of all three networks
+        params={2: 339_279, 3: 421_090, 4: 427_159},  # of all three networks
         takes=TILED | {"artifacts"},
         companions={scale: Weights((file, _ESTIMATE), ()) for scale, file in sorted(_ROBUST.items())},
         light=True,

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
@@ -14,13 +15,16 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, by which containers and services are limited
 OWN_GROUPS = Path("/proc/self/cgroup")  # in which of them this process is
 NO_LIMIT = 1 << 60  # bytes, more than any machine has
-KEPT_BLOCK = 256 << 20  # bytes: what is larger goes back to the system at once
-KEPT_HEAP = 512 << 20  # bytes that stay free at the end of a heap
+KEPT_BLOCKS = (256 << 20, 32 << 20)  # bytes: what is larger goes back at once; the second is the most of older glibc
+KEPT_HEAP, KEPT_SHARE = 512 << 20, 16  # bytes that stay free at the end of the heap, and of the memory: a sixteenth
+TRIM_SECONDS = 10.0
+SCARCE = 4 << 30  # bytes left, below which what the heap keeps is given back before it is told how many they are
 _MOST_HEAPS, _MAPPED_FROM, _TRIMMED_FROM = -8, -3, -1  # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD
 VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
 
 _keeping = threading.Event()
+_trimmed = [-math.inf]  # when the heap was trimmed last
 
 
 def describe() -> dict[str, str | int | float]:
@@ -54,6 +58,7 @@ def memory_limit(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
 
 def trim_heap() -> None:
     """Gives the system what is free between blocks of the heap, where the C library is glibc, which keeps it."""
+    _trimmed[0] = time.monotonic()
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -61,20 +66,24 @@ def trim_heap() -> None:
 def keep_heap() -> None:
     """Has what a run gives back stay for the next one, where the C library is glibc: for programs, as they start.
 
-    The system clears what it gives page by page, which is half of the time of a run of a tenth of a second. Threads
-    share as many heaps as there are cores: left to themselves they make eight for each, between whose blocks more stays
-    free. Who lives long calls `trim_heap` now and then.
+    The system clears what it gives page by page, which is half of the time of a run of a tenth of a second. All threads
+    share one heap: of several, only the first can be trimmed whole, and between their blocks more stays free.
     """
     _keeping.set()
+    _trimmed[0] = time.monotonic()
     with suppress(OSError, AttributeError, TypeError):
         choose = ctypes.CDLL(None).mallopt
-        for what, number in ((_MOST_HEAPS, cores()), (_MAPPED_FROM, KEPT_BLOCK), (_TRIMMED_FROM, KEPT_HEAP)):
-            choose(what, number)
+        choose(_MOST_HEAPS, 1)
+        if any(choose(_MAPPED_FROM, size) for size in KEPT_BLOCKS):  # else glibc would map ever more by itself
+            choose(_TRIMMED_FROM, min(KEPT_HEAP, memory_limit() // KEPT_SHARE))
 
 
 def trim_after_run() -> None:
-    """Does as `trim_heap` in what is no program of ours: it may run nothing for hours, or never again."""
-    if not _keeping.is_set():
+    """Trims the heap, which is full of gaps now; after `keep_heap` only if that is TRIM_SECONDS ago.
+
+    In what is no program of ours there may be no other run for hours.
+    """
+    if not _keeping.is_set() or time.monotonic() - _trimmed[0] > TRIM_SECONDS:
         trim_heap()
 
 
@@ -87,8 +96,15 @@ def container_memory(groups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory that this process could still take: what the system could give, within its limits."""
-    return min(free_memory(), container_memory())
+    """Bytes of memory that this process could still take: what the system could give, within its limits.
+
+    What the heap keeps of earlier runs is no less there: else a result could depend on them.
+    """
+    left = min(free_memory(), container_memory())
+    if left < SCARCE and _keeping.is_set():
+        trim_heap()
+        left = min(free_memory(), container_memory())
+    return left
 
 
 def _own_groups(controller: str, groups: Path, own: Path) -> Iterator[Path]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "upscale-bench"
 WATCH_SECONDS = 0.1  # seconds between two looks at whether the page is still open
-TRIM_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def _keep_open(demo: "Blocks", folder: Path) -> None:
     swept = trimmed = time.monotonic()
     while demo.is_running:
         time.sleep(WATCH_SECONDS)
-        if time.monotonic() - trimmed > TRIM_SECONDS:
+        if time.monotonic() - trimmed > machine.TRIM_SECONDS:
             machine.trim_heap()  # what many visitors took at once stays with the process by itself
             trimmed = time.monotonic()
         if time.monotonic() - swept > sweeping.SWEEP_SECONDS:

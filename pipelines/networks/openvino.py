@@ -33,7 +33,7 @@ _TYPES = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 # How many layers' machine code OpenVINO keeps, which it makes anew for each size of planes: as many as a network has
 # kinds of layers. Left at 5000, each new size of a tile takes 0.9 to 5 MB that never come back.
 KEPT_KERNELS = 16
-KEPT_SIZES = 2  # of planes, that a part stays compiled for
+KEPT_SIZES = 2  # of planes, that a part stays compiled for, or as many as run at once
 LARGE = 130_000  # places, N * h * w, from which a call gains as much as it takes to compile for its size
 # What is held for the sizes that were seen, about, of a small network; of a large one, parameters packed once more too.
 SIZES_BYTES = 15_000_000
@@ -68,9 +68,9 @@ class Compiled:
 
     def __call__(self, planes: Planes) -> Planes:
         with self._lock:
-            self._running += 1
             large = planes.size // planes.shape[-1] >= LARGE
             model = self._sized.choose([planes.shape]) if large else self._any_size
+            self._running += 1
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
             request = model.create_infer_request()
@@ -89,10 +89,10 @@ class Compiled:
 
 
 class SizedModels:
-    """A model of `planes` inputs (N, h, w, channels), compiled for each of the sizes that came last; others may follow.
+    """A model of `planes` inputs (N, h, w, channels), compiled for each of the sizes that came last.
 
-    Only then does OpenVINO read and write channels that come last as they lie, instead of copying all planes twice on
-    the way in and twice on the way out. To compile takes some hundredths of a second. One thread at a time.
+    Inputs that follow have one size. Only for one size does OpenVINO take channels that come last as they lie, and does
+    not copy all planes twice on each way. To compile takes some hundredths of a second. One thread at a time.
     """
 
     def __init__(self, model: openvino.Model, planes: int, dtype: str) -> None:
@@ -106,7 +106,7 @@ class SizedModels:
             model = self._model.clone()
             model.reshape({place: list(shapes[place]) for place in range(self._planes)})
             self._compiled[size] = compile_model(model, self._dtype)
-            if len(self._compiled) > KEPT_SIZES:
+            if len(self._compiled) > max(KEPT_SIZES, devices.count_sharing()):
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(size)
         return self._compiled[size]
@@ -183,7 +183,7 @@ def translate(
             case "placeholder":
                 read.append(ops.parameter([-1, -1, -1, channels], _TYPES[takes]))
                 came = ops.transpose(_as_float32(read[-1]), [0, 3, 1, 2])
-                added = all(user.target in _SUMS for user in node.users)
+                added = bool(node.users) and all(user.target in _SUMS for user in node.users)
                 results[node] = _convolve_with_one(came, channels) if added else came
             case "call_module":
                 layer = traced.get_submodule(node.target)

@@ -51,8 +51,8 @@ class _Model:
 
     def __call__(self, given: Sequence[openvino.Tensor], into: Tensor | None) -> Tensor:
         with self._lock:
-            self._running += 1
             compiled = self._sized.choose([each.shape for each in given])
+            self._running += 1
         try:
             # A request of its own: two threads may not use one, and the next call overwrites it.
             request = compiled.create_infer_request()

@@ -70,7 +70,9 @@ def run_network(
             return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
         ran = yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap))
         # As larger pictures are cut, of which this one tells how long they take.
-        return ran._replace(tiling=_tiling_of_blocks(network, forward.device, choose_block_side(forward.device)))
+        return ran._replace(
+            tiling=_tiling_of_blocks(network, forward.device, choose_block_side(network, forward.device))
+        )
     if network.radius == UNBOUNDED and not settings.tile:
         side = choose_whole(network, forward.device, side, max(height, width))
     return (yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap)))
@@ -115,7 +117,7 @@ def _run_by_blocks(
 
     network, device = forwards.network, by_blocks.device
     height, width, _ = pixels.shape
-    sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(device))
+    sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(network, device))
     part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
     tiling = _tiling_of_blocks(network, device, sweep.side)
     enlarge = _GuardedBlocks(by_blocks, forwards, scale, model.name, sweep)

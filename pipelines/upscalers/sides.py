@@ -19,9 +19,9 @@ FEATHERED_SIDES = {
     ("cuda", "float32"): 384,
 }
 USUAL_FEATHERED_SIDE = 256
-# Side of what a tile of a block reads, in places of features. It overlaps by so little that the cache counts for most.
+# Side of what a tile of a block reads, in places of features: measured, as it overlaps by so little.
 BLOCK_SIDES = {("cpu", "bfloat16"): 192, ("cpu", "float32"): 192, ("cuda", "float16"): 1024, ("cuda", "float32"): 768}
-USUAL_BLOCK_SIDE = 256
+USUAL_BLOCK_SIDE, LEAST_BLOCK_SIDE = 256, 64
 PART_SIDE = 448  # px at most, of the parts that a picture is cut into whose features are too much for memory
 CUT_SIDE = 640  # of a tile that is cut: a wide overlap for little work, so the larger the better
 TILE_BYTES = 1_200_000_000  # bytes that a tile may take on a CPU
@@ -53,9 +53,14 @@ def choose_whole(network: "Network", device: Device, side: int, longer: int) -> 
     return longer if longer <= _fitting(network, device, devices.free_device_memory(device)) else side
 
 
-def choose_block_side(device: Device) -> int:
-    """The side of a tile that a block reads, in places of features."""
-    return BLOCK_SIDES.get((device.name, device.dtype), USUAL_BLOCK_SIDE)
+def choose_block_side(network: "Network", device: Device) -> int:
+    """The side of a tile that a block reads, in places of features: less where the end of it takes too much memory."""
+    usual = BLOCK_SIDES.get((device.name, device.dtype), USUAL_BLOCK_SIDE)
+    if device.name != "cpu":
+        return usual
+    most = min(TILE_BYTES, devices.free_device_memory(device) // 4)
+    fits = math.isqrt(most // (FLOAT_BYTES * network.floats_per_pixel)) // network.multiple
+    return min(usual, max(LEAST_BLOCK_SIDE, fits // SIDE_STEP * SIDE_STEP))
 
 
 def reach_of(network: "Network") -> int:

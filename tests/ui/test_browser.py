@@ -247,11 +247,12 @@ def test_a_run_that_the_server_did_not_take_can_be_asked_for_again(page: Page, s
     """A lost connection is said, and gradio loads the page anew once the server answers: nothing of the run is left."""
     page.goto(served)
     run, line = page.locator("#actions button.primary"), page.locator("#progress")
-    page.route("**/queue/join*", lambda route: route.abort())
+    for path in ("queue/join", "app_id"):  # what runs begin with, and what gradio asks for to learn that it is back
+        page.route(f"**/{path}*", lambda route: route.abort())
+    run.click()
+    expect(page.locator(".toast-wrap")).to_contain_text("Connection")
     with page.expect_event("load"):
-        run.click()
-        expect(page.locator(".toast-wrap")).to_contain_text("Connection")
-    page.unroute("**/queue/join*")
+        page.unroute_all()
     expect(line).to_have_text("Ready.")
     run.click()
     expect(line).to_contain_text("Done in")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import numpy.typing as npt
@@ -181,22 +182,43 @@ def test_large_planes_are_computed_by_models_of_their_size(dtype: str, monkeypat
     network = swift(2)
     compiled = Compiled(network, network.trunk, network.width, dtype)
     given = [planes(1, 12 + number, 20, network.width) for number in range(4)]
+    given[1] = np.concatenate([given[1][:, :6]] * 2)  # two at once, as many places together
     expected = [compiled(each) for each in given]
     assert not compiled._sized._compiled
     monkeypatch.setattr(openvino, "LARGE", 12 * 20)
-    for one, made in zip(given, expected, strict=True):
-        np.testing.assert_allclose(compiled(one), made, atol=0.02 if dtype == "bfloat16" else 1e-6)
+    made = [compiled(each) for each in given]
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.02 if dtype == "bfloat16" else 1e-6)
     assert len(compiled._sized._compiled) == KEPT_SIZES
+    with ThreadPoolExecutor(4) as pool:  # which have each other's sizes dropped
+        for one, other in zip(pool.map(compiled, given * 3), made * 3, strict=True):
+            np.testing.assert_array_equal(one, other)
     compiled.release()
-    np.testing.assert_allclose(compiled(given[0]), expected[0], atol=0.02 if dtype == "bfloat16" else 1e-6)
+    np.testing.assert_array_equal(compiled(given[0]), made[0])
+
+
+def test_a_size_that_cannot_be_compiled_for_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or memory would never be given back again: where it is short a smaller tile is tried next."""
+    network = swift(2)
+    compiled = Compiled(network, network.trunk, network.width, "float32")
+    monkeypatch.setattr(openvino, "LARGE", 1)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(openvino, "compile_model", Mock(side_effect=MemoryError))
+        compiled(planes(1, 9, 9, network.width))
+    compiled(planes(1, 9, 8, network.width))
+    assert compiled._running == 0
 
 
 GROWTH = """
+import sys
 import numpy as np, psutil
+from pipelines.networks import openvino
 from pipelines.networks.devices import choose_device
 from pipelines.networks.forward import Forward
 from tests.support.networks import compact
 
+if sys.argv[1:]:
+    openvino.LARGE = 0
 run = Forward(compact(4), choose_device())
 taken = []
 for side in [96, *range(16, 96)]:
@@ -207,9 +229,10 @@ print(taken[-1] - taken[0])
 """
 
 
-def test_memory_does_not_grow_with_each_size() -> None:
+@pytest.mark.parametrize("how", [[], ["compiled for each"]])
+def test_memory_does_not_grow_with_each_size(how: list[str]) -> None:
     """In a process of its own, where nothing else allocates. OpenVINO left to itself takes a megabyte for each."""
-    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", GROWTH, *how], capture_output=True, text=True, check=True, cwd=ROOT)
     assert int(done.stdout) < 40_000_000, "96 MB where nothing bounds it"
 
 

@@ -97,7 +97,8 @@ def build() -> gr.Blocks:
     page = Page(title=TITLE, analytics_enabled=False)
     with page:
         gr.HTML(HEAD, elem_id="head")
-        with gr.Tabs() as tabs:
+        # All tabs in sight: in a row of their own where they do not fit, not behind three dots.
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Upscale", id="upscale"):
                 upscale_tab = upscale.build(page)
             with gr.Tab("Compare", id="compare"):

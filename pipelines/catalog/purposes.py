@@ -14,9 +14,9 @@ class Purpose:
 
 
 PURPOSES = (
-    Purpose("photo", "Photo", "real-esrgan-general", "Cleans and sharpens, JPEGs too."),
+    Purpose("photo", "Photo", "real-esrgan-general", "Cleans and sharpens."),
     Purpose("faithful", "Faithful", "swift", "Stays true to your image."),
-    Purpose("drawing", "Drawing or anime", "real-esrgan-anime", "Crisp, clean lines."),
+    Purpose("drawing", "Drawing or anime", "real-esrgan-anime", "Clean lines."),
     Purpose("pixel-art", "Pixel art", "nearest", "Keeps every pixel sharp."),
     Purpose("creative", "Creative", "sd-x4", "Invents new detail."),
 )

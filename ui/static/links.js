@@ -1,9 +1,10 @@
 // The address says what is chosen on the tab in sight, so that it can be copied; a tab's image outlasts a reload.
 () => {
-    const FIRST = "upscale";
+    const TABS = ["upscale", "compare", "chained", "prompt"];
+    const FIRST = TABS[0];
     const kept = new Map(); // tab -> what its address says
     const opened = new URLSearchParams(location.search);
-    let tab = opened.get("tab") ?? FIRST;
+    let tab = TABS.includes(opened.get("tab")) ? opened.get("tab") : FIRST;
     const isOurs = (name) => !name.startsWith("__"); // gradio's own, such as __theme, stay as they are
     const of = (name) => kept.get(name) ?? kept.set(name, new Map()).get(name);
     for (const [name, value] of opened) if (isOurs(name) && name !== "tab") of(tab).set(name, value);

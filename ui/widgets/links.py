@@ -63,6 +63,12 @@ def find_tab(request: gr.Request) -> str:
     return tab if tab in TABS else TABS[0]
 
 
+def find_wrong_tab(request: gr.Request) -> str:
+    """Returns a sentence where the page's address asks for a tab that there is not; else ""."""
+    tab = str(dict(request.query_params).get("tab", TABS[0]))
+    return "" if tab in TABS else f"There is no tab “{printable(tab[:LONGEST_SHOWN])}”."
+
+
 def write_link(event: Event, tab: str, name: str, value: Block, clears: Sequence[str] = (), unsaid: str = "") -> None:
     """Has the address say what `value` is, after an event of the visitor, unless it is `unsaid`.
 

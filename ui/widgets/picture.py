@@ -132,7 +132,7 @@ def _place_field(kind: type[Field], name: str) -> Field:
 
 
 def _place_examples() -> gr.HTML:
-    buttons = f'<p class="try">or try one of these</p>{html.example_buttons(EXAMPLES)}'
+    buttons = f'<div class="try-these"><p class="try">or try one of these</p>{html.example_buttons(EXAMPLES)}</div>'
     return gr.HTML(buttons, js_on_load=(STATIC / "examples.js").read_text())
 
 

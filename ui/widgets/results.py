@@ -105,7 +105,8 @@ def _split_winner(claim: Claim) -> tuple[str, str]:
     name = title_of(claim.models[0]) if len(claim.models) == 1 else ""
     if name and claim.facts.startswith(name):
         return name, claim.facts.removeprefix(name)
-    return "", f"{claim.facts[:1].upper()}{claim.facts[1:]}"
+    whole = claim.facts and not claim.models  # a sentence
+    return "", f"{claim.facts[:1].upper()}{claim.facts[1:]}{'.' if whole else ''}"
 
 
 def render(template: str, **values: Any) -> str:

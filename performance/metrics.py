@@ -2,8 +2,8 @@
 
 python -m performance.metrics
 
-SSIM's peer is scikit-image; MS-SSIM's and LPIPS's are their definitions in SciPy and torch, without strips. LPIPS runs
-on random weights, which take as long as the published ones.
+SSIM's peer is scikit-image; MS-SSIM's, LPIPS's and DISTS' are their definitions in SciPy and torch, without strips.
+LPIPS and DISTS run on random weights, which take as long as the published ones.
 """
 
 import math
@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from performance.measuring import medians, peak_megabytes, run_in_fresh_process, write_section
 from pipelines.images.picture import Pixels8
-from pipelines.measuring.metrics import pixelwise
-from pipelines.measuring.metrics.lpips import Lpips, measure_distance
+from pipelines.measuring.metrics import dists, lpips, pixelwise
+from pipelines.measuring.metrics.dists import CHANNELS, Dists
+from pipelines.measuring.metrics.lpips import Lpips
 from pipelines.measuring.metrics.metric import Judges, Sample
 from pipelines.measuring.metrics.scores import score
 from pipelines.measuring.metrics.ssim import C1, C2, EXPONENTS, WINDOW
@@ -25,13 +26,14 @@ from pipelines.runs import finish
 Plane = npt.NDArray[np.float64]
 Jobs = dict[str, Callable[[], float]]
 
-METRIC_SIDE, ALL_METRICS_SIDE = 2048, 4096
-ALONE = ("SSIM of RGB", "MS-SSIM of luma", "LPIPS")
+ALL_METRICS_SIDE = 4096
+ALONE = {"SSIM of RGB": 2048, "MS-SSIM of luma": 2048, "LPIPS": 2048, "DISTS": 1024}  # with the side of the picture
 ALL = "all together"
 ABOUT = (
-    "Plain is scikit-image for SSIM, and the definitions of MS-SSIM (SciPy) and LPIPS (torch, random weights) on the "
-    "whole picture. Median of 3 after a warm-up, taking turns; peak memory above what was held before, each in a fresh "
-    "process. All metrics together have no plain counterpart; their seconds are of one run, after a warm-up."
+    "Plain is scikit-image for SSIM, and the definitions of MS-SSIM (SciPy), LPIPS and DISTS (torch, random weights) "
+    "on the whole picture. Median of 3 after a warm-up, taking turns; peak memory above what was held before, each in "
+    "a fresh process. All metrics together, but for DISTS and NIQE, have no plain counterpart; their seconds are of "
+    "one run, after a warm-up."
 )
 
 
@@ -53,6 +55,17 @@ def make_random_lpips() -> Lpips:
     return Lpips(LpipsAlex().requires_grad_(False), ())
 
 
+def make_random_dists() -> Dists:
+    """The network with random weights, all channels weighed alike."""
+    import torch
+
+    from pipelines.measuring.metrics.dists_network import DistsVgg16
+
+    torch.manual_seed(0)
+    even = np.full(CHANNELS, 0.5 / CHANNELS)
+    return Dists(DistsVgg16().requires_grad_(False), even, even, ())
+
+
 def make_jobs(metric: str, side: int) -> Jobs:
     """The same metric by us and plainly."""
     x, y = make_noise_pair(side)
@@ -61,14 +74,18 @@ def make_jobs(metric: str, side: int) -> Jobs:
     if metric == "MS-SSIM of luma":
         lumas = pixelwise.luma(x), pixelwise.luma(y)
         return {"ours": lambda: pixelwise.ms_ssim(*lumas), "plain": lambda: _ms_ssim(*lumas)}
-    lpips = make_random_lpips()
-    return {"ours": lambda: finish(measure_distance(lpips, x, y)), "plain": lambda: _lpips(lpips, x, y)}
+    if metric == "DISTS":
+        judge = make_random_dists()
+        return {"ours": lambda: finish(dists.measure_distance(judge, x, y)), "plain": lambda: _dists(judge, x, y)}
+    network = make_random_lpips()
+    return {"ours": lambda: finish(lpips.measure_distance(network, x, y)), "plain": lambda: _lpips(network, x, y)}
 
 
 def make_job_of_all(side: int) -> Callable[[], object]:
     """Returns all metrics together, by us."""
     x, y = make_noise_pair(side)
-    low, judges = np.ascontiguousarray(x[::2, ::2]), Judges({"lpips": make_random_lpips()})
+    low = np.ascontiguousarray(x[::2, ::2])
+    judges = Judges({"lpips": make_random_lpips()}, {key: "left out" for key in ("dists", "niqe")})
     return lambda: finish(score(Sample(x, y, low, 2, judges)))
 
 
@@ -99,23 +116,58 @@ def _ms_ssim(x: Plane, y: Plane) -> float:
     return float(math.prod(factor**exponent for factor, exponent in zip(factors, EXPONENTS, strict=True)))
 
 
-def _lpips(lpips: Lpips, x: Pixels8, y: Pixels8) -> float:
+def _lpips(judge: Lpips, x: Pixels8, y: Pixels8) -> float:
     import torch
 
     with torch.inference_mode():
         pair = torch.from_numpy(np.stack([x, y])).permute(0, 3, 1, 2) / 255
-        return float(sum(plane.mean() for plane in lpips.network(pair)))
+        return float(sum(plane.mean() for plane in judge.network(pair)))
+
+
+def _dists(judge: Dists, x: Pixels8, y: Pixels8) -> float:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional
+
+    from pipelines.measuring.metrics.dists_network import DEVIATION, MEAN, L2Pooling
+
+    def stages(picture: Pixels8) -> list[Tensor]:
+        image = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+        found = [image]
+        shift, scale = (torch.tensor(each).view(-1, 1, 1) for each in (MEAN, DEVIATION))
+        features = (image - shift) / scale
+        for layer in judge.network.features:
+            if isinstance(layer, nn.Conv2d):
+                features = functional.conv2d(features, layer.weight, layer.bias, padding=1)
+            elif isinstance(layer, L2Pooling):
+                found.append(features)
+                features = layer(functional.pad(features, (0, 0, 1, 1)))
+            else:
+                features = layer(features)
+        return [*found, features]
+
+    textures, structures = [], []
+    with torch.inference_mode():
+        for one, other in zip(stages(x), stages(y), strict=True):
+            mean_x, mean_y = (each.mean((2, 3), keepdim=True) for each in (one, other))
+            variance_x, variance_y = (one - mean_x).square().mean((2, 3)), (other - mean_y).square().mean((2, 3))
+            covariance = (one * other).mean((2, 3), keepdim=True) - mean_x * mean_y
+            textures.append((2 * mean_x * mean_y + dists.C1) / (mean_x.square() + mean_y.square() + dists.C1))
+            structures.append((2 * covariance.flatten() + dists.C2) / ((variance_x + variance_y).flatten() + dists.C2))
+    texture, structure = (torch.cat([each.flatten() for each in kind]).numpy() for kind in (textures, structures))
+    return float(1 - judge.texture @ texture - judge.structure @ structure)
 
 
 def measure_row(metric: str) -> list[str]:
     """One line of the table, for a metric that has a plain counterpart."""
-    both = make_jobs(metric, METRIC_SIDE)
+    side = ALONE[metric]
+    both = make_jobs(metric, side)
     difference = abs(both["ours"]() - both["plain"]())
     ours, plain = medians([both["ours"], both["plain"]], repeats=3)
-    memory = {who: _in_fresh_process(metric, METRIC_SIDE, who) for who in both}
+    memory = {who: _in_fresh_process(metric, side, who) for who in both}
     return [
         metric,
-        f"{METRIC_SIDE}",
+        f"{side}",
         f"{ours:.2f}",
         f"{plain:.2f}",
         f"{ours / plain:.2f}",

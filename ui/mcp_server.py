@@ -36,7 +36,7 @@ CANCEL_SECONDS = 5  # that a run which is to be ended may take to hear of it
 NO_ANSWER = "The page does not answer. Try again later."
 ENCODED = 4 / 3  # characters of base64 for a byte
 SMALL_REQUEST = 1_000_000  # bytes beside an image
-SCORES = ("psnr_y", "ssim_y", "ms_ssim", "lpips", "niqe", "consistency_psnr")
+SCORES = ("psnr_y", "ssim_y", "ms_ssim", "lpips", "niqe", "consistency_psnr", "dists")
 ABOUT = (
     "Upscales images with many models, from bicubic to Stable Diffusion, and measures which one is best for an image. "
     "Images are given and returned as addresses. Start with `upscale` and its default model. `models` lists the "
@@ -120,8 +120,8 @@ async def compare(
 ) -> dict[str, Any]:
     """Measures which models upscale these images best: each image is shrunk, every model upscales it again, and the
     results are scored against the original. Returns the `verdict` in words and each model's mean `scores`: PSNR, SSIM,
-    MS-SSIM and consistency, where higher is better, LPIPS and NIQE, where lower is better, and seconds. It takes longer
-    than one upscale: seconds to minutes. The images should be good ones, at their full size.
+    MS-SSIM and consistency, where higher is better, LPIPS, DISTS and NIQE, where lower is better, and seconds. It takes
+    longer than one upscale: seconds to minutes. The images should be good ones, at their full size.
     """
     files = [_as_file(each, context) for each in images]
     given: dict[str, Any] = {"image": files[0]} if len(files) == 1 else {"images": files}

@@ -21,6 +21,23 @@ METRIC_FILES: Mapping[str, Mapping[str, Weights]] = {
             (Url("https://download.pytorch.org/models"),),
         ),
     },
+    "dists": {
+        "heads": Weights(
+            # Number for number what weights.pt there holds, under a name that no other network's file has.
+            (
+                File(
+                    "weights/alpha_beta.mat",
+                    7_351,
+                    sha256="90447fefecaa702c515273759329713aa488a893782a030d1677fdde3c8e2d74",
+                ),
+            ),
+            (github_url("dingkeyan93/DISTS", "da720e8aba80f2addfb25400d522e630a135416d"),),
+        ),
+        "backbone": Weights(
+            (File("vgg16-397923af.pth", 553_433_881, sha256_prefix="397923af"),),
+            (Url("https://download.pytorch.org/models"),),
+        ),
+    },
     "niqe": {
         "parameters": Weights(
             (

@@ -37,7 +37,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         nargs="+",
         type=arguments.parse_key_with_files,
         metavar="KEY",
-        help="a key that the command models lists, or a metric (lpips, niqe); files already here are kept",
+        help="a key that the command models lists, or a metric (lpips, dists, niqe); files already here are kept",
     )
     arguments.add_licence(pull)
     pull.set_defaults(command=_pull)

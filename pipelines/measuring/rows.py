@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from pipelines.measuring.metrics.scores import METRICS, find_metric
 
-# The metrics in the order in which rows are written: that of format 1 first, and then whatever came after it.
-FIRST_WRITTEN = ("mse", "mse_y", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "consistency_psnr")
+# The metrics in the order in which rows are written: that in which they came, those of format 1 first.
+FIRST_WRITTEN = ("mse", "mse_y", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "consistency_psnr", "niqe")
 WRITTEN = tuple(dict.fromkeys((*FIRST_WRITTEN, *(metric.key for metric in METRICS))))
 
 PictureKey: TypeAlias = tuple[str, str]  # its file name and sha256

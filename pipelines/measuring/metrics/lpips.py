@@ -4,22 +4,19 @@ torch is imported where the network is loaded or run.
 """
 
 import math
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.catalog import rows as catalog
-from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.images.picture import Pixels8
-from pipelines.measuring.metrics.metric import NOT_HERE, Metric, Sample, Scores
+from pipelines.measuring.metrics.metric import Metric, Sample, Scores
+from pipelines.measuring.metrics.networks import as_pair, fill, load_once
 from pipelines.networks.devices import make_torch_safe
-from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
-from pipelines.weights import fetch as weights
+from pipelines.weights.local import Found
 
 if TYPE_CHECKING:
     from pipelines.measuring.metrics.lpips_network import LpipsAlex
@@ -32,8 +29,7 @@ STRIP_STRIDE = 16  # of the deepest layer: strips begin at its multiples, so tha
 ABOVE, BELOW = 80, 81
 LPIPS_STRIP_PIXELS = 1 << 21  # without those: the largest layers of such a strip take a quarter of a gigabyte
 
-_kept: dict[tuple[str, ...], "Lpips"] = {}
-_lock = threading.Lock()
+WHAT = "LPIPS with AlexNet, version 0.1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,17 +45,11 @@ def load_lpips() -> Lpips:
 
     Raises WeightsUnavailable where a file is not here, BadWeights where one does not fit.
     """
-    parts = {needed: weights.find(needed) for needed in catalog.METRIC_FILES["lpips"].values()}
-    lacking = sum(needed.size for needed, found in parts.items() if not found)
-    if lacking:
-        raise WeightsUnavailable(f"LPIPS {NOT_HERE} ({format_bytes(lacking)}).")
-    heads, backbone = (file for found in parts.values() for file in found or ())
-    kept_as = (heads.sha256, backbone.sha256)
-    with _lock:
-        if kept_as not in _kept:
-            _kept.clear()
-            _kept[kept_as] = Lpips(read_lpips(heads.path, backbone.path), kept_as)
-        return _kept[kept_as]
+
+    def read(heads: Found, backbone: Found) -> Lpips:
+        return Lpips(read_lpips(heads.path, backbone.path), (heads.sha256, backbone.sha256))
+
+    return load_once("lpips", "LPIPS", Lpips, read)
 
 
 def read_lpips(heads: Path, backbone: Path) -> "LpipsAlex":
@@ -75,8 +65,8 @@ def read_lpips(heads: Path, backbone: Path) -> "LpipsAlex":
     with torch.device("meta"):
         network = LpipsAlex()
     network.to_empty(device="cpu")
-    _fill(network.heads, heads, {f"{i}.weight": f"lin{i}.model.1.weight" for i in range(len(network.heads))})
-    _fill(network.features, backbone, {name: f"features.{name}" for name in network.features.state_dict()})
+    fill(network.heads, heads, {f"{i}.weight": f"lin{i}.model.1.weight" for i in range(len(network.heads))}, WHAT)
+    fill(network.features, backbone, {name: f"features.{name}" for name in network.features.state_dict()}, WHAT)
     return network.requires_grad_(False)
 
 
@@ -133,21 +123,5 @@ def _planes(network: "LpipsAlex", *strips: Pixels8) -> list[npt.NDArray[np.float
     """Returns what the network gives for two strips (h, w, 3) or (h, w) of a picture."""
     import torch
 
-    pair = np.stack(strips)
-    colours = pair if pair.ndim == 4 else np.repeat(pair[..., None], 3, axis=3)
     with torch.inference_mode():  # not around a yield: it would hold in the thread of whoever drives the run
-        # Permuted, not copied: torch is a fifth faster when the channels of a pixel lie together.
-        return [plane.numpy() for plane in network(torch.from_numpy(colours).permute(0, 3, 1, 2) / 255)]
-
-
-def _fill(part: Any, path: Path, names: dict[str, str]) -> None:
-    """Loads a part of the network from a file in which its parameters have other names."""
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        part.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
-    except MemoryError:
-        raise
-    except Exception as error:  # broken bytes lead torch.load to errors of many kinds
-        raise BadWeights(f"{path.name} does not fit LPIPS with AlexNet, version 0.1.") from error
+        return [plane.numpy() for plane in network(as_pair(*strips))]

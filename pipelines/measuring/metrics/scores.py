@@ -6,6 +6,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Weights
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.measuring.metrics.consistency import CONSISTENCY
+from pipelines.measuring.metrics.dists import DISTS
 from pipelines.measuring.metrics.lpips import LPIPS
 from pipelines.measuring.metrics.metric import Judge, Judges, Metric, Sample, Scores
 from pipelines.measuring.metrics.niqe import NIQE
@@ -21,6 +22,7 @@ METRICS: tuple[Metric, ...] = (
     SSIM,
     MS_SSIM,
     LPIPS,
+    DISTS,
     NIQE,
     CONSISTENCY,
     MSE,
@@ -36,8 +38,8 @@ def find_metric(key: str) -> Metric:
 def score(sample: Sample) -> Run[Scores]:
     """Every metric of a sample; without an original those that need none. Closing the run ends it within one strip.
 
-    A border of `scale` pixels is cropped, as in the super-resolution literature, for all but LPIPS and consistency,
-    which take the whole image.
+    A border of `scale` pixels is cropped, as in the super-resolution literature, for all but LPIPS, DISTS
+    and consistency, which take the whole image.
     """
     values: dict[str, float | None] = {metric.key: None for metric in METRICS}
     notes: list[str] = []

@@ -27,7 +27,8 @@ from tests.support.tiny_graph import espcn_like
 
 ROW = {
     "image", "image_sha256", "model", "scale", "stages", "mse", "psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips",
-    "consistency_psnr", "niqe", "seconds", "peak_mb", "params", "weights_bytes", "weights_sha256", "error", "notes",
+    "consistency_psnr", "niqe", "dists", "seconds", "peak_mb", "params", "weights_bytes", "weights_sha256", "error",
+    "notes",
 }  # fmt: skip
 
 
@@ -385,8 +386,9 @@ def test_what_a_metric_lacks_is_asked_for_and_otherwise_told(folder: Path, capsy
     assert run(*given) == 0
     said = capsys.readouterr().out
     assert "Most natural: not measured. LPIPS is not installed here (244 MB).\n" in said
-    assert said.splitlines()[-2:] == [
+    assert said.splitlines()[-3:] == [
         "LPIPS is not installed here (244 MB). --metrics lpips downloads it.",
+        "DISTS is not installed here (553 MB). --metrics dists downloads it.",
         "NIQE is not installed here (12 kB). --metrics niqe downloads it.",
     ]
     for asking in (["--metrics", "lpips"], ["--lpips"]):

@@ -339,6 +339,15 @@ def test_where_lpips_was_not_measured_niqe_says_who_looks_natural() -> None:
     assert natural(both).startswith("Most natural (LPIPS): Bicubic, 0.10 against 0.30 for sharp")
 
 
+def test_dists_speaks_after_lpips_and_before_niqe() -> None:
+    rows = [one("bicubic", 30.0, niqe=4.0, dists=0.21), one("sharp", 29.0, niqe=6.0, dists=0.12)]
+    assert natural(rows) == "Most natural (DISTS): sharp, 0.12 against 0.21 for Bicubic, 1.0 s."
+    near = [rows[0], with_scores(rows[1], dists=0.205)]
+    assert natural(near) == "Most natural (DISTS): sharp and Bicubic tie (DISTS within 0.01)."
+    both = [with_scores(each, lpips=value) for each, value in zip(rows, (0.1, 0.3), strict=True)]
+    assert natural(both).startswith("Most natural (LPIPS): Bicubic, 0.10 against 0.30 for sharp")
+
+
 def test_exact_consistency_is_the_most_there_is() -> None:
     rows = [row("bicubic", notes=(CONSISTENT,)), row("espcn", consistency_psnr=47.2)]
     assert state_verdict(rows).endswith("Most consistent with the small image: Bicubic, ∞ dB.")

@@ -97,7 +97,7 @@ def test_it_says_all_there_is_to_say(opened: Page) -> None:
     ):  # fmt: skip
         assert needed in text
     for metric in METRICS:
-        assert metric.about in text or metric.key == "niqe", "whose files were not here"
+        assert metric.about in text or metric.key in ("dists", "niqe"), "whose files were not here"
     beside = opened.get_by_text("Shrunk by bicubic (antialiased bicubic", exact=False)
     assert beside.count() >= 1 + 2 + 3, "the kernel stands beside every table of scores"
 
@@ -139,7 +139,7 @@ def test_infinity_and_what_is_missing() -> None:
 def test_it_says_how_was_measured_and_over_how_much_of_a_picture() -> None:
     html = to_html(report_of([row("bicubic", psnr_y=30.0)])).decode()
     assert f"Round-trip at x2: {ROUND_TRIP.about}." in html
-    assert "without a border as wide as the scale. LPIPS and consistency take the whole image." in html
+    assert "without a border as wide as the scale. LPIPS, DISTS and consistency take the whole image." in html
 
 
 def test_a_picture_that_one_failed_on_is_left_out_of_the_means_and_told() -> None:

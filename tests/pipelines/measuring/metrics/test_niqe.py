@@ -144,7 +144,7 @@ def test_a_column_of_every_benchmark(protocol: str, tmp_path: Path) -> None:
     contenders = resolve_contenders(protocol, 2, ["nearest", "bicubic"], [])
     plan = Plan(protocol, 2, "bicubic", contenders, repeats=0)
     subjects, _ = list_subjects([tmp_path / "one.png"])
-    judges = Judges({"niqe": pristine()}, {"lpips": "It is not here."})
+    judges = Judges({"niqe": pristine()}, {"lpips": "It is not here.", "dists": "It is not here."})
     rows = finish(run(plan, subjects, judges))
     bicubic = finish(enlarge(finish(read_trial(subjects[0], plan)).low, [load("bicubic", 2)])).picture
     expected = measured(as_scored(bicubic)).values["niqe"]

@@ -23,6 +23,7 @@ from tests.pipelines.measuring.metrics.test_ssim import by_scikit_image
 from tests.support.pictures import KINDS, pair, ramp
 
 NOT_HERE = "its files are not here"
+WITHOUT_FILES = tuple(f"{key}: {NOT_HERE}" for key in ("lpips", "dists", "niqe"))
 
 
 def scored(
@@ -88,7 +89,7 @@ def test_all_at_once_equal_each_alone(kind: str, grey: bool, monkeypatch: pytest
         "consistency_psnr": consistency_psnr(y, low, 3),
     }
     assert {name: scores.values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
-    assert scores.values["lpips"] is None and scores.notes == (f"lpips: {NOT_HERE}", f"niqe: {NOT_HERE}")
+    assert scores.values["lpips"] is None and scores.notes == WITHOUT_FILES
 
 
 def test_scores_have_every_metric_of_the_results() -> None:
@@ -110,8 +111,7 @@ def test_equal_pictures() -> None:
     assert scores.notes == (
         "psnr is infinite: inside the border the images are equal",
         "psnr_y is infinite: inside the border the images are equal",
-        f"lpips: {NOT_HERE}",
-        f"niqe: {NOT_HERE}",
+        *WITHOUT_FILES,
         "consistency_psnr is infinite: shrunk, the output equals the small image",
     )
     assert pixelwise.psnr(x, x) is None and consistency_psnr(x, shrunk(x, 2), 2) is None
@@ -138,7 +138,7 @@ def test_small_pictures_lose_metrics_one_by_one() -> None:
         small.values["mse"],
         border.values["consistency_psnr"],
     )
-    assert medium.values["ms_ssim"] is None and large.notes == (f"lpips: {NOT_HERE}", f"niqe: {NOT_HERE}")
+    assert medium.values["ms_ssim"] is None and large.notes == WITHOUT_FILES
     assert medium.notes[0] == "ms_ssim needs 176 pixels a side after the border is cropped; here are 172"
     assert small.values["ssim"] is None and small.values["ssim_y"] is None
     assert small.notes[0] == "ssim and ssim_y need 11 pixels a side after the border is cropped; here are 8"

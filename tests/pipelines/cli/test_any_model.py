@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,14 @@ def test_a_file_for_a_model_of_another_architecture(
     assert "mine.pth holds a network of another architecture than Swift: rrdb" in capsys.readouterr().out
 
 
+def zipped(name: str, content: bytes) -> bytes:
+    """An archive of one file."""
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, content)
+    return stream.getvalue()
+
+
 def stored(**tensors: Tensor) -> bytes:
     """A file with these parameters, whose names have dots where there are two underscores."""
     return as_pth({name.replace("__", "."): tensor for name, tensor in tensors.items()})
@@ -105,6 +115,8 @@ def stored(**tensors: Tensor) -> bytes:
             "x.onnx is an ONNX file, which cannot be read: give the .pth or .safetensors",
         ),
         ("x.pth", b"PK\x05\x06" + bytes(18), "x.pth is damaged or not a file of weights."),
+        ("x.zip", zipped("4x.pth", as_pth(tiny_compact())), "x.zip is damaged or not a file of weights."),
+        ("x.pth", zipped("read me.txt", b"hello there"), "x.pth is damaged or not a file of weights."),
         ("x.pth", b"hello there", "x.pth is damaged or not a file of weights."),
         ("x.pth", b"", "x.pth is empty."),
     ],

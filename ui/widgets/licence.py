@@ -30,7 +30,7 @@ def offer_licence(box: LicenceBox, asked: Sequence[str], *rows: Model) -> dict[A
     """Returns the changes to what those models ask for, where `asked` was before: with another licence, no tick."""
     wanted = _find_wanted(rows)
     terms = _list_terms(wanted)
-    untick = {} if not asked or set(terms) <= set(asked) else {"value": False}
+    untick: dict[str, Any] = {} if not asked or set(terms) <= set(asked) else {"value": False}
     return {box.accept: gr.update(**_describe(wanted), **untick), box.asked: terms or list(asked)}
 
 

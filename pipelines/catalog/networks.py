@@ -47,8 +47,8 @@ OWN_NETWORKS = (
                 ),
                 3: File(
                     "swift-x3.safetensors",
-                    319_286,
-                    sha256="3afbaba9dc7fa564f3b694ad3ca12ef3e3d551bb3264135e08f4fbb5e62ee400",
+                    448_302,
+                    sha256="01dd9d862f6334d5d123abbdceaffd6758f6ff649f13d3740a442bf213c8294f",
                 ),
                 4: File(
                     "swift-x4.safetensors",
@@ -61,7 +61,7 @@ OWN_NETWORKS = (
         commercial=True,
         note="Fast and true to the original, and removes JPEG artifacts where there are any. Our own network.",
         arch="swift",
-        params={2: 339_279, 3: 421_090, 4: 427_159},  # of all three networks
+        params={2: 339_279, 3: 486_066, 4: 427_159},  # of all three networks
         takes=TILED | {"artifacts"},
         companions={scale: Weights((file, _ESTIMATE), ()) for scale, file in sorted(_ROBUST.items())},
         light=True,

@@ -113,6 +113,7 @@ def upscale(
     artifacts: str | None = None,
     strength: float | None = None,
     start_point: str | None = None,
+    creativity: str | None = None,
     accept_licence: bool | None = None,
     cleanup: "float | str | None" = None,
     output: "str | os.PathLike[str] | None" = None,
@@ -156,6 +157,7 @@ def upscale(
         artifacts=artifacts,
         strength=strength,
         start_point=start_point,
+        creativity=creativity,
         accept_licence=accept_licence,
         cleanup=first.strength,
     )

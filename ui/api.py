@@ -139,6 +139,7 @@ def prompt(
     accept_licence: bool | None = None,
     strength: float | None = None,
     start_point: str | None = None,
+    creativity: str | None = None,
 ) -> Iterator[Result]:
     """Upscale an image to four times its size by Stable Diffusion. Returns the lossless result and its details.
 
@@ -146,6 +147,7 @@ def prompt(
     `colour_fix` is "wavelet", "adain" or "none"; `tile` the side of a tile in pixels of the image.
     `model` is another that takes words: its largest scale up to x4 runs. `accept_licence` accepts one that asks for it.
     `strength` (0 to 2) is how closely DiffBIR and SUPIR follow the cleaned image. `start_point` is "noise" or "image".
+    `creativity`, "low", "medium" or "high", is how much the model may invent, by settings that are not given.
     """
     with explain_errors():
         settings = Settings(
@@ -160,6 +162,7 @@ def prompt(
             accept_licence=accept_licence or None,
             strength=strength,
             start_point=start_point or None,
+            creativity=creativity or None,
         )
         yield from _enlarge(image, [stage_of(model or None)], settings)
 

@@ -60,6 +60,7 @@ def place_prompt() -> Inputs:
         Checkbox(label="Accept licence", visible=False),
         Number(label="Strength", visible=False),
         Textbox(label="Start point", visible=False),
+        Textbox(label="Creativity", visible=False),
     ]
 
 

@@ -49,7 +49,7 @@ def _version(
             arch=key,
             params=MappingProxyType(dict.fromkeys((2, 4), parameters)),
             takes=TILED
-            | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix"}
+            | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "creativity", "seed", "colour_fix"}
             | {"strength", "start_point"},
             tiles=(64, 512),
             more=more,
@@ -60,6 +60,8 @@ def _version(
         schedulers=(),
         # Its Stable Diffusion was brought to leave no signal at the last time, and predicts the velocity.
         schedule=MappingProxyType({"velocity": newest, "no_signal": newest, "third_order": newest}),
+        # How much noise lies over the cleaned image that the control network sees.
+        creativity={"low": {"noise_level": 0}, "medium": {"noise_level": 100}, "high": {"noise_level": 200}},
         tiling=Tiling(128, 16, 70_000),
         encoding=2,
         decoding=3,

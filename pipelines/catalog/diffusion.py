@@ -77,7 +77,8 @@ STABLE_DIFFUSION_X4 = Specification(
         note="Adds detail that your words describe. Slow without a GPU. Its licence forbids some uses.",
         paper="Rombach et al. 2022, arXiv:2112.10752",
         arch="sd-x4",
-        takes=TILED | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix"},
+        takes=TILED
+        | {"prompt", "negative_prompt", "steps", "guidance", "noise_level", "creativity", "seed", "colour_fix"},
         tiles=(32, 512),
     ),
     module="pipelines.upscalers.diffusion.sd_x4",
@@ -86,6 +87,7 @@ STABLE_DIFFUSION_X4 = Specification(
     options=Options(steps=20, guidance=9.0, noise_level=20, colour_fix="wavelet"),
     schedulers=("DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler"),
     better_scheduler="DPMSolverMultistepScheduler",
+    creativity={"low": {"noise_level": 20}, "medium": {"noise_level": 100}, "high": {"noise_level": 200}},
     tiling=Tiling(128, 16, 70_000),
     encoding=0,
     decoding=3,
@@ -207,10 +209,11 @@ def seen_pixels(key: str, scale: int, width: int, height: int) -> tuple[int, int
 def resolve_options(model: Model, settings: Settings) -> Options:
     """Returns the model's own options, changed by the settings that were given. Blanks around a prompt do not count.
 
-    Steps are at most as many as the model knows: one number is for all stages of a chain.
+    A creativity stands for settings that were not given themselves. Steps are at most as many as the model knows: one
+    number is for all stages of a chain.
     """
     given = {name: getattr(settings, name) for name in settings.given() & set(Options.__dataclass_fields__)}
     stripped = {name: value.strip() for name, value in given.items() if isinstance(value, str)}
     specified = find_specification(model)
-    options = replace(specified.options, **(given | stripped))
+    options = replace(specified.options, **{**specified.steered(settings.creativity), **given, **stripped})
     return replace(options, steps=min(options.steps, specified.most_steps or options.steps))

@@ -13,6 +13,7 @@ TILED = frozenset({"tile"})  # the one setting that every network in tiles takes
 ARTIFACTS = ("auto", "none", "remove")  # by which of its networks a model that has two upscales
 COLOUR_FIXES = ("wavelet", "adain", "none")  # how an enlargement may be given back the colours of the picture
 
+CREATIVITY = ("low", "medium", "high")  # how much a diffusion model may invent; the first as it does by itself
 START_POINTS = ("noise", "image")  # what denoising begins with: noise alone, or what little it leaves of the image
 
 

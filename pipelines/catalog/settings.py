@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
-from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, START_POINTS, Model
+from pipelines.catalog.schema import ARTIFACTS, COLOUR_FIXES, CREATIVITY, START_POINTS, Model
 from pipelines.environment import accepted_licences
 from pipelines.errors import BadSetting
 from pipelines.phrasing import printable
@@ -43,6 +43,7 @@ class Settings:
     strength: float | None = None  # how strongly a cleaned image holds what is denoised
     start_point: str | None = None  # one of START_POINTS
     accept_licence: bool | None = None  # whether who asks accepts the licence of a model that wants it
+    creativity: str | None = None  # one of CREATIVITY: several settings at once, where they are not given themselves
     cleanup: float | None = None  # how strongly an x1 model cleans up; None leaves it to what it finds
 
     def given(self) -> frozenset[str]:
@@ -101,6 +102,7 @@ def check_ranges(settings: Settings) -> None:
     _one_of("The colour fix is", settings.colour_fix, COLOUR_FIXES)
     _number("The strength is", settings.strength, STRENGTH_RANGE)
     _one_of("The start point is", settings.start_point, START_POINTS)
+    _one_of("Creativity is", settings.creativity, CREATIVITY)
     if settings.accept_licence not in (None, False, True):
         raise BadSetting(f"Accept licence is true or false, not {_quoted(settings.accept_licence)}.")
     _one_of("The setting artifacts is", settings.artifacts, ARTIFACTS)

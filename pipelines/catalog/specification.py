@@ -26,6 +26,7 @@ class Options:
     colour_fix: str = "none"
     strength: float = 1.0
     start_point: str = "noise"  # one of START_POINTS
+    creativity: str | None = None  # one of CREATIVITY, where it was asked for
 
     @property
     def guided(self) -> bool:
@@ -64,6 +65,8 @@ class Specification:
     better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
     schedule: Mapping[str, float] = field(default_factory=dict)  # what its scheduler has to know, and no file says
     most_steps: int | None = None  # where it was trained for so many and no more
+    # By each of CREATIVITY what it stands for: settings, and what is then another in `schedule`.
+    creativity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     # Of what works on the enlarged picture: the scale at which tiles, time and memory are given, and from a height, a
     # width and a scale to the height and the width at which it works.
     given_at: int | None = None
@@ -73,6 +76,16 @@ class Specification:
     def starts_from_image(self) -> bool:
         """Returns whether it makes a difference that denoising starts from the image: some is left in its noise."""
         return "start_point" in self.model.takes and not self.schedule.get("no_signal")
+
+    def steered(self, creativity: str | None) -> Mapping[str, float]:
+        """Returns the settings that such a creativity stands for; none where none was asked for."""
+        names = Options.__dataclass_fields__
+        return {name: value for name, value in self.creativity.get(creativity or "", {}).items() if name in names}
+
+    def schedule_at(self, creativity: str | None) -> Mapping[str, float]:
+        """Returns what its scheduler has to know at such a creativity."""
+        level = self.creativity.get(creativity or "", {})
+        return {name: level.get(name, value) for name, value in self.schedule.items()}
 
     def tiling_at(self, scale: int) -> Tiling:
         """Returns the usual tile at that scale: of the enlarged picture as many pixels at each."""

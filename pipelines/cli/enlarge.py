@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from pipelines import USUAL_MODEL, USUAL_SCALE
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import Cleanup, Options, Size, Stage
-from pipelines.catalog.schema import ARTIFACTS, START_POINTS
-from pipelines.catalog.settings import STRENGTH_RANGE
-from pipelines.cli import arguments, batch
+from pipelines.catalog.rows import Cleanup, Size, Stage
+from pipelines.cli import arguments, batch, steering
 from pipelines.cli.progress import show_progress, summarise
+from pipelines.cli.steering import format_range
 from pipelines.errors import BadSetting
 from pipelines.images.addresses import load, parse_place
 
 if TYPE_CHECKING:
     from pipelines.batch.run import Recipe
-    from pipelines.catalog.settings import Settings
 
 NOTHING_WRITTEN = "Cancelled; nothing was written."
 
@@ -114,7 +112,7 @@ def _shared_options() -> argparse.ArgumentParser:
         type=arguments.parse_quality,
         metavar="N",
         help="quality of a .jpg or .webp file; makes WebP lossy; "
-        f"{_format_range(catalog.QUALITY_RANGE)}, default {catalog.USUAL_QUALITY} for JPEG, lossless for WebP",
+        f"{format_range(catalog.QUALITY_RANGE)}, default {catalog.USUAL_QUALITY} for JPEG, lossless for WebP",
     )
     shared.add_argument(
         "--cleanup",
@@ -123,11 +121,9 @@ def _shared_options() -> argparse.ArgumentParser:
         dest="first",
         metavar="auto|none|X|KEY",
         help="how to clean the image up before it is upscaled: auto, as much as the image needs; a strength X, "
-        f"{_format_range(catalog.CLEANUP_RANGE)}; or the key of a model that keeps the size, such as omdb/1x-NAME; "
+        f"{format_range(catalog.CLEANUP_RANGE)}; or the key of a model that keeps the size, such as omdb/1x-NAME; "
         f"default {catalog.NO_CLEANUP}",
     )
-    settings = shared.add_argument_group("settings (a model refuses those that it cannot use)")
-    add = settings.add_argument
     shared.add_argument(
         "--overwrite",
         action="store_true",
@@ -136,90 +132,8 @@ def _shared_options() -> argparse.ArgumentParser:
     )
     arguments.add_licence(shared)
     batch.add_options(shared)
-    add(
-        "--tile",
-        type=arguments.parse_whole,
-        metavar="N",
-        help="side of a tile, in pixels of the input; smaller tiles need less memory; range and default depend on the "
-        "model",
-    )
-    add(
-        "--seed",
-        type=arguments.parse_whole,
-        metavar="N",
-        help=f"the same seed gives the same result; {_format_range(catalog.SEED_RANGE)}, default {Options().seed}",
-    )
-    add(
-        "--denoise",
-        type=arguments.parse_number,
-        metavar="X",
-        help="how much noise to remove: 0 keeps it, 1 removes it; default 1",
-    )
-    add(
-        "--artifacts",
-        choices=ARTIFACTS,
-        help="whether swift removes JPEG artifacts and jagged edges: auto decides from the image, none never does, "
-        "remove always does; default auto",
-    )
-    most = f"at most {catalog.LONGEST_PROMPT} characters, default none"
-    add("--prompt", metavar="TEXT", help=f"what the image shows, in words; {most}")
-    add("--negative", metavar="TEXT", dest="negative_prompt", help=f"what to avoid, in words; {most}")
-    add(
-        "--steps",
-        type=arguments.parse_whole,
-        metavar="N",
-        help="steps of denoising; more steps are slower and rarely look better; "
-        f"{_format_range(catalog.STEPS_RANGE)}, default {_format_defaults('steps')}",
-    )
-    add(
-        "--guidance",
-        type=arguments.parse_number,
-        metavar="X",
-        help="how strongly the prompt is followed: 1 ignores it and is twice as fast; "
-        f"{_format_range(catalog.GUIDANCE_RANGE)}, default {_format_defaults('guidance')}",
-    )
-    add(
-        "--noise-level",
-        type=arguments.parse_whole,
-        metavar="N",
-        help="how far the model may depart from the image; "
-        f"{_format_range(catalog.NOISE_LEVEL_RANGE)}, default {_format_defaults('noise_level')}",
-    )
-    add(
-        "--strength",
-        type=arguments.parse_number,
-        metavar="X",
-        help="how closely DiffBIR follows the cleaned image; "
-        f"{_format_range(STRENGTH_RANGE)}, default {_format_defaults('strength')}",
-    )
-    add(
-        "--start-point",
-        choices=START_POINTS,
-        help="what denoising starts from: noise alone, or the image under noise, which invents less; "
-        f"default {_format_defaults('start_point')}",
-    )
-    add(
-        "--colour-fix",
-        "--color-fix",
-        choices=catalog.COLOUR_FIXES,
-        help="where the colours come from: wavelet keeps the image's own, adain matches its average, none leaves them "
-        f"to the model; default {_format_defaults('colour_fix')}",
-    )
+    steering.add_options(shared)
     return shared
-
-
-def _format_range(ends: tuple[int, int]) -> str:
-    return f"{ends[0]} to {ends[1]}"
-
-
-def _format_defaults(setting: str) -> str:
-    """Returns the default of the setting, or each default with the models that have it."""
-    rows = [row for row in catalog.MODELS if row.diffusion and setting in row.takes]
-    values = {row.key: getattr(catalog.find_specification(row).options, setting) for row in rows}
-    keys: dict[str, list[str]] = {}
-    for key, value in values.items():
-        keys.setdefault(value if isinstance(value, str) else f"{value:g}", []).append(key)
-    return next(iter(keys)) if len(keys) == 1 else "; ".join(f"{each} for {', '.join(keys[each])}" for each in keys)
 
 
 def _upscale(options: argparse.Namespace) -> None:
@@ -234,7 +148,7 @@ def _upscale(options: argparse.Namespace) -> None:
     many = batch.is_many(options)
     if not many:
         _check_output(options)
-    settings, first, key = _settings(options), options.first.stages, options.model or USUAL_MODEL
+    settings, first, key = steering.read_settings(options), options.first.stages, options.model or USUAL_MODEL
     if options.model is None and options.weights is not None and options.weights.is_file():
         key = identify_own(options.weights)
         (own_scale,) = catalog.find(key).scales
@@ -252,7 +166,7 @@ def _chain(options: argparse.Namespace) -> None:
 
     many = batch.is_many(options)
     stages = (*options.first.stages, *options.stages)
-    recipe = Recipe(stages, settings=_settings(options), quality=options.quality)
+    recipe = Recipe(stages, settings=steering.read_settings(options), quality=options.quality)
     (batch.run if many else _enlarge)(options, recipe)
 
 
@@ -288,12 +202,3 @@ def _enlarge(options: argparse.Namespace, recipe: "Recipe") -> None:
         print(f"  {describe_settings(done.details.settings)}")
     for note in done.details.notes:
         print(f"  {note}")
-
-
-def _settings(options: argparse.Namespace) -> "Settings":
-    from dataclasses import fields
-
-    from pipelines.catalog.settings import Settings
-
-    given = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
-    return Settings(**given | {"cleanup": options.first.strength})

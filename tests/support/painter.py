@@ -28,7 +28,8 @@ PAINTED = Model(
     commercial=True,
     note="Made for tests.",
     arch="sd-x4",
-    takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"}),
+    takes=frozenset({"prompt", "negative_prompt", "steps", "guidance", "noise_level", "creativity"})
+    | {"seed", "colour_fix", "tile"},
     tiles=(32, 512),
 )
 

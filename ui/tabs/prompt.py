@@ -12,7 +12,7 @@ from gradio.blocks import Block
 
 from pipelines import estimates
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import SEED_RANGE, Model, Settings, Stage, check_settings
+from pipelines.catalog.rows import CREATIVITY, SEED_RANGE, Model, Settings, Stage, check_settings
 from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.images.door import ImageSource
@@ -32,14 +32,13 @@ from ui.widgets.links import keep_image, place_copy_button, read_link, write_lin
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
 from ui.widgets.steering import (
-    CREATIVITY,
     STEERING_SETTINGS,
     Steering,
     as_whole_number,
-    level_of,
     place_advanced,
     place_creativity,
     place_prompt,
+    read_creativity,
 )
 
 STEPS = STATIC / "steps"  # what the model does, in words and drawn
@@ -124,15 +123,16 @@ class PromptTab:
             return {self.told: ""}
         example = asked.read("example", find_example)
         row = asked.read("model", {each.key: each for each in list_models()}.get)
-        level = asked.read("creativity", dict(zip(CREATIVITY, CREATIVITY, strict=True)).get)
+        level = asked.read("creativity", lambda text: text if text in CREATIVITY else None)
         fields = self.steering
-        levels: Update = {}
-        if level:
-            levels = {fields.creativity: level, fields.noise: CREATIVITY[level]}
+        fitted = self.choose_model(row.key) if row else {}
+        steered = fields.set_creativity(row or list_models()[0], level) if level else {}
+        levels = {field: fitted.get(field, gr.update()) | {"value": value} for field, value in steered.items()}
         return {
             self.told: asked.tell("Press Upscale to run."),
             **({self.picture: str(example.path)} if example else {}),
-            **({self.model: row.key, **self.choose_model(row.key)} if row else {}),
+            **({self.model: row.key} if row else {}),
+            **fitted,
             **levels,
             **({fields.prompt: asked.given["prompt"]} if "prompt" in asked.given else {}),
         }
@@ -140,7 +140,6 @@ class PromptTab:
     def give_again(self, source: ImageSource | None, model: str, *steering_and_lock: Any) -> Update:
         """The tab with these inputs chosen."""
         fields, inputs = self.choose_model(model), dict(zip(self.steering.values, steering_and_lock, strict=False))
-        inputs[self.steering.creativity] = level_of(int(inputs[self.steering.noise]))  # both are one value
         chosen = {field: fields.get(field, gr.update()) | {"value": value} for field, value in inputs.items()}
         picture = str(source) if isinstance(source, Path) else None
         return fields | chosen | {self.picture: picture, self.model: model, self.steering.lock: steering_and_lock[-1]}
@@ -155,7 +154,7 @@ def build(page: gr.Blocks) -> PromptTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
     fields = tab.steering
-    fields.connect()
+    fields.connect(tab.model)
     fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
     fitted = [tab.about, *tab.licence, *fields.usable]
     tab.model.input(tab.choose_model, [tab.model, tab.licence.asked], fitted, **QUIET_EVENT, queue=False)
@@ -203,7 +202,7 @@ def _place() -> PromptTab:
                 models = [(row.name, row.key) for row in list_models()]
                 model = Dropdown(models, value=first.key, label="Model", filterable=False, visible=len(models) > 1)
                 prompt = place_prompt("prompt")
-            creativity = place_creativity(usual)
+            creativity = place_creativity()
             licence = place_licence("prompt-licence", first)
             plan = gr.HTML(elem_id="prompt-plan", render=False)
             button = place_run_button(
@@ -263,10 +262,16 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
 
 
 def understand(model: str, *steering: Any) -> tuple[Model, Settings]:
-    """The model that is to run, with those of the settings that it takes; an empty field is none."""
+    """The model that is to run, with those of the settings that it takes; an empty field is none.
+
+    A creativity that is a noise level and no more is said by that alone.
+    """
     row = _find_model(model)
-    given = (None if value == "" else as_whole_number(value) for value in steering)
-    return row, Settings(**dict(zip(STEERING_SETTINGS, given, strict=True))).only(row.takes)
+    given = dict(
+        zip(STEERING_SETTINGS, (None if value == "" else as_whole_number(value) for value in steering), strict=True)
+    )
+    given["creativity"] = None if "noise_level" in row.takes else read_creativity(given["creativity"])
+    return row, Settings(**given).only(row.takes)
 
 
 def _find_model(model: str) -> Model:

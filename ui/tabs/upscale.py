@@ -39,7 +39,6 @@ from ui.widgets.inputs import Radio
 from ui.widgets.links import find_wrong_tab, keep_image, place_copy_button, read_link
 from ui.widgets.picture import BatchField, place_batch_field
 from ui.widgets.result_panel import DOWNLOAD_FORMATS, ResultPanel, place_result
-from ui.widgets.steering import CREATIVITY
 from ui.widgets.upscale_form import UpscaleForm, place_form
 from ui.widgets.wanted import name_choice, name_chosen, takes_a_moment, understand, understand_batch
 
@@ -180,7 +179,7 @@ class UpscaleTab:
             asked.wrong.append(f"{row.name} has no {scale}, so {at} is chosen.")
         cleanup = asked.read("cleanup", read_choice, "clean-up model")
         runs = not asked.wrong and cleanup in (None, NO_CLEANUP) and takes_a_moment(image, row.key, at)
-        level = asked.read("creativity", lambda text: text if text in CREATIVITY else None)
+        level = asked.read("creativity", lambda text: text if text in catalog.CREATIVITY else None)
         return {
             **({} if example is None else {self.picture: str(example.path)}),
             **chosen,

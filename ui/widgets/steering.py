@@ -9,8 +9,10 @@ from gradio.blocks import Block
 
 from pipelines.catalog.rows import (
     COLOUR_FIXES,
+    CREATIVITY,
     GUIDANCE_RANGE,
     LONGEST_PROMPT,
+    MODELS,
     NOISE_LEVEL_RANGE,
     SEED_RANGE,
     STEPS_RANGE,
@@ -19,7 +21,6 @@ from pipelines.catalog.rows import (
     Options,
     find_specification,
 )
-from pipelines.errors import BadSetting
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets.choices import Choices, Option, place_choices
 from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
@@ -27,22 +28,27 @@ from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
 # What `Steering.values` are called in Settings, in the same order.
 STEERING_SETTINGS = (
     *("prompt", "negative_prompt", "steps", "guidance", "noise_level", "seed", "colour_fix", "tile"),
-    *("accept_licence", "strength", "start_point"),
+    *("accept_licence", "strength", "start_point", "creativity"),
 )
 TILE_EIGHTHS = (1, 2, 3, 4, 6, 8)  # the sides to choose from, in eighths of the largest that the model takes
-# How much the model may invent, each as the noise level that stands for it.
-CREATIVITY = {"low": 20, "medium": 100, "high": 200}
 CREATIVITY_OPTIONS = (
     Option("low", "Low", "stays close"),
     Option("medium", "Medium", "adds detail"),
     Option("high", "High", "reinvents"),
 )
-# The level of creativity and the noise level are one value; a seed that somebody drew or wrote is to be used.
-TO_NOISE = f"(level) => ({json.dumps(CREATIVITY)})[level]"
-TO_LEVEL = f"""(noise) => {{
-    const levels = Object.entries({json.dumps(CREATIVITY)});
-    return levels.reduce((best, each) => (Math.abs(each[1] - noise) < Math.abs(best[1] - noise) ? each : best))[0];
-}}"""
+# A level of creativity stands for the model's values of these fields. Where it stands for a noise level, both are one
+# value. A seed that somebody drew or wrote is to be used.
+STEERED = ("noise_level", "guidance", "strength")
+LEVELS = {row.key: dict(find_specification(row).creativity) for row in MODELS if "creativity" in row.takes}
+TO_VALUES = f"""(level, model, ...values) => {{
+    const steered = (LEVELS[model] ?? {{}})[level] ?? {{}};
+    return {json.dumps(STEERED)}.map((name, at) => steered[name] ?? values[at]);
+}}""".replace("LEVELS", json.dumps(LEVELS, default=dict))
+TO_LEVEL = """(noise, model, level) => {
+    const levels = Object.entries(LEVELS[model] ?? {}).filter(([_, steered]) => "noise_level" in steered);
+    const far = ([_, steered]) => Math.abs(steered.noise_level - noise);
+    return levels.length ? levels.reduce((best, each) => (far(each) < far(best) ? each : best))[0] : level;
+}""".replace("LEVELS", json.dumps(LEVELS, default=dict))
 ROLL_SEED = f"() => [Math.floor(Math.random() * {SEED_RANGE[1] + 1}), true]"
 LOCK_SEED = "() => true"
 PROMPT_LABEL = "Describe the image (optional)"
@@ -64,7 +70,7 @@ class Steering:
     """The fields, with the buttons and the box that belong to them."""
 
     prompt: Textbox
-    creativity: Choices  # the level nearest to `noise`, where everybody sees it
+    creativity: Choices  # where everybody sees it; of a model that takes a noise level the one nearest to `noise`
     negative: Textbox
     steps: Slider
     guidance: Slider
@@ -84,7 +90,7 @@ class Steering:
         """The fields whose values are settings, by their names in STEERING_SETTINGS."""
         return [
             *(self.prompt, self.negative, self.steps, self.guidance, self.noise),
-            *(self.seed, self.colour_fix, self.tile, self.accept, self.strength, self.start),
+            *(self.seed, self.colour_fix, self.tile, self.accept, self.strength, self.start, self.creativity),
         ]
 
     @property
@@ -101,7 +107,7 @@ class Steering:
         usual = specified.options
         return {
             # One for each slider: gradio takes things out of them.
-            self.creativity: gr.update(value=level_of(usual.noise_level), visible="noise_level" in takes),
+            self.creativity: gr.update(value=CREATIVITY[0], visible="creativity" in takes),
             self.noise: gr.update(value=usual.noise_level, visible="noise_level" in takes),
             self.negative: gr.update(visible="negative_prompt" in takes),
             self.steps: gr.update(value=usual.steps, visible="steps" in takes),
@@ -112,10 +118,23 @@ class Steering:
             self.start: gr.update(value=usual.start_point, visible=specified.starts_from_image),
         }
 
-    def connect(self) -> None:
-        """Has the fields follow each other."""
-        self.creativity.input(None, self.creativity, self.noise, js=TO_NOISE, **QUIET_EVENT, queue=False)
-        self.noise.input(None, self.noise, self.creativity, js=TO_LEVEL, **QUIET_EVENT, queue=False)
+    @property
+    def steered(self) -> list[Block]:
+        """The fields that a level of creativity sets, by their names in STEERED."""
+        return [self.noise, self.guidance, self.strength]
+
+    def set_creativity(self, row: Model, level: str) -> dict[Block, Any]:
+        """Returns the values that such a level sets."""
+        values = find_specification(row).creativity.get(level, {})
+        fields = zip(STEERED, self.steered, strict=True)
+        return {self.creativity: level, **{field: values[name] for name, field in fields if name in values}}
+
+    def connect(self, model: Dropdown) -> None:
+        """Has the fields follow each other, as it is with the `model` that is chosen."""
+        given = [self.creativity, model, *self.steered]
+        self.creativity.input(None, given, self.steered, js=TO_VALUES, **QUIET_EVENT, queue=False)
+        given = [self.noise, model, self.creativity]
+        self.noise.input(None, given, self.creativity, js=TO_LEVEL, **QUIET_EVENT, queue=False)
         self.roll.click(None, None, [self.seed, self.lock], js=ROLL_SEED, **QUIET_EVENT, queue=False)
         self.seed.input(None, None, self.lock, js=LOCK_SEED, **QUIET_EVENT, queue=False)
 
@@ -125,21 +144,14 @@ def place_prompt(name: str, **more: Any) -> Textbox:
     return Textbox(label=PROMPT_LABEL, placeholder=PLACEHOLDER, max_length=LONGEST_PROMPT, elem_id=name, **more)
 
 
-def place_creativity(usual: Options, **more: Any) -> Choices:
+def place_creativity(**more: Any) -> Choices:
     """Puts the levels of creativity into the page being built."""
-    return place_choices("Creativity", CREATIVITY_OPTIONS, level_of(usual.noise_level), "pills", **more)
+    return place_choices("Creativity", CREATIVITY_OPTIONS, CREATIVITY[0], "pills", **more)
 
 
-def level_of(noise_level: int) -> str:
-    """Returns the level of creativity that is nearest to a noise level."""
-    return min(CREATIVITY, key=lambda level: abs(CREATIVITY[level] - noise_level))
-
-
-def as_noise_level(level: str | None) -> int | None:
-    """Returns the noise level of a level of creativity; None where none was chosen. Raises BadSetting for another."""
-    if level is None or level in CREATIVITY:
-        return None if level is None else CREATIVITY[level]
-    raise BadSetting(f"There is no creativity {str(level)[:40]!r}; there are {', '.join(CREATIVITY)}.")
+def read_creativity(level: Any) -> Any:
+    """The setting that a level is, or whatever was sent in its place: none where it is what a model does by itself."""
+    return None if level in ("", CREATIVITY[0]) else level
 
 
 def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, usual: Options, row: Model) -> Steering:
@@ -159,7 +171,7 @@ def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, us
     strength = Slider(
         *STRENGTH_RANGE,
         value=usual.strength,
-        step=0.05,
+        step=0.01,
         label="Strength",
         info=ABOUT_STRENGTH,
         visible="strength" in row.takes,

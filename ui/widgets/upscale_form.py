@@ -164,7 +164,7 @@ class UpscaleForm:
             self.denoising: gr.Accordion(visible="denoise" in row.takes),
             self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
-            self.creativity: gr.update(visible="noise_level" in row.takes),
+            self.creativity: gr.update(visible="creativity" in row.takes),
             **offer_licence(self.licence, licences, row),
         }
 
@@ -215,7 +215,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
     purpose = place_choices("What is it for?", offer_purposes(size, FIRST_SCALE), FIRST_PURPOSE.key, "cards")
     why = gr.HTML(html.advice(""), elem_classes="at-times")
     prompt = place_prompt("upscale-prompt", visible=False)
-    creativity = place_creativity(catalog.find_specification(catalog.find("sd-x4")).options, visible=False)
+    creativity = place_creativity(visible=False)
     licence = place_licence("upscale-licence", row)
     scale = place_choices("Size", offer_scales(row, size), FIRST_SCALE, "pills", elem_id="scale")
     own_size = Textbox(

@@ -23,7 +23,7 @@ from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
 from ui.widgets.artifacts import read_artifacts
 from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
-from ui.widgets.steering import as_noise_level, level_of
+from ui.widgets.steering import read_creativity
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
 SEARCHING = "Choose a model from the search results, or enter a full name or address."
@@ -117,10 +117,8 @@ def understand(
     row = find_model(model, own)
     if row.cleans:
         raise BadSetting(f"{row.name} does not upscale. Choose it under Clean up first.")
-    level = as_noise_level(creativity)
-    if "noise_level" in row.takes and creativity == level_of(catalog.find_specification(row).options.noise_level):
-        level = None  # the model's own, which need not be what stands for the level
-    steered = Settings(denoise=denoise, prompt=prompt or None, noise_level=level, accept_licence=accept)
+    level = read_creativity(creativity)
+    steered = Settings(denoise=denoise, prompt=prompt or None, creativity=level, accept_licence=accept)
     settings = replace(steered, artifacts=read_artifacts(artifacts))
     if lacks_size(scale, size):
         raise BadSetting(NO_SIZE)

@@ -63,10 +63,10 @@ class DiffBir(Parts):
         """See `Parts`."""
         return self.unet, self.vae, self.cleaner, self.text_encoder
 
-    def make_scheduler(self, steps: int, device: str, own: bool = False) -> SpacedScheduler | ThirdOrderScheduler:
+    def make_scheduler(self, options: Options, device: str, own: bool = False) -> SpacedScheduler | ThirdOrderScheduler:
         """See `Parts`."""
         kind = ThirdOrderScheduler if self.scheduler["third_order"] else SpacedScheduler
-        return kind(self.scheduler, steps, device)
+        return kind(self.scheduler, options.steps, device)
 
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """See `Parts`: the picture enlarged and cleaned. Its values may leave [0, 1]."""

@@ -124,6 +124,8 @@ class DiffusionUpscaler:
     def _record(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
         """Returns what would make the same picture again."""
         used = {name: value for name, value in asdict(options).items() if name in self.model.takes}
+        if options.creativity is None:
+            used.pop("creativity", None)
         return {**used, "tile": side, "scheduler": scheduler}
 
     def parts(self, device: Device) -> "Parts":
@@ -176,7 +178,7 @@ class DiffusionUpscaler:
         generator = torch.Generator().manual_seed(options.seed)
         run = parts.make_task(seen, parts.pad(seen, grid), options, generator, device, max(side, SMALLEST_DECODED))
         task = yield from map_steps(run, counted)
-        scheduler = parts.make_scheduler(options.steps, device.name, self.own_scheduler)
+        scheduler = parts.make_scheduler(options, device.name, self.own_scheduler)
         predict = Predictor(parts.unet, device, task.conditioning, task.guidance)
         with computing_on(device):
             colours = fit_colours(parts, pixels)

@@ -101,9 +101,11 @@ class Parts(ABC):
         yield from ()
         return pixels
 
-    def make_scheduler(self, steps: int, device: str, own: bool = False) -> Scheduler:
+    def make_scheduler(self, options: Options, device: str, own: bool = False) -> Scheduler:
         """A scheduler for one run; with `own` the one that the files describe, where another is better."""
-        return DiffusersScheduler(self.scheduler, steps, device, "" if own else self.specification.better_scheduler)
+        return DiffusersScheduler(
+            self.scheduler, options.steps, device, "" if own else self.specification.better_scheduler
+        )
 
     @abstractmethod
     def make_task(
@@ -145,7 +147,7 @@ def check_parts(
         _check_text_encoder(parts)
     check_decoder(parts.vae)
     for own in (False, True):
-        parts.make_scheduler(parts.specification.options.steps, "cpu", own)
+        parts.make_scheduler(parts.specification.options, "cpu", own)
     if conditioning is not None:
         as_bad_weights(lambda: _run_once(parts, conditioning), "unet/config.json")
 

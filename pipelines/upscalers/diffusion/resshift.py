@@ -34,9 +34,9 @@ class ResShift(Parts):
     padding: ClassVar[Literal["symmetric", "reflect", "constant"]] = "reflect"
     block: ClassVar[int] = 64  # eight of its deepest level, whose windows are as wide
 
-    def make_scheduler(self, steps: int, device: str, own: bool = False) -> ResidualShiftScheduler:
+    def make_scheduler(self, options: Options, device: str, own: bool = False) -> ResidualShiftScheduler:
         """See `Parts`."""
-        return ResidualShiftScheduler(self.scheduler, steps, device)
+        return ResidualShiftScheduler(self.scheduler, options.steps, device)
 
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int

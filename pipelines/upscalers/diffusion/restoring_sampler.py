@@ -55,7 +55,8 @@ class RestoringScheduler:
 
     def guidance(self, time: Tensor, most: float) -> float:
         """See `ChurningScheduler`."""
-        return most + (self.schedule["first_guidance"] - most) * self._grown(time) / float(self._known[-1])
+        first = min(self.schedule["first_guidance"], most)
+        return most + (first - most) * self._grown(time) / float(self._known[-1])
 
     def network_time(self, time: Tensor) -> Tensor:
         """See `Scheduler`: that at which there is about as much noise as has been added."""

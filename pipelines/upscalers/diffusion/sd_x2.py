@@ -68,9 +68,9 @@ class StableDiffusionX2(PromptedParts):
         """Returns two at the deepest level: what makes it larger again mirrors a neighbour."""
         return 2 * self.folds
 
-    def make_scheduler(self, steps: int, device: str, own: bool = False) -> PreconditionedScheduler:
+    def make_scheduler(self, options: Options, device: str, own: bool = False) -> PreconditionedScheduler:
         """See `Parts`."""
-        return PreconditionedScheduler(self.scheduler, steps, device)
+        return PreconditionedScheduler(self.scheduler, options.steps, device)
 
     def make_task(
         self, pixels: Pixels, padded: Pixels, options: Options, generator: torch.Generator, device: Device, side: int

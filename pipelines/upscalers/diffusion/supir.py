@@ -37,7 +37,7 @@ PENULTIMATE = -2  # the states of the layer before the last, which both encoders
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Supir(Parts):
-    """See the module. What noise there is at which step is in no file: `scheduler` has it from the specification.
+    """See the module. What noise there is at which step is in no file: the specification has it.
 
     `cleaner` is an autoencoder without its second half, on the device in float32; the text encoders stay on the
     processor.
@@ -57,9 +57,9 @@ class Supir(Parts):
         """See `Parts`."""
         return self.unet, self.vae, self.cleaner.encoder, self.text_encoder, self.text_encoder_2
 
-    def make_scheduler(self, steps: int, device: str, own: bool = False) -> RestoringScheduler:
+    def make_scheduler(self, options: Options, device: str, own: bool = False) -> RestoringScheduler:
         """See `Parts`."""
-        return RestoringScheduler(self.scheduler, steps, device)
+        return RestoringScheduler(self.specification.schedule_at(options.creativity), options.steps, device)
 
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """See `Parts`: the picture enlarged."""

@@ -47,6 +47,7 @@ def test_a_tile_is_known_to_be_out_of_range_before_the_model_is_there(key: str, 
         {"prompt": "x" * 2000},
         {"negative_prompt": "犬 🐕 \x00"},
         {"colour_fix": "adain"},
+        {"creativity": "high"},
     ],
     ids=str,
 )
@@ -85,6 +86,7 @@ def test_a_value_in_its_range_is_taken(given: dict[str, Any]) -> None:
         ({"prompt": HALF}, "The prompt contains half a character, such as part of a cut emoji."),
         ({"colour_fix": "green"}, 'The colour fix is wavelet, adain or none, not "green".'),
         ({"colour_fix": {}}, "The colour fix is wavelet, adain or none, not {}."),
+        ({"creativity": 100}, "Creativity is low, medium or high, not 100."),
     ],
     ids=lambda value: str(value)[:30],
 )

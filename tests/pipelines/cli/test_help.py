@@ -50,6 +50,7 @@ def test_everything_that_can_be_given_has_a_sentence_and_every_command_an_exampl
         ("upscale", "--steps N", "1 to 200, default 20 for sd-x4, sd-x2; 100 for ldm-x4; 4 for resshift"),
         ("upscale", "--strength X", "0 to 2, default 1"),
         ("upscale", "--guidance X", "1 to 30, default 9 for sd-x4; 1 for sd-x2"),
+        ("upscale", "--creativity {low,medium,high}", "guidance, strength and added noise of supir"),
         ("upscale", "--noise-level N", "0 to 350, default 20 for sd-x4"),
         ("upscale", "--colour-fix {wavelet,adain,none}, --color-fix {wavelet,adain,none}", "default wavelet for sd-x4"),
         ("upscale", "--quality N", "1 to 100, default 95 for JPEG, lossless for WebP"),

@@ -120,6 +120,10 @@ def test_supir_once_its_licence_is_accepted(
     expect(field(page, "Guidance")).to_have_value("4")
     expect(field(page, "Strength")).to_have_value("1")
     expect(field(page, "Start from")).to_be_visible()
+    page.get_by_role("radiogroup", name="Creativity").get_by_role("radio", name="High").filter(visible=True).check()
+    expect(field(page, "Guidance")).to_have_value("6")
+    expect(field(page, "Strength")).to_have_value("0.93")
+    page.wait_for_url("**creativity=high**")
     field(page, "Steps").fill("1")
     field(page, "Steps").press("Tab")
     field(page, "Describe the image").fill("a fox")
@@ -132,6 +136,7 @@ def test_supir_once_its_licence_is_accepted(
     expect(page.locator("#prompt-compare .name").last).to_have_text("After: SUPIR x4")
     assert told["model"] == "supir" and told["settings"].pop("scheduler") == "Restore EDM"
     assert told["settings"]["steps"] == 1 and "accept_licence" not in told["settings"]
+    assert [told["settings"][name] for name in ("creativity", "guidance", "strength")] == ["high", 6, 0.93]
     again = Settings(**told["settings"], accept_licence=True)
     assert_made_by("supir", again, small, made, machine, monkeypatch)
 

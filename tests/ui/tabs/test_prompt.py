@@ -25,9 +25,9 @@ from ui import api, page
 from ui.jobs import loans
 from ui.tabs import prompt, upscale
 from ui.tabs.prompt import PromptTab
-from ui.widgets.steering import STEERING_SETTINGS, level_of
+from ui.widgets.steering import STEERING_SETTINGS
 
-STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", *[None] * 4)
+STEERING = ("a cat", "blurred", 4, 9, 20, 7, "wavelet", *[None] * 5)
 SKIP = gr.skip()
 
 
@@ -242,7 +242,7 @@ def test_the_defaults_are_those_that_the_fields_begin_with(tab: PromptTab) -> No
     names = {"Keep this seed": lock, "Colours": fix, "Start from": start}
     assert (strength, start) == (tab.steering.strength.value, "noise") == (1.0, "noise")
     assert tile == tab.steering.tile.value == ""
-    assert creative == level_of(20) == tab.steering.creativity.value == "low"
+    assert creative == tab.steering.creativity.value == "low"
     assert {name: values[name] for name in names} == names and (negative or None) == values["Negative prompt"]
 
 
@@ -280,7 +280,7 @@ def test_each_model_has_its_own_defaults_and_takes_every_tile_that_is_offered(ta
 
 def test_strength_and_start_are_handed_on_to_who_takes_them(small: Path) -> None:
     """Of DiffBIR, whose last time leaves no signal, the start makes no difference: the page does not ask for it."""
-    given = (*STEERING[:8], None, 0.7, "image")
+    given = (*STEERING[:8], None, 0.7, "image", "low")
     row, settings = prompt.understand("diffbir-v2", *given)
     assert row.key == "diffbir-v2" and (settings.strength, settings.start_point) == (0.7, "image")
     assert prompt.understand("sd-x4", *given)[1].given().isdisjoint({"strength", "start_point"})
@@ -290,6 +290,34 @@ def test_strength_and_start_are_handed_on_to_who_takes_them(small: Path) -> None
         called(small, model="diffbir", start_point="end")
 
 
+def test_creativity_is_each_models_own(tab: PromptTab, small: Path) -> None:
+    """A level sets the fields that it stands for; where more belongs to it than they say, the run is told the level."""
+    fields = tab.steering
+
+    def opened(**query: str) -> dict[str, Any]:
+        changes = tab.open_link(gr.Request(query_params={"tab": "prompt", **query}))
+        names = {fields.creativity: "creativity", fields.noise: "noise", fields.guidance: "guidance"}
+        names |= {fields.strength: "strength"}
+        return {name: changes[field]["value"] for field, name in names.items() if "value" in changes.get(field, {})}
+
+    assert opened(creativity="high") == {"creativity": "high", "noise": 200}
+    asked = opened(model="supir", creativity="high")
+    assert asked == {"creativity": "high", "noise": 0, "guidance": 6.0, "strength": 0.93}
+    assert opened(model="diffbir", creativity="low")["noise"] == 0
+    assert opened(model="supir", creativity="wild")["guidance"] == 4.0
+    for row in prompt.list_models():
+        changes = tab.choose_model(row.key)
+        assert changes[fields.creativity]["visible"] == (row.key != "sd-x2")
+        assert changes[fields.creativity]["value"] == "low"
+    steering = [*STEERING[:3], 6.0, None, *STEERING[5:8], None, 0.93, "noise", "high"]
+    _, settings = prompt.understand("supir", *steering)
+    assert (settings.creativity, settings.guidance, settings.strength) == ("high", 6.0, 0.93)
+    assert prompt.understand("supir", *steering[:-1], "low")[1].creativity is None
+    assert prompt.understand("diffbir", *steering)[1].creativity is None, "the noise level says all of it"
+    with pytest.raises(gr.Error, match='Creativity is low, medium or high, not "wild"'):
+        called(small, model="supir", creativity="wild", accept_licence=True)
+
+
 def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
     tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,15 +325,15 @@ def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
     words = ("a cat", "", 1, 4, None, 7, "wavelet", None)
     assert tab.choose_model("supir")[tab.steering.accept]["visible"]
     assert not tab.choose_model("diffbir")[tab.steering.accept]["visible"]
-    assert said in prompt.describe_plan(small, "supir", *words, False, 1, "noise")
-    *_, last = run(tab, small, "supir", *words, False, 1, "noise", True)
+    assert said in prompt.describe_plan(small, "supir", *words, False, 1, "noise", "low")
+    *_, last = run(tab, small, "supir", *words, False, 1, "noise", "low", True)
     assert said in unescape(last["problem"]) and not last["instead"].visible
     with pytest.raises(gr.Error, match=said):
         called(small, model="supir")
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True, 1, "noise")
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True, 1, "noise", "low")
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
     assert not tab.choose_model("supir")[tab.steering.accept]["visible"]
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False, 1, "noise")
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False, 1, "noise", "low")
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.catalog.rows import PURPOSES, Settings, Size
+from pipelines.catalog.rows import PURPOSES, Settings, Size, check_settings, find
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
@@ -86,7 +86,8 @@ def test_a_licence_that_must_be_accepted_has_a_box(
     form: UpscaleForm, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = (small, "supir", "", "x4", "", None, "", "low", "none", 0.5, "auto")
-    assert fit(form, small, "supir")[0][form.licence.accept]["visible"]
+    chosen = fit(form, small, "supir")[0]
+    assert chosen[form.licence.accept]["visible"] and chosen[form.creativity]["visible"]
     assert not fit(form, small, "swift")[0][form.licence.accept]["visible"]
     assert "its licence must be accepted first" in describe_plan(*asked, False)
     assert "downloads 9.6 GB first" in describe_plan(*asked, True)
@@ -117,8 +118,9 @@ def test_what_the_fields_ask_for() -> None:
     asked = understand("real-esrgan-general", "", "x3", "", 0.5, "a cat", "high")
     assert (asked.row.key, asked.size, asked.settings) == ("real-esrgan-general", Size(3), Settings(denoise=0.5))
     asked = understand("sd-x4", " ", "x4", "ignored", 0.5, "a cat", "high")
-    assert asked.settings == Settings(prompt="a cat", noise_level=200)
-    assert understand("diffbir", "", "x4", "", None, "", "low").settings == Settings()  # its own, which is 0
+    assert asked.settings == Settings(prompt="a cat", creativity="high")
+    assert understand("diffbir", "", "x4", "", None, "", "low").settings == Settings()  # it does so by itself
+    assert understand("supir", "", "x4", "", None, "", "medium").settings == Settings(creativity="medium")
     assert understand("swift", "", "x4", "", None, "", None).settings == Settings()
     for chosen in ("auto", "none"):
         asked = understand("swift", "", "x4", "", None, "", None, artifacts=chosen)
@@ -126,8 +128,8 @@ def test_what_the_fields_ask_for() -> None:
     asked = understand("supir", "", "x4", "", None, "", None, accept=True)
     assert asked.settings == Settings(accept_licence=True)
     assert understand("swift", "", "x4", "", None, "", None, accept=True).settings == Settings()
-    with pytest.raises(BadSetting, match="no creativity 'wild'; there are low, medium, high"):
-        understand("sd-x4", "", "x4", "", None, "", "wild")
+    with pytest.raises(BadSetting, match='Creativity is low, medium or high, not "wild"'):
+        check_settings([find("sd-x4")], understand("sd-x4", "", "x4", "", None, "", "wild").settings)
 
 
 @pytest.mark.parametrize(

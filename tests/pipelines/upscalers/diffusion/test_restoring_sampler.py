@@ -47,3 +47,10 @@ def test_guidance_grows_as_the_noise_falls() -> None:
     scheduler = RestoringScheduler({**SCHEDULE, "churn": 0.0}, 50, "cpu")
     first, *_, last = (scheduler.guidance(time, 4.0) for time in scheduler.timesteps)
     assert first == pytest.approx(1.0) and 3.9 < last < 4.0
+
+
+def test_guidance_begins_with_no_more_than_was_asked_for() -> None:
+    scheduler = RestoringScheduler({**SCHEDULE, "churn": 0.0, "first_guidance": 3.0}, 50, "cpu")
+    first, *_, last = (scheduler.guidance(time, 4.0) for time in scheduler.timesteps)
+    assert first == pytest.approx(3.0) and 3.9 < last < 4.0
+    assert {scheduler.guidance(time, 2.0) for time in scheduler.timesteps} == {2.0}

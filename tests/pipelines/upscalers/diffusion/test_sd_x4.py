@@ -63,13 +63,13 @@ def test_a_scheduler_that_draws_noise_equals_diffusers(stock: Stock, x4: Diffusi
     everything = x4.parts(Device("cpu"))
     drawing = replace(everything, scheduler={**everything.scheduler, "_class_name": "DDPMScheduler"})
     own = replace(x4, own_scheduler=True, placed={Device("cpu"): drawing})
-    stock = replace(stock, scheduler=drawing.make_scheduler(4, "cpu", own=True).wrapped)
+    stock = replace(stock, scheduler=drawing.make_scheduler(Options(steps=4), "cpu", own=True).wrapped)
     done = assert_equals_stock(own, stock, smooth(12, 16), {"prompt": "a cat"}, prompt="a cat", colour_fix="none")
     assert done.settings["scheduler"] == "DDPMScheduler"
 
 
 def test_dpm_is_the_default_and_equals_diffusers_with_it(stock: Stock, x4: DiffusionUpscaler) -> None:
-    scheduler = x4.parts(Device("cpu")).make_scheduler(4, "cpu").wrapped
+    scheduler = x4.parts(Device("cpu")).make_scheduler(Options(steps=4), "cpu").wrapped
     assert type(scheduler).__name__ == "DPMSolverMultistepScheduler"
     assert scheduler.config.prediction_type == "v_prediction"
     stock = replace(stock, scheduler=scheduler)

@@ -2,12 +2,22 @@
 
 import importlib
 import inspect
+from dataclasses import replace
 
 import diffusers
 import pytest
 
 from pipelines.catalog.diffusion import SPECIFICATIONS
-from pipelines.catalog.rows import MODELS, Options, Specification, find, find_specification
+from pipelines.catalog.rows import (
+    CREATIVITY,
+    MODELS,
+    Options,
+    Settings,
+    Specification,
+    find,
+    find_specification,
+    resolve_options,
+)
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
 from tests.conftest import smooth
 from tests.support.denoisers import run
@@ -34,6 +44,36 @@ def test_a_model_has_one_specification(each: Specification) -> None:
 def test_what_a_model_does_not_take_changes_nothing(each: Specification) -> None:
     untaken = set(Options.__dataclass_fields__) - each.model.takes
     assert all(getattr(each.options, name) == getattr(Options(), name) for name in untaken)
+
+
+@EACH
+def test_a_creativity_is_settings_and_the_least_is_what_a_model_does_by_itself(each: Specification) -> None:
+    assert ("creativity" in each.model.takes) == bool(each.creativity) and each.model.arch == each.model.key
+    for level, values in each.creativity.items():
+        assert level in CREATIVITY and values.keys() <= each.model.takes | each.schedule.keys()
+    if each.creativity:
+        own = resolve_options(each.model, Settings())
+        assert resolve_options(each.model, Settings(creativity="low")) == replace(own, creativity="low")
+        assert each.schedule_at("low") == each.schedule_at(None) == each.schedule and [*each.creativity] == [
+            *CREATIVITY
+        ]
+        assert each.steered("high") != each.steered("medium") != each.steered("low")
+
+
+def test_a_creativity_stands_for_each_models_own() -> None:
+    """For SUPIR its authors' settings for quality; what is given itself counts more."""
+
+    def resolved(key: str, level: str, **given: float) -> tuple[float, float, float]:
+        options = resolve_options(find(key), Settings(creativity=level, **given))  # type: ignore[arg-type]
+        return options.noise_level, options.guidance, options.strength
+
+    assert resolved("sd-x4", "high") == (200, 9.0, 1.0) and resolved("sd-x4", "high", noise_level=50) == (50, 9.0, 1.0)
+    assert resolved("diffbir", "medium") == (100, 8.0, 1.0) and resolved("diffbir-v2", "low") == (0, 4.0, 1.0)
+    assert resolved("supir", "high") == (0, 6.0, 0.93) and resolved("supir-f", "medium") == (0, 5.0, 0.97)
+    assert resolved("supir", "high", guidance=3.0) == (0, 3.0, 0.93)
+    changed = {"first_guidance": 3.0, "noise": 1.02}
+    supir = find_specification(find("supir"))
+    assert supir.schedule_at("high") == {**supir.schedule, **changed} != supir.schedule
 
 
 @EACH

@@ -104,6 +104,20 @@ def test_by_two_works_at_that_size(folder: Path) -> None:
     assert done.tiling is not None and done.tiling.side == 512
 
 
+def test_creativity_is_guidance_strength_and_noise_and_is_recorded(upscaler: DiffusionUpscaler) -> None:
+    """What it is beside settings of their own, the record tells by its name: it gives the same picture again."""
+    pixels, given = speckled(12, 20), {"steps": 2, "seed": 3, "colour_fix": "none"}
+    free = run(upscaler, pixels, creativity="high", **given)
+    assert (free.settings["creativity"], free.settings["guidance"], free.settings["strength"]) == ("high", 6.0, 0.93)
+    again = {name: value for name, value in free.settings.items() if name != "scheduler"}
+    np.testing.assert_array_equal(run(upscaler, pixels, **again).pixels, free.pixels)
+    del again["creativity"]
+    assert np.abs(run(upscaler, pixels, **again).pixels - free.pixels).max() > 1 / 255, "the noise is another"
+    plain, low = run(upscaler, pixels, **given), run(upscaler, pixels, creativity="low", **given)
+    np.testing.assert_array_equal(low.pixels, plain.pixels)
+    assert "creativity" not in plain.settings and low.settings == plain.settings | {"creativity": "low"}
+
+
 def test_what_it_does_by_itself() -> None:
     """Words of ours for what to keep away from, and none of a visitor's, but as the authors have it."""
     for key in FILES:
@@ -249,6 +263,7 @@ def test_another_pipelines_folder_and_one_file_alone_are_refused(folder: Path, t
         ({"steps": 0}, "Steps are a whole number from 1 to 200, not 0."),
         ({"prompt": "x" * 10_000}, "The prompt has at most 2000 characters, not 10000."),
         ({"noise_level": 20}, "SUPIR cannot use the setting noise level."),
+        ({"creativity": "wild"}, 'Creativity is low, medium or high, not "wild".'),
         ({"accept_licence": "yes"}, 'Accept licence is true or false, not "yes".'),
     ],
 )

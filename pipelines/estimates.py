@@ -1,7 +1,7 @@
 """What can be said of a run before it starts: whether it can be, how long it takes, how much memory.
 
 How long is right after the first run of a model here. What was learned is kept from one start to the next, beside the
-downloads; on another processor it counts for nothing.
+downloads. On another processor it counts for nothing, nor where a diffusion model's passes are counted anew.
 """
 
 import json
@@ -152,7 +152,8 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
 
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
-    rate, row = _rate(key, scale), _diffusion(key)
+    with _lock:
+        rate, row = _known().get(Stage(key, scale)) or _believed(key, scale), _diffusion(key)
     files, made = (row.download(scale), row.shrunk_from or scale) if row else (0, scale)
     held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + files) / environment.MEGA
     if rate is None:
@@ -200,14 +201,9 @@ def learn(
         usual = before or _believed(key, scale)
         if settings is not None and settings.tile is not None and usual is not None:
             tiling = usual.tiling  # the one that was asked for is not that of the next run
-        known[stage] = Rate(new, tiling, device, runs)
+        known[stage] = Rate(new, tiling, device, runs, _passes(key, None, device))
         with suppress(CannotWrite):  # then it is learned anew at the next start
             _keep(known)
-
-
-def _rate(key: str, scale: int) -> Rate | None:
-    with _lock:
-        return _known().get(Stage(key, scale)) or _believed(key, scale)
 
 
 def _believed(key: str, scale: int) -> Rate | None:
@@ -269,13 +265,16 @@ def _parsed(text: str) -> dict[Stage, Rate]:
     kept = json.loads(text)
     if kept["machine"] != _machine():
         return {}
-    return {Stage(each["model"], each["scale"]): _checked(**each) for each in kept["rates"]}
+    rates = ((Stage(each["model"], each["scale"]), _checked(**each)) for each in kept["rates"])
+    return {stage: rate for stage, rate in rates if rate.passes == _passes(stage.key, None, rate.device)}
 
 
-def _checked(model: str, scale: int, seconds: float, tiling: list[int] | None, device: str, runs: int = 1) -> Rate:
+def _checked(
+    model: str, scale: int, seconds: float, tiling: list[int] | None, device: str, runs: int = 1, passes: int = 1
+) -> Rate:
     """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
     tiles = None if tiling is None else Tiling(*map(operator.index, tiling))
-    rate = Rate(seconds, tiles, device, max(1, operator.index(runs)))
+    rate = Rate(seconds, tiles, device, max(1, operator.index(runs)), passes)
     fits = tiles is None or (0 <= 2 * tiles.overlap < tiles.side and min(tiles[2:]) >= 0)
     if not 0 < rate.seconds < math.inf or not fits:
         raise ValueError("not a rate")

@@ -16,6 +16,7 @@ class Rate:
     tiling: Tiling | None = None  # where the model is run in tiles
     device: str = "cpu"
     runs: int = 0  # on this machine, on that device, that it was learned from
+    passes: int = 1  # as which a usual run was counted when it was learned
 
 
 # Seconds that a run takes whatever the image's size, where they count: for a look at the image before it is upscaled,

@@ -247,6 +247,24 @@ def test_another_precision_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) ->
     assert estimate("edsr", 2, 500, 500).seconds is None
 
 
+def test_another_count_of_passes_has_to_learn_anew(painted: str, tmp_path: Path) -> None:
+    """The seconds are those of a pass: what was kept when none or others were counted around denoising says nothing."""
+    learn(painted, 4, 100, 100, 46.0, Tiling(128, 16), "cpu, float32")
+    restart()
+    assert estimate(painted, 4, 100, 100).seconds == pytest.approx((23 + 46) / 2)
+    told = json.loads(kept(tmp_path).read_text())
+    (rate,) = [each for each in told["rates"] if each["model"] == painted]
+    assert rate["passes"] == 23
+    believed = estimate("sd-x4", 4, 100, 100).seconds
+    for change in ({"passes": 29}, {"passes": "23"}, {"device": "cpu, bfloat16"}, {"passes": None}):
+        write(kept(tmp_path), told | {"rates": [GOOD, rate | change]})
+        assert estimate(painted, 4, 100, 100).seconds == believed
+        assert estimate("edsr", 2, 1000, 1000).seconds == 2.0, "all else still counts"
+    del rate["passes"]
+    write(kept(tmp_path), told | {"rates": [GOOD, rate]})
+    assert estimate(painted, 4, 100, 100).seconds == believed
+
+
 GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "tiling": None, "device": "cpu"}
 
 

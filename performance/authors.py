@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from performance.measuring import write_section
@@ -46,6 +47,22 @@ def draw_parameters(network: nn.Module) -> None:
         spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
         spread *= 0.3 if name.endswith("out.2.weight") else 1
         parameter.data.normal_().mul_(spread).add_(float(parameter.ndim == 1 and name.endswith("weight")))
+
+
+def draw_network(make: Callable[[], nn.Module], device: str, dtype: torch.dtype) -> Any:
+    """The network with small random parameters, which are drawn where they are to lie: it may be large."""
+    with torch.device("meta"):
+        bare = make()
+    network = bare.to(dtype).to_empty(device=device).requires_grad_(False).eval()
+    for parameter in network.parameters():
+        spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
+        parameter.uniform_(-spread, spread)
+    return network
+
+
+def draw_as_read(make: Callable[[], nn.Module], device: str, dtype: torch.dtype) -> Any:
+    """The same, laid out as the product lays out what it reads from files."""
+    return draw_network(make, device, dtype).to(memory_format=torch.channels_last)
 
 
 def core_seconds(job: Callable[[], object], repeats: int = 1) -> float:

@@ -18,9 +18,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
-from torch import Tensor, nn
+from torch import nn
 
-from performance.authors import compare_core_seconds
+from performance.authors import core_seconds, draw_as_read, draw_network
 from performance.measuring import peak_megabytes, write_section
 from pipelines.machine import available_memory
 from pipelines.networks.devices import Device
@@ -45,7 +45,6 @@ NETWORK: dict[str, Any] = {
     "addition_time_embed_dim": 256,
     "projection_class_embeddings_input_dim": 2816,
 }
-UP = {"up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D")}
 AUTOENCODER: dict[str, Any] = {
     "block_out_channels": (128, 256, 512, 512),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -66,22 +65,31 @@ def main(side: int) -> None:
         fits = kind == "cuda" or available_memory() > NEEDED
         precisions: tuple[Precision, ...] = (half, "float32") if fits else (half,)
         for precision in precisions:
-            rows.append(["a step", precision, *_compare(*_steps(Device(kind, precision), side), kind)])
+            rows.append(["a step", precision, *_compare_steps(Device(kind, precision), side)])
             gc.collect()
-        rows.append(["encoder and decoder", "float32", *_compare(*_around(Device(kind), side), kind)])
+        rows.append(["encoder and decoder", "float32", *_compare_around(Device(kind), side)])
     about = (
         f"{side} x {side} px, on {kind}; networks of the true size with random parameters. A step is a pass of the "
-        "denoising network and the one that leads it, without guidance; peak memory is above the networks."
+        "denoising network and the one that leads it, without guidance; diffusers' are a network of Stable Diffusion "
+        "XL and a control network, which lack what joins both in ours. Diffusers' run first and then ours, the "
+        f"parameters laid out as each reads them: the least of {REPEATS} runs after a warm-up"
+        f"{'' if kind == 'cuda' else ', in core seconds'}. Peak memory is above the networks."
     )
     write_section(f"SUPIR: {side} px", about, HEADER, rows)
 
 
-def _steps(device: Device, side: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A step by diffusers' networks, and by ours, which has the same parameters."""
+def draw_supir(device: Device) -> AdaptedUnet:
+    """The networks of a step as the product reads them."""
     dtype = DTYPES[device.dtype]
-    unet = _drawn(lambda: UNet2DConditionModel(**NETWORK, **UP), device, dtype)
-    control = _drawn(_make_control, device, dtype)
-    ours = AdaptedUnet(unet, control, _drawn(lambda: make_layers(unet), device, dtype))
+    unet = draw_as_read(_make_unet, device.name, dtype)
+    others = (draw_as_read(make, device.name, dtype) for make in (_make_control, lambda: make_layers(unet)))
+    return AdaptedUnet(unet, *others)
+
+
+def _compare_steps(device: Device, side: int) -> list[str]:
+    """A step by diffusers' networks, and by ours, which has the same parameters: there is no memory for two of each."""
+    dtype = DTYPES[device.dtype]
+    unet, control = (draw_network(make, device.name, dtype) for make in (_make_unet, _make_control))
     latents, picture, words, pooled = (
         torch.randn(shape, device=device.name, dtype=dtype)
         for shape in ((1, 4, side // LATENT, side // LATENT),) * 2 + ((1, *WORDS), (1, POOLED))
@@ -89,11 +97,11 @@ def _steps(device: Device, side: int) -> tuple[Callable[[], object], Callable[[]
     sizes = torch.tensor([[1024, 1024, 0, 0, 1024, 1024]], device=device.name)
     added = {"text_embeds": pooled, "time_ids": sizes}
 
-    def theirs() -> Tensor:
+    def step() -> None:
         places, middle = control(
             latents, 500, words, controlnet_cond=picture, added_cond_kwargs=added, return_dict=False
         )
-        made: Tensor = unet(
+        unet(
             latents,
             500,
             words,
@@ -101,31 +109,39 @@ def _steps(device: Device, side: int) -> tuple[Callable[[], object], Callable[[]
             down_block_additional_residuals=tuple(places),
             mid_block_additional_residual=middle,
             return_dict=False,
-        )[0]
-        return made
+        )
 
+    theirs = _take(step, device)
+    layers = draw_as_read(lambda: make_layers(unet), device.name, dtype)
+    ours = AdaptedUnet(*(each.to(memory_format=torch.channels_last) for each in (unet, control)), layers)
     seen, strength = torch.cat([latents, picture], dim=1), torch.ones(1, device=device.name, dtype=dtype)
-    return theirs, lambda: ours(seen, 500, words, pooled, strength)
+    return _cells(theirs, _take(lambda: ours(seen, 500, words, pooled, strength), device))
 
 
-def _around(device: Device, side: int) -> tuple[Callable[[], object], Callable[[], object]]:
+def _compare_around(device: Device, side: int) -> list[str]:
     """Reading and decoding a picture by diffusers' autoencoder, and by ours, in tiles where they are needed."""
-    vae = _drawn(lambda: AutoencoderKL(**AUTOENCODER), device, torch.float32)
+    theirs, ours = (draw(_make_autoencoder, device.name, torch.float32) for draw in (draw_network, draw_as_read))
     pixels = np.random.default_rng(1).random((side, side, 3), np.float32)
     whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device.name) * 2 - 1
 
-    def ours() -> None:
-        read = finish(encode_picture(vae, pixels, device, 128)).mean
-        finish(decode_latents(vae, read, device, 128, clamp=False))
+    def read_and_decode() -> None:
+        read = finish(encode_picture(ours, pixels, device, 128)).mean
+        finish(decode_latents(ours, read, device, 128, clamp=False))
 
-    return lambda: vae.decode(vae.encode(whole).latent_dist.mode()), ours
+    taken = _take(lambda: theirs.decode(theirs.encode(whole).latent_dist.mode()), device)
+    return _cells(taken, _take(read_and_decode, device))
 
 
-def _compare(theirs: Callable[[], object], ours: Callable[[], object], kind: str) -> list[str]:
-    jobs = theirs, ours
-    seconds = [*map(_device_seconds, jobs)] if kind == "cuda" else compare_core_seconds(jobs, REPEATS)
-    peaks = [(_device_megabytes if kind == "cuda" else peak_megabytes)(each) for each in (theirs, ours)]
-    return [*(f"{each:.2f}" for each in seconds), f"{seconds[1] / seconds[0]:.2f}", *(f"{each:.0f}" for each in peaks)]
+def _take(job: Callable[[], object], device: Device) -> tuple[float, float]:
+    """Seconds of the job and its peak memory in MB."""
+    if device.name == "cuda":
+        return min(_device_seconds(job) for _ in range(REPEATS)), _device_megabytes(job)
+    return core_seconds(job, REPEATS), peak_megabytes(job)
+
+
+def _cells(theirs: tuple[float, float], ours: tuple[float, float]) -> list[str]:
+    seconds, peaks = zip(theirs, ours, strict=True)
+    return [*(f"{each:.2f}" for each in seconds), f"{ours[0] / theirs[0]:.2f}", *(f"{each:.0f}" for each in peaks)]
 
 
 def _device_seconds(job: Callable[[], object]) -> float:
@@ -146,6 +162,14 @@ def _device_megabytes(job: Callable[[], object]) -> float:
     return (torch.cuda.max_memory_allocated() - before) / 1e6
 
 
+def _make_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(**NETWORK, up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"))
+
+
+def _make_autoencoder() -> AutoencoderKL:
+    return AutoencoderKL(**AUTOENCODER)
+
+
 def _make_control() -> ControlNetModel:
     made: Any = ControlNetModel(**NETWORK)
     made.controlnet_cond_embedding = nn.Conv2d(4, NETWORK["block_out_channels"][0], 3, padding=1)
@@ -153,17 +177,6 @@ def _make_control() -> ControlNetModel:
     made.controlnet_mid_block = nn.Identity()
     whole: ControlNetModel = made
     return whole
-
-
-def _drawn(make: Callable[[], nn.Module], device: Device, dtype: torch.dtype) -> Any:
-    """The network with small random parameters, which are drawn where they are to lie."""
-    with torch.device("meta"):
-        bare = make()
-    network = bare.to(dtype).to_empty(device=device.name).requires_grad_(False).eval()
-    for parameter in network.parameters():
-        spread = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
-        parameter.uniform_(-spread, spread)
-    return network
 
 
 if __name__ == "__main__":

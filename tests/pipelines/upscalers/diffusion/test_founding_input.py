@@ -1,5 +1,6 @@
 """What people give to the founding comparison's models: any image, wrong files, a publisher that is gone."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -8,14 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
 
 from pipelines.catalog import diffbir, supir
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import Stage, check_settings, find
 from pipelines.catalog.schema import Hub, Url, Weights
 from pipelines.catalog.settings import Settings
+from pipelines.cli.main import main
 from pipelines.enlarge import enlarge_by
 from pipelines.errors import BadSetting, WeightsUnavailable
+from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.runs import finish
 from pipelines.upscalers import loading
@@ -89,6 +95,101 @@ def test_another_versions_file_is_not_taken(key: str, lies: str, needed: str, fo
     with pytest.raises(WeightsUnavailable, match=needed) as refused:
         loading.load(key, 4, own)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", SAVE)
+def test_a_strip_is_upscaled_whatever_its_length(
+    key: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In as many tiles as it takes, and from a palette with one transparent colour as from any file."""
+    monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", str(folder))
+    strip = Image.fromarray(np.indices((3, 261)).sum(0).astype(np.uint8) % 8 * 30).convert("P")
+    strip.save(tmp_path / "in.png", transparency=1)
+    made = finish(enlarge_by(images.read(tmp_path / "in.png"), [Stage(key, 2)], Settings(steps=1))).picture
+    assert made.pixels.shape == (6, 522, 3) and np.isfinite(made.pixels).all() and made.pixels.std() > 0.01
+    assert made.alpha is not None and made.alpha.shape == (6, 522)
+
+
+def _of_another_network(own: Path, needed: str) -> None:
+    (own / needed).unlink()
+    save = save_file if needed.endswith(".safetensors") else torch.save
+    save({"body.0.weight": torch.ones(3)}, own / needed)
+
+
+def _of_another_version(own: Path, needed: str) -> None:
+    """As it lies in a folder of that version: its names alone tell it from the one that is needed."""
+    others = {"resshift_realsrx4_s4_v3.pth": "resshift_realsrx4_s15_v1.pth", "DiffBIR_v2.1.pt": "v2.pth"}
+    (own / needed).rename(own / others.get(needed, "SUPIR-v0F_fp16.safetensors"))
+
+
+NEEDED = {"resshift": "resshift_realsrx4_s4_v3.pth", "diffbir": "DiffBIR_v2.1.pt", "supir": supir.OWN_FILES[0].path}
+
+
+@pytest.mark.parametrize("key", SAVE)
+@pytest.mark.parametrize(
+    ("spoil", "more", "said"),
+    [
+        (_of_another_network, [], "it has body.0.weight"),
+        (_of_another_version, [], "NEEDED"),
+        (lambda own, needed: (own / needed).unlink(), [], "NEEDED"),
+        (lambda own, needed: (own / needed).write_bytes((own / needed).read_bytes()[:5000]), [], "NEEDED"),
+        (lambda own, needed: None, ["--steps", "0"], "Steps are a whole number from 1 to 200, not 0."),
+        (lambda own, needed: None, ["--prompt", "x" * 10_000], "at most 2000 characters|cannot use the setting prompt"),
+        (lambda own, needed: None, ["--creativity", "high", "--noise-level", "999"], "setting|from 0 to 350, not 999"),
+    ],
+    ids=["another network", "another version", "half a folder", "cut short", "0 steps", "10000 characters", "level"],
+)
+def test_what_is_refused_is_one_sentence_and_leaves_nothing(
+    key: str,
+    spoil: Callable[[Path, str], object],
+    more: list[str],
+    said: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither a file, in the place of the result or beside the network's, nor anything that is held."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    spoil(own, NEEDED[key])
+    images.write(Picture(smooth(6, 8)), tmp_path / "in.png")
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    command = ["upscale", str(tmp_path / "in.png"), str(tmp_path / "out.png"), "--model", key, "--weights", str(own)]
+    assert main([*command, *more]) == 1
+    told = capsys.readouterr().err.strip()
+    assert re.search(said.replace("NEEDED", re.escape(NEEDED[key])), told), told
+    assert "\n" not in told and told.endswith(".") and len(told) < 400 and "Traceback" not in told
+    assert sorted(tmp_path.rglob("*")) == before and not loading._kept
+
+
+@pytest.mark.parametrize(
+    ("key", "base"),
+    [("resshift", False), ("resshift-v1", False), ("diffbir", False), ("supir", False), ("supir", True)],
+)
+def test_where_every_source_is_gone_all_are_asked_in_order_and_one_sentence_says_so(
+    key: str, base: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of SUPIR's own file, and of Stable Diffusion XL."""
+    row, home = find(key), tmp_path / "home"
+    needed = row.more[0] if base else row.scales[4]
+    assert needed is not None
+    sources = [each for each in needed.sources if isinstance(each, Hub)]
+    with LoopbackHub() as hub:
+        use(hub.url, home, monkeypatch)
+        monkeypatch.setenv("UPSCALE_WEIGHTS_DIR", "")
+        gone = replace(
+            needed, sources=tuple(s if isinstance(s, Hub) else Url(f"{hub.url}/gone") for s in needed.sources)
+        )
+        small = replace(row, scales=dict.fromkeys(row.scales, gone))
+        monkeypatch.setattr(catalog, "MODELS", tuple(small if each.key == key else each for each in catalog.MODELS))
+        with pytest.raises(WeightsUnavailable) as refused:
+            finish(loading.fetch([Stage(key, 4)]))
+        asked = [*dict.fromkeys(each.path.split("/resolve")[0].strip("/").partition("/gone")[0] for each in hub.asked)]
+    told = str(refused.value)
+    assert row.name in told and "\n" not in told and told.endswith(".") and len(told) < 600
+    assert [each for each in asked if not each.startswith("gone")] == [each.repo for each in sources]
+    left = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size]
+    assert left == [], "nothing but empty locks is left of what was tried"
 
 
 def test_a_publisher_that_is_gone_has_mirrors_and_then_one_sentence(

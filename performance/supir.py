@@ -113,7 +113,8 @@ def _compare_steps(device: Device, side: int) -> list[str]:
 
     theirs = _take(step, device)
     layers = draw_as_read(lambda: make_layers(unet), device.name, dtype)
-    ours = AdaptedUnet(*(each.to(memory_format=torch.channels_last) for each in (unet, control)), layers)
+    unet, control = (each.to(memory_format=torch.channels_last) for each in (unet, control))
+    ours = AdaptedUnet(unet, control, layers)
     seen, strength = torch.cat([latents, picture], dim=1), torch.ones(1, device=device.name, dtype=dtype)
     return _cells(theirs, _take(lambda: ours(seen, 500, words, pooled, strength), device))
 

@@ -120,6 +120,7 @@ DISTS = Metric(
     says="naturalness",
     main=True,
     tie=TIE,
+    extra=True,
 )
 
 

@@ -120,6 +120,7 @@ class Metric:
     says: Literal["closeness", "naturalness", "consistency", ""] = ""
     main: bool = False  # whether it is among the few columns that everybody sees
     tie: float = 0.0
+    extra: bool = False  # it is for those who ask for it: that its files are not here is no news to others
     load: Callable[[], Judge] | None = None
 
     @property

@@ -251,7 +251,8 @@ def test_a_note_is_told_once_with_all_whom_it_is_about() -> None:
         ("a, b", "In 4 tiles."),
         ("c", "PSNR Y is infinite for 1 image, which the mean leaves out."),
     ]
-    rows = [row(model, notes=("lpips: LPIPS is not installed here (244 MB).",)) for model in ("a", "b")]
+    lacking = ("lpips: LPIPS is not installed here (244 MB).", "dists: DISTS is not installed here (553 MB).")
+    rows = [row(model, notes=lacking) for model in ("a", "b")]
     assert tables.list_notes(rows, summarise(rows)) == [("Every model", "LPIPS is not installed here (244 MB).")]
     found = ("settings: artifacts none", "antialiased: nothing to remove"), ("JPEG 78, soft: artifacts are removed",)
     rows = [row(model, notes=notes) for model, notes in zip("ab", found, strict=True)]

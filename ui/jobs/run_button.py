@@ -60,7 +60,6 @@ class RunButton:
     progress: gr.HTML
     run_id: gr.Textbox  # of the last run, in the store of results
     again: gr.Button  # pressed by the page to show that run
-    ended: gr.Textbox  # changes once the browser has drawn what a run made; a number
     problem: Problem
     tab: str = ""  # whose address says which run of many images it shows; "" where no run is of many
 
@@ -119,12 +118,8 @@ class RunButton:
         return running
 
     def settle(self, running: Dependency) -> Dependency:
-        """Returns the event that follows a run once the browser has drawn what it made: `ended` changes by it.
-
-        What else brings about what a run does belongs into one event with `ended.change`: the answers to two of them
-        could arrive out of turn.
-        """
-        settled: Dependency = running.then(None, self.ended, self.ended, js=WHEN_DRAWN, **QUIET_EVENT, queue=False)
+        """Returns the event that follows a run once the browser has drawn what it made."""
+        settled: Dependency = running.then(None, None, None, js=WHEN_DRAWN, **QUIET_EVENT, queue=False)
         return settled
 
     def explain_failure(self, work: Work) -> Work:
@@ -281,6 +276,5 @@ def place_run_button(
             name = f"{progress_id or label.lower()}-again"
             again = gr.Button("Show again", visible="hidden", elem_id=name)
             run_id = gr.Textbox(visible=False)
-            ended = gr.Textbox("0", visible="hidden")
         progress = gr.HTML(html.READY, elem_id=progress_id)
-    return RunButton(run, cancel, progress, run_id, again, ended, make_problem(), tab)
+    return RunButton(run, cancel, progress, run_id, again, make_problem(), tab)

@@ -1,7 +1,7 @@
 """The Chained 8x tab: an x4 and then an x2 model, every stage to be seen, and scored if wanted."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -35,7 +35,7 @@ from ui.widgets.chain_choice import (
 )
 from ui.widgets.growing_table import GrowingTable
 from ui.widgets.inputs import Dropdown
-from ui.widgets.licence import LicenceBox, offer_licence, place_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -59,7 +59,7 @@ class ChainedTab:
     first: Dropdown
     second: Dropdown
     scored: gr.Checkbox
-    licence: LicenceBox
+    accept: gr.Checkbox
     presets: dict[gr.Button, str]  # each with the chain that it chooses
     plan: gr.HTML
     button: RunButton
@@ -71,7 +71,7 @@ class ChainedTab:
     @property
     def chosen(self) -> list[Block]:
         """Returns what a run and its plan depend on."""
-        return [self.picture, self.first, self.second, self.scored, self.licence.accept]
+        return [self.picture, self.first, self.second, self.scored, self.accept]
 
     def open_link(self, request: gr.Request) -> Update:
         """What the page's address asks for; it never runs by itself. What there is not is said."""
@@ -89,10 +89,10 @@ class ChainedTab:
             **{field: key for field, key in keys.items() if key},
         }
 
-    def see_models(self, first: str, second: str, licences: Sequence[str]) -> Update:
-        """Other models: what licences have to be accepted for them, where these were asked for before."""
+    def see_models(self, first: str, second: str) -> Update:
+        """Other models: what licences have to be accepted for them."""
         with explain_errors():
-            return offer_licence(self.licence, licences, *(stage.model for stage in chain_of(first, second).stages))
+            return {self.accept: offer_licence(*(stage.model for stage in chain_of(first, second).stages))}
 
     def run(self, source: ImageSource | None, first: str, second: str, scored: bool, accept: bool) -> Iterator[Update]:
         """Measures the chain or simply enlarges by it, showing progress, then every stage."""
@@ -158,21 +158,8 @@ def build(page: gr.Blocks) -> ChainedTab:
     for preset, chain in tab.presets.items():
         preset.click(partial(split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
     models = [tab.first, tab.second]
-    gr.on(
-        [each.change for each in models],
-        tab.see_models,
-        [*models, tab.licence.asked],
-        [*tab.licence],
-        **QUIET_EVENT,
-        queue=False,
-    )
-    changes = [
-        *(each.change for each in models),
-        tab.picture.change,
-        tab.scored.change,
-        tab.licence.accept.change,
-        page.load,
-    ]
+    gr.on([each.change for each in models], tab.see_models, models, tab.accept, **QUIET_EVENT, queue=False)
+    changes = [*(each.change for each in models), tab.picture.change, tab.scored.change, tab.accept.change, page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
     running = tab.button.connect(
         tab.run,
@@ -224,9 +211,9 @@ def _place() -> ChainedTab:
                     for scale, key, label in ((4, first_x4, "First, x4"), (2, first_x2, "Then, x2"))
                 )
             scored = gr.Checkbox(False, label=SCORED, info=ABOUT_SCORING)
-            licence = place_licence("chained-licence")
-            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False), render=False)
-            button = place_run_button("Run", "chained-progress", plan, elem_classes="actions")
+            accept = place_licence("chained-licence")
+            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False))
+            button = place_run_button("Run", "chained-progress", elem_classes="actions")
             place_copy_button()
     with gr.Column():
         button.problem.place()
@@ -236,7 +223,7 @@ def _place() -> ChainedTab:
         result = place_result("chained-viewer", "chained-about", example)
         table = results.place_panel(elem_classes="at-times")
     return ChainedTab(
-        told, picture, first, second, scored, licence, presets, plan, button, verdict, result, table, gr.State(None)
+        told, picture, first, second, scored, accept, presets, plan, button, verdict, result, table, gr.State(None)
     )
 
 

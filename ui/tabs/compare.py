@@ -136,9 +136,8 @@ def build(page: gr.Blocks) -> CompareTab:
     found = tab.results
     whose = [found.made_of, form.pictures, form.protocol, form.scale, form.kernel]
     changes = [each.change for each in whose[1:]]  # type: ignore[attr-defined]
-    button.settle(done)
-    changes.append(button.ended.change)  # something else may have been chosen meanwhile
     gr.on(changes, tell_whose, whose, found.note, **QUIET_EVENT, queue=False)
+    done.then(tell_whose, whose, found.note, **QUIET_EVENT, queue=False)  # something else may be chosen meanwhile
     done.success(None, None, None, js=(STATIC / "verdict.js").read_text())
     page.load(None, None, None, js=button.find_again())
     BlindEvents(button, tab.results).connect(tab.comparison)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
-from ui.widgets.licence import LicenceBox, offer_licence, place_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -52,7 +52,6 @@ class PromptTab:
     picture: PictureField
     model: Dropdown
     steering: Steering
-    licence: LicenceBox
     plan: gr.HTML
     button: RunButton
     about: gr.HTML
@@ -103,13 +102,10 @@ class PromptTab:
             self.settings: gr.Textbox(visible=False),
         }
 
-    def choose_model(self, model: str, licences: Sequence[str] = ()) -> Update:
-        """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone.
-
-        `licences` were asked for before.
-        """
+    def choose_model(self, model: str) -> Update:
+        """Shows what the model is good at, and the fields as it has them. The words and the seed are left alone."""
         fields, row = self.fit_fields(model), _find_model(model)
-        return fields | {self.about: html.describe_model(row)} | offer_licence(self.licence, licences, row)
+        return fields | {self.about: html.describe_model(row), self.steering.accept: offer_licence(row)}
 
     def fit_fields(self, model: str) -> Update:
         """The fields that the model can use, with its own values."""
@@ -156,10 +152,9 @@ def build(page: gr.Blocks) -> PromptTab:
     fields = tab.steering
     fields.connect(tab.model)
     fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
-    fitted = [tab.about, *tab.licence, *fields.usable]
-    tab.model.input(tab.choose_model, [tab.model, tab.licence.asked], fitted, **QUIET_EVENT, queue=False)
+    fitted = [tab.about, fields.accept, *fields.usable]
+    tab.model.input(tab.choose_model, tab.model, fitted, **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
-    changes.append(tab.button.ended.change)  # what was downloaded is here now
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 
     shown: list[Block] = [fields.seed, *tab.result.components, tab.settings]
@@ -172,6 +167,7 @@ def build(page: gr.Blocks) -> PromptTab:
         given=fitted,
     )
     settled = tab.button.settle(running)
+    settled.then(describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     tab.result.connect(tab.picture, tab.button, settled, chosen=[tab.model], name=_name_choice)
     page.load(None, None, None, js=tab.button.find_again())
     _connect_link(page, tab)
@@ -184,7 +180,7 @@ def _connect_link(page: gr.Blocks, tab: PromptTab) -> None:
     write_link(tab.model.input, "prompt", "model", tab.model)
     write_link(fields.prompt.blur, "prompt", "prompt", fields.prompt)
     write_link(fields.creativity.input, "prompt", "creativity", fields.creativity)
-    outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, *tab.licence, *fields.usable]
+    outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, fields.accept, *fields.usable]
     opened = page.load(tab.open_link, None, outputs, **QUIET_EVENT, queue=False)
     keep_image("prompt", tab.picture, opened)
 
@@ -203,14 +199,14 @@ def _place() -> PromptTab:
                 model = Dropdown(models, value=first.key, label="Model", filterable=False, visible=len(models) > 1)
                 prompt = place_prompt("prompt")
             creativity = place_creativity()
-            licence = place_licence("prompt-licence", first)
+            accept = place_licence("prompt-licence", first)
             plan = gr.HTML(elem_id="prompt-plan", render=False)
             button = place_run_button(
                 "Upscale", "prompt-progress", plan, elem_id="prompt-actions", elem_classes="actions"
             )
             about = gr.HTML(html.describe_model(first))
             with gr.Accordion("Advanced", open=False):
-                steering = place_advanced(prompt, creativity, licence.accept, usual, first)
+                steering = place_advanced(prompt, creativity, accept, usual, first)
             place_copy_button()
         with gr.Column(scale=3, min_width=320):
             button.problem.place()
@@ -227,7 +223,7 @@ def _place() -> PromptTab:
                 visible=False,
             )
     plan.value = describe_plan(EXAMPLES[0].path, first.key, *(each.value for each in steering.values))
-    return PromptTab(told, picture, model, steering, licence, plan, button, about, result, settings)
+    return PromptTab(told, picture, model, steering, plan, button, about, result, settings)
 
 
 def list_models() -> list[Model]:

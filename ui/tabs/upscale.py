@@ -36,11 +36,11 @@ from ui.widgets.batch_board import BatchBoard, place_batch_board
 from ui.widgets.cleanup import FIRST_STRENGTH, read_cleanup
 from ui.widgets.html import tell_time
 from ui.widgets.inputs import Radio
-from ui.widgets.links import find_wrong_tab, keep_image, place_copy_button, read_link
+from ui.widgets.links import keep_image, place_copy_button, read_link
 from ui.widgets.picture import BatchField, place_batch_field
 from ui.widgets.result_panel import DOWNLOAD_FORMATS, ResultPanel, place_result
 from ui.widgets.upscale_form import UpscaleForm, place_form
-from ui.widgets.wanted import name_choice, name_chosen, takes_a_moment, understand, understand_batch
+from ui.widgets.wanted import describe_plan, name_choice, name_chosen, takes_a_moment, understand, understand_batch
 
 LINK = ("purpose", "model", "scale", "size", "example", "prompt", "creativity", "cleanup")  # what a link may ask for
 RESULTS_GONE = "The results are no longer kept here. Upscale the images again."
@@ -162,11 +162,8 @@ class UpscaleTab:
         asked = read_link(request, "upscale", LINK)
         if job is not None and asked is None:
             return {self.told: html.link_note(BATCH_GONE), self.asked: False}
-        wrong_tab = find_wrong_tab(request)
         if asked is None:  # to say again what the page shows would undo a click in the meantime
-            return {self.asked: False, **({self.told: html.link_note(wrong_tab)} if wrong_tab else {})}
-        if wrong_tab:
-            asked.wrong.append(wrong_tab)
+            return {self.asked: False}
         example = asked.read("example", find_example)
         purpose = asked.read("purpose", find_purpose)
         row = asked.read("model", find_offered) or catalog.find((purpose or FIRST_PURPOSE).model)
@@ -204,7 +201,7 @@ class UpscaleTab:
             self.form.creativity: chosen[self.form.creativity] | {"value": creativity},
             **self.form.cleanup.set(cleanup, strength),
             self.form.artifacts.choice: artifacts,
-            self.form.licence.accept: chosen[self.form.licence.accept] | {"value": accept},
+            self.form.accept: chosen[self.form.accept] | {"value": accept},
         }
 
     def choose_other(self, image: Chosen) -> Update:
@@ -220,7 +217,7 @@ def build(page: gr.Blocks) -> UpscaleTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
     form = tab.form
-    form.connect(tab.picture, tab.picture.change, tab.button.ended.change)
+    form.connect(tab.picture, tab.picture.change)
     form.write_link()
     opened = page.load(tab.open_link, None, [*tab.choice, tab.told, tab.asked], **QUIET_EVENT, queue=False)
     # What it changes is planned by the changes: a plan of its own could come late, after that of a click.
@@ -241,7 +238,9 @@ def build(page: gr.Blocks) -> UpscaleTab:
     looked_at = [tab.button.progress, tab.board.viewer]
     tab.board.items.click(tab.look_at, tab.progress, looked_at, **TELLING_EVENT, **ONE_AT_A_TIME)
     settled = tab.button.settle(running)
+    settled.then(describe_plan, tab.chosen, form.plan, **QUIET_EVENT, queue=False)  # what was downloaded is here now
     chosen = [form.model, form.own, form.scale, form.size, form.cleanup.choice]
+    form.renew_costs(tab.picture, settled)
     tab.result.connect(tab.picture, tab.button, settled, scale=form.scale, chosen=chosen, name=name_chosen)
     return tab
 

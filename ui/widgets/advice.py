@@ -1,16 +1,12 @@
 """What there is to choose for an image, what the page chooses unless the visitor does, and why."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import DAMAGED, PURPOSES, Model, Purpose, Stage, Weights
 from pipelines.errors import UpscaleError
 from pipelines.images import door as images
-from pipelines.images.door import Condition, ImageSource
 from pipelines.phrasing import format_download
 from pipelines.upscalers.loading import find_lacking
 from ui.jobs import prefetching
@@ -21,7 +17,6 @@ from ui.widgets.choices import Option
 
 FIRST_PURPOSE = catalog.PURPOSES[1]  # ready at once, and best on what nothing has damaged
 FIRST_MODEL, FIRST_SCALE = FIRST_PURPOSE.model, "x4"
-MOST_EXAMINED = 64  # files whose condition is remembered
 CUSTOM = "custom"  # in place of a scale: a size that the visitor writes
 
 
@@ -38,7 +33,7 @@ def advise(chosen: Chosen) -> Advice:
     """
     image = first_image(chosen)
     try:
-        condition = None if image is None else _examine(image)
+        condition = None if image is None else images.examine(image)
     except UpscaleError:  # what is wrong with it, the plan says
         condition = None
     if condition is None or not (condition.compressed or condition.noisy):
@@ -56,19 +51,6 @@ def advise(chosen: Chosen) -> Advice:
         return Advice(DAMAGED, f"{damage} {DAMAGED.name} removes {what} ({size} download).")
     lacking = f"{DAMAGED.name} would remove {what}, but its download ({size}) is unavailable"
     return Advice(FIRST_PURPOSE, f"{damage} {lacking}, so {FIRST_PURPOSE.name} is chosen. {instead}")
-
-
-def _examine(image: ImageSource) -> Condition:
-    """As `images.examine`, once for a file: for another choice it need not be decoded again."""
-    with suppress(OSError):  # it is gone, which `images.examine` says
-        if isinstance(image, Path):
-            return _examine_file(image, image.stat().st_mtime_ns)
-    return images.examine(image)
-
-
-@lru_cache(maxsize=MOST_EXAMINED)
-def _examine_file(path: Path, changed: int) -> Condition:
-    return images.examine(path)
 
 
 def list_missing(model: Model, scale: int) -> Sequence[Weights]:

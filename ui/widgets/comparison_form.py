@@ -22,7 +22,7 @@ from ui.widgets import html, plans
 from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_link import LINK_TAB, read_comparison
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
-from ui.widgets.licence import LicenceBox, offer_licence, place_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, write_link
 from ui.widgets.picture import PicturesField, place_pictures_field
 
@@ -50,32 +50,28 @@ class ComparisonForm:
     models: CheckboxGroup
     more: gr.Checkbox  # whether those that need a download are among them
     chains: Dropdown
-    licence: LicenceBox
+    accept: gr.Checkbox
     plan: gr.HTML
     offers: gr.State  # the keys of the models that can be ticked
 
     @property
     def chosen(self) -> list[Block]:
         """Returns what a run and its plan depend on."""
-        return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains, self.licence.accept]
+        return [self.pictures, self.protocol, self.scale, self.kernel, self.models, self.chains, self.accept]
 
     @property
     def given(self) -> list[Block]:
         """Returns what follows what a run depends on."""
         return [self.more, self.offers]
 
-    def see_choice(self, *given: Any) -> Update:
-        """Other inputs: what a run of them takes, the label of the fold, and what licences have to be accepted.
-
-        The last of them are the licences that were asked for before.
-        """
-        *chosen, licences = given
+    def see_choice(self, *chosen: Any) -> Update:
+        """Other inputs: what a run of them takes, the label of the fold, and what licences have to be accepted."""
         sources, protocol, scale, _, models, chains, _ = chosen
         found = _list_contenders(protocol, scale, models, chains)
         return {
             self.plan: describe_plan(*chosen),
             self.fold: gr.Accordion(label=name_choice(sources, found)),
-            **offer_licence(self.licence, licences, *(stage.model for each in found for stage in each.stages)),
+            self.accept: offer_licence(*(stage.model for each in found for stage in each.stages)),
         }
 
     def offer_choices(self, protocol: str, scale: str, ticked: list[str], before: list[str], more: bool) -> Update:
@@ -115,7 +111,7 @@ class ComparisonForm:
     ) -> Update:
         """The tab with these inputs chosen."""
         chosen = self.choose(protocol, scale, kernel, models, chains)
-        return chosen | {self.pictures: [str(each) for each in sources], self.licence.accept: accept}
+        return chosen | {self.pictures: [str(each) for each in sources], self.accept: accept}
 
     def choose(self, protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> Update:
         """The tab with these choices, and the image as it is."""
@@ -181,8 +177,8 @@ class ComparisonForm:
             queue=False,
         )
         changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
-        inputs, outputs = [*self.chosen, self.licence.asked], [self.plan, self.fold, *self.licence]
-        gr.on(changed, self.see_choice, inputs, outputs, **QUIET_EVENT, queue=False)
+        outputs = [self.plan, self.fold, self.accept]
+        gr.on(changed, self.see_choice, self.chosen, outputs, **QUIET_EVENT, queue=False)
 
 
 def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
@@ -228,12 +224,12 @@ def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
                     label="How to compare (protocol)",
                     info=ABOUT_PROTOCOLS,
                 )
-            licence = place_licence("compare-licence")
+            accept = place_licence("compare-licence")
             plan = gr.HTML(describe_plan(*chosen), render=False)
             button = place_run_button("Compare", plan=plan, elem_classes="actions")
             place_copy_button()
     offers = gr.State([key for _, key in line_up.choices])
-    form = ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, licence, plan, offers)
+    form = ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, accept, plan, offers)
     return form, button
 
 

@@ -153,8 +153,8 @@ class ResultPanel:
                 return tell_whose(made_of, source, name, given, str(button.run.value))
 
             changes = [each.change for each in chosen]  # type: ignore[attr-defined]
-            changes.append(button.ended.change)  # another may have been chosen meanwhile
             gr.on(changes, mark, values, self.note, **QUIET_EVENT, queue=False)
+            settled.then(mark, values, self.note, **QUIET_EVENT, queue=False)  # another may have been chosen meanwhile
         if self.share:
             self.share.connect(share or self.make_shared_page, [*shared, self.file, self.made_of], len(shared) + 1)
         changed = [self.kind.input, self.metadata.input, self.quality.input]

@@ -1,6 +1,5 @@
 """What the Upscale tab asks: what for, or by which model, how large, and what that model can be told besides."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, purpose_of
+from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
 from ui.jobs.batches import Chosen
@@ -30,14 +29,16 @@ from ui.widgets.advice import (
 from ui.widgets.artifacts import ArtifactsField, place_artifacts
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.cleanup import CleanupField, place_cleanup
-from ui.widgets.form_scripts import ANSWER, ASK, GO_ON, SETTLE, TAKE_MODEL, TAKE_PURPOSE
 from ui.widgets.inputs import Dropdown, Slider, Textbox
-from ui.widgets.licence import LicenceBox, offer_licence, place_licence
+from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import write_link
 from ui.widgets.model_search import ModelSearch, place_model_search
 from ui.widgets.steering import place_creativity, place_prompt
 from ui.widgets.wanted import describe_plan, find_model
 
+# An event may change the image and the model at once, and the first to change asks while the other is still the old
+# one: what depends on both waits until all have.
+SETTLE = "() => new Promise((done) => setTimeout(done, 50))"
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
 ABOUT_OWN = (
@@ -61,34 +62,31 @@ class UpscaleForm:
     denoising: gr.Accordion
     prompt: Textbox
     creativity: Choices
-    licence: LicenceBox
+    accept: gr.Checkbox
     cleanup: CleanupField
     artifacts: ArtifactsField
     search: ModelSearch
     plan: gr.HTML
     about: gr.HTML
-    model_chosen: gr.Checkbox  # whether the visitor chose a purpose or a model by hand; out of sight, as all below
+    model_chosen: gr.Checkbox  # whether the visitor chose a purpose or a model by hand; out of sight, as the next one
     scale_chosen: gr.Checkbox
-    answer: gr.Textbox  # the server's last, as JSON
-    again: gr.Textbox  # asks once more; a number
 
     @property
     def values(self) -> list[Any]:
         """Returns the fields that a run depends on."""
-        more = [self.cleanup.choice, self.cleanup.strength, self.artifacts.choice, self.licence.accept]
+        more = [self.cleanup.choice, self.cleanup.strength, self.artifacts.choice, self.accept]
         return [self.model, self.own, self.scale, self.size, self.denoise, self.prompt, self.creativity, *more]
 
     @property
     def fitted(self) -> list[Block]:
         """Returns what another model changes beside itself."""
-        parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity, *self.licence]
-        return [self.scale, self.size, self.about, *parts]
+        parts = [self.denoising, self.artifacts.part, self.prompt, self.creativity, self.accept]
+        return [self.purpose, self.scale, self.size, self.about, self.models, *parts]
 
     @property
     def all(self) -> list[Block]:
         """Returns what `choose` changes."""
-        chosen = [self.purpose, self.model, self.own, self.models, self.why, self.model_chosen, self.scale_chosen]
-        return [*self.fitted, *chosen]
+        return [*self.fitted, self.model, self.own, self.why, self.model_chosen, self.scale_chosen]
 
     def choose(self, image: Chosen, key: str, scale: str, own_size: str = "") -> Update:
         """The form with that model, or one's own by its address, at that scale or the nearest one that it has.
@@ -96,105 +94,132 @@ class UpscaleForm:
         `own_size` is the size where the scale is CUSTOM.
         """
         row, size = catalog.find(key), measure(image)
-        listed, at = not row.from_hub, fit_scale(offer_scales(row, size), scale)
-        fitted = self._fit(row, size, at, [])
+        listed = not row.from_hub
+        fitted = self._fit(row, size, scale, "")
         return {
             **fitted,
-            self.scale: fitted[self.scale] | {"value": at},
             self.size: fitted[self.size] | {"value": own_size},
-            self.purpose: offer(offer_purposes(size, at), value=_purpose_key(row)),
-            self.model: _offer(size, at) | ({"value": row.key} if listed else {}),
+            self.purpose: offer(offer_purposes(size, scale), value=_purpose_key(row)),
+            self.model: _offer(size, scale) | ({"value": row.key} if listed else {}),
             self.own: "" if listed else row.key,
-            # What no purpose stands for is chosen in the list: it is where one sees what is chosen.
-            **({} if _purpose_key(row) else {self.models: gr.Accordion(open=True)}),
             self.why: "",
             self.model_chosen: True,
             self.scale_chosen: True,
         }
 
-    def fit(
-        self,
-        image: Chosen,
-        model: str,
-        own: str,
-        scale: str,
-        model_chosen: bool,
-        scale_chosen: bool,
-        licences: list[str],
-        asked: str,
-    ) -> Update:
-        """What these choices offer; and under `answer`, for the browser to take, what they choose by themselves.
+    def pick_purpose(self, image: Chosen, purpose: str, scale: str, scale_chosen: bool) -> Update:
+        """A purpose that was clicked: its model, and what belongs to it."""
+        found = find_purpose(purpose) or FIRST_PURPOSE
+        row = catalog.find(found.model)
+        wanted = scale if scale_chosen else FIRST_SCALE
+        fitted = self._fit(row, measure(image), wanted, scale)
+        return fitted | {self.model: row.key, self.own: "", self.why: "", self.model_chosen: True}
 
-        That is the purpose that the model serves, what an image suits best unless the visitor has chosen, and a scale
-        that fits. `asked` is given back with it. What one's own model upscales by is known only once it is loaded.
+    def pick_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
+        """A model that was picked from the list: one's own, if there is one, gives way to it."""
+        return {
+            **self.fit_model(image, model, "", scale),
+            **({self.own: ""} if own else {}),
+            self.why: "",
+            self.model_chosen: True,
+        }
+
+    def fit_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
+        """The purpose that the model serves, its scales, what it is good at, and the fields that it can use.
+
+        One's own model most likely upscales by four, which is known only once it is loaded.
         """
-        size = measure(image)
-        found: dict[str, str] = {"asked": asked}
         try:
             row = find_model(model, own)
         except UpscaleError:  # while it is being written; the plan says what is wrong
-            return {**self._offer_all(size, scale), self.about: "", self.answer: json.dumps(found)}
-        why = ""
-        if not model_chosen and not row.from_hub:
-            advice = advise(image)
-            row, why = catalog.find(advice.purpose.model), advice.why
-        at = fit_scale(offer_scales(row, size), scale if scale_chosen else FIRST_SCALE)
-        found |= {
-            "purpose": _purpose_key(row),
-            "model": model if row.from_hub else row.key,
-            "scale": at,
-            "why": html.advice(why) if why else "",
-        }
-        return {**self._offer_all(size, at), **self._fit(row, size, at, licences), self.answer: json.dumps(found)}
+            return {self.about: ""}
+        fitted = self._fit(row, measure(image), FIRST_SCALE if row.from_hub else scale, scale)
+        return fitted | {self.purpose: _purpose_key(row)}
 
-    def _offer_all(self, size: tuple[int, int] | None, scale: str) -> Update:
-        """The purposes and models with what each would take at that scale, and the field for a size of one's own."""
+    def see_image(
+        self, image: Chosen, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool
+    ) -> Update:
+        """Another image: what it suits best, unless the visitor has chosen, and a scale that fits it."""
+        size = measure(image)
+        changes: Update = {self.purpose: offer(offer_purposes(size, scale)), self.model: _offer(size, scale)}
+        changes[self.why] = ""
+        try:
+            row = find_model(model, own)
+        except UpscaleError:
+            return changes
+        if not model_chosen:
+            advice = advise(image)
+            row = catalog.find(advice.purpose.model)
+            changes[self.why] = html.advice(advice.why)
+            if row.key != model:
+                changes[self.purpose] = offer(offer_purposes(size, scale), value=advice.purpose.key)
+                changes[self.model] = _offer(size, scale) | {"value": row.key}
+        return changes | self._fit(row, size, scale if scale_chosen else FIRST_SCALE, scale)
+
+    def see_scale(self, image: Chosen, scale: str) -> Update:
+        """Another scale: what each model would take at that, and the field for a size of one's own."""
+        size = measure(image)
         return {
             self.size: gr.update(visible=scale == CUSTOM),
             self.purpose: offer(offer_purposes(size, scale)),
             self.model: _offer(size, scale),
         }
 
-    def _fit(self, row: Model, size: tuple[int, int] | None, scale: str, licences: list[str]) -> Update:
-        """What belongs to a model, for an image of that size; `scale` is chosen, `licences` were asked for before."""
+    def _fit(self, row: Model, size: tuple[int, int] | None, wanted: str, shown: str) -> Update:
+        """What belongs to a model, for an image of that size.
+
+        A scale is set only where it is not the one `shown`: to say again what is chosen would undo a click that was
+        made in the meantime.
+        """
+        options = offer_scales(row, size)
+        scale = fit_scale(options, wanted)
         return {
-            self.scale: offer(offer_scales(row, size)),
+            self.scale: offer(options, **({} if scale == shown else {"value": scale})),
             self.size: gr.update(visible=scale == CUSTOM),
             self.about: html.describe_model(row),
+            # What no purpose stands for is chosen in the list: it is where one sees what is chosen.
+            **({} if _purpose_key(row) else {self.models: gr.Accordion(open=True)}),
             self.denoising: gr.Accordion(visible="denoise" in row.takes),
             self.artifacts.part: gr.Accordion(visible="artifacts" in row.takes),
             self.prompt: gr.update(visible=row.prompt),
             self.creativity: gr.update(visible="creativity" in row.takes),
-            **offer_licence(self.licence, licences, row),
+            self.accept: offer_licence(row),
         }
 
-    def connect(self, picture: Block, changed: Any, ended: Any) -> None:
-        """Has the fields follow each other and the image; `changed` is the event of another image, `ended` that of a
-        run: it was timed, and what it downloaded is here.
-        """
-        quiet: dict[str, Any] = {**QUIET_EVENT, "queue": False}
+    def connect(self, picture: Block, changed: Any) -> None:
+        """Has the fields follow each other and the image; `changed` is the event of another image."""
+        fitted, quiet = self.fitted, {**QUIET_EVENT, "queue": False}
         self.purpose.input(
-            None, self.purpose, [self.model, self.own, self.why, self.model_chosen], js=TAKE_PURPOSE, **quiet
+            self.pick_purpose,
+            [picture, self.purpose, self.scale, self.scale_chosen],
+            [*fitted[1:], self.model, self.own, self.why, self.model_chosen],
+            **quiet,
         )
         self.model.input(
-            None, self.model, [self.purpose, self.own, self.why, self.model_chosen], js=TAKE_MODEL, **quiet
+            self.pick_model,
+            [picture, self.model, self.own, self.scale],
+            [*fitted, self.own, self.why, self.model_chosen],
+            **quiet,
         )
-        self.scale.input(None, None, self.scale_chosen, js="() => true", **quiet)
-        # One's own model most likely upscales by four.
-        gr.on([self.own.input, self.search.found.input], None, None, self.scale_chosen, js="() => false", **quiet)
-
-        choices = [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen]
-        asking = [self.purpose.input, self.model.input, self.own.change, self.scale.change, self.again.change]
-        settled = gr.on([*asking, changed, ended], None, None, None, js=SETTLE, **quiet)
-        offers = [self.purpose, self.model, *self.fitted, self.answer]
-        answered = settled.then(self.fit, [*choices, self.licence.asked, self.answer], offers, js=ASK, **quiet)
-        chosen = [self.purpose, self.model, self.scale, self.why, self.again]
-        answered.then(None, [self.answer, self.again, *choices], chosen, js=ANSWER, **quiet)
+        own_settled = self.own.change(None, None, None, js=SETTLE, **quiet)
+        own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
+        self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
+        self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
+        changed(None, None, None, js=SETTLE, **quiet).then(
+            self.see_image,
+            [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
+            [*fitted, self.model, self.why],
+            **quiet,
+        )
         self.cleanup.connect()
         self.search.connect(self.own)
-        changes = [changed, ended, *(field.change for field in self.values)]
-        going = gr.on(changes, None, None, None, js=GO_ON, **quiet)
-        going.then(describe_plan, [picture, *self.values], self.plan, **quiet)
+        changes = [changed, *(field.change for field in self.values)]
+        gr.on(changes, describe_plan, [picture, *self.values], self.plan, **quiet)
+
+    def renew_costs(self, picture: Block, ended: Any) -> None:
+        """Has each choice say what it takes by now: a run that `ended` was timed, and what it downloaded is here."""
+        outputs = [self.purpose, self.model, self.size]
+        ended.then(self.see_scale, [picture, self.scale], outputs, **QUIET_EVENT, queue=False)
 
     def write_link(self) -> None:
         """Has the page's address say what the visitor chooses."""
@@ -216,7 +241,7 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
     why = gr.HTML(html.advice(""), elem_classes="at-times")
     prompt = place_prompt("upscale-prompt", visible=False)
     creativity = place_creativity(visible=False)
-    licence = place_licence("upscale-licence", row)
+    accept = place_licence("upscale-licence", row)
     scale = place_choices("Size", offer_scales(row, size), FIRST_SCALE, "pills", elem_id="scale")
     own_size = Textbox(
         label="Custom size", placeholder="x2.5", info=ABOUT_SIZE, max_lines=1, visible=False, elem_id="size"
@@ -247,9 +272,8 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         about = gr.HTML(html.describe_model(row))
     model_chosen, scale_chosen = (gr.Checkbox(False, visible=False) for _ in range(2))
     chosen = (purpose, why, model, own, scale, own_size, models)
-    steered = (denoise, denoising, prompt, creativity, licence, cleanup, place_artifacts(row))
-    answer, again = gr.Textbox("", visible=False), gr.Textbox("0", visible="hidden")
-    form = UpscaleForm(*chosen, *steered, search, plan, about, model_chosen, scale_chosen, answer, again)
+    steered = (denoise, denoising, prompt, creativity, accept, cleanup, place_artifacts(row))
+    form = UpscaleForm(*chosen, *steered, search, plan, about, model_chosen, scale_chosen)
     return form, button
 
 

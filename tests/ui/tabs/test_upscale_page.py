@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, to_uint8
@@ -36,7 +36,7 @@ def plan(page: Page) -> Locator:
 def test_what_it_is_for_comes_first(page: Page, tmp_path: Path) -> None:
     """Each card says what it is good at and costs; by mouse and by keys, and the models are behind it."""
     expect(radio(page, "Faithful")).to_be_checked()
-    expect(radio(page, "Photo Cleans and sharpens.")).to_have_count(1)
+    expect(radio(page, "Photo Cleans and sharpens, JPEGs too.")).to_have_count(1)
     radio(page, "Pixel art").check()
     expect(plan(page)).to_contain_text("Nearest neighbour: 224 × 224 → 896 × 896 · about ")
     expect(page.get_by_label("Describe the image")).to_have_count(0)
@@ -72,47 +72,6 @@ def test_a_jpeg_is_told_why_and_a_click_overrules_it(page: Page, tmp_path: Path)
     give(page, tmp_path / "other.jpg")
     expect(plan(page)).to_contain_text("Real-ESRGAN anime: 70 × 50")
     expect(radio(page, "Drawing or anime")).to_be_checked()
-
-
-# Which events have the server say what sizes are offered.
-OFFERING = """() => {
-    const { components, dependencies } = window.gradio_config;
-    const { id } = components.find((each) => each.props.elem_id === "scale");
-    return dependencies.filter((each) => each.backend_fn && each.outputs.includes(id)).map((each) => each.id);
-}"""
-
-
-def test_what_is_chosen_last_counts_whatever_answer_comes_last(page: Page, tmp_path: Path) -> None:
-    """A purpose and a size are chosen before the answer has come that says what suits the image, a JPEG."""
-    offering, late = page.evaluate(OFFERING), []
-
-    def hold(route: Route) -> None:
-        if late or route.request.post_data_json["fn_index"] not in offering:
-            route.continue_()
-        else:
-            late.append((route, route.fetch()))
-
-    page.route("**/run/predict", hold)
-    Image.fromarray(to_uint8(smooth(60, 80))).save(tmp_path / "photo.jpg", quality=75)
-    give(page, tmp_path / "photo.jpg")
-    expect(plan(page)).to_contain_text("Swift: 80 × 60")
-    while not late:
-        page.wait_for_timeout(50)
-    radio(page, "Pixel art").check()
-    radio(page, "x2").check()
-    expect(plan(page)).to_contain_text("Nearest neighbour: 80 × 60 → 160 × 120")
-    [(route, answer)] = late
-    route.fulfill(response=answer)
-    for _ in range(2):
-        expect(page.locator("#scale").get_by_role("radio")).to_have_count(5)  # x8 is offered, too
-        expect(radio(page, "Pixel art")).to_be_checked()
-        expect(radio(page, "x2")).to_be_checked()
-        expect(page.get_by_text("compression marks")).to_have_count(0)
-        page.wait_for_timeout(500)  # ms, in which nothing else may come
-    expect(plan(page)).to_contain_text("Nearest neighbour: 80 × 60 → 160 × 120")
-    page.unroute_all()
-    page.get_by_role("button", name="Example: Drawing").filter(visible=True).click()
-    expect(plan(page)).to_contain_text("Nearest neighbour: 288 × 240 → 576 × 480")
 
 
 def test_a_scale_that_does_not_fit_cannot_be_chosen(page: Page, tmp_path: Path) -> None:

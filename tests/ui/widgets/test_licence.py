@@ -11,7 +11,7 @@ from pipelines.catalog.rows import Model, find
 from ui import api
 from ui.tabs import chained, compare
 from ui.widgets import chain_choice, comparison_form
-from ui.widgets.licence import offer_licence, place_licence
+from ui.widgets.licence import offer_licence
 
 URL = "https://github.com/Fanghua-Yu/SUPIR/blob/master/LICENSE"
 SAID = "SUPIR is not for commercial use, and its licence must be accepted first"
@@ -23,52 +23,20 @@ def _nobody_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def offered(*rows: Model) -> dict[str, Any]:
-    with gr.Blocks():
-        box = place_licence("licence")
-    return {name: value for name, value in offer_licence(box, [], *rows)[box.accept].items() if name[:2] != "__"}
+    return {name: value for name, value in offer_licence(*rows).items() if not name.startswith("__")}
 
 
 def test_it_says_whose_and_where_it_is() -> None:
     free = replace(find("bicubic"), terms="bicubic", terms_url="https://example.org/terms")
-    other = replace(find("srcnn"), terms="srcnn", terms_url="https://example.org/srcnn", commercial=False)
     assert offered(find("swift"), find("supir")) == {
         "visible": True,
-        "label": "I accept the licence of SUPIR (no commercial use)",
-        "info": f"Read it at [{URL}]({URL}). Nothing is downloaded before you accept.",
+        "label": "I accept the licence of SUPIR: no commercial use",
+        "info": f"Read it at [{URL}]({URL}). Nothing is downloaded before you accept it.",
     }
     assert offered(free)["label"] == "I accept the licence of Bicubic"
-    two = offered(find("supir"), find("supir-f"))
-    assert two["label"] == "I accept the licence of SUPIR and SUPIR F (no commercial use)"
-    assert two["info"].count("](") == 1, "a licence is named once"
-    all_of_them = offered(find("supir"), find("supir-f"), free)
-    assert all_of_them["label"] == (
-        "I accept the licences of SUPIR, SUPIR F and Bicubic (no commercial use of SUPIR and SUPIR F)"
-    )
-    assert (
-        all_of_them["info"].startswith("Read them at [https://") and " and [https://example.org/" in all_of_them["info"]
-    )
-    restricted = offered(find("supir"), other)["label"]
-    assert restricted == "I accept the licences of SUPIR and SRCNN (no commercial use)"
-
-
-def test_a_tick_is_for_the_licence_that_was_read() -> None:
-    """It stays while that one is asked for, or none; with another one, also beside it, it goes."""
-    other = replace(find("bicubic"), terms="other", terms_url="https://example.org/terms")
-    with gr.Blocks():
-        box = place_licence("licence", find("swift"))
-    asked: list[str] = box.asked.value
-
-    def tick(*rows: Model) -> Any:
-        nonlocal asked
-        changes = offer_licence(box, asked, *rows)
-        asked = changes[box.asked]
-        return changes[box.accept].get("value", "as it was")
-
-    assert tick(find("supir")) == "as it was", "of a run that is shown again it may be there already"
-    assert tick(find("supir"), find("supir-f")) == tick(find("swift")) == tick(find("supir-f")) == "as it was"
-    assert tick(find("supir"), other) is False
-    assert tick(other) == "as it was", "it is one of those that were read"
-    assert tick(find("supir")) is False
+    both = offered(find("supir"), find("supir-f"), free)
+    assert both["label"] == "I accept the licence of SUPIR and SUPIR F and Bicubic: no commercial use"
+    assert both["info"].count("](") == 2, "a licence is named once"
 
 
 def test_it_is_hidden_where_nothing_is_to_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,14 +50,14 @@ def test_compare_asks_before_it_runs(small: Path, monkeypatch: pytest.MonkeyPatc
     with gr.Blocks() as page:
         tab = compare.build(page)
     chosen = ([small], "round-trip", "x4", "bicubic", ["bicubic", "supir"], [])
-    seen = tab.form.see_choice(*chosen, False, [])
-    assert SAID in seen[tab.form.plan] and seen[tab.form.licence.accept]["visible"]
+    seen = tab.form.see_choice(*chosen, False)
+    assert SAID in seen[tab.form.plan] and seen[tab.form.accept]["visible"]
     assert seen[tab.form.fold].label == "What to compare: 1 image, 2 models, x4"
-    assert "downloads 9.6 GB first" in tab.form.see_choice(*chosen, True, [])[tab.form.plan]
-    assert not tab.form.see_choice(*chosen[:4], ["bicubic"], [], False, [])[tab.form.licence.accept]["visible"]
+    assert "downloads 9.6 GB first" in tab.form.see_choice(*chosen, True)[tab.form.plan]
+    assert not tab.form.see_choice(*chosen[:4], ["bicubic"], [], False)[tab.form.accept]["visible"]
     chains = ([small], "chained-8x", "x4", "bicubic", [], ["supir:4,bicubic:2"])
-    seen = tab.form.see_choice(*chains, False, [])
-    assert SAID in seen[tab.form.plan] and seen[tab.form.licence.accept]["visible"]
+    seen = tab.form.see_choice(*chains, False)
+    assert SAID in seen[tab.form.plan] and seen[tab.form.accept]["visible"]
     assert SAID not in comparison_form.describe_plan(*chains, True)
     with pytest.raises(gr.Error, match=SAID):
         [*api.benchmark(small, models=["supir"], scale="x4", accept_licence=False)]
@@ -99,8 +67,8 @@ def test_compare_asks_before_it_runs(small: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_chain_asks_before_it_runs(scored: bool, small: Path) -> None:
     with gr.Blocks() as page:
         tab = chained.build(page)
-    assert tab.see_models("bicubic", "supir", [])[tab.licence.accept]["visible"]
-    assert not tab.see_models("bicubic", "swift", [])[tab.licence.accept]["visible"]
+    assert tab.see_models("bicubic", "supir")[tab.accept]["visible"]
+    assert not tab.see_models("bicubic", "swift")[tab.accept]["visible"]
     assert SAID in chain_choice.describe_plan(small, "supir", "bicubic", scored, False)
     assert "downloads 9.6 GB first" in chain_choice.describe_plan(small, "supir", "bicubic", scored, True)
     *_, last = tab.button.explain_failure(tab.run)(small, "supir", "bicubic", scored, False)

@@ -1,7 +1,6 @@
 """The Upscale tab's form: what its events change, without a browser."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,71 +46,59 @@ def value(change: Any) -> Any:
     return change.get("value", "unchanged") if isinstance(change, dict) else change
 
 
-def fit(form: UpscaleForm, image: Path, model: str, scale: str = "x4", own: str = "", **by_hand: bool) -> Any:
-    """What the form changes, and what its answer chooses by itself; `model` and `scale` say what was chosen by hand."""
-    chosen = by_hand.get("model_chosen", True), by_hand.get("scale_chosen", True)
-    changes = form.fit(image, model, own, scale, *chosen, [], "asked")
-    answer = json.loads(changes[form.answer])
-    assert answer.pop("asked") == "asked"
-    return changes, answer
-
-
-def test_each_purpose_shows_what_it_takes(form: UpscaleForm, small: Path) -> None:
+def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleForm, small: Path) -> None:
     for purpose in PURPOSES:
-        changes, answer = fit(form, small, purpose.model)
-        assert (answer["purpose"], answer["model"], answer["scale"]) == (purpose.key, purpose.model, "x4")
+        changes = form.pick_purpose(small, purpose.key, "x4", False)
+        assert changes[form.model] == purpose.model and changes[form.own] == "" and changes[form.model_chosen]
         creative = purpose.key == "creative"
         assert changes[form.prompt]["visible"] == changes[form.creativity]["visible"] == creative
         assert changes[form.denoising].visible == (purpose.key == "photo")
         assert changes[form.artifacts.part].visible == (purpose.key == "faithful")
-    costs = {option["value"]: option["cost"] for option in changes[form.purpose]["options"]}
+    costs = {option["value"]: option["cost"] for option in form.see_scale(small, "x4")[form.purpose]["options"]}
     assert costs["faithful"].endswith(" · included") and costs["photo"].endswith(" · ready")
     assert costs["creative"].endswith("3.5 GB download")
 
 
 def test_an_image_chooses_until_the_visitor_has(form: UpscaleForm, small: Path, jpeg: Path) -> None:
-    changes, answer = fit(form, jpeg, "swift", model_chosen=False)
-    assert (answer["purpose"], answer["model"]) == ("photo", "real-esrgan-general")
-    assert "This JPEG has compression marks. Photo removes them." in answer["why"]
-    assert changes[form.denoising].visible, "it is of the model that is to be chosen"
-    _, answer = fit(form, small, "real-esrgan-general", model_chosen=False)
-    assert (answer["purpose"], answer["why"]) == ("faithful", "")
-    _, answer = fit(form, jpeg, "swift")
-    assert (answer["purpose"], answer["model"], answer["why"]) == ("faithful", "swift", "")
-    _, answer = fit(form, jpeg, "swift", own="owner/a/b.pth", model_chosen=False)
-    assert (answer["purpose"], answer["model"], answer["why"]) == ("", "swift", ""), "one's own is chosen"
+    changes = form.see_image(jpeg, "swift", "", "x4", False, False)
+    assert value(changes[form.purpose]) == "photo" and value(changes[form.model]) == "real-esrgan-general"
+    assert "This JPEG has compression marks. Photo removes them." in changes[form.why]
+    changes = form.see_image(small, "real-esrgan-general", "", "x4", False, False)
+    assert value(changes[form.purpose]) == "faithful" and "><" in changes[form.why]
+    changes = form.see_image(jpeg, "swift", "", "x4", True, False)
+    assert value(changes[form.purpose]) == value(changes[form.model]) == "unchanged" and changes[form.why] == ""
 
 
 def test_a_licence_that_must_be_accepted_has_a_box(
     form: UpscaleForm, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = (small, "supir", "", "x4", "", None, "", "low", "none", 0.5, "auto")
-    chosen = fit(form, small, "supir")[0]
-    assert chosen[form.licence.accept]["visible"] and chosen[form.creativity]["visible"]
-    assert not fit(form, small, "swift")[0][form.licence.accept]["visible"]
+    chosen = form.pick_model(small, "supir", "", "x4")
+    assert chosen[form.accept]["visible"] and chosen[form.creativity]["visible"]
+    assert not form.pick_model(small, "swift", "", "x4")[form.accept]["visible"]
     assert "its licence must be accepted first" in describe_plan(*asked, False)
     assert "downloads 9.6 GB first" in describe_plan(*asked, True)
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
-    assert not fit(form, small, "supir")[0][form.licence.accept]["visible"]
+    assert not form.pick_model(small, "supir", "", "x4")[form.accept]["visible"]
 
 
 def test_a_scale_gives_way_only_where_it_does_not_fit(form: UpscaleForm, small: Path, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((3000, 4000, 3), np.float32)), tmp_path / "large.png")
-    changes, answer = fit(form, tmp_path / "large.png", "swift")
-    assert answer["scale"] == "x3"
+    changes = form.see_image(tmp_path / "large.png", "swift", "", "x4", True, True)
+    assert value(changes[form.scale]) == "x3"
     assert [option["never"] != "" for option in changes[form.scale]["options"]] == [False, False, True, False]
-    assert fit(form, small, "swift", "x3", scale_chosen=False)[1]["scale"] == "x4", "it was not chosen by hand"
-    assert fit(form, small, "swift", "x3")[1]["scale"] == "x3"
+    assert value(form.see_image(small, "swift", "", "x3", True, False)[form.scale]) == "x4", "it was not chosen by hand"
+    assert value(form.see_image(small, "swift", "", "x3", True, True)[form.scale]) == "unchanged"
     told = describe_plan(tmp_path / "large.png", "swift", "", "x3", "", None, "", None)
     assert "x4 would be 192 megapixels, the limit is 128. x3 is the largest that fits." in told
 
 
 def test_a_model_of_the_list_unchooses_the_purpose(form: UpscaleForm, small: Path) -> None:
-    assert fit(form, small, "bicubic", "x3")[1]["purpose"] == ""
-    assert fit(form, small, "nearest", "x3")[1]["purpose"] == "pixel-art"
-    assert fit(form, small, "swift", own="owner/a/b.pth")[1]["purpose"] == ""
-    changes, answer = fit(form, small, "swift", "x2", own="../x")
-    assert answer == {} and changes[form.about] == "" and form.scale not in changes
+    changes = form.pick_model(small, "bicubic", "owner/a/b.pth", "x3")
+    assert changes[form.purpose] == "" and changes[form.own] == "" and value(changes[form.scale]) == "unchanged"
+    assert form.pick_model(small, "nearest", "", "x3")[form.purpose] == "pixel-art"
+    assert form.fit_model(small, "swift", "owner/a/b.pth", "x2")[form.purpose] == ""
+    assert form.fit_model(small, "swift", "../x", "x2") == {form.about: ""}
 
 
 def test_what_the_fields_ask_for() -> None:
@@ -155,11 +142,10 @@ def test_a_size_that_is_lacking_or_impossible_is_one_sentence(small: Path) -> No
 
 
 def test_the_field_for_a_size_is_there_where_it_is_asked_for(form: UpscaleForm, small: Path) -> None:
-    changes, answer = fit(form, small, "swift", CUSTOM)
-    assert changes[form.size]["visible"] and answer["scale"] == CUSTOM
-    assert not fit(form, small, "swift", "x2")[0][form.size]["visible"]
+    assert form.see_scale(small, CUSTOM)[form.size]["visible"] and not form.see_scale(small, "x2")[form.size]["visible"]
     changes = form.choose(small, "swift", CUSTOM, "500x")
     assert changes[form.size]["value"] == "500x" and changes[form.size]["visible"]
+    assert value(form.see_image(small, "swift", "", CUSTOM, True, True)[form.scale]) == "unchanged"
 
 
 def test_without_an_image_there_is_one_quiet_sentence() -> None:
@@ -183,7 +169,7 @@ def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: 
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
-    assert value(changes[form.licence.accept]) is True
+    assert value(changes[form.accept]) is True
     assert changes[form.artifacts.choice] == "none" and changes[tab.format] == "WebP"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"
@@ -231,10 +217,6 @@ def test_what_a_link_asks_in_vain_is_named_and_nothing_runs(tab: UpscaleTab) -> 
         "Press Upscale to run.",
     ):
         assert sentence in changes[tab.told]
-    nowhere = opened(tab, tab="nowhere")
-    assert nowhere[tab.told] == html.link_note("There is no tab “nowhere”.") and tab.form.scale not in nowhere
-    both = opened(tab, tab="nowhere", model="bicubic")
-    assert "There is no tab “nowhere”." in both[tab.told] and not both[tab.asked]
     changes = opened(tab, model="lapsrn", scale="x3")
     assert value(changes[tab.form.scale]) == "x2" and "LapSRN has no x3, so x2 is chosen." in changes[tab.told]
 
@@ -249,4 +231,4 @@ def test_noise_of_an_uploaded_jpeg_is_not_read_twice(form: UpscaleForm, jpeg: Pa
     """A JPEG with marks is told by its header: one that is cut in the middle of its pixels is advised on, too."""
     cut = io.BytesIO(jpeg.read_bytes()[: jpeg.stat().st_size * 2 // 3]).getvalue()
     jpeg.write_bytes(cut)
-    assert fit(form, jpeg, "swift", model_chosen=False)[1]["purpose"] == "photo"
+    assert value(form.see_image(jpeg, "swift", "", "x4", False, False)[form.purpose]) == "photo"

@@ -15,6 +15,7 @@ import pytest
 
 from pipelines import errors
 from pipelines.catalog import rows as catalog
+from pipelines.catalog import schema
 from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
@@ -118,7 +119,7 @@ def test_a_model_without_use_for_a_gpu_stays_here(tmp_path: Path) -> None:
 
 
 def test_a_picture_crosses(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
+    monkeypatch.setattr(schema, "CPU_ENGINES", frozenset())
     picture = Picture(smooth(20, 30), alpha=smooth(20, 30)[..., 0], depth=16, icc=b"profile", notes=("made",))
     there = finish(enlarging.enlarge_picture(picture, [Stage("bicubic", 2)]))
     here = finish(enlarge_by(picture, [Stage("bicubic", 2)]))

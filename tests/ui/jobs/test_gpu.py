@@ -15,6 +15,7 @@ import gradio as gr
 import pytest
 
 from pipelines.catalog import rows as catalog
+from pipelines.catalog import schema
 from pipelines.catalog.rows import Stage
 from pipelines.catalog.schema import File, Url, Weights
 from pipelines.catalog.settings import Settings
@@ -95,7 +96,7 @@ def where() -> Run[int]:
 
 
 def test_elsewhere_all_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "CPU_ENGINES", frozenset())
+    monkeypatch.setattr(schema, "CPU_ENGINES", frozenset())
     assert finish(gpu.run_job(60, [Stage("bicubic", 2)], where)) == os.getpid()
 
 

@@ -28,7 +28,17 @@ from ui.jobs import results
 from ui.jobs.keeping import Update as Update
 from ui.jobs.keeping import Work, give_values, keep_results, take_id
 from ui.jobs.lanes import Expected, Visit, visiting
-from ui.jobs.run_scripts import ALLOW, FIND_AGAIN, MAKE_ID, PRESS, READ_ID, SHOW_READY, SHOW_STARTING, WHEN_DRAWN
+from ui.jobs.run_scripts import (
+    ALLOW,
+    FIND_AGAIN,
+    MAKE_ID,
+    PRESS,
+    READ_CANCELLED,
+    READ_ID,
+    SHOW_READY,
+    SHOW_STARTING,
+    WHEN_DRAWN,
+)
 from ui.jobs.running import (
     ONE_AT_A_TIME,
     QUIET_EVENT,
@@ -97,8 +107,6 @@ class RunButton:
             **STARTING_EVENT,
             **ONE_AT_A_TIME,
         )
-        # Whatever goes wrong in a run is told by it: this is for one that the server did not take.
-        running.failure(None, None, own, js=self._script(SHOW_READY), **QUIET_EVENT, queue=False)
         following = self.again.click(
             self.show_again,
             self.run_id,
@@ -108,9 +116,12 @@ class RunButton:
             concurrency_id="following",
             concurrency_limit=None,
         )
+        # Whatever goes wrong in a run is told by it: this is for one that the server did not take, or has let go of.
+        for each in (running, following):
+            each.failure(None, None, own, js=self._script(SHOW_READY), **QUIET_EVENT, queue=False)
         stopped = self.cancel.click(None, cancels=[running, following], api_visibility="private", queue=False)
-        of_run = {"js": self._script(READ_ID)}
-        at_once = stopped.then(self.cancelled, self.run_id, own, **of_run, **QUIET_EVENT, queue=False)
+        letting_go, of_run = {"js": self._script(READ_CANCELLED)}, {"js": self._script(READ_ID)}
+        at_once = stopped.then(self.cancelled, self.run_id, own, **letting_go, **QUIET_EVENT, queue=False)
         if show_kept is not None:
             show = self.escape_failure(self.pass_over_older(show_kept))
             changed = [*own, *outputs]

@@ -17,14 +17,21 @@ READ_ID = """(...values) => {
     try { id ||= JSON.parse(sessionStorage.getItem("KEY"))[0]; } catch {}
     return values.length > 1 ? [...values.slice(0, -1), id] : id;
 }"""
-# The click is answered at once, without the server: the line, both buttons, the panel and its button. And where the
-# server did not take the run, that is taken back; one that has shown more than that it starts goes on, whatever became
-# of the connection.
-SHOW_STARTING = """() => {
+# Until the server has let go of a run that was cancelled, gradio drops a click that would begin another.
+READ_CANCELLED = f"""(...values) => {{
+    (window.lettingGo ??= {{}})["KEY"] = Date.now();
+    return ({READ_ID})(...values);
+}}"""
+# The click is answered at once, without the server: the line, both buttons, the panel and its button; five seconds
+# after another was cancelled at the latest. And where the server did not take the run, that is taken back; one that has
+# shown more than that it starts goes on, whatever became of the connection.
+SHOW_STARTING = """async () => {
+    while (Date.now() - (window.lettingGo?.["KEY"] ?? 0) < 5000) await new Promise((done) => setTimeout(done, 30));
     const update = (properties) => ({ __type__: "update", ...properties });
     return [STARTING, update({ interactive: false }), update({ interactive: true }), "", update({ visible: false })];
 }"""
 SHOW_READY = """() => {
+    delete window.lettingGo?.["KEY"];
     const line = document.getElementById("KEY").closest(".run-bar").querySelector(".progress");
     const update = (properties) => ({ __type__: "update", ...properties });
     const same = Array(5).fill(update({}));

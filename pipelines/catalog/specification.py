@@ -82,10 +82,10 @@ class Specification:
         names = Options.__dataclass_fields__
         return {name: value for name, value in self.creativity.get(creativity or "", {}).items() if name in names}
 
-    def schedule_at(self, creativity: str | None) -> Mapping[str, float]:
-        """Returns what its scheduler has to know at such a creativity."""
+    def rescheduled(self, creativity: str | None) -> Mapping[str, float]:
+        """Returns what its scheduler has to know at such a creativity that is another in `schedule`."""
         level = self.creativity.get(creativity or "", {})
-        return {name: level.get(name, value) for name, value in self.schedule.items()}
+        return {name: level[name] for name, usual in self.schedule.items() if level.get(name, usual) != usual}
 
     def tiling_at(self, scale: int) -> Tiling:
         """Returns the usual tile at that scale: of the enlarged picture as many pixels at each."""

@@ -58,8 +58,9 @@ class Supir(Parts):
         return self.unet, self.vae, self.cleaner.encoder, self.text_encoder, self.text_encoder_2
 
     def make_scheduler(self, options: Options, device: str, own: bool = False) -> RestoringScheduler:
-        """See `Parts`."""
-        return RestoringScheduler(self.specification.schedule_at(options.creativity), options.steps, device)
+        """See `Parts`; a creativity changes some of its settings."""
+        schedule = {**self.scheduler, **self.specification.rescheduled(options.creativity)}
+        return RestoringScheduler(schedule, options.steps, device)
 
     def make_seen(self, pixels: Pixels, scale: int, device: Device) -> Run[Pixels]:
         """See `Parts`: the picture enlarged."""

@@ -54,9 +54,7 @@ def test_a_creativity_is_settings_and_the_least_is_what_a_model_does_by_itself(e
     if each.creativity:
         own = resolve_options(each.model, Settings())
         assert resolve_options(each.model, Settings(creativity="low")) == replace(own, creativity="low")
-        assert each.schedule_at("low") == each.schedule_at(None) == each.schedule and [*each.creativity] == [
-            *CREATIVITY
-        ]
+        assert not each.rescheduled("low") and not each.rescheduled(None) and [*each.creativity] == [*CREATIVITY]
         assert each.steered("high") != each.steered("medium") != each.steered("low")
 
 
@@ -72,8 +70,7 @@ def test_a_creativity_stands_for_each_models_own() -> None:
     assert resolved("supir", "high") == (0, 6.0, 0.93) and resolved("supir-f", "medium") == (0, 5.0, 0.97)
     assert resolved("supir", "high", guidance=3.0) == (0, 3.0, 0.93)
     changed = {"first_guidance": 3.0, "noise": 1.02}
-    supir = find_specification(find("supir"))
-    assert supir.schedule_at("high") == {**supir.schedule, **changed} != supir.schedule
+    assert find_specification(find("supir")).rescheduled("high") == changed
 
 
 @EACH

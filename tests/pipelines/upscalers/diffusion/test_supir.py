@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipelines.networks.devices import Device
 from pipelines.runs import Preview, Step, finish
 from pipelines.upscalers import loading
 from pipelines.upscalers.diffusion.engine import DiffusionUpscaler
+from pipelines.upscalers.diffusion.restoring_sampler import RestoringScheduler
 from tests.conftest import smooth
 from tests.support.denoisers import (
     assert_any_size,
@@ -116,6 +118,16 @@ def test_creativity_is_guidance_strength_and_noise_and_is_recorded(upscaler: Dif
     plain, low = run(upscaler, pixels, **given), run(upscaler, pixels, creativity="low", **given)
     np.testing.assert_array_equal(low.pixels, plain.pixels)
     assert "creativity" not in plain.settings and low.settings == plain.settings | {"creativity": "low"}
+
+
+def test_the_scheduler_knows_what_the_parts_hold(upscaler: DiffusionUpscaler) -> None:
+    """But for what a creativity says of it."""
+    parts = upscaler.parts(Device("cpu"))
+    still = replace(parts, scheduler={**parts.scheduler, "churn": 0.0, "noise": 1.0})
+    for level, noise in ((None, 1.0), ("high", 1.02)):
+        scheduler = still.make_scheduler(Options(steps=4, creativity=level), "cpu")
+        assert isinstance(scheduler, RestoringScheduler)
+        assert (scheduler.schedule["churn"], scheduler.schedule["noise"]) == (0.0, noise)
 
 
 def test_what_it_does_by_itself() -> None:

@@ -209,11 +209,14 @@ def seen_pixels(key: str, scale: int, width: int, height: int) -> tuple[int, int
 def resolve_options(model: Model, settings: Settings) -> Options:
     """Returns the model's own options, changed by the settings that were given. Blanks around a prompt do not count.
 
-    A creativity stands for settings that were not given themselves. Steps are at most as many as the model knows: one
+    A creativity stands for settings that were not given themselves, and is kept only where they do not say all of it:
+    however it was asked for, the same run has the same options. Steps are at most as many as the model knows: one
     number is for all stages of a chain.
     """
     given = {name: getattr(settings, name) for name in settings.given() & set(Options.__dataclass_fields__)}
     stripped = {name: value.strip() for name, value in given.items() if isinstance(value, str)}
     specified = find_specification(model)
     options = replace(specified.options, **{**specified.steered(settings.creativity), **given, **stripped})
+    if not specified.rescheduled(options.creativity):
+        options = replace(options, creativity=None)
     return replace(options, steps=min(options.steps, specified.most_steps or options.steps))

@@ -26,7 +26,7 @@ class Options:
     colour_fix: str = "none"
     strength: float = 1.0
     start_point: str = "noise"  # one of START_POINTS
-    creativity: str | None = None  # one of CREATIVITY, where it was asked for
+    creativity: str | None = None  # one of CREATIVITY, where it changes more than the other options say
 
     @property
     def guided(self) -> bool:

@@ -38,7 +38,6 @@ from ui.widgets.steering import (
     place_advanced,
     place_creativity,
     place_prompt,
-    read_creativity,
 )
 
 STEPS = STATIC / "steps"  # what the model does, in words and drawn
@@ -258,15 +257,11 @@ def describe_plan(source: ImageSource | None, model: str, *steering: Any) -> str
 
 
 def understand(model: str, *steering: Any) -> tuple[Model, Settings]:
-    """The model that is to run, with those of the settings that it takes; an empty field is none.
-
-    A creativity that is a noise level and no more is said by that alone.
-    """
+    """The model that is to run, with those of the settings that it takes; an empty field is none."""
     row = _find_model(model)
     given = dict(
         zip(STEERING_SETTINGS, (None if value == "" else as_whole_number(value) for value in steering), strict=True)
     )
-    given["creativity"] = None if "noise_level" in row.takes else read_creativity(given["creativity"])
     return row, Settings(**given).only(row.takes)
 
 

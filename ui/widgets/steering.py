@@ -149,11 +149,6 @@ def place_creativity(**more: Any) -> Choices:
     return place_choices("Creativity", CREATIVITY_OPTIONS, CREATIVITY[0], "pills", **more)
 
 
-def read_creativity(level: Any) -> Any:
-    """The setting that a level is, or whatever was sent in its place: none where it is what a model does by itself."""
-    return None if level in ("", CREATIVITY[0]) else level
-
-
 def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, usual: Options, row: Model) -> Steering:
     """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)

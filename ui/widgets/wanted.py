@@ -23,7 +23,6 @@ from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
 from ui.widgets.artifacts import read_artifacts
 from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
-from ui.widgets.steering import read_creativity
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
 SEARCHING = "Choose a model from the search results, or enter a full name or address."
@@ -117,8 +116,7 @@ def understand(
     row = find_model(model, own)
     if row.cleans:
         raise BadSetting(f"{row.name} does not upscale. Choose it under Clean up first.")
-    level = read_creativity(creativity)
-    steered = Settings(denoise=denoise, prompt=prompt or None, creativity=level, accept_licence=accept)
+    steered = Settings(denoise=denoise, prompt=prompt or None, creativity=creativity or None, accept_licence=accept)
     settings = replace(steered, artifacts=read_artifacts(artifacts))
     if lacks_size(scale, size):
         raise BadSetting(NO_SIZE)

@@ -122,10 +122,8 @@ class DiffusionUpscaler:
             yield f"memory ran short: tiles were cut to {min(filter(None, halved))} px"
 
     def _record(self, options: Options, side: int, scheduler: str) -> dict[str, Any]:
-        """Returns what would make the same picture again."""
+        """Returns what would make the same picture again; a creativity is None where the others say all of it."""
         used = {name: value for name, value in asdict(options).items() if name in self.model.takes}
-        if options.creativity is None:
-            used.pop("creativity", None)
         return {**used, "tile": side, "scheduler": scheduler}
 
     def parts(self, device: Device) -> "Parts":

@@ -312,8 +312,11 @@ def test_creativity_is_each_models_own(tab: PromptTab, small: Path) -> None:
     steering = [*STEERING[:3], 6.0, None, *STEERING[5:8], None, 0.93, "noise", "high"]
     _, settings = prompt.understand("supir", *steering)
     assert (settings.creativity, settings.guidance, settings.strength) == ("high", 6.0, 0.93)
-    assert prompt.understand("supir", *steering[:-1], "low")[1].creativity is None
-    assert prompt.understand("diffbir", *steering)[1].creativity is None, "the noise level says all of it"
+    given = {"model": "diffbir", "creativity": "high"}
+    chosen = dict(zip(STEERING_SETTINGS, STEERING, strict=True)) | {"noise_level": opened(**given)["noise"]}
+    row, on_page = prompt.understand("diffbir", *(chosen | {"creativity": "high"}).values())
+    by_command = Settings(**(chosen | {"noise_level": None, "creativity": "high"})).only(row.takes)
+    assert catalog.resolve_options(row, on_page) == catalog.resolve_options(row, by_command), "and so are recorded"
     with pytest.raises(gr.Error, match='Creativity is low, medium or high, not "wild"'):
         called(small, model="supir", creativity="wild", accept_licence=True)
 

@@ -106,7 +106,6 @@ def test_what_the_fields_ask_for() -> None:
     assert (asked.row.key, asked.size, asked.settings) == ("real-esrgan-general", Size(3), Settings(denoise=0.5))
     asked = understand("sd-x4", " ", "x4", "ignored", 0.5, "a cat", "high")
     assert asked.settings == Settings(prompt="a cat", creativity="high")
-    assert understand("diffbir", "", "x4", "", None, "", "low").settings == Settings()  # it does so by itself
     assert understand("supir", "", "x4", "", None, "", "medium").settings == Settings(creativity="medium")
     assert understand("swift", "", "x4", "", None, "", None).settings == Settings()
     for chosen in ("auto", "none"):

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-from dataclasses import replace
 
 import diffusers
 import pytest
@@ -53,7 +52,7 @@ def test_a_creativity_is_settings_and_the_least_is_what_a_model_does_by_itself(e
         assert level in CREATIVITY and values.keys() <= each.model.takes | each.schedule.keys()
     if each.creativity:
         own = resolve_options(each.model, Settings())
-        assert resolve_options(each.model, Settings(creativity="low")) == replace(own, creativity="low")
+        assert resolve_options(each.model, Settings(creativity="low")) == own
         assert not each.rescheduled("low") and not each.rescheduled(None) and [*each.creativity] == [*CREATIVITY]
         assert each.steered("high") != each.steered("medium") != each.steered("low")
 
@@ -71,6 +70,17 @@ def test_a_creativity_stands_for_each_models_own() -> None:
     assert resolved("supir", "high", guidance=3.0) == (0, 3.0, 0.93)
     changed = {"first_guidance": 3.0, "noise": 1.02}
     assert find_specification(find("supir")).rescheduled("high") == changed
+
+
+@pytest.mark.parametrize("level", CREATIVITY)
+@EACH
+def test_the_same_choice_has_the_same_options_however_it_was_made(each: Specification, level: str) -> None:
+    """By the level alone, or beside all that it stands for, as the tab Prompt has both."""
+    by_level, steered = resolve_options(each.model, Settings(creativity=level)), each.steered(level)
+    beside = Settings(creativity=level, **steered)  # type: ignore[arg-type]
+    assert resolve_options(each.model, beside) == by_level
+    without = resolve_options(each.model, Settings(**steered))  # type: ignore[arg-type]
+    assert (without == by_level) == (by_level.creativity is None) == (not each.rescheduled(level))
 
 
 @EACH

@@ -98,6 +98,8 @@ class UpscaleForm:
         fitted = self._fit(row, size, scale, "")
         return {
             **fitted,
+            # A tick is for what was read as it was made: no link, run or button makes it.
+            self.accept: fitted[self.accept] | {"value": False},
             self.size: fitted[self.size] | {"value": own_size},
             self.purpose: offer(offer_purposes(size, scale), value=_purpose_key(row)),
             self.model: _offer(size, scale) | ({"value": row.key} if listed else {}),

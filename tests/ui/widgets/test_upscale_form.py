@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import PURPOSES, Settings, Size, check_settings, find
 from pipelines.errors import BadSetting
 from pipelines.images import door as images
@@ -116,6 +118,19 @@ def test_what_the_fields_ask_for() -> None:
     assert understand("swift", "", "x4", "", None, "", None, accept=True).settings == Settings()
     with pytest.raises(BadSetting, match='Creativity is low, medium or high, not "wild"'):
         check_settings([find("sd-x4")], understand("sd-x4", "", "x4", "", None, "", "wild").settings)
+
+
+def test_a_tick_is_not_for_the_licence_of_the_next_model(
+    tab: UpscaleTab, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two models whose licences must be accepted, with the one that the problem panel chooses between them."""
+    other = replace(find("bicubic"), terms="other", terms_url="https://example.org/terms")
+    monkeypatch.setattr(catalog, "MODELS", (other, *(row for row in catalog.MODELS if row.key != "bicubic")))
+    accept = tab.form.accept
+    assert tab.form.choose(small, "supir", "x4")[accept]["value"] is False
+    ticked = tab.choose_other(small)[accept].get("value", True)
+    offered = tab.form.pick_model(small, "bicubic", "", "x4")[accept]
+    assert offered["visible"] and offered.get("value", ticked) is False
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,8 @@ class UpscaleTab:
         }
 
     def give_again(self, image: Chosen, kind: str, model: str, own: str, scale: str, *more: Any) -> Update:
-        """The tab with these inputs chosen."""
-        size, denoise, prompt, creativity, cleanup, strength, artifacts, accept = more
+        """The tab with these inputs chosen, but for the tick of a licence: who opens a run's link has not read it."""
+        size, denoise, prompt, creativity, cleanup, strength, artifacts, _ = more
         chosen = self.form.choose(image, own or model, scale, size)
         return {
             **chosen,
@@ -201,7 +201,6 @@ class UpscaleTab:
             self.form.creativity: chosen[self.form.creativity] | {"value": creativity},
             **self.form.cleanup.set(cleanup, strength),
             self.form.artifacts.choice: artifacts,
-            self.form.accept: chosen[self.form.accept] | {"value": accept},
         }
 
     def choose_other(self, image: Chosen) -> Update:

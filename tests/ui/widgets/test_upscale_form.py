@@ -183,7 +183,7 @@ def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: 
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
-    assert value(changes[form.accept]) is True
+    assert value(changes[form.accept]) is False, "whoever opens its link has accepted nothing"
     assert changes[form.artifacts.choice] == "none" and changes[tab.format] == "WebP"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import DAMAGED, PURPOSES, Model, Purpose, Stage, Weights
-from pipelines.errors import UpscaleError
+from pipelines.errors import BadSetting, UpscaleError
 from pipelines.images import door as images
 from pipelines.phrasing import format_download
 from pipelines.upscalers.loading import find_lacking
@@ -67,16 +67,21 @@ def offer_scales(model: Model, size: tuple[int, int] | None) -> list[Option]:
     return [*scales, Option(CUSTOM, "Custom")]
 
 
-def fit_scale(options: Sequence[Option], wanted: str) -> str:
+def fit_scale(options: Sequence[Option], wanted: object) -> str:
     """Returns the wanted scale if it can be chosen, else the largest below it that can, else the smallest that can.
 
-    Where none can, it is the smallest; a size of one's own stays.
+    Where none can, it is the smallest; a size of one's own stays. What is no scale, as strangers may send anything, is
+    taken for FIRST_SCALE.
     """
     if wanted == CUSTOM:
         return CUSTOM
+    try:
+        most = catalog.parse_scale(wanted)
+    except BadSetting:
+        most = catalog.parse_scale(FIRST_SCALE)
     scales = [option for option in options if option.value != CUSTOM]
     possible = [option.value for option in scales if not option.never] or [scales[0].value]
-    below = [value for value in possible if float(value[1:]) <= float(wanted[1:])]
+    below = [value for value in possible if int(value[1:]) <= most]
     return below[-1] if below else possible[0]
 
 

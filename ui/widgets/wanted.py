@@ -42,7 +42,7 @@ def describe_plan(image: Chosen, *values: Any) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     if image is None:
         return html.aside(html.NO_IMAGE)
-    if values[1] and is_search(values[1]):
+    if is_search(values[1]):
         return html.aside(SEARCHING)
     if lacks_size(*values[2:4]):
         return html.aside(NO_SIZE)
@@ -127,16 +127,18 @@ def understand(
 
 def lacks_size(scale: str, size: str | None) -> bool:
     """Returns whether a size of one's own is asked for, and still to be written."""
-    return scale == CUSTOM and not (size or "").strip()
+    return scale == CUSTOM and not str(size or "").strip()
 
 
-def is_search(own: str) -> bool:
+def is_search(own: object) -> bool:
     """Returns whether words to search for are in the field of one's own model, rather than a name or an address."""
-    return bool(own.strip()) and "/" not in own
+    return isinstance(own, str) and bool(own.strip()) and "/" not in own
 
 
 def find_model(model: str, own: str) -> Model:
-    """The model that is to run: one's own where its field is filled. Raises BadSetting for words that name no file."""
+    """The model that is to run: one's own where its field is filled. Raises BadSetting for what names no file."""
+    if own is not None and not isinstance(own, str):  # strangers may send anything
+        raise BadSetting(f"A model of your own is text, not {str(own)[:40]!r}.")
     if not own or not own.strip():
         return catalog.find(model)
     if is_search(own):

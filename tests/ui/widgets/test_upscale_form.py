@@ -155,6 +155,32 @@ def test_a_size_that_is_lacking_or_impossible_is_one_sentence(small: Path) -> No
     assert "is smaller than the image" in describe_plan(small, "swift", "", CUSTOM, "10x", None, "", None)
 
 
+@pytest.mark.parametrize("sent", ["zz", "x", "x99", None, 5, 2.5, True, [], ["x2"], {"x": 2}])
+def test_whatever_is_sent_is_answered(sent: Any, form: UpscaleForm, small: Path) -> None:
+    """In the place of a scale it is x4, of one's own model one sentence, of any other field no traceback."""
+    for changes in (
+        form.fit_model(small, "swift", "", sent),
+        form.see_image(small, "swift", "", sent, True, True),
+        form.pick_purpose(small, "faithful", sent, True),
+        form.pick_model(small, "swift", "", sent),
+    ):
+        assert value(changes[form.scale]) == "x4"
+    assert form.see_scale(small, sent)[form.purpose] == form.see_scale(small, "x4")[form.purpose]
+    if sent is not None:
+        assert form.fit_model(small, "swift", sent, "x2") == {form.about: ""}
+        assert form.scale not in form.see_image(small, "swift", sent, "x2", True, True)
+    form.pick_purpose(small, sent, "x2", True)
+    assert form.pick_model(small, sent, sent, "x2")[form.about] == ""
+    usual = ("swift", "", CUSTOM, "x2", None, "", None, "none", 0.5, "auto", False)
+    for at in range(len(usual)):
+        assert describe_plan(small, *usual[:at], sent, *usual[at + 1 :])
+
+
+def test_a_model_of_ones_own_is_text(small: Path) -> None:
+    told = describe_plan(small, "swift", 5, "x2", "", None, "", None)
+    assert "A model of your own is text, not &#x27;5&#x27;." in told
+
+
 def test_the_field_for_a_size_is_there_where_it_is_asked_for(form: UpscaleForm, small: Path) -> None:
     assert form.see_scale(small, CUSTOM)[form.size]["visible"] and not form.see_scale(small, "x2")[form.size]["visible"]
     changes = form.choose(small, "swift", CUSTOM, "500x")

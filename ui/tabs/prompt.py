@@ -28,7 +28,7 @@ from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
 from ui.widgets.licence import offer_licence, place_licence
-from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
+from ui.widgets.links import clear_link, keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
 from ui.widgets.steering import (
@@ -176,7 +176,8 @@ def build(page: gr.Blocks) -> PromptTab:
 def _connect_link(page: gr.Blocks, tab: PromptTab) -> None:
     """Has the page's address say what the visitor chooses, and the tab open with what a link asks for."""
     fields = tab.steering
-    write_link(tab.model.input, "prompt", "model", tab.model)
+    write_link(tab.model.input, "prompt", "model", tab.model, ["creativity"])  # which begins anew with each
+    clear_link(fields.reset.click, "prompt", "creativity")
     write_link(fields.prompt.blur, "prompt", "prompt", fields.prompt)
     write_link(fields.creativity.input, "prompt", "creativity", fields.creativity)
     outputs = [tab.told, tab.picture, tab.model, tab.about, fields.prompt, fields.accept, *fields.usable]

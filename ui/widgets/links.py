@@ -79,6 +79,12 @@ def write_link(event: Event, tab: str, name: str, value: Block, clears: Sequence
     event(None, value, None, js=script, **QUIET_EVENT, queue=False)
 
 
+def clear_link(event: Event, tab: str, name: str) -> None:
+    """Has the address say nothing of a parameter, after an event of the visitor."""
+    script = f"() => {{ links.set({json.dumps(tab)}, {json.dumps(name)}, '', []); }}"
+    event(None, None, None, js=script, **QUIET_EVENT, queue=False)
+
+
 def keep_image(tab: str, image: Block, opened: Event) -> None:
     """Has the browser remember a tab's image, and give it back after a reload, once the address was read."""
     remember = f"(value) => {{ links.remember({json.dumps(tab)}, value); }}"

@@ -321,6 +321,17 @@ def test_creativity_is_each_models_own(tab: PromptTab, small: Path) -> None:
         called(small, model="supir", creativity="wild", accept_licence=True)
 
 
+def test_an_address_says_no_creativity_that_is_no_longer_chosen() -> None:
+    """Another model puts it back to low, and so does *Reset to defaults*."""
+    with gr.Blocks() as page:
+        tab = prompt.build(page)
+    scripts = [(target, str(each.js)) for each in page.fns.values() for target in each.targets if each.js]
+    for target, name in (((tab.model._id, "input"), "model"), ((tab.steering.reset._id, "click"), "creativity")):
+        [script] = [text for at, text in scripts if at == target and "links.set" in text]
+        assert f'links.set("prompt", "{name}", ' in script
+        assert '["creativity"]' in script if name == "model" else "'', []" in script
+
+
 def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
     tab: PromptTab, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

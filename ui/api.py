@@ -147,7 +147,8 @@ def prompt(
     `colour_fix` is "wavelet", "adain" or "none"; `tile` the side of a tile in pixels of the image.
     `model` is another that takes words: its largest scale up to x4 runs. `accept_licence` accepts one that asks for it.
     `strength` (0 to 2) is how closely DiffBIR and SUPIR follow the cleaned image. `start_point` is "noise" or "image".
-    `creativity`, "low", "medium" or "high", is how much the model may invent, by settings that are not given.
+    `creativity`, "low", "medium" or "high", is how much the model may invent (default "low"). It sets noise level,
+    guidance and strength for you; a value that you give yourself is kept.
     """
     with explain_errors():
         settings = Settings(

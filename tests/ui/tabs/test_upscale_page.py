@@ -36,7 +36,7 @@ def plan(page: Page) -> Locator:
 def test_what_it_is_for_comes_first(page: Page, tmp_path: Path) -> None:
     """Each card says what it is good at and costs; by mouse and by keys, and the models are behind it."""
     expect(radio(page, "Faithful")).to_be_checked()
-    expect(radio(page, "Photo Cleans and sharpens, JPEGs too.")).to_have_count(1)
+    expect(radio(page, "Photo Cleans and sharpens.")).to_have_count(1)
     radio(page, "Pixel art").check()
     expect(plan(page)).to_contain_text("Nearest neighbour: 224 × 224 → 896 × 896 · about ")
     expect(page.get_by_label("Describe the image")).to_have_count(0)

@@ -39,11 +39,12 @@ USUAL_QUALITIES = {"WebP": LOSSLESS, "JPEG": USUAL_QUALITY}
 ABOUT_QUALITY = f"Lower is smaller. {LOSSLESS} is lossless in WebP only."
 RESULT_GONE = "The result is no longer kept here. Upscale the image again."
 SHOW_CHOSEN = (STATIC / "show_chosen.js").read_text()
-# What a run that ended early showed gives way to what was there before it. Steps may be on their way for a moment.
+# What a run that ended early showed, and its late steps, give way to what was there before it; another's result does not.
 REST = """async (viewer, file) => {
     await new Promise((done) => setTimeout(done, 400));
-    if (viewer?.state !== "running") return;
-    document.querySelector("#NAME .viewer").dispatchEvent(new Event("settle"));
+    const shown = document.querySelector("#NAME .viewer");
+    if (viewer?.state !== "running" || shown.dataset.state !== "running") return;
+    shown.dispatchEvent(new Event("settle"));
     return { __type__: "update", interactive: Boolean(file) };
 }"""
 

@@ -118,6 +118,7 @@ root.addEventListener("settle", () => {
 
 const show = async () => {
     const value = props.value || { panes: [], boxes: [] };
+    root.dataset.state = value.state ?? "";
     if (value.state !== "running") settled = value;
     failed.clear();
     find(".lost").hidden = true;

@@ -39,7 +39,7 @@ USUAL_QUALITIES = {"WebP": LOSSLESS, "JPEG": USUAL_QUALITY}
 ABOUT_QUALITY = f"Lower is smaller. {LOSSLESS} is lossless in WebP only."
 RESULT_GONE = "The result is no longer kept here. Upscale the image again."
 SHOW_CHOSEN = (STATIC / "show_chosen.js").read_text()
-# What a run that ended early showed, and its late steps, give way to what was there before it; another's result does not.
+# What a run that ended early showed, and its late steps, give way to what was there before; another's result does not.
 REST = """async (viewer, file) => {
     await new Promise((done) => setTimeout(done, 400));
     const shown = document.querySelector("#NAME .viewer");

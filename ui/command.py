@@ -93,12 +93,10 @@ def _keep_open(demo: "Blocks", folder: Path) -> None:
     from ui.jobs import sweeping
     from ui.sharing import store
 
-    swept = trimmed = time.monotonic()
+    swept = time.monotonic()
     while demo.is_running:
         time.sleep(WATCH_SECONDS)
-        if time.monotonic() - trimmed > machine.TRIM_SECONDS:
-            machine.trim_heap()  # what many visitors took at once stays with the process by itself
-            trimmed = time.monotonic()
+        machine.trim_after_run()  # what many visitors took at once stays with the process by itself
         if time.monotonic() - swept > sweeping.SWEEP_SECONDS:
             try:
                 sweeping.sweep(demo, folder)

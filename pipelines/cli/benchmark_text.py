@@ -59,14 +59,13 @@ def _printed() -> list["Metric"]:
 def _lacking(report: "Report") -> dict[str, str]:
     """Returns the metrics that were not measured because their files lack, with that in a sentence."""
     from pipelines.catalog.rows import METRIC_FILES
-    from pipelines.measuring.metrics.metric import NOT_HERE
-    from pipelines.measuring.metrics.scores import find_metric
+    from pipelines.measuring.metrics.scores import is_no_news
 
     lacking = [key for key in METRIC_FILES if all(row.scores.get(key) is None for row in report.rows)]
     reasons = {}
     for key in lacking:
         notes = (note for row in report.rows for note in row.notes if note.startswith(f"{key}: "))
-        if (reason := next(notes, None)) is not None and not (find_metric(key).extra and NOT_HERE in reason):
+        if (reason := next(notes, None)) is not None and not is_no_news(reason):
             reasons[key] = reason.removeprefix(f"{key}: ")
     return reasons
 

@@ -13,8 +13,7 @@ from pipelines.measuring.columns import as_columns
 from pipelines.measuring.conclusions import conclude
 from pipelines.measuring.contenders import title_of
 from pipelines.measuring.evidence import format_difference
-from pipelines.measuring.metrics.metric import NOT_HERE
-from pipelines.measuring.metrics.scores import METRICS, find_metric
+from pipelines.measuring.metrics.scores import METRICS, find_metric, is_no_news
 from pipelines.measuring.rows import PictureKey, Row
 from pipelines.measuring.significance import Lead, Pair
 from pipelines.measuring.statistics import Summary
@@ -151,14 +150,9 @@ def list_notes(rows: Sequence[Row], entries: Sequence[Summary]) -> list[tuple[st
     found = [
         ("Every model" if len(models) == methods > 1 else ", ".join(models), told)
         for note, models in about.items()
-        if not _is_no_news(note) and (told := simplify_note(_without_key(note)))
+        if not is_no_news(note) and (told := simplify_note(_without_key(note)))
     ]
     return choose_evenly(found)
-
-
-def _is_no_news(note: str) -> bool:
-    """Returns whether it says of a metric that only some ask for that its files are not here."""
-    return NOT_HERE in note and any(each.extra and note.startswith(f"{each.key}: ") for each in METRICS)
 
 
 def _without_key(note: str) -> str:

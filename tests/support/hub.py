@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,9 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import pytest
+
+from pipelines.catalog import rows as catalog
+from pipelines.catalog.schema import Url
 
 REVISION = "c0ffee" * 6 + "c0de"
 PIECE = 1 << 14  # what "slow" sends at a time
@@ -345,3 +348,15 @@ def _how_to_send(files: dict[str, bytes], file: dict[str, Any]) -> dict[str, Any
     mode = "lfs" if binary else "regular"
     oid = None if here is None else hashlib.sha256(here).hexdigest() if binary else _git_blob(here)
     return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
+
+
+def serve_metric(hub: LoopbackHub, key: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the hub serve a metric's files, which are in that folder, as each one's own publisher."""
+    parts = {}
+    for part, needed in catalog.METRIC_FILES[key].items():
+        (file,) = needed.files
+        content = (files / file.name).read_bytes()
+        known = replace(file, size=len(content), sha256=hashlib.sha256(content).hexdigest(), sha256_prefix=None)
+        hub.serve(f"/{part}/{file.path}", content)
+        parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
+    monkeypatch.setattr(catalog, "METRIC_FILES", {**catalog.METRIC_FILES, key: parts})

@@ -1,4 +1,4 @@
-"""What the metrics share that ask a network: its files, loaded once, and two images as it takes them.
+"""What the metrics share that have files, loaded once, and that ask a network: two images as it takes them.
 
 torch is imported where it is needed: most runs measure none of these metrics.
 """

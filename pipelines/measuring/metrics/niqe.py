@@ -14,13 +14,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.catalog import rows as catalog
-from pipelines.errors import BadWeights, WeightsUnavailable
-from pipelines.measuring.metrics.metric import NOT_HERE, Metric, Sample, Scores
+from pipelines.errors import BadWeights
+from pipelines.measuring.metrics.metric import Metric, Sample, Scores
+from pipelines.measuring.metrics.networks import load_once
 from pipelines.measuring.metrics.pixelwise import luma
-from pipelines.phrasing import format_bytes
 from pipelines.runs import Run, Step
-from pipelines.weights import fetch as weights
 
 Plane: TypeAlias = npt.NDArray[np.float64]
 
@@ -46,11 +44,7 @@ class Pristine:
 
 def load_niqe() -> Pristine:
     """Loads the parameters from their file on this machine. Raises WeightsUnavailable, and BadWeights for another."""
-    (needed,) = catalog.METRIC_FILES["niqe"].values()
-    found = weights.find(needed)
-    if found is None:
-        raise WeightsUnavailable(f"NIQE {NOT_HERE} ({format_bytes(needed.size)}).")
-    return read_niqe(found[0].path, found[0].sha256)
+    return load_once("niqe", "NIQE", Pristine, lambda file: read_niqe(file.path, file.sha256))
 
 
 def read_niqe(path: Path, sha256: str) -> Pristine:

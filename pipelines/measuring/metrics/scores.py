@@ -8,7 +8,7 @@ from pipelines.errors import BadSetting, UpscaleError
 from pipelines.measuring.metrics.consistency import CONSISTENCY
 from pipelines.measuring.metrics.dists import DISTS
 from pipelines.measuring.metrics.lpips import LPIPS
-from pipelines.measuring.metrics.metric import Judge, Judges, Metric, Sample, Scores
+from pipelines.measuring.metrics.metric import NOT_HERE, Judge, Judges, Metric, Sample, Scores
 from pipelines.measuring.metrics.niqe import NIQE
 from pipelines.measuring.metrics.pixelwise import MS_SSIM, MSE, MSE_Y, PSNR, PSNR_Y, SSIM, SSIM_Y
 from pipelines.runs import Run
@@ -60,6 +60,11 @@ def score(sample: Sample) -> Run[Scores]:
             values |= found.values
             notes += found.notes
     return Scores(values, tuple(notes))
+
+
+def is_no_news(note: str) -> bool:
+    """Returns whether it says of a metric that only some ask for that its files are not here."""
+    return NOT_HERE in note and any(each.extra and note.startswith(f"{each.key}: ") for each in METRICS)
 
 
 def load_judges() -> Judges:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import torch
 from scipy.io import savemat
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import Url
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.measuring.metrics import dists
 from pipelines.measuring.metrics.dists import Dists, measure_distance
@@ -22,7 +20,7 @@ from pipelines.measuring.metrics.metric import Judges, Sample, Scores
 from pipelines.measuring.metrics.scores import fetch_judges, score
 from pipelines.runs import finish
 from tests.support.dists import BACKBONE, CHANNELS, HEADS, PAIRS, draw_pair, make_backbone, make_heads
-from tests.support.hub import LoopbackHub, use
+from tests.support.hub import LoopbackHub, serve_metric, use
 from tests.support.pictures import pair
 
 # What the authors' module (dingkeyan93/DISTS@1267d8c, DISTS_pytorch/DISTS_pt.py) gives for PAIRS in float64, on
@@ -190,14 +188,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 
 def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file from its own publisher, once; then it is here without any network."""
-    parts = {}
-    for part, needed in catalog.METRIC_FILES["dists"].items():
-        (file,) = needed.files
-        content = (files / file.name).read_bytes()
-        known = replace(file, size=len(content), sha256=hashlib.sha256(content).hexdigest(), sha256_prefix=None)
-        hub.serve(f"/{part}/{file.path}", content)
-        parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
-    monkeypatch.setattr(catalog, "METRIC_FILES", {**catalog.METRIC_FILES, "dists": parts})
+    serve_metric(hub, "dists", files, monkeypatch)
     loaded = finish(fetch_judges(["dists"])).loaded["dists"]
     assert dists.load_dists() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)

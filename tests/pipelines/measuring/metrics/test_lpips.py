@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.schema import Url
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.measuring.metrics import lpips
 from pipelines.measuring.metrics.lpips import Lpips, measure_distance
 from pipelines.measuring.metrics.metric import Judges, Sample, Scores
 from pipelines.measuring.metrics.scores import fetch_judges, score
 from pipelines.runs import finish
-from tests.support.hub import LoopbackHub, use
+from tests.support.hub import LoopbackHub, serve_metric, use
 from tests.support.pictures import KINDS, pair
 
 HEADS, BACKBONE = "alex.pth", "alexnet-owt-7be5be79.pth"
@@ -197,14 +195,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 
 def test_prepare_pulls_what_lacks(hub: LoopbackHub, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file from its own publisher, once; then it is here without any network."""
-    parts = {}
-    for part, needed in catalog.METRIC_FILES["lpips"].items():
-        (file,) = needed.files
-        content = (files / file.name).read_bytes()
-        known = replace(file, size=len(content), sha256=hashlib.sha256(content).hexdigest(), sha256_prefix=None)
-        hub.serve(f"/{part}/{file.path}", content)
-        parts[part] = replace(needed, files=(known,), sources=(Url(f"{hub.url}/{part}"),))
-    monkeypatch.setattr(catalog, "METRIC_FILES", {**catalog.METRIC_FILES, "lpips": parts})
+    serve_metric(hub, "lpips", files, monkeypatch)
     loaded = finish(fetch_judges(["lpips"])).loaded["lpips"]
     assert lpips.load_lpips() is loaded
     assert [asked.path for asked in hub.asked if asked.method == "GET"] == list(hub.files)

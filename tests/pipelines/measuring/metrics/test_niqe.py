@@ -10,7 +10,7 @@ from pipelines.enlarge import enlarge
 from pipelines.errors import BadWeights, WeightsUnavailable
 from pipelines.images import door as images
 from pipelines.images.picture import Picture, Pixels8
-from pipelines.measuring.metrics import niqe
+from pipelines.measuring.metrics import networks
 from pipelines.measuring.metrics.metric import Judges, Sample, Scores
 from pipelines.measuring.metrics.niqe import NIQE, Pristine, halve, load_niqe, read_niqe
 from pipelines.measuring.run import (
@@ -132,7 +132,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_its_file_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(niqe.weights, "find", lambda needed: None)
+    monkeypatch.setattr(networks.weights, "find", lambda needed: None)
     with pytest.raises(WeightsUnavailable, match=r"^NIQE is not installed here \(12 kB\)\.$"):
         load_niqe()
 

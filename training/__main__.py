@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import environment
-from pipelines.errors import CannotWrite, UpscaleError
+from pipelines.errors import BadSetting, CannotWrite, UpscaleError
 
 if TYPE_CHECKING:
     from training.checkpoint import Config
@@ -73,6 +73,14 @@ def learning_rate(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Reads a share above 0, of 1 at most."""
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
+    return number
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser with every option."""
     top = argparse.ArgumentParser(prog="python -m training", description="Train the bundled networks.")
@@ -101,13 +109,22 @@ def add_network(run: argparse.ArgumentParser, usual: Usual) -> None:
     )
     run.add_argument("--rate", type=learning_rate, default=usual.rate)
     run.add_argument("--seed", type=whole_number(0), default=0)
-    run.add_argument("--start", type=Path, metavar="CHECKPOINT", help="another run's, to take equal layers from")
+    run.add_argument(
+        "--start", type=Path, metavar="FILE", help="a checkpoint, or a .safetensors file, to take equal layers from"
+    )
     if len(usual.degradations) > 1:
         run.add_argument(
             "--degradations",
             choices=usual.degradations,
             default=usual.degradations[0],
             help="how the small pictures are made: by antialiased bicubic, or in many ways, JPEG among them",
+        )
+    if "bicubic" in usual.degradations:
+        run.add_argument(
+            "--teacher", type=Path, metavar="FILE", help="a larger network of the same scale, to learn from as well"
+        )
+        run.add_argument(
+            "--teacher-share", type=share, default=0.5, help="how much of the aim is the teacher's; 0.5 unless given"
         )
     if usual.loss != "estimate":
         run.add_argument(
@@ -172,11 +189,15 @@ def train_and_export(options: argparse.Namespace) -> None:
         exact=options.exact,
         degradations=getattr(options, "degradations", usual.degradations[0]),
         loss=getattr(options, "loss", usual.loss),
+        teacher=options.teacher.name if getattr(options, "teacher", None) else "",
+        teacher_share=options.teacher_share if getattr(options, "teacher", None) else 0.0,
     )
     more = load_losses(config.loss, getattr(options, "vgg", None))
     patches, held_out, notes = load_pictures(config, files)
     for note in notes:
         print(note, flush=True)
+    if config.teacher:
+        patches = learn_from(options.teacher, config, patches)
     trained = train(
         config,
         patches,
@@ -217,6 +238,16 @@ def load_pictures(config: "Config", files: Sequence[Path]) -> "tuple[Supply, lis
     return load(files, config.scale, config.patch)
 
 
+def learn_from(teacher: Path, config: "Config", patches: "Supply") -> "Supply":
+    """The patches with a share of the teacher's output in what the network is held against. Raises BadSetting."""
+    from training.data import Patches
+    from training.teaching import teach
+
+    if not isinstance(patches, Patches):
+        raise BadSetting("A teacher works on clean small images: leave out --degradations mixed, or --teacher.")
+    return teach(patches, teacher, config.teacher_share, log=lambda line: print(line, flush=True))
+
+
 def make_writable(folder: Path) -> None:
     """Makes the folder, and sees that a file can be written there: hours later is too late. Raises CannotWrite."""
     probe = folder / ".probe"
@@ -242,6 +273,8 @@ def command_for(options: argparse.Namespace) -> str:
     words += ["--loss", loss] * (loss not in ("", USUAL[options.verb].loss))
     words += ["--seed", options.seed] * (options.seed != 0) + ["--exact"] * options.exact
     words += ["--start", options.start.name] if options.start else []
+    if getattr(options, "teacher", None):
+        words += ["--teacher", options.teacher.name, "--teacher-share", f"{options.teacher_share:g}"]
     return shlex.join(map(str, [*words, "--data", *(folder.resolve().name for folder in options.data)]))
 
 

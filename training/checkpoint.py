@@ -35,6 +35,8 @@ class Config:
     exact: bool = False  # float32 even where bfloat16 is quicker
     degradations: str = "bicubic"  # or mixed: training/degradations.py
     loss: str = "luma"  # as training/losses.py reads it
+    teacher: str = ""  # the file of the network that it learns from as well
+    teacher_share: float = 0.0  # of what it is held against, so much is the teacher's
 
     @property
     def stem(self) -> str:

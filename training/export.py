@@ -108,6 +108,8 @@ def format_card(
     network = _build(_float(state), config)
     radius = getattr(network, "radius", None)
     reach = "" if radius is None else f"| receptive field's radius | {radius} low-resolution pixels |\n"
+    aim = f"{config.teacher}, whose output is {config.teacher_share:.0%} of what it is held against"
+    teacher = f"| distilled from | {aim} |\n" if config.teacher else ""
     return f"""# {path.stem}
 
 {ABOUT_NETWORK[config.network]}
@@ -127,7 +129,7 @@ def format_card(
 | started from | {config.start or "random weights"} |
 | schedule | Adam, rate {config.rate:g}, cosine; weights averaged with {EMA} |
 | seed | {config.seed} |
-| loss | {LOSS_WORDS.get(config.loss, config.loss)} |
+{teacher}| loss | {LOSS_WORDS.get(config.loss, config.loss)} |
 | validation | {score} |
 
 {format_rounds(trained)}

@@ -21,6 +21,7 @@ from training.checkpoint import Checkpoint, Config, Round
 from training.data import Pair, Supply
 from training.losses import ADVERSARIAL, Loss, add_up, parse_losses, psnr_y
 from training.networks import build_for_training
+from training.starting import take_layers
 
 EMA = 0.999
 WARM_UP = 200  # steps
@@ -51,11 +52,11 @@ class Trained:
 
 
 def choose_device(exact: bool = False) -> tuple[torch.device, torch.dtype]:
-    """The GPU if there is one; bfloat16 where matrix units do it (a GPU, AMX), else float32."""
+    """The GPU if there is one; bfloat16 where the processor multiplies it (a GPU, AMX, AVX512-BF16), else float32."""
     if torch.cuda.is_available():
         return torch.device("cuda"), torch.float32 if exact else torch.bfloat16
-    amx = torch.cpu._is_amx_tile_supported()
-    return torch.device("cpu"), torch.bfloat16 if amx and not exact else torch.float32
+    quick = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.device("cpu"), torch.bfloat16 if quick and not exact else torch.float32
 
 
 def train(
@@ -68,7 +69,8 @@ def train(
     log: Callable[[str], None] = print,
     command: str = "",
 ) -> Trained:
-    """Trains, or goes on from the checkpoint at `path` if there is one; `start` is another run's, to begin with.
+    """Trains, or goes on from the checkpoint at `path` if there is one; `start` is what to begin with: another
+    run's or a written file.
 
     With held-out pairs the loss is the configuration's and the score is PSNR; what makes no pictures has its own aim.
     `command` is for the record. A line is logged, and the checkpoint written, every `every` steps. Raises
@@ -219,23 +221,3 @@ def validate(network: Callable[[torch.Tensor], torch.Tensor], pairs: list[Pair],
         output = network(low.contiguous(memory_format=torch.channels_last))
         total += psnr_y(output, high, crop=high.shape[-1] // low.shape[-1])
     return total / len(pairs)
-
-
-@torch.no_grad()
-def take_layers(network: nn.Module, start: Path) -> tuple[str, tuple[Round, ...]]:
-    """Copies every parameter of equal name and shape from another run's averaged network; returns how many.
-
-    Also the rounds that those have seen. A buffer is not learned: it says what the network is, as its scale, and stays,
-    but for what batch normalisation has seen. Raises BadSetting where nothing fits.
-    """
-    saved = checkpoint.read(start)
-    own = dict(network.named_parameters())
-    equal = [name for name in own if name in saved.average and saved.average[name].shape == own[name].shape]
-    if not equal:
-        raise BadSetting(f"{start} has no layer that this network could take over.")
-    for name in equal:
-        own[name].copy_(saved.average[name])
-    for name, buffer in network.named_buffers():
-        if ".running_" in name and name in saved.average and saved.average[name].shape == buffer.shape:
-            buffer.copy_(saved.average[name])
-    return f"{len(equal)} of {len(own)} tensors taken from {start.name}", saved.rounds

@@ -1,43 +1,33 @@
 """What can be said of a run before it starts: whether it can be, how long it takes, how much memory.
 
-How long is right after the first run of a model here. What was learned is kept from one start to the next, beside the
-downloads. On another processor it counts for nothing, nor where a diffusion model's passes are counted anew.
+How fast each model is comes from upscalers/rates.py, which learns from each run here.
 """
 
-import json
 import math
-import operator
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import environment, machine
 from pipelines.catalog import rows as catalog
 from pipelines.catalog.diffusion import seen_pixels
-from pipelines.catalog.rows import Size, Stage, find_specification, resolve_options
+from pipelines.catalog.rows import Size, Stage
 from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.sizes import FACTOR_RANGE, choose_scales, describe_sizing
-from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate, fixed_seconds, growing_seconds
+from pipelines.catalog.speeds import Rate
 from pipelines.errors import BadSetting, CannotWrite, OutOfMemory
-from pipelines.files import write_whole
 from pipelines.images import door as images
 from pipelines.images.door import Format, ImageSource, Picture, Place
-from pipelines.machine import cores, has_nvidia, processor
-from pipelines.networks.tiling import plan_tiles
 from pipelines.phrasing import format_bytes, printable_name
+from pipelines.upscalers import rates
+from pipelines.upscalers.rates import learn as learn
 
 BYTES_PER_PIXEL = 12  # three float32 channels
 LIBRARY_BYTES = 150_000_000  # that the libraries of networks take once they are loaded, at the least
 ENCODING_BYTES = 4  # of a pixel of the result at the least: it rounded to 8 bits, and the file
-LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
-
-_learned: dict[Stage, Rate] | None = None  # None: not read yet
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +142,18 @@ def check_memory(size: tuple[int, int], scale: int, available: int, result: tupl
 
 def estimate(key: str, scale: int, width: int, height: int, settings: Settings | None = None) -> Estimate:
     """Estimates a run on a picture of that many pixels, without loading or downloading."""
-    with _lock:
-        rate, row = _known().get(Stage(key, scale)) or _believed(key, scale), _diffusion(key)
+    rate, row = rates.find(Stage(key, scale)), rates.find_diffusion(key)
     files, made = (row.download(scale), row.shrunk_from or scale) if row else (0, scale)
     held = (width * height * (1 + made**2) * BYTES_PER_PIXEL + files) / environment.MEGA
     if rate is None:
         return Estimate(None, held)
-    tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), _tiling(rate, settings, row))
+    tiles, pixels = rates.count_tiles(*seen_pixels(key, scale, width, height), _tiling(rate, settings, row))
     if rate.tiling:
         held += (pixels * rate.tiling.held + width * height * rate.tiling.kept) / environment.MEGA
-    seconds = rate.seconds * tiles * pixels * _passes(key, settings, rate.device) / environment.MEGA
-    return Estimate(fixed_seconds(key) + seconds, held, rate.device.startswith("cpu"), rate.runs)
+    seconds = rate.seconds * tiles * pixels * rates.count_passes(key, settings, rate.device) / environment.MEGA
+    return Estimate(
+        rates.fixed_seconds(Stage(key, scale), rate) + seconds, held, rate.device.startswith("cpu"), rate.runs
+    )
 
 
 def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Settings | None = None) -> list[Estimate]:
@@ -172,47 +163,6 @@ def estimate_each(stages: Sequence[Stage], width: int, height: int, settings: Se
         found.append(estimate(stage.key, stage.scale, width, height, settings))
         width, height = width * stage.scale, height * stage.scale
     return found
-
-
-def learn(
-    key: str,
-    scale: int,
-    width: int,
-    height: int,
-    seconds: float,
-    tiling: Tiling | None = None,
-    device: str = "cpu",
-    settings: Settings | None = None,
-) -> None:
-    """Takes into account that an opaque picture of that size took so long; tiny ones tell too little to count.
-
-    The first time on a device replaces what was believed; each later one counts as much as all before it.
-    """
-    if width * height < LEAST_PIXELS:
-        return
-    tiles, pixels = _tiles(*seen_pixels(key, scale, width, height), tiling)
-    new = growing_seconds(key, seconds) * environment.MEGA / (tiles * pixels * _passes(key, settings, device))
-    with _lock:
-        known = _known()
-        stage = Stage(key, scale)
-        before, runs = known.get(stage), 1
-        if before is not None and before.device == device:
-            new, runs = (before.seconds + new) / 2, before.runs + 1
-        usual = before or _believed(key, scale)
-        if settings is not None and settings.tile is not None and usual is not None:
-            tiling = usual.tiling  # the one that was asked for is not that of the next run
-        known[stage] = Rate(new, tiling, device, runs, _passes(key, None, device))
-        with suppress(CannotWrite):  # then it is learned anew at the next start
-            _keep(known)
-
-
-def _believed(key: str, scale: int) -> Rate | None:
-    row = _diffusion(key)
-    # Where a GPU is lent, what it takes is told from what a plain processor takes.
-    amx = "amx_bf16" in machine.features() and not environment.exact() and not environment.zero_gpu()
-    if row is None:
-        return (MEASURED_WITH_AMX.get((key, scale)) if amx else None) or MEASURED.get((key, scale))
-    return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), scale, amx)
 
 
 def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> Tiling | None:
@@ -226,74 +176,3 @@ def _tiling(rate: Rate, settings: Settings | None, diffusion: Model | None) -> T
     side, overlap = rate.tiling[:2]
     overlap = overlap * tile // side if diffusion else overlap
     return rate.tiling._replace(side=tile, overlap=overlap) if tile > 2 * overlap else rate.tiling
-
-
-def _diffusion(key: str) -> Model | None:
-    """The model's row, if it is one that runs in steps."""
-    return next((row for row in catalog.MODELS if row.key == key and row.diffusion), None)
-
-
-def _passes(key: str, settings: Settings | None, device: str) -> int:
-    """Counts how often a diffusion model's network runs over each tile, its autoencoder included; 1 for others."""
-    row = _diffusion(key)
-    if row is None:
-        return 1
-    options, specified = resolve_options(row, (settings or Settings()).only(row.takes)), find_specification(row)
-    return sum(specified.around(device)) + options.passes
-
-
-def _tiles(width: int, height: int, tiling: Tiling | None) -> tuple[int, int]:
-    """Returns how many tiles a picture is cut into, and how many pixels each reads."""
-    if tiling is None:
-        return 1, width * height
-    planned = plan_tiles(height, width, tiling.side, tiling.overlap)
-    rows, columns = planned[0]
-    return len(planned), (rows.stop - rows.start) * (columns.stop - columns.start)
-
-
-def _known() -> dict[Stage, Rate]:
-    global _learned
-    if _learned is None:
-        try:
-            _learned = _parsed(_file().read_text())
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # none yet, or none of ours
-            _learned = {}
-    return _learned
-
-
-def _parsed(text: str) -> dict[Stage, Rate]:
-    kept = json.loads(text)
-    if kept["machine"] != _machine():
-        return {}
-    rates = ((Stage(each["model"], each["scale"]), _checked(**each)) for each in kept["rates"])
-    return {stage: rate for stage, rate in rates if rate.passes == _passes(stage.key, None, rate.device)}
-
-
-def _checked(
-    model: str, scale: int, seconds: float, tiling: list[int] | None, device: str, runs: int = 1, passes: int = 1
-) -> Rate:
-    """A kept rate, if it could be one of ours; else ValueError or TypeError: a file may be damaged."""
-    tiles = None if tiling is None else Tiling(*map(operator.index, tiling))
-    rate = Rate(seconds, tiles, device, max(1, operator.index(runs)), passes)
-    fits = tiles is None or (0 <= 2 * tiles.overlap < tiles.side and min(tiles[2:]) >= 0)
-    if not 0 < rate.seconds < math.inf or not fits:
-        raise ValueError("not a rate")
-    return rate
-
-
-def _keep(known: dict[Stage, Rate]) -> None:
-    path = _file()
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    rates = [{"model": stage.key, "scale": stage.scale, **asdict(rate)} for stage, rate in known.items()]
-    write_whole(path, json.dumps({"machine": _machine(), "rates": rates}, indent=1).encode())
-
-
-def _machine() -> str:
-    return f"{processor()}, {cores()} cores{', exact' * environment.exact()}"
-
-
-def _file() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "speeds.json"

@@ -15,7 +15,7 @@ from pipelines.catalog.schema import Model
 from pipelines.catalog.settings import Settings
 from pipelines.images.picture import Depth, Pixels
 from pipelines.runs import Preview, Run, Step
-from pipelines.upscalers import loading
+from pipelines.upscalers import loading, rates
 from pipelines.upscalers.base import Upscaled
 
 PAINTED = Model(
@@ -76,5 +76,5 @@ def use(monkeypatch: pytest.MonkeyPatch, *rows: Model, engine: str = "painter") 
     rows = rows or (PAINTED,)
     others = (row for row in catalog.MODELS if row.key not in {each.key for each in rows})
     monkeypatch.setattr(catalog, "MODELS", (*others, *rows))
-    monkeypatch.setattr(estimates, "_learned", None)
+    monkeypatch.setattr(rates, "_learned", None)
     estimates.learn("painted", 4, 100, 100, 7.0, settings=Settings(steps=4))

@@ -100,8 +100,10 @@ def test_a_run_with_a_teacher_says_so_in_the_card(folder: Path, tmp_path: Path) 
 def test_a_teacher_that_cannot_teach_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = write(folder.parent / "other.safetensors", with_drawn(Swift(3, 8, 1)))
     assert main(command(folder, "--teacher", str(other))) == 1
-    assert capsys.readouterr().err.strip().endswith(
-        "other.safetensors upscales by 3: it cannot teach a network that does by 2."
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("other.safetensors upscales by 3: it cannot teach a network that does by 2.")
     )
     assert main(command(folder, "--teacher", str(folder / "nothing.pth"))) == 1
     assert "nothing.pth" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.measuring.run import REPEATS
 from pipelines.runs import Step, finish, send
+from pipelines.upscalers import rates
 from tests.conftest import smooth
 from tests.support import painter
 from ui import api
@@ -63,11 +64,11 @@ def test_the_margin_shrinks_with_each_run(painted: list[Stage]) -> None:
     assert [round(loans.find_margin(runs), 2) for runs in (0, 1, 2, 3, 4, 100)] == [2.0, 1.5, 1.33, 1.25, 1.2, 1.2]
     settings, asked = Settings(steps=4), []
     for _ in range(4):
-        estimates._learned = None
+        rates._learned = None
         asked.append(loans.plan_picture_loan(painted, settings, (200, 100)) - loans.LOADING_SECONDS)
-        estimates.learn("painted", 4, 100, 100, 7.0, settings=settings)
+        rates.learn("painted", 4, 100, 100, 7.0, settings=settings)
     assert asked == [21, 19, 18, 17], "for 14 s"
-    estimates.learn("painted", 4, 100, 100, 7.0, None, "cuda, float16", settings)
+    rates.learn("painted", 4, 100, 100, 7.0, None, "cuda, float16", settings)
     assert loans.plan_picture_loan(painted, settings, (200, 100)) == loans.LOADING_SECONDS + 21, "of another device"
 
 
@@ -122,7 +123,7 @@ def test_each_diffusion_model_of_a_chain_is_given_time_to_begin(
     """The second one reads sixteen times the pixels."""
     twice = replace(painter.PAINTED, key="twice", scales={2: None})
     painter.use(monkeypatch, painter.PAINTED, twice)
-    estimates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
+    rates.learn("twice", 2, 100, 100, 0.07, settings=Settings(steps=4))
     chain, settings = [*painted, Stage("twice", 2)], Settings(steps=4)
     taken = loans.find_margin(2) * 7 + loans.find_margin(1) * 16 * 0.07  # the first one was timed twice
     assert loans.plan_picture_loan(chain, settings, (100, 100)) == round(2 * loans.LOADING_SECONDS + taken)
@@ -213,7 +214,7 @@ def test_a_comparison_that_would_end_half_way_is_refused_with_what_to_leave_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On the page before the run, and by the API; elsewhere than on a Space it takes its time."""
-    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))  # half of that, with the 7 s before
+    rates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))  # half of that, with the 7 s before
     paths = [tmp_path / f"{number}.png" for number in range(pictures)]
     for number, path in enumerate(paths):
         images.write(Picture(smooth(400, 400) * np.float32(1 - number / 2)), path)
@@ -233,7 +234,7 @@ def test_a_chain_that_would_end_half_way_is_refused_before(
     painted: list[Stage], square: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scored or not, on the page and by `/chain`."""
-    estimates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
+    rates.learn("painted", 4, 100, 100, 7 * 720, settings=Settings(steps=4))
     assert "would take" not in chain_choice.describe_plan(square, "painted", "bicubic", True)
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
     lent = "and a GPU is lent for at most 4 min: "
@@ -269,7 +270,7 @@ def test_the_cost_is_told_before_the_click(painted: list[Stage], square: Path, m
 
     assert not any("quota" in plan for plan in plans("painted"))
     monkeypatch.setattr(loans, "zero_gpu", lambda: True)
-    estimates.learn("painted", 4, 400, 400, 2.8, settings=Settings(steps=4))
+    rates.learn("painted", 4, 400, 400, 2.8, settings=Settings(steps=4))
     time = loans.estimate_time(painted, Settings(), 400, 400)
     likely, asked = loans.LOADING_SECONDS + time.likely, loans.plan_picture_loan(painted, Settings(), (400, 400))
     told = plans("painted")

@@ -67,7 +67,7 @@ def _version(
         decoding=3,
         seconds_on_cpu=530.0,
         seconds_on_gpu=1.9,
-        seconds_with_amx=156.0,
+        seconds_in_bfloat16=156.0,
         given_at=4,
         works_at=work_size,
     )

@@ -93,7 +93,7 @@ STABLE_DIFFUSION_X4 = Specification(
     decoding=3,
     seconds_on_cpu=550.0,
     seconds_on_gpu=2.0,
-    seconds_with_amx=90.0,
+    seconds_in_bfloat16=90.0,
 )
 
 STABLE_DIFFUSION_X2 = Specification(

@@ -8,8 +8,8 @@ from pipelines.catalog.speeds import Rate
 
 IN_BFLOAT16 = "cpu, bfloat16"  # as `Rate` names the device
 # How many times as fast a pass is in bfloat16 on two cores of an Intel Xeon with AMX: as in float32 there, and as on
-# the processor that `seconds_on_cpu` is of. Measured with Stable Diffusion x4. Processors that have bfloat16 without
-# AMX are taken to be like that.
+# the processor that `seconds_on_cpu` is of. Measured with Stable Diffusion x4, which two cores of an AMD EPYC with
+# AVX512-BF16 ran as fast without AMX.
 BFLOAT16_GAIN, AMX_GAIN = 3, 6
 
 
@@ -61,7 +61,7 @@ class Specification:
     decoding: int  # what comes after it, in such passes
     seconds_on_cpu: float
     seconds_on_gpu: float
-    seconds_with_amx: float | None = None  # on a processor with AMX, by the network in bfloat16; where it was measured
+    seconds_in_bfloat16: float | None = None  # on a processor with AMX; where it was measured
     better_scheduler: str = ""  # a class of diffusers that needs fewer steps than the one in the files, used instead
     schedule: Mapping[str, float] = field(default_factory=dict)  # what its scheduler has to know, and no file says
     most_steps: int | None = None  # where it was trained for so many and no more
@@ -101,13 +101,13 @@ class Specification:
         more = BFLOAT16_GAIN if device == IN_BFLOAT16 else 1
         return more * self.encoding, more * self.decoding
 
-    def rate(self, on_gpu: bool, scale: int | None = None, amx: bool = False) -> Rate:
-        """Returns how fast a pass of the network is believed to be; `amx` is whether a processor uses AMX."""
+    def rate(self, on_gpu: bool, scale: int | None = None, bfloat16: bool = False) -> Rate:
+        """Returns how fast a pass of the network is believed to be; `bfloat16` is whether a processor works in it."""
         at = scale or self.given_at or 1
         share = (at / (self.given_at or at)) ** 2
         if on_gpu:
             return Rate(self.seconds_on_gpu * share, self.tiling_at(at), "cuda, float16")
-        if amx:
-            seconds = self.seconds_with_amx or self.seconds_on_cpu / AMX_GAIN
+        if bfloat16:
+            seconds = self.seconds_in_bfloat16 or self.seconds_on_cpu / AMX_GAIN
             return Rate(seconds * share, self.tiling_at(at), IN_BFLOAT16)
         return Rate(self.seconds_on_cpu * share, self.tiling_at(at))

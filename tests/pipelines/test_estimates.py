@@ -183,11 +183,12 @@ def test_steps_and_words_are_passes_of_the_network(painted: str, given: Settings
     assert estimate(painted, 4, 100, 100).seconds == pytest.approx(2 * 23)
 
 
-def test_with_amx_a_pass_is_quicker_and_the_decoder_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("feature", ["amx_bf16", "avx512_bf16"])
+def test_in_bfloat16_a_pass_is_quicker_and_the_decoder_is_not(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """128 px took 1.5 s a step in bfloat16 and 12 s around them; float32 elsewhere 9 s a step and 27 s."""
     monkeypatch.setattr(rates, "has_nvidia", lambda: False)
     assert estimate("sd-x4", 4, 128, 128).seconds == pytest.approx(20 * 9 + 27, rel=0.02)
-    monkeypatch.setattr(rates.machine, "features", lambda: frozenset(["amx_bf16"]))
+    monkeypatch.setattr(rates.machine, "features", lambda: frozenset([feature]))
     assert estimate("sd-x4", 4, 128, 128).seconds == pytest.approx(20 * 1.5 + 12, rel=0.1)
     assert estimate("ldm-x4", 4, 128, 128).seconds is not None
     learn("sd-x4", 4, 128, 128, 44.0, Tiling(128, 16), "cpu, bfloat16")

@@ -86,7 +86,7 @@ def test_the_same_choice_has_the_same_options_however_it_was_made(each: Specific
 @EACH
 def test_the_usual_tile_is_one_that_may_be_asked_for(each: Specification) -> None:
     assert each.model.tiles is not None and each.model.tiles[0] <= each.tiling.side <= each.model.tiles[1]
-    rates = each.rate(on_gpu=False), each.rate(on_gpu=False, amx=True), each.rate(on_gpu=True)
+    rates = each.rate(on_gpu=False), each.rate(on_gpu=False, bfloat16=True), each.rate(on_gpu=True)
     assert rates[0].seconds > rates[1].seconds > rates[2].seconds and {rate.tiling for rate in rates} == {each.tiling}
 
 

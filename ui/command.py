@@ -5,6 +5,7 @@ Imports nothing heavy: `upscale-bench models` is there at once.
 
 import argparse
 import errno
+import gc
 import logging
 import os
 import signal
@@ -65,18 +66,20 @@ def _serve() -> None:
     from ui.jobs.own_folder import open_own_folder
 
     with open_own_folder() as folder:  # before gradio, which makes one as well, where another user may have one
-        import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
-        from ui import page
-        from ui.jobs import metric_files
-        from ui.sharing import store
+        with machine.without_collecting():
+            import ui.jobs.gpu  # first, because on a Space it brings in what must come before gradio and torch
+            from ui import page
+            from ui.jobs import metric_files
+            from ui.sharing import store
 
-        ui.jobs.gpu.preload()
-        metric_files.start_fetching()
-        demo = page.build()
-        page.warm_up(demo)
-        for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
-            signal.signal(number, signal.default_int_handler)
-        _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
+            ui.jobs.gpu.preload()
+            metric_files.start_fetching()
+            demo = page.build()
+            page.warm_up(demo)
+            for number in (signal.SIGINT, signal.SIGTERM):  # both end it in order: visitors' files are deleted
+                signal.signal(number, signal.default_int_handler)
+            _, url, _ = demo.launch(**page.launch_options(), quiet=True, prevent_thread_lock=True)
+            gc.freeze()  # all of it stays as long as the page: there is no need to look at it again and again
         print(f"{page.TITLE} is open at {url.rstrip('/')} (Ctrl-C stops it)", flush=True)
         try:
             store.start()

@@ -1,6 +1,7 @@
 """What is known of the machine."""
 
 import ctypes
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -203,3 +204,13 @@ def test_a_program_keeps_what_a_run_gave_back_until_it_is_trimmed() -> None:
 
     assert run() == "False False"
     assert run("program") == "True False"
+
+
+def test_garbage_is_looked_for_again_after_imports() -> None:
+    with pytest.raises(ImportError), machine.without_collecting():
+        assert not gc.isenabled()
+        with machine.without_collecting():
+            pass
+        assert not gc.isenabled(), "the outer one goes on"
+        raise ImportError
+    assert gc.isenabled()

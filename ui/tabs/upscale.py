@@ -36,7 +36,7 @@ from ui.widgets.batch_board import BatchBoard, place_batch_board
 from ui.widgets.cleanup import FIRST_STRENGTH, read_cleanup
 from ui.widgets.html import tell_time
 from ui.widgets.inputs import Radio
-from ui.widgets.links import keep_image, place_copy_button, read_link
+from ui.widgets.links import find_wrong_tab, keep_image, place_copy_button, read_link
 from ui.widgets.picture import BatchField, place_batch_field
 from ui.widgets.result_panel import DOWNLOAD_FORMATS, ResultPanel, place_result
 from ui.widgets.upscale_form import UpscaleForm, place_form
@@ -162,8 +162,11 @@ class UpscaleTab:
         asked = read_link(request, "upscale", LINK)
         if job is not None and asked is None:
             return {self.told: html.link_note(BATCH_GONE), self.asked: False}
+        wrong_tab = find_wrong_tab(request)
         if asked is None:  # to say again what the page shows would undo a click in the meantime
-            return {self.asked: False}
+            return {self.asked: False, **({self.told: html.link_note(wrong_tab)} if wrong_tab else {})}
+        if wrong_tab:
+            asked.wrong.append(wrong_tab)
         example = asked.read("example", find_example)
         purpose = asked.read("purpose", find_purpose)
         row = asked.read("model", find_offered) or catalog.find((purpose or FIRST_PURPOSE).model)

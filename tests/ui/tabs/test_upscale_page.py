@@ -107,6 +107,11 @@ def test_links_open_what_they_ask_for_and_follow_what_is_chosen(page: Page, serv
     assert sent == [], "nothing runs by itself"
     page.goto(f"{served}?model=nearest&scale=8&example=drawing&purpose=photo")
     expect(radio(page, "Pixel art")).to_be_checked()
+    page.goto(f"{served}?tab=nope")
+    expect(page.locator(".link-note")).to_have_text("There is no tab “nope”.")
+    page.goto(f"{served}?tab=nope&purpose=creative")
+    expect(page.locator(".link-note")).to_have_text("There is no tab “nope”. Press Upscale to run.")
+    expect(radio(page, "Creative")).to_be_checked()
     page.goto(f"{served}?tab=chained")
     sent.clear()
 

@@ -212,8 +212,8 @@ def _place() -> ChainedTab:
                 )
             scored = gr.Checkbox(False, label=SCORED, info=ABOUT_SCORING)
             accept = place_licence("chained-licence")
-            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False))
-            button = place_run_button("Run", "chained-progress", elem_classes="actions")
+            plan = gr.HTML(describe_plan(EXAMPLES[0].path, first_x4, first_x2, False), render=False)
+            button = place_run_button("Run", "chained-progress", plan, elem_classes="actions")
             place_copy_button()
     with gr.Column():
         button.problem.place()

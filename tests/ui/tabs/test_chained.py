@@ -91,7 +91,7 @@ def state(page: Page) -> Locator:
 
 
 def plan(page: Page) -> Locator:
-    return page.locator(".plan:visible")
+    return page.locator(".run-bar .plan:visible")  # in sight beside the button, however long the form is
 
 
 def captions(page: Page) -> list[str]:

@@ -105,8 +105,8 @@ def _split_winner(claim: Claim) -> tuple[str, str]:
     name = title_of(claim.models[0]) if len(claim.models) == 1 else ""
     if name and claim.facts.startswith(name):
         return name, claim.facts.removeprefix(name)
-    whole = claim.facts and not claim.models  # a sentence
-    return "", f"{claim.facts[:1].upper()}{claim.facts[1:]}{'.' if whole else ''}"
+    whole = claim.facts and not claim.models  # a sentence, if not several
+    return "", f"{claim.facts[:1].upper()}{claim.facts[1:]}{'.' if whole and not claim.facts.endswith('.') else ''}"
 
 
 def render(template: str, **values: Any) -> str:

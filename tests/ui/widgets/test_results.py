@@ -114,6 +114,12 @@ def test_too_few_images_for_a_test_are_told() -> None:
     assert "For a statistical test of 2 models add 3 more images." in html
 
 
+@pytest.mark.parametrize("reason", ["The server could not download NIQE (12 kB).", "NIQE needs a larger image"])
+def test_why_nobody_was_called_natural_ends_in_one_full_stop(reason: str) -> None:
+    html = render_verdict([row(model, psnr_y=30.0, notes=(f"niqe: {reason}",)) for model in ("bicubic", "espcn")])
+    assert f"Not measured. {reason.removesuffix('.')}.</p>" in html
+
+
 def test_one_picture_has_no_statistics_of_several() -> None:
     html = whole(rows_of("one.png"), "round-trip", "spline")
     for absent in ("Wilcoxon", "Image by image", "interval", "None"):
@@ -125,8 +131,9 @@ def test_while_running_only_what_is_quick_is_told() -> None:
     html = render_table(MANY, "round-trip", "bicubic", running=True)
     for absent in ("verdict", "Wilcoxon", "Image by image", " to 3"):
         assert absent not in html
-    for needed in ("means over 8 images", "The intervals come at the end", "40 MB"):
+    for needed in ("means over 8 images", "The intervals come at the end. ★ best", "40 MB"):
         assert needed in html
+    assert "Scores so far. ★ best" in render_table(MANY[:5], "round-trip", "bicubic", running=True)
 
 
 @pytest.fixture(scope="module")

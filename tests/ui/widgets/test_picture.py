@@ -75,6 +75,19 @@ def test_an_image_comes_by_click_drop_and_paste_and_each_replaces_the_last(page:
     page.wait_for_function("document.querySelector('#picture label > img').naturalWidth === 60")
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 160), (160, 20), (8, 8)])
+def test_no_more_is_shown_than_the_image(page: Page, tmp_path: Path, height: int, width: int) -> None:
+    """The chequerboard, which tells what is transparent, is behind the image alone, and no image is a dot."""
+    images.write(Picture(smooth(height, width)), tmp_path / "own.png")
+    page.locator("#picture input").set_input_files(tmp_path / "own.png")
+    expect(page.locator("#picture .about")).to_have_text(f"own.png · {width} × {height}")
+    page.wait_for_function("width => document.querySelector('#picture img').naturalWidth === width", arg=width)
+    box, place = page.locator("#picture img").bounding_box(), page.locator("#picture label").bounding_box()
+    assert box is not None and place is not None
+    assert box["width"] / box["height"] == pytest.approx(width / height, rel=0.02)
+    assert box["height"] <= 160 and (box["height"] == pytest.approx(160) or box["width"] > place["width"] - 4)
+
+
 def test_a_wrong_file_is_told_at_once_and_nothing_is_lost(page: Page, files: Path) -> None:
     field, said = page.locator("#picture"), page.locator("#picture .said")
     field.locator("input").set_input_files(files / "one.png")

@@ -205,6 +205,7 @@ const keep = async () => {
     }
 };
 
+image.addEventListener("load", () => image.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight));
 Object.assign(input, { accept: mode === "batch" ? `${READABLE},.zip` : READABLE, multiple: mode !== "one" });
 if (mode === "batch") find(".call small").textContent += ". Several images or a zip make a batch.";
 input.addEventListener("change", () => {

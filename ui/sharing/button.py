@@ -136,16 +136,16 @@ class ShareButton:
         self.panel.render()  # type: ignore[no-untyped-call]
 
 
-def place_share_button(name: str) -> ShareButton | None:
+def place_share_button(name: str, what: str = "the image and the result") -> ShareButton | None:
     """Puts the button, and what it shares, into the page being built; none where sharing is off.
 
-    `name` tells it from others; `place_panel` says where the link is to stand.
+    `name` tells it from others, `what` is what is shared; `place_panel` says where the link is to stand.
     """
     if not environment.share_days():
         return None
     with gr.Row(elem_classes="download"):
         share = gr.Button("Share link", size="md", scale=0, min_width=140, elem_id=f"{name}-share")
-        gr.HTML(tell_about(), elem_classes="share-about")
+        gr.HTML(tell_about(what), elem_classes="share-about")
     panel = gr.HTML("", elem_classes="share-panel", render=False)
     made = gr.Textbox(visible=False)
     # Not visible="hidden", which ends as soon as the column around it comes into sight.
@@ -153,11 +153,11 @@ def place_share_button(name: str) -> ShareButton | None:
     return ShareButton(share, panel, made, delete)
 
 
-def tell_about() -> str:
+def tell_about(what: str) -> str:
     """Returns what is shared, and for how long, as HTML."""
     days = environment.share_days()
     kept = f"{days} day{'' if days == 1 else 's'}"
-    return html.aside(f"Makes a page with the image and the result. Anyone with the link can see it, for {kept}.")
+    return html.aside(f"Makes a page with {what}. Anyone with the link can see it, for {kept}.")
 
 
 def tell_link(link: str, last_day: date, delete: str) -> str:

@@ -127,14 +127,15 @@ def place_results(example: Path) -> ComparisonResults:
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             verdict = results.place_panel(results.render_verdict(rows, ABOUT_READY), "compare-verdict")
-            with gr.Row(equal_height=False) as place:
+            with gr.Row(elem_classes="blind-start") as place:
                 start = gr.Button("Blind test", elem_id="blind-test", scale=0, min_width=160)
-                gr.HTML(html.aside("Judge for yourself, without knowing which model is which."))
+                about = html.aside("Judge for yourself, without knowing which model is which.")
+                gr.HTML(about, elem_classes="blind-about")
         with gr.Column(scale=1, min_width=260, visible=False) as files:
             gr.HTML(html.aside("Download the report"))
             with gr.Row(elem_classes="downloads"):
                 downloads = {kind: gr.DownloadButton(kind, size="md", min_width=80) for kind in DOWNLOAD_KINDS}
-            share = place_share_button("comparison")
+            share = place_share_button("comparison", "this comparison")
     if share is not None:
         share.place_panel()
     outcome = results.place_panel(elem_id="blind-outcome", elem_classes="at-times")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -192,8 +193,9 @@ def features() -> frozenset[str]:
     return frozenset(_cpuinfo("flags").split())
 
 
+@cache
 def _cpuinfo(field: str) -> str:
-    """Returns what Linux says of the first processor; empty where it says nothing."""
+    """Returns what Linux says of the first processor; empty where it says nothing. To ask Linux takes milliseconds."""
     if sys.platform != "linux":
         return ""
     lines = Path("/proc/cpuinfo").read_text().splitlines()

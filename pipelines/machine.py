@@ -188,6 +188,7 @@ def has_nvidia() -> bool:
     return Path("/dev/nvidia0").exists()
 
 
+@cache
 def features() -> frozenset[str]:
     """Returns what the processor can do, by Linux's names ("avx2", "amx_bf16"); empty elsewhere."""
     return frozenset(_cpuinfo("flags").split())

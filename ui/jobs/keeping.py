@@ -29,10 +29,13 @@ def keep_results(work: Work, give_again: Callable[..., Update], run_id: Block, s
     @wraps(work)
     def run(*values: Any) -> Iterator[Update]:
         *given, key = values
-        try:
-            inputs = give_again(*given[: len(given) - extra])
-        except Exception:
-            inputs = {}  # strangers may send anything; the work says what is wrong with it
+
+        def inputs() -> Update:
+            try:
+                return give_again(*given[: len(given) - extra])
+            except Exception:  # strangers may send anything; the work says what is wrong with it
+                return {}
+
         kept, visit = results.begin(key, _find_session(), inputs), Visit()
         events, whole = work(*given), False
         first: Update = {run_id: kept.id} | ({} if state is None else {state: None})

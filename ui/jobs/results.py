@@ -11,7 +11,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Kept:
 
     id: str
     session: str
-    inputs: dict[Block, Any] = field(default_factory=dict)
+    give_again: Callable[[], Mapping[Block, Any]] = dict  # the changes that give a page the same inputs again
     shown: dict[Block, tuple[int, Any]] = field(default_factory=dict)  # each change with its number
     folders: list[Path] = field(default_factory=list)
     followers: set[object] = field(default_factory=set)
@@ -63,17 +63,17 @@ _cancelled: dict[str, None] = {}  # ids of runs that were cancelled before they 
 _filling: ContextVar[Kept | None] = ContextVar("filling", default=None)
 
 
-def begin(key: str, session: str, inputs: Mapping[Block, Any]) -> Kept:
+def begin(key: str, session: str, give_again: Callable[[], Mapping[Block, Any]] = dict) -> Kept:
     """Makes the place for a run that begins, under that id; under one of its own where that was used before, or is not
     as browsers make it.
 
-    `session` is that whose event does the work; `inputs` are the changes that give a page the same inputs again.
+    `session` is that whose event does the work; `give_again` is asked only by a page that was loaded anew.
     """
     for runs in (_kept, _begun):
         _make_room(runs)
     if not is_key(key) or has_begun(key):
         key = secrets.token_hex(16)
-    kept = _kept[key] = Kept(key, session, dict(inputs), cancelled=key in _cancelled)
+    kept = _kept[key] = Kept(key, session, give_again, cancelled=key in _cancelled)
     _begun[key] = False
     return kept
 

@@ -172,7 +172,7 @@ class RunButton:
         with results.follow(kept):
             seen, ended = kept.number, kept.ended
             begun = {} if ended else self.begins()
-            yield {self.run_id: key, **begun, **self.buttons(running=not ended), **kept.inputs, **kept.since(0)}
+            yield {self.run_id: key, **begun, **self.buttons(running=not ended), **kept.give_again(), **kept.since(0)}
             while not ended:
                 time.sleep(FOLLOWED_SECONDS)
                 number, ended = kept.number, kept.ended

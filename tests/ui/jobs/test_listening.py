@@ -53,7 +53,7 @@ def test_only_what_somebody_listens_to_or_follows_stays(monkeypatch: pytest.Monk
 def test_a_page_may_lose_its_connection_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """While its run goes on; a run that somebody follows is never ended, and one that has ended holds nothing up."""
     monkeypatch.setattr(results, "_kept", {})
-    kept = results.begin("", "page", {})
+    kept = results.begin("", "page")
     assert results.find_patience("api") is None
     assert results.find_patience("page") == results.LOST_SECONDS > 60 + listening.LOOK_SECONDS
     with results.follow(kept):

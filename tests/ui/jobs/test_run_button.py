@@ -150,7 +150,7 @@ def test_a_run_forgets_what_the_one_before_it_left() -> None:
     work = keep_results(tab.run, lambda *_: {}, tab.button.run_id, tab.kept)
     left = tab.button.pass_over_older(lambda value: iter([{tab.result: value}]))
     assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}]
-    kept = results.begin(key, "page", {})
+    kept = results.begin(key, "page")
     assert [*map(tab.names, left("old", key))] == [{"progress": html.status("Cancelled.")}], (
         "nothing was shown of it yet"
     )

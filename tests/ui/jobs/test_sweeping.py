@@ -112,7 +112,7 @@ def test_the_oldest_go_where_there_is_too_much(folder: Path, monkeypatch: pytest
 def test_a_result_that_was_looked_at_again_has_its_whole_time_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = results.begin("", "one", {})
+    kept = results.begin("", "one")
     with results.filling(kept):
         file = put(results.new_folder(), "result.png")
     results.end(kept)
@@ -125,7 +125,7 @@ def test_a_result_that_was_looked_at_again_has_its_whole_time_anew(
 
 
 def test_a_result_whose_files_gave_way_is_not_found(folder: Path) -> None:
-    kept = results.begin("", "one", {})
+    kept = results.begin("", "one")
     with results.filling(kept):
         made = results.new_folder()
     results.end(kept)
@@ -138,11 +138,11 @@ def test_an_id_is_good_for_one_run(folder: Path) -> None:
     """Who knows or makes up one cannot write over what is kept under it."""
     key = secrets.token_hex(16)
     assert not results.has_begun(key) and results.find(key) is None
-    first = results.begin(key, "one", {})
-    assert first.id == key and results.begin(key, "another", {}) is not first and results.find(key) is first
-    assert results.begin("made-up", "one", {}).id != "made-up"
+    first = results.begin(key, "one")
+    assert first.id == key and results.begin(key, "another") is not first and results.find(key) is first
+    assert results.begin("made-up", "one").id != "made-up"
     results.forget(first)
-    assert results.find(key) is None and results.has_begun(key) and results.begin(key, "one", {}).id != key
+    assert results.find(key) is None and results.has_begun(key) and results.begin(key, "one").id != key
 
 
 def test_an_id_is_not_free_again_while_its_run_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +150,10 @@ def test_an_id_is_not_free_again_while_its_run_is_kept(folder: Path, monkeypatch
     monkeypatch.setattr(results, "MOST_KEPT", 3)
     monkeypatch.setattr(results, "_kept", {})
     monkeypatch.setattr(results, "_begun", {})
-    kept = results.begin(secrets.token_hex(16), "one", {})
+    kept = results.begin(secrets.token_hex(16), "one")
     for _ in range(5):
-        results.forget(results.begin(secrets.token_hex(16), "another", {}))
-    assert results.find(kept.id) is kept and results.begin(kept.id, "another", {}) is not kept
+        results.forget(results.begin(secrets.token_hex(16), "another"))
+    assert results.find(kept.id) is kept and results.begin(kept.id, "another") is not kept
     assert results.find(kept.id) is kept and len(results._begun) <= 3
 
 

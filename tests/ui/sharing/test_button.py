@@ -94,7 +94,7 @@ def make_page(place: Place, what: str) -> Run[Page]:
 def test_what_deletes_a_page_stays_with_the_browser() -> None:
     """A run's address may be handed on: who opens it is shown the link, and cannot delete the page."""
     button, press, what = place(make_page)
-    run = results.begin("", "", {})
+    run = results.begin("", "")
     run.note({what: "a result"})
     told = press("")[-1]
     known = json.loads(told[button.made])

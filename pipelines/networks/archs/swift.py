@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from pipelines.networks.network import COMPILES_WHOLE, EVERY_PRECISION
-from pipelines.networks.shapes import State, check_sizes, find_largest, read_kernel, shuffled_scale
+from pipelines.networks.shapes import COLOUR_CHANNELS, State, check_sizes, find_largest, read_kernel, shuffled_scale
 
 MakeConv: TypeAlias = Callable[[int, int, int], nn.Module]
 
@@ -80,8 +80,12 @@ class Swift(nn.Module):
     def tail(self, features: Tensor, pixels: Tensor) -> Tensor:
         """The last convolution, plus the network's input `pixels`, shuffled to (N, 3, scale*H, scale*W)."""
         # Repeated before it is shuffled, each pixel becomes a square of itself.
-        repeated = torch.repeat_interleave(pixels, self.scale**2, dim=1)
-        return F.pixel_shuffle(self.last(features) + repeated, self.scale)
+        made, squared = self.last(features), self.scale**2
+        if isinstance(made, Tensor):  # the same, without planes for what is added
+            made.view(made.shape[0], COLOUR_CHANNELS, squared, *made.shape[2:]).add_(pixels.unsqueeze(2))
+        else:  # it is being traced, and OpenVINO knows nothing of views
+            made = made + torch.repeat_interleave(pixels, squared, dim=1)
+        return F.pixel_shuffle(made, self.scale)
 
 
 def matches(state: State) -> bool:

@@ -54,8 +54,8 @@ def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleFor
         assert changes[form.model] == purpose.model and changes[form.own] == "" and changes[form.model_chosen]
         creative = purpose.key == "creative"
         assert changes[form.prompt]["visible"] == changes[form.creativity]["visible"] == creative
-        assert changes[form.denoising].visible == (purpose.key == "photo")
-        assert changes[form.artifacts.part].visible == (purpose.key == "faithful")
+        assert changes[form.denoising]["visible"] == (purpose.key == "photo")
+        assert changes[form.artifacts.part]["visible"] == (purpose.key == "faithful")
     costs = {option["value"]: option["cost"] for option in form.see_scale(small, "x4")[form.purpose]["options"]}
     assert costs["faithful"].endswith(" · included") and costs["photo"].endswith(" · ready")
     assert costs["creative"].endswith("3.5 GB download")

@@ -34,8 +34,8 @@ from ui.widgets.chain_choice import (
     split_chain,
 )
 from ui.widgets.growing_table import GrowingTable
-from ui.widgets.inputs import Dropdown
-from ui.widgets.licence import offer_licence, place_licence
+from ui.widgets.inputs import CheckboxGroup, Dropdown
+from ui.widgets.licence import check_ticked, offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -59,7 +59,7 @@ class ChainedTab:
     first: Dropdown
     second: Dropdown
     scored: gr.Checkbox
-    accept: gr.Checkbox
+    accept: CheckboxGroup
     presets: dict[gr.Button, str]  # each with the chain that it chooses
     plan: gr.HTML
     button: RunButton
@@ -94,15 +94,19 @@ class ChainedTab:
         with explain_errors():
             return {self.accept: offer_licence(*(stage.model for stage in chain_of(first, second).stages))}
 
-    def run(self, source: ImageSource | None, first: str, second: str, scored: bool, accept: bool) -> Iterator[Update]:
+    def run(
+        self, source: ImageSource | None, first: str, second: str, scored: bool, accepted: list[str]
+    ) -> Iterator[Update]:
         """Measures the chain or simply enlarges by it, showing progress, then every stage."""
         name = name_choice(first, second, scored)
         shown = self.result.begins(source, name, 1 if scored else CHAINED_SCALE)
         yield self.button.begins() | shown | {self.verdict: "", self.table: "", self.comparison: None}
+        chain = chain_of(first, second, accepted)
+        check_ticked(accepted, *(stage.model for stage in chain.stages))
         if scored:
-            yield from self._measure(source, chain_of(first, second, accept))
+            yield from self._measure(source, chain)
         else:
-            yield from self._enlarge(source, chain_of(first, second, accept), name)
+            yield from self._enlarge(source, chain, name)
 
     def _measure(self, source: ImageSource | None, chain: Contender) -> Iterator[Update]:
         """Each row as it is finished, then the stages of the chain and the direct models beside them."""

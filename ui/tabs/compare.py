@@ -25,7 +25,7 @@ from ui.sharing import pages
 from ui.sharing.store import Page, Place
 from ui.tabs.blind import BlindEvents
 from ui.widgets import html
-from ui.widgets.comparison_form import ComparisonForm, place_comparison_form, shown_chains
+from ui.widgets.comparison_form import ComparisonForm, choose_accepted, place_comparison_form, shown_chains
 from ui.widgets.comparison_results import ComparisonResults, place_results, tell_whose
 from ui.widgets.growing_table import GrowingTable
 
@@ -49,13 +49,14 @@ class CompareTab:
         kernel: str,
         models: list[str],
         chains: list[str],
-        accept: bool,
+        accepted: list[str],
         request: gr.Request,
     ) -> Iterator[Update]:
         """Measures, each row shown as it is finished; then everything else that there is to see."""
         yield self.button.begins() | self.results.clear() | {self.comparison: None}
+        choose_accepted(protocol, scale, models, chains, accepted)
         chains = shown_chains(protocol, chains)
-        comparison = comparing.start(sources, protocol, scale, kernel, models, chains, accept)
+        comparison = comparing.start(sources, protocol, scale, kernel, models, chains, accept=True)
         table = GrowingTable(self.results.table, comparison.plan.protocol, comparison.plan.kernel)
 
         def more() -> Update:

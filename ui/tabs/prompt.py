@@ -27,7 +27,7 @@ from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT, explain_errors, forward_steps
 from ui.widgets import before_after, html, plans
 from ui.widgets.inputs import Dropdown
-from ui.widgets.licence import offer_licence, place_licence
+from ui.widgets.licence import accepts, offer_licence, place_licence
 from ui.widgets.links import clear_link, keep_image, place_copy_button, read_link, write_link
 from ui.widgets.picture import PictureField, place_picture_field
 from ui.widgets.result_panel import ResultPanel, place_result
@@ -263,6 +263,7 @@ def understand(model: str, *steering: Any) -> tuple[Model, Settings]:
     given = dict(
         zip(STEERING_SETTINGS, (None if value == "" else as_whole_number(value) for value in steering), strict=True)
     )
+    given["accept_licence"] = accepts(given["accept_licence"], row) or None
     return row, Settings(**given).only(row.takes)
 
 

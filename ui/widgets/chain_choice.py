@@ -12,15 +12,17 @@ from ui.jobs import comparing, enlarging, loans
 from ui.jobs.choosing import check_here
 from ui.jobs.offered import list_offered
 from ui.widgets import before_after, html, plans
+from ui.widgets.licence import accepts, check_ticked
 
 CHAIN_SCALES = CHAINED_8X.chain_scales
 CHAINED_SCALE = math.prod(CHAIN_SCALES)
 
 
-def chain_of(first: str, second: str, accept: bool | None = None) -> Contender:
-    """Returns the chain of the two models; `accept` is whether their licences are accepted. Raises BadSetting."""
+def chain_of(first: str, second: str, accepted: object = None) -> Contender:
+    """Returns the chain of the two models, where these licences are accepted. Raises BadSetting."""
     x4, x2 = CHAIN_SCALES
-    return Contender((Stage(catalog.find(first).key, x4), Stage(catalog.find(second).key, x2)), accept is True)
+    stages = Stage(catalog.find(first).key, x4), Stage(catalog.find(second).key, x2)
+    return Contender(stages, accepts(accepted, *(stage.model for stage in stages)))
 
 
 def split_chain(chain: str) -> tuple[str, str]:
@@ -51,13 +53,14 @@ def list_direct_models() -> list[str]:
     return [row.key for row in rows if comparing.needs_nothing(Contender((Stage(row.key, CHAINED_SCALE),)))]
 
 
-def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool, accept: bool | None = None) -> str:
+def describe_plan(source: ImageSource | None, first: str, second: str, scored: bool, accepted: object = None) -> str:
     """Returns what a run would give and take, or what is wrong with what was chosen."""
     if source is None:
         return html.aside(html.NO_IMAGE)
     try:
         check_here(source)
-        found = chain_of(first, second, accept)
+        found = chain_of(first, second, accepted)
+        check_ticked(accepted, *(stage.model for stage in found.stages))
         return _plan_to_measure(source, found) if scored else _plan_to_enlarge(source, found)
     except UpscaleError as error:
         return html.problem(str(error))

@@ -22,7 +22,7 @@ from ui.widgets import html, plans
 from ui.widgets.advice import FIRST_SCALE
 from ui.widgets.comparison_link import LINK_TAB, read_comparison
 from ui.widgets.inputs import CheckboxGroup, Dropdown, Radio
-from ui.widgets.licence import offer_licence, place_licence
+from ui.widgets.licence import check_ticked, offer_licence, place_licence
 from ui.widgets.links import keep_image, place_copy_button, write_link
 from ui.widgets.picture import PicturesField, place_pictures_field
 
@@ -50,7 +50,7 @@ class ComparisonForm:
     models: CheckboxGroup
     more: gr.Checkbox  # whether those that need a download are among them
     chains: Dropdown
-    accept: gr.Checkbox
+    accept: CheckboxGroup
     plan: gr.HTML
     offers: gr.State  # the keys of the models that can be ticked
 
@@ -107,11 +107,11 @@ class ComparisonForm:
         kernel: str,
         models: list[str],
         chains: list[str],
-        accept: bool,
+        accepted: list[str],
     ) -> Update:
         """The tab with these inputs chosen."""
         chosen = self.choose(protocol, scale, kernel, models, chains)
-        return chosen | {self.pictures: [str(each) for each in sources], self.accept: accept}
+        return chosen | {self.pictures: [str(each) for each in sources], self.accept: accepted}
 
     def choose(self, protocol: str, scale: str, kernel: str, models: list[str], chains: list[str]) -> Update:
         """The tab with these choices, and the image as it is."""
@@ -240,12 +240,12 @@ def describe_plan(
     kernel: str,
     models: list[str],
     chains: list[str],
-    accept: bool | None = None,
+    accepted: object = None,
 ) -> str:
     """Returns what a comparison would take, or what is wrong with what was chosen."""
     try:
         comparing.check_sources(sources)
-        found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains), accept)
+        found = choose_accepted(protocol, scale, models, chains, accepted)
         by, factor = find_protocol(protocol), found[0].scale
         sizes = [images.read_size(source, by.grows_by(factor)) for source in sources]
         for size in sizes:
@@ -259,6 +259,15 @@ def describe_plan(
     lacking = {needed for each in found for needed in comparing.lacking_weights(each)}
     missing, cost = sum(needed.size for needed in lacking), comparing.describe_cost(found, small)
     return plans.comparison_plan(len(sources), len(found), times, missing, cost)
+
+
+def choose_accepted(
+    protocol: str, scale: str, models: list[str], chains: list[str], accepted: object
+) -> tuple[Contender, ...]:
+    """Returns who takes part. Raises BadSetting for what does not fit, and for a licence that is not accepted."""
+    found = comparing.choose_contenders(protocol, scale, models, shown_chains(protocol, chains), accept=True)
+    check_ticked(accepted, *(stage.model for each in found for stage in each.stages))
+    return found
 
 
 def name_choice(sources: list[Path], found: Sequence[Contender]) -> str:

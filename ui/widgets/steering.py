@@ -23,7 +23,7 @@ from pipelines.catalog.rows import (
 )
 from ui.jobs.running import QUIET_EVENT
 from ui.widgets.choices import Choices, Option, place_choices
-from ui.widgets.inputs import Dropdown, Number, Slider, Textbox
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Number, Slider, Textbox
 
 # What `Steering.values` are called in Settings, in the same order.
 STEERING_SETTINGS = (
@@ -80,7 +80,7 @@ class Steering:
     lock: gr.Checkbox
     colour_fix: Dropdown
     tile: Dropdown
-    accept: gr.Checkbox
+    accept: CheckboxGroup
     strength: Slider
     start: Dropdown
     reset: gr.Button
@@ -149,7 +149,7 @@ def place_creativity(**more: Any) -> Choices:
     return place_choices("Creativity", CREATIVITY_OPTIONS, CREATIVITY[0], "pills", **more)
 
 
-def place_advanced(prompt: Textbox, creativity: Choices, accept: gr.Checkbox, usual: Options, row: Model) -> Steering:
+def place_advanced(prompt: Textbox, creativity: Choices, accept: CheckboxGroup, usual: Options, row: Model) -> Steering:
     """Puts all other fields into the page being built, with the values of a model's options."""
     negative = Textbox(label="Negative prompt", info=ABOUT_NEGATIVE, max_length=LONGEST_PROMPT)
     steps = Slider(*STEPS_RANGE, value=usual.steps, step=1, label="Steps", info=ABOUT_STEPS)

@@ -30,7 +30,7 @@ from ui.widgets.advice import (
 from ui.widgets.artifacts import ArtifactsField, place_artifacts
 from ui.widgets.choices import Choices, offer, place_choices
 from ui.widgets.cleanup import CleanupField, place_cleanup
-from ui.widgets.inputs import Dropdown, Slider, Textbox
+from ui.widgets.inputs import CheckboxGroup, Dropdown, Slider, Textbox
 from ui.widgets.licence import offer_licence, place_licence
 from ui.widgets.links import write_link
 from ui.widgets.model_search import ModelSearch, place_model_search
@@ -61,7 +61,7 @@ class UpscaleForm:
     denoising: gr.Accordion
     prompt: Textbox
     creativity: Choices
-    accept: gr.Checkbox
+    accept: CheckboxGroup
     cleanup: CleanupField
     artifacts: ArtifactsField
     search: ModelSearch
@@ -97,8 +97,6 @@ class UpscaleForm:
         fitted = self._fit(row, size, scale, "")
         return {
             **fitted,
-            # A tick is for what was read as it was made: no link, run or button makes it.
-            self.accept: fitted[self.accept] | {"value": False},
             self.size: fitted[self.size] | {"value": own_size},
             self.purpose: offer(offer_purposes(size, scale), value=_purpose_key(row)),
             self.model: _offer(size, scale) | ({"value": row.key} if listed else {}),

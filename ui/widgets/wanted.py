@@ -23,6 +23,7 @@ from ui.widgets import before_after, html, plans
 from ui.widgets.advice import CUSTOM, explain_unfit, list_missing, measure, offer_scales
 from ui.widgets.artifacts import read_artifacts
 from ui.widgets.cleanup import FIRST_STRENGTH, name_cleanup, read_cleanup
+from ui.widgets.licence import accepts
 
 MOMENT_SECONDS = 2.0  # what takes less may run without a click
 SEARCHING = "Choose a model from the search results, or enter a full name or address."
@@ -110,14 +111,14 @@ def understand(
     cleanup: str | None = NO_CLEANUP,
     strength: float | None = None,
     artifacts: str | None = None,
-    accept: bool | None = None,
+    accepted: Sequence[str] | None = None,
 ) -> Wanted:
     """Returns what the fields' values ask for. Raises BadSetting for what does not exist, or is still to be written."""
     row = find_model(model, own)
     if row.cleans:
         raise BadSetting(f"{row.name} does not upscale. Choose it under Clean up first.")
-    steered = Settings(denoise=denoise, prompt=prompt or None, creativity=creativity or None, accept_licence=accept)
-    settings = replace(steered, artifacts=read_artifacts(artifacts))
+    steered = Settings(denoise=denoise, prompt=prompt or None, creativity=creativity or None)
+    settings = replace(steered, artifacts=read_artifacts(artifacts), accept_licence=accepts(accepted, row) or None)
     if lacks_size(scale, size):
         raise BadSetting(NO_SIZE)
     wanted = parse_size(size) if scale == CUSTOM else Size(factor=catalog.parse_scale(scale))

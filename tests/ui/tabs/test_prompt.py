@@ -182,7 +182,7 @@ def test_the_other_model_is_swift_with_the_same_picture(small: Path) -> None:
         changes[tab.form.scale],
     )
     assert (path, own, key["value"], scale["value"]) == (str(small), "", "swift", "x4")
-    assert "Apache-2.0" in changes[tab.form.about] and not changes[tab.form.denoising].visible
+    assert "Apache-2.0" in changes[tab.form.about] and not changes[tab.form.denoising]["visible"]
     assert tab.choose_other(None)[tab.picture] is None
 
 
@@ -339,15 +339,15 @@ def test_a_licence_is_accepted_by_a_tick_or_by_the_owner(
     words = ("a cat", "", 1, 4, None, 7, "wavelet", None)
     assert tab.choose_model("supir")[tab.steering.accept]["visible"]
     assert not tab.choose_model("diffbir")[tab.steering.accept]["visible"]
-    assert said in prompt.describe_plan(small, "supir", *words, False, 1, "noise", "low")
-    *_, last = run(tab, small, "supir", *words, False, 1, "noise", "low", True)
+    assert said in prompt.describe_plan(small, "supir", *words, [], 1, "noise", "low")
+    *_, last = run(tab, small, "supir", *words, [], 1, "noise", "low", True)
     assert said in unescape(last["problem"]) and not last["instead"].visible
     with pytest.raises(gr.Error, match=said):
         called(small, model="supir")
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, True, 1, "noise", "low")
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, ["supir"], 1, "noise", "low")
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
     assert not tab.choose_model("supir")[tab.steering.accept]["visible"]
-    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, False, 1, "noise", "low")
+    assert "downloads 9.6 GB first" in prompt.describe_plan(small, "supir", *words, [], 1, "noise", "low")
 
 
 # --- the API ------------------------------------------------------------------------------------------------------

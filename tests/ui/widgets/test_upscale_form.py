@@ -78,8 +78,8 @@ def test_a_licence_that_must_be_accepted_has_a_box(
     chosen = form.pick_model(small, "supir", "", "x4")
     assert chosen[form.accept]["visible"] and chosen[form.creativity]["visible"]
     assert not form.pick_model(small, "swift", "", "x4")[form.accept]["visible"]
-    assert "its licence must be accepted first" in describe_plan(*asked, False)
-    assert "downloads 9.6 GB first" in describe_plan(*asked, True)
+    assert "its licence must be accepted first" in describe_plan(*asked, [])
+    assert "downloads 9.6 GB first" in describe_plan(*asked, ["supir"])
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
     assert not form.pick_model(small, "supir", "", "x4")[form.accept]["visible"]
 
@@ -113,9 +113,9 @@ def test_what_the_fields_ask_for() -> None:
     for chosen in ("auto", "none"):
         asked = understand("swift", "", "x4", "", None, "", None, artifacts=chosen)
         assert asked.settings == Settings(artifacts=None if chosen == "auto" else chosen)
-    asked = understand("supir", "", "x4", "", None, "", None, accept=True)
+    asked = understand("supir", "", "x4", "", None, "", None, accepted=["supir"])
     assert asked.settings == Settings(accept_licence=True)
-    assert understand("swift", "", "x4", "", None, "", None, accept=True).settings == Settings()
+    assert understand("swift", "", "x4", "", None, "", None, accepted=["supir"]).settings == Settings()
     with pytest.raises(BadSetting, match='Creativity is low, medium or high, not "wild"'):
         check_settings([find("sd-x4")], understand("sd-x4", "", "x4", "", None, "", "wild").settings)
 
@@ -124,13 +124,20 @@ def test_a_tick_is_not_for_the_licence_of_the_next_model(
     tab: UpscaleTab, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two models whose licences must be accepted, with the one that the problem panel chooses between them."""
-    other = replace(find("bicubic"), terms="other", terms_url="https://example.org/terms")
+    takes = find("bicubic").takes | {"accept_licence"}
+    other = replace(find("bicubic"), terms="other", terms_url="https://example.org/terms", takes=takes)
     monkeypatch.setattr(catalog, "MODELS", (other, *(row for row in catalog.MODELS if row.key != "bicubic")))
     accept = tab.form.accept
-    assert tab.form.choose(small, "supir", "x4")[accept]["value"] is False
-    ticked = tab.choose_other(small)[accept].get("value", True)
-    offered = tab.form.pick_model(small, "bicubic", "", "x4")[accept]
-    assert offered["visible"] and offered.get("value", ticked) is False
+    for changes in (tab.form.pick_model(small, "bicubic", "", "x4"), tab.form.choose(small, "bicubic", "x4")):
+        assert changes[accept]["visible"] and "value" not in changes[accept]
+        assert [terms for _, terms in changes[accept]["choices"]] == ["other"]
+    asked = ("x4", "", None, "", "low", "none", 0.5, "auto")
+    for key, ticked, accepted in (
+        ("supir", ["supir"], True),
+        ("bicubic", ["supir"], None),
+        ("bicubic", ["other"], True),
+    ):
+        assert understand(key, "", *asked, ticked).settings.accept_licence is accepted
 
 
 @pytest.mark.parametrize(
@@ -203,13 +210,13 @@ def test_only_what_is_here_and_quick_takes_a_moment(small: Path, tmp_path: Path)
 
 def test_a_run_that_is_found_again_gets_its_inputs_back(tab: UpscaleTab, small: Path, jpeg: Path) -> None:
     changes = tab.give_again(
-        jpeg, "WebP", "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none", True
+        jpeg, "WebP", "sd-x4", "", "x4", "", 0.3, "a cat", "medium", "omdb/1x-A", 0.4, "none", ["supir"]
     )
     form = tab.form
     assert changes[tab.picture] == str(jpeg) and value(changes[form.model]) == "sd-x4" and changes[form.model_chosen]
     assert value(changes[form.prompt]) == "a cat" and value(changes[form.creativity]) == "medium"
     assert value(changes[form.purpose]) == "creative" and changes[form.why] == ""
-    assert value(changes[form.accept]) is False, "whoever opens its link has accepted nothing"
+    assert value(changes[form.accept]) == "unchanged", "whoever opens its link has accepted nothing"
     assert changes[form.artifacts.choice] == "none" and changes[tab.format] == "WebP"
     assert changes[form.cleanup.choice] == "omdb/1x-A" and value(changes[form.cleanup.strength]) == 0.4
     assert tab.choose_other(jpeg)[form.cleanup.choice] == "none", "it may be what was unavailable"

@@ -94,3 +94,44 @@ def test_a_size_clicked_after_an_image_was_chosen_stays(page: Page, tmp_path: Pa
     expect(radio(page, "x4")).to_be_disabled()
     expect(radio(page, "x2")).to_be_checked()
     expect(plan(page)).to_contain_text("4000 × 3000 → 8000 × 6000")
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    expect(page.locator(".run-bar:visible button.run")).to_be_enabled()
+
+
+def test_a_tick_set_after_another_scale_was_chosen_stays(page: Page) -> None:
+    """Beside the models of that scale, of which Swift is none."""
+    open_tab(page, "Compare")
+    page.locator("#compare-form").get_by_role("button").first.click()
+    models = page.locator("#models")
+    x8 = page.locator("#compare-form").get_by_role("radio", name="x8", exact=True)
+    with answered_late(page, "offer_choices", x8.check):
+        models.get_by_label("Nearest neighbour", exact=True).check()
+        models.get_by_label("Lanczos", exact=True).uncheck()
+    expect(models.get_by_label("Swift", exact=True)).to_have_count(0)
+    expect(models.get_by_label("Nearest neighbour", exact=True)).to_be_checked()
+    expect(models.get_by_label("Lanczos", exact=True)).not_to_be_checked()
+
+
+def test_models_and_their_fields_are_chosen_without_the_server(page: Page) -> None:
+    """So nothing late undoes what is chosen next: on Prompt a creativity, in a chain another model."""
+    pick = page.locator("input[role=combobox]:visible")
+    open_tab(page, "Prompt")
+    page.get_by_role("tabpanel").get_by_role("button", name="Advanced").click()
+    guidance = page.get_by_role("tabpanel").get_by_label("Guidance").and_(page.locator("input[type=number]"))
+    page.route("**/run/predict*", lambda route: None)  # is never answered
+    page.get_by_label("Model", exact=True).filter(visible=True).click()
+    page.get_by_role("option", name="SUPIR", exact=True).click()
+    expect(guidance).to_have_value("4")
+    expect(page.locator("#prompt-licence").get_by_role("checkbox")).not_to_be_checked()
+    radio(page, "High").check()
+    expect(guidance).to_have_value("6")
+    page.get_by_role("button", name="Reset to defaults").click()
+    expect(guidance).to_have_value("4")
+    expect(radio(page, "Low")).to_be_checked()
+    page.get_by_role("tab", name="Chained 8x").click()
+    before = [each.input_value() for each in pick.all()]
+    page.locator(".presets:visible button").first.click()
+    expect(pick.first).not_to_have_value(before[0])

@@ -1,7 +1,7 @@
 """Questions whose answers come late: one that arrives after the visitor has chosen something else undoes nothing.
 
 The answer is kept out of sight, with what it was asked about. The browser fills it in where that is still what is
-chosen; else it drops the answer and asks again.
+chosen; else it drops the answer and asks again. Where there are few answers, the page has them all, and none is late.
 """
 
 import json
@@ -33,7 +33,7 @@ def ask(
 ) -> None:
     """Has each of the events ask for `answer(*inputs)`, which changes `outputs` unless an input has changed meanwhile.
 
-    All that the answer changes is plain data: values as the browser has them, or `gr.update`.
+    What the answer changes is for the browser as it is: values that JSON has, in updates or alone.
     """
     quiet: dict[str, Any] = {**QUIET_EVENT, "queue": False}
     kept, again = gr.Textbox(visible=False), gr.Textbox("0", visible="hidden")
@@ -48,9 +48,21 @@ def ask(
     asked.success(None, [kept, again, *inputs], [*outputs, again], js=FILL, **quiet)
 
 
+def answer_at_once(answer: Callable[[str], Update], keys: Sequence[str], outputs: Sequence[Block]) -> str:
+    """Returns the script of an event that changes `outputs` by `answer(key)` of one of these keys, without the server.
+
+    What the answer changes is as for `ask`.
+    """
+    answers = {key: answer(key) for key in keys}
+    known = {key: [_for_browser(each, changes) for each in outputs] for key, changes in answers.items()}
+    return f"(key) => ({json.dumps(known)})[key]"
+
+
 def _for_browser(block: Block, changes: Update) -> Any:
     """Returns the change of that block as gradio sends it: what is an HTML component's own is among its `props`."""
     change = changes.get(block, gr.update())
+    if isinstance(change, Block):
+        return {"__type__": "update"} | change.constructor_args
     if not isinstance(block, gr.HTML) or not isinstance(change, dict):
         return change
     own = {name: value for name, value in change.items() if name not in COMMON}

@@ -1,5 +1,6 @@
 """The Chained 8x tab: an x4 and then an x2 model, every stage to be seen, and scored if wanted."""
 
+import json
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -160,7 +161,8 @@ def build(page: gr.Blocks) -> ChainedTab:
     """Puts the tab's components and events into the page being built."""
     tab = _place()
     for preset, chain in tab.presets.items():
-        preset.click(partial(split_chain, chain), None, [tab.first, tab.second], **QUIET_EVENT, queue=False)
+        script = f"() => {json.dumps(split_chain(chain))}"  # an answer of the server could undo the next choice
+        preset.click(None, None, [tab.first, tab.second], js=script, **QUIET_EVENT, queue=False)
     models = [tab.first, tab.second]
     gr.on([each.change for each in models], tab.see_models, models, tab.accept, **QUIET_EVENT, queue=False)
     changes = [*(each.change for each in models), tab.picture.change, tab.scored.change, tab.accept.change, page.load]

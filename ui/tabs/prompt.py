@@ -19,6 +19,7 @@ from pipelines.images.door import ImageSource
 from pipelines.phrasing import format_duration
 from pipelines.upscalers.loading import find_lacking
 from ui.examples import EXAMPLES, STATIC, find_example
+from ui.jobs.asking import answer_at_once
 from ui.jobs.choosing import check_here
 from ui.jobs.enlarging import check_run, expect
 from ui.jobs.loans import describe_picture_cost
@@ -150,9 +151,12 @@ def build(page: gr.Blocks) -> PromptTab:
     tab = _place()
     fields = tab.steering
     fields.connect(tab.model)
-    fields.reset.click(tab.reset_fields, tab.model, [*fields.usable, fields.lock], **QUIET_EVENT, queue=False)
+    keys, reset = [row.key for row in list_models()], [*fields.usable, fields.lock]
+    put_back = answer_at_once(tab.reset_fields, keys, reset)
+    fields.reset.click(None, tab.model, reset, js=put_back, **QUIET_EVENT, queue=False)
     fitted = [tab.about, fields.accept, *fields.usable]
-    tab.model.input(tab.choose_model, tab.model, fitted, **QUIET_EVENT, queue=False)
+    choose = answer_at_once(tab.choose_model, keys, fitted)
+    tab.model.input(None, tab.model, fitted, js=choose, **QUIET_EVENT, queue=False)
     changes = [tab.picture.change, tab.model.change, *(each.change for each in fields.values), page.load]
     gr.on(changes, describe_plan, tab.chosen, tab.plan, **QUIET_EVENT, queue=False)
 

@@ -14,6 +14,7 @@ from pipelines.images import door as images
 from pipelines.measuring.run import KERNEL_NAMES, PROTOCOLS, ROUND_TRIP, Contender, check_size, find_protocol
 from ui.examples import EXAMPLES
 from ui.jobs import comparing
+from ui.jobs.asking import ask
 from ui.jobs.line_up import kernel_choices, list_chains, model_choices
 from ui.jobs.offered import list_offered
 from ui.jobs.run_button import RunButton, Update, place_run_button
@@ -52,7 +53,7 @@ class ComparisonForm:
     chains: Dropdown
     accept: CheckboxGroup
     plan: gr.HTML
-    offers: gr.State  # the keys of the models that can be ticked
+    offers: gr.JSON  # the keys of the models that can be ticked; out of sight
 
     @property
     def chosen(self) -> list[Block]:
@@ -161,21 +162,13 @@ class ComparisonForm:
         keep_image(LINK_TAB, self.pictures, opened)
         for name, component in (linked | {"chains": self.chains}).items():
             write_link(component.input, LINK_TAB, name, component)
-        gr.on(
+        ask(
             [self.protocol.input, self.scale.input],
             self.offer_choices,
             [self.protocol, self.scale, self.models, self.offers, self.more],
             [self.scale, self.kernel, self.models, *self.given, self.chains],
-            **QUIET_EVENT,
-            queue=False,
         )
-        self.more.input(
-            self.show_more,
-            [self.protocol, self.scale, self.models, self.more],
-            self.models,
-            **QUIET_EVENT,
-            queue=False,
-        )
+        ask([self.more.input], self.show_more, [self.protocol, self.scale, self.models, self.more], [self.models])
         changed = [each.change for each in self.chosen]  # type: ignore[attr-defined]
         outputs = [self.plan, self.fold, self.accept]
         gr.on(changed, self.see_choice, self.chosen, outputs, **QUIET_EVENT, queue=False)
@@ -228,7 +221,7 @@ def place_comparison_form() -> tuple[ComparisonForm, RunButton]:
             plan = gr.HTML(describe_plan(*chosen), render=False)
             button = place_run_button("Compare", plan=plan, elem_classes="actions")
             place_copy_button()
-    offers = gr.State([key for _, key in line_up.choices])
+    offers = gr.JSON([key for _, key in line_up.choices], visible=False)
     form = ComparisonForm(note, pictures, fold, protocol, scale, kernel, models, more, chains, accept, plan, offers)
     return form, button
 

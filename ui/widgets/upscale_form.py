@@ -146,7 +146,7 @@ class UpscaleForm:
             row = find_model(model, own)
         except UpscaleError:
             return changes
-        if not model_chosen:
+        if not model_chosen and not row.from_hub:  # a model that was named is chosen, too
             advice = advise(image)
             row = catalog.find(advice.purpose.model)
             changes[self.why] = html.advice(advice.why)

@@ -48,6 +48,11 @@ def value(change: Any) -> Any:
     return change.get("value", "unchanged") if isinstance(change, dict) else change
 
 
+def test_a_model_that_was_named_stays_with_another_image(form: UpscaleForm, jpeg: Path) -> None:
+    changes = form.see_image(jpeg, "swift", "owner/name/net.pth", "x4", False, False)
+    assert "owner/name" in changes[form.about] and changes[form.why] == "" and value(changes[form.model]) == "unchanged"
+
+
 def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleForm, small: Path) -> None:
     for purpose in PURPOSES:
         changes = form.pick_purpose(small, purpose.key, "x4", False)

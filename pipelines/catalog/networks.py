@@ -26,7 +26,7 @@ _ROBUST = {
         "swift-mixed-x2.safetensors", 310_112, sha256="0ab211e362e22fdc7054c8257b04e48e6e32094de0895b245c4d40fab1993563"
     ),
     4: File(
-        "swift-mixed-x4.safetensors", 466_480, sha256="b66ae39ca13cf3830064abc004e2c11edfaf7f6c6ea621b1e2b39e30a524f896"
+        "swift-mixed-x4.safetensors", 466_488, sha256="f9884a5ddd472a01fdd0c0979a074e73cf5e4bed001a2e279ec0c8b8608ff184"
     ),
 }
 _ROBUST[3] = _ROBUST[4]  # what it makes is shrunk
@@ -52,8 +52,8 @@ OWN_NETWORKS = (
                 ),
                 4: File(
                     "swift-x4.safetensors",
-                    331_424,
-                    sha256="520ead90d189ff377a5a4894c8c7919686a76a21000fff120ef21783cf592e9e",
+                    549_944,
+                    sha256="e59aebde30ff55fe0dc24d530a8557eb4e67023bf971fe63acc19355d62c5d5b",
                 ),
             }
         ),
@@ -61,7 +61,7 @@ OWN_NETWORKS = (
         commercial=True,
         note="Fast and true to the original, and removes JPEG artifacts where there are any. Our own network.",
         arch="swift",
-        params={2: 339_279, 3: 486_066, 4: 427_159},  # of all three networks
+        params={2: 339_279, 3: 486_066, 4: 536_727},  # of all three networks
         takes=TILED | {"artifacts"},
         companions={scale: Weights((file, _ESTIMATE), ()) for scale, file in sorted(_ROBUST.items())},
         light=True,

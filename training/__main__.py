@@ -124,7 +124,7 @@ def add_network(run: argparse.ArgumentParser, usual: Usual) -> None:
             "--teacher", type=Path, metavar="FILE", help="a larger network of the same scale, to learn from as well"
         )
         run.add_argument(
-            "--teacher-share", type=share, default=0.5, help="how much of the aim is the teacher's; 0.5 unless given"
+            "--teacher-share", type=share, default=0.5, help="how much of the target is the teacher's output (0.5)"
         )
     if usual.loss != "estimate":
         run.add_argument(

@@ -36,7 +36,7 @@ class Config:
     degradations: str = "bicubic"  # or mixed: training/degradations.py
     loss: str = "luma"  # as training/losses.py reads it
     teacher: str = ""  # the file of the network that it learns from as well
-    teacher_share: float = 0.0  # of what it is held against, so much is the teacher's
+    teacher_share: float = 0.0  # how much of the target is its output
 
     @property
     def stem(self) -> str:

@@ -108,8 +108,8 @@ def format_card(
     network = _build(_float(state), config)
     radius = getattr(network, "radius", None)
     reach = "" if radius is None else f"| receptive field's radius | {radius} low-resolution pixels |\n"
-    aim = f"{config.teacher}, whose output is {config.teacher_share:.0%} of what it is held against"
-    teacher = f"| distilled from | {aim} |\n" if config.teacher else ""
+    target = f"{config.teacher}, whose output is {config.teacher_share:.0%} of the target"
+    teacher = f"| distilled from | {target} |\n" if config.teacher else ""
     return f"""# {path.stem}
 
 {ABOUT_NETWORK[config.network]}

@@ -32,6 +32,8 @@ def teach(patches: Patches, teacher: Path, share: float, log: Callable[[str], No
     scale = patches.scale
     if network.scale != scale:
         raise BadSetting(f"{teacher.name} upscales by {network.scale}: it cannot teach a network that does by {scale}.")
+    if network.multiple != 1:
+        raise BadSetting(f"{teacher.name} takes no images of odd sizes: it cannot teach.")
     high = patches.high.clone()
     with torch.inference_mode():
         places = zip(patches.size.tolist(), patches.start.tolist(), strict=True)

@@ -92,7 +92,7 @@ MEASURED = {
 # Times as fast as MEASURED is on two cores of an AMD EPYC that has AVX512-BF16 but no AMX: what runs in bfloat16 where
 # the processor has it, and what stays in float32.
 GAIN_OF_BFLOAT16, GAIN_OF_FLOAT32 = 3.0, 1.5
-IN_BFLOAT16 = {*MEASURED_WITH_AMX, *(("srcnn", scale) for scale in (2, 3, 4))}
+QUICKER_IN_BFLOAT16 = {*MEASURED_WITH_AMX, *(("srcnn", scale) for scale in (2, 3, 4))}
 
 
 def believe(key: str, scale: int, features: Set[str]) -> Rate | None:
@@ -102,4 +102,5 @@ def believe(key: str, scale: int, features: Set[str]) -> Rate | None:
         return MEASURED_WITH_AMX.get((key, scale)) or rate
     if rate is None or "avx512_bf16" not in features:
         return rate
-    return replace(rate, seconds=rate.seconds / (GAIN_OF_BFLOAT16 if (key, scale) in IN_BFLOAT16 else GAIN_OF_FLOAT32))
+    gain = GAIN_OF_BFLOAT16 if (key, scale) in QUICKER_IN_BFLOAT16 else GAIN_OF_FLOAT32
+    return replace(rate, seconds=rate.seconds / gain)

@@ -90,9 +90,10 @@ def _growing(stage: Stage, seconds: float, megapixels: float) -> float:
     A machine that is faster than was believed is faster at both parts.
     """
     fixed, believed = FIXED_SECONDS.get(stage.key, 0.0), _believed(stage)
-    if believed is not None and seconds < fixed + believed.seconds * megapixels:
-        return believed.seconds * seconds / (fixed + believed.seconds * megapixels)
-    return max(seconds / 2, seconds - fixed) / megapixels
+    if believed is None:
+        return max(seconds / 2, seconds - fixed) / megapixels
+    expected = fixed + believed.seconds * megapixels
+    return believed.seconds * seconds / expected if seconds < expected else (seconds - fixed) / megapixels
 
 
 def _pace(known: dict[Stage, Rate], stage: Stage) -> float:
@@ -104,18 +105,19 @@ def _pace(known: dict[Stage, Rate], stage: Stage) -> float:
         rate.seconds / believed.seconds
         for other, rate in known.items()
         if not find_diffusion(other.key)
+        and (believed := _believed(other)) is not None  # of what is in no table, the engine may be unknown, too
         and catalog.find(other.key).engine == engine
-        and (believed := _believed(other)) is not None
     ]
     return min(MOST_PACE, max(1 / MOST_PACE, statistics.median(seen))) if seen else 1.0
 
 
 def _believed(stage: Stage) -> Rate | None:
-    row, features = find_diffusion(stage.key), frozenset() if environment.exact() else machine.features()
+    # Where a GPU is lent, what it takes is told from what a plain processor takes.
+    plain = environment.exact() or environment.zero_gpu()
+    row, features = find_diffusion(stage.key), frozenset() if plain else machine.features()
     if row is None:
         return believe(stage.key, stage.scale, features)
-    # Where a GPU is lent, what it takes is told from what a plain processor takes.
-    quick = not features.isdisjoint(WITH_BFLOAT16) and not environment.zero_gpu()
+    quick = not features.isdisjoint(WITH_BFLOAT16)
     return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), stage.scale, quick)
 
 

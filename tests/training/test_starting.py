@@ -93,11 +93,13 @@ def test_a_run_with_a_teacher_says_so_in_the_card(folder: Path, tmp_path: Path) 
     teacher = write(tmp_path / "large.safetensors", with_drawn(Swift(2, 12, 2)))
     assert main(command(folder, "--teacher", str(teacher), "--teacher-share", "0.75")) == 0
     card = (folder.parent / "out" / "swift-x2.md").read_text()
-    assert "| distilled from | large.safetensors, whose output is 75% of what it is held against |" in card
+    assert "| distilled from | large.safetensors, whose output is 75% of the target |" in card
     assert "--teacher large.safetensors --teacher-share 0.75 --data made" in card
 
 
-def test_a_teacher_that_cannot_teach_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_teacher_that_cannot_teach_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = write(folder.parent / "other.safetensors", with_drawn(Swift(3, 8, 1)))
     assert main(command(folder, "--teacher", str(other))) == 1
     assert (
@@ -109,6 +111,10 @@ def test_a_teacher_that_cannot_teach_is_one_sentence(folder: Path, capsys: pytes
     assert "nothing.pth" in capsys.readouterr().err
     assert main(command(folder, "--teacher", str(other), "--degradations", "mixed")) == 1
     assert "A teacher works on clean small images" in capsys.readouterr().err
+    monkeypatch.setattr(Swift, "multiple", 2)
+    unfit = write(folder.parent / "unfit.safetensors", with_drawn(Swift(2, 8, 1)))
+    assert main(command(folder, "--teacher", str(unfit))) == 1
+    assert "unfit.safetensors takes no images of odd sizes: it cannot teach." in capsys.readouterr().err
     for wrong in ("0", "1.5", "nan"):
         with pytest.raises(SystemExit):
             main(command(folder, "--teacher", str(other), "--teacher-share", wrong))

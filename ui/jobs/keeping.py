@@ -29,10 +29,11 @@ def keep_results(work: Work, give_again: Callable[..., Update], run_id: Block, s
     @wraps(work)
     def run(*values: Any) -> Iterator[Update]:
         *given, key = values
+        chosen = given[: len(given) - extra]
 
         def inputs() -> Update:
             try:
-                return give_again(*given[: len(given) - extra])
+                return give_again(*chosen)
             except Exception:  # strangers may send anything; the work says what is wrong with it
                 return {}
 

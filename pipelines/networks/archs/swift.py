@@ -81,9 +81,9 @@ class Swift(nn.Module):
         """The last convolution, plus the network's input `pixels`, shuffled to (N, 3, scale*H, scale*W)."""
         # Repeated before it is shuffled, each pixel becomes a square of itself.
         made, squared = self.last(features), self.scale**2
-        if isinstance(made, Tensor):  # the same, without planes for what is added
+        if isinstance(made, Tensor) and made.dtype == pixels.dtype:  # the same, without planes for what is added
             made.view(made.shape[0], COLOUR_CHANNELS, squared, *made.shape[2:]).add_(pixels.unsqueeze(2))
-        else:  # it is being traced, and OpenVINO knows nothing of views
+        else:  # traced for OpenVINO, which knows nothing of views, or trained in two precisions
             made = made + torch.repeat_interleave(pixels, squared, dim=1)
         return F.pixel_shuffle(made, self.scale)
 

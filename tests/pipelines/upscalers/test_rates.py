@@ -22,7 +22,7 @@ def seconds(stage: Stage) -> float:
     return rate.seconds
 
 
-# Took, on two cores of an AMD EPYC with AVX512-BF16 and no AMX, at 256 px; in the brackets: at 128 px.
+# Took, on two cores of an AMD EPYC with AVX512-BF16 and no AMX, at 256 px.
 @pytest.mark.parametrize(
     ("key", "scale", "megapixel"),
     [
@@ -63,3 +63,27 @@ def test_beside_a_gpu_others_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_machine_far_from_all_others_is_not_believed_to_the_end() -> None:
     rates._known()[SWIFT] = Rate(MEASURED[SWIFT].seconds * 1000)
     assert seconds(GENERAL) == pytest.approx(MEASURED["real-esrgan-general", 4].seconds * rates.MOST_PACE)
+
+
+@pytest.mark.parametrize("key", ["no-such", "owner/gone", "https://nowhere.invalid/x.pth", ""])
+def test_what_is_known_no_more_tells_nothing_of_others(key: str) -> None:
+    """A model of another version, of a list that changed, or of a host that is not allowed any more."""
+    rates._known()[Stage(key, 4)] = Rate(1.0)
+    assert seconds(GENERAL) == MEASURED["real-esrgan-general", 4].seconds
+
+
+def test_where_a_gpu_is_lent_a_plain_processor_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates.machine, "features", lambda: frozenset(["amx_bf16"]))
+    assert seconds(GENERAL) == MEASURED_WITH_AMX["real-esrgan-general", 4].seconds
+    monkeypatch.setattr(rates.environment, "zero_gpu", lambda: True)
+    assert seconds(GENERAL) == MEASURED["real-esrgan-general", 4].seconds
+
+
+def test_a_little_more_time_tells_a_little_more() -> None:
+    """Around what was believed, where a faster machine and a slower one are told apart."""
+    believed, told = MEASURED[SWIFT].seconds, list[float]()
+    for share in (0.995, 1.0, 1.005):
+        rates._known().clear()
+        rates.learn(*SWIFT, 200, 200, (0.015 + believed * 0.04) * share)
+        told.append(seconds(SWIFT))
+    assert told[1] == pytest.approx(believed) and 0.98 * believed < told[0] < told[1] < told[2] < 1.02 * believed

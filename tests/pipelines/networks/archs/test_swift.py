@@ -47,3 +47,13 @@ def test_a_file_tells_scale_width_and_depth() -> None:
     again = build_network(network.state_dict(), "made")
     assert isinstance(again, Swift) and (again.scale, again.width, again.depth) == (3, 6, 2)
     torch.testing.assert_close(again(noise(7, 5)), network(noise(7, 5)))
+
+
+def test_training_in_bfloat16_does_not_round_the_result() -> None:
+    network, picture = Swift(2, width=8, depth=2), noise(5, 6)
+    fill(network)
+    exact = network(picture)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = network(picture)
+    assert made.dtype == torch.float32 and not torch.equal(made, made.bfloat16().float())
+    torch.testing.assert_close(made, exact, atol=0.05, rtol=0.05)

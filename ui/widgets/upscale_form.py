@@ -10,7 +10,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
-from ui.jobs.asking import SETTLE, ask
+from ui.jobs.asking import SETTLE
 from ui.jobs.batches import Chosen
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
@@ -37,7 +37,6 @@ from ui.widgets.model_search import ModelSearch, place_model_search
 from ui.widgets.steering import place_creativity, place_prompt
 from ui.widgets.wanted import describe_plan, find_model
 
-CHOSEN_BY_HAND = "() => true"  # known at once: an answer that is on its way by then chooses nothing
 ABOUT_DENOISE = "How much noise and grain to remove."
 ABOUT_SIZE = "A factor (x1.5 to x16), a width (1920x), a height (x1080), or both to fit within (1920x1080)."
 ABOUT_OWN = (
@@ -188,9 +187,6 @@ class UpscaleForm:
     def connect(self, picture: Block, changed: Any) -> None:
         """Has the fields follow each other and the image; `changed` is the event of another image."""
         fitted, quiet = self.fitted, {**QUIET_EVENT, "queue": False}
-        by_hand: dict[str, Any] = {"js": CHOSEN_BY_HAND, **quiet}
-        gr.on([self.purpose.input, self.model.input], None, None, self.model_chosen, **by_hand)
-        self.scale.input(None, None, self.scale_chosen, **by_hand)
         self.purpose.input(
             self.pick_purpose,
             [picture, self.purpose, self.scale, self.scale_chosen],
@@ -205,12 +201,13 @@ class UpscaleForm:
         )
         own_settled = self.own.change(None, None, None, js=SETTLE, **quiet)
         own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
+        self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
         self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
-        ask(
-            [changed],
+        changed(None, None, None, js=SETTLE, **quiet).then(
             self.see_image,
             [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
             [*fitted, self.model, self.why],
+            **quiet,
         )
         self.cleanup.connect()
         self.search.connect(self.own)

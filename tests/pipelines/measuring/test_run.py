@@ -369,7 +369,7 @@ def test_bicubic_reaches_the_literature(folder: str, figures: dict[int, float], 
         ("espcn", {2: 34.77, 3: 30.53, 4: 28.38}),
         ("fsrcnn", {2: 34.87, 3: 30.60, 4: 28.41}),
         ("lapsrn", {2: 34.48, 4: 28.75, 8: 24.43}),
-        ("swift", {2: 37.41, 3: 33.52, 4: 31.29}),  # as it chooses
+        ("swift", {2: 37.41, 3: 33.54, 4: 31.51}),  # as it chooses
         ("srcnn", {2: 36.70, 3: 32.65, 4: 30.27}),
     ],
 )

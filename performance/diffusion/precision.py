@@ -21,6 +21,7 @@ from pipelines.runs import finish
 from pipelines.upscalers.diffusion import decoder
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+# The denoising network's precision, and whether the decoder works in bfloat16, which the product's never does.
 WAYS: tuple[tuple[Precision, bool], ...] = (("bfloat16", False), ("float16", False), ("float32", True))
 
 
@@ -28,12 +29,12 @@ def measure_precision(folder: Path) -> None:
     """Measures how far the picture is from float32's where the denoising network computes in half precision."""
     exact = _predict("float32", folder)
     rows = []
-    for dtype, decoded in WAYS:
-        first, last, picture = _predict(dtype, folder, decoded)
+    for dtype, half_decoder in WAYS:
+        first, last, picture = _predict(dtype, folder, half_decoder)
         found = psnr(to_uint8(exact[2]), to_uint8(picture))
         off = [f"{_difference(first, exact[0]):.1e}", f"{_difference(last, exact[1]):.1e}"]
         most = 255 * float(np.abs(np.clip(picture, 0, 1) - np.clip(exact[2], 0, 1)).max())
-        way = "the autoencoder's convolutions in bfloat16" if decoded else dtype
+        way = "the autoencoder's convolutions in bfloat16" if half_decoder else dtype
         rows.append([way, *off, "the same" if found is None else f"{found:.1f}", f"{most:.1f}"])
     about = (
         "32 x 32 by 4 on a CPU, 4 steps, random parameters, no colour fix; the autoencoder in float32, but for the "
@@ -46,13 +47,13 @@ def measure_precision(folder: Path) -> None:
     write_section("Stable Diffusion x4: what precision costs", about, header, rows)
 
 
-def _predict(dtype: Precision, folder: Path, decoded: bool = False) -> list[Pixels]:
-    """The first and the last prediction of a run, and its picture; `decoded` in bfloat16, or as the product does."""
+def _predict(dtype: Precision, folder: Path, half_decoder: bool = False) -> list[Pixels]:
+    """The first and the last prediction of a run, and its picture; `half_decoder`: by a decoder in bfloat16."""
     seen: list[Pixels] = []
     decode = decoder._decode_tile
 
     def decode_tile(*given: Any) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16) if decoded else nullcontext():
+        with torch.autocast("cpu", torch.bfloat16) if half_decoder else nullcontext():
             return decode(*given).float()
 
     choose = mock.patch.object(devices, "choose_device", lambda: Device("cpu", dtype))

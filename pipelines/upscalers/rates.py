@@ -48,8 +48,9 @@ def find(stage: Stage) -> Rate | None:
 
 def fixed_seconds(stage: Stage, rate: Rate) -> float:
     """Returns what a run takes whatever the image's size: less where this machine is faster than was believed."""
-    believed = _believed(stage)
-    return FIXED_SECONDS.get(stage.key, 0.0) * (min(1.0, rate.seconds / believed.seconds) if believed else 1.0)
+    fixed = FIXED_SECONDS.get(stage.key, 0.0)
+    believed = _believed(stage) if fixed else None
+    return fixed * min(1.0, rate.seconds / believed.seconds) if believed else fixed
 
 
 def learn(

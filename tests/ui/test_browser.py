@@ -189,10 +189,10 @@ def test_an_address_opens_its_state_and_nonsense_in_it_changes_nothing(page: Pag
     expect(page.locator("#progress")).to_contain_text("Ready.")
 
 
-def find_places(page: Page) -> list[dict[str, int]]:
+def find_places(page: Page) -> list[dict[str, float]]:
     """Where the viewer, the facts and the buttons begin, and how wide they are; the facts may have a line more."""
     boxes = [page.locator(name).bounding_box() for name in ("#compare", "#facts", "#actions")]
-    return [{side: round(box[side]) for side in ("x", "y", "width")} for box in boxes if box]
+    return [{side: box[side] for side in ("x", "y", "width")} for box in boxes if box]
 
 
 def test_nothing_jumps_and_the_scale_stays(page: Page) -> None:

@@ -15,6 +15,8 @@ from tests.conftest import ROOT, smooth, visit
 from tests.support.visitor import check_state
 from tests.ui.test_browser import choose, give, open_page
 
+ORIENTATION = 0x0112  # EXIF's tag
+
 
 @pytest.fixture
 def page(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Page]:
@@ -72,6 +74,38 @@ def test_a_jpeg_is_told_why_and_a_click_overrules_it(page: Page, tmp_path: Path)
     give(page, tmp_path / "other.jpg")
     expect(plan(page)).to_contain_text("Real-ESRGAN anime: 70 × 50")
     expect(radio(page, "Drawing or anime")).to_be_checked()
+
+
+@pytest.mark.parametrize(("name", "sent_back"), [("exact.png", False), ("photo.jpg", True), ("turned.jpg", True)])
+def test_before_has_the_pixels_that_were_upscaled(page: Page, tmp_path: Path, name: str, sent_back: bool) -> None:
+    """A small PNG is not sent back as tiles: the browser draws the file. Of a JPEG it would make colours of its own."""
+    pixels = np.random.default_rng(5).integers(0, 256, (30, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    turned = Image.Exif()
+    if name == "turned.jpg":
+        turned[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / name, quality=80, exif=turned)
+    fetched: list[str] = []
+    page.on("request", lambda each: fetched.append(each.url) if each.url.endswith(".webp") else None)
+    give(page, tmp_path / name)
+    expect(plan(page)).to_contain_text(re.compile("1[26]0 × 1[26]0"))
+    choose(page, "Bicubic")
+    expect(plan(page)).to_contain_text("Bicubic: 1")
+    radio(page, "x2").check()
+    expect(plan(page)).to_contain_text(re.compile("→ (320|240)"))
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    expect(page.locator("#progress")).to_contain_text("Done in")
+    panes = page.locator("#compare .panes")
+    expect(panes).to_have_attribute("aria-busy", "false")
+    assert len({url.rsplit("/", 2)[-2] for url in fetched}) == 1 + sent_back, "folders of tiles"
+    read = to_uint8(images.read(tmp_path / name).pixels)
+    box = panes.bounding_box()
+    assert box is not None
+    for right, down in ((0.4, 0.3), (0.42, 0.5), (0.38, 0.7)):
+        panes.hover(position={"x": right * box["width"], "y": down * box["height"]}, force=True)
+        where = page.locator("#compare .where")
+        expect(where).to_contain_text("RGB at")
+        told = [int(each) for each in re.findall(r"\d+", where.inner_text())]
+        assert told[4:7] == read[told[3] // 2, told[2] // 2].tolist()
 
 
 def test_a_scale_that_does_not_fit_cannot_be_chosen(page: Page, tmp_path: Path) -> None:

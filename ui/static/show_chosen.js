@@ -5,12 +5,13 @@
     const file = first?.file ?? first;
     const known = madeOf ? JSON.parse(madeOf) : {};
     if (file?.path && file.path === known.source) return; // it is its own result
-    const times = Number(String(scale).replace(/^x/, "")) || SCALE;
+    const told = Number(String(scale).replace(/^x/, "")); // none of a size of one's own
+    const times = told || SCALE;
     const url = first?.shown ?? file?.url; // what the server drew of a file that no browser shows may be smaller
     const sides = first?.about?.match(/(\d+) × (\d+)/)?.slice(1).map((side) => Number(side) * times);
     const layers = { picture: { top: { url }, whole: true } };
     const view = {
-        panes: url ? [{ label: "Preview", caption: `Bicubic x${times}`, smooth: true, layers }] : [],
+        panes: url ? [{ label: "Preview", caption: told ? `Bicubic x${times}` : "Bicubic", smooth: true, layers }] : [],
         boxes: [], original: null, layout: "side", size: sides, scale: times, state: "preview", source: file?.path,
         empty: "Choose an image, and your result will appear here.",
     };

@@ -10,7 +10,7 @@ from pipelines.catalog import rows as catalog
 from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
-from ui.jobs.asking import SETTLE
+from ui.jobs.asking import answer_at_once, ask
 from ui.jobs.batches import Chosen
 from ui.jobs.run_button import RunButton, Update, place_run_button
 from ui.jobs.running import QUIET_EVENT
@@ -105,53 +105,36 @@ class UpscaleForm:
             self.scale_chosen: True,
         }
 
-    def pick_purpose(self, image: Chosen, purpose: str, scale: str, scale_chosen: bool) -> Update:
-        """A purpose that was clicked: its model, and what belongs to it."""
-        found = find_purpose(purpose) or FIRST_PURPOSE
-        row = catalog.find(found.model)
-        wanted = scale if scale_chosen else FIRST_SCALE
-        fitted = self._fit(row, measure(image), wanted, scale)
-        return fitted | {self.model: row.key, self.own: "", self.why: "", self.model_chosen: True}
+    def pick_purpose(self, key: str) -> Update:
+        """What a click on a purpose chooses with it."""
+        found = find_purpose(key) or FIRST_PURPOSE
+        return {self.model: found.model, self.own: "", self.why: "", self.model_chosen: True}
 
-    def pick_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
-        """A model that was picked from the list: one's own, if there is one, gives way to it."""
-        return {
-            **self.fit_model(image, model, "", scale),
-            **({self.own: ""} if own else {}),
-            self.why: "",
-            self.model_chosen: True,
-        }
+    def pick_model(self, key: str) -> Update:
+        """What a model that is picked from the list chooses with it: one's own gives way to it."""
+        return {self.purpose: _purpose_key(catalog.find(key)), self.own: "", self.why: "", self.model_chosen: True}
 
-    def fit_model(self, image: Chosen, model: str, own: str, scale: str) -> Update:
-        """The purpose that the model serves, its scales, what it is good at, and the fields that it can use.
-
-        One's own model most likely upscales by four, which is known only once it is loaded.
+    def fit(self, image: Chosen, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool) -> Update:
+        """What belongs to the image and to what is chosen for it: the model that suits it best, unless the visitor has
+        chosen one, a scale that fits, what each choice takes, and the fields that the model can use.
         """
+        size = measure(image)
+        changes: Update = {
+            self.purpose: offer(offer_purposes(size, scale)),
+            self.model: _offer(size, scale),
+            self.why: "",
+        }
         try:
             row = find_model(model, own)
         except UpscaleError:  # while it is being written; the plan says what is wrong
-            return {self.about: ""}
-        fitted = self._fit(row, measure(image), FIRST_SCALE if row.from_hub else scale, scale)
-        return fitted | {self.purpose: _purpose_key(row)}
-
-    def see_image(
-        self, image: Chosen, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool
-    ) -> Update:
-        """Another image: what it suits best, unless the visitor has chosen, and a scale that fits it."""
-        size = measure(image)
-        changes: Update = {self.purpose: offer(offer_purposes(size, scale)), self.model: _offer(size, scale)}
-        changes[self.why] = ""
-        try:
-            row = find_model(model, own)
-        except UpscaleError:
-            return changes
+            return changes | {self.about: ""}
         if not model_chosen and not row.from_hub:  # a model that was named is chosen, too
             advice = advise(image)
             row = catalog.find(advice.purpose.model)
             changes[self.why] = html.advice(advice.why)
             if row.key != model:
-                changes[self.purpose] = offer(offer_purposes(size, scale), value=advice.purpose.key)
                 changes[self.model] = _offer(size, scale) | {"value": row.key}
+        changes[self.purpose] |= {"value": _purpose_key(row)}
         return changes | self._fit(row, size, scale if scale_chosen else FIRST_SCALE, scale)
 
     def see_scale(self, image: Chosen, scale: str) -> Update:
@@ -186,28 +169,25 @@ class UpscaleForm:
 
     def connect(self, picture: Block, changed: Any) -> None:
         """Has the fields follow each other and the image; `changed` is the event of another image."""
-        fitted, quiet = self.fitted, {**QUIET_EVENT, "queue": False}
-        self.purpose.input(
-            self.pick_purpose,
-            [picture, self.purpose, self.scale, self.scale_chosen],
-            [*fitted[1:], self.model, self.own, self.why, self.model_chosen],
-            **quiet,
-        )
-        self.model.input(
-            self.pick_model,
-            [picture, self.model, self.own, self.scale],
-            [*fitted, self.own, self.why, self.model_chosen],
-            **quiet,
-        )
-        own_settled = self.own.change(None, None, None, js=SETTLE, **quiet)
-        own_settled.then(self.fit_model, [picture, self.model, self.own, self.scale], fitted, **quiet)
-        self.scale.input(lambda: True, None, self.scale_chosen, **quiet)
-        self.scale.change(self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size], **quiet)
-        changed(None, None, None, js=SETTLE, **quiet).then(
-            self.see_image,
+        quiet: dict[str, Any] = {**QUIET_EVENT, "queue": False}
+        # What a click chooses is chosen at once, in the browser; what belongs to it is asked for, and counts only if
+        # nothing else was chosen by then.
+        by_purpose = [self.model, self.own, self.why, self.model_chosen]
+        known = answer_at_once(self.pick_purpose, [each.key for each in catalog.PURPOSES], by_purpose)
+        self.purpose.input(None, self.purpose, by_purpose, js=known, **quiet)
+        by_model = [self.purpose, self.own, self.why, self.model_chosen]
+        known = answer_at_once(self.pick_model, [row.key for row in catalog.MODELS], by_model)
+        self.model.input(None, self.model, by_model, js=known, **quiet)
+        self.scale.input(None, None, self.scale_chosen, js="() => true", **quiet)
+        # One's own most likely upscales by four, which is known only once it is loaded.
+        kept = "(own, chosen) => chosen && !own"
+        self.own.change(None, [self.own, self.scale_chosen], self.scale_chosen, js=kept, **quiet)
+        ask([self.scale.change], self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size])
+        ask(
+            [changed, self.model.change, self.own.change],
+            self.fit,
             [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
-            [*fitted, self.model, self.why],
-            **quiet,
+            [*self.fitted, self.model, self.why],
         )
         self.cleanup.connect()
         self.search.connect(self.own)

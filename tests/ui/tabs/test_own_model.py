@@ -212,9 +212,14 @@ def page(browser: Browser, page_of_networks: str, request: pytest.FixtureRequest
         yield page
 
 
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 def open_models(page: Page) -> None:
     if not page.get_by_label("Model", exact=True).is_visible():
         page.get_by_role("button", name="All models").click()
+        page.get_by_label("Or your own model").wait_for()
+        page.evaluate(TWO_FRAMES)  # until then gradio does not hear what is put into a field
 
 
 def choose(page: Page, model: str) -> None:

@@ -49,14 +49,15 @@ def value(change: Any) -> Any:
 
 
 def test_a_model_that_was_named_stays_with_another_image(form: UpscaleForm, jpeg: Path) -> None:
-    changes = form.see_image(jpeg, "swift", "owner/name/net.pth", "x4", False, False)
+    changes = form.fit(jpeg, "swift", "owner/name/net.pth", "x4", False, False)
     assert "owner/name" in changes[form.about] and changes[form.why] == "" and value(changes[form.model]) == "unchanged"
 
 
 def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleForm, small: Path) -> None:
     for purpose in PURPOSES:
-        changes = form.pick_purpose(small, purpose.key, "x4", False)
-        assert changes[form.model] == purpose.model and changes[form.own] == "" and changes[form.model_chosen]
+        chosen = form.pick_purpose(purpose.key)
+        assert chosen == {form.model: purpose.model, form.own: "", form.why: "", form.model_chosen: True}
+        changes = form.fit(small, purpose.model, "", "x4", True, False)
         creative = purpose.key == "creative"
         assert changes[form.prompt]["visible"] == changes[form.creativity]["visible"] == creative
         assert changes[form.denoising]["visible"] == (purpose.key == "photo")
@@ -67,45 +68,48 @@ def test_each_purpose_chooses_its_model_and_shows_what_it_takes(form: UpscaleFor
 
 
 def test_an_image_chooses_until_the_visitor_has(form: UpscaleForm, small: Path, jpeg: Path) -> None:
-    changes = form.see_image(jpeg, "swift", "", "x4", False, False)
+    changes = form.fit(jpeg, "swift", "", "x4", False, False)
     assert value(changes[form.purpose]) == "photo" and value(changes[form.model]) == "real-esrgan-general"
     assert "This JPEG has compression marks. Photo removes them." in changes[form.why]
-    changes = form.see_image(small, "real-esrgan-general", "", "x4", False, False)
+    changes = form.fit(small, "real-esrgan-general", "", "x4", False, False)
     assert value(changes[form.purpose]) == "faithful" and "><" in changes[form.why]
-    changes = form.see_image(jpeg, "swift", "", "x4", True, False)
-    assert value(changes[form.purpose]) == value(changes[form.model]) == "unchanged" and changes[form.why] == ""
+    changes = form.fit(jpeg, "swift", "", "x4", True, False)
+    assert value(changes[form.purpose]) == "faithful" and value(changes[form.model]) == "unchanged"
+    assert changes[form.why] == ""
 
 
 def test_a_licence_that_must_be_accepted_has_a_box(
     form: UpscaleForm, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = (small, "supir", "", "x4", "", None, "", "low", "none", 0.5, "auto")
-    chosen = form.pick_model(small, "supir", "", "x4")
+    chosen = form.fit(small, "supir", "", "x4", True, True)
     assert chosen[form.accept]["visible"] and chosen[form.creativity]["visible"]
-    assert not form.pick_model(small, "swift", "", "x4")[form.accept]["visible"]
+    assert not form.fit(small, "swift", "", "x4", True, True)[form.accept]["visible"]
     assert "its licence must be accepted first" in describe_plan(*asked, [])
     assert "downloads 9.6 GB first" in describe_plan(*asked, ["supir"])
     monkeypatch.setenv("UPSCALE_ACCEPT", "supir")
-    assert not form.pick_model(small, "supir", "", "x4")[form.accept]["visible"]
+    assert not form.fit(small, "supir", "", "x4", True, True)[form.accept]["visible"]
 
 
 def test_a_scale_gives_way_only_where_it_does_not_fit(form: UpscaleForm, small: Path, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((3000, 4000, 3), np.float32)), tmp_path / "large.png")
-    changes = form.see_image(tmp_path / "large.png", "swift", "", "x4", True, True)
+    changes = form.fit(tmp_path / "large.png", "swift", "", "x4", True, True)
     assert value(changes[form.scale]) == "x3"
     assert [option["never"] != "" for option in changes[form.scale]["options"]] == [False, False, True, False]
-    assert value(form.see_image(small, "swift", "", "x3", True, False)[form.scale]) == "x4", "it was not chosen by hand"
-    assert value(form.see_image(small, "swift", "", "x3", True, True)[form.scale]) == "unchanged"
+    assert value(form.fit(small, "swift", "", "x3", True, False)[form.scale]) == "x4", "it was not chosen by hand"
+    assert value(form.fit(small, "swift", "", "x3", True, True)[form.scale]) == "unchanged"
     told = describe_plan(tmp_path / "large.png", "swift", "", "x3", "", None, "", None)
     assert "x4 would be 192 megapixels, the limit is 128. x3 is the largest that fits." in told
 
 
 def test_a_model_of_the_list_unchooses_the_purpose(form: UpscaleForm, small: Path) -> None:
-    changes = form.pick_model(small, "bicubic", "owner/a/b.pth", "x3")
-    assert changes[form.purpose] == "" and changes[form.own] == "" and value(changes[form.scale]) == "unchanged"
-    assert form.pick_model(small, "nearest", "", "x3")[form.purpose] == "pixel-art"
-    assert form.fit_model(small, "swift", "owner/a/b.pth", "x2")[form.purpose] == ""
-    assert form.fit_model(small, "swift", "../x", "x2") == {form.about: ""}
+    chosen = {form.purpose: "", form.own: "", form.why: "", form.model_chosen: True}
+    assert form.pick_model("bicubic") == chosen and form.pick_model("nearest") == chosen | {form.purpose: "pixel-art"}
+    assert value(form.fit(small, "bicubic", "", "x3", True, True)[form.scale]) == "unchanged"
+    assert value(form.fit(small, "nearest", "", "x3", True, True)[form.purpose]) == "pixel-art"
+    assert value(form.fit(small, "swift", "owner/a/b.pth", "x2", True, False)[form.purpose]) == ""
+    changes = form.fit(small, "swift", "../x", "x2", True, True)
+    assert changes[form.about] == "" and form.scale not in changes
 
 
 def test_what_the_fields_ask_for() -> None:
@@ -133,7 +137,7 @@ def test_a_tick_is_not_for_the_licence_of_the_next_model(
     other = replace(find("bicubic"), terms="other", terms_url="https://example.org/terms", takes=takes)
     monkeypatch.setattr(catalog, "MODELS", (other, *(row for row in catalog.MODELS if row.key != "bicubic")))
     accept = tab.form.accept
-    for changes in (tab.form.pick_model(small, "bicubic", "", "x4"), tab.form.choose(small, "bicubic", "x4")):
+    for changes in (tab.form.fit(small, "bicubic", "", "x4", True, True), tab.form.choose(small, "bicubic", "x4")):
         assert changes[accept]["visible"] and "value" not in changes[accept]
         assert [terms for _, terms in changes[accept]["choices"]] == ["other"]
     asked = ("x4", "", None, "", "low", "none", 0.5, "auto")
@@ -170,19 +174,11 @@ def test_a_size_that_is_lacking_or_impossible_is_one_sentence(small: Path) -> No
 @pytest.mark.parametrize("sent", ["zz", "x", "x99", None, 5, 2.5, True, [], ["x2"], {"x": 2}])
 def test_whatever_is_sent_is_answered(sent: Any, form: UpscaleForm, small: Path) -> None:
     """In the place of a scale it is x4, of one's own model one sentence, of any other field no traceback."""
-    for changes in (
-        form.fit_model(small, "swift", "", sent),
-        form.see_image(small, "swift", "", sent, True, True),
-        form.pick_purpose(small, "faithful", sent, True),
-        form.pick_model(small, "swift", "", sent),
-    ):
-        assert value(changes[form.scale]) == "x4"
+    assert value(form.fit(small, "swift", "", sent, True, True)[form.scale]) == "x4"
     assert form.see_scale(small, sent)[form.purpose] == form.see_scale(small, "x4")[form.purpose]
     if sent is not None:
-        assert form.fit_model(small, "swift", sent, "x2") == {form.about: ""}
-        assert form.scale not in form.see_image(small, "swift", sent, "x2", True, True)
-    form.pick_purpose(small, sent, "x2", True)
-    assert form.pick_model(small, sent, sent, "x2")[form.about] == ""
+        assert form.scale not in form.fit(small, "swift", sent, "x2", True, True)
+    assert form.fit(small, sent, sent, "x2", True, True)[form.about] == ""
     usual = ("swift", "", CUSTOM, "x2", None, "", None, "none", 0.5, "auto", False)
     for at in range(len(usual)):
         assert describe_plan(small, *usual[:at], sent, *usual[at + 1 :])
@@ -197,7 +193,7 @@ def test_the_field_for_a_size_is_there_where_it_is_asked_for(form: UpscaleForm, 
     assert form.see_scale(small, CUSTOM)[form.size]["visible"] and not form.see_scale(small, "x2")[form.size]["visible"]
     changes = form.choose(small, "swift", CUSTOM, "500x")
     assert changes[form.size]["value"] == "500x" and changes[form.size]["visible"]
-    assert value(form.see_image(small, "swift", "", CUSTOM, True, True)[form.scale]) == "unchanged"
+    assert value(form.fit(small, "swift", "", CUSTOM, True, True)[form.scale]) == "unchanged"
 
 
 def test_without_an_image_there_is_one_quiet_sentence() -> None:
@@ -283,4 +279,4 @@ def test_noise_of_an_uploaded_jpeg_is_not_read_twice(form: UpscaleForm, jpeg: Pa
     """A JPEG with marks is told by its header: one that is cut in the middle of its pixels is advised on, too."""
     cut = io.BytesIO(jpeg.read_bytes()[: jpeg.stat().st_size * 2 // 3]).getvalue()
     jpeg.write_bytes(cut)
-    assert value(form.see_image(jpeg, "swift", "", "x4", False, False)[form.purpose]) == "photo"
+    assert value(form.fit(jpeg, "swift", "", "x4", False, False)[form.purpose]) == "photo"

@@ -86,12 +86,17 @@ def draw_damage(random: np.random.Generator) -> Degradation:
     noisy, compressed = random.choice(((True, False), (False, True), (True, True), (False, False)), p=DAMAGE_SHARES)
     return Degradation(
         AS_IT_IS,
-        int(random.integers(LOWEST_DAMAGE_QUALITY, HIGHEST_QUALITY + 1)) if compressed else None,
+        _draw_jpeg(random) if compressed else None,
         subsampling=0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR,
         noise=float(MOST_NOISE * random.random() ** 1.5) if noisy else 0.0,  # weak noise is the more common one
         grey_noise=bool(random.random() < GREY_NOISE_SHARE),
         seed=int(random.integers(1 << 31)),
     )
+
+
+def _draw_jpeg(random: np.random.Generator) -> int:
+    """A quality of JPEG, 1 to 100; low ones are drawn more often, as there is more to learn of them."""
+    return int(LOWEST_DAMAGE_QUALITY + (HIGHEST_QUALITY + 1 - LOWEST_DAMAGE_QUALITY) * random.random() ** 1.5)
 
 
 def _pillow(high: Pixels8, scale: int, by: Degradation, kernel: Image.Resampling) -> Pixels8:
@@ -136,5 +141,5 @@ KERNEL_SHARES = {
 }
 JPEG_SHARE, LOWEST_QUALITY, HIGHEST_QUALITY = 0.5, 40, 97
 FULL_COLOUR_SHARE = 0.25
-DAMAGE_SHARES = (0.4, 0.45, 0.1, 0.05)  # noise, JPEG, both, neither
+DAMAGE_SHARES = (0.25, 0.6, 0.1, 0.05)  # noise, JPEG, both, neither
 LOWEST_DAMAGE_QUALITY, MOST_NOISE, GREY_NOISE_SHARE = 10, 55.0, 0.15

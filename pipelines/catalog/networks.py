@@ -76,7 +76,7 @@ OWN_NETWORKS = (
                 1: File(
                     "cleaner.safetensors",
                     768_400,
-                    sha256="ab62626850612f5737f1a47d53f84c08b0db77b3f6135d85c11a98d4cde29da0",
+                    sha256="6b328ac778831aa6bc452a93cb9315814bd7456266fe57f4c84df92199fa67d1",
                 )
             }
         ),

@@ -17,6 +17,7 @@ from pipelines.upscalers.network import NetworkUpscaler
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("RESULTS.md")
+BFLOAT16_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}  # of /proc/cpuinfo
 
 
 def find_network(upscaler: object, artifacts: str = "none") -> NetworkUpscaler:
@@ -77,17 +78,19 @@ def run_in_fresh_process(module: str, *arguments: object) -> str:
 
 
 def describe_processor() -> str:
-    """The processor's name and how many of its cores are ours."""
+    """The processor's name, what it multiplies bfloat16 with, and how many of its cores are ours."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores"
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    multiplies = next((f" with {name}" for flag, name in BFLOAT16_FLAGS.items() if flag in flags), "")
+    return f"{names[0] if names else platform.processor()}{multiplies}, {len(names)} cores"
 
 
 def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Puts a table into RESULTS.md under its title, in place of the one of an earlier run, with date and processor."""
+    head = f"## {title}\n"
     lines = [
-        f"## {title}",
-        "",
+        head,
         f"{datetime.now(UTC):%Y-%m-%d}, {describe_processor()}, Python {platform.python_version()}. {about}",
         "",
         *table_lines(header, rows),
@@ -98,8 +101,10 @@ def write_section(title: str, about: str, header: Sequence[str], rows: Sequence[
         if RESULTS.exists()
         else "# Measured\n\nRatios are within one run; seconds vary with the machine.\n"
     )
-    sections = [part for part in re.split(r"(?m)^(?=## )", text) if not part.startswith(f"## {title}\n")]
-    RESULTS.write_text("\n".join(part.strip("\n") + "\n" for part in [*sections, "\n".join(lines)]))
+    sections = re.split(r"(?m)^(?=## )", text)
+    place = next((at for at, part in enumerate(sections) if part.startswith(head)), len(sections))
+    sections[place : place + 1] = ["\n".join(lines)]
+    RESULTS.write_text("\n".join(part.strip("\n") + "\n" for part in sections))
     print("\n".join(lines))
 
 

@@ -108,6 +108,17 @@ def test_before_has_the_pixels_that_were_upscaled(page: Page, tmp_path: Path, na
         assert told[4:7] == read[told[3] // 2, told[2] // 2].tolist()
 
 
+def test_a_preview_under_a_size_of_ones_own_names_no_scale(page: Page, tmp_path: Path) -> None:
+    about = page.locator("#compare .about")
+    images.write(Picture(smooth(40, 50)), tmp_path / "one.png")
+    give(page, tmp_path / "one.png")
+    expect(about).to_have_text("Bicubic x4")
+    radio(page, "Custom").check()
+    images.write(Picture(smooth(50, 60)), tmp_path / "other.png")
+    give(page, tmp_path / "other.png")
+    expect(about).to_have_text("Bicubic")
+
+
 def test_a_scale_that_does_not_fit_cannot_be_chosen(page: Page, tmp_path: Path) -> None:
     images.write(Picture(np.zeros((3000, 4000, 3), np.float32)), tmp_path / "phone.png")
     give(page, tmp_path / "phone.png")

@@ -49,7 +49,6 @@ __all__ = [
     "examine",
     "explain_too_large",
     "format_of",
-    "is_drawn_alike",
     "is_same",
     "list_formats_too_small",
     "list_losses",
@@ -68,7 +67,6 @@ ImageSource: TypeAlias = Path | bytes
 Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture grows
 
 SIZES_REMEMBERED = 256  # files whose width and height are known without reading them again
-SIGNATURE_BYTES, BROWSER_DEPTH = 4096, 8  # bytes that tell a format, and bits a channel
 EXAMINED_PIXELS = 24_000_000  # of an image that is decoded only to advise on it; a larger one counts as free of noise
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
@@ -158,20 +156,6 @@ def examine(source: ImageSource) -> Condition:
         return Condition(compressed=True, noise=0.0)
     too_large = width * height > EXAMINED_PIXELS
     return Condition(False, 0.0 if too_large else estimate_noise(decode(data, name, check_size).pixels))
-
-
-def is_drawn_alike(picture: Picture, path: Path) -> bool:
-    """Returns whether browsers draw the file as the very pixels that were read of it.
-
-    They do of an opaque PNG of 8 bits of which reading changed nothing. A JPEG's halved colours Chromium enlarges in
-    another way than libjpeg does, by up to 20 levels at a sharp edge.
-    """
-    try:
-        with path.open("rb") as file:
-            known = recognise(file.read(SIGNATURE_BYTES)) == "PNG"
-    except OSError:
-        return False
-    return known and picture.depth == BROWSER_DEPTH and picture.alpha is None and not picture.notes
 
 
 def _checked(source: ImageSource, scale: Growth, bounds: Limits) -> tuple[bytes, str, Callable[[int, int], None]]:

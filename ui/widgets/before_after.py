@@ -24,7 +24,6 @@ from ui.widgets import html
 from ui.widgets.viewer import Box, Pane, View, WholeFile
 
 PLAIN_NAMES = {"bicubic": "Bicubic", "nearest": "Nearest"}  # what a result is compared with
-WHOLE_PIXELS = 2_000_000  # of an image that the viewer draws as one file, at every frame
 NOTHING_YET = View([], empty="Your result will appear here. You can watch it take shape.")
 
 
@@ -71,7 +70,7 @@ def show_result(
     yield Step(0, 1, "writing")
     begun = time.monotonic()
     file = enlarging.save_result(done, source, folder)
-    view = yield from _make_view(picture, done.picture, source, _choose_plain(done.details.model), name)
+    view = yield from _make_view(picture, done.picture, _choose_plain(done.details.model), name)
     learn_showing(done.details.size, time.monotonic() - begun)
     return _describe(done.details, file, view, name, source, time.monotonic() - started)
 
@@ -80,7 +79,7 @@ def look_at(source: Path, result: bytes, name: str, model: str) -> Run[View]:
     """The view of an image and of its result, which is in no file of its own; `name` says by what it is made."""
     yield Step(0, 1, "reading")
     picture, made = images.read(source), images.read(result)
-    return (yield from _make_view(picture, made, source, _choose_plain(model), name))
+    return (yield from _make_view(picture, made, _choose_plain(model), name))
 
 
 def watch_previews(
@@ -164,15 +163,10 @@ def _describe(
     return Made(view, html.facts(details, seconds=seconds), str(file), details.about(), name, shown)
 
 
-def _make_view(picture: Picture, result: Picture, source: ImageSource | None, plain: str, name: str) -> Run[View]:
-    """The image, as the file that the browser has already where it can draw that, else as tiles, and its result."""
+def _make_view(picture: Picture, result: Picture, plain: str, name: str) -> Run[View]:
+    """The image and its result as tiles."""
     icc = colour_profile(picture)
-    height, width, _ = picture.pixels.shape
-    before: Pyramid | WholeFile
-    if isinstance(source, Path) and width * height <= WHOLE_PIXELS and images.is_drawn_alike(picture, source):
-        before = WholeFile(source, width, height)
-    else:
-        before = yield from prefix_notes(kept_files.write_tiles(_with_opacity(picture), icc), "before, ")
+    before = yield from prefix_notes(kept_files.write_tiles(_with_opacity(picture), icc), "before, ")
     after = yield from prefix_notes(kept_files.write_tiles(_with_opacity(result), icc), "after, ")
     return _place_under_line(picture, result, before, after, plain, name)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import BadPicture, BadSetting, CannotWrite
-from pipelines.images.door import check_output, format_of, is_drawn_alike, read, read_size, write
+from pipelines.images.door import check_output, format_of, read, read_size, write
 from pipelines.images.encode import encode
 from pipelines.images.picture import Picture, to_uint8
 from tests.support.pictures import file_of, ramp
@@ -27,29 +27,6 @@ def refusal(source: Path | bytes, scale: int = 1) -> str:
     text = str(caught.value)
     assert text.endswith(".") and "\n" not in text and "/" not in text and "Error" not in text
     return text
-
-
-CLEAR = np.dstack([ramp(5, 7), np.full((5, 7), 99, np.uint8)])
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "alike"),
-    [
-        ("a.png", file_of(ramp(5, 7), "PNG"), True),
-        ("grey.png", file_of(ramp(5, 7)[..., 0], "PNG"), True),
-        ("png.jpg", file_of(ramp(5, 7), "PNG"), True),
-        ("jpeg.png", file_of(ramp(5, 7), "JPEG"), False),
-        ("tiff.png", file_of(ramp(5, 7), "TIFF"), False),
-        ("a.webp", file_of(ramp(5, 7), "WEBP"), False),
-        ("clear.png", file_of(CLEAR, "PNG"), False),
-        ("deep.png", encode(Picture(ramp(5, 7).astype(np.float32) / np.float32(255), depth=16)), False),
-    ],
-)
-def test_what_browsers_draw_as_it_was_read(tmp_path: Path, name: str, data: bytes, alike: bool) -> None:
-    path = tmp_path / name
-    path.write_bytes(data)
-    assert is_drawn_alike(read(path), path) is alike
-    assert not is_drawn_alike(read(path), tmp_path / "gone.png")
 
 
 def test_reads_path_and_bytes_alike(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def draw_damage(random: np.random.Generator) -> Degradation:
     noisy, compressed = random.choice(((True, False), (False, True), (True, True), (False, False)), p=DAMAGE_SHARES)
     return Degradation(
         AS_IT_IS,
-        _draw_jpeg(random) if compressed else None,
+        _draw_quality(random) if compressed else None,
         subsampling=0 if random.random() < FULL_COLOUR_SHARE else HALF_COLOUR,
         noise=float(MOST_NOISE * random.random() ** 1.5) if noisy else 0.0,  # weak noise is the more common one
         grey_noise=bool(random.random() < GREY_NOISE_SHARE),
@@ -94,7 +94,7 @@ def draw_damage(random: np.random.Generator) -> Degradation:
     )
 
 
-def _draw_jpeg(random: np.random.Generator) -> int:
+def _draw_quality(random: np.random.Generator) -> int:
     """A quality of JPEG, 1 to 100; low ones are drawn more often, as there is more to learn of them."""
     return int(LOWEST_DAMAGE_QUALITY + (HIGHEST_QUALITY + 1 - LOWEST_DAMAGE_QUALITY) * random.random() ** 1.5)
 

@@ -149,7 +149,24 @@ def _size_in_file(path: Path, number: int, changed: int, length: int, bounds: Li
 
 
 def examine(source: ImageSource) -> Condition:
-    """What the image has been through. A JPEG with marks is told by its header alone. Raises BadPicture as `read`."""
+    """What the image has been through. A JPEG with marks is told by its header alone. Raises BadPicture as `read`.
+
+    A file's condition is remembered until the file changes: a page asks for it at each choice.
+    """
+    if isinstance(source, Path):
+        with suppress(OSError, ValueError):
+            found = source.stat()
+            return _condition_of_file(source, found.st_ino, found.st_mtime_ns, found.st_size)
+    return _examine(source)
+
+
+@lru_cache(SIZES_REMEMBERED)
+def _condition_of_file(path: Path, number: int, changed: int, length: int) -> Condition:
+    """The condition of the file that has this inode, time of change in nanoseconds and length in bytes."""
+    return _examine(path)
+
+
+def _examine(source: ImageSource) -> Condition:
     data, name, check_size = _checked(source, 1, limits())
     width, height = read_upright_size(data, name, check_size)
     if recognise(data) == "JPEG" and has_jpeg_marks(data):

@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from pipelines.catalog import rows as catalog
-from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, find_purpose, purpose_of
+from pipelines.catalog.rows import HUB_EXAMPLE, NO_CLEANUP, Model, purpose_of
 from pipelines.errors import UpscaleError
 from pipelines.images.door import ImageSource
 from ui.jobs.asking import answer_at_once, ask
@@ -68,6 +68,7 @@ class UpscaleForm:
     about: gr.HTML
     model_chosen: gr.Checkbox  # whether the visitor chose a purpose or a model by hand; out of sight, as the next one
     scale_chosen: gr.Checkbox
+    scaled: gr.Textbox  # one's own model that the scale is for
 
     @property
     def values(self) -> list[Any]:
@@ -84,7 +85,7 @@ class UpscaleForm:
     @property
     def all(self) -> list[Block]:
         """Returns what `choose` changes."""
-        return [*self.fitted, self.model, self.own, self.why, self.model_chosen, self.scale_chosen]
+        return [*self.fitted, self.model, self.own, self.why, self.model_chosen, self.scale_chosen, self.scaled]
 
     def choose(self, image: Chosen, key: str, scale: str, own_size: str = "") -> Update:
         """The form with that model, or one's own by its address, at that scale or the nearest one that it has.
@@ -103,27 +104,36 @@ class UpscaleForm:
             self.why: "",
             self.model_chosen: True,
             self.scale_chosen: True,
+            self.scaled: "" if listed else row.key,
         }
 
     def pick_purpose(self, key: str) -> Update:
         """What a click on a purpose chooses with it."""
-        found = find_purpose(key) or FIRST_PURPOSE
-        return {self.model: found.model, self.own: "", self.why: "", self.model_chosen: True}
+        model = next(purpose.model for purpose in catalog.PURPOSES if purpose.key == key)
+        return {self.model: model, self.own: "", self.why: "", self.model_chosen: True}
 
     def pick_model(self, key: str) -> Update:
         """What a model that is picked from the list chooses with it: one's own gives way to it."""
         return {self.purpose: _purpose_key(catalog.find(key)), self.own: "", self.why: "", self.model_chosen: True}
 
-    def fit(self, image: Chosen, model: str, own: str, scale: str, model_chosen: bool, scale_chosen: bool) -> Update:
+    def fit(
+        self,
+        image: Chosen,
+        model: str,
+        own: str,
+        scale: str,
+        model_chosen: bool,
+        scale_chosen: bool,
+        scaled: str = "",
+    ) -> Update:
         """What belongs to the image and to what is chosen for it: the model that suits it best, unless the visitor has
         chosen one, a scale that fits, what each choice takes, and the fields that the model can use.
+
+        One's own model most likely upscales by four, which is known only once it is loaded: a scale that was chosen
+        before it, not for it, is given up.
         """
         size = measure(image)
-        changes: Update = {
-            self.purpose: offer(offer_purposes(size, scale)),
-            self.model: _offer(size, scale),
-            self.why: "",
-        }
+        changes = self.tell_costs(image, scale) | {self.why: ""}
         try:
             row = find_model(model, own)
         except UpscaleError:  # while it is being written; the plan says what is wrong
@@ -135,23 +145,20 @@ class UpscaleForm:
             if row.key != model:
                 changes[self.model] = _offer(size, scale) | {"value": row.key}
         changes[self.purpose] |= {"value": _purpose_key(row)}
-        return changes | self._fit(row, size, scale if scale_chosen else FIRST_SCALE, scale)
+        chosen = scale_chosen and (not row.from_hub or own == scaled)
+        return changes | self._fit(row, size, scale if chosen else FIRST_SCALE, scale) | {self.scaled: own}
 
     def see_scale(self, image: Chosen, scale: str) -> Update:
         """Another scale: what each model would take at that, and the field for a size of one's own."""
+        return self.tell_costs(image, scale) | {self.size: gr.update(visible=scale == CUSTOM)}
+
+    def tell_costs(self, image: Chosen, scale: str) -> Update:
+        """What each choice takes for the image at that scale."""
         size = measure(image)
-        return {
-            self.size: gr.update(visible=scale == CUSTOM),
-            self.purpose: offer(offer_purposes(size, scale)),
-            self.model: _offer(size, scale),
-        }
+        return {self.purpose: offer(offer_purposes(size, scale)), self.model: _offer(size, scale)}
 
     def _fit(self, row: Model, size: tuple[int, int] | None, wanted: str, shown: str) -> Update:
-        """What belongs to a model, for an image of that size.
-
-        A scale is set only where it is not the one `shown`: to say again what is chosen would undo a click that was
-        made in the meantime.
-        """
+        """What belongs to a model, for an image of that size. A scale is set only where it is not the one `shown`."""
         options = offer_scales(row, size)
         scale = fit_scale(options, wanted)
         return {
@@ -179,15 +186,12 @@ class UpscaleForm:
         known = answer_at_once(self.pick_model, [row.key for row in catalog.MODELS], by_model)
         self.model.input(None, self.model, by_model, js=known, **quiet)
         self.scale.input(None, None, self.scale_chosen, js="() => true", **quiet)
-        # One's own most likely upscales by four, which is known only once it is loaded.
-        kept = "(own, chosen) => chosen && !own"
-        self.own.change(None, [self.own, self.scale_chosen], self.scale_chosen, js=kept, **quiet)
         ask([self.scale.change], self.see_scale, [picture, self.scale], [self.purpose, self.model, self.size])
         ask(
             [changed, self.model.change, self.own.change],
             self.fit,
-            [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen],
-            [*self.fitted, self.model, self.why],
+            [picture, self.model, self.own, self.scale, self.model_chosen, self.scale_chosen, self.scaled],
+            [*self.fitted, self.model, self.why, self.scaled],
         )
         self.cleanup.connect()
         self.search.connect(self.own)
@@ -196,8 +200,8 @@ class UpscaleForm:
 
     def renew_costs(self, picture: Block, ended: Any) -> None:
         """Has each choice say what it takes by now: a run that `ended` was timed, and what it downloaded is here."""
-        outputs = [self.purpose, self.model, self.size]
-        ended.then(self.see_scale, [picture, self.scale], outputs, **QUIET_EVENT, queue=False)
+        outputs = [self.purpose, self.model]
+        ended.then(self.tell_costs, [picture, self.scale], outputs, **QUIET_EVENT, queue=False)
 
     def write_link(self) -> None:
         """Has the page's address say what the visitor chooses."""
@@ -249,9 +253,10 @@ def place_form(first_image: ImageSource) -> tuple[UpscaleForm, RunButton]:
         search = place_model_search()
         about = gr.HTML(html.describe_model(row))
     model_chosen, scale_chosen = (gr.Checkbox(False, visible=False) for _ in range(2))
+    scaled = gr.Textbox("", visible=False)
     chosen = (purpose, why, model, own, scale, own_size, models)
     steered = (denoise, denoising, prompt, creativity, accept, cleanup, place_artifacts(row))
-    form = UpscaleForm(*chosen, *steered, search, plan, about, model_chosen, scale_chosen)
+    form = UpscaleForm(*chosen, *steered, search, plan, about, model_chosen, scale_chosen, scaled)
     return form, button
 
 

@@ -52,8 +52,11 @@ def test_a_jpeg_of_usual_quality_has_marks_and_one_of_the_best_has_none() -> Non
 def test_noise_of_a_large_image_is_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "noisy.png").write_bytes(save(noisy(smooth(120, 160), 10), "PNG"))
     assert door.examine(tmp_path / "noisy.png").noisy
+    (tmp_path / "noisy.png").write_bytes(save(smooth(120, 160), "PNG"))
+    assert not door.examine(tmp_path / "noisy.png").noisy, "another file by that name"
+    (tmp_path / "large.png").write_bytes(save(noisy(smooth(120, 160), 10), "PNG"))
     monkeypatch.setattr(door, "EXAMINED_PIXELS", 120 * 160 - 1)
-    assert not door.examine(tmp_path / "noisy.png").noisy
+    assert not door.examine(tmp_path / "large.png").noisy
 
 
 def test_what_is_no_image_is_one_sentence() -> None:

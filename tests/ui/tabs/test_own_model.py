@@ -291,6 +291,23 @@ def test_ones_own_model_gives_way_to_one_of_the_list(page: Page) -> None:
     expect(page.locator("#facts")).to_contain_text("Bicubic x4")
 
 
+def test_a_size_stays_with_words_to_search_for_and_with_a_link(page: Page) -> None:
+    """It is x4 again only for a model that is named by hand."""
+    x2, plan = page.get_by_label("x2", exact=True).first, page.locator(".plan").first
+    x2.check()
+    own(page, "ul")
+    expect(page.get_by_text("Choose a model from the search results")).to_be_visible()
+    own(page, "")
+    expect(plan).to_contain_text("Swift: 224 × 224 → 448 × 448")
+    page.get_by_role("radio", name="Pixel art").check()
+    expect(plan).to_contain_text("Nearest neighbour: 224 × 224 → 448 × 448")
+    page.goto(f"{page.url.partition('?')[0]}?model={RRDB}&scale=x2")
+    expect(plan).to_contain_text(f"{RRDB}: 224 × 224 → 448 × 448")
+    page.get_by_role("button", name="Example: Drawing").filter(visible=True).click()
+    expect(plan).to_contain_text(f"{RRDB}: 288 × 240 → 576 × 480")
+    expect(x2).to_be_checked()
+
+
 def test_what_cannot_be_ones_own_is_told_in_the_plan_and_on_the_run(page: Page) -> None:
     own(page, "../../x.pth")
     expect(page.locator(".trouble")).to_contain_text("'../../x.pth' names no file on the Hub")

@@ -135,11 +135,16 @@ const draw = () => {
     if (!visible.length) return;
     wanted = [];
     inSight = new Set();
-    // First one tile of everything that may come into sight, so that nothing stays empty.
-    for (const pane of visible) tileAt(shown(pane), shown(pane).levels - 1, 0, 0);
     visible.forEach(drawPane);
+    const missing = wanted;
+    wanted = [];
+    // One tile of all of each image, so that nothing is empty where one goes next: before what is in sight if that is
+    // much, so that it is seen at once, if blurred, else after it.
+    for (const pane of visible) tileAt(shown(pane), shown(pane).levels - 1, 0, 0);
+    if (missing.length > FEW_TILES * visible.length) wanted.push(...missing);
+    else if (missing.length) wanted = missing;
     showNavigator(visible);
-    loadWanted();
+    loadWanted(missing.length > 0);
     if (unfinished) redraw();
     drawMarks(visible);
     Object.assign(root.dataset, { x: view.x, y: view.y, zoom: view.zoom });

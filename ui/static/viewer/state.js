@@ -4,6 +4,7 @@
 // A zoom of 1 is one pixel of the size on one pixel of the screen.
 const MOST_TILES = 192; // decoded tiles, of 1 MB each
 const MOST_FETCHING = 8; // tiles being fetched
+const FEW_TILES = 2; // an image, that are fetched before the one that shows all of it
 const CLOSEST = 32; // the largest zoom
 const OPENING_ZOOM = 2; // CSS pixels for one of the image's at the most, where a view opens at a place
 const ZOOM_STEP = 1.25;

@@ -39,11 +39,11 @@ const load = async (url) => {
     redraw();
 };
 
-const loadWanted = () => {
+const loadWanted = (missing) => {
     for (const url of wanted) {
         if (fetching.size >= MOST_FETCHING) break;
         if (!fetching.has(url)) load(url);
     }
-    const busy = String(wanted.length > 0 || unfinished);
+    const busy = String(missing || unfinished);
     if (panesBox.getAttribute("aria-busy") !== busy) panesBox.setAttribute("aria-busy", busy);
 };

@@ -228,6 +228,7 @@ def test_a_short_job_passes_a_long_one_and_who_waits_is_told(
         open_page(second, served)
         expect(second.locator("#progress")).to_contain_text("Ready.")
         second.get_by_role("button", name="Example: Drawing").click()
+        expect(second.locator(".plan")).to_contain_text("288 × 240")
         enlarge(second)
         expect(second.locator("#progress")).to_contain_text("Done in")
         expect(second.locator("#facts")).to_contain_text("1152 × 960")

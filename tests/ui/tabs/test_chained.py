@@ -159,7 +159,7 @@ def test_scored_every_stage_is_shown_beside_the_original(page: Page, tmp_path: P
     whose = "Result of ESPCN x4, then ESPCN x2 in test mode. Press Run for ESPCN x4, then ESPCN x2."
     expect(page.locator("p.whose:visible")).to_have_text(whose)
     page.locator("#chained-picture input[type=file]").set_input_files(EXAMPLES[4].path)
-    expect(page.locator("#chained-viewer .viewer")).to_have_attribute("data-state", "preview")
+    expect(page.locator("#chained-viewer .name")).to_have_text(["Preview"])
     assert [caption.split() for caption in captions(page)] == [["Preview", "Bicubic", "x8"]]
     for gone in (verdict, table, page.locator("p.whose:visible")):
         expect(gone).to_have_count(0)

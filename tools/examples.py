@@ -121,12 +121,15 @@ def make_result() -> None:
 
 
 def make_comparison() -> None:
-    """Compares on the first example what takes part unasked; UPSCALE_WEIGHTS_DIR must have Real-ESRGAN general."""
+    """Compares on the first example what takes part unasked; UPSCALE_WEIGHTS_DIR must have Real-ESRGAN general, and
+    NIQE's parameters, as the example has both verdicts.
+    """
     models = model_choices(FIRST_PROTOCOL, FIRST_SCALE).ticked
     models = [model for model in models if model in READY_MODELS]
     assert models == list(READY_MODELS), f"only {models} are here"
     made = comparing.start([EXAMPLES[0].path], FIRST_PROTOCOL, FIRST_SCALE, FIRST_KERNEL, models, [])
     report = forget_lacking(finish(comparing.measure(made)))
+    assert all(row.scores["niqe"] is not None for row in report.rows), "NIQE's parameters are not here"
     view = finish(kept_files.make_view(made, report, made.pictures[0], ranked=True))
     shutil.rmtree(READY_COMPARISON, ignore_errors=True)
     READY_COMPARISON.mkdir()

@@ -24,6 +24,7 @@ def test_the_comparison_that_is_ready_is_what_a_click_would_measure_now(monkeypa
     now = {row.model: row for row in finish(comparing.measure(made, keeping=False)).rows}
     for row in report.rows:
         assert row.error is None
+        assert row.scores["niqe"] is not None, "what looks most natural is told as well"
         if row.model in now:
             assert row.image_sha256 == now[row.model].image_sha256
             assert row.weights_sha256 == now[row.model].weights_sha256

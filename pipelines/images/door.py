@@ -66,7 +66,7 @@ __all__ = [
 ImageSource: TypeAlias = Path | bytes
 Growth: TypeAlias = int | Callable[[int, int], int]  # how many times a picture grows
 
-SIZES_REMEMBERED = 256  # files whose width and height are known without reading them again
+FILES_REMEMBERED = 256  # whose size, and whose condition, is known without reading them again
 EXAMINED_PIXELS = 24_000_000  # of an image that is decoded only to advise on it; a larger one counts as free of noise
 PNG_BYTES_PER_PIXEL = 9  # of a PNG that we wrote, at the most: four channels of 16 bits, and a little
 
@@ -137,14 +137,19 @@ def read_size(source: ImageSource, scale: Growth = 1) -> tuple[int, int]:
 def _remember_size(path: Path, bounds: Limits) -> tuple[int, int] | None:
     """Width and height of a file, read again only where the file has changed; None where they cannot be read."""
     with suppress(OSError, ValueError, BadPicture):
-        found = path.stat()
-        return _size_in_file(path, found.st_ino, found.st_mtime_ns, found.st_size, bounds)
+        return _size_in_file(path, _state_of(path), bounds)
     return None
 
 
-@lru_cache(SIZES_REMEMBERED)
-def _size_in_file(path: Path, number: int, changed: int, length: int, bounds: Limits) -> tuple[int, int]:
-    """Width and height of the file that has this inode, time of change in nanoseconds and length in bytes."""
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """What is another where a file has changed: its inode, time of change in nanoseconds and length in bytes."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(FILES_REMEMBERED)
+def _size_in_file(path: Path, state: tuple[int, int, int], bounds: Limits) -> tuple[int, int]:
+    """Width and height of the file in this state."""
     return read_upright_size(*_checked(path, 1, bounds))
 
 
@@ -155,19 +160,18 @@ def examine(source: ImageSource) -> Condition:
     """
     if isinstance(source, Path):
         with suppress(OSError, ValueError):
-            found = source.stat()
-            return _condition_of_file(source, found.st_ino, found.st_mtime_ns, found.st_size)
-    return _examine(source)
+            return _condition_of_file(source, _state_of(source), limits())
+    return _examine(source, limits())
 
 
-@lru_cache(SIZES_REMEMBERED)
-def _condition_of_file(path: Path, number: int, changed: int, length: int) -> Condition:
-    """The condition of the file that has this inode, time of change in nanoseconds and length in bytes."""
-    return _examine(path)
+@lru_cache(FILES_REMEMBERED)
+def _condition_of_file(path: Path, state: tuple[int, int, int], bounds: Limits) -> Condition:
+    """The condition of the file in this state."""
+    return _examine(path, bounds)
 
 
-def _examine(source: ImageSource) -> Condition:
-    data, name, check_size = _checked(source, 1, limits())
+def _examine(source: ImageSource, bounds: Limits) -> Condition:
+    data, name, check_size = _checked(source, 1, bounds)
     width, height = read_upright_size(data, name, check_size)
     if recognise(data) == "JPEG" and has_jpeg_marks(data):
         return Condition(compressed=True, noise=0.0)

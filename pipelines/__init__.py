@@ -137,12 +137,14 @@ def upscale(
     import os
     from pathlib import Path
 
+    from pipelines import environment
     from pipelines.catalog.rows import Settings, check_settings, find, parse_cleanup, parse_factor, parse_size
     from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run, plan_size_of
     from pipelines.images import door
     from pipelines.runs import finish
 
+    environment.let_threads_sleep()
     first = parse_cleanup(cleanup)
     settings = Settings(
         tile=tile,
@@ -173,9 +175,8 @@ def upscale(
     picture = door.to_picture(image, math.prod(stage.scale for stage in sized.stages))
     source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
     plan_run(source, sized.stages, target, overwrite=overwrite, size=sized.size)
-    show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), show)
+    done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), on_step or _ignore)
     if target is not None:
         door.write(done.picture, target, quality=quality)
     return done
@@ -203,17 +204,18 @@ def benchmark(
     `stages` is a chain, "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of
     that quality. `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to
     download what they need for, such as "lpips"; `lpips` is that one. `accept_licence` accepts those of the models. A
-    model that fails on an image is a row with its `error`. Raises BadPicture where there is no image, BadSetting for a
-    plan that cannot be.
+    model that fails on an image is a row with its `error`. Raises BadPicture with no image, BadSetting for a bad plan.
     """
     import logging
     from pathlib import Path
 
+    from pipelines import environment
     from pipelines.catalog.rows import parse_stages
     from pipelines.measuring import run as measuring
     from pipelines.report.report import make_command, record_rows, start_report
     from pipelines.runs import Step, finish
 
+    environment.let_threads_sleep()
     if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row has as its message
         logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore

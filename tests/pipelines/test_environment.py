@@ -193,3 +193,16 @@ def test_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     code += "    print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, "models"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == "PASSIVE False\n"
+
+
+def test_the_package_lets_threads_sleep_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does so before its functions import torch; a program that only imports the package keeps its own ways."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    code = "import os, sys, pipelines\nprint(os.environ.get('OMP_WAIT_POLICY'))\n"
+    code += "class Hook:\n    def find_spec(self, name, *rest):\n        if name == 'torch':\n"
+    code += "            print(os.environ.get('OMP_WAIT_POLICY'))\n            raise SystemExit\n"
+    code += "sys.meta_path.insert(0, Hook())\n"
+    calls = "pipelines.upscale('ui/pictures/building.png')", "pipelines.benchmark('ui/pictures/building.png', models='swift')"
+    for call in calls:
+        done = subprocess.run([sys.executable, "-c", code + call], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout == "None\nPASSIVE\n"

@@ -7,7 +7,8 @@ features, in the precision that the trunk works in; where there is no memory for
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,7 +23,7 @@ from pipelines.networks.canvas import Canvas, Job, Scratch, average, read_tiles,
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import BY_TORCH, DTYPES, Batch, as_array, computing_on, place, raising_memory_error
 from pipelines.networks.network import Block, Blocks, Network, Passes
-from pipelines.networks.tiling import PREVIEW_SECONDS, SMALLEST_WRITTEN, Tile, plan_tiles, show_done, write_tile
+from pipelines.networks.tiling import PREVIEW_SECONDS, SMALLEST_WRITTEN, Span, Tile, plan_tiles, show_done, write_tile
 from pipelines.runs import Preview, Run, Step
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ Check: TypeAlias = Callable[[Batch, Batch], None]
 class Sweep:
     """How a picture is run: tiles read at most `side` places, which is halved where memory runs short.
 
+    Those of head and end read at most `end_side`, as much unless given: for each place they take the most memory.
     `tiles` counts those of all blocks together. `halved_to` is what they read in the end, if they had to be cut.
     """
 
     side: int
+    end_side: int | None = None
     tiles: int = 0
     halved_to: int | None = None
 
@@ -97,8 +100,9 @@ class ByBlocks:
         for index in range(total):
             with computing_on(self.device):
                 job = next(jobs)
-            # A job before this one may have been halved to less than is of use here.
-            side = sweep.side if sweep.halved_to is None else max(sweep.side, _least(job))
+            side = sweep.side if sweep.end_side is None or 0 < index < total - 1 else min(sweep.side, sweep.end_side)
+            if sweep.halved_to is not None:
+                side = max(side, _least(job))  # a job before this one may have been halved to less than is of use here
             tiles, number = _plan(job, height, width, side), 0
             while number < len(tiles):
                 try:
@@ -117,6 +121,28 @@ class ByBlocks:
                 else:
                     yield step
         return out[: whole[0], : whole[1]]
+
+    def time_block(self, sides: Iterable[int], repeats: int = 3) -> dict[int, float]:
+        """Returns how many seconds a tile of the first block takes that is read from maps and written to one.
+
+        It reads so many places a side: one for each of `sides` but those that take too much memory. The least of a few
+        times, after a first one. Not for what runs in passes.
+        """
+        assert isinstance(self._blocks, Blocks), "passes have no blocks"
+        block, part, least = self._blocks.blocks[0], self._parts[0], dict[int, float]()
+        for side in sides:
+            with suppress(MemoryError), computing_on(self.device):
+                canvas = Canvas(side, side + 1, DTYPES[self.device.dtype], self.device.name)  # a tile is not all of it
+                map_, out = (canvas.make(self._network.width).normal_() for _ in range(2))
+                read, means = [map_ for _ in block.reads], [average(map_) for _ in block.means]
+                tile, scratch, taken = Tile(Span(0, side, 0, side), Span(0, side, 0, side)), Scratch(), list[float]()
+                for _ in range(1 + repeats):
+                    begun = time.perf_counter()
+                    self._run_block(part, read, means, out, scratch, tile)
+                    out[0, 0, 0].item()  # a GPU is done once it can say this
+                    taken.append(time.perf_counter() - begun)
+                least[side] = min(taken[1:])
+        return least
 
     def _jobs(self, pixels: Pixels, out: Pixels, check: Check) -> Generator[Job, None, None]:
         """The head, each block or pass and the end, in their order."""

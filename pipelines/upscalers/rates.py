@@ -1,18 +1,17 @@
 """How fast each model is here: believed until one was run, then learned from its runs.
 
-What was learned is kept from one start to the next, beside the downloads. On another processor it counts for nothing,
-nor where a diffusion model's passes are counted anew. What is believed of a model that was not run yet is measured on
-other processors, and goes by how much faster or slower this one has been with other models.
+What was learned is kept from one start to the next. Where a diffusion model's passes are counted anew it counts for
+nothing. What is believed of a model that was not run yet is measured on other processors, and goes by how much faster
+or slower this one has been with other models.
 """
 
-import json
 import math
 import operator
 import statistics
 import threading
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
+from typing import Any
 
 from pipelines import environment, machine
 from pipelines.catalog import rows as catalog
@@ -22,10 +21,11 @@ from pipelines.catalog.schema import Model, Tiling
 from pipelines.catalog.settings import Settings
 from pipelines.catalog.speeds import FIXED_SECONDS, Rate, believe
 from pipelines.errors import CannotWrite
-from pipelines.files import write_whole
-from pipelines.machine import cores, has_nvidia, processor
+from pipelines.machine import has_nvidia
 from pipelines.networks.tiling import plan_tiles
+from pipelines.upscalers import kept
 
+FILE = "speeds.json"
 LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
 WITH_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # in either a pass of Stable Diffusion x4 took 90 to 96 s a megapixel
 MOST_PACE = 8.0  # times as fast or as slow as was believed: what is beyond comes from something else
@@ -149,17 +149,14 @@ def _known() -> dict[Stage, Rate]:
     global _learned
     if _learned is None:
         try:
-            _learned = _parsed(_file().read_text())
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # none yet, or none of ours
+            _learned = _parsed(kept.read(FILE))
+        except (ValueError, TypeError, KeyError, AttributeError):  # none yet, or none of ours
             _learned = {}
     return _learned
 
 
-def _parsed(text: str) -> dict[Stage, Rate]:
-    kept = json.loads(text)
-    if kept["machine"] != _machine():
-        return {}
-    rates = ((Stage(each["model"], each["scale"]), _checked(**each)) for each in kept["rates"])
+def _parsed(learned: Any) -> dict[Stage, Rate]:
+    rates = ((Stage(each["model"], each["scale"]), _checked(**each)) for each in learned["rates"])
     return {stage: rate for stage, rate in rates if rate.passes == count_passes(stage.key, None, rate.device)}
 
 
@@ -176,18 +173,5 @@ def _checked(
 
 
 def _keep(known: dict[Stage, Rate]) -> None:
-    path = _file()
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
     rates = [{"model": stage.key, "scale": stage.scale, **asdict(rate)} for stage, rate in known.items()]
-    write_whole(path, json.dumps({"machine": _machine(), "rates": rates}, indent=1).encode())
-
-
-def _machine() -> str:
-    return f"{processor()}, {cores()} cores{', exact' * environment.exact()}"
-
-
-def _file() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_ASSETS_CACHE) / "upscale-bench" / "speeds.json"
+    kept.write(FILE, {"rates": rates})

@@ -13,6 +13,7 @@ from pipelines.networks.tiling import UNBOUNDED, plan_tiles, run_tiled
 from pipelines.runs import Run
 from pipelines.upscalers.forwards import AFFORDABLE_OVERLAP, Forwards, clamp, find_broken
 from pipelines.upscalers.luma import is_8_bit, with_colours
+from pipelines.upscalers.quickest import choose_quickest_side
 from pipelines.upscalers.sides import (
     FLOAT_BYTES,
     choose_block_side,
@@ -117,8 +118,13 @@ def _run_by_blocks(
 
     network, device = forwards.network, by_blocks.device
     height, width, _ = pixels.shape
-    sweep = Sweep(settings.tile // network.multiple if settings.tile else choose_block_side(network, device))
-    part = choose_part(network, device, sweep.side, (height, width), PART_OVERLAP, scale)
+    if settings.tile:
+        end_side = side = settings.tile // network.multiple
+    else:
+        end_side = choose_block_side(network, device)
+        side = choose_quickest_side(by_blocks, network, end_side, (height, width))
+    sweep = Sweep(side, end_side)
+    part = choose_part(network, device, end_side, (height, width), PART_OVERLAP, scale)
     tiling = _tiling_of_blocks(network, device, sweep.side)
     enlarge = _GuardedBlocks(by_blocks, forwards, scale, model.name, sweep)
     ran = yield from run_tiled(pixels, scale, enlarge, part, PART_OVERLAP, feather=True, grid=network.multiple)

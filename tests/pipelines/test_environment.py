@@ -202,7 +202,8 @@ def test_the_package_lets_threads_sleep_as_well(monkeypatch: pytest.MonkeyPatch)
     code += "class Hook:\n    def find_spec(self, name, *rest):\n        if name == 'torch':\n"
     code += "            print(os.environ.get('OMP_WAIT_POLICY'))\n            raise SystemExit\n"
     code += "sys.meta_path.insert(0, Hook())\n"
-    calls = "pipelines.upscale('ui/pictures/building.png')", "pipelines.benchmark('ui/pictures/building.png', models='swift')"
-    for call in calls:
-        done = subprocess.run([sys.executable, "-c", code + call], cwd=ROOT, capture_output=True, text=True, check=True)
+    for call in ("upscale('ui/pictures/building.png')", "benchmark('ui/pictures/building.png', models='swift')"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}pipelines.{call}"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert done.stdout == "None\nPASSIVE\n"

@@ -16,6 +16,7 @@ from pipelines.estimates import check_memory, estimate, estimate_each, plan_run,
 from pipelines.images import door as images
 from pipelines.images.picture import Picture
 from pipelines.networks.tiling import plan_tiles
+from pipelines.upscalers import kept as kept_files
 from pipelines.upscalers import rates
 from pipelines.upscalers.rates import learn
 from tests.support import painter
@@ -36,7 +37,7 @@ def restart() -> None:
 
 
 def kept(tmp_path: Path) -> Path:
-    path = rates._file()
+    path = kept_files.find(rates.FILE)
     assert tmp_path.parent in path.parents, "a test may not write into the real cache"
     return path
 
@@ -244,8 +245,15 @@ def test_what_was_learned_outlives_the_process(tmp_path: Path) -> None:
 def test_another_processor_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     learn("edsr", 2, 1000, 500, 40.0)
     restart()
-    monkeypatch.setattr(rates, "processor", lambda: "another one")
+    monkeypatch.setattr(kept_files.machine, "processor", lambda: "another one")
     assert estimate("edsr", 2, 500, 500).seconds is None
+
+
+def test_a_processor_of_that_name_that_multiplies_otherwise_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn("edsr", 2, 1000, 500, 40.0)
+    restart()
+    monkeypatch.setattr(kept_files.machine, "features", lambda: frozenset({"amx_bf16"}))
+    assert estimate("edsr", 2, 500, 500).seconds != 20.0
 
 
 def test_another_precision_has_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,9 +310,9 @@ GOOD = {"model": "edsr", "scale": 2, "seconds": 2.0, "tiling": None, "device": "
     ids=str,
 )
 def test_a_damaged_file_counts_for_nothing(kept_rates: Any, tmp_path: Path) -> None:
-    write(kept(tmp_path), {"machine": rates._machine(), "rates": [GOOD]})
+    write(kept(tmp_path), {"machine": kept_files.describe_machine(), "rates": [GOOD]})
     assert estimate("edsr", 2, 1000, 1000).seconds == 2.0
-    write(kept(tmp_path), {"machine": rates._machine(), "rates": kept_rates})
+    write(kept(tmp_path), {"machine": kept_files.describe_machine(), "rates": kept_rates})
     assert estimate("edsr", 2, 1000, 1000).seconds is None
     learn("edsr", 2, 1000, 1000, 3.0)
     restart()

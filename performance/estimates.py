@@ -26,7 +26,7 @@ from pipelines.enlarge import enlarge
 from pipelines.images.picture import Picture
 from pipelines.networks.archs.edsr import Edsr
 from pipelines.runs import finish
-from pipelines.upscalers import rates
+from pipelines.upscalers import kept
 from pipelines.upscalers.base import Took, Upscaler, list_times
 from pipelines.upscalers.loading import load
 from pipelines.weights import fetch as weights
@@ -129,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as made,
-        mock.patch.object(rates, "_file", Path(made, "speeds.json").absolute),
+        mock.patch.object(kept, "find", Path(made).absolute().joinpath),
     ):
         rows, drawn = [], set()
         for row, scale, own in find_cases(options.models, Path(made)):

@@ -23,8 +23,8 @@ class Rate:
 # Seconds that a run takes whatever the image's size, where they count: for a look at the image before it is upscaled,
 # and for bringing the colours back around a network of the luma.
 FIXED_SECONDS = {
-    **{"nearest": 0.0015, "swift": 0.015, "cleaner": 0.015},
-    **dict.fromkeys(("espcn", "fsrcnn", "fsrcnn-small"), 0.006),
+    **{"nearest": 0.0015, "swift": 0.01, "cleaner": 0.015},
+    **dict.fromkeys(("espcn", "fsrcnn", "fsrcnn-small"), 0.003),
 }
 
 

@@ -53,7 +53,8 @@ class ModelSearch:
     def connect(self, own: Block) -> None:
         """Has it follow the field, one question at a time, and a choice go there."""
         once: dict[str, Any] = {**QUIET_EVENT, "queue": False}
-        typed = own.input(None, None, None, js=WAIT, **once)  # type: ignore[attr-defined]
+        # Of what is pasted, gradio tells no `input`.
+        typed = own.change(None, None, None, js=WAIT, **once)  # type: ignore[attr-defined]
         typed.then(self.look_for, own, [self.found, self.told], **once)
         chosen = self.found.input(None, self.found, own, js="(key) => [key]", **once)
         chosen.then(lambda: self._show([]), None, [self.found, self.told], **once)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.catalog.rows import Stage
-from pipelines.catalog.speeds import MEASURED, MEASURED_WITH_AMX, Rate, believe
+from pipelines.catalog.speeds import FIXED_SECONDS, MEASURED, MEASURED_WITH_AMX, Rate, believe
 from pipelines.upscalers import rates
 
 SWIFT, GENERAL = Stage("swift", 2), Stage("real-esrgan-general", 4)
@@ -84,6 +84,6 @@ def test_a_little_more_time_tells_a_little_more() -> None:
     believed, told = MEASURED[SWIFT].seconds, list[float]()
     for share in (0.995, 1.0, 1.005):
         rates._known().clear()
-        rates.learn(*SWIFT, 200, 200, (0.015 + believed * 0.04) * share)
+        rates.learn(*SWIFT, 200, 200, (FIXED_SECONDS[SWIFT.key] + believed * 0.04) * share)
         told.append(seconds(SWIFT))
     assert told[1] == pytest.approx(believed) and 0.98 * believed < told[0] < told[1] < told[2] < 1.02 * believed

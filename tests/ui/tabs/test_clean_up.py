@@ -77,3 +77,20 @@ def test_a_model_is_searched_and_another_cleans_up_first(
         page.keyboard.press("Enter")
         expect(page.locator(".trouble")).to_contain_text("only an x1 model can clean up first")
         assert len(database.gets(LIST)) == 1
+
+
+def test_words_that_are_pasted_are_looked_for_as_well(browser: Browser, page_with_database: str) -> None:
+    """No key is pressed then. A name that is chosen afterwards looks for nothing."""
+    with visit(browser, 1280, "light", page_with_database) as page:
+        page.goto(page_with_database)
+        page.get_by_role("button", name="All models").click()
+        field = page.get_by_label("Or your own model")
+        field.focus()
+        page.keyboard.insert_text("sharp")
+        found = page.get_by_role("radiogroup", name="Found in OpenModelDB")
+        expect(found.get_by_role("radio")).to_have_count(2)
+        page.get_by_role("radio", name="4x-TinySharp").click()
+        expect(field).to_have_value("omdb/4x-TinySharp")
+        expect(found).to_have_count(0)
+        field.fill("")
+        expect(found).to_have_count(0)

@@ -7,7 +7,7 @@
     report = pipelines.benchmark(["photo.png"], models=["bicubic", "swift"], scale=4)
 
 These functions, their errors and the classes of `__all__` are the public API (docs/python.md); importing this package
-loads no other library.
+loads no other library. `upscale` and `benchmark` set OMP_WAIT_POLICY, unless it is set: torch's threads are to sleep.
 
 The folders, the lowest first. Each imports only those below it and the modules at the top (errors, runs, phrasing,
 files, machine, environment); images and weights know nothing of each other.
@@ -30,6 +30,7 @@ the parts themselves, go past the doors.
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines import environment
 from pipelines.errors import (
     BadInstallation,
     BadPicture,
@@ -137,7 +138,6 @@ def upscale(
     import os
     from pathlib import Path
 
-    from pipelines import environment
     from pipelines.catalog.rows import Settings, check_settings, find, parse_cleanup, parse_factor, parse_size
     from pipelines.enlarge import enlarge_by
     from pipelines.estimates import plan_run, plan_size_of
@@ -204,12 +204,12 @@ def benchmark(
     `stages` is a chain, "lapsrn:4,fsrcnn:2". `kernel` may end in "+jpeg75": the small image is then stored as JPEG of
     that quality. `repeats` is how often each is timed after a warm-up, 0 for once without. `metrics` are those to
     download what they need for, such as "lpips"; `lpips` is that one. `accept_licence` accepts those of the models. A
-    model that fails on an image is a row with its `error`. Raises BadPicture with no image, BadSetting for a bad plan.
+    model that fails on an image is a row with its `error`. Raises BadPicture where there is no image, BadSetting for a
+    plan that cannot be.
     """
     import logging
     from pathlib import Path
 
-    from pipelines import environment
     from pipelines.catalog.rows import parse_stages
     from pipelines.measuring import run as measuring
     from pipelines.report.report import make_command, record_rows, start_report

@@ -147,7 +147,7 @@ def _enlarged(
         names = {stage.model.name for stage in grows}
         notes += describe_sizing(min(names), [stage.scale for stage in grows] if len(names) == 1 else [], made, size)
     done = replace(done, notes=tuple(dict.fromkeys(notes)))
-    details = _details(done, stages, settings, colour, seconds)
+    details = _details(done, stages, settings, colour, seconds - sum(run.preparing for run in runs))
     if details.size != made:
         details = replace(details, before_shrinking=made)
     return Enlarged(replace(done, about=details.about()), details, colour)
@@ -214,7 +214,7 @@ def run_chain(
         run = _start(stage, pixels, chosen, depth, jpeg if number == 1 else None)
         upscaled, seconds = yield from time_run(prefix_notes(run, f"{prefix}{_stage_name(stage)}: "))
         pixels = greyscale.as_grey(upscaled.pixels) if grey else upscaled.pixels
-        done.append(replace(upscaled, pixels=pixels, seconds=seconds))
+        done.append(replace(upscaled, pixels=pixels, seconds=seconds - upscaled.preparing))
     return done
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pipelines import machine
 from pipelines.images.picture import Pixels
-from pipelines.networks.canvas import Canvas, Job, Scratch, average, read_tiles, take, write_to_map
+from pipelines.networks.canvas import Canvas, Job, Scratch, average, read_tiles, take, write_alone
 from pipelines.networks.devices import Device
 from pipelines.networks.forward import BY_TORCH, DTYPES, Batch, as_array, computing_on, place, raising_memory_error
 from pipelines.networks.network import Block, Blocks, Network, Passes
@@ -133,7 +133,7 @@ class ByBlocks:
         for side in sides:
             with suppress(MemoryError), computing_on(self.device):
                 canvas = Canvas(side, side + 1, DTYPES[self.device.dtype], self.device.name)  # a tile is not all of it
-                map_, out = (canvas.make(self._network.width).normal_() for _ in range(2))
+                map_, out = (canvas.make(self._network.width).fill_(0.5) for _ in range(2))
                 read, means = [map_ for _ in block.reads], [average(map_) for _ in block.means]
                 tile, scratch, taken = Tile(Span(0, side, 0, side), Span(0, side, 0, side)), Scratch(), list[float]()
                 for _ in range(1 + repeats):
@@ -177,18 +177,18 @@ class ByBlocks:
 
     def _run_head(self, pixels: Pixels, out: Tensor, tile: Tile) -> None:
         features = self._network.head(self._read_pixels(pixels, tile))
-        write_to_map(out, tile, features[0].permute(1, 2, 0))
+        write_tile(out, 1, tile, features[0].permute(1, 2, 0))
 
     def _run_block(
         self, part: Part, maps: Sequence[Tensor], means: Sequence[Tensor], out: Tensor, scratch: Scratch, tile: Tile
     ) -> None:
-        tiles = [*read_tiles(maps, tile, scratch), *means]
+        tiles = [*read_tiles(maps, tile, scratch, alone=bool(self._compiled)), *means]
         if not self._compiled:
-            write_to_map(out, tile, part(*tiles)[0])
+            write_tile(out, 1, tile, part(*tiles)[0])
         elif tiles[0].shape[1:] == out.shape:
             part(*tiles, into=out[None])
         else:
-            write_to_map(out, tile, part(*tiles, into=take(scratch, "out", tiles[0]))[0])
+            write_alone(out, tile, part(*tiles, into=take(scratch, "out", tiles[0]))[0])
 
     def _run_end(
         self, pixels: Pixels, maps: Sequence[Tensor], out: Pixels, scratch: Scratch, check: Check, tile: Tile

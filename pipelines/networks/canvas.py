@@ -47,7 +47,7 @@ class Canvas:
 
         def work(tile: Tile) -> None:
             made = part(*(each.permute(0, 3, 1, 2) for each in read_tiles(maps, tile, scratch)))
-            write_to_map(out, tile, made[0].permute(1, 2, 0))
+            write_tile(out, 1, tile, made[0].permute(1, 2, 0))
 
         return Job(reach, work, grid)
 
@@ -59,37 +59,32 @@ def average(map_: Tensor) -> Tensor:
     return (torch.stack(sums).sum(0) / (height * width)).to(map_.dtype)[None, None, None]
 
 
-def read_tiles(maps: Sequence[Tensor], tile: Tile, scratch: Scratch) -> list[Tensor]:
-    """The tile of each map, (1, h, w, channels), in one piece; the map itself where it is all of it."""
-    rows, columns = (slice(*span[:2]) for span in tile)
-    read = [each[None, rows, columns] for each in maps]
-    return [
-        each if each.is_contiguous() else _copy(each, take(scratch, number, each)) for number, each in enumerate(read)
-    ]
+def read_tiles(maps: Sequence[Tensor], tile: Tile, scratch: Scratch, alone: bool = False) -> list[Tensor]:
+    """The tile of each map, (1, h, w, channels), in one piece; the map itself where it is all of it.
 
-
-def write_to_map(map_: Tensor, tile: Tile, made: Tensor) -> None:
-    """Writes to a map what a tile writes of (h, w, channels)."""
-    if _is_for_numpy(made, map_):
-        write_tile(_as_numbers(map_), 1, tile, _as_numbers(made))
-    else:
-        write_tile(map_, 1, tile, made)
-
-
-def _copy(planes: Tensor, to: Tensor) -> Tensor:
-    if _is_for_numpy(planes, to):
-        np.copyto(_as_numbers(to), _as_numbers(planes))
-        return to
-    return to.copy_(planes)
-
-
-def _is_for_numpy(planes: Tensor, to: Tensor) -> bool:
-    """Returns whether NumPy copies the one to the other, which it does in this thread alone.
-
-    On a CPU torch would share the work with other threads, which keep their core busy for some milliseconds after it,
-    waiting for more: OpenVINO's threads, which run the next block, lose a quarter of their time to them.
+    Copied by this thread `alone`, or by those of torch: see `write_alone`.
     """
-    return to.device.type == "cpu" and to.dtype == planes.dtype
+    rows, columns = (slice(*span[:2]) for span in tile)
+    read = list[Tensor]()
+    for number, map_ in enumerate(maps):
+        there = map_[None, rows, columns]
+        if there.is_contiguous():
+            read.append(there)
+        elif alone:
+            read.append(take(scratch, number, there))
+            np.copyto(_as_numbers(read[-1]), _as_numbers(there))
+        else:
+            read.append(take(scratch, number, there).copy_(there))
+    return read
+
+
+def write_alone(map_: Tensor, tile: Tile, made: Tensor) -> None:
+    """Writes to a map what a tile writes of (h, w, channels), of its precision and on the CPU, by this thread alone.
+
+    torch's threads, which would share the work, may keep their core busy for milliseconds after it, waiting for more
+    (OMP_WAIT_POLICY): OpenVINO's threads, which run the next block, would lose a quarter of their time to them.
+    """
+    write_tile(_as_numbers(map_), 1, tile, _as_numbers(made))
 
 
 def _as_numbers(planes: Tensor) -> npt.NDArray[np.generic]:

@@ -24,7 +24,8 @@ class Upscaled:
     more_sha256: tuple[str, ...] = ()  # of files beyond the model's own, which a setting asked for
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a diffusion model all that it was made by
-    seconds: float = 0.0  # that it worked, where `run_chain` ran it
+    preparing: float = 0.0  # seconds that this run took once, for all after it
+    seconds: float = 0.0  # that it worked, where `run_chain` ran it, but for `preparing`
 
 
 @dataclass(frozen=True, slots=True)

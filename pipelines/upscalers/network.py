@@ -81,6 +81,7 @@ class NetworkUpscaler:
             ran.tiling,
             tuple(twin.sha256 for twin in twins),
             tuple(notes),
+            preparing=ran.preparing,
         )
 
     def forwards(self, denoise: float | None = None) -> tuple[Forwards, list[Found]]:

@@ -13,7 +13,7 @@ from pipelines.networks.tiling import UNBOUNDED, plan_tiles, run_tiled
 from pipelines.runs import Run
 from pipelines.upscalers.forwards import AFFORDABLE_OVERLAP, Forwards, clamp, find_broken
 from pipelines.upscalers.luma import is_8_bit, with_colours
-from pipelines.upscalers.quickest import choose_quickest_side
+from pipelines.upscalers.quickest import Chosen, choose_quickest_side
 from pipelines.upscalers.sides import (
     FLOAT_BYTES,
     choose_block_side,
@@ -46,6 +46,7 @@ class Ran(NamedTuple):
     tiling: Tiling
     notes: list[str]
     device: Device
+    preparing: float = 0.0
 
 
 def run_network(
@@ -71,9 +72,8 @@ def run_network(
             return (yield from _run_by_blocks(forwards, forwards.by_blocks(exact), model, scale, pixels, settings))
         ran = yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap))
         # As larger pictures are cut, of which this one tells how long they take.
-        return ran._replace(
-            tiling=_tiling_of_blocks(network, forward.device, choose_block_side(network, forward.device))
-        )
+        block_side = choose_block_side(network, forward.device)
+        return ran._replace(tiling=_tiling_of_blocks(network, forward.device, block_side, block_side))
     if network.radius == UNBOUNDED and not settings.tile:
         side = choose_whole(network, forward.device, side, max(height, width))
     return (yield from _run_in_tiles(forwards, forward, model, scale, pixels, (side, overlap)))
@@ -118,14 +118,11 @@ def _run_by_blocks(
 
     network, device = forwards.network, by_blocks.device
     height, width, _ = pixels.shape
-    if settings.tile:
-        end_side = side = settings.tile // network.multiple
-    else:
-        end_side = choose_block_side(network, device)
-        side = choose_quickest_side(by_blocks, network, end_side, (height, width))
-    sweep = Sweep(side, end_side)
+    end_side = settings.tile // network.multiple if settings.tile else choose_block_side(network, device)
+    chosen = Chosen(end_side) if settings.tile else choose_quickest_side(by_blocks, network, end_side, (height, width))
+    sweep = Sweep(chosen.side, end_side)
     part = choose_part(network, device, end_side, (height, width), PART_OVERLAP, scale)
-    tiling = _tiling_of_blocks(network, device, sweep.side)
+    tiling = _tiling_of_blocks(network, device, sweep.side, end_side)
     enlarge = _GuardedBlocks(by_blocks, forwards, scale, model.name, sweep)
     ran = yield from run_tiled(pixels, scale, enlarge, part, PART_OVERLAP, feather=True, grid=network.multiple)
     notes = []
@@ -136,15 +133,19 @@ def _run_by_blocks(
             f"memory ran short: the image was upscaled in {ran.tiles} parts, blended where they meet: they differ "
             f"a little from the whole"
         )
-        return Ran(ran.pixels, ran.tiles, ran.seam, tiling, [*notes, *by_blocks.notes], device)
+        return Ran(ran.pixels, ran.tiles, ran.seam, tiling, [*notes, *by_blocks.notes], device, chosen.spent)
     notes += _note_cut(sweep.halved_to)
     planned = plan_tiles(height, width, tiling.side, tiling.overlap, network.multiple)
-    return Ran(ran.pixels, len(planned), 0.0, tiling, [*notes, *by_blocks.notes], device)
+    return Ran(ran.pixels, len(planned), 0.0, tiling, [*notes, *by_blocks.notes], device, chosen.spent)
 
 
-def _tiling_of_blocks(network: "Network", device: Device, side: int) -> Tiling:
-    """How blocks cut a picture, or the end of what goes over it in passes; `side` is in places of features."""
+def _tiling_of_blocks(network: "Network", device: Device, side: int, end_side: int) -> Tiling:
+    """How blocks cut a picture, or the end of what goes over it in passes; sides are in places of features.
+
+    What takes memory is a tile of the end: told as if it were as large as the others.
+    """
     multiple, held = network.multiple, FLOAT_BYTES * network.floats_per_pixel
+    held = round(held * (min(side, end_side) / side) ** 2)
     return Tiling(side * multiple, end_reach_of(network) * multiple, held, kept_bytes(network, device))
 
 

@@ -38,6 +38,8 @@ class ModelSearch:
         if not catalog.read_openmodeldb() and (reason := model_list.bring()):
             return self._show([], reason)
         entries = catalog.search_models(words)
+        if str(text).strip() in {f"{PREFIX}{entry.name}" for entry in entries}:
+            return self._show([])  # a whole name: one that was chosen here, or came with a link
         if not entries:
             return self._show([], "OpenModelDB has no model that matches these words.")
         more = f"These are the first {MOST_SHOWN}. More words find fewer." if len(entries) > MOST_SHOWN else ""

@@ -7,7 +7,7 @@
     report = pipelines.benchmark(["photo.png"], models=["bicubic", "swift"], scale=4)
 
 These functions, their errors and the classes of `__all__` are the public API (docs/python.md); importing this package
-loads no other library. `upscale` and `benchmark` set OMP_WAIT_POLICY, unless it is set: torch's threads are to sleep.
+loads no other library.
 
 The folders, the lowest first. Each imports only those below it and the modules at the top (errors, runs, phrasing,
 files, machine, environment); images and weights know nothing of each other.
@@ -30,7 +30,6 @@ the parts themselves, go past the doors.
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines import environment
 from pipelines.errors import (
     BadInstallation,
     BadPicture,
@@ -144,7 +143,6 @@ def upscale(
     from pipelines.images import door
     from pipelines.runs import finish
 
-    environment.let_threads_sleep()
     first = parse_cleanup(cleanup)
     settings = Settings(
         tile=tile,
@@ -175,8 +173,9 @@ def upscale(
     picture = door.to_picture(image, math.prod(stage.scale for stage in sized.stages))
     source = Path(image) if isinstance(image, (str, os.PathLike)) else picture
     plan_run(source, sized.stages, target, overwrite=overwrite, size=sized.size)
+    show = on_step or _ignore
     own = None if weights is None else Path(weights)
-    done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), on_step or _ignore)
+    done = finish(enlarge_by(picture, sized.stages, settings, own, sized.size), show)
     if target is not None:
         door.write(done.picture, target, quality=quality)
     return done
@@ -215,7 +214,6 @@ def benchmark(
     from pipelines.report.report import make_command, record_rows, start_report
     from pipelines.runs import Step, finish
 
-    environment.let_threads_sleep()
     if not logging.getLogger(__name__).handlers:  # or logging itself would print what a row has as its message
         logging.getLogger(__name__).addHandler(logging.NullHandler())
     show = on_step or _ignore

@@ -19,8 +19,11 @@ from ui.widgets.choices import Choices, Option, offer, place_choices
 PREFIX = "omdb/"
 LEAST_LETTERS = 2  # of words to look for
 MOST_SHOWN = 8
-# What is typed within this time is one question.
-WAIT = "() => new Promise((done) => setTimeout(done, 200))"
+# What is typed within this time is one question: what was waited for before is given up.
+WAIT = """() => new Promise((done) => {
+    clearTimeout(window.waitingToSearch);
+    window.waitingToSearch = setTimeout(done, 200);
+})"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ SCARCE = 4 << 30  # bytes left, below which what the heap keeps is given back be
 _MOST_HEAPS, _MAPPED_FROM, _TRIMMED_FROM = -8, -3, -1  # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD
 VERSION = "0.1.0"  # of this program; pyproject.toml reads it here
 LIBRARIES = ("numpy", "pillow", "opencv-contrib-python-headless", "scipy", "torch", "openvino")
+BFLOAT16_FEATURES = frozenset({"amx_bf16", "avx512_bf16"})  # of a processor that multiplies bfloat16 matrices itself
 
 _keeping = threading.Event()
 _trimmed = [-math.inf]  # when the heap was trimmed last

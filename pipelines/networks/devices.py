@@ -189,7 +189,7 @@ def make_torch_safe() -> None:
 def _has_bf16() -> bool:
     """Returns whether the processor multiplies bfloat16 matrices itself, and oneDNN may use that."""
     allowed = WITH_BF16.search(environment.cpu_instructions())
-    return allowed is not None and not machine.features().isdisjoint({"amx_bf16", "avx512_bf16"})
+    return allowed is not None and not machine.features().isdisjoint(machine.BFLOAT16_FEATURES)
 
 
 def free_device_memory(device: Device) -> int:

@@ -31,7 +31,7 @@ def describe_machine() -> str:
 
     Virtual machines call processors with and without AMX by one name.
     """
-    quick = sorted(machine.features() & {"amx_bf16", "avx512_bf16"})
+    quick = sorted(machine.features() & machine.BFLOAT16_FEATURES)
     parts = [machine.processor(), *quick, f"{machine.cores()} cores", *(["exact"] if environment.exact() else [])]
     return ", ".join(parts)
 

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pipelines.errors import CannotWrite
 from pipelines.networks import devices
@@ -29,7 +29,7 @@ HELD_BYTES = {"cpu": 300_000_000, "cuda": 6_000_000_000, "mps": 2_000_000_000}  
 GAIN = 0.97  # of the usual side's time, that another one has to be better than
 CHANNELS = 16  # of which a network has a multiple: of others the sums are formed in another order in other tiles
 
-Seconds = dict[int, float]
+Seconds: TypeAlias = dict[int, float]
 """How long a tile takes that reads so many places a side; for ever where there was no memory for it."""
 
 _measuring = threading.Lock()

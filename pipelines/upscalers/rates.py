@@ -27,7 +27,6 @@ from pipelines.upscalers import kept
 
 FILE = "speeds.json"
 LEAST_PIXELS = 10_000  # how long smaller pictures take says too little
-WITH_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # in either a pass of Stable Diffusion x4 took 90 to 96 s a megapixel
 MOST_PACE = 8.0  # times as fast or as slow as was believed: what is beyond comes from something else
 
 _learned: dict[Stage, Rate] | None = None  # None: not read yet
@@ -118,7 +117,8 @@ def _believed(stage: Stage) -> Rate | None:
     row, features = find_diffusion(stage.key), frozenset() if plain else machine.features()
     if row is None:
         return believe(stage.key, stage.scale, features)
-    quick = not features.isdisjoint(WITH_BFLOAT16)
+    # With either feature a pass of Stable Diffusion x4 took 90 to 96 s a megapixel.
+    quick = not features.isdisjoint(machine.BFLOAT16_FEATURES)
     return find_specification(row).rate(environment.zero_gpu() or has_nvidia(), stage.scale, quick)
 
 
